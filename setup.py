@@ -1,0 +1,61 @@
+"""Installs vidpetl: `pip install -e .`, or exactly what was tested with
+`pip install -e .[test] -c constraints.txt`."""
+
+import pathlib
+import re
+
+import setuptools
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(
+  r"^__version__ = '([^']+)'$",
+  (HERE / 'vidpetl' / '__init__.py').read_text(encoding='utf-8'),
+  re.MULTILINE,
+)[1]
+
+# TensorFlow reads and decodes; it needs no accelerator, and its small build is
+# not published for every machine.
+SMALL_TF = "platform_machine in 'x86_64 AMD64' and platform_system != 'Darwin'"
+LARGE_TF = (
+  "platform_machine not in 'x86_64 AMD64' or platform_system == 'Darwin'"
+)
+
+setuptools.setup(
+  name='vidpetl',
+  version=VERSION,
+  description='Adapting large video models with few trained parameters.',
+  python_requires='>=3.11',
+  packages=setuptools.find_packages(include=['vidpetl', 'vidpetl.*']),
+  # Lower bounds are the oldest versions that the tests were run with.
+  install_requires=[
+    'absl-py>=2.5',
+    'array-record>=0.8',
+    'av>=18.1',
+    'clu>=0.0.12',
+    'dm-pix>=0.4.5',
+    'einops>=0.8.2',
+    'flax>=0.12.8',
+    'jax>=0.10.2',
+    'matplotlib>=3.11',
+    'ml-collections>=1.1',
+    'numpy>=2.4',
+    'optax>=0.2.8',
+    'orbax-checkpoint>=0.12.8',
+    'pillow>=13.0',
+    'safetensors>=0.8',
+    'scipy>=1.17',
+    # clu's metric writers import it and do not say so.
+    'tensorboard>=2.21',
+    'tensorflow-datasets>=4.9.10',
+    f'tensorflow-cpu>=2.21; {SMALL_TF}',
+    f'tensorflow>=2.21; {LARGE_TF}',
+    'tqdm>=4.70',
+  ],
+  extras_require={
+    'beam': ['apache-beam'],
+    'cuda': ['jax[cuda12]'],
+    'test': ['pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5'],
+    'torch': ['torch'],
+    'tpu': ['jax[tpu]'],
+  },
+)

@@ -1,0 +1,386 @@
+import functools
+
+import flax
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vidpetl.backbones import layers, vivit
+from vidpetl.petl import site as site_lib
+from vidpetl.tasks import heads
+
+TINY = {'width': 16, 'depth': 2, 'heads': 2, 'mlp': 24, 'tubelet': (2, 8, 8)}
+MODELS = [
+  {'temporal': 'dense'},
+  {'temporal': 'per_person'},
+  {'temporal': 'pooled'},
+  {'temporal': 'pooled', 'classifier': 'token'},
+  {'attention': 'spacetime'},
+  {'attention': 'spacetime', 'classifier': 'token'},
+  {'attention': 'factorised_self_attention'},
+  {'attention': 'factorised_dot_product'},
+]
+VIDEO = jax.random.normal(jax.random.key(9), (2, 4, 16, 24, 3))
+
+
+def tiny(**kwargs):
+  if kwargs.get('attention', 'factorised_encoder') == 'factorised_encoder':
+    kwargs = {'temporal_depth': 2, **kwargs}
+  return vivit.build(**{**TINY, **kwargs})
+
+
+@functools.cache
+def _params(items):
+  """Parameters far from their start, so that every one of them matters."""
+  model = tiny(**dict(items))
+  shapes = jax.eval_shape(
+    lambda v: model.init(jax.random.key(0), v, train=False), VIDEO
+  )
+  rng = np.random.default_rng(0)
+  return jax.tree.map(
+    lambda x: (0.3 * rng.normal(size=x.shape)).astype(np.float32), shapes
+  )
+
+
+def params_of(**kwargs):
+  return _params(tuple(kwargs.items()))
+
+
+def run(model, params, video, train=False, rngs=None):
+  """Applies under jit; returns (grid, summary)."""
+
+  @jax.jit
+  def forward(params, video):
+    out = model.apply(params, video, train=train, rngs=rngs)
+    return out.grid, out.summary
+
+  return forward(params, video)
+
+
+def shapes_of(model, video, num_classes=400):
+  """Shapes of a classifier's parameters; nothing is computed."""
+
+  class Classifier(nn.Module):
+    backbone: nn.Module
+
+    def setup(self):
+      nn.share_scope(self, self.backbone)
+
+    @nn.compact
+    def __call__(self, video):
+      return heads.ClassificationHead(num_classes, name='head')(
+        self.backbone(video, train=False)
+      )
+
+  params = jax.eval_shape(
+    Classifier(model).init,
+    jax.random.key(0),
+    jax.ShapeDtypeStruct(video, jnp.float32),
+  )['params']
+  return {
+    k.removeprefix('head/'): v.shape
+    for k, v in flax.traverse_util.flatten_dict(params, sep='/').items()
+  }
+
+
+PUBLISHED = [
+  ('B', {'temporal': 'pooled', 'classifier': 'token'}, 115_062_928),
+  ('L', {'temporal': 'pooled', 'classifier': 'token'}, 354_903_440),
+  (
+    'L',
+    {'temporal': 'pooled', 'classifier': 'token', 'temporal_depth': 24},
+    606_827_920,
+  ),
+  ('B', {'attention': 'spacetime', 'classifier': 'token'}, 88_954_000),
+  ('B', {'attention': 'factorised_self_attention'}, 117_319_312),
+  ('B', {'attention': 'factorised_dot_product'}, 88_952_464),
+]
+
+
+@pytest.mark.parametrize('variant, kwargs, count', PUBLISHED)
+def test_parameter_counts_are_the_published_ones(variant, kwargs, count):
+  model = vivit.build(variant=variant, **kwargs)
+  shapes = shapes_of(model, (1, 32, 224, 224, 3))
+  assert sum(np.prod(s) for s in shapes.values()) == count
+
+
+def block_shapes(prefix, d, heads_, mlp, norms=(0, 1), attention=('_0',)):
+  shapes = {}
+  for norm in norms:
+    shapes[f'LayerNorm_{norm}/scale'] = shapes[f'LayerNorm_{norm}/bias'] = (d,)
+  for suffix in attention:
+    name = f'MultiHeadDotProductAttention{suffix}'
+    for x in ('query', 'key', 'value'):
+      shapes[f'{name}/{x}/kernel'] = (d, heads_, d // heads_)
+      shapes[f'{name}/{x}/bias'] = (heads_, d // heads_)
+    shapes[f'{name}/out/kernel'] = (heads_, d // heads_, d)
+    shapes[f'{name}/out/bias'] = (d,)
+  name = 'MlpBlock_0' if 0 in norms else 'MlpBlock'
+  shapes[f'{name}/Dense_0/kernel'] = (d, mlp)
+  shapes[f'{name}/Dense_0/bias'] = (mlp,)
+  shapes[f'{name}/Dense_1/kernel'] = (mlp, d)
+  shapes[f'{name}/Dense_1/bias'] = (d,)
+  return {f'{prefix}/{k}': v for k, v in shapes.items()}
+
+
+def encoder_shapes(name, tokens, depth, *block, **kwargs):
+  d = block[0]
+  shapes = {
+    f'{name}/posembed_input/pos_embedding': (1, tokens, d),
+    f'{name}/encoder_norm/scale': (d,),
+    f'{name}/encoder_norm/bias': (d,),
+  }
+  for i in range(depth):
+    shapes |= block_shapes(f'{name}/encoderblock_{i}', *block, **kwargs)
+  return shapes
+
+
+def ends(d, classes=400):
+  return {
+    'embedding/kernel': (2, 16, 16, 3, d),
+    'embedding/bias': (d,),
+    'output_projection/kernel': (d, classes),
+    'output_projection/bias': (classes,),
+  }
+
+
+def test_names_and_shapes_are_those_of_the_public_checkpoints():
+  base = (768, 12, 3072)
+  token = ends(768) | {
+    'cls_SpatialTransformer': (1, 1, 768),
+    'cls_TemporalTransformer': (1, 1, 768),
+  }
+  token |= encoder_shapes('SpatialTransformer', 197, 12, *base)
+  token |= encoder_shapes('TemporalTransformer', 17, 4, *base)
+  clip = (1, 32, 224, 224, 3)
+  build = functools.partial(vivit.build, variant='B')
+  model = build(temporal='pooled', classifier='token')
+  assert shapes_of(model, clip) == token
+
+  gap = ends(768) | encoder_shapes('SpatialTransformer', 1024, 12, *base)
+  gap |= encoder_shapes('TemporalTransformer', 16, 4, *base)
+  for temporal in ('dense', 'per_person', 'pooled'):
+    model = build(temporal=temporal)
+    assert shapes_of(model, (1, 32, 512, 512, 3)) == gap
+
+  joint = ends(768) | encoder_shapes('Transformer', 3137, 12, *base)
+  joint |= {'cls': (1, 1, 768)}
+  model = build(attention='spacetime', classifier='token')
+  assert shapes_of(model, clip) == joint
+
+  three = ends(768) | encoder_shapes(
+    'Transformer',
+    3136,
+    12,
+    *base,
+    norms=('time', 'space', 'mlp'),
+    attention=('_time', '_space'),
+  )
+  assert shapes_of(build(attention='factorised_self_attention'), clip) == three
+
+  four = ends(768) | encoder_shapes('Transformer', 3136, 12, *base)
+  assert shapes_of(build(attention='factorised_dot_product'), clip) == four
+
+
+@pytest.mark.parametrize('temporal, gflop', [('pooled', 566), ('dense', 744)])
+def test_forward_cost(temporal, gflop):
+  model = vivit.build(variant='B', temporal=temporal)
+  video = jax.ShapeDtypeStruct((1, 32, 224, 224, 3), jnp.float32)
+  params = jax.eval_shape(
+    lambda v: model.init(jax.random.key(0), v, train=False), video
+  )
+  forward = jax.jit(lambda p, v: model.apply(p, v, train=False).summary)
+  cost = forward.lower(params, video).cost_analysis()
+  assert cost['flops'] / 1e9 == pytest.approx(gflop, rel=0.02)
+
+
+@pytest.mark.parametrize('kwargs', MODELS)
+def test_any_aspect_and_length(kwargs):
+  model = tiny(**kwargs)
+  for size, grid in [((6, 8, 24), (3, 1, 3)), ((2, 32, 16), (1, 4, 2))]:
+    video = jax.ShapeDtypeStruct((3, *size, 3), jnp.float32)
+    out = jax.eval_shape(
+      lambda v: model.init_with_output(jax.random.key(0), v, train=False)[0],
+      video,
+    )
+    assert out.grid.shape == (3, *grid, 16)
+    assert out.summary.shape == (3, 16)
+
+
+@pytest.mark.parametrize('kwargs', MODELS)
+def test_jit_changes_nothing_and_clips_are_independent(kwargs):
+  model, params = tiny(**kwargs), params_of(**kwargs)
+  grid, summary = run(model, params, VIDEO)
+  with jax.disable_jit():
+    eager = model.apply(params, VIDEO[1:], train=False)
+  np.testing.assert_allclose(grid[1:], eager.grid, atol=1e-4)
+  np.testing.assert_allclose(summary[1:], eager.summary, atol=1e-4)
+
+
+def test_dense_equals_the_classifier_where_a_frame_is_uniform():
+  """With equal tokens in a frame, where the mean is taken does not matter."""
+  params = params_of(temporal='dense')
+  table = params['params']['SpatialTransformer']['posembed_input']
+  table = {'pos_embedding': np.repeat(table['pos_embedding'][:, :1], 6, axis=1)}
+  params = flax.core.copy(params)
+  params['params']['SpatialTransformer']['posembed_input'] = table
+  patch = jax.random.normal(jax.random.key(1), (2, 4, 8, 8, 3))
+  video = jnp.tile(patch, (1, 1, 2, 3, 1))
+  grid, dense = run(tiny(temporal='dense'), params, video)
+  _, pooled = run(tiny(temporal='pooled'), params, video)
+  np.testing.assert_allclose(dense, pooled, atol=1e-5)
+  np.testing.assert_allclose(
+    grid, np.broadcast_to(grid[:, :, :1, :1], grid.shape), atol=1e-5
+  )
+  _, other = run(tiny(temporal='dense'), params, VIDEO)
+  _, pooled = run(tiny(temporal='pooled'), params, VIDEO)
+  assert np.abs(other - pooled).max() > 1e-2  # In general it does.
+
+
+def test_per_person_summary_is_the_classifiers():
+  params = params_of(temporal='dense')
+  grid, summary = run(tiny(temporal='per_person'), params, VIDEO)
+  expected_grid, expected = run(tiny(temporal='pooled'), params, VIDEO)
+  np.testing.assert_allclose(summary, expected, atol=1e-5)
+  np.testing.assert_allclose(grid, expected_grid, atol=1e-5)
+
+
+def test_a_person_filling_a_uniform_frame_is_the_clip():
+  """Tube over what ROI-Align pools = temporal encoder over frame means."""
+
+  class Localiser(nn.Module):
+    @nn.compact
+    def __call__(self, video, boxes):
+      backbone = tiny(temporal='per_person').clone(parent=self, name='backbone')
+      features = backbone(video, train=False)
+      tube = features.tube(features.grid.mean((2, 3)))
+      head = heads.LocalisationHead(3, spatial_pool='mean', name='head')
+      return tube.mean(1), features.summary, head(features, boxes, (16, 24))
+
+  boxes = jnp.array([[[0, 0, 24, 16.0]] * 4] * 2)
+  out, params = jax.jit(Localiser().init_with_output)(
+    jax.random.key(0), VIDEO, boxes
+  )
+  np.testing.assert_allclose(out[0], out[1], atol=1e-5)
+  assert out[2].shape == (2, 4, 3)
+  assert set(params['params']) == {'backbone', 'head'}
+
+
+def masked_block(params, x, same_frame, same_location):
+  """Models 3 and 4 as full attention under masks; one block."""
+  norm = nn.LayerNorm(epsilon=1e-6)
+
+  def part(module, name, *args, **kwargs):
+    return module.apply({'params': params[name]}, *args, **kwargs)
+
+  if 'LayerNorm_time' in params:
+    for axis, mask in ('time', same_location), ('space', same_frame):
+      y = part(norm, f'LayerNorm_{axis}', x)
+      attention = nn.MultiHeadDotProductAttention(2)
+      name = f'MultiHeadDotProductAttention_{axis}'
+      x = x + part(attention, name, y, mask=mask[None, None])
+    names = 'LayerNorm_mlp', 'MlpBlock'
+  else:
+    y = part(norm, 'LayerNorm_0', x)
+    mask = jnp.stack([same_location, same_frame])[None]  # One per head.
+    attention = nn.MultiHeadDotProductAttention(2)
+    x = x + part(attention, 'MultiHeadDotProductAttention_0', y, mask=mask)
+    names = 'LayerNorm_1', 'MlpBlock_0'
+  return x + part(layers.Mlp(24), names[1], part(norm, names[0], x))
+
+
+@pytest.mark.parametrize(
+  'block', [vivit.SelfAttentionBlock, vivit.DotProductBlock]
+)
+def test_factorised_attention_is_masked_attention(block):
+  t, h, w = 3, 2, 2
+  grid = site_lib.Grid(t, h, w)
+  x = jax.random.normal(jax.random.key(0), (2, t * h * w, 16))
+  module = block(heads=2, mlp=24, grid=grid)
+  params = module.init(jax.random.key(1), x)
+  frame = jnp.repeat(jnp.arange(t), h * w)
+  location = jnp.tile(jnp.arange(h * w), t)
+  expected = masked_block(
+    params['params'],
+    x,
+    frame[:, None] == frame,
+    location[:, None] == location,
+  )
+  np.testing.assert_allclose(module.apply(params, x), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize('kwargs', [MODELS[0], MODELS[6]])
+def test_remat_gives_the_same_gradients(kwargs):
+  params = params_of(**kwargs)
+
+  def gradient(model):
+    def loss(params):
+      out = model.apply(
+        params, VIDEO, train=True, rngs={'dropout': jax.random.key(3)}
+      )
+      return jnp.square(out.grid).mean() + out.summary.sum()
+
+    return jax.jit(jax.grad(loss))(params)
+
+  fields = {**kwargs, 'stochastic_depth': 0.5}
+  plain, remat = (gradient(tiny(**fields, remat=r)) for r in (False, True))
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, atol=1e-4, rtol=1e-3),
+    plain,
+    remat,
+  )
+
+
+def test_bf16_is_close_and_keeps_float32_parameters():
+  params = params_of(temporal='dense')
+  exact, _ = run(tiny(temporal='dense'), params, VIDEO)
+  model = tiny(temporal='dense', dtype='bfloat16')
+  grid, summary = run(model, params, VIDEO)
+  assert grid.dtype == summary.dtype == jnp.bfloat16
+  assert np.abs(grid.astype(np.float32) - exact).mean() < 0.05
+  shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), VIDEO, False))
+  assert {x.dtype for x in jax.tree.leaves(shapes)} == {jnp.dtype('float32')}
+
+
+def test_stochastic_depth_is_per_clip_and_off_in_evaluation():
+  model = tiny(temporal='dense', stochastic_depth=0.5)
+  params = params_of(temporal='dense')
+  video = jnp.tile(VIDEO[:1], (32, 1, 1, 1, 1))
+  still, _ = run(model, params, video)  # Needs no rng.
+  plain, _ = run(tiny(temporal='dense', stochastic_depth=0.0), params, video)
+  np.testing.assert_array_equal(still, plain)
+  grid, _ = run(model, params, video, True, {'dropout': jax.random.key(0)})
+  kinds = np.unique(np.asarray(grid).round(3).reshape(32, -1), axis=0)
+  # Each encoder's last block may drop either of its branches: 2^4 outcomes.
+  assert 4 < len(kinds) <= 16
+
+
+@pytest.mark.parametrize(
+  'kwargs, match',
+  [
+    ({'variant': 'H'}, "variant 'H'. There are: Ti, B, L"),
+    ({'variant': 'B', 'dropout': 0.1}, "no field 'dropout'. Its fields"),
+    ({'variant': 'B', 'parent': None}, "no field 'parent'"),
+    ({'width': 8, 'heads': 2}, 'needs depth, mlp as well'),
+    ({'variant': 'B', 'classifier': 'token'}, "temporal='dense'"),
+    (
+      {'variant': 'B', 'attention': 'spacetime', 'temporal': 'dense'},
+      'no ViViT with',
+    ),
+    (
+      {'variant': 'B', 'attention': 'spacetime', 'temporal_depth': 4},
+      "JointMean has no field 'temporal_depth'",
+    ),
+  ],
+)
+def test_what_there_is_not_is_named(kwargs, match):
+  with pytest.raises(ValueError, match=match):
+    vivit.build(**kwargs)
+
+
+def test_fields_precede_the_variant():
+  model = vivit.build(variant='Ti', depth=3, tubelet=[1, 8, 8])
+  assert (model.width, model.depth, model.heads) == (192, 3, 3)
+  assert model.tubelet == (1, 8, 8)

@@ -1,0 +1,94 @@
+"""Kinetics, Moments in Time and Something-Something V2."""
+
+import json
+
+import pytest
+
+from vidpetl.data.annotations import (
+  kinetics,
+  moments_in_time,
+  something_something_v2,
+  text,
+)
+
+_HEADER = 'label,youtube_id,time_start,time_end,split\n'
+
+
+def _write(tmp_path, content):
+  path = tmp_path / 'file'
+  path.write_text(content)
+  return str(path)
+
+
+def test_kinetics(tmp_path):
+  path = _write(
+    tmp_path,
+    _HEADER + 'air drumming,-a_b,3,13,train\n"clay, pottery",xyz,0,10,train\n',
+  )
+  clips, labels = kinetics.read(path)
+  assert clips == ['-a_b_000003_000013', 'xyz_000000_000010']
+  assert labels == ['air drumming', 'clay, pottery']
+
+
+@pytest.mark.parametrize(
+  'content, message',
+  [
+    ('youtube_id,time_start,time_end\n', ':1: no column label'),
+    (_HEADER + 'a,b,1,2\n', ':2: 4 columns; expected 5'),
+    (_HEADER + 'a,b,x,2,train\n', ":2: time_start is 'x'"),
+    (_HEADER + 'a,b,3,2,train\n', ':2: time_start 3, time_end 2'),
+    (_HEADER + 'a,,1,2,train\n', ':2: an empty field'),
+    (_HEADER, ': no clips'),
+  ],
+)
+def test_kinetics_errors(tmp_path, content, message):
+  with pytest.raises(text.AnnotationError, match='file' + message):
+    kinetics.read(_write(tmp_path, content))
+
+
+def test_moments(tmp_path):
+  categories = moments_in_time.read_categories(
+    _write(tmp_path, 'walking,1\nadult+male+singing,0\n')
+  )
+  assert categories == ['adult+male+singing', 'walking']
+  path = _write(tmp_path, 'walking/x.mp4,walking,3,1\nwalking/y.mp4,walking\n')
+  videos, labels = moments_in_time.read(path, categories)
+  assert videos == ['walking/x.mp4', 'walking/y.mp4'] and labels == [1, 1]
+
+
+@pytest.mark.parametrize('content', ['a,0\nb,2\n', 'a,0\nb,0\n', 'a,x\n', ''])
+def test_moments_categories_are_numbered_without_gaps(tmp_path, content):
+  with pytest.raises(text.AnnotationError, match=r'0\.\.n-1'):
+    moments_in_time.read_categories(_write(tmp_path, content))
+
+
+def test_moments_errors(tmp_path):
+  path = _write(tmp_path, 'a/x.mp4,a\na/y.mp4,b\n')
+  with pytest.raises(text.AnnotationError, match=":2: class 'b' is not in"):
+    moments_in_time.read(path, ['a'])
+  with pytest.raises(text.AnnotationError, match=':1: 1 columns'):
+    moments_in_time.read(_write(tmp_path, 'a/x.mp4\n'), ['a'])
+
+
+def test_something(tmp_path):
+  path = _write(tmp_path, json.dumps({'Tipping something': '1', 'Ho': '0'}))
+  templates = something_something_v2.read_labels(path)
+  assert templates == ['Ho', 'Tipping something']
+  entries = [{'id': '7', 'template': 'Tipping [something]', 'label': 'tip'}]
+  path = _write(tmp_path, json.dumps(entries))
+  assert something_something_v2.read(path, templates) == (['7'], [1])
+
+
+@pytest.mark.parametrize(
+  'content, message',
+  [
+    ('{', ':1: not json'),
+    ('{}', 'a json dict; expected a list'),
+    ('[{"id": 1}]', r'\[0\]: '),
+    ('[{"id": 1, "template": "No"}]', r"\[0\]: template 'No' is not in"),
+    ('[]', 'no videos'),
+  ],
+)
+def test_something_errors(tmp_path, content, message):
+  with pytest.raises(text.AnnotationError, match=message):
+    something_something_v2.read(_write(tmp_path, content), ['Ho'])

@@ -1,0 +1,319 @@
+"""Clips: which frames, which pixels, which boxes."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from vidpetl.data import clips, decode, examples
+
+SEED = np.array([1, 2], np.uint32)
+
+
+class Listed:
+  """A source that is a list of (annotation, video)."""
+
+  def __init__(self, kind, items, fps=15, num_classes=3):
+    names = {i: str(i) for i in range(num_classes)}
+    self.info = examples.Info(
+      'listed', 'val', kind, num_classes, names, fps=fps
+    )
+    self.items = items
+
+  def __len__(self):
+    return len(self.items)
+
+  def __getitem__(self, i):
+    return self.items[i][0]
+
+  def video(self, i):
+    return self.items[i][1]
+
+
+def keyframe(time, boxes=(), scores=(), truth=()):
+  """Returns a keyframe whose box k shows action k % 3 alone."""
+
+  def arrays(rows):
+    rows = np.array(rows, np.float32).reshape(-1, 4)
+    return rows, np.eye(3, dtype=bool)[np.arange(len(rows)) % 3]
+
+  detections, detected_actions = arrays(boxes)
+  truth, actions = arrays(truth)
+  return examples.Keyframe(
+    f'film,{time}', 'film', f'{time}', time, truth, actions, detections,
+    np.array(scores, np.float32), detected_actions,
+  )  # fmt: skip
+
+
+def spec(**options):
+  return clips.ClipSpec(**{'frames': 8, 'resolution': 64, **options})
+
+
+@pytest.fixture(scope='module')
+def video(tmp_path_factory, write_video):
+  return write_video(tmp_path_factory.mktemp('clips') / 'a.mp4')
+
+
+@pytest.fixture(scope='module')
+def short(tmp_path_factory, write_video):
+  return write_video(tmp_path_factory.mktemp('clips') / 'b.mp4', frames=10)
+
+
+@pytest.fixture
+def codes(read_codes):
+  """Returns a function from a clip to its frames' numbers."""
+  return lambda clip: read_codes(
+    clip['video'][..., : clip['size'][0], : clip['size'][1], :]
+  ).tolist()
+
+
+def classified(path, fps=15, **options):
+  return Listed(
+    'classification', [(examples.Classified('clip', 2, **options), path)], fps
+  )
+
+
+def test_a_keyframe_is_element_half_of_its_clip(video, codes):
+  source = Listed('localisation', [(keyframe(2.0), video)])
+  assert codes(clips.load(source, 0, spec(), SEED)) == [
+    22, 24, 26, 28, 30, 32, 34, 36,
+  ]  # fmt: skip
+  wide = clips.load(source, 0, spec(frames=32, stride=1), SEED)
+  assert codes(wide) == list(range(14, 46))
+
+
+def test_strides_count_in_the_nominal_frame_rate(video, codes):
+  # 30 fps strides of 4 are 15 fps strides of 2.
+  source = Listed('localisation', [(keyframe(2.0), video)], fps=30)
+  expected = [22, 24, 26, 28, 30, 32, 34, 36]
+  assert codes(clips.load(source, 0, spec(stride=4), SEED)) == expected
+  assert codes(clips.load(source, 0, spec(fps=15), SEED)) == expected
+  source.info = examples.Info('n', 'val', 'localisation', 3, {}, fps=None)
+  assert codes(clips.load(source, 0, spec(), SEED)) == expected
+
+
+def test_a_keyframe_near_the_end_repeats_the_last_frame(video, codes):
+  source = Listed(
+    'localisation', [(keyframe(3.8), video), (keyframe(0), video)]
+  )
+  assert codes(clips.load(source, 0, spec(), SEED)) == [
+    49, 51, 53, 55, 57, 59, 59, 59,
+  ]  # fmt: skip
+  assert codes(clips.load(source, 1, spec(), SEED)) == [0, 0, 0, 0, 0, 2, 4, 6]
+
+
+def test_a_keyframe_outside_of_the_file_is_an_error(video):
+  source = Listed('localisation', [(keyframe(902.0), video)])
+  with pytest.raises(decode.DecodeError, match='video_start'):
+    clips.load(source, 0, spec(), SEED)
+
+
+def test_one_view_is_centred(video, codes):
+  # (60 - 8 x 2) / 2 = 22.
+  clip = clips.load(classified(video), 0, spec(), SEED)
+  assert codes(clip) == list(range(22, 38, 2))
+  assert clip['label'] == 2
+
+
+def test_views_are_spread_over_the_clip(video, codes):
+  clip = clips.load(classified(video), 0, spec(views=(3, 1)), SEED)
+  assert clip['video'].shape == (3, 8, 64, 64, 3)
+  assert [view[0] for view in codes(clip)] == [0, 22, 44]
+  assert codes(clip)[2] == list(range(44, 60, 2))
+
+
+def test_short_clips_loop(short, codes):
+  clip = clips.load(classified(short), 0, spec(), SEED)
+  assert codes(clip) == [0, 2, 4, 6, 8, 0, 2, 4]
+  clip = clips.load(classified(short), 0, spec(frames=24, stride=1), SEED)
+  assert codes(clip) == [*range(10), *range(10), *range(4)]
+
+
+def test_a_segment_keeps_to_itself(video, codes):
+  source = classified(video, start=1.0, end=5 / 3)
+  assert codes(clips.load(source, 0, spec(), SEED)) == [
+    15, 17, 19, 21, 23, 15, 17, 19,
+  ]  # fmt: skip
+
+
+def test_a_segment_beyond_the_file_is_an_error(video):
+  with pytest.raises(decode.DecodeError, match=r'from 7\.00 s'):
+    clips.load(classified(video, start=7.0), 0, spec(), SEED)
+
+
+def test_training_begins_anywhere(video, codes):
+  begins = [
+    codes(clips.load(classified(video), 0, spec(train=True), np.array([s, 0])))[
+      0
+    ]
+    for s in range(150)
+  ]
+  assert min(begins) <= 2 and max(begins) >= 42 and max(begins) <= 44
+  # Mean of U(0, 44), floored, to 4 standard errors.
+  assert np.mean(begins) == pytest.approx(21.5, abs=4.2)
+
+
+def test_a_clip_follows_from_its_seed(video):
+  first, again, other = (
+    clips.load(classified(video), 0, spec(train=True), np.array(seed))
+    for seed in [(3, 4), (3, 4), (3, 5)]
+  )
+  np.testing.assert_array_equal(first['video'], again['video'])
+  assert (first['video'] != other['video']).any()
+
+
+@pytest.mark.parametrize(
+  'height, width', [(48, 64), (64, 48), (3, 1000), (7, 7)]
+)
+@pytest.mark.parametrize('side', [64, 223, 224])
+def test_target_sizes(height, width, side):
+  padded = clips.target_size(height, width, spec(resolution=side))
+  assert max(padded) == side and min(padded) >= 1
+  assert padded[0] == pytest.approx(height * side / max(height, width), abs=1)
+  cropped = clips.target_size(
+    height, width, spec(resolution=side, resize='crop')
+  )
+  assert min(cropped) == side
+
+
+def test_padding_is_below_and_right(tmp_path, write_video):
+  white = [np.full((64, 48, 3), 255, np.uint8)] * 20
+  path = write_video(tmp_path / 'w.mp4', frames=white)
+  clip = clips.load(classified(path), 0, spec(), SEED)
+  assert clip['size'].tolist() == [64, 48]
+  assert (clip['video'][:, :, :48] > 250).all()
+  assert (clip['video'][:, :, 48:] == 0).all()
+
+
+def test_three_crops_lie_along_the_longer_side(tmp_path, write_video):
+  ramp = np.broadcast_to(np.arange(0, 192, 2)[:, None, None], (96, 48, 3))
+  path = write_video(tmp_path / 'r.mp4', frames=[ramp.astype(np.uint8)] * 20)
+  clip = clips.load(
+    classified(path), 0, spec(resize='crop', resolution=48, views=(2, 3)), SEED
+  )
+  assert clip['video'].shape == (6, 8, 48, 48, 3)
+  tops = clip['video'][:, 0, 0].mean((-1, -2))
+  np.testing.assert_allclose(tops, [0, 48, 96] * 2, atol=4)
+  centred = clips.load(
+    classified(path), 0, spec(resize='crop', resolution=48), SEED
+  )
+  assert centred['video'][0, 0].mean() == pytest.approx(48, abs=4)
+
+
+def test_training_crops_lie_anywhere(tmp_path, write_video):
+  ramp = np.broadcast_to(np.arange(0, 192, 2)[:, None, None], (96, 48, 3))
+  path = write_video(tmp_path / 'r.mp4', frames=[ramp.astype(np.uint8)] * 20)
+  tops = [
+    clips.load(
+      classified(path), 0, spec(resize='crop', resolution=48, train=True),
+      np.array([s, 0]),
+    )['video'][0, 0].mean()
+    for s in range(60)
+  ]  # fmt: skip
+  assert min(tops) < 12 and max(tops) > 84
+
+
+BOXES = [[0, 0, k / 10, 1] for k in range(1, 6)]
+SCORES = [0.5, 0.8, 0.9, 0.79, 0.95]
+
+
+def load_boxes(video, **options):
+  truth = [[0, 0, 1, 0.25], [0, 0, 1, 0.5]]
+  source = Listed(
+    'localisation', [(keyframe(2.0, BOXES, SCORES, truth), video)]
+  )
+  return clips.load(source, 0, spec(max_boxes=4, **options), SEED)
+
+
+def test_detections_from_the_threshold_up_best_first(video):
+  clip = load_boxes(video)
+  np.testing.assert_allclose(clip['boxes'][:, 2], [0.5, 0.3, 0.2, 0])
+  assert clip['box_valid'].tolist() == [True, True, True, False]
+  assert clip['actions'].argmax(-1).tolist() == [1, 2, 1, 0]
+  assert clip['actions'].sum() == 3
+
+
+def test_ground_truth_boxes(video):
+  clip = load_boxes(video, boxes='ground_truth')
+  np.testing.assert_allclose(clip['boxes'][:, 3], [0.25, 0.5, 0, 0])
+  assert clip['actions'].argmax(-1)[:2].tolist() == [0, 1]
+
+
+def test_ground_truth_comes_before_detections_and_the_rest_is_cut(video):
+  clip = load_boxes(video, boxes='both')
+  np.testing.assert_allclose(clip['boxes'][:, 2], [1, 1, 0.5, 0.3])
+  assert clip['box_valid'].all()
+
+
+def test_no_boxes(video):
+  source = Listed('localisation', [(keyframe(2.0), video)])
+  clip = clips.load(source, 0, spec(), SEED)
+  assert not clip['box_valid'].any() and not clip['boxes'].any()
+  assert clip['valid']
+
+
+def test_cut_off_boxes_are_counted(video):
+  source = Listed('localisation', [(keyframe(2.0, BOXES, SCORES), video)] * 2)
+  assert clips.count_dropped(source, spec(max_boxes=2)) == 2
+  assert clips.count_dropped(source, spec(max_boxes=2, min_score=0)) == 6
+  assert clips.count_dropped(source, spec(max_boxes=5, min_score=0)) == 0
+
+
+def test_clips_have_their_signature(video):
+  both = [
+    (classified(video), spec(views=(2, 1))),
+    (Listed('localisation', [(keyframe(2.0), video)]), spec()),
+  ]
+  for source, how in both:
+    clip = clips.load(source, 0, how, SEED)
+    layout = clips.signature(source.info, how)
+    assert clip.keys() == layout.keys()
+    for key, (shape, kind) in layout.items():
+      assert (clip[key].shape, clip[key].dtype) == (shape, kind), key
+
+
+def test_an_undecodable_video_is_listed(tmp_path, video):
+  (tmp_path / 'bad.mp4').write_bytes(b'nothing')
+  bad = str(tmp_path / 'bad.mp4')
+  source = Listed(
+    'classification',
+    [(examples.Classified(f'clip {k}', 1), bad) for k in range(2)],
+  )
+  quarantine = clips.Quarantine()
+  for i in (1, 0, 1):
+    clip = clips.load(source, i, spec(), SEED, quarantine)
+    assert not clip['valid'] and not clip['video'].any()
+    assert clip['index'] == i and clip['size'].tolist() == [0, 0]
+  assert len(quarantine) == 2
+  quarantine.write(tmp_path / 'quarantine.csv')
+  with open(tmp_path / 'quarantine.csv', newline='') as file:
+    rows = list(csv.reader(file))
+  assert rows[0] == ['id', 'path', 'reason']
+  assert [row[:2] for row in rows[1:]] == [['clip 0', bad], ['clip 1', bad]]
+  with pytest.raises(decode.DecodeError, match=r'bad\.mp4'):
+    clips.load(source, 0, spec(), SEED)
+
+
+@pytest.mark.parametrize(
+  'options, message',
+  [
+    ({'frames': 0}, 'frames'),
+    ({'stride': -1}, 'stride'),
+    ({'fps': 0}, 'fps'),
+    ({'resize': 'squash'}, "'squash'"),
+    ({'boxes': 'all'}, "'all'"),
+    ({'views': (0, 1)}, 'views'),
+    ({'views': (1, 2), 'resize': 'crop'}, 'crops 1 or 3'),
+    ({'views': (1, 3)}, "resize='crop'"),
+    ({'views': (2, 1), 'train': True}, 'not training'),
+  ],
+)
+def test_settings_that_make_no_sense(options, message):
+  with pytest.raises(ValueError, match=message):
+    clips.ClipSpec(**options)
+
+
+def test_boxes_need_the_whole_frame(video):
+  info = Listed('localisation', []).info
+  with pytest.raises(ValueError, match='listed has boxes'):
+    spec(resize='crop').check(info)

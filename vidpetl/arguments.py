@@ -1,0 +1,50 @@
+"""Typed arguments of a config file: `--config=configs/x.py:demo,variant=L`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_collections
+
+_BOOLEANS = {'true': True, '1': True, 'false': False, '0': False}
+
+
+def parse(argument: str | None, **defaults: Any) -> ml_collections.ConfigDict:
+  """Parses 'key=value,flag,...' by the types of the defaults.
+
+  Args:
+    argument: what stands behind the colon of `--config=file.py:argument`;
+      a bare name sets a boolean to True.
+    **defaults: every allowed argument with its default: bool, int, float, str
+      or a tuple of str (given as 'a+b').
+
+  Returns:
+    A locked ConfigDict with one field per default.
+
+  Raises:
+    ValueError: for an unknown argument or a value of another type.
+  """
+  result = dict(defaults)
+  for item in filter(None, (argument or '').split(',')):
+    key, has_value, value = item.partition('=')
+    if key not in defaults:
+      raise ValueError(
+        f'Unknown config argument {key!r}; there are: '
+        + ', '.join(f'{k}={v!r}' for k, v in defaults.items())
+      )
+    result[key] = _convert(key, value if has_value else 'true', defaults[key])
+  return ml_collections.ConfigDict(result).lock()
+
+
+def _convert(key: str, text: str, default: Any) -> Any:
+  if isinstance(default, tuple):
+    return tuple(filter(None, text.split('+')))
+  try:
+    if isinstance(default, bool):
+      return _BOOLEANS[text.lower()]
+    return type(default)(text)
+  except (KeyError, ValueError):
+    kind = type(default).__name__
+    raise ValueError(
+      f'Config argument {key}={text!r} is not a {kind} (default {default!r}).'
+    ) from None

@@ -1,0 +1,294 @@
+"""Layers that the transformers share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from vidpetl.petl import site as site_lib
+
+Grid = site_lib.Grid
+site = site_lib.site
+
+LAYER_NORM_EPSILON = 1e-6
+BATCH_AXES = ('data', 'fsdp')
+
+
+def constrain_batch(x: jax.Array) -> jax.Array:
+  """Keeps the leading axis of an activation split over the devices.
+
+  Left alone, the partitioner may follow the sharding of a layer's parameters
+  and gather the batch; stating it once per block prevents that. Without a mesh
+  (`jax.set_mesh`) that has such axes it does nothing.
+  """
+  mesh = jax.sharding.get_abstract_mesh()
+  axes = tuple(
+    name
+    for name, kind in zip(mesh.axis_names, mesh.axis_types)
+    if name in BATCH_AXES and kind == jax.sharding.AxisType.Auto
+  )
+  if not axes:
+    return x
+  return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(axes))
+
+
+def attend(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+  """softmax(q k^T / sqrt(c)) v, with the softmax in float32.
+
+  Args:
+    q: [..., n, heads, c].
+    k: [..., m, heads, c].
+    v: [..., m, heads, c].
+
+  Returns:
+    [..., n, heads, c] in the dtype of `v`.
+  """
+  scores = jnp.einsum(
+    '...nhc,...mhc->...hnm', q, k, preferred_element_type=jnp.float32
+  )
+  weights = nn.softmax(scores * q.shape[-1] ** -0.5).astype(v.dtype)
+  return jnp.einsum('...hnm,...mhc->...nhc', weights, v)
+
+
+class Attention(nn.Module):
+  """Multi-head self-attention within rows. Site: `attn_qkv`.
+
+  It has the parameters of `nn.MultiHeadDotProductAttention`: `query`, `key`,
+  `value` with kernels [d, heads, d / heads], and `out`.
+
+  Attributes:
+    heads: number of heads; divides the width.
+    grid: where the tokens sit.
+    dtype: of the computation.
+  """
+
+  heads: int
+  grid: Grid
+  dtype: Any = jnp.float32
+
+  @nn.nowrap
+  def attend(self, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+    return attend(q, k, v)
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps [..., n, d] to [..., n, d]."""
+    d = x.shape[-1]
+    if d % self.heads:
+      raise ValueError(f'width {d} cannot be split into {self.heads} heads')
+    dense = functools.partial(
+      nn.DenseGeneral,
+      dtype=self.dtype,
+      kernel_init=nn.initializers.xavier_uniform(),
+    )
+    q, k, v = site(
+      'attn_qkv',
+      tuple(
+        dense((self.heads, d // self.heads), name=name)(x)
+        for name in ('query', 'key', 'value')
+      ),
+      given=x,
+      grid=self.grid,
+    )
+    return dense(d, axis=(-2, -1), name='out')(self.attend(q, k, v))
+
+
+class Mlp(nn.Module):
+  """Two dense layers with GELU (its tanh approximation) between them."""
+
+  hidden: int
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    dense = functools.partial(
+      nn.Dense,
+      dtype=self.dtype,
+      kernel_init=nn.initializers.xavier_uniform(),
+      bias_init=nn.initializers.normal(1e-6),
+    )
+    y = nn.gelu(dense(self.hidden, name='Dense_0')(x), approximate=True)
+    return dense(x.shape[-1], name='Dense_1')(y)
+
+
+class StochasticDepth(nn.Module):
+  """Drops a branch for whole examples (Huang et al. 2016).
+
+  One draw per entry of the leading axis. Where a clip's frames or locations
+  are rows of their own, [b, rows, n, d], they share the draw of their clip.
+
+  Attributes:
+    rate: probability of dropping.
+    rescale: whether branches that are kept are divided by `1 - rate`. ViViT
+      was published without it, so that its branches weigh more in evaluation
+      than they did, on average, in training.
+  """
+
+  rate: float
+  rescale: bool = False
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    if not self.rate:
+      return x
+    shape = (x.shape[0],) + (1,) * (x.ndim - 1)
+    keep = 1 - self.rate
+    kept = jax.random.bernoulli(self.make_rng('dropout'), keep, shape)
+    x = jnp.where(kept, x, 0)
+    return x / keep if self.rescale else x
+
+
+class Block(nn.Module):
+  """Pre-norm transformer block.
+
+  Sites: `block_in`, and `attn_in`, `attn`, `attn_residual`, `mlp_in`, `mlp`,
+  `mlp_residual`.
+
+  Attributes:
+    heads: of the attention.
+    mlp: hidden width of the MLP.
+    grid: where the tokens sit.
+    drop: probability of dropping each of the two branches, for this call.
+    rescale: see `StochasticDepth`.
+    dtype: of the computation.
+  """
+
+  attention: ClassVar[type[Attention]] = Attention
+
+  heads: int
+  mlp: int
+  grid: Grid
+  drop: float = 0.0
+  rescale: bool = False
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps [b, ..., n, d] to the same shape."""
+    x = site('block_in', constrain_batch(x), grid=self.grid)
+    attention = self.attention(
+      self.heads,
+      self.grid,
+      self.dtype,
+      name='MultiHeadDotProductAttention_0',
+    )
+    mlp = Mlp(self.mlp, self.dtype, name='MlpBlock_0')
+    x = self.branch('attn', attention, x, norm='LayerNorm_0')
+    return self.branch('mlp', mlp, x, norm='LayerNorm_1')
+
+  @nn.nowrap
+  def branch(
+    self,
+    f: str,
+    layer: nn.Module,
+    x: jax.Array,
+    *,
+    norm: str,
+    grid: Grid | None = None,
+  ) -> jax.Array:
+    """x + layer(norm(x)), with the sites f_in, f and f_residual."""
+    at = functools.partial(site, grid=grid or self.grid)
+    y = at(f'{f}_in', layer_norm(self.dtype, name=norm)(x))
+    z = at(f, layer(y), given=y)
+    z = StochasticDepth(self.drop, self.rescale, name=f'{f}_drop')(z)
+    return at(f'{f}_residual', x + z, given=x)
+
+
+def layer_norm(dtype: Any, name: str) -> nn.LayerNorm:
+  return nn.LayerNorm(epsilon=LAYER_NORM_EPSILON, dtype=dtype, name=name)
+
+
+class PositionTable(nn.Module):
+  """Adds a learned vector to each token of a row, [..., n, d]."""
+
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    table = self.param(
+      'pos_embedding', nn.initializers.normal(0.02), (1, *x.shape[-2:])
+    )
+    return x + table.astype(self.dtype)
+
+
+class Embedding(nn.Module):
+  """Linear embedding of tubelets that do not overlap.
+
+  It has the parameters of a convolution whose strides are its kernel, `kernel`
+  [t, h, w, c, width] and `bias`, and computes that as one matrix product.
+
+  Attributes:
+    width: of a token.
+    tubelet: (frames, height, width) that a token covers.
+    dtype: of the computation.
+  """
+
+  width: int
+  tubelet: tuple[int, int, int]
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, video: jax.Array) -> jax.Array:
+    """Maps [b, T, H, W, c] to [b, t, h, w, width]."""
+    sizes = video.shape[1:4]
+    for what, size, part in zip(
+      ('frames', 'height', 'width'), sizes, self.tubelet
+    ):
+      if size % part:
+        raise ValueError(
+          f'tubelet {self.tubelet}: the {what} of a video of {sizes} are '
+          f'{size}, which is no multiple of {part}'
+        )
+    (i, j, k), c = self.tubelet, video.shape[-1]
+    kernel = self.param(
+      'kernel', nn.initializers.lecun_normal(), (i, j, k, c, self.width)
+    )
+    bias = self.param('bias', nn.initializers.zeros, (self.width,))
+    b, t, h, w = len(video), *(s // p for s, p in zip(sizes, self.tubelet))
+    x = video.astype(self.dtype).reshape(b, t, i, h, j, w, k, c)
+    x = x.transpose(0, 1, 3, 5, 2, 4, 6, 7).reshape(b, t, h, w, i * j * k * c)
+    x = x @ kernel.astype(self.dtype).reshape(-1, self.width)
+    return x + bias.astype(self.dtype)
+
+
+class Encoder(nn.Module):
+  """Position table, blocks, and a last LayerNorm. Site: `tokens`.
+
+  Attributes:
+    block: makes a block, given `grid`, `drop` and `name`.
+    depth: number of blocks.
+    stochastic_depth: rate of the last block. Rates grow linearly from 0 at the
+      first, in each encoder of a model separately.
+    dtype: of the computation.
+  """
+
+  block: Callable[..., nn.Module]
+  depth: int
+  stochastic_depth: float = 0.0
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, grid: Grid, train: bool) -> jax.Array:
+    """Encodes rows of tokens.
+
+    Args:
+      x: [b, ..., n, d], class tokens first.
+      grid: where the tokens sit.
+      train: whether branches are dropped.
+
+    Returns:
+      [b, ..., n, d]; more than n where a technique added tokens.
+    """
+    x = PositionTable(self.dtype, name='posembed_input')(x)
+    x = site('tokens', x, grid=grid)
+    for i in range(self.depth):
+      rate = self.stochastic_depth * i / max(self.depth - 1, 1)
+      x = self.block(
+        grid=grid, drop=rate if train else 0.0, name=f'encoderblock_{i}'
+      )(x)
+    return layer_norm(self.dtype, name='encoder_norm')(constrain_batch(x))

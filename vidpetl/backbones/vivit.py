@@ -1,0 +1,372 @@
+"""ViViT: a video vision transformer (Arnab et al. 2021).
+
+Names and shapes of parameters are those of the public scenic checkpoints.
+
+What a classifier reads of a factorised encoder is one vector per frame: space
+is gone before the temporal encoder. To localise people, space has to stay, in
+one of two ways:
+
+  `Dense`      the temporal encoder runs over the frames of every location. Its
+               tokens z^L in R^(t x h x w x d) are what ROI-Align pools, and
+               their mean is the clip (Arnab et al. 2022, eq. 1).
+  `PerPerson`  ROI-Align pools the spatial encoder; the temporal encoder runs
+               over the frames of each person.
+
+Both have the parameters of `PooledMean`, the published classifier. A model
+trained from scratch starts with a variance-scaling embedding; scenic's
+"central frame" start, which blanks 15 of 16 columns, is not repeated here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from vidpetl.backbones import features, layers
+from vidpetl.petl import site as site_lib
+
+Features = features.Features
+Grid = site_lib.Grid
+
+VARIANTS = {
+  'Ti': {'width': 192, 'depth': 12, 'heads': 3, 'mlp': 768},
+  'B': {'width': 768, 'depth': 12, 'heads': 12, 'mlp': 3072},
+  'L': {'width': 1024, 'depth': 24, 'heads': 16, 'mlp': 4096},
+}
+
+
+class ViViT(nn.Module):
+  """What all variants share.
+
+  A video may have any number of frames, height and width that the tubelet
+  divides: position tables are made for the grid of the video that the model is
+  initialised with.
+
+  Attributes:
+    width: d of a token.
+    depth: of the (spatial) encoder.
+    heads: of each attention.
+    mlp: hidden width of each MLP.
+    tubelet: (frames, height, width) that a token covers.
+    stochastic_depth: rate of an encoder's last block, see `layers.Encoder`.
+    rescale: see `layers.StochasticDepth`.
+    remat: recompute the blocks in the backward pass, to save memory.
+    dtype: of the computation; parameters are float32.
+  """
+
+  width: int = 768
+  depth: int = 12
+  heads: int = 12
+  mlp: int = 3072
+  tubelet: tuple[int, int, int] = (2, 16, 16)
+  stochastic_depth: float = 0.2
+  rescale: bool = False
+  remat: bool = False
+  dtype: Any = jnp.float32
+
+  @nn.nowrap
+  def embed(self, video: jax.Array) -> jax.Array:
+    """Maps [b, T, H, W, 3] to [b, t, h, w, d]."""
+    return layers.Embedding(
+      self.width, self.tubelet, self.dtype, name='embedding'
+    )(video)
+
+  @nn.nowrap
+  def encoder(
+    self,
+    name: str,
+    depth: int,
+    block: type[nn.Module] = layers.Block,
+  ) -> layers.Encoder:
+    block = functools.partial(
+      nn.remat(block) if self.remat else block,
+      heads=self.heads,
+      mlp=self.mlp,
+      rescale=self.rescale,
+      dtype=self.dtype,
+    )
+    return layers.Encoder(
+      block, depth, self.stochastic_depth, self.dtype, name=name
+    )
+
+  @nn.nowrap
+  def prepend_token(self, name: str, x: jax.Array) -> jax.Array:
+    """Maps rows [..., n, d] to [..., 1 + n, d]."""
+    token = self.param(name, nn.initializers.zeros, (1, 1, self.width))
+    token = jnp.broadcast_to(token, (*x.shape[:-2], 1, self.width))
+    return jnp.concatenate([token.astype(x.dtype), x], axis=-2)
+
+
+class FactorisedEncoder(ViViT):
+  """A spatial encoder per frame, then a temporal encoder (Model 2).
+
+  Attributes:
+    temporal_depth: depth of the temporal encoder: 4 as published, but 24 in
+      the Kinetics checkpoints of ViViT-L.
+  """
+
+  temporal_depth: int = 4
+
+  @nn.nowrap
+  def encode_frames(self, video: jax.Array, train: bool) -> jax.Array:
+    """Returns the spatial encoder's tokens, [b, t, h, w, d]."""
+    x = self.embed(video)
+    frames = Grid(*x.shape[1:4], rows='frame')
+    encoder = self.encoder('SpatialTransformer', self.depth)
+    return frames.to_volume(encoder(frames.flatten(x), frames, train))[1]
+
+  @nn.nowrap
+  def temporal(self) -> layers.Encoder:
+    return self.encoder('TemporalTransformer', self.temporal_depth)
+
+
+class Dense(FactorisedEncoder):
+  """The temporal encoder runs at every location, and nothing is reduced."""
+
+  @nn.compact
+  def __call__(self, video: jax.Array, train: bool) -> Features:
+    x = self.encode_frames(video, train)
+    locations = Grid(*x.shape[1:4], rows='location')
+    x = self.temporal()(locations.flatten(x), locations, train)
+    _, grid = locations.to_volume(x)
+    return Features(grid, grid.mean((1, 2, 3)))
+
+
+class PerPerson(FactorisedEncoder):
+  """The temporal encoder runs over what is pooled from each frame."""
+
+  @nn.compact
+  def __call__(self, video: jax.Array, train: bool) -> Features:
+    grid = self.encode_frames(video, train)
+    temporal = self.temporal()
+
+    def tube(x):  # [n, t, d]; each person has its own draw of dropped layers.
+      line = Grid(x.shape[-2], 1, 1)
+      return line.to_volume(temporal(x, line, train))[1][:, :, 0, 0]
+
+    return Features(grid, tube(grid.mean((2, 3))).mean(1), tube)
+
+
+class PooledMean(FactorisedEncoder):
+  """The published classifier: a frame is the mean of its tokens."""
+
+  @nn.compact
+  def __call__(self, video: jax.Array, train: bool) -> Features:
+    grid = self.encode_frames(video, train)
+    line = Grid(grid.shape[1], 1, 1)
+    x = self.temporal()(grid.mean((2, 3)), line, train)
+    return Features(grid, line.to_volume(x)[1].mean((1, 2, 3)))
+
+
+class PooledToken(FactorisedEncoder):
+  """The published classifier that reads class tokens."""
+
+  @nn.compact
+  def __call__(self, video: jax.Array, train: bool) -> Features:
+    x = self.embed(video)
+    frames = Grid(*x.shape[1:4], cls=1, rows='frame')
+    x = self.prepend_token('cls_SpatialTransformer', frames.flatten(x))
+    x = self.encoder('SpatialTransformer', self.depth)(x, frames, train)
+    _, grid = frames.to_volume(x)
+    line = Grid(frames.t, 1, 1, cls=1)
+    x = self.prepend_token('cls_TemporalTransformer', x[:, :, 0])
+    return Features(grid, self.temporal()(x, line, train)[:, 0])
+
+
+class JointMean(ViViT):
+  """All tokens of a clip attend to each other (Model 1)."""
+
+  block: ClassVar[type[nn.Module]] = layers.Block
+
+  @nn.compact
+  def __call__(self, video: jax.Array, train: bool) -> Features:
+    x = self.embed(video)
+    clip = Grid(*x.shape[1:4])
+    encoder = self.encoder('Transformer', self.depth, self.block)
+    _, grid = clip.to_volume(encoder(clip.flatten(x), clip, train))
+    return Features(grid, grid.mean((1, 2, 3)))
+
+
+class JointToken(ViViT):
+  """All tokens of a clip, and a class token that is read (Model 1)."""
+
+  @nn.compact
+  def __call__(self, video: jax.Array, train: bool) -> Features:
+    x = self.embed(video)
+    clip = Grid(*x.shape[1:4], cls=1)
+    x = self.prepend_token('cls', clip.flatten(x))
+    x = self.encoder('Transformer', self.depth)(x, clip, train)
+    return Features(clip.to_volume(x)[1], x[:, 0])
+
+
+class SelfAttentionBlock(layers.Block):
+  """Attends over time, then over space, then the MLP (Model 3).
+
+  Sites: those of `layers.Block`, with branches `attn_time` and `attn_space`
+  for `attn`. All three branches are dropped by stochastic depth; in scenic
+  this block ignores its rate.
+  """
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    clip = self.grid
+    x = site_lib.site('block_in', layers.constrain_batch(x), grid=clip)
+    lead, x = clip.to_volume(x)
+    if lead.shape[-2]:
+      raise ValueError(
+        'factorised self-attention has no place for tokens off the grid: a '
+        f'technique added {lead.shape[-2]}'
+      )
+    for axis, rows in ('time', 'location'), ('space', 'frame'):
+      grid = dataclasses.replace(clip, rows=rows)
+      attention = layers.Attention(
+        self.heads,
+        grid,
+        self.dtype,
+        name=f'MultiHeadDotProductAttention_{axis}',
+      )
+      x = self.branch(
+        f'attn_{axis}',
+        attention,
+        grid.flatten(x),
+        norm=f'LayerNorm_{axis}',
+        grid=grid,
+      )
+      x = grid.to_volume(x)[1]
+    mlp = layers.Mlp(self.mlp, self.dtype, name='MlpBlock')
+    return self.branch('mlp', mlp, clip.flatten(x), norm='LayerNorm_mlp')
+
+
+class DotProductAttention(layers.Attention):
+  """The first half of the heads attends over time, the other over space."""
+
+  @nn.nowrap
+  def attend(self, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+    if self.heads % 2:
+      raise ValueError(
+        'factorised dot-product attention halves its heads, but '
+        f'{self.heads} is odd'
+      )
+    if k.shape != q.shape:
+      raise ValueError(
+        'factorised dot-product attention has no place for keys off the '
+        f'grid: a technique at attn_qkv made keys {k.shape} for queries '
+        f'{q.shape}'
+      )
+    halves = zip(*(jnp.split(x, 2, axis=-2) for x in (q, k, v)))
+    outs = [
+      self.attend_in(rows, *half)
+      for rows, half in zip(('location', 'frame'), halves)
+    ]
+    return jnp.concatenate(outs, axis=-2)
+
+  @nn.nowrap
+  def attend_in(self, rows: str, *qkv: jax.Array) -> jax.Array:
+    """Attends within `rows`; q, k, v and the result: [b, t h w, heads, c]."""
+    grid = dataclasses.replace(self.grid, rows=rows)
+    b, n, heads, c = qkv[0].shape
+
+    def split(x):
+      x = grid.flatten(self.grid.to_volume(x.reshape(b, n, heads * c))[1])
+      return x.reshape(*x.shape[:-1], heads, c)
+
+    y = layers.attend(*map(split, qkv))
+    y = grid.to_volume(y.reshape(*y.shape[:-2], heads * c))[1]
+    return self.grid.flatten(y).reshape(b, n, heads, c)
+
+
+class DotProductBlock(layers.Block):
+  """`layers.Block` with factorised dot-product attention (Model 4)."""
+
+  attention = DotProductAttention
+
+
+class FactorisedSelfAttention(JointMean):
+  block = SelfAttentionBlock
+
+
+class FactorisedDotProduct(JointMean):
+  block = DotProductBlock
+
+
+MODELS = {
+  ('factorised_encoder', 'dense', 'gap'): Dense,
+  ('factorised_encoder', 'per_person', 'gap'): PerPerson,
+  ('factorised_encoder', 'pooled', 'gap'): PooledMean,
+  ('factorised_encoder', 'pooled', 'token'): PooledToken,
+  ('spacetime', None, 'gap'): JointMean,
+  ('spacetime', None, 'token'): JointToken,
+  ('factorised_self_attention', None, 'gap'): FactorisedSelfAttention,
+  ('factorised_dot_product', None, 'gap'): FactorisedDotProduct,
+}
+
+
+def build(
+  *,
+  variant: str | None = None,
+  attention: str = 'factorised_encoder',
+  temporal: str | None = None,
+  classifier: str = 'gap',
+  **fields,
+) -> ViViT:
+  """Builds a ViViT.
+
+  Args:
+    variant: 'Ti', 'B' or 'L': its width, depth, heads and mlp. Without it,
+      `fields` must have these four.
+    attention: 'factorised_encoder', 'spacetime', 'factorised_self_attention'
+      or 'factorised_dot_product'.
+    temporal: of a factorised encoder: 'dense' (its default), 'per_person' or
+      'pooled'.
+    classifier: what `Features.summary` is: 'gap', a mean, or 'token', a class
+      token, which only 'pooled' and 'spacetime' have.
+    **fields: of the class that these choose; they precede the variant's.
+      `dtype` may be a name, such as 'bfloat16'.
+
+  Returns:
+    A linen module `(video, train) -> Features`.
+
+  Raises:
+    ValueError: if there is no such model, variant or field.
+  """
+  if attention == 'factorised_encoder' and temporal is None:
+    temporal = 'dense'
+  model = MODELS.get((attention, temporal, classifier))
+  if model is None:
+    raise ValueError(
+      f'no ViViT with attention={attention!r}, temporal={temporal!r} and '
+      f'classifier={classifier!r}. There are: {sorted(MODELS, key=str)}'
+    )
+  size = _size(variant, fields)
+  known = {f.name for f in dataclasses.fields(model)} - {'parent', 'name'}
+  if unknown := sorted(set(fields) - known):
+    raise ValueError(
+      f'{model.__name__} has no field {", ".join(map(repr, unknown))}. Its '
+      f'fields: {", ".join(sorted(known))}'
+    )
+  if 'tubelet' in fields:
+    fields['tubelet'] = tuple(fields['tubelet'])
+  if 'dtype' in fields:
+    fields['dtype'] = jnp.dtype(fields['dtype'])
+  return model(**(size | fields))
+
+
+def _size(variant: str | None, fields: Mapping[str, Any]) -> dict[str, int]:
+  if variant is None:
+    missing = [name for name in VARIANTS['B'] if name not in fields]
+    if missing:
+      raise ValueError(
+        f'without a variant, ViViT needs {", ".join(missing)} as well'
+      )
+    return {}
+  if variant not in VARIANTS:
+    raise ValueError(
+      f'no ViViT variant {variant!r}. There are: {", ".join(VARIANTS)}'
+    )
+  return VARIANTS[variant]

@@ -1,0 +1,1 @@
+"""Readers of the datasets' official annotation files: numpy, no TensorFlow."""

@@ -1,0 +1,239 @@
+"""AVA's csv files: ground truth, excluded timestamps, person boxes.
+
+Rows of one box (one per action) are merged by the *text* of video, second and
+box, as two persons may have nearly the same box.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from vidpetl.data.annotations import boxes, restricted_pickle, text
+
+NUM_CLASSES = 80  # ids of AVA v2.2; its evaluation looks at 60 of them
+
+_TRUTH = (
+  'video_id,seconds,x1,y1,x2,y2,action_id,person_id (AVA), the same without '
+  'person_id (AVA-Kinetics), or video_id,seconds (annotated, but empty)'
+)
+_PERSONS = 'video_id,seconds,x1,y1,x2,y2,label (empty, -1 or action id),score'
+_CORNERS = ('x1', 'y1', 'x2', 'y2')
+
+
+def read_ground_truth(
+  path: str, num_classes: int, known: set[int] | None = None
+) -> boxes.Boxes:
+  """Reads ground truth of AVA v2.2 (8 columns) or AVA-Kinetics (7 or 2).
+
+  AVA's files use all 80 ids although its label map names 60, so for them only
+  the range is checked; with one's own label map, pass its ids as `known`.
+
+  Args:
+    path: of the csv, without header.
+    num_classes: ids must lie in 1..num_classes.
+    known: ids that may occur; None admits the range.
+
+  Returns:
+    The boxes, all labelled, score 1. Keyframes with no box are in `keys`.
+
+  Raises:
+    text.AnnotationError: with file and line.
+  """
+  rows = _Rows(path, num_classes, known)
+  for lines, block in text.read_rows(path, (2, 7, 8), _TRUTH):
+    full = [i for i, row in enumerate(block) if len(row) > 2]
+    for i in range(len(block)):
+      if len(block[i]) == 2:
+        rows.keyframe(block[i], lines[i])
+    block, lines = [block[i] for i in full], [lines[i] for i in full]
+    rows.add(block, lines, np.ones(len(block)), 6)
+  return rows.boxes()
+
+
+def read_excluded(path: str) -> set[boxes.Key]:
+  """Reads excluded timestamps: rows `video_id,seconds`.
+
+  Raises:
+    text.AnnotationError: with file and line.
+  """
+  keys = set()
+  for lines, block in text.read_rows(path, (2,), 'video_id,seconds'):
+    for line, (video, seconds) in zip(lines, block):
+      keys.add(boxes.key(video, text.number(seconds, path, line, 'seconds')))
+  return keys
+
+
+def read_persons(
+  path: str, num_classes: int, degenerate: str = 'error'
+) -> boxes.Boxes:
+  """Reads detected persons.
+
+  A `.pkl` is taken for mmaction2's proposals ('video,0902' -> [n, 5]), anything
+  else for the csv that LFB and SlowFast publish (8 columns; in training the
+  label is an action id or -1, in validation it is empty).
+
+  Args:
+    path: of the file.
+    num_classes: labels must lie in 1..num_classes.
+    degenerate: what to do with boxes without area, 'error' or 'drop'.
+
+  Returns:
+    The boxes. `labelled` is False where the file has no label; a label of -1
+    is labelled with no action.
+
+  Raises:
+    text.AnnotationError: with file and line (or key of the pickle).
+  """
+  if degenerate not in ('error', 'drop'):
+    raise ValueError(f"degenerate={degenerate!r} is not 'error' or 'drop'")
+  rows = _Rows(path, num_classes, None, drop=degenerate == 'drop')
+  if path.endswith(('.pkl', '.pickle')):
+    return _read_proposals(path, rows)
+  for lines, block in text.read_rows(path, (8,), _PERSONS):
+    score = text.floats(block, (7,), ('score',), path, lines)[:, 0]
+    wrong = (score < 0) | (score > 1)
+    if wrong.any():  # e.g. ground truth, whose last column is a person
+      i = int(np.argmax(wrong))
+      raise text.fail(path, lines[i], f'score {score[i]:g}', 'one in [0, 1]')
+    rows.add(block, lines, score, 6, by_score=True)
+  return rows.boxes()
+
+
+def _read_proposals(path, rows):
+  expected = "a dict 'video_id,seconds' -> float array [n, 5] (box and score)"
+  proposals = restricted_pickle.load(path)
+  if not isinstance(proposals, dict):
+    raise text.fail(path, None, f'a {type(proposals).__name__}', expected)
+  for name, array in proposals.items():
+    video, comma, seconds = str(name).rpartition(',')
+    array = np.asarray(array)
+    if array.size == 0:
+      array = np.zeros((0, 5))
+    good = array.ndim == 2 and array.shape[1] == 5 and array.dtype.kind == 'f'
+    if not comma or not good:
+      problem = f'{name!r} -> {array.dtype} {list(array.shape)}'
+      raise text.fail(path, None, problem, expected)
+    rows.add_array(video, seconds, array)
+  return rows.boxes()
+
+
+class _Rows:
+  """Collects rows into `boxes.Boxes`, merging those of one box."""
+
+  def __init__(self, path, num_classes, known, drop=False):
+    self.path, self.c, self.known, self.drop = path, num_classes, known, drop
+    self.keyframes: dict[boxes.Key, int] = {}
+    self.timestamps: list[str] = []
+    self.spellings: dict[tuple[str, str], int] = {}
+    self.texts: dict[tuple, int] = {}  # of one row's box -> its number
+    self.labels: dict[str, int] = {'': -1, '-1': 0}
+    self.owner: list[int] = []  # keyframe of each box
+    self.blocks: list[np.ndarray] = []  # [n, 5] of new boxes
+    self.row_box: list[int] = []
+    self.row_label: list[int] = []
+
+  def keyframe(self, row, line):
+    """Returns the number of the keyframe that a row names."""
+    spelling = row[0], row[1]
+    if spelling in self.spellings:
+      return self.spellings[spelling]
+    seconds = text.number(row[1], self.path, line, 'seconds')
+    key = boxes.key(row[0], seconds)
+    if key not in self.keyframes:
+      self.keyframes[key] = len(self.keyframes)
+      self.timestamps.append(row[1].strip())
+    self.spellings[spelling] = self.keyframes[key]
+    return self.keyframes[key]
+
+  def label(self, field, line):
+    """Returns action id, 0 for none, -1 for not known."""
+    if field not in self.labels:
+      plain = field.isdigit() and 1 <= int(field) <= self.c
+      if not plain or (self.known is not None and int(field) not in self.known):
+        expected = f'an id in 1..{self.c}'
+        if self.known is not None:
+          expected = f'an id of the label map ({sorted(self.known)})'
+        raise text.fail(self.path, line, f'action id {field!r}', expected)
+      self.labels[field] = int(field)
+    return self.labels[field]
+
+  def check(self, corners, where):
+    """Returns which boxes have an area; raises for what is no box."""
+    outside = ((corners < 0) | (corners > 1)).any(axis=1)
+    flat = (corners[:, :2] >= corners[:, 2:]).any(axis=1)
+    bad = outside if self.drop else outside | flat
+    if bad.any():
+      i = int(np.argmax(bad))
+      corner = ','.join(f'{c:g}' for c in corners[i])
+      line, problem = where(i), f'box {corner}'
+      raise text.fail(
+        self.path if isinstance(line, int) else f'{self.path}[{line!r}]',
+        line if isinstance(line, int) else None,
+        problem + (' leaves [0, 1]' if outside[i] else ' has no area'),
+        'fractions of the frame (not pixels) with x1 < x2 and y1 < y2',
+      )
+    return ~flat
+
+  def add(self, block, lines, score, label, by_score=False):
+    """Adds csv rows; `label` is the column of the action."""
+    if not block:
+      return
+    corners = text.floats(block, (2, 3, 4, 5), _CORNERS, self.path, lines)
+    good = self.check(corners, lambda i: lines[i])
+    fresh = []
+    for i, row in enumerate(block):
+      if not good[i]:
+        continue
+      number = self.keyframe(row, lines[i])
+      box = (number, *row[2:6], row[7] if by_score else '')
+      if box not in self.texts:
+        self.texts[box] = len(self.owner)
+        self.owner.append(number)
+        fresh.append(i)
+      action = self.label(row[label].strip(), lines[i])
+      if action < 1 and not by_score:
+        raise text.fail(
+          self.path, lines[i], 'no action id', f'an id in 1..{self.c}'
+        )
+      self.row_box.append(self.texts[box])
+      self.row_label.append(action)
+    self.blocks.append(np.column_stack([corners, score])[fresh])
+
+  def add_array(self, video, seconds, array):
+    """Adds a keyframe's boxes [n, 5] without labels."""
+    number = self.keyframe((video, seconds), None)
+    if not np.isfinite(array).all():
+      problem = f"'{video},{seconds}' is not finite"
+      raise text.fail(self.path, None, problem, 'numbers')
+    keep = self.check(array[:, :4], lambda i: f'{video},{seconds}')
+    array = array[keep]
+    self.row_box += range(len(self.owner), len(self.owner) + len(array))
+    self.row_label += [-1] * len(array)
+    self.owner += [number] * len(array)
+    self.blocks.append(array)
+
+  def boxes(self):
+    n = len(self.owner)
+    values = np.concatenate([np.zeros((0, 5)), *self.blocks])
+    row_box = np.array(self.row_box, np.int64)
+    row_label = np.array(self.row_label, np.int64)
+    acts = row_label > 0
+    labelled = np.zeros(n, bool)
+    labelled[row_box[row_label >= 0]] = True
+    return boxes.Boxes(
+      keys=list(self.keyframes),
+      timestamps=self.timestamps,
+      keyframe=np.array(self.owner, np.int64),
+      box=values[:, :4].astype(np.float32),
+      actions=boxes.pack(row_box[acts], row_label[acts] - 1, n, self.c),
+      labelled=labelled,
+      score=values[:, 4].astype(np.float32),
+    )
+
+
+def clip_interval(stem: str) -> tuple[str, int, int] | None:
+  """Parses a Kinetics clip's file name, '{id}_{start:06d}_{end:06d}'."""
+  match = re.fullmatch(r'(.+)_(\d{6})_(\d{6})', stem)
+  return match and (match[1], int(match[2]), int(match[3]))

@@ -1,0 +1,53 @@
+"""A column of strings in two arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+
+class Strings:
+  """An immutable list of strings that is small in memory and in a file.
+
+  A million Python strings are a million objects (and as many page copies in
+  forked workers); here they are one buffer of UTF-8 and one of offsets.
+  """
+
+  def __init__(self, values: Iterable[str]):
+    encoded = [value.encode() for value in values]
+    lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+    self._offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    self._bytes = np.frombuffer(b''.join(encoded), np.uint8)
+
+  def __len__(self) -> int:
+    return len(self._offsets) - 1
+
+  def __getitem__(self, i: int) -> str:
+    if not -len(self) <= i < len(self):
+      raise IndexError(f'{i} of {len(self)} strings')
+    begin, end = self._offsets[[i % len(self), i % len(self) + 1]]
+    return self._bytes[begin:end].tobytes().decode()
+
+  def __iter__(self) -> Iterator[str]:
+    return (self[i] for i in range(len(self)))
+
+  def take(self, rows: np.ndarray) -> Strings:
+    """Returns these rows, in their order."""
+    return Strings(self[i] for i in rows)
+
+  def arrays(self, name: str) -> dict[str, np.ndarray]:
+    """Returns the two arrays under `name/...`, for an npz file."""
+    return {f'{name}/bytes': self._bytes, f'{name}/offsets': self._offsets}
+
+  @classmethod
+  def of_arrays(cls, flat: dict[str, np.ndarray], name: str) -> Strings:
+    """Inverts `arrays`."""
+    strings = cls([])
+    strings._bytes = flat[f'{name}/bytes']
+    strings._offsets = flat[f'{name}/offsets']
+    return strings
+
+  def tobytes(self) -> bytes:
+    """Returns what a fingerprint hashes."""
+    return self._offsets.tobytes() + self._bytes.tobytes()

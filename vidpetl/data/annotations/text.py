@@ -1,0 +1,174 @@
+"""Lines of annotation files, with errors that name file and line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+
+class AnnotationError(ValueError):
+  """An annotation file does not hold what its format promises."""
+
+
+def fail(
+  path: str, line: int | None, problem: str, expected: str
+) -> AnnotationError:
+  """Returns the error for `path:line`; the caller raises it."""
+  where = path if line is None else f'{path}:{line}'
+  return AnnotationError(f'{where}: {problem}; expected {expected}')
+
+
+def require(path: str, what: str) -> str:
+  """Returns `path` if it is a file.
+
+  Raises:
+    FileNotFoundError: naming the path and `what` it would be.
+  """
+  if not os.path.isfile(path):
+    raise FileNotFoundError(f'{path}: not found; it should be {what}')
+  return path
+
+
+def read_rows(
+  path: str, widths: Sequence[int], expected: str, size: int = 65536
+) -> Iterator[tuple[list[int], list[list[str]]]]:
+  """Reads a csv in blocks, so that a million lines never lie in memory.
+
+  Args:
+    path: of the csv; blank lines are allowed.
+    widths: admissible numbers of columns.
+    expected: the format in words, for errors.
+    size: rows per block.
+
+  Yields:
+    Line numbers (from 1) and the rows of a block.
+
+  Raises:
+    AnnotationError: at the first row with another number of columns.
+  """
+  lines, rows = [], []
+  with open(path, newline='', encoding='utf-8-sig') as file:
+    reader = csv.reader(file)
+    for row in reader:
+      if not row:
+        continue
+      if len(row) not in widths:
+        raise fail(path, reader.line_num, f'{len(row)} columns', expected)
+      lines.append(reader.line_num)
+      rows.append(row)
+      if len(rows) == size:
+        yield lines, rows
+        lines, rows = [], []
+  if rows:
+    yield lines, rows
+
+
+def read_table(
+  path: str, required: Sequence[str], optional: Sequence[str] | None = None
+) -> Iterator[tuple[int, dict[str, str]]]:
+  """Reads a csv with a header.
+
+  Args:
+    path: of the csv.
+    required: columns that must be there.
+    optional: further columns that may be; None admits any.
+
+  Yields:
+    Line number and the row as a dict.
+
+  Raises:
+    AnnotationError: for missing or unknown columns, and for rows of another
+      length than the header's.
+  """
+  expected = f'a header with the columns {",".join(required)}'
+  if optional:
+    expected += f' and possibly {",".join(optional)}'
+  with open(path, newline='', encoding='utf-8-sig') as file:
+    reader = csv.reader(file)
+    header = [name.strip() for name in next(reader, [])]
+    missing = [name for name in required if name not in header]
+    if missing:
+      raise fail(path, 1, f'no column {", ".join(missing)}', expected)
+    allowed = None if optional is None else {*required, *optional}
+    unknown = [n for n in header if allowed is not None and n not in allowed]
+    if unknown or len(set(header)) < len(header):
+      problem = f'unknown columns {unknown}' if unknown else 'repeated columns'
+      raise fail(path, 1, problem, expected)
+    for row in reader:
+      if not row:
+        continue
+      if len(row) != len(header):
+        raise fail(
+          path,
+          reader.line_num,
+          f'{len(row)} columns',
+          f'{len(header)} as in the header',
+        )
+      yield reader.line_num, dict(zip(header, row))
+
+
+def number(text: str, path: str, line: int | None, name: str) -> float:
+  """Parses a finite decimal.
+
+  Raises:
+    AnnotationError: naming the field `name`.
+  """
+  try:
+    value = float(text)
+  except ValueError:
+    value = float('nan')
+  if not np.isfinite(value):
+    raise fail(path, line, f'{name} is {text!r}', 'a number')
+  return value
+
+
+def floats(
+  rows: Sequence[Sequence[str]],
+  columns: Sequence[int],
+  names: Sequence[str],
+  path: str,
+  lines: Sequence[int],
+) -> np.ndarray:
+  """Parses several columns at once.
+
+  Returns:
+    float64 [rows, columns].
+
+  Raises:
+    AnnotationError: at the first field that is no finite number.
+  """
+  texts = [[row[c] for c in columns] for row in rows]
+  try:
+    values = np.array(texts, dtype=np.float64).reshape(-1, len(columns))
+    if np.isfinite(values).all():
+      return values
+  except ValueError:
+    pass  # found again below, with its line
+  return np.array(
+    [
+      [number(t, path, line, name) for t, name in zip(row, names)]
+      for line, row in zip(lines, texts)
+    ]
+  )
+
+
+def read_json(path: str, kind: type, expected: str):
+  """Reads a json file whose top level is a `kind`.
+
+  Raises:
+    AnnotationError: if it is not json, or of another kind.
+  """
+  with open(path, encoding='utf-8') as file:
+    try:
+      value = json.load(file)
+    except json.JSONDecodeError as error:
+      raise fail(
+        path, error.lineno, f'not json ({error.msg})', expected
+      ) from None
+  if not isinstance(value, kind):
+    raise fail(path, None, f'a json {type(value).__name__}', expected)
+  return value

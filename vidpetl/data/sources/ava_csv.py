@@ -1,0 +1,125 @@
+"""One's own people and actions, annotated as in AVA."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from vidpetl.data.annotations import ava, boxes, keyframes, text
+from vidpetl.data.annotations import labelmap as label_maps
+from vidpetl.data.sources import columns, localisation
+from vidpetl.data.sources import videos as files
+
+_LARGEST = 4096  # ids above this are a mistake rather than a vocabulary
+
+
+def open(
+  videos: str,
+  annotations: str,
+  split: str = 'train',
+  labelmap: str | None = None,
+  num_classes: int | None = None,
+  detections: str | Sequence[str] | None = None,
+  excluded: str | None = None,
+  video_start: float = 0.0,
+  match_iou: float = 0.9,
+  degenerate_boxes: str = 'error',
+  name: str = 'ava_csv',
+) -> columns.Localisation:
+  """Opens keyframes of one's own videos.
+
+  The csv has no header and rows `video,seconds,x1,y1,x2,y2,action,person`, one
+  per box and action: `video` is a file's name without suffix, anywhere below
+  `videos`; `seconds` is any decimal within it; boxes are fractions of width
+  and height; actions count from 1; the last column may be left out. A row
+  `video,seconds` is a keyframe on which nobody does anything. Clips may be of
+  any length: a model's window is clamped to the file.
+
+  Person boxes at test time come from a detector of your choice: write its
+  boxes as rows `video,seconds,x1,y1,x2,y2,,score` and name the file in
+  `detections`. Without one, the ground-truth boxes stand in for detections,
+  with score 1, in every split. That is right for training and for looking at
+  how well actions are recognised, but its mAP leaves out what a detector
+  misses and invents; `info.name` therefore ends in '(ground-truth boxes)'.
+
+  Args:
+    videos: folder.
+    annotations: csv of this split.
+    split: 'train' leaves excluded keyframes out; any other name is for
+      evaluation, takes also the keyframes that have only detections, and flags
+      the excluded ones.
+    labelmap: ids and names (pbtxt, csv `id,name`, or lines `id: name`); ids
+      that it lacks are errors. Without it, ids are their own names.
+    num_classes: outputs that a head needs; by default the label map's largest
+      id. Without a label map it is the largest id of *this file*, so give one
+      of the two where splits may differ.
+    detections: person boxes, one file or several, see above; a `.pkl` is taken
+      for mmaction2's proposals.
+    excluded: csv of rows `video,seconds`.
+    video_start: what to subtract from the annotated seconds.
+    match_iou: detections without a label inherit the actions of a ground-truth
+      box that they overlap this much.
+    degenerate_boxes: 'error', or 'drop' for detections without area.
+    name: of the dataset.
+
+  Returns:
+    The source, by video and time.
+
+  Raises:
+    FileNotFoundError: for a missing file, or if all videos are.
+    vidpetl.data.annotations.text.AnnotationError: with file and line.
+    ValueError: if `num_classes` is below the label map's largest id, or no
+      keyframe lies within its video.
+  """
+  text.require(annotations, 'the keyframes of this split')
+  truth, classes = _read(annotations, labelmap, num_classes)
+  c = num_classes or max(classes) + 1
+  persons = localisation.read_persons(
+    'none' if detections is None else detections, c, degenerate_boxes
+  )
+  skip = set()
+  if excluded is not None:
+    skip = ava.read_excluded(text.require(excluded, 'excluded timestamps'))
+  table = keyframes.join(
+    truth,
+    persons,
+    skip,
+    num_classes=c,
+    match_iou=match_iou,
+    all_detected=split != 'train',
+  )
+  if not len(table):
+    raise text.fail(annotations, None, 'no rows', 'at least one keyframe')
+  found = files.ByStem(videos)
+  return localisation.assemble(
+    table,
+    lambda video, seconds: (found.get(video), video_start),
+    name=name,
+    split=split,
+    fps=None,
+    classes=classes,
+    ground_truth_boxes=persons is None,
+    folder=videos,
+  )
+
+
+def _read(
+  annotations: str, labelmap: str | None, num_classes: int | None
+) -> tuple[boxes.Boxes, dict[int, str]]:
+  """Returns the ground truth, and the names of its actions by id - 1."""
+  if labelmap is None:
+    truth = ava.read_ground_truth(annotations, num_classes or _LARGEST)
+    used = np.unpackbits(truth.actions, axis=1).any(axis=0)
+    c = num_classes or 1 + int(max(np.flatnonzero(used), default=0))
+    truth = dataclasses.replace(truth, actions=truth.actions[:, : -(-c // 8)])
+    return truth, {i: str(i + 1) for i in range(c)}
+  names = label_maps.read(text.require(labelmap, 'the label map'))
+  if num_classes is not None and num_classes < max(names):
+    raise ValueError(
+      f'num_classes={num_classes}, but {labelmap} has the id {max(names)}'
+    )
+  c = num_classes or max(names)
+  truth = ava.read_ground_truth(annotations, c, set(names))
+  return truth, {number - 1: name for number, name in names.items()}

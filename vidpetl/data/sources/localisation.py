@@ -1,0 +1,172 @@
+"""What AVA and data in its format share: keyframes meet persons and files."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+
+import av
+import numpy as np
+
+from vidpetl.data import examples
+from vidpetl.data.annotations import ava, boxes, keyframes, text
+from vidpetl.data.annotations.strings import Strings
+from vidpetl.data.sources import columns
+
+# (video id, seconds) -> (path or None, second at which the file begins)
+Find = Callable[[str, float], tuple[str | None, float]]
+
+_CUT = 1000.0  # seconds; AVA's usual cuts last 901, its films far longer
+
+
+def read_persons(
+  detections: str | Sequence[str], num_classes: int, degenerate: str
+) -> boxes.Boxes | None:
+  """Reads detected persons from one file or several; None for 'none'.
+
+  Raises:
+    FileNotFoundError: naming the file.
+    text.AnnotationError: with file and line.
+  """
+  if detections == 'none':
+    return None
+  if isinstance(detections, str):
+    detections = [detections]
+  what = (
+    "the detected persons; name other files in `detections`, or 'none' for "
+    'ground-truth boxes in their place'
+  )
+  return boxes.concatenate(
+    [
+      ava.read_persons(text.require(path, what), num_classes, degenerate)
+      for path in detections
+    ]
+  )
+
+
+def boxes_name(name: str, ground_truth_boxes: bool) -> str:
+  """Returns a name that tells results with true boxes from others."""
+  return f'{name} (ground-truth boxes)' if ground_truth_boxes else name
+
+
+def assemble(
+  table: keyframes.Keyframes,
+  find: Find,
+  *,
+  name: str,
+  split: str,
+  fps: float | None,
+  classes: Mapping[int, str],
+  ground_truth_boxes: bool,
+  folder: str,
+) -> columns.Localisation:
+  """Builds a source of the keyframes that have a file, and lists the others.
+
+  Args:
+    table: keyframes, with `seconds` as annotated; `times` are set here. The
+      split 'train' goes without the excluded ones.
+    find: where the videos are.
+    name: of the dataset.
+    split: of the dataset.
+    fps: nominal frame rate.
+    classes: names by index (id - 1).
+    ground_truth_boxes: whether the detections are ground truth.
+    folder: where `find` looks, for errors.
+
+  Returns:
+    The source.
+
+  Raises:
+    FileNotFoundError: if no keyframe has a file.
+    ValueError: if the files cannot begin where `find` says.
+  """
+  dropped = []
+  if split == 'train':
+    dropped = [
+      examples.Dropped(
+        f'{table.video_ids[i]},{table.timestamps[i]}',
+        '',
+        'listed among the excluded timestamps',
+      )
+      for i in np.flatnonzero(table.excluded)
+    ]
+    table = table.take(np.flatnonzero(~table.excluded))
+  table, paths, missing = _with_videos(table, find, folder)
+  _check_start(paths, table)
+  info = examples.Info(
+    name=boxes_name(name, ground_truth_boxes),
+    split=split,
+    kind='localisation',
+    num_classes=table.num_classes,
+    classes=classes,
+    fps=fps,
+    dropped=tuple(dropped + missing),
+  )
+  return columns.Localisation(info, table, paths.__getitem__)
+
+
+def _with_videos(table, find, folder):
+  """Finds each keyframe's file and its time on that file's clock.
+
+  Returns:
+    The keyframes that have a file, their paths, and what is missing.
+  """
+  rows, paths, times = [], [], []
+  missing: collections.Counter[str] = collections.Counter()
+  for i, name in enumerate(table.video_ids):
+    path, start = find(name, table.seconds[i])
+    if path is None:
+      missing[name] += 1
+      continue
+    rows.append(i)
+    paths.append(path)
+    times.append(table.seconds[i] - start)
+  columns.require_some(
+    len(rows), len(missing), f'{next(iter(missing), "")}.* and others', folder
+  )
+  table = dataclasses.replace(table.take(rows), times=np.array(times))
+  dropped = [
+    examples.Dropped(
+      name, folder, f'not found below this folder; {n} keyframes'
+    )
+    for name, n in sorted(missing.items())
+  ]
+  return table, Strings(paths), dropped
+
+
+def _check_start(paths, table) -> None:
+  """Compares the length of up to three files with their keyframes.
+
+  Clips that are a quarter of an hour off train without a murmur, so the case
+  that can be told is refused, and the one that may be meant is warned of.
+  """
+  fits, long = [], []
+  for i in {0, len(paths) // 2, len(paths) - 1}:
+    length = _duration(paths[i])
+    if length is not None:
+      fits.append(0 <= table.times[i] <= length + 1)
+      long.append(length > _CUT and table.seconds[i] > table.times[i])
+  if fits and not any(fits):
+    raise ValueError(
+      f'the keyframes of {paths[0]} and others lie outside of their files, the '
+      f'first at {table.times[0]:g} s; set video_start to the second of the '
+      'film at which the files begin: 0 for whole films, 900 for the usual '
+      'cuts of AVA'
+    )
+  if long and all(long):
+    warnings.warn(
+      f'{paths[0]} looks like a whole film rather than a cut that begins '
+      f'{table.seconds[0] - table.times[0]:g} s into it; whole films need '
+      'video_start=0',
+      stacklevel=4,
+    )
+
+
+def _duration(path) -> float | None:
+  try:
+    with av.open(path) as container:
+      return container.duration and container.duration / 1e6
+  except Exception:  # unreadable: whoever decodes it will say so
+    return None

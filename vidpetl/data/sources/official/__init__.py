@@ -1,0 +1,1 @@
+"""The public datasets, on the layouts in which they are downloaded."""

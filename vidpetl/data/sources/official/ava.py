@@ -1,0 +1,144 @@
+"""AVA v2.2 and AVA-Kinetics.
+
+    <raw>/annotations/ava_{train,val}_v2.2.csv
+    <raw>/annotations/ava_{train,val}_excluded_timestamps_v2.2.csv
+    <raw>/annotations/ava_action_list_v2.2_for_activitynet_2019.pbtxt
+    <raw>/person_boxes/ava_{train,val}_predicted_boxes.csv
+    <raw>/…/<video id>.{mp4,mkv,webm,…}          anywhere below <raw>
+
+and for AVA-Kinetics in addition
+
+    <raw>/annotations/kinetics_{train,val}_v1.0.csv
+    <raw>/person_boxes/kinetics_{train,val}_predicted_boxes.csv
+    <raw>/…/{youtube id}_{start:06d}_{end:06d}.mp4
+
+Training takes the annotated keyframes without the excluded ones, evaluation
+all that are annotated or have detections (a person on an otherwise empty
+keyframe is a false positive), with the excluded ones flagged.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+from collections.abc import Sequence
+
+from vidpetl.data.annotations import ava, boxes, keyframes, labelmap, text
+from vidpetl.data.sources import columns, localisation, videos
+from vidpetl.data.sources.official import classification
+
+DATASETS = ('ava', 'ava_kinetics')
+FPS = 30.0  # at which the public code bases extract AVA's frames
+_LABELMAP = 'ava_action_list_v2.2_for_activitynet_2019.pbtxt'
+
+
+def open(
+  dataset: str,
+  raw: str,
+  split: str,
+  video_start: float = 900.0,
+  detections: str | Sequence[str] | None = None,
+  match_iou: float = 0.9,
+  degenerate_boxes: str = 'error',
+) -> columns.Localisation:
+  """Opens a split; see the module's docstring for the layout.
+
+  Args:
+    dataset: 'ava' or 'ava_kinetics'.
+    raw: folder.
+    split: 'train' or 'val'.
+    video_start: second of the film at which the video files begin: 900 for the
+      usual cuts (`-ss 900 -t 901`), 0 for whole films.
+    detections: person boxes: a file or several (LFB's or SlowFast's csv,
+      mmaction2's pkl); None is the files in `person_boxes`; 'none' does
+      without: ground-truth boxes take the detections' place, with score 1, and
+      `info.name` says so.
+    match_iou: detections without a label inherit the actions of a ground-truth
+      box that they overlap this much.
+    degenerate_boxes: 'error', or 'drop' for detections without area.
+
+  Returns:
+    The source, by video and time.
+
+  Raises:
+    FileNotFoundError: for a missing annotation file, or if all videos are.
+    ValueError: if the videos cannot begin at `video_start`.
+  """
+  classification.check_split(split)
+  parts = ['ava'] + ['kinetics'] * (dataset == 'ava_kinetics')
+  truth = _truth(raw, split, parts)
+  persons = _persons(raw, split, parts, detections, degenerate_boxes)
+  table = keyframes.join(
+    truth,
+    persons,
+    _excluded(raw, split),
+    num_classes=ava.NUM_CLASSES,
+    match_iou=match_iou,
+    all_detected=split == 'val',
+  )
+  return localisation.assemble(
+    table,
+    _finder(raw, video_start),
+    name=dataset,
+    split=split,
+    fps=FPS,
+    classes=_classes(raw),
+    ground_truth_boxes=persons is None,
+    folder=raw,
+  )
+
+
+def _annotation(raw, name, what):
+  return text.require(os.path.join(raw, 'annotations', name), what)
+
+
+def _truth(raw, split, parts) -> boxes.Boxes:
+  version = {'ava': 'v2.2', 'kinetics': 'v1.0'}
+  names = [f'{part}_{split}_{version[part]}.csv' for part in parts]
+  return boxes.concatenate(
+    [
+      ava.read_ground_truth(
+        _annotation(raw, name, f'the {split} ground truth'), ava.NUM_CLASSES
+      )
+      for name in names
+    ]
+  )
+
+
+def _persons(raw, split, parts, detections, degenerate):
+  if detections is None:
+    folder = os.path.join(raw, 'person_boxes')
+    detections = [
+      os.path.join(folder, f'{part}_{split}_predicted_boxes.csv')
+      for part in parts
+    ]
+  return localisation.read_persons(detections, ava.NUM_CLASSES, degenerate)
+
+
+def _excluded(raw, split):
+  name = f'ava_{split}_excluded_timestamps_v2.2.csv'
+  return ava.read_excluded(_annotation(raw, name, 'the excluded timestamps'))
+
+
+def _classes(raw) -> dict[int, str]:
+  path = _annotation(raw, _LABELMAP, "AVA's label map")
+  return {number - 1: name for number, name in labelmap.read(path).items()}
+
+
+def _finder(raw, video_start):
+  """Returns (video id, seconds) -> (path or None, second at its beginning)."""
+  files = videos.ByStem(raw)
+  clips = collections.defaultdict(list)
+  for stem in files:
+    interval = ava.clip_interval(stem)
+    if interval:
+      clips[interval[0]].append((interval[1], interval[2], stem))
+
+  def find(name, seconds):
+    cover = [c for c in clips.get(name, ()) if c[0] <= seconds <= c[1]]
+    if cover:
+      start, _, stem = min(cover)
+      return files.get(stem), start
+    return files.get(name), video_start
+
+  return find

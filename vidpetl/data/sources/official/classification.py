@@ -1,0 +1,77 @@
+"""What the classification datasets share: labels meet files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from vidpetl.data import examples
+from vidpetl.data.annotations.strings import Strings
+from vidpetl.data.sources import columns
+
+
+def assemble(
+  *,
+  name: str,
+  split: str,
+  fps: float | None,
+  classes: Sequence[str],
+  ids: list[str],
+  labels: Sequence[int],
+  find: Callable[[str], str | None],
+  folder: str,
+) -> columns.Classification:
+  """Builds a source of the clips that have a file, and lists the others.
+
+  Args:
+    name: of the dataset.
+    split: of the dataset.
+    fps: nominal frame rate.
+    classes: names by index.
+    ids: clips in the order of the annotation file.
+    labels: of the clips.
+    find: id -> path, or None.
+    folder: where `find` looks, for errors.
+
+  Returns:
+    The source.
+
+  Raises:
+    FileNotFoundError: if no clip has a file.
+  """
+  found = [find(clip) for clip in ids]
+  names = columns.unique(ids)
+  have = [i for i, path in enumerate(found) if path is not None]
+  columns.require_some(len(have), len(ids), f'{ids[0]} and others', folder)
+  paths = Strings(found[i] for i in have)
+  info = examples.Info(
+    name=name,
+    split=split,
+    kind='classification',
+    num_classes=len(classes),
+    classes=dict(enumerate(classes)),
+    fps=fps,
+    dropped=tuple(
+      examples.Dropped(names[i], folder, 'not found below this folder')
+      for i, path in enumerate(found)
+      if path is None
+    ),
+  )
+  return columns.Classification(
+    info=info,
+    ids=Strings(names[i] for i in have),
+    labels=np.asarray(labels, np.int32)[have],
+    video=paths.__getitem__,
+  )
+
+
+def check_split(split: str) -> str:
+  """Returns the split if it is one.
+
+  Raises:
+    ValueError: otherwise.
+  """
+  if split not in ('train', 'val'):
+    raise ValueError(f"split={split!r} is not 'train' or 'val'")
+  return split

@@ -1,0 +1,282 @@
+"""Prepared records: what `vidpetl.prepare` or a TFDS builder wrote.
+
+Beside the ArrayRecord shards lies an index per split, with all annotations in
+columns, so that opening a split touches no video.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import io
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+import tqdm
+from etils import epath
+
+from vidpetl.data import examples
+from vidpetl.data.annotations import keyframes
+from vidpetl.data.annotations.strings import Strings
+from vidpetl.data.sources import columns, localisation
+
+
+def open(
+  path: str,
+  dataset: str,
+  split: str,
+  detections: str | Sequence[str] | None = None,
+  match_iou: float = 0.9,
+  degenerate_boxes: str = 'error',
+) -> examples.Source:
+  """Opens a split of prepared records.
+
+  Args:
+    path: the `--out` of prepare (TFDS's data_dir).
+    dataset: name, e.g. 'ava'.
+    split: 'train' or 'val'.
+    detections: person boxes to use in place of the recorded ones: a file or
+      several, or 'none' for ground-truth boxes in their place.
+    match_iou: with `detections`, those without a label inherit the actions of
+      a ground-truth box that they overlap this much.
+    degenerate_boxes: with `detections`, 'error', or 'drop' for boxes without
+      area.
+
+  Returns:
+    The source, in the order of the records. `info.dropped` lists the videos
+    that were missing or undecodable when they were prepared, and keyframes of
+    `detections` that were not prepared.
+
+  Raises:
+    FileNotFoundError: if there are no such records.
+    ValueError: for an unknown split, or detections of a classification set.
+  """
+  folder = _folder(path, dataset)
+  splits = tfds.builder_from_directory(folder).info.splits
+  if split not in splits:
+    there = ', '.join(splits)
+    raise ValueError(f'split={split!r} is not in {folder}; there are: {there}')
+  info, flat = _read_index(folder, split)
+  data = _Data(folder, split)
+  if info.kind == 'classification':
+    if detections is not None:
+      raise ValueError(f'detections={detections!r}, but {dataset} has no boxes')
+    ids = Strings.of_arrays(flat, 'ids')
+    return columns.Classification(info, ids, flat['labels'], data.video)
+  table = keyframes.Keyframes.of_arrays(flat)
+  if detections is not None:
+    persons = localisation.read_persons(
+      detections, table.num_classes, degenerate_boxes
+    )
+    table, info = _replace_detections(table, info, dataset, persons, match_iou)
+  return columns.Localisation(info, table, data.video)
+
+
+def _replace_detections(table, info, dataset, persons, match_iou):
+  name = localisation.boxes_name(dataset, persons is None)
+  if persons is None:
+    table = table.truth_as_detections()
+    return table, dataclasses.replace(info, name=name)
+  table, unknown = table.with_detections(persons, match_iou)
+  dropped = [
+    examples.Dropped(
+      f'{video},{micros / 1e6:g}', '', 'has detections but no record'
+    )
+    for video, micros in unknown
+  ]
+  return table, dataclasses.replace(
+    info, name=name, dropped=(*info.dropped, *dropped)
+  )
+
+
+class _Data:
+  """Random access to the records of a split, opened on first use."""
+
+  def __init__(self, folder: str, split: str):
+    self._folder, self._split = folder, split
+
+  @functools.cached_property
+  def source(self):
+    builder = tfds.builder_from_directory(self._folder)
+    return builder.as_data_source(split=self._split)
+
+  def video(self, i: int) -> bytes:
+    return self.source[int(i)]['video']
+
+
+def _folder(path: str, dataset: str) -> epath.Path:
+  """Returns the folder of the newest version."""
+  folder = epath.Path(path) / dataset
+  versions = []
+  if folder.is_dir():
+    versions = [
+      version
+      for version in folder.iterdir()
+      if tfds.core.Version.is_valid(version.name)
+      and (version / 'dataset_info.json').exists()
+    ]
+  if not versions:
+    raise FileNotFoundError(
+      f'{folder}: no prepared records; make them by python -m vidpetl.prepare '
+      f'--dataset={dataset} --raw=… --out={path}'
+    )
+  return max(versions, key=lambda version: tfds.core.Version(version.name))
+
+
+class _Data:
+  """Random access to the records of a split, opened on first use."""
+
+  def __init__(self, folder: epath.Path, split: str):
+    self._folder, self._split = folder, split
+
+  @functools.cached_property
+  def records(self):
+    builder = tfds.builder_from_directory(self._folder)
+    return builder.as_data_source(split=self._split)
+
+  def video(self, i: int) -> bytes:
+    """Returns the encoded video of record `i`."""
+    return self.records[int(i)]['video']
+
+
+def describe(info: examples.Info) -> dict[str, Any]:
+  """Returns what a dataset's splits have in common, in json's types."""
+  return {
+    'name': info.name,
+    'kind': info.kind,
+    'num_classes': info.num_classes,
+    'classes': {str(i): name for i, name in info.classes.items()},
+    'fps': info.fps,
+  }
+
+
+def _info(
+  folder: epath.Path, split: str, dropped: Sequence[examples.Dropped]
+) -> examples.Info:
+  """Inverts `describe`."""
+  common = json.loads((folder / 'metadata.json').read_text())
+  classes = {int(i): name for i, name in common['classes'].items()}
+  fields = ('name', 'kind', 'num_classes', 'fps')
+  return examples.Info(
+    split=split,
+    classes=classes,
+    dropped=tuple(dropped),
+    **{field: common[field] for field in fields},
+  )
+
+
+def _read_index(folder, split):
+  """Returns a split's info and columns."""
+  arrays, rest = _index_paths(folder, split)
+  if not has_index(folder, split):
+    logging.warning('%s: no index of %s; reading all records', folder, split)
+    return _info(folder, split, ()), collect(folder, split)
+  with np.load(io.BytesIO(arrays.read_bytes())) as file:
+    flat = dict(file)
+  dropped = [examples.Dropped(**d) for d in json.loads(rest.read_text())]
+  return _info(folder, split, dropped), flat
+
+
+def _index_paths(folder, split) -> tuple[epath.Path, epath.Path]:
+  folder = epath.Path(folder)
+  return folder / f'index-{split}.npz', folder / f'dropped-{split}.json'
+
+
+def has_index(folder: epath.PathLike, split: str) -> bool:
+  """Returns whether a split has its index."""
+  return all(path.exists() for path in _index_paths(folder, split))
+
+
+def read_dropped(folder: epath.PathLike, split: str) -> list[examples.Dropped]:
+  """Returns what is annotated but not in the records."""
+  _, path = _index_paths(folder, split)
+  return [examples.Dropped(**d) for d in json.loads(path.read_text())]
+
+
+def write_index(
+  folder: epath.PathLike,
+  split: str,
+  flat: Mapping[str, np.ndarray],
+  dropped: Iterable[examples.Dropped],
+) -> None:
+  """Writes a split's index.
+
+  Args:
+    folder: of the records, '<path>/<dataset>/<version>'.
+    split: of the records.
+    flat: `collect` of them.
+    dropped: what is annotated but not in the records.
+  """
+  arrays, rest = _index_paths(folder, split)
+  buffer = io.BytesIO()
+  np.savez(buffer, **flat)
+  _write(arrays, buffer.getvalue())
+  text = json.dumps([dataclasses.asdict(d) for d in dropped], indent=1)
+  _write(rest, text.encode())
+
+
+def _write(path: epath.Path, data: bytes) -> None:
+  unfinished = path.parent / (path.name + '.unfinished')
+  unfinished.write_bytes(data)
+  unfinished.replace(path)
+
+
+def collect(folder: epath.PathLike, split: str) -> dict[str, np.ndarray]:
+  """Returns a split's annotations in columns, by a pass over its records."""
+  records = _Data(epath.Path(folder), split).records
+  progress = tqdm.tqdm(
+    (records[i] for i in range(len(records))),
+    total=len(records),
+    desc=f'indexing {split}',
+    leave=False,
+    disable=None,
+  )
+  if 'label' in records.dataset_info.features:
+    rows = [(r['id'].decode(), r['label']) for r in progress]
+    flat = {'labels': np.array([label for _, label in rows], np.int32)}
+    return flat | Strings(name for name, _ in rows).arrays('ids')
+  kept = [{k: v for k, v in r.items() if k != 'video'} for r in progress]
+  return _table(kept).arrays()
+
+
+def record_ids(flat: Mapping[str, np.ndarray]) -> set[str]:
+  """Returns the ids of all records."""
+  if 'labels' in flat:
+    return set(Strings.of_arrays(flat, 'ids'))
+  table = keyframes.Keyframes.of_arrays(flat)
+  pairs = zip(table.video_ids, table.timestamps)
+  return {f'{video_id},{timestamp}' for video_id, timestamp in pairs}
+
+
+def _table(rows: list[dict[str, Any]]) -> keyframes.Keyframes:
+  """Returns records of keyframes as a table."""
+  column = lambda name: np.array([row[name] for row in rows])
+  strings = lambda name: Strings(row[name].decode() for row in rows)
+  ones = [np.ones(len(row['boxes']), np.float32) for row in rows]
+  return keyframes.Keyframes(
+    video_ids=strings('video_id'),
+    timestamps=strings('timestamp'),
+    seconds=np.array([float(row['timestamp']) for row in rows]),
+    times=column('time').astype(np.float64),
+    excluded=column('excluded'),
+    annotated=column('annotated'),
+    truth=_ragged(rows, 'boxes', 'actions', ones),
+    detected=_ragged(
+      rows, 'detections', 'detected_actions', [row['scores'] for row in rows]
+    ),
+    num_classes=rows[0]['actions'].shape[1],
+  )
+
+
+def _ragged(rows, box, actions, scores) -> keyframes.Ragged:
+  counts = [len(row[box]) for row in rows]
+  return keyframes.Ragged(
+    offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+    box=np.concatenate([row[box] for row in rows]),
+    actions=np.packbits(np.concatenate([row[actions] for row in rows]), axis=1),
+    score=np.concatenate(scores),
+  )

@@ -1,0 +1,86 @@
+"""Finding video files below a folder: one walk, then a dict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+SUFFIXES = (
+  *('.3gp', '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg'),
+  *('.mpg', '.ogv', '.ts', '.webm', '.wmv'),
+)
+
+
+def walk(folder: str) -> Iterator[str]:
+  """Yields all files below a folder, sorted within each folder.
+
+  Links to folders are followed, each folder is visited once; names that begin
+  with a dot are left alone.
+
+  Args:
+    folder: where to look.
+
+  Yields:
+    Paths relative to `folder`, with '/'.
+
+  Raises:
+    FileNotFoundError: if there is no such folder.
+  """
+  if not os.path.isdir(folder):
+    raise FileNotFoundError(f'{folder}: no such folder')
+  seen = set()
+  stack = ['']
+  while stack:
+    below = stack.pop()
+    here = os.path.join(folder, below)
+    status = os.stat(here)
+    if (status.st_dev, status.st_ino) in seen:
+      continue
+    seen.add((status.st_dev, status.st_ino))
+    with os.scandir(here) as entries:
+      listing = sorted(entries, key=lambda entry: entry.name)
+    folders = []
+    for entry in listing:
+      if entry.name.startswith('.'):
+        continue
+      if entry.is_dir():
+        folders.append(f'{below}{entry.name}/')
+      else:
+        yield below + entry.name
+    stack.extend(reversed(folders))
+
+
+def is_video(path: str) -> bool:
+  """Returns whether a file's suffix is that of a video."""
+  return os.path.splitext(path)[1].lower() in SUFFIXES
+
+
+class ByStem:
+  """The videos below a folder by their names without suffix."""
+
+  def __init__(self, folder: str):
+    self.folder = folder
+    self._paths: dict[str, str] = {}
+    self._others: dict[str, str] = {}
+    for path in walk(folder):
+      if is_video(path):
+        stem = os.path.splitext(os.path.basename(path))[0]
+        if self._paths.setdefault(stem, path) != path:
+          self._others[stem] = path
+
+  def __iter__(self) -> Iterator[str]:
+    return iter(self._paths)
+
+  def get(self, stem: str) -> str | None:
+    """Returns the path of a video, or None.
+
+    Raises:
+      ValueError: if two files have this name.
+    """
+    if stem in self._others:
+      raise ValueError(
+        f'{self.folder}: {self._paths[stem]} and {self._others[stem]} are both '
+        f'called {stem!r}; keep one of them below this folder'
+      )
+    path = self._paths.get(stem)
+    return path and os.path.join(self.folder, path)

@@ -1,0 +1,227 @@
+"""Cutting and re-encoding one video, once, for quick random access.
+
+The result is H.264 in mp4 with a keyframe every `gop` frames, so that a clip
+that begins anywhere costs at most `gop` frames of decoding more. Timestamps are
+kept relative to the beginning of the cut: what is shown at `t` of the result is
+what was shown at `start + t` of the file. Sound is dropped, the camera's
+rotation applied.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fractions
+import io
+import itertools
+import math
+from collections.abc import Iterator
+
+import av
+import numpy as np
+from av.video import reformatter
+
+from vidpetl.data import decode
+
+# Exact for 24, 25, 30, 30/1.001 and 50 fps; for containers that count frames.
+_CLOCK = fractions.Fraction(1, 90000)
+_COARSEST = fractions.Fraction(1, 500)  # a tick that does not count frames
+_SLACK = 0.25  # seconds by which a container may round its duration up
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """How to encode.
+
+  Attributes:
+    short_side: pixels of the shorter side, never enlarged; None keeps it.
+    gop: frames from keyframe to keyframe.
+    crf: x264's quality; 18 is visually lossless, each 6 more halve the size.
+    preset: x264's speed.
+    copy: leave files as they are, byte for byte, that need neither cutting nor
+      shrinking; their keyframes stay where they are. They are decoded all the
+      same, to find the damaged ones.
+  """
+
+  short_side: int | None = None
+  gop: int = 30
+  crf: int = 20
+  preset: str = 'veryfast'
+  copy: bool = False
+
+  def __post_init__(self):
+    if self.short_side is not None and self.short_side < 2:
+      raise ValueError(f'short_side={self.short_side} is below 2')
+    if self.gop < 1:
+      raise ValueError(f'gop={self.gop} is below 1')
+    if not 0 <= self.crf <= 51:
+      raise ValueError(f'crf={self.crf} is not in 0..51')
+
+
+def transcode(
+  path: str,
+  options: Options,
+  start: float = 0.0,
+  end: float | None = None,
+) -> bytes:
+  """Cuts and re-encodes a video.
+
+  Args:
+    path: of the video.
+    options: how.
+    start: first second of the cut, on the file's clock.
+    end: last second; None is the end of the file.
+
+  Returns:
+    The encoded cut.
+
+  Raises:
+    decode.DecodeError: if the file is empty or damaged, ends before its
+      container says, or has fewer than two frames in the cut.
+  """
+  try:
+    with _Frames(path) as video:
+      frames = video.between(start, math.inf if end is None else end)
+      whole = start == 0 and end is None
+      first = next(frames, None)
+      if first is None:
+        raise decode.DecodeError(path, f'no frame from {start:.2f} s on')
+      if options.copy and whole and _fits(first[1], options):
+        count = 1 + sum(1 for _ in frames)
+        _require_two(path, count)
+        with open(path, 'rb') as file:
+          return file.read()
+      return _encode(first, frames, video, start, options)
+  except decode.DecodeError:
+    raise
+  except Exception as error:  # damaged files raise nearly anything
+    reason = f'{type(error).__name__}: {error}'
+    raise decode.DecodeError(path, reason) from error
+
+
+class _Frames(decode.Video):
+  """A video whose frames come one after the other."""
+
+  @property
+  def clock(self) -> fractions.Fraction:
+    """Seconds per tick of the result.
+
+    The file's own tick: readers tolerate timestamps that are rounded to ticks,
+    so a finer clock would show other frames than the file does.
+    """
+    tick = fractions.Fraction(self._tick)
+    return tick if tick.numerator == 1 and tick <= _COARSEST else _CLOCK
+
+  def between(
+    self, start: float, end: float
+  ) -> Iterator[tuple[float, av.VideoFrame]]:
+    """Yields (time, frame) from the frame shown at `start` to before `end`.
+
+    Raises:
+      decode.DecodeError: if the frames end before the container says.
+    """
+    shown = None
+    time = -math.inf
+    for frame in self._decoded_from(start):
+      time = self._time(frame)
+      if time >= end:
+        return
+      if time <= start + self.tolerance:
+        shown = time, frame
+        continue
+      if shown is not None:
+        yield shown
+        shown = None
+      yield time, frame
+    if shown is not None:
+      yield shown
+    missing = min(end, self.duration) - time
+    if missing > max(2 / self.fps, _SLACK) + 1 / self.fps:
+      raise decode.DecodeError(
+        self.name,
+        f'truncated or damaged: its frames end at {max(time, 0):.2f} s of the '
+        f'{self.duration:.2f} s that its container promises',
+      )
+
+
+def _fits(frame: av.VideoFrame, options: Options) -> bool:
+  short = min(frame.height, frame.width)
+  return options.short_side is None or short <= options.short_side
+
+
+def _require_two(path: str, count: int) -> None:
+  if count < 2:
+    raise decode.DecodeError(path, f'too short: {count} frame')
+
+
+def _upright(frame: av.VideoFrame) -> av.VideoFrame:
+  """Applies the camera's rotation, which an encoder would drop."""
+  turns = round(frame.rotation / 90)
+  if not turns % 4:
+    return frame
+  pixels = np.rot90(frame.to_ndarray(format='rgb24'), turns)
+  return av.VideoFrame.from_ndarray(
+    np.ascontiguousarray(pixels), format='rgb24'
+  )
+
+
+def _even_size(frame: av.VideoFrame, options: Options) -> tuple[int, int]:
+  """Returns (width, height), even as 4:2:0 needs, at most as large."""
+  scale = 1.0
+  if not _fits(frame, options):
+    scale = options.short_side / min(frame.width, frame.height)
+  even = lambda side: max(2, 2 * round(side * scale / 2))
+  return even(frame.width), even(frame.height)
+
+
+def _encode(first, frames, video, start, options) -> bytes:
+  """Encodes (time, frame) pairs, with times relative to `start`."""
+  out, clock = io.BytesIO(), video.clock
+  timescale = {'video_track_timescale': str(clock.denominator)}
+  with av.open(out, 'w', format='mp4', options=timescale) as container:
+    stream, last, count = None, -1, 0
+    for time, frame in itertools.chain([first], frames):
+      ticks = max(0, round((time - start) / clock))
+      if ticks <= last:  # a repeated timestamp hides the frame before
+        continue
+      last, count = ticks, count + 1
+      frame = _upright(frame)
+      if stream is None:
+        size = _even_size(frame, options)
+      frame = frame.reformat(
+        *size,
+        format='yuv420p',
+        interpolation=reformatter.Interpolation.BICUBIC,
+        threads=1,
+      )
+      if stream is None:
+        stream = _add_stream(container, frame, video, options)
+      frame.pts, frame.time_base = ticks, clock
+      frame.pict_type = av.video.frame.PictureType.NONE
+      container.mux(stream.encode(frame))
+    _require_two(video.name, count)
+    container.mux(stream.encode())
+  return out.getvalue()
+
+
+def _add_stream(container, frame, video, options):
+  """Adds an H.264 stream that looks like `frame`, colours included."""
+  rate = fractions.Fraction(video.fps).limit_denominator(1001)
+  stream = container.add_stream(
+    'libx264',
+    rate=rate,
+    options={
+      'crf': str(options.crf),
+      'preset': options.preset,
+      'g': str(options.gop),
+      'keyint_min': str(options.gop),
+      'sc_threshold': '0',
+    },
+  )
+  context = stream.codec_context
+  context.width, context.height = frame.width, frame.height
+  context.pix_fmt = 'yuv420p'
+  context.time_base = video.clock
+  context.thread_count = 1  # one process per core does better
+  for name in ('colorspace', 'color_range', 'color_primaries', 'color_trc'):
+    setattr(context, name, getattr(frame, name))
+  return stream

@@ -1,0 +1,69 @@
+"""What the world's classification datasets of people have in common."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+
+from vidpetl.data.world import film as film_lib
+from vidpetl.data.world import scene, video
+from vidpetl.data.world.film import Film
+
+# Seconds between repetitions are no concern of a clip: one action fills it.
+_FOR_EVER = 1e6
+
+
+def films(
+  dataset: str,
+  split: str,
+  count: int,
+  seed: int,
+  size: str,
+  *,
+  seconds: float,
+  classes: Mapping[str, Sequence[str]],
+  path: Callable[[str, str], str],
+) -> list[Film]:
+  """Plans clips of one split, the classes in turn.
+
+  Args:
+    dataset: name, part of each clip's key.
+    split: name, part of each clip's key.
+    count: how many clips.
+    seed: of the world.
+    size: 'demo' or 'tiny'.
+    seconds: duration of a clip.
+    classes: label -> behaviours that show it.
+    path: (label, id) -> the file's path in the dataset's folder.
+
+  Returns:
+    The films.
+  """
+  labels = list(classes)
+  planned = []
+  for number in range(count):
+    key = film_lib.key(seed, dataset, split, number)
+    label = labels[number % len(labels)]
+    id_ = film_lib.youtube_id(key)
+    planned.append(
+      Film(
+        dataset=dataset,
+        split=split,
+        number=number,
+        seed=seed,
+        id=id_,
+        path=path(label, id_),
+        casts=film_lib.clip_cast(key, classes[label]),
+        seconds=seconds,
+        size=film_lib.FRAMES[size],
+        label=label,
+      )
+    )
+  return planned
+
+
+def shoot(film: Film, folder: pathlib.Path) -> None:
+  """Makes the video of one clip."""
+  scripts = film_lib.scripts(film, [0.0, _FOR_EVER])
+  staged = scene.stage(film.key, scripts, film.seconds, film.size, video.FPS)
+  video.write(folder / film.path, staged.frames())

@@ -1,0 +1,226 @@
+"""What a run is, before it runs: parameters, sites, FLOPs, bytes.
+
+  python -m vidpetl.describe --config=configs/cofinetune_ava.py [--json=FILE]
+
+Needs neither data nor weights, and allocates nothing.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from absl import app, flags
+from jax.sharding import AbstractMesh
+from ml_collections import config_flags
+
+from vidpetl.data import clips
+from vidpetl.petl import adapted, trainable
+from vidpetl.training import experiment as experiment_lib
+from vidpetl.training import sharding
+from vidpetl.training import step as step_lib
+
+_CONFIG = config_flags.DEFINE_config_file(
+  'config', None, 'File of the experiment, with its arguments after a colon.'
+)
+_JSON = flags.DEFINE_string('json', None, 'Where to write all of it as JSON.')
+_DEVICES = flags.DEFINE_integer(
+  'devices', 1, 'How many devices the run is spread over.'
+)
+
+
+def describe(config: Any, devices: int = 1) -> dict[str, Any]:
+  """Returns everything that the tables show.
+
+  Args:
+    config: of the run.
+    devices: that share the batch and, along the 'fsdp' axis, the parameters.
+
+  Raises:
+    ValueError: naming the config field that cannot work.
+  """
+  infos = experiment_lib.infos_from_config(config)
+  experiment = experiment_lib.build(config, infos)
+  tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
+  state = jax.eval_shape(
+    functools.partial(experiment.init_state, tx=tx), jax.random.key(0)
+  )
+  return {
+    'params': _params(experiment),
+    'sites': _sites(experiment),
+    'flops': _flops(config, infos, experiment, state, tx),
+    'bytes': _bytes(config, experiment, state, devices),
+    'devices': devices,
+  }
+
+
+def _params(experiment: experiment_lib.Experiment) -> dict[str, Any]:
+  modules, groups = collections.Counter(), collections.Counter()
+  heads = total = 0
+  for path, leaf in trainable.flatten(experiment.shapes).items():
+    size = math.prod(leaf.shape)
+    modules['/'.join(path.split('/')[:2])] += size
+    groups[experiment.group_of[path]] += size
+    heads += size if path.startswith('heads_') else 0
+    total += size
+  frozen = groups[trainable.FROZEN]
+  return {
+    'total': total,
+    'trained': total - frozen,
+    'frozen': frozen,
+    'heads': heads,
+    'groups': dict(groups),
+    'modules': dict(modules),
+  }
+
+
+def _sites(experiment: experiment_lib.Experiment) -> list[dict[str, Any]]:
+  """Sites of the backbone, alike ones together."""
+  task = next(iter(experiment.tasks.values()))
+  inputs = experiment_lib.model_inputs(task, 1, experiment.dtype, train=False)
+  found: dict[Any, list[str]] = {}
+  for place in adapted.sites(
+    experiment.model.backbone, inputs['video'], train=False
+  ):
+    key = place.name, str(place.value), place.techniques
+    found.setdefault(key, []).append(place.path)
+  return [
+    {'site': name, 'value': value, 'bound': list(bound), 'paths': paths}
+    for (name, value, bound), paths in found.items()
+  ]
+
+
+def _batch(info, task, size: int) -> dict[str, jax.ShapeDtypeStruct]:
+  """A host batch of training clips, as shapes."""
+  return {
+    name: jax.ShapeDtypeStruct((size, *shape), kind)
+    for name, (shape, kind) in clips.signature(info, task.train_clip).items()
+  }
+
+
+def _flops(config, infos, experiment, state, tx) -> dict[str, Any]:
+  """FLOPs as XLA counts them before optimising, recomputation included."""
+  tasks = {}
+  for name, task in experiment.tasks.items():
+    inputs = experiment_lib.model_inputs(task, 1, experiment.dtype, train=False)
+    predict = functools.partial(experiment.model.apply, task=name)
+    forward = jax.jit(predict).lower({'params': experiment.shapes}, inputs)
+    update = functools.partial(
+      step_lib.train_step,
+      model=experiment.model,
+      task=task,
+      tx=tx,
+      seed=0,
+    )
+    batch = _batch(infos[name], task, config.batch_size)
+    step = jax.jit(update).lower(state, batch)
+    tasks[name] = {
+      'forward': forward.cost_analysis()['flops'],
+      'step': step.cost_analysis()['flops'],
+    }
+  return {**next(iter(tasks.values())), 'tasks': tasks}
+
+
+def _bytes(config, experiment, state, devices: int) -> dict[str, Any]:
+  """Bytes on one device: state by its sharding, activations by residuals."""
+  fsdp = max(config.mesh.fsdp, 1)
+  mesh = AbstractMesh((devices // fsdp, fsdp), sharding.AXES)
+  on_one = lambda tree: sharding.bytes_per_device(tree, mesh, config.sharding)
+  at_a_time = config.batch_size / config.accumulate / devices
+  tasks = {
+    name: round(_activation_bytes(experiment, state, name) * at_a_time)
+    for name in experiment.tasks
+  }
+  parts = {
+    'params': on_one({'params': state.params, 'frozen': state.frozen}),
+    'gradients': on_one({'params': state.params}),
+    'optimizer': on_one(state.opt_state),
+    'activations': max(tasks.values()),
+  }
+  return {
+    **parts,
+    'total': sum(parts.values()),
+    'tasks': tasks,
+    'clips_per_device': at_a_time,
+  }
+
+
+def _activation_bytes(experiment, state, name: str) -> int:
+  """Bytes that the backward pass of one clip is handed by the forward pass."""
+  task = experiment.tasks[name]
+  inputs = experiment_lib.model_inputs(task, 1, experiment.dtype, train=True)
+
+  def residuals(params, frozen, inputs):
+    def forward(params):
+      return experiment.model.apply(
+        {'params': trainable.merge(params, frozen)},
+        inputs,
+        name,
+        train=True,
+        rngs={'dropout': jax.random.key(0)},
+      )
+
+    return jax.vjp(forward, params)[1]
+
+  saved = jax.eval_shape(residuals, state.params, state.frozen, inputs)
+  leaves = jax.tree.leaves(saved)
+  total = sum(math.prod(x.shape) * x.dtype.itemsize for x in leaves)
+  # Parameters are residuals as well; they are counted on their own.
+  own = jax.tree.leaves((state.params, state.frozen))
+  return max(0, total - sum(math.prod(x.shape) * 4 for x in own))
+
+
+def report(found: Mapping[str, Any]) -> str:
+  """Returns the tables."""
+  params, flops, size = found['params'], found['flops'], found['bytes']
+  lines = ['Parameters']
+  lines += [
+    f'  {name:<44}{count:>14,}' for name, count in params['modules'].items()
+  ]
+  for name in ('total', 'trained', 'frozen', 'heads'):
+    lines.append(f'  {name:<44}{params[name]:>14,}')
+  lines += [
+    f'  group {name:<38}{count:>14,}'
+    for name, count in params['groups'].items()
+  ]
+  lines.append('\nSites')
+  for place in found['sites']:
+    bound = ', '.join(place['bound']) or '-'
+    lines.append(
+      f'  {place["site"]:<16}x {len(place["paths"]):<4}{bound:<24}'
+      f'{place["value"]}'
+    )
+  lines.append('\nGFLOPs              a clip forward  a training step')
+  lines += [
+    f'  {name:<24}{task["forward"] / 1e9:>10,.1f}{task["step"] / 1e9:>17,.1f}'
+    for name, task in flops['tasks'].items()
+  ]
+  lines.append(f'\nMiB on one of {found["devices"]} devices')
+  for name in ('params', 'gradients', 'optimizer'):
+    lines.append(f'  {name:<44}{size[name] / 2**20:>14,.1f}')
+  lines += [
+    f'  {f"activations, {name}":<44}{n / 2**20:>14,.1f}'
+    for name, n in size['tasks'].items()
+  ]
+  lines.append(f'  ({size["clips_per_device"]:g} clips at a time)')
+  return '\n'.join(lines)
+
+
+def main(argv: list[str]) -> None:
+  if len(argv) > 1:
+    raise app.UsageError(f'What is meant by {argv[1:]}?')
+  found = describe(_CONFIG.value, _DEVICES.value)
+  print(report(found))
+  if _JSON.value:
+    with open(_JSON.value, 'w') as file:
+      json.dump(found, file, indent=2)
+
+
+if __name__ == '__main__':
+  flags.mark_flag_as_required('config')
+  app.run(main)

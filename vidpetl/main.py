@@ -1,0 +1,69 @@
+"""Trains or evaluates one experiment.
+
+  python -m vidpetl.main --config=configs/cofinetune_ava.py --workdir=runs/ava
+
+The same command again goes on where the run stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+# TensorFlow only moves data here; its start-up notes are noise.
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
+
+import jax
+from absl import app, flags, logging
+from etils import epath
+from ml_collections import config_flags
+
+from vidpetl.training import loop
+
+_CONFIG = config_flags.DEFINE_config_file(
+  'config', None, 'File of the experiment, with its arguments after a colon.'
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir',
+  None,
+  'Where the run lives; runs/<config file>/<arguments> if not given.',
+)
+_MULTIHOST = flags.DEFINE_bool(
+  'multihost', False, 'Finds the other processes by itself: TPU pods, Slurm.'
+)
+_COORDINATOR = flags.DEFINE_string(
+  'coordinator_address', None, 'host:port of process 0, where nobody tells.'
+)
+_PROCESSES = flags.DEFINE_integer('num_processes', None, 'How many there are.')
+_PROCESS = flags.DEFINE_integer('process_id', None, 'Which this one is.')
+
+
+def default_workdir(config_file: str) -> str:
+  """Returns runs/cofinetune_ava/demo for configs/cofinetune_ava.py:demo."""
+  path, _, arguments = config_file.partition(':')
+  parts = [pathlib.Path(path).stem, arguments.replace(',', '_')]
+  return os.path.join('runs', *filter(None, parts))
+
+
+def main(argv: list[str]) -> None:
+  if len(argv) > 1:
+    raise app.UsageError(f'What is meant by {argv[1:]}?')
+  if _COORDINATOR.value or _MULTIHOST.value:
+    jax.distributed.initialize(
+      _COORDINATOR.value, _PROCESSES.value, _PROCESS.value
+    )
+  if not flags.FLAGS['verbosity'].present:
+    logging.set_verbosity(logging.WARNING)
+  config = _CONFIG.value
+  config_file = flags.FLAGS['config'].config_filename
+  workdir = _WORKDIR.value or default_workdir(config_file)
+  if config.compile_cache:
+    jax.config.update('jax_compilation_cache_dir', config.compile_cache)
+  epath.Path(workdir).mkdir(parents=True, exist_ok=True)
+  loop.run(config, workdir)
+
+
+if __name__ == '__main__':
+  flags.mark_flag_as_required('config')
+  app.run(main)

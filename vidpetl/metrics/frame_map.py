@@ -1,0 +1,399 @@
+"""Frame-mAP at 0.5 IoU: the measure of AVA and AVA-Kinetics.
+
+For every evaluated class: a detection is right if, of the ground truth of its
+image and class, the box that it overlaps most has IoU >= 0.5 with it and is not
+claimed yet. Average precision is the area below the precision envelope over all
+images; the mean is over classes that have ground truth. The public evaluators
+disagree about the rest, by up to a point of mAP; `columns.PROTOCOLS` has them.
+
+Where those leave the outcome to the order of the rows, it is defined here:
+  * Rows with equal scores enter the precision-recall curve together.
+  * Of rows with equal scores at an image's cap, higher class ids stay, then
+    boxes with greater y1, x1, y2, x2.
+  * Of ground truth with equal IoU, a detection takes the box with smaller x1,
+    y1, x2, y2.
+So the result does not depend on the order of rows, except where the protocol
+says that it does ('slowfast', within an image).
+
+  python -m vidpetl.metrics.frame_map --ground_truth=ava_val_v2.2.csv \
+    --labelmap=ava_action_list_v2.2_for_activitynet_2019.pbtxt \
+    --excluded=ava_val_excluded_timestamps_v2.2.csv --detections=mine.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+from vidpetl.metrics import (
+  ava_csv,
+  ava_labels,
+  columns,
+  frame_map_benchmark,
+  frame_map_report,
+)
+
+IOU_THRESHOLD = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+  """Frame-mAP and what it was computed from.
+
+  Attributes:
+    protocol: name of the protocol.
+    mean_ap: mean of `ap_by_class` without its NaNs; NaN if nothing else.
+    ap_by_class: class id to average precision in [0, 1]; NaN without ground
+      truth, 0 without detections.
+    groups: mean over AVA's head, mid and tail classes; empty if the label map
+      is not AVA's.
+    num_gt: class id to ground truth rows.
+    num_detections: class id to detections that entered the curve.
+    left_out: reason to number of detections left out for it: 'unlisted class',
+      'excluded image', 'image without ground truth', 'cap', 'degenerate box'.
+  """
+
+  protocol: str
+  mean_ap: float
+  ap_by_class: dict[int, float]
+  groups: dict[str, float]
+  num_gt: dict[int, int]
+  num_detections: dict[int, int]
+  left_out: dict[str, int]
+
+
+def evaluate(
+  gt: columns.GroundTruth,
+  dets: columns.Detections | columns.DenseDetections,
+  classes: Collection[int],
+  protocol: columns.Protocol = columns.PROTOCOLS['2019'],
+  excluded: Collection[str] = (),
+) -> Result:
+  """Computes frame-mAP.
+
+  Args:
+    gt: ground truth.
+    dets: detections; their image keys must be written as the ground truth's,
+      see `columns.image_key`.
+    classes: ids under evaluation, or a label map from id to name.
+    protocol: see `columns.PROTOCOLS`.
+    excluded: image keys that do not count.
+
+  Returns:
+    The result.
+
+  Raises:
+    ValueError: a ground truth box ends before it begins, a score is not a
+      number, or timestamps are excluded in a protocol that excludes none.
+  """
+  class_ids = np.array(sorted(classes))
+  if not len(class_ids) or class_ids[0] < 1:
+    raise ValueError(f'classes must be ids from 1, are {class_ids.tolist()}.')
+  if len(excluded) and not protocol.exclusions:
+    raise ValueError(
+      f'protocol {protocol.name} excludes no timestamps, but {len(excluded)} '
+      'were given; leave them out or use protocol 2019.'
+    )
+  images = _Images(gt, dets, excluded)
+  truth = _listed_truth(gt, class_ids, images)
+  rows, unlisted = dets.rows(class_ids)
+  boxes = np.asarray(dets.boxes, np.float64)
+  _check_scores(rows, dets)
+  rows, left_out = _select(rows, boxes, images, protocol)
+  right = _match(rows, boxes, truth, protocol.by_score)
+  ap, num_gt, num_detections = {}, {}, {}
+  by_class = np.argsort(rows.class_id, kind='stable')
+  ends = np.searchsorted(rows.class_id[by_class], class_ids, side='right')
+  for class_id, picked in zip(class_ids.tolist(), np.split(by_class, ends)):
+    num_gt[class_id] = int(np.sum(truth.class_id == class_id))
+    num_detections[class_id] = len(picked)
+    ap[class_id] = average_precision(
+      rows.score[picked], right[picked], num_gt[class_id]
+    )
+  return Result(
+    protocol=protocol.name,
+    mean_ap=_mean(ap, class_ids.tolist()),
+    ap_by_class=ap,
+    groups={
+      name: _mean(ap, ids)
+      for name, ids in ava_labels.groups(class_ids.tolist()).items()
+    },
+    num_gt=num_gt,
+    num_detections=num_detections,
+    left_out={'unlisted class': unlisted} | left_out,
+  )
+
+
+def average_precision(
+  scores: np.ndarray, right: np.ndarray, num_positive: int
+) -> float:
+  """Returns the area below the envelope of the precision-recall curve.
+
+  Every change of recall counts (Pascal VOC 2010 on), not eleven points.
+
+  Args:
+    scores: float [n], in any order; equal ones pass the threshold together.
+    right: bool [n], true positives.
+    num_positive: ground truth there was to find.
+
+  Returns:
+    In [0, 1]; NaN if there was nothing to find.
+  """
+  if num_positive == 0:
+    return float('nan')
+  if len(scores) == 0:
+    return 0.0
+  order = np.argsort(-scores)
+  scores = scores[order]
+  last = np.append(scores[1:] != scores[:-1], True)
+  accepted = np.flatnonzero(last) + 1
+  found = np.cumsum(right[order])[last]
+  envelope = np.maximum.accumulate((found / accepted)[::-1])[::-1]
+  return float(np.sum(np.diff(found, prepend=0) / num_positive * envelope))
+
+
+def pairwise_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+  """Intersection over union of boxes x1, y1, x2, y2, [n, 4] with [n, 4]."""
+  low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])
+  width, height = np.maximum(high - low, 0.0).T
+  intersection = height * width
+  area_a, area_b = (
+    (box[:, 3] - box[:, 1]) * (box[:, 2] - box[:, 0]) for box in (a, b)
+  )
+  return intersection / (area_a + area_b - intersection)
+
+
+class _Images:
+  """One numbering of the images of ground truth and detections.
+
+  Attributes:
+    of_gt: int [images of the ground truth], their numbers.
+    of_dets: int [images of the detections].
+    excluded: bool [all images].
+    annotated: bool [all images], listed by the ground truth.
+  """
+
+  def __init__(
+    self,
+    gt: columns.GroundTruth,
+    dets: columns.Detections | columns.DenseDetections,
+    excluded: Collection[str],
+  ):
+    number = {key: i for i, key in enumerate(gt.images)}
+    self.of_gt = np.arange(len(number))
+    self.of_dets = np.array(
+      [number.setdefault(key, len(number)) for key in dets.images], int
+    )
+    excluded = set(excluded)
+    self.excluded = np.array([key in excluded for key in number], bool)
+    self.annotated = np.arange(len(number)) < len(gt.images)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Truth:
+  """Ground truth under evaluation, in the order in which ties are resolved."""
+
+  image: np.ndarray
+  boxes: np.ndarray
+  class_id: np.ndarray
+
+
+def _listed_truth(
+  gt: columns.GroundTruth, class_ids: np.ndarray, images: _Images
+) -> _Truth:
+  """Takes the evaluated rows of the ground truth, sorted."""
+  image = images.of_gt[gt.image]
+  keep = np.isin(gt.class_id, class_ids) & ~images.excluded[image]
+  boxes = np.asarray(gt.boxes, np.float64)
+  inverted = np.flatnonzero(keep & (boxes[:, 2:] < boxes[:, :2]).any(axis=1))
+  if len(inverted):
+    raise ValueError(
+      f'{len(inverted)} ground truth boxes end before they begin, the first '
+      f'is x1, y1, x2, y2 = {boxes[inverted[0]].tolist()} on image '
+      f'"{gt.images[gt.image[inverted[0]]]}".'
+    )
+  image, boxes, class_id = image[keep], boxes[keep], gt.class_id[keep]
+  order = np.lexsort((*boxes.T[::-1], class_id, image))
+  return _Truth(image[order], boxes[order], class_id[order])
+
+
+def _check_scores(
+  rows: columns.Rows, dets: columns.Detections | columns.DenseDetections
+) -> None:
+  bad = np.flatnonzero(np.isnan(rows.score))
+  if len(bad):
+    raise ValueError(
+      f'{len(bad)} scores are not numbers, the first is for class '
+      f'{rows.class_id[bad[0]]} on image "{dets.images[rows.image[bad[0]]]}".'
+    )
+
+
+def _select(
+  rows: columns.Rows,
+  boxes: np.ndarray,
+  images: _Images,
+  protocol: columns.Protocol,
+) -> tuple[columns.Rows, dict[str, int]]:
+  """Takes the detections that count, and counts the others by reason."""
+  left_out = {}
+  rows = dataclasses.replace(rows, image=images.of_dets[rows.image])
+
+  def drop(reason: str, keep: np.ndarray) -> None:
+    nonlocal rows
+    left_out[reason] = len(rows) - int(np.count_nonzero(keep))
+    if left_out[reason]:
+      rows = rows.take(keep)
+
+  drop('excluded image', ~images.excluded[rows.image])
+  ignored = protocol.unmatched_images == 'ignore'
+  drop(
+    'image without ground truth',
+    images.annotated[rows.image] if ignored else np.ones(len(rows), bool),
+  )
+  drop('cap', _within_cap(rows, boxes, protocol.cap))
+  proper = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+  # After the cap: a box without area still takes a place below it.
+  drop('degenerate box', proper[rows.box])
+  return rows, left_out
+
+
+def _within_cap(
+  rows: columns.Rows, boxes: np.ndarray, cap: int | None
+) -> np.ndarray:
+  """Returns which rows (bool [n]) are among the best `cap` of their image."""
+  keep = np.ones(len(rows), bool)
+  if cap is None or len(rows) == 0:
+    return keep
+  order = np.lexsort((-rows.score, rows.image))
+  image, score = rows.image[order], rows.score[order]
+  counts = np.bincount(image)
+  starts = np.cumsum(counts) - counts
+  rank = np.arange(len(rows)) - starts[image]
+  keep[order[rank >= cap]] = False
+  # An image is torn if its last row within the cap ties with the next one.
+  last = starts[counts > cap] + cap - 1
+  torn = last[score[last] == score[last + 1]]
+  if len(torn) == 0:
+    return keep
+  threshold = np.full(len(counts), np.nan)
+  threshold[image[torn]] = score[torn]
+  tied = np.flatnonzero(rows.score == threshold[rows.image])
+  places = np.bincount(rows.image[tied[keep[tied]]], minlength=len(counts))
+  keep[tied] = False
+  x1, y1, x2, y2 = -boxes[rows.box[tied]].T
+  tied = tied[
+    np.lexsort((x2, y2, x1, y1, -rows.class_id[tied], rows.image[tied]))
+  ]
+  counts = np.bincount(rows.image[tied], minlength=len(counts))
+  rank = np.arange(len(tied)) - (np.cumsum(counts) - counts)[rows.image[tied]]
+  keep[tied[rank < places[rows.image[tied]]]] = True
+  return keep
+
+
+def _match(
+  rows: columns.Rows, boxes: np.ndarray, truth: _Truth, by_score: bool
+) -> np.ndarray:
+  """Returns which rows (bool [n]) are true positives."""
+  right = np.zeros(len(rows), bool)
+  if len(rows) == 0 or len(truth.image) == 0:
+    return right
+  stride = int(max(truth.class_id.max(), rows.class_id.max())) + 1
+  keys, first, count = np.unique(
+    truth.image * stride + truth.class_id, return_index=True, return_counts=True
+  )
+  wanted = rows.image * stride + rows.class_id
+  slot = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+  row = np.flatnonzero(keys[slot] == wanted)
+  if len(row) == 0:
+    return right
+  slot = slot[row]
+  # One pair per detection and ground truth of its image and class.
+  count = count[slot]
+  begin = np.cumsum(count) - count
+  pair_truth = np.arange(count.sum()) + np.repeat(first[slot] - begin, count)
+  pair_row = np.repeat(np.arange(len(row)), count)
+  iou = pairwise_iou(boxes[rows.box[row[pair_row]]], truth.boxes[pair_truth])
+  best = np.maximum.reduceat(iou, begin)
+  at_best = np.flatnonzero(iou == best[pair_row])
+  _, leading = np.unique(pair_row[at_best], return_index=True)
+  claimed = pair_truth[at_best[leading]]
+  claims = best >= IOU_THRESHOLD
+  row, claimed = row[claims], claimed[claims]
+  # `row` rises, and lexsort is stable: what is left is the order of listing.
+  keys = (-rows.score[row], claimed) if by_score else (claimed,)
+  order = np.lexsort(keys)
+  winner = np.append(True, np.diff(claimed[order]) != 0)[: len(order)]
+  right[row[order[winner]]] = True
+  return right
+
+
+def _mean(ap: Mapping[int, float], class_ids: Sequence[int]) -> float:
+  values = np.array([ap[class_id] for class_id in class_ids])
+  values = values[~np.isnan(values)]
+  return float(values.mean()) if len(values) else float('nan')
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser(
+    prog='python -m vidpetl.metrics.frame_map',
+    description='Computes frame-mAP@0.5 of csv files in the format of AVA.',
+    allow_abbrev=False,
+  )
+  parser.add_argument('--ground_truth', help='csv of annotations')
+  parser.add_argument('--detections', help='csv of scored boxes')
+  parser.add_argument('--labelmap', help='pbtxt of the evaluated classes')
+  parser.add_argument('--excluded', help='csv of excluded timestamps')
+  parser.add_argument(
+    '--protocol',
+    choices=list(columns.PROTOCOLS),
+    default='2019',
+    help='2019 for AVA, 2020 for AVA-Kinetics, slowfast to compare with it',
+  )
+  parser.add_argument('--json', help='where to write the result as JSON')
+  parser.add_argument(
+    '--benchmark',
+    action='store_true',
+    help="time an evaluation of the size of AVA's validation set",
+  )
+  return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Evaluates csv files and prints a table.
+
+  Args:
+    argv: command line; None is the process's own.
+  """
+  parser = _parser()
+  args = parser.parse_args(argv)
+  if args.benchmark:
+    frame_map_benchmark.run(evaluate)
+    return
+  for name in ('ground_truth', 'detections', 'labelmap'):
+    if getattr(args, name) is None:
+      parser.error(f'--{name} is required.')
+  protocol = columns.PROTOCOLS[args.protocol]
+  try:
+    classes = ava_labels.read_label_map(args.labelmap)
+    excluded = (
+      ava_csv.read_excluded(args.excluded, protocol) if args.excluded else ()
+    )
+    result = evaluate(
+      ava_csv.read_ground_truth(args.ground_truth, protocol),
+      ava_csv.read_detections(args.detections, protocol),
+      classes,
+      protocol,
+      excluded,
+    )
+  except (OSError, ValueError) as error:
+    parser.exit(1, f'error: {error}\n')
+  print(frame_map_report.table(result, classes))
+  if args.json is not None:
+    frame_map_report.write_json(result, classes, args.json)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,232 @@
+"""`Adapted`: a backbone with techniques bound to its sites.
+
+  model = Adapted(vivit.build(variant='B'), (At('mlp', Adapter(64)),))
+
+A technique is a linen module `(y, given, grid) -> y` (see `site.site`). One
+with dropout needs no `train` flag: `deterministic=not self.has_rng('dropout')`.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from vidpetl.backbones import features
+from vidpetl.petl import site as site_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class At:
+  """Binds `technique` to every site called `site` below paths like `where`.
+
+  Attributes:
+    site: name of the sites, e.g. 'attn_qkv'.
+    technique: module `(y, given, grid) -> y`. Its `name` is its scope below
+      the site; unnamed, it is called after its class, the second one of a
+      class at the same site `<class>_1`, and so on.
+    where: regular expression that is searched for in the path of the module
+      that has the site, e.g. 'encoderblock_1[01]$'. '' is everywhere.
+  """
+
+  site: str
+  technique: nn.Module
+  where: str = ''
+
+  def matches(self, name: str, parent: str) -> bool:
+    return name == self.site and re.search(self.where, parent) is not None
+
+  def __str__(self) -> str:
+    where = f', where={self.where!r}' if self.where else ''
+    return f'At({self.site!r}, {type(self.technique).__name__}{where})'
+
+
+class Adapted(nn.Module):
+  """`backbone` with `bindings` in place, its parameters under the same paths.
+
+  At a site, bindings act in the order in which they are listed.
+
+  Attributes:
+    backbone: any module that has sites.
+    bindings: what is bound, and where.
+
+  Raises:
+    ValueError: when called, if a binding matches no site.
+  """
+
+  backbone: nn.Module
+  bindings: Sequence[At] = ()
+
+  def __post_init__(self):
+    super().__post_init__()
+    if self.scope is not None:
+      nn.share_scope(self, self.backbone)
+
+  @nn.compact
+  def __call__(self, *args, **kwargs):
+    binder = _Binder(self.bindings, self.path)
+    with nn.intercept_methods(binder):
+      out = self.backbone(*args, **kwargs)
+    binder.check_all_used()
+    if isinstance(out, features.Features) and out.tube is not None:
+      # These layers run later, in a head, and hold sites as well.
+      bind = nn.intercept_methods
+      out = out.replace(tube=_within(lambda: bind(binder), out.tube))
+    return out
+
+
+class _Binder:
+  """Interceptor of `Site.__call__` that runs what is bound there."""
+
+  def __init__(self, bindings: Sequence[At], root: tuple[str, ...]):
+    self.bindings = tuple(bindings)
+    self.root = root
+    self.seen = collections.defaultdict(set)  # Site -> paths it was seen at.
+    self.used = set()
+
+  def __call__(self, call, args, kwargs, context):
+    y = call(*args, **kwargs)
+    if not _is_site_call(context):
+      return y
+    _, given, grid = args
+    name = context.module.name.removeprefix(site_lib.PREFIX)
+    parent = '/'.join(context.module.path[len(self.root) : -1])
+    self.seen[name].add(parent)
+    matches = [
+      i for i, at in enumerate(self.bindings) if at.matches(name, parent)
+    ]
+    self.used.update(matches)
+    techniques = [self.bindings[i].technique for i in matches]
+    for scope, technique in zip(_names(techniques), techniques):
+      y = technique.clone(parent=context.module, name=scope)(y, given, grid)
+    return y
+
+  def check_all_used(self):
+    unused = [b for i, b in enumerate(self.bindings) if i not in self.used]
+    if not unused:
+      return
+    binding = unused[0]
+    if binding.site in self.seen:
+      paths = ', '.join(sorted(self.seen[binding.site]))
+      raise ValueError(
+        f'{binding} matches nothing: no path of a site {binding.site!r} '
+        f'contains {binding.where!r}. Their paths: {paths}.'
+      )
+    known = ', '.join(sorted(self.seen)) or 'none'
+    raise ValueError(
+      f'{binding} matches nothing: the backbone has no site '
+      f'{binding.site!r}. Its sites: {known}.'
+    )
+
+
+def _is_site_call(context) -> bool:
+  return (
+    isinstance(context.module, site_lib.Site)
+    and context.method_name == '__call__'
+  )
+
+
+def _names(techniques: Sequence[nn.Module]) -> list[str]:
+  """Scopes of the techniques bound to one site, all different."""
+  names = []
+  counts = collections.Counter()
+  for technique in techniques:
+    kind = type(technique).__name__
+    if technique.name:
+      names.append(technique.name)
+      continue
+    names.append(f'{kind}_{counts[kind]}' if counts[kind] else kind)
+    counts[kind] += 1
+  if twice := [n for n, c in collections.Counter(names).items() if c > 1]:
+    raise ValueError(
+      f'two techniques at one site are called {twice[0]!r}: give one of them '
+      'another `name`'
+    )
+  return names
+
+
+def _within(
+  enter: Callable[[], contextlib.AbstractContextManager], fn: Callable
+) -> Callable:
+  """`fn`, called within a context."""
+
+  def wrapped(*args, **kwargs):
+    with enter():
+      return fn(*args, **kwargs)
+
+  return wrapped
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+  """A site, as `sites` found it in a model.
+
+  Attributes:
+    path: scope of the module that has the site, joined by '/'.
+    name: of the site.
+    value: shape of what a technique edits; a tuple of shapes at `attn_qkv`.
+    given: shape of what the branch was given, or None.
+    grid: where the tokens sit.
+    techniques: scopes of what is bound, in the order in which they act.
+  """
+
+  path: str
+  name: str
+  value: Any
+  given: Any
+  grid: site_lib.Grid | None
+  techniques: tuple[str, ...]
+
+
+def sites(model: nn.Module, *args, **kwargs) -> list[Place]:
+  """Lists the sites of a model in the order in which they act.
+
+  Nothing is computed or allocated.
+
+  Args:
+    model: a module, adapted or not.
+    *args: arrays, or `jax.ShapeDtypeStruct`s, for `model.__call__`.
+    **kwargs: its static arguments, e.g. `train=False`.
+
+  Returns:
+    One `Place` per site.
+  """
+  calls = {}
+  bound = collections.defaultdict(list)
+
+  def observe(call, args, kwargs, context):
+    module = context.module
+    y = call(*args, **kwargs)
+    if _is_site_call(context):
+      calls.setdefault(module.path, _shapes(*args))
+    elif (
+      isinstance(module.parent, site_lib.Site)
+      and module.name not in bound[module.parent.path]
+    ):
+      bound[module.parent.path].append(module.name)
+    return y
+
+  with nn.intercept_methods(observe):
+    jax.eval_shape(
+      lambda *a: model.init(jax.random.key(0), *a, **kwargs), *args
+    )
+  return [
+    Place(
+      '/'.join(path[:-1]),
+      path[-1].removeprefix(site_lib.PREFIX),
+      *call,
+      tuple(bound[path]),
+    )
+    for path, call in calls.items()
+  ]
+
+
+def _shapes(y, given, grid) -> tuple[Any, Any, site_lib.Grid | None]:
+  value, given = jax.tree.map(lambda x: x.shape, (y, given))
+  return value, given, grid

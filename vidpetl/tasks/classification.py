@@ -1,0 +1,113 @@
+"""Classification: one label per clip, one linear head per dataset."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from vidpetl.data import augment as augment_lib
+from vidpetl.data import clips, examples
+from vidpetl.metrics import accuracy
+from vidpetl.tasks import heads
+from vidpetl.tasks import task as task_lib
+
+KIND = 'classification'
+
+
+@dataclasses.dataclass(frozen=True)
+class Classification:
+  """Softmax cross-entropy on the clip's summary.
+
+  y = W z_v with z_v the backbone's clip representation (Arnab et al. 2022,
+  sec. 3.1); the target is y (1 - a) + a / c for label smoothing a.
+
+  Attributes:
+    label_smoothing: a.
+    init_bias: initial bias of the head.
+  """
+
+  name: str
+  train_clip: clips.ClipSpec
+  eval_clip: clips.ClipSpec
+  augment: augment_lib.Augment
+  num_classes: int
+  label_smoothing: float = 0.0
+  init_bias: float = 0.0
+
+  def head(self) -> heads.ClassificationHead:
+    return heads.ClassificationHead(self.num_classes, self.init_bias)
+
+  def read(self, head, features, inputs):
+    del inputs
+    return head(features)
+
+  def head_inputs(self, clip: clips.ClipSpec) -> dict[str, Any]:
+    return {}
+
+  def loss(self, logits, batch):
+    """logits [b, c], batch['label'] [b]; see `Task.loss`."""
+    target = jax.nn.one_hot(batch['label'], self.num_classes)
+    target = optax.smooth_labels(target, self.label_smoothing)
+    valid = batch['valid'].astype(jnp.float32)
+    losses = optax.softmax_cross_entropy(logits.astype(jnp.float32), target)
+    right = (jnp.argmax(logits, -1) == batch['label']) * valid
+    return (losses * valid).sum(), valid.sum(), {'accuracy': right.sum()}
+
+  def outputs(self, logits, batch):
+    """logits [b, c], or [b, views, c]: probabilities are averaged."""
+    if logits.ndim == 2:
+      logits = logits[:, None]
+    return {
+      'scores': accuracy.average_views(logits),
+      'label': batch['label'],
+    }
+
+  def metric(self, source: examples.Source) -> Accuracy:
+    del source
+    return Accuracy(ks=(1, min(5, self.num_classes)))
+
+  def protocol(self) -> dict[str, Any]:
+    return task_lib.clip_protocol(self.eval_clip)
+
+
+class Accuracy:
+  """Top-1 and top-5 accuracy."""
+
+  def __init__(self, ks: tuple[int, ...]):
+    self._ks = ks
+    self._scores, self._labels = [], []
+
+  def update(self, rows: Mapping[str, np.ndarray]) -> None:
+    self._scores.append(rows['scores'])
+    self._labels.append(rows['label'])
+
+  def result(self) -> dict[str, float]:
+    if not self._labels:
+      return {f'top{k}': float('nan') for k in self._ks}
+    labels = np.concatenate(self._labels)
+    counts = accuracy.TopK.of(
+      np.concatenate(self._scores),
+      labels,
+      np.ones(labels.shape, bool),
+      self._ks,
+    )
+    return counts.compute()
+
+  def pictures(self) -> dict[str, np.ndarray]:
+    return {}
+
+  def report(self) -> str:
+    return '  '.join(f'{k} {100 * v:.2f}' for k, v in self.result().items())
+
+
+def build(
+  name: str, options: task_lib.Options, info: examples.Info
+) -> Classification:
+  """Builds the task; see `vidpetl.tasks.task.build`."""
+  return task_lib.make(name, options, info, Classification, KIND)

@@ -1,0 +1,193 @@
+"""Saving and resuming a run: orbax, asynchronous, latest and best.
+
+A checkpoint holds what changes. Frozen parameters are written to none of them;
+their hash is, so that a resumed run cannot continue on other ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from absl import logging
+from etils import epath
+from jax.experimental import multihost_utils
+from orbax.checkpoint.checkpoint_managers import preservation_policy
+
+from vidpetl.training import state as state_lib
+
+_CHANGING = ('step', 'params', 'batch_stats', 'opt_state', 'task_state')
+
+
+class Checkpoints:
+  """The checkpoints of one working directory."""
+
+  def __init__(self, workdir: str, keep: int = 2, best: str = ''):
+    """Opens, or makes, `workdir`/checkpoints.
+
+    Args:
+      workdir: of the run.
+      keep: how many of the latest to keep.
+      best: scalar whose highest value keeps its checkpoint too, e.g.
+        'ava/mAP'; '' for none.
+    """
+    self.folder = epath.Path(workdir).absolute() / 'checkpoints'
+    policies = [preservation_policy.LatestN(keep)]
+    if best:
+      policies.append(
+        preservation_policy.BestN(
+          get_metric_fn=lambda metrics: metrics[best],
+          n=1,
+          keep_checkpoints_without_metrics=False,
+        )
+      )
+    self._best = best
+    self._manager = ocp.CheckpointManager(
+      self.folder,
+      options=ocp.CheckpointManagerOptions(
+        preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
+        cleanup_tmp_directories=True,
+      ),
+    )
+
+  def latest(self) -> int | None:
+    return self._manager.latest_step()
+
+  def best(self) -> int | None:
+    """Step of the highest `best` scalar among the checkpoints there are."""
+    scores = {
+      step: metrics[self._best]
+      for step in self._manager.all_steps()
+      if (metrics := self._manager.metrics(step)) and self._best in metrics
+    }
+    return max(scores, key=scores.get) if scores else None
+
+  def save(
+    self,
+    state: state_lib.TrainState,
+    step: int,
+    meta: Mapping[str, Any],
+    metrics: Mapping[str, float] | None = None,
+  ) -> None:
+    """Starts saving; does nothing if this step is saved already."""
+    if step == self.latest():
+      return
+    tree = {name: getattr(state, name) for name in _CHANGING}
+    saved = self._manager.save(
+      step,
+      args=ocp.args.Composite(
+        state=ocp.args.StandardSave(tree), meta=ocp.args.JsonSave(dict(meta))
+      ),
+      metrics=None if metrics is None else dict(metrics),
+    )
+    if not saved:
+      raise RuntimeError(f'Checkpoint {step} was refused in {self.folder}.')
+
+  def meta(self, step: int) -> dict[str, Any]:
+    """Returns what was saved beside the state of `step`."""
+    args = ocp.args.Composite(meta=ocp.args.JsonRestore())
+    return self._manager.restore(step, args=args).meta
+
+  def restore(
+    self, step: int, state: state_lib.TrainState
+  ) -> state_lib.TrainState:
+    """Returns `state` with what changes replaced by that of `step`.
+
+    Arrays come back on the shardings that `state` has, whichever topology they
+    were saved from.
+    """
+    tree = {name: getattr(state, name) for name in _CHANGING}
+    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, tree)
+    args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
+    restored = self._manager.restore(step, args=args).state
+    return state.replace(**restored)
+
+  def wait(self) -> None:
+    self._manager.wait_until_finished()
+
+  def close(self) -> None:
+    """Finishes what is being saved."""
+    self._manager.close()
+
+
+def load_params(path: str) -> dict[str, Any]:
+  """Returns all parameters of another run, as numpy arrays.
+
+  Args:
+    path: a working directory (its latest checkpoint), or one checkpoint of it:
+      '<workdir>/checkpoints/<step>'.
+
+  Raises:
+    ValueError: if there is no checkpoint, or it froze parameters that it
+      does not hold.
+  """
+  folder = epath.Path(path).absolute()
+  if (folder / 'checkpoints').exists():
+    steps = [p for p in (folder / 'checkpoints').iterdir() if p.name.isdigit()]
+    if steps:
+      folder = max(steps, key=lambda p: int(p.name))
+  if not (folder / 'state').exists():
+    raise ValueError(
+      f'config.init.path {path!r} is neither a working directory with '
+      'checkpoints nor one of its checkpoints.'
+    )
+  meta = json.loads((folder / 'meta' / 'metadata').read_text())
+  if meta['frozen']:
+    raise ValueError(
+      f'{folder} trained on top of frozen parameters, which it does not hold; '
+      'start from what it started from.'
+    )
+  handler = ocp.PyTreeCheckpointHandler()
+  with ocp.Checkpointer(handler) as checkpointer:
+    shapes = checkpointer.metadata(folder / 'state').item_metadata.tree
+    as_numpy = jax.tree.map(
+      lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes
+    )
+    tree = checkpointer.restore(
+      folder / 'state',
+      args=ocp.args.PyTreeRestore(item=shapes, restore_args=as_numpy),
+    )
+  return tree['params']
+
+
+def tree_hash(tree: Any) -> str:
+  """Returns a hash of all leaves with their paths, '' for an empty tree."""
+  leaves = jax.tree_util.tree_leaves_with_path(tree)
+  if not leaves:
+    return ''
+  digest = hashlib.sha256()
+  for path, leaf in leaves:
+    if not leaf.is_fully_addressable:
+      leaf = multihost_utils.process_allgather(leaf, tiled=True)
+    digest.update(jax.tree_util.keystr(path).encode())
+    digest.update(np.asarray(leaf).tobytes())
+  return digest.hexdigest()
+
+
+def check_same_run(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+  """Refuses to resume what would be another run.
+
+  Args:
+    saved: the checkpoint's meta.
+    now: that of the run which wants to go on.
+
+  Raises:
+    ValueError: naming what differs.
+  """
+  differs = [
+    f'{key}: {saved.get(key)!r} then, {value!r} now'
+    for key, value in now.items()
+    if saved.get(key) != value
+  ]
+  if differs:
+    raise ValueError(
+      'The working directory holds a run that these settings cannot continue ('
+      + '; '.join(differs)
+      + '). Use another --workdir, or the settings that it was started with.'
+    )
+  logging.info('The checkpoint belongs to this run.')

@@ -1,0 +1,60 @@
+"""Runs a model over a whole evaluation set, on all hosts together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import jax
+import numpy as np
+
+from vidpetl.data import examples
+from vidpetl.tasks import task as task_lib
+
+
+def evaluate(
+  metric: task_lib.Metric,
+  source: examples.Source,
+  batches: Iterable[Mapping[str, np.ndarray]],
+  predict: Callable[[Mapping[str, np.ndarray]], dict[str, jax.Array]],
+) -> int:
+  """Fills `metric` with every example of `source`, exactly once.
+
+  Args:
+    metric: empty.
+    source: that the batches come from.
+    batches: this host's rows; padding has index -1, and an undecodable example
+      its index but valid False.
+    predict: host rows -> outputs of all hosts' rows, on every device.
+
+  Returns:
+    How many examples could not be decoded.
+
+  Raises:
+    RuntimeError: if an example came back not at all, or more than once.
+  """
+  seen = np.zeros(len(source), np.int64)
+  undecodable = 0
+
+  def take(outputs):
+    nonlocal undecodable
+    rows = {k: np.asarray(v) for k, v in outputs.items()}
+    real, valid = rows['index'] >= 0, rows['valid']
+    np.add.at(seen, rows['index'][real], 1)
+    undecodable += int((real & ~valid).sum())
+    metric.update({k: v[real & valid] for k, v in rows.items()})
+
+  pending = None
+  for rows in batches:
+    outputs = predict(rows)
+    if pending is not None:  # Fetched while the next batch is computed.
+      take(pending)
+    pending = outputs
+  if pending is not None:
+    take(pending)
+  if (wrong := np.flatnonzero(seen != 1)).size:
+    raise RuntimeError(
+      f'{wrong.size} of {len(source)} examples of {source.info.name}/'
+      f'{source.info.split} were not evaluated exactly once, the first being '
+      f'{source[int(wrong[0])].id} ({seen[wrong[0]]} times).'
+    )
+  return undecodable

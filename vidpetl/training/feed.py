@@ -1,0 +1,82 @@
+"""Walks the schedule, and keeps batches ready on the devices."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+
+class Feed:
+  """Iterator of (step, task, device batch) over a range of steps.
+
+  One background thread takes the next batch of whichever task the schedule
+  names, and starts its transfer, while the devices are busy with earlier ones.
+
+  Attributes:
+    waited: seconds that the consumer spent waiting, in all.
+  """
+
+  def __init__(
+    self,
+    steps: range,
+    task_of: Callable[[int], str],
+    batches: Mapping[str, Iterator[Mapping[str, np.ndarray]]],
+    to_device: Callable[[Mapping[str, np.ndarray]], dict[str, jax.Array]],
+    depth: int = 2,
+  ):
+    """Starts feeding.
+
+    Args:
+      steps: to serve.
+      task_of: step -> task.
+      batches: per task, its batches from the first that `steps` needs.
+      to_device: host rows -> global arrays.
+      depth: batches kept ready.
+    """
+    self.waited = 0.0
+    self._steps = steps
+    self._task_of = task_of
+    self._batches = batches
+    self._to_device = to_device
+    self._queue = queue.Queue(maxsize=depth)
+    self._stop = threading.Event()
+    self._thread = threading.Thread(target=self._fill, daemon=True)
+    self._thread.start()
+
+  def __iter__(self) -> Iterator[tuple[int, str, dict[str, jax.Array]]]:
+    for _ in self._steps:
+      start = time.perf_counter()
+      item = self._queue.get()
+      self.waited += time.perf_counter() - start
+      if isinstance(item, BaseException):
+        raise item
+      yield item
+
+  def close(self) -> None:
+    """Stops the thread; batches on their way are let go."""
+    self._stop.set()
+    self._thread.join()
+
+  def _fill(self) -> None:
+    try:
+      for step in self._steps:
+        name = self._task_of(step)
+        self._put((step, name, self._to_device(next(self._batches[name]))))
+        if self._stop.is_set():
+          return
+    except BaseException as error:  # Belongs to the consumer's thread.
+      self._put(error)
+
+  def _put(self, item: Any) -> None:
+    while not self._stop.is_set():
+      try:
+        self._queue.put(item, timeout=0.1)
+        return
+      except queue.Full:
+        continue

@@ -1,0 +1,63 @@
+"""Starting from other parameters: strict, never confused with resuming."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import jax
+import numpy as np
+
+from vidpetl.backbones import positions
+from vidpetl.petl import trainable
+from vidpetl.training import checkpoint
+
+
+def load(params: Any, config: Any) -> tuple[Any, str]:
+  """Replaces fresh parameters by those of `config.init.path`.
+
+  Args:
+    params: fresh, nested.
+    config: `config.init`. path: a working directory or checkpoint; skip:
+      regexes of parameters that may be missing or left over (new heads, say);
+      resize_positions: allows position tables of another grid.
+
+  Returns:
+    The parameters; a sentence that says where they come from.
+
+  Raises:
+    ValueError: with every difference that `skip` does not name.
+  """
+  have = trainable.flatten(checkpoint.load_params(config.path))
+  want = trainable.flatten(params)
+  skip = [re.compile(pattern) for pattern in config.skip]
+  named = lambda path: any(p.search(path) for p in skip)
+  missing = sorted(p for p in want if p not in have and not named(p))
+  unexpected = sorted(p for p in have if p not in want and not named(p))
+  taken, wrong, resized = {}, [], []
+  for path in sorted(set(want) & set(have)):
+    if named(path):
+      continue
+    old, shape = np.asarray(have[path]), want[path].shape
+    if old.shape != shape and config.resize_positions:
+      old = positions.resize_any(path, old, shape)
+      resized.append(path)
+    if old.shape != shape:
+      wrong.append(f'{path} {old.shape} for {shape}')
+    taken[path] = old
+  if missing or unexpected or wrong:
+    raise ValueError(
+      f'{config.path} does not fit. Missing: {missing}. Unexpected: '
+      f'{unexpected}. Other shapes: {wrong}. Name in config.init.skip what '
+      'is meant to differ.'
+    )
+  fresh = sorted(set(want) - set(taken))
+  taken = {
+    path: jax.device_put(value.astype(want[path].dtype))
+    for path, value in taken.items()
+  }
+  origin = (
+    f'{len(taken)} arrays of {config.path}, {len(fresh)} new ({fresh}), '
+    f'{len(resized)} resized'
+  )
+  return trainable.unflatten(want | taken), origin

@@ -1,0 +1,339 @@
+"""The one loop: train, evaluate, save, resume."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from clu import parameter_overview
+from etils import epath
+
+from vidpetl.training import (
+  checkpoint,
+  evaluation,
+  feed,
+  interruption,
+  progress,
+  results,
+  sharding,
+  writers,
+)
+from vidpetl.training import run as run_lib
+from vidpetl.training import state as state_lib
+
+
+class NonFiniteLossError(RuntimeError):
+  """The loss became infinite or not a number."""
+
+
+def run(config: Any, workdir: str) -> dict[str, Any] | None:
+  """Trains, or evaluates, as `config.mode` says.
+
+  Args:
+    config: see `configs/`.
+    workdir: of the run; with checkpoints in it, the run goes on.
+
+  Returns:
+    What results.json holds; None if the run was interrupted.
+  """
+  with jax.set_mesh(sharding.make_mesh(**config.mesh.to_dict())):
+    loop = Loop(config, workdir)
+    try:
+      if config.mode == 'train':
+        return loop.train()
+      if config.mode == 'eval':
+        return loop.evaluate_checkpoint()
+      raise ValueError(f"config.mode {config.mode!r} is not 'train' or 'eval'.")
+    finally:
+      loop.close()
+
+
+class Loop:
+  """A run, with all that it writes."""
+
+  def __init__(self, config: Any, workdir: str):
+    self.started = time.perf_counter()
+    self.first = jax.process_index() == 0
+    self.config, self.workdir = config, workdir
+    self.run = run_lib.prepare(config)
+    self.checkpoints = checkpoint.Checkpoints(
+      workdir, config.checkpoint.keep, config.checkpoint.best
+    )
+    self.predictors = self.run.predictors()
+    self.writer = writers.silent()
+    self.progress = progress.Progress(0, self.run.total)
+
+  def close(self) -> None:
+    """Finishes what is being written; says which videos were left out."""
+    self.checkpoints.close()
+    self.writer.close()
+    if len(self.run.quarantine):
+      path = os.path.join(
+        self.workdir, f'undecodable.{jax.process_index()}.csv'
+      )
+      self.run.quarantine.write(path)
+      self.say(f'{len(self.run.quarantine)} undecodable videos: see {path}')
+
+  def say(self, text: str) -> None:
+    if self.first:
+      self.progress.say(text)
+
+  # ------------------------------------------------------------------ training
+
+  def train(self) -> dict[str, Any] | None:
+    """Trains to the last step, evaluates, and returns the results."""
+    state, start = self._first_state()
+    if self.first:
+      self._describe(state, start)
+    steps = self.run.train_steps()
+    source = feed.Feed(
+      range(start, self.run.total),
+      self.run.mixture.task,
+      self.run.train_batches(start),
+      lambda rows: sharding.to_device(rows, self.run.mesh),
+      self.config.input.ready,
+    )
+    self.progress = progress.Progress(start, self.run.total)
+    pending = Pending(self.run, start)
+    asked = interruption.Interruption()
+    results_now = {}
+    try:
+      for step, name, batch in source:
+        state, scalars = steps[name](state, batch)
+        pending.add(step, name, scalars)
+        done = step + 1
+        if step == start:
+          jax.block_until_ready(state)
+          self._log_start(done)
+        if done % self.config.log_every == 0 or done == self.run.total:
+          self._log(done, pending, source)
+        metrics = None
+        if self._evaluates_after(done):
+          pending.check()
+          results_now = self.evaluate(state, done)
+          metrics = results.flat(results_now)
+        why = asked.requested(done)
+        if why or metrics is not None or self._saves_after(done):
+          pending.check()
+          self._save(state, done, metrics)
+        if why and done < self.run.total:
+          self.checkpoints.wait()
+          self.say(f'{why}: saved step {done}; the same command goes on.')
+          return None
+    finally:
+      asked.restore()
+      source.close()
+    if not results_now:
+      results_now = self.evaluate(state, self.run.total)
+      self._save(state, self.run.total, results.flat(results_now))
+    return self._finish(results_now, self.run.total)
+
+  def _first_state(self) -> tuple[state_lib.TrainState, int]:
+    """Fresh, initialised from elsewhere, or resumed: one, and it is said."""
+    state, origin = self.run.init_state()
+    frozen = checkpoint.tree_hash(state.frozen)
+    self.meta = self.run.identity() | {'frozen': frozen, 'origin': origin}
+    latest = self.checkpoints.latest()
+    if latest is None:
+      self.say(f'Starting at step 0 from {origin}.')
+      return state, 0
+    saved = self.checkpoints.meta(latest)
+    checkpoint.check_same_run(saved, self.run.identity() | {'frozen': frozen})
+    self.say(
+      f'Resuming at step {latest} of {self.run.total} from '
+      f'{self.checkpoints.folder} (which had started from '
+      f'{saved["origin"]}).'
+    )
+    self.meta['origin'] = saved['origin']
+    return self.checkpoints.restore(latest, state), latest
+
+  def _describe(self, state: state_lib.TrainState, start: int) -> None:
+    """Writes what does not change during the run."""
+    self.writer = writers.create(self.workdir, resumed_at=start)
+    text = self.config.to_json_best_effort(indent=2) + '\n'
+    (epath.Path(self.workdir) / 'config.json').write_text(text)
+    texts = {'config': f'```\n{self.config}\n```'}
+    overview = parameter_overview.get_parameter_overview(
+      {'trained': state.params, 'frozen': state.frozen}
+    )
+    texts['parameters'] = f'```\n{overview}\n```'
+    self.writer.write_texts(start, texts)
+    trained, frozen = (run_lib.count(x) for x in (state.params, state.frozen))
+    sizes = {name: len(source) for name, source in self.run.train.items()}
+    self.say(
+      f'{trained:,} parameters train, {frozen:,} are frozen; {sizes} training '
+      f'examples; {self.run.total} steps of {self.config.batch_size} on '
+      f'{self.run.mesh.size} devices; steps per task '
+      f'{self.run.mixture.counts()}.'
+    )
+    for name, source in self.run.train.items():
+      if source.info.dropped:
+        self.say(f'{name}: {len(source.info.dropped)} videos are missing.')
+
+  def _log_start(self, step: int) -> None:
+    seconds = time.perf_counter() - self.started
+    self.writer.write_scalars(step, {'seconds_to_first_step': seconds})
+    self.say(f'First step after {progress.duration(seconds)}.')
+
+  def _log(self, done: int, pending: Pending, source: feed.Feed) -> None:
+    losses = pending.take()
+    speed = pending.speed(done, source.waited)
+    examples = speed['steps_per_second'] * self.config.batch_size
+    scalars = losses | {f'speed/{k}': v for k, v in speed.items()}
+    scalars['speed/clips_per_second'] = examples
+    rate = float(self.run.learning_rate(done - 1))
+    scalars['learning_rate'] = rate
+    for name, group in self.config.optimizer.groups.items():
+      scalars[f'learning_rate/{name}'] = rate * group.get('lr_scale', 1.0)
+    scalars |= run_lib.device_memory()
+    self.writer.write_scalars(done, scalars)
+    if self.first:
+      facts = {
+        k.removesuffix('/loss'): f'{v:.3f}'
+        for k, v in losses.items()
+        if k.endswith('/loss')
+      }
+      facts['clips/s'] = f'{examples:.1f}'
+      facts['input wait'] = f'{speed["input_wait"]:.0%}'
+      self.progress.show(done, facts)
+
+  def _evaluates_after(self, done: int) -> bool:
+    every = round(self.config.eval_every_epochs * self.run.epoch)
+    return done == self.run.total or (bool(every) and done % every == 0)
+
+  def _saves_after(self, done: int) -> bool:
+    return done % self.config.checkpoint.every == 0
+
+  def _save(self, state, done, metrics) -> None:
+    self.checkpoints.save(state, done, self.meta, metrics)
+
+  # ---------------------------------------------------------------- evaluation
+
+  def evaluate(self, state: state_lib.TrainState, step: int) -> dict[str, Any]:
+    """Evaluates every task that has an evaluation set; writes what it finds."""
+    found = {}
+    for name, source in self.run.evaluation.items():
+      began = time.perf_counter()
+      task = self.run.experiment.tasks[name]
+      metric = task.metric(source)
+      undecodable = evaluation.evaluate(
+        metric,
+        source,
+        self.run.eval_batches(name),
+        lambda rows, name=name: self.predictors[name](
+          state, sharding.to_device(rows, self.run.mesh)
+        ),
+      )
+      found[name] = {
+        'metrics': metric.result(),
+        'report': metric.report(),
+        'examples': len(source),
+        'undecodable': undecodable,
+        'seconds': time.perf_counter() - began,
+      }
+      if self.first:
+        self._write_pictures(step, name, metric)
+    self.writer.write_scalars(step, results.flat(found))
+    self.writer.write_texts(
+      step, {k: f'```\n{v["report"]}\n```' for k, v in found.items()}
+    )
+    self.writer.flush()
+    self.say(results.line(step, found))
+    return found
+
+  def _write_pictures(self, step: int, name: str, metric: Any) -> None:
+    pictures = metric.pictures()
+    results.save_pictures(
+      pictures, os.path.join(self.workdir, 'pictures'), name
+    )
+    tagged = {f'{name}/{k}': v for k, v in pictures.items()}
+    self.writer.write_images(step, writers.as_images(tagged))
+
+  def evaluate_checkpoint(self) -> dict[str, Any]:
+    """Evaluates `config.eval_checkpoint` ('latest', 'best' or a step)."""
+    state, _ = self.run.init_state()
+    step = self._checkpoint_to_evaluate()
+    saved = self.checkpoints.meta(step)
+    frozen = checkpoint.tree_hash(state.frozen)
+    checkpoint.check_same_run(saved, {'frozen': frozen})
+    state = self.checkpoints.restore(step, state)
+    if self.first:
+      self.writer = writers.create(self.workdir, resumed_at=self.run.total)
+    self.say(f'Evaluating step {step} of {self.checkpoints.folder}.')
+    return self._finish(self.evaluate(state, step), step)
+
+  def _checkpoint_to_evaluate(self) -> int:
+    wanted = str(self.config.eval_checkpoint)
+    if wanted == 'best':
+      step = self.checkpoints.best()
+    elif wanted == 'latest':
+      step = self.checkpoints.latest()
+    else:
+      step = int(wanted)
+    if step is None:
+      raise ValueError(
+        f'config.eval_checkpoint is {wanted!r}, but {self.checkpoints.folder} '
+        'holds no such checkpoint; train first, or set --workdir.'
+      )
+    return step
+
+  def _finish(self, found: dict[str, Any], step: int) -> dict[str, Any]:
+    """Writes results.json, and prints the table."""
+    record = results.record(self.run, found, step)
+    if self.first:
+      path = epath.Path(self.workdir) / 'results.json'
+      path.write_text(json.dumps(record, indent=2) + '\n')
+      self.say(results.table(found))
+      self.say(f'Results: {path}')
+      self.say(f'Curves and pictures: tensorboard --logdir {self.workdir}')
+    return record
+
+
+class Pending:
+  """Scalars that are still on the devices, so that no step waits for them."""
+
+  def __init__(self, run: run_lib.Run, start: int):
+    self._run = run
+    self._rows: list[tuple[int, str, Mapping[str, jax.Array]]] = []
+    self._checked = 0
+    self._last = (start, time.perf_counter(), 0.0)
+
+  def add(self, step: int, name: str, scalars: Mapping[str, jax.Array]) -> None:
+    self._rows.append((step, name, scalars))
+
+  def check(self) -> None:
+    """Raises NonFiniteLossError, naming step, task and clips."""
+    for step, name, scalars in self._rows[self._checked :]:
+      loss = float(scalars['loss'])
+      if not np.isfinite(loss):
+        ids = self._run.ids(step)
+        raise NonFiniteLossError(
+          f'The loss of task {name} is {loss} at step {step}. Its clips: '
+          f'{", ".join(ids)}. No checkpoint was written after it.'
+        )
+    self._checked = len(self._rows)
+
+  def take(self) -> dict[str, float]:
+    """Returns '<task>/<scalar>' means since the last time."""
+    self.check()
+    values: dict[str, list[float]] = {}
+    for _, name, scalars in self._rows:
+      for key, value in scalars.items():
+        values.setdefault(f'{name}/{key}', []).append(float(value))
+    self._rows, self._checked = [], 0
+    return {k: float(np.mean(v)) for k, v in values.items()}
+
+  def speed(self, done: int, waited: float) -> dict[str, float]:
+    """Returns rates since the last time."""
+    step, then, waited_then = self._last
+    now = time.perf_counter()
+    self._last = (done, now, waited)
+    return {
+      'steps_per_second': (done - step) / (now - then),
+      'input_wait': (waited - waited_then) / (now - then),
+    }

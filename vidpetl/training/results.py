@@ -1,0 +1,95 @@
+"""What was measured, under which protocol: results.json and its table."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import av
+import jax
+import numpy as np
+from etils import epath
+from PIL import Image
+
+import vidpetl
+from vidpetl.training import run as run_lib
+
+_PACKAGES = ('jax', 'flax', 'optax', 'av', 'numpy')
+
+
+def flat(found: Mapping[str, Any]) -> dict[str, float]:
+  """Returns {'<task>/<metric>': value}."""
+  return {
+    f'{name}/{key}': value
+    for name, result in found.items()
+    for key, value in result['metrics'].items()
+  }
+
+
+def line(step: int, found: Mapping[str, Any]) -> str:
+  """One line for the terminal."""
+  numbers = ', '.join(f'{k} {v:.4f}' for k, v in flat(found).items())
+  seconds = sum(result['seconds'] for result in found.values())
+  return f'Evaluation after step {step}: {numbers} ({seconds:.0f} s)'
+
+
+def record(
+  run: run_lib.Run, found: Mapping[str, Any], step: int
+) -> dict[str, Any]:
+  """Returns what results.json holds."""
+  tasks = {}
+  for name, result in found.items():
+    info = run.evaluation[name].info
+    tasks[name] = {
+      'metrics': result['metrics'],
+      'table': result['report'].splitlines(),
+      'dataset': f'{info.name}/{info.split}',
+      'examples': result['examples'],
+      'undecodable': result['undecodable'],
+      'missing': len(info.dropped),
+      'fingerprint': info.fingerprint,
+      'protocol': run.experiment.tasks[name].protocol(),
+    }
+  return {
+    'step': step,
+    'steps': run.total,
+    'training_examples': {k: len(v) for k, v in run.train.items()},
+    'steps_per_task': run.mixture.counts(),
+    'tasks': tasks,
+    'decoder': {
+      'pyav': av.__version__,
+      **{k: '.'.join(map(str, v)) for k, v in av.library_versions.items()},
+    },
+    'versions': {
+      'vidpetl': vidpetl.__version__,
+      **{p: importlib.metadata.version(p) for p in _PACKAGES},
+    },
+    'devices': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
+  }
+
+
+def table(found: Mapping[str, Any]) -> str:
+  """The final table of all tasks."""
+  parts = []
+  for name, result in found.items():
+    parts.append(f'\n=== {name} ({result["examples"]} examples)')
+    if result['undecodable']:
+      parts.append(f'{result["undecodable"]} could not be decoded')
+    parts.append(result['report'])
+  return '\n'.join(parts)
+
+
+def save_pictures(
+  pictures: Mapping[str, np.ndarray], folder: str, task: str
+) -> None:
+  """Writes [h, w, 3] uint8 pictures as <folder>/<task>_<name>.png."""
+  if not pictures:
+    return
+  folder = epath.Path(folder)
+  folder.mkdir(parents=True, exist_ok=True)
+  for name, picture in pictures.items():
+    stem = re.sub(r'[^\w.-]', '_', f'{task}_{name}')
+    with (folder / f'{stem}.png').open('wb') as file:
+      Image.fromarray(picture).save(file, 'PNG')

@@ -1,0 +1,244 @@
+"""A config, its data and its devices, ready to go."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from vidpetl.data import (
+  clips,
+  examples,
+  index,
+  mixture,
+  pipeline,
+  sources,
+)
+from vidpetl.training import experiment as experiment_lib
+from vidpetl.training import initialise, sharding
+from vidpetl.training import state as state_lib
+from vidpetl.training import step as step_lib
+
+
+@dataclasses.dataclass
+class Run:
+  """What training and evaluation need.
+
+  Attributes:
+    config: of the run.
+    experiment: model and tasks.
+    train: training source of each task.
+    evaluation: evaluation source of each task that has one.
+    mesh: of devices.
+    mixture: which task each step serves.
+    quarantine: videos that could not be decoded.
+    epoch: steps in an epoch, the sum of the datasets over the batch size.
+    total: steps in the run.
+    tx: optimizer.
+    learning_rate: step -> rate.
+  """
+
+  config: Any
+  experiment: experiment_lib.Experiment
+  train: Mapping[str, examples.Source]
+  evaluation: Mapping[str, examples.Source]
+  mesh: jax.sharding.Mesh
+  mixture: mixture.Schedule
+  quarantine: clips.Quarantine
+  epoch: float
+  total: int
+  tx: Any = None
+  learning_rate: Any = None
+
+  def __post_init__(self):
+    self.tx, self.learning_rate = self.experiment.optimizer(
+      self.epoch, self.total
+    )
+
+  def init_state(self) -> tuple[state_lib.TrainState, str]:
+    """Returns the state before step 0, sharded, and where it comes from."""
+    key = jax.random.key(self.config.seed)
+    create = functools.partial(self.experiment.init_state, tx=self.tx)
+    shapes = jax.eval_shape(create, key)
+    where = sharding.infer(shapes, self.mesh, self.config.sharding)
+    if not self.config.init.path:
+      state = jax.jit(create, out_shardings=where)(key)
+      return state, f'random parameters, seed {self.config.seed}'
+    params = jax.jit(self.experiment.init_params)(key)
+    params, origin = initialise.load(params, self.config.init)
+    create = functools.partial(self.experiment.state, tx=self.tx)
+    return jax.jit(create, out_shardings=where)(params), origin
+
+  def train_steps(self) -> dict[str, Any]:
+    """Returns the compiled update of each task: (state, batch) -> ..."""
+    steps = {}
+    for name, task in self.experiment.tasks.items():
+      others = [t for t in self.experiment.tasks if t != name]
+      hold = ''
+      if self.config.optimizer.hold_absent_heads and others:
+        hold = f'heads_({"|".join(others)})/'
+      steps[name] = jax.jit(
+        functools.partial(
+          step_lib.train_step,
+          model=self.experiment.model,
+          task=task,
+          tx=self.tx,
+          seed=self.config.seed,
+          accumulate=self.config.accumulate,
+          hold=hold,
+        ),
+        donate_argnums=0,
+      )
+    return steps
+
+  def predictors(self) -> dict[str, Any]:
+    """Returns per task (state, batch) -> outputs, on every device."""
+    return {
+      name: jax.jit(
+        functools.partial(
+          step_lib.eval_step,
+          model=self.experiment.model,
+          task=task,
+        ),
+        out_shardings=sharding.replicated(self.mesh),
+      )
+      for name, task in self.experiment.tasks.items()
+    }
+
+  def train_batches(self, start: int) -> dict[str, Iterator[Any]]:
+    """Returns each task's own batches, from those that step `start` needs."""
+    return {
+      name: iter(
+        pipeline.train_batches(
+          source,
+          self.experiment.tasks[name].train_clip,
+          name=name,
+          batch_size=self.config.batch_size,
+          seed=self.config.seed,
+          start=self.mixture.count(start, name),
+          **self._input_options(),
+        )
+      )
+      for name, source in self.train.items()
+    }
+
+  def eval_batches(self, name: str) -> Iterator[Any]:
+    """Returns all of a task's evaluation batches, padded."""
+    return pipeline.eval_batches(
+      self.evaluation[name],
+      self.experiment.tasks[name].eval_clip,
+      batch_size=self.config.eval_batch_size,
+      **self._input_options(),
+    )
+
+  def _input_options(self) -> dict[str, Any]:
+    return {
+      'process_index': jax.process_index(),
+      'process_count': jax.process_count(),
+      'workers': self.config.input.workers,
+      'prefetch': self.config.input.prefetch,
+      'quarantine': self.quarantine,
+    }
+
+  def ids(self, step: int) -> list[str]:
+    """Returns the example ids of the batch that `step` trains on."""
+    name = self.mixture.task(step)
+    source = self.train[name]
+    rows, _ = index.batch(
+      self.config.seed,
+      name,
+      self.mixture.count(step, name),
+      self.config.batch_size,
+      len(source),
+    )
+    return [source[int(i)].id for i in rows]
+
+  def identity(self) -> dict[str, Any]:
+    """Returns what must be the same for a run to be continued."""
+    return {
+      'seed': self.config.seed,
+      'batch_size': self.config.batch_size,
+      'steps': self.total,
+      'mixture': self.mixture.fingerprint(),
+      'data': {k: s.info.fingerprint for k, s in self.train.items()},
+    }
+
+
+def prepare(config: Any) -> Run:
+  """Opens the data of a config, and builds everything else.
+
+  Raises:
+    ValueError: naming the field that cannot work.
+  """
+  mesh = sharding.make_mesh(**config.mesh.to_dict())
+  part = config.batch_size // config.accumulate
+  if part * config.accumulate != config.batch_size:
+    raise ValueError(
+      f'config.accumulate={config.accumulate} does not divide '
+      f'config.batch_size={config.batch_size}.'
+    )
+  sharding.check_batch(part, mesh, 'config.batch_size / config.accumulate')
+  sharding.check_batch(config.eval_batch_size, mesh, 'config.eval_batch_size')
+  train = {
+    name: sources.open_source(task.train) for name, task in config.tasks.items()
+  }
+  evaluation = {
+    name: sources.open_source(task.eval)
+    for name, task in config.tasks.items()
+    if task.get('eval')
+  }
+  infos = {name: source.info for name, source in train.items()}
+  _check_classes(train, evaluation)
+  sizes = {name: len(source) for name, source in train.items()}
+  epoch = sum(sizes.values()) / config.batch_size
+  total = config.steps or round(config.epochs * epoch)
+  return Run(
+    config=config,
+    experiment=experiment_lib.build(config, infos),
+    train=train,
+    evaluation=evaluation,
+    mesh=mesh,
+    mixture=mixture.Schedule(
+      names=tuple(sizes),
+      sizes=tuple(sizes.values()),
+      mode=config.mixture.mode,
+      weights=config.mixture.weights or None,
+      seed=config.seed,
+      steps=total,
+    ),
+    quarantine=clips.Quarantine(),
+    epoch=epoch,
+    total=total,
+  )
+
+
+def _check_classes(train, evaluation) -> None:
+  """Class i must mean the same in training and in evaluation."""
+  for name, source in evaluation.items():
+    ours, theirs = train[name].info.classes, source.info.classes
+    if dict(ours) != dict(theirs):
+      odd = sorted(set(ours.items()) ^ set(theirs.items()))[:4]
+      raise ValueError(
+        f'config.tasks.{name}: train and eval disagree about the classes, '
+        f'e.g. {odd}.'
+      )
+
+
+def device_memory() -> dict[str, float]:
+  """Returns peak and current memory in bytes, where the device tells."""
+  stats = jax.local_devices()[0].memory_stats() or {}
+  names = {'bytes_in_use': 'memory', 'peak_bytes_in_use': 'peak_memory'}
+  return {
+    f'device/{ours}': float(stats[theirs])
+    for theirs, ours in names.items()
+    if theirs in stats
+  }
+
+
+def count(tree: Any) -> int:
+  """Returns the number of elements of a tree's arrays."""
+  return sum(int(np.prod(x.shape)) for x in jax.tree.leaves(tree))

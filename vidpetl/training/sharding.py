@@ -1,0 +1,110 @@
+"""Where arrays live: a mesh of 'data' x 'fsdp', and rules for parameters."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import mesh_utils
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+AXES = ('data', 'fsdp')
+Rules = Sequence[tuple[str, str]]
+
+
+def make_mesh(data: int = -1, fsdp: int = 1) -> Mesh:
+  """Returns a mesh over all devices; one axis may be -1, 'what is left'."""
+  devices = jax.device_count()
+  shape = [data, fsdp]
+  if -1 in shape:
+    rest = shape[1 - shape.index(-1)]
+    shape[shape.index(-1)] = devices // max(rest, 1)
+  if -1 in shape or np.prod(shape) != devices:
+    raise ValueError(
+      f'config.mesh data={data}, fsdp={fsdp} does not cover {devices} '
+      'devices; their product must be the number of devices.'
+    )
+  return Mesh(mesh_utils.create_device_mesh(shape), AXES)
+
+
+def batch(mesh: Mesh) -> NamedSharding:
+  """Leading axis over all devices."""
+  return NamedSharding(mesh, P(AXES))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+  return NamedSharding(mesh, P())
+
+
+def check_batch(size: int, mesh: Mesh, field: str) -> None:
+  """Raises ValueError unless `size` examples split evenly over the mesh."""
+  if size % mesh.size:
+    raise ValueError(
+      f'{field} is {size}, which does not split over {mesh.size} devices; '
+      f'use a multiple of {mesh.size}.'
+    )
+
+
+def infer(tree: Any, mesh: Mesh, rules: Rules) -> Any:
+  """Returns a sharding for every leaf.
+
+  Args:
+    tree: arrays or their shapes; the optimizer's copies of a parameter carry
+      its path inside theirs, so that they get the same sharding.
+    mesh: of 'data' and 'fsdp'.
+    rules: (regex searched in the path, tactic), first match wins; 'replicate',
+      or 'fsdp': split the largest axis that the fsdp axis divides.
+
+  Raises:
+    ValueError: for a leaf that no rule matches, or an unknown tactic.
+  """
+
+  def one(path, leaf):
+    name = jax.tree_util.keystr(path, simple=True, separator='/')
+    for pattern, tactic in rules:
+      if re.search(pattern, name):
+        return NamedSharding(mesh, _spec(tactic, leaf.shape, mesh))
+    raise ValueError(f'config.sharding has no rule for {name}.')
+
+  return jax.tree_util.tree_map_with_path(one, tree)
+
+
+def bytes_per_device(tree: Any, mesh: Any, rules: Rules) -> int:
+  """Returns what one device of a (possibly abstract) mesh holds of a tree."""
+  where = infer(tree, mesh, rules)
+  sizes = jax.tree.map(
+    lambda x, s: math.prod(s.shard_shape(x.shape)) * x.dtype.itemsize,
+    tree,
+    where,
+  )
+  return sum(jax.tree.leaves(sizes))
+
+
+def _spec(tactic: str, shape: tuple[int, ...], mesh: Mesh) -> P:
+  if tactic == 'replicate':
+    return P()
+  if tactic != 'fsdp':
+    raise ValueError(
+      f"config.sharding tactic {tactic!r} is not 'replicate' or 'fsdp'."
+    )
+  ways = mesh.shape['fsdp']
+  fits = [i for i, n in enumerate(shape) if n % ways == 0 and n >= ways]
+  if ways == 1 or not fits:
+    return P()
+  axis = max(fits, key=lambda i: shape[i])
+  return P(*('fsdp' if i == axis else None for i in range(len(shape))))
+
+
+def to_device(
+  rows: Mapping[str, np.ndarray], mesh: Mesh
+) -> dict[str, jax.Array]:
+  """Makes the global batch of every process's own rows."""
+  where = batch(mesh)
+  return {
+    k: jax.make_array_from_process_local_data(where, v) for k, v in rows.items()
+  }

@@ -1,0 +1,92 @@
+"""TensorBoard through CLU, and the same scalars as lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from clu import metric_writers
+from etils import epath
+
+
+class JsonLines(metric_writers.MetricWriter):
+  """Appends {'step': s, tag: value, ...} to a file."""
+
+  def __init__(self, path: str):
+    self._file = tf.io.gfile.GFile(path, 'a')
+
+  def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
+    row = {'step': int(step)} | {k: float(v) for k, v in scalars.items()}
+    self._file.write(json.dumps(row) + '\n')
+    self._file.flush()
+
+  def write_hparams(self, hparams: Mapping[str, Any]) -> None:
+    pass  # config.json holds them.
+
+  def write_summaries(self, step, values, metadata=None) -> None:
+    pass
+
+  def write_images(self, step, images) -> None:
+    pass
+
+  def write_videos(self, step, videos) -> None:
+    pass
+
+  def write_audios(self, step, audios, *, sample_rate) -> None:
+    pass
+
+  def write_texts(self, step, texts) -> None:
+    pass
+
+  def write_histograms(self, step, arrays, num_buckets=None) -> None:
+    pass
+
+  def write_pointcloud(self, step, point_clouds, **unused) -> None:
+    pass
+
+  def flush(self) -> None:
+    self._file.flush()
+
+  def close(self) -> None:
+    self._file.close()
+
+
+def forget_after(path: str, step: int) -> None:
+  """Drops lines beyond `step`: a resumed run will write them again."""
+  path = epath.Path(path)
+  if not path.exists():
+    return
+  kept = []
+  for line in path.read_text().splitlines():
+    try:
+      row = json.loads(line)
+    except json.JSONDecodeError:  # The last line of a killed run.
+      continue
+    if row['step'] <= step:
+      kept.append(line + '\n')
+  new = path.with_name(path.name + '.new')
+  new.write_text(''.join(kept))
+  new.replace(path)
+
+
+def create(workdir: str, *, resumed_at: int) -> metric_writers.MetricWriter:
+  """Returns the writer of a run: TensorBoard events and metrics.jsonl."""
+  path = os.path.join(workdir, 'metrics.jsonl')
+  forget_after(path, resumed_at)
+  return metric_writers.AsyncMultiWriter(
+    [metric_writers.SummaryWriter(workdir), JsonLines(path)]
+  )
+
+
+def silent() -> metric_writers.MetricWriter:
+  """The writer of all processes but the first."""
+  return metric_writers.MultiWriter([])
+
+
+def as_images(pictures: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """[h, w, 3] uint8 each -> [1, h, w, 3], as CLU wants them."""
+  return {name: picture[None] for name, picture in pictures.items()}
