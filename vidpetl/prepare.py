@@ -22,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import importlib
 import json
 import os
@@ -37,45 +38,6 @@ from etils import epath
 from vidpetl.data import builders
 from vidpetl.data.builders import recipe as recipes
 from vidpetl.data.builders import staging
-
-_DATASET = flags.DEFINE_enum(
-  'dataset', None, sorted(builders.BUILDERS), 'Which dataset.', required=True
-)
-_RAW = flags.DEFINE_string(
-  'raw', None, 'Its folder, in the official layout.', required=True
-)
-_OUT = flags.DEFINE_string('out', None, 'Where to write.', required=True)
-_SPLITS = flags.DEFINE_list('splits', ['train', 'val'], 'Which splits.')
-_PROCESSES = flags.DEFINE_integer(
-  'processes', os.cpu_count(), 'How many videos to transcode at a time.'
-)
-_SHORT_SIDE = flags.DEFINE_string(
-  'short_side',
-  None,
-  "Pixels of the shorter side, or 'keep'; 256, and 'keep' for AVA by default.",
-)
-_GOP = flags.DEFINE_integer('gop', 30, 'Frames from keyframe to keyframe.')
-_CRF = flags.DEFINE_integer('crf', 20, 'Quality: 18 is visually lossless.')
-_COPY = flags.DEFINE_boolean(
-  'copy', False, 'Leave files that need no shrinking as they are.'
-)
-_WINDOW = flags.DEFINE_float(
-  'window', None, 'AVA: seconds kept on each side of a keyframe (2.4).'
-)
-_VIDEO_START = flags.DEFINE_float(
-  'video_start',
-  None,
-  'AVA: second of the film at which the files begin (900; 0: whole films).',
-)
-_DETECTIONS = flags.DEFINE_string(
-  'detections', None, "AVA: file of person boxes, or 'none'."
-)
-_STAGING = flags.DEFINE_string(
-  'staging', None, 'Local folder for what is under way; below --out by default.'
-)
-_BEAM_OPTIONS = flags.DEFINE_list(
-  'beam_options', None, 'Transcode on Apache Beam, with these pipeline options.'
-)
 
 
 def prepare(
@@ -105,15 +67,15 @@ def prepare(
     FileNotFoundError: for a missing annotation file, or if all videos are.
     RuntimeError: if another process is preparing the same.
   """
+  if staged is None:
+    if '://' in out:
+      raise ValueError(f'out={out} is not local: give a local folder `staging`')
+    staged = os.path.join(out, recipe.dataset, 'staging')
   folder = epath.Path(out) / recipe.dataset
   if _is_finished(folder, recipe):
     report = json.loads((folder / 'report.json').read_text())
     print(f'{recipe.dataset}: already prepared. {_summary(report, folder)}')
     return report
-  if staged is None:
-    if '://' in out:
-      raise ValueError(f'out={out} is not local: give a local folder `staging`')
-    staged = os.path.join(out, recipe.dataset, 'staging')
   begun = time.time()
   with _locked(staged):
     if beam_options is None:
@@ -253,37 +215,77 @@ def _summary(report, folder) -> str:
   return '; '.join(parts) + f'; {folder / "report.json"}'
 
 
-def recipe_of_flags() -> recipes.Recipe:
+def define_flags(values: flags.FlagValues) -> None:
+  """Defines the command line's flags.
+
+  A function, as other programs have flags of these names, and one process may
+  import them all.
+
+  Args:
+    values: where.
+  """
+  text = functools.partial(flags.DEFINE_string, flag_values=values)
+  whole = functools.partial(flags.DEFINE_integer, flag_values=values)
+  real = functools.partial(flags.DEFINE_float, flag_values=values)
+  several = functools.partial(flags.DEFINE_list, flag_values=values)
+  datasets = sorted(builders.BUILDERS)
+  flags.DEFINE_enum(
+    'dataset', None, datasets, 'Which.', required=True, flag_values=values
+  )
+  text('raw', None, 'Its folder, in the official layout.', required=True)
+  text('out', None, 'Where to write.', required=True)
+  several('splits', ['train', 'val'], 'Which splits.')
+  whole('processes', os.cpu_count(), 'Videos to transcode at a time.')
+  text('short_side', None, "Pixels, or 'keep'; 256, for AVA 'keep', if unset.")
+  whole('gop', 30, 'Frames from keyframe to keyframe.')
+  whole('crf', 20, 'Quality: 18 is visually lossless.')
+  flags.DEFINE_boolean(
+    'copy', False, 'Copy files not to be shrunk.', flag_values=values
+  )
+  real('window', None, 'AVA: seconds kept around a keyframe, 2.4 on each side.')
+  real('video_start', None, 'AVA: when files begin: 900 (cuts) or 0 (films).')
+  text('detections', None, "AVA: file of person boxes, or 'none'.")
+  text('staging', None, 'Local folder for work; below --out if unset.')
+  several('beam_options', None, 'Transcode on Apache Beam, with these options.')
+
+
+def recipe_of(values: flags.FlagValues) -> recipes.Recipe:
   """Returns the recipe that the command line describes.
 
   Raises:
     ValueError: for options that the dataset does not have.
   """
-  ava = _DATASET.value.startswith('ava')
-  options = recipes.default_options(_DATASET.value)
   options = dataclasses.replace(
-    options, gop=_GOP.value, crf=_CRF.value, copy=_COPY.value
+    recipes.default_options(values.dataset),
+    gop=values.gop,
+    crf=values.crf,
+    copy=values.copy,
   )
-  if _SHORT_SIDE.value is not None:
-    keep = _SHORT_SIDE.value == 'keep'
-    side = None if keep else int(_SHORT_SIDE.value)
-    options = dataclasses.replace(options, short_side=side)
-  source = {
-    flag.name: flag.value
-    for flag in (_VIDEO_START, _DETECTIONS)
-    if flag.value is not None
+  if values.short_side is not None:
+    options = dataclasses.replace(options, short_side=_side(values.short_side))
+  given = {
+    name: values[name].value
+    for name in ('detections', 'video_start', 'window')
+    if values[name].value is not None
   }
-  foreign = [*source, *(['window'] if _WINDOW.value is not None else [])]
-  if foreign and not ava:
-    raise ValueError(f'{_DATASET.value} takes no --{", --".join(foreign)}')
-  window = recipes.WINDOW if _WINDOW.value is None else _WINDOW.value
-  return recipes.Recipe(
-    dataset=_DATASET.value,
+  recipe = recipes.default(values.dataset)
+  if given and recipe.window is None:
+    raise ValueError(f'{values.dataset} takes no --{", --".join(given)}')
+  return dataclasses.replace(
+    recipe,
     options=options,
-    window=window if ava else None,
-    splits=tuple(_SPLITS.value),
-    source=tuple(sorted(source.items())),
+    window=given.pop('window', recipe.window),
+    splits=tuple(values.splits),
+    source=tuple(given.items()),
   )
+
+
+def _side(text: str) -> int | None:
+  if text == 'keep':
+    return None
+  if not text.isdigit():
+    raise ValueError(f"short_side={text!r} is neither pixels nor 'keep'")
+  return int(text)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -291,18 +293,20 @@ def main(argv: Sequence[str]) -> None:
   logging.set_verbosity(logging.WARNING)
   if len(argv) > 1:
     raise app.UsageError(f'unknown arguments: {" ".join(argv[1:])}')
+  values = flags.FLAGS
   try:
     prepare(
-      recipe_of_flags(),
-      _RAW.value,
-      _OUT.value,
-      processes=_PROCESSES.value,
-      staged=_STAGING.value,
-      beam_options=_BEAM_OPTIONS.value,
+      recipe_of(values),
+      values.raw,
+      values.out,
+      processes=values.processes,
+      staged=values.staging,
+      beam_options=values.beam_options,
     )
   except (ValueError, FileNotFoundError, RuntimeError) as error:
     raise SystemExit(f'error: {error}') from None
 
 
 if __name__ == '__main__':
+  define_flags(flags.FLAGS)
   app.run(main)

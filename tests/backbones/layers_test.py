@@ -12,32 +12,43 @@ from vidpetl.petl import site as site_lib
 Grid = site_lib.Grid
 
 
-def init_and_apply(module, *args, seed=0, **kwargs):
-  """Returns (params, output), with no parameter left at its start."""
-  params = module.init(jax.random.key(seed), *args, **kwargs)
-  leaves, tree = jax.tree.flatten(params)
-  keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
-  leaves = [
-    x + 0.3 * jax.random.normal(k, x.shape) for k, x in zip(keys, leaves)
-  ]
-  params = jax.tree.unflatten(tree, leaves)
-  return params, jax.jit(functools.partial(module.apply, **kwargs))(
-    params, *args
+def normal(*shape, seed=0):
+  rng = np.random.default_rng(seed)
+  return rng.normal(size=shape).astype(np.float32)
+
+
+def params_of(module, *args, **kwargs):
+  """Parameters far from their start, so that every one of them matters."""
+  shapes = jax.eval_shape(
+    lambda *args: module.init(jax.random.key(0), *args, **kwargs), *args
   )
+  return jax.tree.map(lambda x: 0.3 * normal(*x.shape, seed=x.size), shapes)
+
+
+def run(module, params, *args, **kwargs):
+  return jax.jit(lambda *x: module.apply(*x, **kwargs))(params, *args)
 
 
 def test_attention_is_flax_attention_with_its_parameters():
-  x = jax.random.normal(jax.random.key(0), (2, 5, 8))
-  ours, out = init_and_apply(layers.Attention(2, Grid(5, 1, 1)), x)
-  flaxs = nn.MultiHeadDotProductAttention(2)
-  np.testing.assert_allclose(out, flaxs.apply(ours, x), atol=1e-5)
+  x = normal(2, 5, 8)
+  ours, flaxs = (
+    layers.Attention(2, Grid(5, 1, 1)),
+    (nn.MultiHeadDotProductAttention(2)),
+  )
+  params = params_of(ours, x)
+  np.testing.assert_allclose(
+    run(ours, params, x), run(flaxs, params, x), atol=1e-5
+  )
 
 
 def test_embedding_is_a_convolution_with_its_parameters():
-  video = jax.random.normal(jax.random.key(0), (2, 4, 8, 12, 3))
-  params, out = init_and_apply(layers.Embedding(6, (2, 4, 3)), video)
+  video = normal(2, 4, 8, 12, 3)
+  ours = layers.Embedding(6, (2, 4, 3))
   conv = nn.Conv(6, (2, 4, 3), strides=(2, 4, 3), padding='VALID')
-  np.testing.assert_allclose(out, conv.apply(params, video), atol=1e-4)
+  params = params_of(ours, video)
+  np.testing.assert_allclose(
+    run(ours, params, video), run(conv, params, video), atol=1e-4
+  )
 
 
 def test_embedding_refuses_a_video_it_would_cut():
@@ -47,25 +58,30 @@ def test_embedding_refuses_a_video_it_would_cut():
     )
 
 
-def test_block_is_pre_norm():
-  x = jax.random.normal(jax.random.key(0), (2, 5, 8))
-  block = layers.Block(heads=2, mlp=16, grid=Grid(5, 1, 1))
-  params, out = init_and_apply(block, x)
-  p = params['params']
+def pre_norm(params, x):
+  """A transformer block of Flax's layers, with scenic's names."""
 
   def part(module, name, x):
-    return module.apply({'params': p[name]}, x)
+    return module.apply({'params': params[name]}, x)
 
   norm = nn.LayerNorm(epsilon=1e-6)
   attention = nn.MultiHeadDotProductAttention(2)
   y = part(norm, 'LayerNorm_0', x)
   x = x + part(attention, 'MultiHeadDotProductAttention_0', y)
   y = part(norm, 'LayerNorm_1', x)
-  mlp = p['MlpBlock_0']
+  mlp = params['MlpBlock_0']
   y = y @ mlp['Dense_0']['kernel'] + mlp['Dense_0']['bias']
   y = 0.5 * y * (1 + jnp.tanh((2 / jnp.pi) ** 0.5 * (y + 0.044715 * y**3)))
-  x = x + y @ mlp['Dense_1']['kernel'] + mlp['Dense_1']['bias']
-  np.testing.assert_allclose(out, x, atol=1e-4)
+  return x + y @ mlp['Dense_1']['kernel'] + mlp['Dense_1']['bias']
+
+
+def test_block_is_pre_norm():
+  x = normal(2, 5, 8)
+  block = layers.Block(heads=2, mlp=16, grid=Grid(5, 1, 1))
+  params = params_of(block, x)
+  np.testing.assert_allclose(
+    run(block, params, x), jax.jit(pre_norm)(params['params'], x), atol=1e-4
+  )
 
 
 def test_width_that_heads_do_not_divide_is_refused():
@@ -90,30 +106,28 @@ def test_stochastic_depth_drops_whole_examples(rescale):
 
 def test_stochastic_depth_grows_from_the_first_block_to_the_last():
   """At rate 1 the last block is always dropped, the first never."""
-  x = jax.random.normal(jax.random.key(0), (3, 5, 8))
+  x = normal(3, 5, 8)
   grid = Grid(5, 1, 1)
   block = functools.partial(layers.Block, heads=2, mlp=16)
-  two = layers.Encoder(block, 2, stochastic_depth=1.0)
-  params, out = init_and_apply(two, x, grid=grid, train=False)
-  run = lambda encoder, train: encoder.apply(
-    params, x, grid, train, rngs={'dropout': jax.random.key(0)}
-  )
-  dropped = run(two, True)
-  np.testing.assert_allclose(
-    dropped, run(layers.Encoder(block, 1), False), atol=1e-5
-  )
-  assert not np.allclose(dropped, out)
+  two, one = (layers.Encoder(block, n, stochastic_depth=1.0) for n in (2, 1))
+  params = params_of(two, x, grid=grid, train=False)
+  keys = {'dropout': jax.random.key(0)}
+  dropped = run(two, params, x, grid=grid, train=True, rngs=keys)
+  alone = run(one, params, x, grid=grid, train=False)
+  np.testing.assert_allclose(dropped, alone, atol=1e-5)
+  assert not np.allclose(dropped, run(two, params, x, grid=grid, train=False))
 
 
 def test_rows_do_not_see_each_other():
-  x = jax.random.normal(jax.random.key(0), (2, 6, 4, 8))
+  x = normal(2, 6, 4, 8)
   grid = Grid(4, 2, 3, rows='location')
-  encoder = layers.Encoder(functools.partial(layers.Block, heads=2, mlp=16), 2)
-  params, out = init_and_apply(encoder, x, grid=grid, train=False)
+  encoder = layers.Encoder(functools.partial(layers.Block, heads=2, mlp=16), 1)
+  params = params_of(encoder, x, grid=grid, train=False)
+  out = run(encoder, params, x, grid=grid, train=False)
   line = Grid(4, 1, 1)
+  one = jax.jit(lambda x: encoder.apply(params, x, line, False))
   for i in range(6):
-    alone = encoder.apply(params, x[:, i], line, False)
-    np.testing.assert_allclose(out[:, i], alone, atol=1e-5)
+    np.testing.assert_allclose(out[:, i], one(x[:, i]), atol=1e-5)
 
 
 def test_batch_is_constrained_under_a_mesh_only():

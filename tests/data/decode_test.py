@@ -105,6 +105,22 @@ def test_a_stream_without_duration_is_measured(tmp_path, write_video):
   assert len(decode.read_frames(path, np.array([3.9]), FULL)) == 1
 
 
+@pytest.mark.parametrize('field', ['key_frame', 'pts'])
+def test_a_seek_that_lands_badly_is_not_believed(
+  files, read_codes, monkeypatch, field
+):
+  class Landed:
+    key_frame = field != 'key_frame'
+    pts = 0 if field == 'key_frame' else 10**9
+
+  monkeypatch.setattr(
+    decode.Video, '_decoded_after_seek', lambda *unused: iter([Landed()])
+  )
+  times = np.array([30, 40]) / 15
+  frames = decode.read_frames(files['short_gop.mp4'], times, FULL)
+  assert read_codes(frames).tolist() == [30, 40]
+
+
 def test_only_returned_frames_are_converted_and_each_once(files, monkeypatch):
   converted = []
   convert = decode._convert
@@ -116,7 +132,10 @@ def test_only_returned_frames_are_converted_and_each_once(files, monkeypatch):
   assert len(converted) == 3
 
 
-def test_decodes_from_the_keyframe_before_to_the_last_time(files, monkeypatch):
+@pytest.mark.parametrize('first', [24, 27, 35])
+def test_decodes_from_the_keyframe_before_to_the_last_time(
+  files, monkeypatch, first
+):
   seen = []
   time = decode.Video._time
   monkeypatch.setattr(
@@ -126,9 +145,9 @@ def test_decodes_from_the_keyframe_before_to_the_last_time(files, monkeypatch):
       seen.append(round(time(self, frame) * 15)) or time(self, frame)
     ),
   )
-  decode.read_frames(files['short_gop.mp4'], np.array([27, 30]) / 15, FULL)
+  decode.read_frames(files['short_gop.mp4'], np.array([first, 35]) / 15, FULL)
   # The frame after the last one shows where that one ends.
-  assert (min(seen), max(seen)) == (24, 31)
+  assert (min(seen), max(seen)) == (24, 36)
 
 
 @pytest.mark.parametrize('degrees', [90, 180, -90])

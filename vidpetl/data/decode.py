@@ -216,7 +216,12 @@ class Video:
         break
       frames = self._decoded_after_seek(time - back)
       first = next(frames, None)
-      if first is not None and self._time(first) <= time + self.tolerance:
+      # What does not begin with a keyframe may refer to what was not decoded.
+      if (
+        first is not None
+        and first.key_frame
+        and self._time(first) <= time + self.tolerance
+      ):
         yield first
         yield from frames
         return
@@ -229,14 +234,11 @@ class Video:
     """Yields frames from the keyframe before `time`, if seeking works."""
     self._fresh = False
     try:
-      ticks = self._first + int(time / self._tick)
+      ticks = self._first + int((time + self.tolerance) / self._tick)
       self._container.seek(ticks, stream=self._stream)
     except av.FFmpegError:
       return
-    # What precedes the keyframe may refer to frames that were not decoded.
-    yield from itertools.dropwhile(
-      lambda frame: not frame.key_frame, self._container.decode(self._stream)
-    )
+    yield from self._container.decode(self._stream)
 
   def read(
     self,

@@ -38,10 +38,12 @@ class Checkpoints:
     """
     self.folder = epath.Path(workdir).absolute() / 'checkpoints'
     policies = [preservation_policy.LatestN(keep)]
+    score = None
     if best:
+      score = lambda metrics: metrics[best]
       policies.append(
         preservation_policy.BestN(
-          get_metric_fn=lambda metrics: metrics[best],
+          get_metric_fn=score,
           n=1,
           keep_checkpoints_without_metrics=False,
         )
@@ -50,6 +52,7 @@ class Checkpoints:
     self._manager = ocp.CheckpointManager(
       self.folder,
       options=ocp.CheckpointManagerOptions(
+        best_fn=score,
         preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
         cleanup_tmp_directories=True,
       ),
@@ -162,7 +165,7 @@ def tree_hash(tree: Any) -> str:
     return ''
   digest = hashlib.sha256()
   for path, leaf in leaves:
-    if not leaf.is_fully_addressable:
+    if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
       leaf = multihost_utils.process_allgather(leaf, tiled=True)
     digest.update(jax.tree_util.keystr(path).encode())
     digest.update(np.asarray(leaf).tobytes())

@@ -191,6 +191,12 @@ def prepare(config: Any) -> Run:
     for name, task in config.tasks.items()
     if task.get('eval')
   }
+  best = config.checkpoint.best
+  if best and best.partition('/')[0] not in evaluation:
+    raise ValueError(
+      f'config.checkpoint.best is {best!r}, but only {sorted(evaluation)} are '
+      "evaluated; '' keeps the latest checkpoints alone."
+    )
   infos = {name: source.info for name, source in train.items()}
   _check_classes(train, evaluation)
   sizes = {name: len(source) for name, source in train.items()}

@@ -73,7 +73,7 @@ def train_step(
   if hold:
     params = optimizer.keep(params, state.params, hold)
     opt_state = optimizer.keep(opt_state, state.opt_state, hold)
-  scalars = {'loss': total / weight, 'grad_norm': optax.global_norm(grads)}
+  scalars = {'loss': total / weight, 'grad_norm': optax.tree.norm(grads)}
   scalars |= {k: v / weight for k, v in sums.items()}
   state = state.replace(step=state.step + 1, params=params, opt_state=opt_state)
   return state, scalars

@@ -76,7 +76,7 @@ def test_label_map(own):
   assert dict(source.info.classes) == {0: 'wave', 2: 'jump', 6: 'fall'}
   with pytest.raises(text.AnnotationError, match=r"csv:2: action id '3'"):
     own(labelmap='1,wave\n')
-  with pytest.raises(ValueError, match='num_classes=2, but .* id 3'):
+  with pytest.raises(ValueError, match=r'num_classes=2, but .* id 3'):
     own(labelmap='1,wave\n3,jump\n', num_classes=2)
 
 

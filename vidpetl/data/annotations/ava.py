@@ -43,10 +43,12 @@ def read_ground_truth(
   """
   rows = _Rows(path, num_classes, known)
   for lines, block in text.read_rows(path, (2, 7, 8), _TRUTH):
-    full = [i for i, row in enumerate(block) if len(row) > 2]
-    for i in range(len(block)):
-      if len(block[i]) == 2:
-        rows.keyframe(block[i], lines[i])
+    full = []
+    for i, row in enumerate(block):
+      if len(row) > 2:
+        full.append(i)
+      else:
+        rows.keyframe(row, lines[i])
     block, lines = [block[i] for i in full], [lines[i] for i in full]
     rows.add(block, lines, np.ones(len(block)), 6)
   return rows.boxes()
@@ -126,8 +128,8 @@ class _Rows:
     self.path, self.c, self.known, self.drop = path, num_classes, known, drop
     self.keyframes: dict[boxes.Key, int] = {}
     self.timestamps: list[str] = []
-    self.spellings: dict[tuple[str, str], int] = {}
-    self.texts: dict[tuple, int] = {}  # of one row's box -> its number
+    self.spellings: dict[str, int] = {}
+    self.texts: dict[str, int] = {}  # a box as it is written -> its number
     self.labels: dict[str, int] = {'': -1, '-1': 0}
     self.owner: list[int] = []  # keyframe of each box
     self.blocks: list[np.ndarray] = []  # [n, 5] of new boxes
@@ -136,7 +138,7 @@ class _Rows:
 
   def keyframe(self, row, line):
     """Returns the number of the keyframe that a row names."""
-    spelling = row[0], row[1]
+    spelling = f'{row[0]},{row[1]}'
     if spelling in self.spellings:
       return self.spellings[spelling]
     seconds = text.number(row[1], self.path, line, 'seconds')
@@ -183,21 +185,22 @@ class _Rows:
     corners = text.floats(block, (2, 3, 4, 5), _CORNERS, self.path, lines)
     good = self.check(corners, lambda i: lines[i])
     fresh = []
-    for i, row in enumerate(block):
-      if not good[i]:
-        continue
-      number = self.keyframe(row, lines[i])
-      box = (number, *row[2:6], row[7] if by_score else '')
-      if box not in self.texts:
-        self.texts[box] = len(self.owner)
-        self.owner.append(number)
+    for i in np.flatnonzero(good).tolist():
+      row = block[i]
+      box = ','.join(row[:6]) + (row[7] if by_score else '')
+      number = self.texts.get(box)
+      if number is None:
+        number = self.texts[box] = len(self.owner)
+        self.owner.append(self.keyframe(row, lines[i]))
         fresh.append(i)
-      action = self.label(row[label].strip(), lines[i])
+      action = self.labels.get(row[label])
+      if action is None:
+        action = self.label(row[label].strip(), lines[i])
       if action < 1 and not by_score:
         raise text.fail(
           self.path, lines[i], 'no action id', f'an id in 1..{self.c}'
         )
-      self.row_box.append(self.texts[box])
+      self.row_box.append(number)
       self.row_label.append(action)
     self.blocks.append(np.column_stack([corners, score])[fresh])
 

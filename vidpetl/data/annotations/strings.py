@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -30,11 +31,19 @@ class Strings:
     return self._bytes[begin:end].tobytes().decode()
 
   def __iter__(self) -> Iterator[str]:
-    return (self[i] for i in range(len(self)))
+    data, offsets = self._bytes.tobytes(), self._offsets.tolist()
+    return (data[a:b].decode() for a, b in itertools.pairwise(offsets))
 
   def take(self, rows: np.ndarray) -> Strings:
     """Returns these rows, in their order."""
-    return Strings(self[i] for i in rows)
+    rows = np.asarray(rows, np.int64)
+    lengths = np.diff(self._offsets)[rows]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    source = np.repeat(self._offsets[rows] - offsets[:-1], lengths)
+    taken = Strings([])
+    taken._offsets = offsets
+    taken._bytes = self._bytes[source + np.arange(offsets[-1])]
+    return taken
 
   def arrays(self, name: str) -> dict[str, np.ndarray]:
     """Returns the two arrays under `name/...`, for an npz file."""

@@ -141,19 +141,17 @@ def floats(
   Raises:
     AnnotationError: at the first field that is no finite number.
   """
-  texts = [[row[c] for c in columns] for row in rows]
   try:
-    values = np.array(texts, dtype=np.float64).reshape(-1, len(columns))
-    if np.isfinite(values).all():
-      return values
+    values = [[float(row[c]) for row in rows] for c in columns]
+    result = np.array(values, np.float64).reshape(len(columns), -1).T
+    if np.isfinite(result).all():
+      return result
   except ValueError:
     pass  # found again below, with its line
-  return np.array(
-    [
-      [number(t, path, line, name) for t, name in zip(row, names)]
-      for line, row in zip(lines, texts)
-    ]
-  )
+  for line, row in zip(lines, rows):
+    for column, name in zip(columns, names):
+      number(row[column], path, line, name)
+  raise AssertionError(f'{path}: a number is none, but which?')
 
 
 def read_json(path: str, kind: type, expected: str):

@@ -12,13 +12,14 @@ vidpetl.data.world --sheet=sheet.png` for a picture of each.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import importlib
 import json
 import multiprocessing
 import os
 import pathlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import tqdm
@@ -81,11 +82,11 @@ def write(
   missing = [n for n in datasets if not _begin(folders[n], state)]
   films = {n: _module(n).films(seed, size) for n in missing}
   tasks = [(film, folders[n]) for n in missing for film in films[n]]
-  records = iter(_shoot_all(tasks, processes))
-  for name in missing:
-    made = [next(records) for _ in films[name]]
-    _module(name).annotate(folders[name], films[name], made)
-    _mark(folders[name], {**state, 'complete': True})
+  with contextlib.closing(_shoot_all(tasks, processes)) as records:
+    for name in missing:
+      made = [next(records) for _ in films[name]]
+      _module(name).annotate(folders[name], films[name], made)
+      _mark(folders[name], {**state, 'complete': True})
   return folders
 
 
@@ -122,21 +123,24 @@ def _shoot(task: tuple[Film, pathlib.Path]) -> Any:
 
 def _shoot_all(
   tasks: Sequence[tuple[Film, pathlib.Path]], processes: int | None
-) -> list[Any]:
-  """Makes all videos; returns what each dataset keeps of them, in order."""
+) -> Generator[Any, None, None]:
+  """Makes all videos; yields what each dataset keeps of them, in order."""
   if processes is None:
     cores = len(os.sched_getaffinity(0))
     processes = min(cores, 1 + len(tasks) // _WORTH_A_PROCESS)
-  bar = tqdm.tqdm(total=len(tasks), unit='video', disable=not tasks)
-  with bar:
-    if processes == 1:
-      return [_counted(_shoot(task), bar) for task in tasks]
-    spawn = multiprocessing.get_context('spawn')
-    with concurrent.futures.ProcessPoolExecutor(processes, spawn) as pool:
-      made = pool.map(_shoot, tasks, chunksize=4)
-      return [_counted(record, bar) for record in made]
+  with tqdm.tqdm(total=len(tasks), unit='video', disable=not tasks) as bar:
+    for record in _made(tasks, processes):
+      bar.update()
+      yield record
 
 
-def _counted(record: Any, bar: tqdm.tqdm) -> Any:
-  bar.update()
-  return record
+def _made(
+  tasks: Sequence[tuple[Film, pathlib.Path]], processes: int
+) -> Iterator[Any]:
+  """Makes the videos here, or in that many processes."""
+  if processes == 1:
+    yield from map(_shoot, tasks)
+    return
+  spawn = multiprocessing.get_context('spawn')
+  with concurrent.futures.ProcessPoolExecutor(processes, spawn) as pool:
+    yield from pool.map(_shoot, tasks, chunksize=4)

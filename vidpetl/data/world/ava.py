@@ -198,12 +198,8 @@ def annotate(
     made = [(f, r) for f, r in zip(films, records) if f.split == split]
     made.sort(key=lambda pair: pair[0].id)
     _rows(notes / f'ava_{split}_v2.2.csv', _truth(made))
-    _rows(
-      notes / f'ava_{split}_excluded_timestamps_v2.2.csv', _excluded(made)
-    )
-    _rows(
-      detections / f'ava_{split}_predicted_boxes.csv', _detections(made)
-    )
+    _rows(notes / f'ava_{split}_excluded_timestamps_v2.2.csv', _excluded(made))
+    _rows(detections / f'ava_{split}_predicted_boxes.csv', _detections(made))
 
 
 Made = Sequence[tuple[Film, Sequence[Annotated]]]

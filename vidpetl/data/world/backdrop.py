@@ -31,7 +31,10 @@ def paint(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
   """
   width, height = size
   aspect = width / height
-  shape = round((1 + 2 * MARGIN) * height), round((aspect + 2 * MARGIN) * height)
+  shape = (
+    round((1 + 2 * MARGIN) * height),
+    round((aspect + 2 * MARGIN) * height),
+  )
   wall, floor = muted(rng), muted(rng)
   pixels = np.empty((*shape, 3), np.float32)
   pixels[:] = wall
@@ -62,9 +65,7 @@ def _mottle(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
   """Blotches of brightness, [h, w, 1]."""
   cells = rng.integers(4, 14)
   coarse = rng.normal(0, rng.uniform(3, 12), (cells, cells)).astype(np.float32)
-  image = Image.fromarray(coarse).resize(
-    shape[::-1], Image.Resampling.BICUBIC
-  )
+  image = Image.fromarray(coarse).resize(shape[::-1], Image.Resampling.BICUBIC)
   return np.asarray(image)[..., None]
 
 

@@ -126,9 +126,7 @@ def _turned(placed: Joints, turn: np.ndarray) -> Joints:
   for field in dataclasses.fields(Joints):
     points = getattr(placed, field.name)
     moved = np.einsum('tij,t...j->t...i', rotation, points)
-    fields[field.name] = moved + (
-      shift if points.ndim == 2 else shift[:, None]
-    )
+    fields[field.name] = moved + (shift if points.ndim == 2 else shift[:, None])
   return Joints(**fields)
 
 
@@ -187,6 +185,11 @@ def capsule(
   return np.concatenate(
     [end[:, None] + last * front, start[:, None] - first * front], 1
   )
+
+
+def shifted(points: np.ndarray, x: float, y: float) -> np.ndarray:
+  """Moves points [..., 2] by a fixed step."""
+  return points + np.array([x, y])
 
 
 def disc(centre: np.ndarray, radius: float | np.ndarray) -> np.ndarray:

@@ -189,14 +189,50 @@ def extents(
   """Bounds what the shapes cover of the frame.
 
   Returns:
-    boxes: [t, 4] x1, y1, x2, y2 as fractions of the frame, clipped to it.
-    seen: [t] area of the clipped box over that of the whole one.
+    boxes: [t, 4] x1, y1, x2, y2 as fractions of the frame, around what lies
+      within it; zeros where nothing does.
+    seen: [t] area of that box over that of the whole shapes' box.
   """
-  corners = camera.project(np.concatenate([s.points for s in shapes], 1))
-  corners = corners / np.array([camera.aspect, 1.0])
-  whole = np.concatenate([corners.min(1), corners.max(1)], -1)
-  boxes = np.clip(whole, 0, 1)
+  starts, steps = [], []
+  for shape in shapes:
+    corners = camera.project(shape.points) / np.array([camera.aspect, 1.0])
+    starts.append(corners)
+    steps.append(np.roll(corners, -1, 1) - corners)
+  start, step = np.concatenate(starts, 1), np.concatenate(steps, 1)
+  whole = np.concatenate([start.min(1), start.max(1)], -1)
+  enter, leave = _inside(start, step)
+  ends = np.clip(np.stack([enter, leave], -1), 0, 1)[..., None]
+  parts = start[:, :, None] + ends * step[:, :, None]
+  parts = np.clip(parts, 0, 1)
+  crosses = (enter <= leave)[..., None, None]
+  low = np.where(crosses, parts, np.inf).min((1, 2))
+  high = np.where(crosses, parts, -np.inf).max((1, 2))
+  boxes = np.concatenate([low, high], -1)
+  boxes[~np.isfinite(boxes).all(-1)] = 0.0
   return boxes, _area(boxes) / _area(whole)
+
+
+def _inside(
+  start: np.ndarray, step: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Clips edges to the unit square (Liang and Barsky, 1984).
+
+  Args:
+    start: [t, k, 2] first corner of each edge.
+    step: [t, k, 2] from there to the second.
+
+  Returns:
+    enter and leave, [t, k]: `start + u * step` is inside for u between them;
+    enter > leave where no part of the edge is.
+  """
+  parallel = np.abs(step) < 1e-9
+  safe = np.where(parallel, 1.0, step)
+  first, second = -start / safe, (1 - start) / safe
+  near, far = np.minimum(first, second), np.maximum(first, second)
+  outside = (start < 0) | (start > 1)
+  near = np.where(parallel, np.where(outside, np.inf, -np.inf), near)
+  far = np.where(parallel, np.where(outside, -np.inf, np.inf), far)
+  return np.maximum(near.max(-1), 0.0), np.minimum(far.min(-1), 1.0)
 
 
 def _area(boxes: np.ndarray) -> np.ndarray:

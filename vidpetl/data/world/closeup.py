@@ -48,8 +48,9 @@ def _across(direction: int, behind: bool) -> Callable[..., Motion]:
     x = aspect / 2 + direction * (q - 0.5) * 0.62 * reach
     thing = _column(x, np.full(len(times), _TABLE - 0.1))
     side = -direction if behind else direction
-    hand = thing + [side * _GRIP, -0.01]
-    elbow = hand + [side * 0.8, -0.1 + rng.uniform(-0.3, 0.2)]
+    hand = body.shifted(thing, side * _GRIP, -0.01)
+    drop = -0.1 + rng.uniform(-0.3, 0.2)
+    elbow = body.shifted(hand, side * 0.8, drop)
     return thing, hand, elbow, []
 
   return motion
@@ -62,12 +63,10 @@ def _vertical(direction: int) -> Callable[..., Motion]:
     q, reach = _path(rng, times)
     q = q if direction > 0 else 1 - q
     x = aspect / 2 + rng.uniform(-0.2, 0.2)
-    thing = _column(
-      x + 0.05 * np.sin(3 * q), _TABLE - 0.1 - 0.5 * reach * q
-    )
+    thing = _column(x + 0.05 * np.sin(3 * q), _TABLE - 0.1 - 0.5 * reach * q)
     side = rng.choice([-1, 1])
-    hand = thing + [side * 0.12, -0.04]
-    return thing, hand, hand + [side * 0.8, 0.25], []
+    hand = body.shifted(thing, side * 0.12, -0.04)
+    return thing, hand, body.shifted(hand, side * 0.8, 0.25), []
 
   return motion
 
@@ -82,11 +81,11 @@ def _lid(direction: int) -> Callable[..., Motion]:
     n = len(times)
     thing = _column(np.full(n, aspect / 2), np.full(n, _TABLE - 0.12))
     angle = 1.9 * q
-    hinge = thing + [side * 0.2, -0.12]
+    hinge = body.shifted(thing, side * 0.2, -0.12)
     edge = np.stack([-side * np.cos(angle), -np.sin(angle)], -1)
     lid = rectangle(hinge + 0.2 * edge, 0.4, 0.05, side * angle)
-    hand = hinge + 0.38 * edge + [0, -0.03]
-    return thing, hand, hand + [-side * 0.8, 0.1], [lid]
+    hand = body.shifted(hinge + 0.38 * edge, 0, -0.03)
+    return thing, hand, body.shifted(hand, -side * 0.8, 0.1), [lid]
 
   return motion
 
@@ -184,24 +183,22 @@ def _thing(
     outlines = [body.disc(centre, 0.1)]
   elif name == 'cup':
     outlines = [
-      body.disc(centre + [0.09, 0], 0.05),
+      body.disc(body.shifted(centre, 0.09, 0), 0.05),
       rectangle(centre, 0.17, 0.2),
     ]
   elif name == 'bottle':
     outlines = [
       rectangle(centre, 0.14, 0.2),
-      rectangle(centre - [0, 0.14], 0.06, 0.1),
+      rectangle(body.shifted(centre, 0, -0.14), 0.06, 0.1),
     ]
   elif name == 'book':
-    outlines = [rectangle(centre + [0, 0.04], 0.26, 0.1)]
+    outlines = [rectangle(body.shifted(centre, 0, 0.04), 0.26, 0.1)]
   else:
     outlines = [rectangle(centre, 0.22, 0.2)]
   return [Shape(o, colour, 2.0, None, edge) for o in outlines]
 
 
-def _arm(
-  hand: np.ndarray, elbow: np.ndarray, look: figure.Look
-) -> list[Shape]:
+def _arm(hand: np.ndarray, elbow: np.ndarray, look: figure.Look) -> list[Shape]:
   """A forearm in a sleeve that comes into view, a hand and fingers."""
   skin, sleeve = look.palette['skin'], look.palette['shirt']
   wrist = hand + 0.22 * (elbow - hand)

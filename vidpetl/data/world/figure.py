@@ -41,9 +41,7 @@ class Look:
       'mouth': (70, 15, 20),
     }
     sleeves = 'skin' if rng.uniform() < 0.5 else 'shirt'
-    return cls(
-      {**palette, 'sleeve': palette[sleeves]}, rng.uniform(0.9, 1.2)
-    )
+    return cls({**palette, 'sleeve': palette[sleeves]}, rng.uniform(0.9, 1.2))
 
 
 def vivid(
@@ -147,16 +145,17 @@ def shapes(person: Person, times: np.ndarray) -> list[Shape]:
     visible = during if prop.visible is None else during & prop.visible
     found.append(
       Shape(
-        to_world(prop.points), colour, layer + 0.1 * prop.layer,
-        visible, darker(colour, 0.5),
-      )  # fmt: skip
+        to_world(prop.points),
+        colour,
+        layer + 0.1 * prop.layer,
+        visible,
+        darker(colour, 0.5),
+      )
     )
   return found
 
 
-def _travel(
-  person: Person, times: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _travel(person: Person, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """Where someone is and which way he faces, [t] each.
 
   Walking goes to and fro between the limits.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from vidpetl.data.world import behaviours, scene
 from vidpetl.data.world.figure import Action
 
@@ -14,9 +12,7 @@ from vidpetl.data.world.figure import Action
 FRAMES: Mapping[str, tuple[int, int]] = {'demo': (128, 96), 'tiny': (64, 48)}
 SIZES = tuple(FRAMES)
 
-_YOUTUBE = (
-  'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
-)
+_YOUTUBE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
 
 @dataclasses.dataclass(frozen=True)

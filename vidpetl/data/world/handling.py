@@ -76,10 +76,10 @@ def carry(clock: np.ndarray, style: Style, pose: body.Pose) -> list[Prop]:
   n = len(clock)
   if style.habit < 0.6:
     pose.hands = pair([0.24, -0.2], [0.28, -0.18], n)
-    centre = _neck(pose) + [0.29, -0.12]
+    centre = body.shifted(_neck(pose), 0.29, -0.12)
     return [Prop(rectangle(centre, 0.24, 0.22, 0.1), 'object', FRONT)]
   pose.hands[:, 0] = [0.1, -0.37]
-  centre = _neck(pose) + [0.1, -0.48]
+  centre = body.shifted(_neck(pose), 0.1, -0.48)
   return [Prop(rectangle(centre, 0.22, 0.2), 'object', FRONT)]
 
 
@@ -120,7 +120,9 @@ def throw(clock: np.ndarray, style: Style, pose: body.Pose) -> list[Prop]:
   flight = np.stack([1.35 * flown, 0.28 * flown - 0.75 * flown**2], -1)
   released = u > 0.53
   centre = np.where(
-    released[:, None], _neck(pose) + [0.4, 0.16] + flight, _neck(pose) + hand
+    released[:, None],
+    body.shifted(_neck(pose) + flight, 0.4, 0.16),
+    _neck(pose) + hand,
   )
   return [Prop(body.disc(centre, 0.075), 'object', FRONT)]
 
@@ -133,8 +135,8 @@ def _raise_object(pose: body.Pose, cycles: np.ndarray) -> list[Prop]:
   pose.lean = pose.lean + 0.55 * (1 - q)
   hands = between([0.26, -0.34], [0.2, 0.3], q)
   hands[:, 0] += 0.12 * np.sin(np.pi * q)
-  pose.hands = pair(hands, hands + [0.04, 0.02], n)
-  centre = _neck(pose) + hands + [0.08, 0.02]
+  pose.hands = pair(hands, body.shifted(hands, 0.04, 0.02), n)
+  centre = body.shifted(_neck(pose) + hands, 0.08, 0.02)
   shelf = fixed([[0.3, 0.0], [0.36, 0.0], [0.36, 0.34], [0.3, 0.34]], n)
   return [
     Prop(shelf, 'wood', BEHIND),
@@ -164,7 +166,7 @@ def push(clock: np.ndarray, style: Style, pose: body.Pose) -> list[Prop]:
   centre = fixed([0.62, 0.3], n) + np.stack([0 * jolt, 0.3 * jolt], -1)
   parts = [
     Prop(rectangle(centre, 0.4, 0.36), 'object', FRONT),
-    Prop(rectangle(centre + [0, 0.24], 0.3, 0.16), 'wood', FRONT),
+    Prop(rectangle(body.shifted(centre, 0, 0.24), 0.3, 0.16), 'wood', FRONT),
   ]
   turns = style.cycles(clock, 0.8)
   for x in (0.5, 0.74):

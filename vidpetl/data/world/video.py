@@ -46,7 +46,9 @@ def write(
                      f'{", ".join(_FORMATS)}.')  # fmt: skip
   container, codec, options = _FORMATS[path.suffix]
   path.parent.mkdir(parents=True, exist_ok=True)
-  with av.open(str(path), 'w', format=container) as file:
+  # Otherwise WebM files carry random identifiers.
+  muxing = {'fflags': '+bitexact'}
+  with av.open(str(path), 'w', format=container, options=muxing) as file:
     stream = None
     for frame in frames:
       if stream is None:

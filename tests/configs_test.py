@@ -1,0 +1,55 @@
+"""Every config loads, and trains a step once it is shrunk."""
+
+import conftest
+import pytest
+
+from vidpetl.training import loop
+
+ARGUMENTS = [
+  '',
+  'demo',
+  'finetune',
+  'variant=L,resolution=512,with=kinetics700+moments_in_time',
+  'with=kinetics400,sampling=alternating',
+  'ava_kinetics',
+]
+
+
+@pytest.mark.parametrize('argument', ARGUMENTS)
+def test_arguments_are_understood(argument):
+  config = conftest.load_config('cofinetune_ava', argument)
+  assert config.is_locked
+  assert ('kinetics400' in config.tasks) == (
+    argument not in ('finetune', ARGUMENTS[3])
+  )
+
+
+def test_paper_settings():
+  config = conftest.load_config('cofinetune_ava')
+  clip = config.tasks.ava.clip
+  assert (clip.frames, clip.stride, clip.min_score) == (32, 2, 0.8)
+  assert config.optimizer.learning_rate == 0.2
+  assert (config.epochs, config.optimizer.warmup_epochs) == (15, 2.5)
+  assert config.tasks.ava.augment.box_jitter == 0.15
+  assert not config.tasks.something_something_v2.augment.flip
+
+
+def test_full_config_trains_a_step(world, tmp_path):
+  """bf16-free and tiny, but with the paper's optimizer and remat."""
+  config = conftest.load_config('cofinetune_ava', 'with=kinetics400')
+  config.unlock()
+  config.backbone = {
+    **{k: v for k, v in config.backbone.items() if k != 'variant'},
+    'width': 8,
+    'depth': 1,
+    'heads': 2,
+    'mlp': 16,
+  }
+  config = conftest.shrink(config, world)
+  results = loop.run(config, str(tmp_path))
+  assert results['step'] == 2
+
+
+def test_unknown_argument_is_an_error():
+  with pytest.raises(ValueError, match='varient'):
+    conftest.load_config('cofinetune_ava', 'varient=L')

@@ -1,0 +1,77 @@
+import json
+import subprocess
+import sys
+
+import conftest
+import pytest
+
+from vidpetl import describe
+
+
+@pytest.fixture(scope='module')
+def demo():
+  return describe.describe(conftest.load_config('cofinetune_ava', 'demo'))
+
+
+def test_parameters_add_up(demo):
+  params = demo['params']
+  assert params['total'] == params['trained'] + params['frozen']
+  assert params['total'] == sum(params['modules'].values())
+  assert params['heads'] == (96 + 1) * (80 + 10 + 8 + 8)
+
+
+def test_flops_and_bytes(demo):
+  flops = demo['flops']
+  assert flops['forward'] == flops['tasks']['ava']['forward']
+  # A step is the batch, forwards and backwards: about three times as much.
+  assert 2.5 < flops['step'] / (16 * flops['forward']) < 3.5
+  size = demo['bytes']
+  assert size['params'] == 4 * demo['params']['total']
+  assert size['optimizer'] >= 2 * size['params']
+  assert size['activations'] > 0
+
+
+def test_frozen_parameters_need_no_slots():
+  config = conftest.load_config('cofinetune_ava', 'demo,finetune')
+  config.unlock()
+  config.trainable = (('^heads_', 'all'), ('.*', 'frozen'))
+  found = describe.describe(config)
+  assert found['params']['trained'] == found['params']['heads']
+  assert found['bytes']['gradients'] == 4 * found['params']['heads']
+  # Nothing runs backwards through the backbone.
+  assert found['flops']['step'] < 1.2 * 16 * found['flops']['forward']
+  assert found['bytes']['activations'] < 16 * 2**20
+
+
+def test_sites_are_listed(demo):
+  names = {place['site'] for place in demo['sites']}
+  assert {'tokens', 'attn_qkv', 'mlp_residual'} <= names
+  assert all(place['bound'] == [] for place in demo['sites'])
+
+
+def test_door_prints_tables_and_writes_json(tmp_path):
+  path = tmp_path / 'described.json'
+  done = subprocess.run(
+    [
+      sys.executable,
+      '-m',
+      'vidpetl.describe',
+      '--config=configs/cofinetune_ava.py:demo,finetune',
+      f'--json={path}',
+    ],
+    cwd=conftest.ROOT,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  found = json.loads(path.read_text())
+  assert f'{found["params"]["total"]:,}' in done.stdout
+  assert 'attn_qkv' in done.stdout
+
+
+def test_num_classes_are_needed_without_data():
+  config = conftest.load_config('cofinetune_ava', 'demo')
+  config.unlock()
+  config.tasks.ava.num_classes = None
+  with pytest.raises(ValueError, match=r'config\.tasks\.ava\.num_classes'):
+    describe.describe(config)

@@ -1,0 +1,190 @@
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from absl import flags
+
+from vidpetl import prepare
+from vidpetl.data import sources, transcode, world
+from vidpetl.data.builders import recipe
+
+_RECIPE = recipe.Recipe('kinetics400', transcode.Options(short_side=32))
+
+
+@pytest.fixture(scope='module')
+def raw(tmp_path_factory):
+  out = tmp_path_factory.mktemp('world')
+  folders = world.write(
+    out, size='tiny', datasets=('kinetics400',), processes=1
+  )
+  return str(folders['kinetics400'])
+
+
+def _command(raw, out, *options):
+  return [
+    *(sys.executable, '-m', 'vidpetl.prepare', '--dataset=kinetics400'),
+    *(f'--raw={raw}', f'--out={out}', '--processes=1', '--short_side=32'),
+    *options,
+  ]
+
+
+def _staged(out):
+  """Returns finished staged files with the times they were written at."""
+  return {
+    path: path.stat().st_mtime_ns for path in out.glob('*/staging/*/*.mp4')
+  }
+
+
+def _children(pid):
+  with open(f'/proc/{pid}/task/{pid}/children') as file:
+    return [int(child) for child in file.read().split()]
+
+
+def _wait_for(condition, seconds=60):
+  deadline = time.time() + seconds
+  while not (result := condition()):
+    assert time.time() < deadline, 'waited in vain'
+    time.sleep(0.01)
+  return result
+
+
+def test_a_killed_run_goes_on_where_it_was(raw, tmp_path, monkeypatch):
+  process = subprocess.Popen(
+    _command(raw, tmp_path),
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
+  )
+  _wait_for(lambda: len(_staged(tmp_path)) >= 3)
+  workers = _children(process.pid)
+  process.send_signal(signal.SIGKILL)
+  process.wait()
+  for worker in workers:
+    _wait_for(lambda: not os.path.exists(f'/proc/{worker}'))  # noqa: B023
+  before = _staged(tmp_path)
+  assert len(before) < 10 and not (tmp_path / 'kinetics400/1.0.0').exists()
+
+  packing = []
+  pack = prepare._pack
+
+  def spy(*arguments):
+    packing.append(_staged(tmp_path))
+    return pack(*arguments)
+
+  monkeypatch.setattr(prepare, '_pack', spy)
+  report = prepare.prepare(_RECIPE, raw, str(tmp_path), processes=1)
+  assert len(packing[0]) == 10 and before.items() <= packing[0].items()
+  counts = {name: split['records'] for name, split in report['splits'].items()}
+  assert counts == {'train': 6, 'val': 4}
+  assert not (tmp_path / 'kinetics400/staging').exists()
+
+
+@pytest.fixture(scope='module')
+def prepared(raw, tmp_path_factory):
+  """A dataset with two bad videos; (raw, out, report)."""
+  root = tmp_path_factory.mktemp('prepared')
+  damaged = root / 'raw'
+  shutil.copytree(raw, damaged)
+  first, second, *_ = sorted((damaged / 'train').glob('*.mp4'))
+  first.unlink()
+  second.write_bytes(b'')
+  out = str(root / 'out')
+  report = prepare.prepare(_RECIPE, str(damaged), out, processes=1)
+  return raw, out, report, (first.stem, second.stem)
+
+
+def test_bad_videos_are_reported_and_shift_no_label(prepared):
+  raw, out, report, bad = prepared
+  left_out = report['splits']['train']['left_out']
+  assert {one['id'] for one in left_out} == set(bad)
+  assert all(one['reason'] for one in left_out)
+  assert report['splits']['val']['left_out'] == []
+  with open(os.path.join(out, 'kinetics400', 'report.json')) as file:
+    assert json.load(file) == report
+
+  common = {'dataset': 'kinetics400', 'split': 'train'}
+  whole = sources.open_source({'source': 'raw', 'raw': raw, **common})
+  source = sources.open_source({'source': 'records', 'path': out, **common})
+  labels = {whole[i].id: whole[i].label for i in range(len(whole))}
+  for name in bad:
+    del labels[name]
+  assert {source[i].id: source[i].label for i in range(len(source))} == labels
+
+
+def test_what_is_done_is_not_done_again(prepared, capsys):
+  _, out, report, _ = prepared
+  again = prepare.prepare(_RECIPE, '/gone', out)  # looks at no raw file
+  assert again == report
+  assert (
+    'kinetics400: already prepared. train 4 records' in capsys.readouterr().out
+  )
+
+
+@pytest.mark.parametrize(
+  'change, message',
+  [
+    ({'options': transcode.Options()}, 'short_side=32, not None'),
+    ({'splits': ('train',)}, r"splits=\['train', 'val'\], not \['train'\]"),
+  ],
+)
+def test_other_options_are_refused_once_it_is_done(prepared, change, message):
+  other = dataclasses.replace(_RECIPE, **change)
+  with pytest.raises(ValueError, match=message):
+    prepare.prepare(other, '/gone', prepared[1])
+
+
+def test_two_at_once_are_refused(raw, tmp_path):
+  out = str(tmp_path)
+  with (
+    prepare._locked(str(tmp_path / 'kinetics400/staging')),
+    pytest.raises(RuntimeError, match='another process'),
+  ):
+    prepare.prepare(_RECIPE, raw, out)
+
+
+def test_remote_records_need_a_local_staging_folder(raw):
+  with pytest.raises(ValueError, match='local folder'):
+    prepare.prepare(_RECIPE, raw, 'gs://bucket/records')
+
+
+def _recipe_of(*arguments):
+  values = flags.FlagValues()
+  prepare.define_flags(values)
+  values(['prepare', '--raw=r', '--out=o', *arguments])
+  return prepare.recipe_of(values)
+
+
+def test_the_command_line_describes_a_recipe():
+  assert _recipe_of('--dataset=ava') == recipe.Recipe(
+    'ava', transcode.Options(short_side=None), window=2.4
+  )
+  assert _recipe_of('--dataset=kinetics400').options.short_side == 256
+  made = _recipe_of(
+    *('--dataset=ava', '--short_side=320', '--gop=12', '--window=1.5'),
+    *('--video_start=0', '--detections=none', '--splits=val'),
+  )
+  assert made == recipe.Recipe(
+    'ava',
+    transcode.Options(short_side=320, gop=12),
+    window=1.5,
+    splits=('val',),
+    source=(('detections', 'none'), ('video_start', 0.0)),
+  )
+
+
+@pytest.mark.parametrize(
+  'arguments, message',
+  [
+    (['--video_start=0', '--window=1'], 'takes no --video_start, --window'),
+    (['--short_side=small'], "short_side='small' is neither"),
+    (['--splits=train,train'], 'each once'),
+  ],
+)
+def test_options_that_make_no_sense_are_named(arguments, message):
+  with pytest.raises(ValueError, match=message):
+    _recipe_of('--dataset=kinetics400', *arguments)

@@ -1,0 +1,80 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vidpetl.training import checkpoint
+from vidpetl.training import state as state_lib
+
+
+def state(value=1.0):
+  return state_lib.TrainState(
+    step=jnp.int32(3),
+    params={'a': jnp.full((2, 2), value)},
+    frozen={'b': jnp.ones(4)},
+    batch_stats={},
+    opt_state=({'a': jnp.zeros((2, 2))}, ()),
+    task_state={},
+  )
+
+
+@pytest.fixture
+def open_checkpoints(tmp_path):
+  opened = []
+
+  def make(**options):
+    opened.append(checkpoint.Checkpoints(str(tmp_path), **options))
+    return opened[-1]
+
+  yield make
+  for c in opened:
+    c.close()
+
+
+def test_what_is_saved_comes_back_and_frozen_is_not_in_it(
+  open_checkpoints, tmp_path
+):
+  saved = open_checkpoints()
+  saved.save(state(5.0), 3, {'frozen': 'hash', 'seed': 0})
+  saved.wait()
+  restored = saved.restore(3, state(1.0))
+  np.testing.assert_array_equal(restored.params['a'], np.full((2, 2), 5.0))
+  assert saved.meta(3) == {'frozen': 'hash', 'seed': 0}
+  with pytest.raises(ValueError, match='frozen'):
+    checkpoint.load_params(str(tmp_path))
+
+
+def test_latest_and_best_are_kept(open_checkpoints):
+  saved = open_checkpoints(keep=2, best='x/mAP')
+  for step, score in enumerate([None, 0.9, 0.1, None, None]):
+    metrics = None if score is None else {'x/mAP': score}
+    saved.save(state(step), step, {'frozen': ''}, metrics)
+  saved.wait()
+  assert saved.best() == 1
+  assert set(saved._manager.all_steps()) == {1, 3, 4}
+
+
+def test_parameters_for_another_run(open_checkpoints, tmp_path):
+  saved = open_checkpoints()
+  saved.save(state(7.0), 3, {'frozen': ''})
+  saved.wait()
+  for path in (tmp_path, tmp_path / 'checkpoints' / '3'):
+    np.testing.assert_array_equal(
+      checkpoint.load_params(str(path))['a'], np.full((2, 2), 7.0)
+    )
+  with pytest.raises(ValueError, match=r'config\.init\.path'):
+    checkpoint.load_params(str(tmp_path / 'nothing'))
+
+
+def test_another_run_is_refused_by_what_differs():
+  checkpoint.check_same_run({'seed': 0, 'x': 1}, {'seed': 0})
+  with pytest.raises(ValueError, match='seed: 0 then, 1 now'):
+    checkpoint.check_same_run({'seed': 0}, {'seed': 1})
+
+
+def test_hash_sees_values_and_paths():
+  a, b = {'a': jnp.ones(2)}, {'b': jnp.ones(2)}
+  assert checkpoint.tree_hash({}) == ''
+  assert checkpoint.tree_hash(a) == checkpoint.tree_hash({'a': np.ones(2, 'f')})
+  hashes = {checkpoint.tree_hash(t) for t in (a, b, jax.tree.map(jnp.sin, a))}
+  assert len(hashes) == 3

@@ -1,0 +1,166 @@
+"""Whole runs, of a tiny model on tiny videos."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from vidpetl.training import checkpoint, loop
+
+
+def final_params(workdir):
+  return checkpoint.load_params(str(workdir))
+
+
+def same(a, b):
+  return jax.tree.all(
+    jax.tree.map(lambda x, y: bool(np.array_equal(x, y)), a, b)
+  )
+
+
+@pytest.fixture(scope='module')
+def workdirs(tmp_path_factory):
+  return tmp_path_factory.mktemp('runs')
+
+
+def test_all_tasks_train_and_evaluate(make_config, tmp_path):
+  config = make_config(steps=8, **{'mixture.mode': 'alternating'})
+  results = loop.run(config, str(tmp_path))
+  assert results == json.loads((tmp_path / 'results.json').read_text())
+  tasks = results['tasks']
+  assert set(tasks) == set(config.tasks)
+  assert results['steps_per_task'] == dict.fromkeys(tasks, 2)
+  assert 0 <= tasks['ava']['metrics']['mAP'] <= 1
+  assert 'mAP_slowfast' in tasks['ava']['metrics']
+  assert 0 <= tasks['kinetics400']['metrics']['top1'] <= 1
+  assert tasks['ava']['protocol']['frames'] == 4
+  assert list((tmp_path / 'pictures').glob('ava_*.png'))
+  rows = [
+    json.loads(line)
+    for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()
+  ]
+  seen = set().union(*rows)
+  assert {
+    'ava/loss',
+    'kinetics400/accuracy',
+    'learning_rate',
+    'speed/clips_per_second',
+    'speed/input_wait',
+    'ava/mAP',
+  } <= seen
+
+
+def test_resuming_is_bit_for_bit_and_says_so(make_config, tmp_path, capfd):
+  config = make_config('ava', 'kinetics400', steps=4)
+  config.unlock()
+  config.checkpoint.every, config.checkpoint.keep = 2, 10
+  config.backbone.stochastic_depth = 0.3
+  loop.run(config, str(tmp_path / 'whole'))
+  shutil.copytree(
+    tmp_path / 'whole' / 'checkpoints' / '2',
+    tmp_path / 'resumed' / 'checkpoints' / '2',
+  )
+  capfd.readouterr()
+  loop.run(config, str(tmp_path / 'resumed'))
+  assert 'Resuming at step 2 of 4' in capfd.readouterr().err
+  assert same(
+    final_params(tmp_path / 'whole'), final_params(tmp_path / 'resumed')
+  )
+
+
+def test_another_seed_does_not_resume(make_config, tmp_path):
+  config = make_config('ava', steps=1)
+  loop.run(config, str(tmp_path))
+  config.seed = 1
+  with pytest.raises(ValueError, match='seed: 0 then, 1 now'):
+    loop.run(config, str(tmp_path))
+
+
+def test_evaluation_of_a_checkpoint_gives_the_same(make_config, tmp_path):
+  config = make_config('ava', steps=1)
+  trained = loop.run(config, str(tmp_path))
+  config.mode = 'eval'
+  for wanted in ('latest', 'best', '1'):
+    config.eval_checkpoint = wanted
+    found = loop.run(config, str(tmp_path))
+    assert found['tasks'] == trained['tasks']
+
+
+def test_results_do_not_depend_on_the_batch_size(make_config, tmp_path):
+  config = make_config('ava', steps=1)
+  trained = loop.run(config, str(tmp_path))
+  config.mode, config.eval_batch_size = 'eval', 3
+  found = loop.run(config, str(tmp_path))
+  for key, value in trained['tasks']['ava']['metrics'].items():
+    np.testing.assert_allclose(
+      found['tasks']['ava']['metrics'][key], value, rtol=1e-6
+    )
+
+
+def test_evaluating_nothing_is_refused(make_config, tmp_path):
+  with pytest.raises(ValueError, match='holds no such checkpoint'):
+    loop.run(make_config('ava', mode='eval'), str(tmp_path))
+
+
+def test_nan_names_step_task_and_clips(make_config, tmp_path):
+  config = make_config('ava', steps=6)
+  config.unlock()
+  config.optimizer.update(
+    name='sgd', learning_rate=1e30, schedule='constant', clip_norm=0.0
+  )
+  config.checkpoint.every = 1
+  with pytest.raises(loop.NonFiniteLossError) as error:
+    loop.run(config, str(tmp_path))
+  message = str(error.value)
+  assert 'task ava' in message and ',09' in message  # Ids end in ',0902'.
+  step = int(message.split('at step ')[1].split('.')[0])
+  saved = [int(p.name) for p in (tmp_path / 'checkpoints').iterdir()]
+  assert max(saved) <= step
+
+
+def test_undecodable_videos_are_listed_and_the_run_goes_on(
+  make_config, world, tmp_path
+):
+  raw = tmp_path / 'kinetics400'
+  shutil.copytree(world['kinetics400'], raw)
+  for video in list(raw.rglob('train/**/*.mp4'))[:2]:
+    video.write_bytes(video.read_bytes()[:1000])
+  config = make_config('kinetics400', steps=3)
+  config.unlock()
+  config.tasks.kinetics400.train.raw = str(raw)
+  loop.run(config, str(tmp_path / 'run'))
+  rows = (tmp_path / 'run' / 'undecodable.0.csv').read_text().splitlines()
+  assert rows[0] == 'id,path,reason'
+  assert len(rows) == 3
+
+
+def test_starting_from_another_run(make_config, tmp_path):
+  first = make_config('kinetics400', steps=1)
+  loop.run(first, str(tmp_path / 'first'))
+  second = make_config('ava', steps=1)
+  second.unlock()
+  second.init.path = str(tmp_path / 'first')
+  second.optimizer.learning_rate = 0.0
+  loop.run(second, str(tmp_path / 'second'))
+  assert same(
+    final_params(tmp_path / 'first')['backbone'],
+    final_params(tmp_path / 'second')['backbone'],
+  )
+  second.init.skip = ()
+  with pytest.raises(ValueError, match=r'heads_ava.*heads_kinetics400'):
+    loop.run(second, str(tmp_path / 'third'))
+
+
+def test_nothing_recompiles(make_config, tmp_path):
+  config = make_config('ava', 'kinetics400', steps=6)
+  run = loop.Loop(config, str(tmp_path))
+  compiled = run.run.train_steps()
+  run.run.train_steps = lambda: compiled
+  run.train()
+  run.close()
+  assert {name: step._cache_size() for name, step in compiled.items()} == {
+    'ava': 1,
+    'kinetics400': 1,
+  }
