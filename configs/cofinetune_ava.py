@@ -38,6 +38,7 @@ run is the demo; the README has its results.
 import ml_collections
 
 from vidpetl import arguments
+from vidpetl.training import defaults
 
 CLASSES = {
   'kinetics400': 400,
@@ -77,20 +78,9 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
 
 def paper(arg: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   """Section 4.1 and appendix A.1 of the paper, at the scale of a pod."""
-  config = ml_collections.ConfigDict()
-  config.mode = 'train'
-  config.seed = 0
+  config = defaults.get_config()
   config.data = 'data/prepared'  # The --out of vidpetl.prepare.
   config.epochs = 20.0 if arg.finetune else 15.0
-  config.steps = 0  # If positive, in place of epochs.
-  config.batch_size = 128
-  config.accumulate = 1
-  config.eval_batch_size = 128
-  config.eval_every_epochs = 1.0
-  config.eval_checkpoint = 'latest'  # Or 'best', or a step; mode 'eval' only.
-  config.log_every = 50
-  config.dtype = 'bfloat16'
-  config.compile_cache = ''
   config.backbone = {
     'name': 'vivit',
     'variant': arg.variant,
@@ -100,26 +90,8 @@ def paper(arg: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     'stochastic_depth': 0.2,
     'remat': True,
   }
-  config.petl = ()
-  config.trainable = (('.*', 'all'),)
-  config.init = {'path': '', 'skip': ('^heads_',), 'resize_positions': True}
-  config.optimizer = {
-    'name': 'sgd',
-    'momentum': 0.9,
-    'beta1': 0.9,
-    'beta2': 0.999,
-    'learning_rate': 0.2,
-    'schedule': 'cosine',
-    'warmup_epochs': 2.5,
-    'clip_norm': 1.0,
-    'groups': {'all': {'lr_scale': 1.0, 'weight_decay': 0.0}},
-    'hold_absent_heads': False,
-  }
-  config.mixture = {'mode': arg.sampling, 'weights': {}}
-  config.mesh = {'data': -1, 'fsdp': 1}
-  config.sharding = (('.*', 'fsdp'),)
-  config.checkpoint = {'every': 1000, 'keep': 2, 'best': 'ava/mAP'}
-  config.input = {'workers': 32, 'prefetch': 2, 'ready': 2}
+  config.mixture.mode = arg.sampling
+  config.checkpoint.best = 'ava/mAP'
   names = () if arg.finetune else arg['with']
   config.tasks = {'ava': localisation(config, arg)}
   for name in names:

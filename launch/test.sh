@@ -6,6 +6,7 @@
 # --torch also runs the comparisons with PyTorch and installs it for them. Any
 # build of it will do; to spare the download of the CUDA one, install the CPU
 # build of the version in constraints.txt into .venv beforehand.
+# With CI=true in the environment everything is compiled anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source launch/venv.sh
@@ -21,6 +22,13 @@ make_venv "${extras[@]}"
 
 export JAX_PLATFORMS="${JAX_PLATFORMS:-cpu}"
 export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}"
+if [[ "${CI:-}" != true ]]; then
+  # Compiling takes most of the time. Programs compiled for one machine's CPU
+  # are not used on another's.
+  JAX_COMPILATION_CACHE_DIR="$PWD/.venv/jax-cache-$(uname -n)"
+  export JAX_COMPILATION_CACHE_DIR
+  export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0.3
+fi
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/python -m pytest -n auto -q ${marked[@]+"${marked[@]}"} "$@"

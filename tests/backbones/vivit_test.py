@@ -164,20 +164,20 @@ def test_names_and_shapes_are_those_of_the_public_checkpoints():
     'cls_SpatialTransformer': (1, 1, 768),
     'cls_TemporalTransformer': (1, 1, 768),
   }
-  token |= encoder_shapes('SpatialTransformer', 197, 12, *base)
+  token |= encoder_shapes('SpatialTransformer', 197, 2, *base)
   token |= encoder_shapes('TemporalTransformer', 17, 4, *base)
   clip = (1, 32, 224, 224, 3)
-  build = functools.partial(vivit.build, variant='B')
+  build = functools.partial(vivit.build, variant='B', depth=2)
   model = build(temporal='pooled', classifier='token')
   assert shapes_of(model, clip) == token
 
-  gap = ends(768) | encoder_shapes('SpatialTransformer', 1024, 12, *base)
+  gap = ends(768) | encoder_shapes('SpatialTransformer', 1024, 2, *base)
   gap |= encoder_shapes('TemporalTransformer', 16, 4, *base)
   for temporal in ('dense', 'per_person', 'pooled'):
     model = build(temporal=temporal)
     assert shapes_of(model, (1, 32, 512, 512, 3)) == gap
 
-  joint = ends(768) | encoder_shapes('Transformer', 3137, 12, *base)
+  joint = ends(768) | encoder_shapes('Transformer', 3137, 2, *base)
   joint |= {'cls': (1, 1, 768)}
   model = build(attention='spacetime', classifier='token')
   assert shapes_of(model, clip) == joint
@@ -185,14 +185,14 @@ def test_names_and_shapes_are_those_of_the_public_checkpoints():
   three = ends(768) | encoder_shapes(
     'Transformer',
     3136,
-    12,
+    2,
     *base,
     norms=('time', 'space', 'mlp'),
     attention=('_time', '_space'),
   )
   assert shapes_of(build(attention='factorised_self_attention'), clip) == three
 
-  four = ends(768) | encoder_shapes('Transformer', 3136, 12, *base)
+  four = ends(768) | encoder_shapes('Transformer', 3136, 2, *base)
   assert shapes_of(build(attention='factorised_dot_product'), clip) == four
 
 

@@ -69,6 +69,23 @@ def test_unequal_frame_durations_stay(write_video, read_codes, tmp_path):
   assert read_codes(images).tolist() == list(range(8))
 
 
+def test_a_long_last_frame_is_no_truncation(tmp_path):
+  path = str(tmp_path / 'x.mp4')
+  with av.open(path, 'w') as container:
+    stream = container.add_stream('libx264', rate=15, options={'bf': '0'})
+    stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+    image = np.zeros((48, 64, 3), np.uint8)
+    packets = []
+    for _ in range(4):
+      frame = av.VideoFrame.from_ndarray(image, format='rgb24')
+      packets += stream.encode(frame)
+    packets += stream.encode()
+    packets[-1].duration = round(3 / packets[-1].time_base)
+    container.mux(packets)
+  assert decode.probe(path).duration > 2
+  assert transcode.transcode(path, _OPTIONS)
+
+
 def test_short_side(write_video, tmp_path):
   path = write_video(tmp_path / 'x.mp4', size=(96, 64), frames=4)
   sides = {}

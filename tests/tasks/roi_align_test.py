@@ -75,7 +75,7 @@ def some_boxes(rng):
   special = [
     [3.1, 4.2, 3.3, 4.3],  # Much less than a cell.
     [-300.3, -300.7, -200.1, -210.9],  # Outside.
-    [-900.3, -800.1, 1000.7, 900.9],  # Many times the map.
+    [-200.3, -150.1, 300.7, 320.9],  # Several times the map.
     [0, 0, 112, 144],  # All of it.
     [90.2, 120.4, 133.8, 190.6],  # Over the last corner.
   ]

@@ -108,7 +108,7 @@ class _Frames(decode.Video):
     The file's own tick: readers tolerate timestamps that are rounded to ticks,
     so a finer clock would show other frames than the file does.
     """
-    tick = fractions.Fraction(self._tick)
+    tick = self._stream.time_base
     return tick if tick.numerator == 1 and tick <= _COARSEST else _CLOCK
 
   def between(
@@ -119,10 +119,10 @@ class _Frames(decode.Video):
     Raises:
       decode.DecodeError: if the frames end before the container says.
     """
-    shown = None
-    time = -math.inf
+    shown, time, held = None, -math.inf, 0.0
     for frame in self._decoded_from(start):
       time = self._time(frame)
+      held = (frame.duration or 0) * self._stream.time_base
       if time >= end:
         return
       if time <= start + self.tolerance:
@@ -134,8 +134,8 @@ class _Frames(decode.Video):
       yield time, frame
     if shown is not None:
       yield shown
-    missing = min(end, self.duration) - time
-    if missing > max(2 / self.fps, _SLACK) + 1 / self.fps:
+    missing = min(end, self.duration) - time - max(1 / self.fps, held)
+    if missing > max(2 / self.fps, _SLACK):
       raise decode.DecodeError(
         self.name,
         f'truncated or damaged: its frames end at {max(time, 0):.2f} s of the '
@@ -213,7 +213,6 @@ def _add_stream(container, frame, video, options):
       'crf': str(options.crf),
       'preset': options.preset,
       'g': str(options.gop),
-      'keyint_min': str(options.gop),
       'sc_threshold': '0',
     },
   )

@@ -89,14 +89,7 @@ def evaluate(
     ValueError: a ground truth box ends before it begins, a score is not a
       number, or timestamps are excluded in a protocol that excludes none.
   """
-  class_ids = np.array(sorted(classes))
-  if not len(class_ids) or class_ids[0] < 1:
-    raise ValueError(f'classes must be ids from 1, are {class_ids.tolist()}.')
-  if len(excluded) and not protocol.exclusions:
-    raise ValueError(
-      f'protocol {protocol.name} excludes no timestamps, but {len(excluded)} '
-      'were given; leave them out or use protocol 2019.'
-    )
+  class_ids = _class_ids(classes, protocol, excluded)
   images = _Images(gt, dets, excluded)
   truth = _listed_truth(gt, class_ids, images)
   rows, unlisted = dets.rows(class_ids)
@@ -164,6 +157,23 @@ def pairwise_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     (box[:, 3] - box[:, 1]) * (box[:, 2] - box[:, 0]) for box in (a, b)
   )
   return intersection / (area_a + area_b - intersection)
+
+
+def _class_ids(
+  classes: Collection[int],
+  protocol: columns.Protocol,
+  excluded: Collection[str],
+) -> np.ndarray:
+  """Returns the evaluated ids in order, if the request makes sense."""
+  class_ids = np.array(sorted(classes))
+  if not len(class_ids) or class_ids[0] < 1:
+    raise ValueError(f'classes must be ids from 1, are {class_ids.tolist()}.')
+  if len(excluded) and not protocol.exclusions:
+    raise ValueError(
+      f'protocol {protocol.name} excludes no timestamps, but {len(excluded)} '
+      'were given; leave them out or use protocol 2019.'
+    )
+  return class_ids
 
 
 class _Images:

@@ -1,0 +1,65 @@
+"""Every field that a config of an experiment has, with its default."""
+
+from __future__ import annotations
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """Returns an unlocked config without backbone and tasks.
+
+  Fields:
+    mode: 'train', or 'eval' for `eval_checkpoint` ('latest', 'best' or a step).
+    seed: of everything.
+    epochs: one is the sum of the datasets over the batch size.
+    steps: if positive, in place of epochs.
+    batch_size: examples of a step, over all devices.
+    accumulate: parts that a batch is worked off in.
+    eval_every_epochs: 0 evaluates at the end alone.
+    dtype: of the computation.
+    compile_cache: folder of compiled programs, '' for none.
+    petl: techniques bound to sites: {'site', 'technique', 'where', ...} each.
+    trainable: (path regex, group) each; 'frozen' or one of optimizer.groups.
+    init: parameters to start from: a workdir; what may differ (`skip`).
+    optimizer: see `vidpetl.training.optimizer`; hold_absent_heads keeps a head
+      still in the steps of other tasks, instead of moving on by its momentum.
+    mixture: 'weighted' (by size, or weights), 'alternating' or 'permuted'.
+    mesh: devices along 'data' and 'fsdp'.
+    sharding: (path regex, 'replicate' or 'fsdp') each.
+    checkpoint: every so many steps; keep the latest few and the best.
+    input: clips decoded at a time, batches kept decoded, and on the devices.
+  """
+  config = ml_collections.ConfigDict()
+  config.mode = 'train'
+  config.seed = 0
+  config.epochs = 15.0
+  config.steps = 0
+  config.batch_size = 128
+  config.accumulate = 1
+  config.eval_batch_size = 128
+  config.eval_every_epochs = 1.0
+  config.eval_checkpoint = 'latest'
+  config.log_every = 50
+  config.dtype = 'bfloat16'
+  config.compile_cache = ''
+  config.petl = ()
+  config.trainable = (('.*', 'all'),)
+  config.init = {'path': '', 'skip': ('^heads_',), 'resize_positions': True}
+  config.optimizer = {
+    'name': 'sgd',
+    'momentum': 0.9,
+    'beta1': 0.9,
+    'beta2': 0.999,
+    'learning_rate': 0.2,
+    'schedule': 'cosine',
+    'warmup_epochs': 2.5,
+    'clip_norm': 1.0,
+    'groups': {'all': {'lr_scale': 1.0, 'weight_decay': 0.0}},
+    'hold_absent_heads': False,
+  }
+  config.mixture = {'mode': 'weighted', 'weights': {}}
+  config.mesh = {'data': -1, 'fsdp': 1}
+  config.sharding = (('.*', 'fsdp'),)
+  config.checkpoint = {'every': 1000, 'keep': 2, 'best': ''}
+  config.input = {'workers': 32, 'prefetch': 2, 'ready': 2}
+  return config
