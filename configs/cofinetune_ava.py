@@ -181,18 +181,18 @@ def demo(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   """The demo world: a model of a few layers, from scratch, on a CPU."""
   config.data = 'demo/records'
   config.dtype = 'float32'
-  config.batch_size = 16
+  config.batch_size = 8
   config.eval_batch_size = 16
   config.epochs = 6.0
   config.eval_every_epochs = 0.0
-  config.log_every = 20
+  config.log_every = 50
   config.backbone = {
     'name': 'vivit',
     'width': 96,
     'depth': 3,
     'heads': 3,
     'mlp': 384,
-    'tubelet': (2, 8, 8),
+    'tubelet': (2, 16, 16),
     'attention': 'factorised_encoder',
     'temporal': 'dense',
     'temporal_depth': 2,
@@ -201,7 +201,7 @@ def demo(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   }
   config.optimizer.update(
     name='adamw',
-    learning_rate=1e-3,
+    learning_rate=2e-3,
     warmup_epochs=0.3,
     groups={'all': {'lr_scale': 1.0, 'weight_decay': 0.01}},
   )
@@ -214,7 +214,7 @@ def demo(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
       task.clip.max_boxes = 8
       task.eval_clip.max_boxes = 8
       task.augment.box_jitter = 0.05
-      task.init_bias = -2.0
+      task.init_bias = -4.0
       task.pool = (4, 4)
     else:
       task.num_classes = DEMO_CLASSES[name]

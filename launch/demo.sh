@@ -22,10 +22,15 @@ phase() {
 }
 
 prepare() {
-  local dataset
+  local dataset options
   for dataset in "${DATASETS[@]}"; do
+    options=(--copy)
+    if [[ "$dataset" == ava ]]; then
+      # A clip of the demo's model reaches 1.07 s before its keyframe.
+      options=(--window=1.2)
+    fi
     .venv/bin/python -m vidpetl.prepare --dataset="$dataset" \
-      --raw="demo/raw/$dataset" --out=demo/records
+      --raw="demo/raw/$dataset" --out=demo/records "${options[@]}"
   done
 }
 

@@ -173,7 +173,11 @@ class Loop:
     )
     for name, source in self.run.train.items():
       if source.info.dropped:
-        self.say(f'{name}: {len(source.info.dropped)} videos are missing.')
+        first = source.info.dropped[0]
+        self.say(
+          f'{name}: {len(source.info.dropped)} annotated examples are left '
+          f'out, e.g. {first.id} ({first.reason}).'
+        )
 
   def _log_start(self, step: int) -> None:
     seconds = time.perf_counter() - self.started

@@ -99,12 +99,15 @@ SHARES: Mapping[str, Mapping[str, float]] = {
 }
 
 # Videos by split.
-COUNTS = {'demo': {'train': 64, 'val': 20}, 'tiny': {'train': 3, 'val': 2}}
-SECONDS = {'demo': 14.0, 'tiny': 6.0}
+COUNTS = {
+  'demo': {'train': 320, 'val': 110},
+  'tiny': {'train': 3, 'val': 2},
+}
+SECONDS = {'demo': 4.0, 'tiny': 6.0}
 # Between these, in seconds of the file, each person does one thing; in the
 # middle between two keyframes, so that most of each keyframe's clip shows it.
-CUTS = {'demo': (0.0, 5.5, 9.5, 14.0), 'tiny': (0.0, 3.5, 6.0)}
-_CAST_SIZES = (1, 2, 2, 3)
+CUTS = {'demo': (0.0, 4.0), 'tiny': (0.0, 3.5, 6.0)}
+_CAST_SIZES = (1, 1, 2, 2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +179,7 @@ def shoot(film: Film, folder: pathlib.Path) -> list[Annotated]:
 
 def keyframes(seconds: float) -> range:
   """Annotated seconds of the film; each has a second of video on both sides."""
-  return range(_FIRST_KEYFRAME, VIDEO_START + int(seconds) - 1)
+  return range(_FIRST_KEYFRAME, VIDEO_START + int(seconds))
 
 
 def annotate(

@@ -56,7 +56,7 @@ def paint(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
 
 def muted(rng: np.random.Generator) -> Colour:
   """Draws a colour of little saturation."""
-  grey = rng.uniform(85, 190)
+  grey = rng.uniform(150, 225)
   red, green, blue = np.clip(grey + rng.uniform(-28, 28, 3), 0, 255).astype(int)
   return int(red), int(green), int(blue)
 
@@ -81,7 +81,7 @@ def _pattern(
   lines = np.sin(wave * (x * np.cos(angle) + y * np.sin(angle)))
   if rng.uniform() < 0.4:
     lines = lines * np.sin(wave * (y * np.cos(angle) - x * np.sin(angle)))
-  return (rng.uniform(4, 16) * np.sign(lines))[..., None].astype(np.float32)
+  return (rng.uniform(2, 10) * np.sign(lines))[..., None].astype(np.float32)
 
 
 def _furniture(
@@ -94,7 +94,7 @@ def _furniture(
   kind = rng.choice(['window', 'shelf', 'table', 'plant'])
   colour = muted(rng)
   if rng.uniform() < 0.3:
-    colour = tuple(int(c) for c in rng.integers(40, 220, 3))
+    colour = tuple(int(c) for c in rng.integers(110, 230, 3))
   x = rng.uniform(-MARGIN, aspect + MARGIN - 0.2)
   width = rng.uniform(0.15, 0.4)
 

@@ -31,8 +31,8 @@ class Look:
     palette = {
       'skin': _SKINS[rng.integers(len(_SKINS))],
       'hair': _HAIRS[rng.integers(len(_HAIRS))],
-      'shirt': vivid(rng),
-      'trousers': vivid(rng, light=(0.15, 0.45)),
+      'shirt': vivid(rng, light=(0.12, 0.38)),
+      'trousers': vivid(rng, light=(0.08, 0.3)),
       'shoes': darker(vivid(rng), 0.4),
       'object': vivid(rng),
       'wood': darker((170, 125, 80), rng.uniform(0.7, 1.2)),
@@ -40,7 +40,7 @@ class Look:
       'light': (225, 220, 205),
       'mouth': (70, 15, 20),
     }
-    sleeves = 'skin' if rng.uniform() < 0.5 else 'shirt'
+    sleeves = 'skin' if rng.uniform() < 0.2 else 'shirt'
     return cls({**palette, 'sleeve': palette[sleeves]}, rng.uniform(0.9, 1.2))
 
 

@@ -9,7 +9,7 @@ from vidpetl.data.world import behaviours, scene
 from vidpetl.data.world.figure import Action
 
 # Pixels of all videos, by the world's size.
-FRAMES: Mapping[str, tuple[int, int]] = {'demo': (128, 96), 'tiny': (64, 48)}
+FRAMES: Mapping[str, tuple[int, int]] = {'demo': (96, 96), 'tiny': (64, 48)}
 SIZES = tuple(FRAMES)
 
 _YOUTUBE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'

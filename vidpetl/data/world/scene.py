@@ -14,7 +14,7 @@ from vidpetl.data.world.figure import Action, Look, Person
 # Of its figure, someone must show this share to be annotated.
 MIN_SEEN = 0.35
 # Of people when standing, in frame heights.
-_HEIGHTS = (0.46, 0.74)
+_HEIGHTS = (0.58, 0.86)
 
 
 def generator(*key: object) -> np.random.Generator:
