@@ -18,7 +18,7 @@ find_python() {
 }
 
 make_venv() {
-  local python stamp hash extra missing=()
+  local python stamp hash extra wanted=. missing=()
   if ! .venv/bin/python -c '' 2>/dev/null; then
     python=$(find_python)
     echo "Making .venv with $("$python" --version)"
@@ -40,9 +40,12 @@ make_venv() {
   if ((${#missing[@]} == 0)); then
     return
   fi
-  echo "Installing vidpetl[$(join "$@")] into .venv"
+  if (($#)); then
+    wanted=".[$(join "$@")]"
+  fi
+  echo "Installing vidpetl${wanted#.} into .venv"
   .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    --constraint constraints.txt --editable ".[$(join "$@")]"
+    --constraint constraints.txt --editable "$wanted"
   for extra in "${missing[@]}"; do
     echo "$hash $extra" >>"$stamp"
   done
