@@ -56,3 +56,28 @@ def test_a_table_of_another_grid_is_refused():
   # 24 x 24 = 18 x 32: only explicit sizes tell them apart.
   with pytest.raises(ValueError, match=r'has 576 .* 1 class token.* 18 x 32'):
     positions.resize(table(576), (18, 32), (14, 14), cls=1)
+
+
+def test_each_encoders_table_follows_its_own_axes():
+  old, new = (2, 2, 3), (4, 3, 5)
+  for encoder, n, m in (
+    ('SpatialTransformer', 6, 15),
+    ('TemporalTransformer', 2, 4),
+    ('Transformer', 12, 60),
+  ):
+    path = f'backbone/{encoder}/posembed_input/pos_embedding'
+    assert positions.is_table(path)
+    for cls in (0, 1):
+      table = np.ones((1, n + cls, 2))
+      resized = positions.resize_table(path, table, old, new)
+      assert resized.shape == (1, m + cls, 2)
+
+
+def test_table_of_another_grid_is_named():
+  with pytest.raises(ValueError, match=r'SpatialTransformer.*init\.grid'):
+    positions.resize_table(
+      'SpatialTransformer/pos_embedding',
+      np.ones((1, 9, 2)),
+      (2, 2, 3),
+      (2, 4, 4),
+    )

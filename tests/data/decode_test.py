@@ -137,10 +137,10 @@ def test_decodes_from_the_keyframe_before_to_the_last_time(
   files, monkeypatch, first
 ):
   seen = []
-  time = decode.Video._time
+  time = decode.Video.time_of
   monkeypatch.setattr(
     decode.Video,
-    '_time',
+    'time_of',
     lambda self, frame: (
       seen.append(round(time(self, frame) * 15)) or time(self, frame)
     ),

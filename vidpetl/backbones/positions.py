@@ -55,3 +55,48 @@ def _weights(old: int, new: int) -> np.ndarray:
   """Weights [new, old] of linear interpolation with aligned ends."""
   at = np.linspace(0, old - 1, new)[:, None]
   return np.maximum(0, 1 - np.abs(at - np.arange(old)))
+
+
+# Scope of an encoder -> the axes of (t, h, w) that its table runs over.
+_AXES = {
+  'SpatialTransformer': (1, 2),
+  'TemporalTransformer': (0,),
+  'Transformer': (0, 1, 2),
+}
+
+
+def is_table(path: str) -> bool:
+  """Whether 'a/b/c' is the path of a position table."""
+  return path.endswith('pos_embedding')
+
+
+def resize_table(
+  path: str,
+  table: np.ndarray,
+  old: tuple[int, int, int],
+  new: tuple[int, int, int],
+) -> np.ndarray:
+  """Resizes the table of one of ViViT's encoders.
+
+  Args:
+    path: of the parameter; the encoder's scope says which axes it is over.
+    table: [1, n, d].
+    old: (t, h, w) of the tokens that it was made for.
+    new: (t, h, w) that it is wanted for.
+
+  Returns:
+    [1, m, d], class tokens kept in front.
+
+  Raises:
+    ValueError: if the table is not of the grid `old`.
+  """
+  encoder = next(name for name in path.split('/') if name in _AXES)
+  before, after = (tuple(g[i] for i in _AXES[encoder]) for g in (old, new))
+  tokens = table.shape[1] - math.prod(before)
+  if tokens not in (0, 1):
+    raise ValueError(
+      f'{path} has {table.shape[1]} positions, which are not those of the grid '
+      f'{before}; config.init.grid must be (t, h, w) of the tokens that the '
+      'checkpoint was trained with.'
+    )
+  return resize(table, before, after, cls=tokens)

@@ -123,14 +123,14 @@ class Video:
     with _blaming(self.name):
       self._open()
       self.fps = float(
-        self._stream.average_rate or self._stream.guessed_rate or _DEFAULT_FPS
+        self.stream.average_rate or self.stream.guessed_rate or _DEFAULT_FPS
       )
-      self._tick = float(self._stream.time_base)
+      self._tick = float(self.stream.time_base)
       self._first = self._find_first()
       self.origin = self._first * self._tick
       self.tolerance = min(self._tick / 2, _MOST_TOLERANCE)
       self.duration = self._claimed_duration()
-    self.frames = self._stream.frames or round(self.duration * self.fps)
+    self.frames = self.stream.frames or round(self.duration * self.fps)
 
   def __enter__(self) -> Self:
     return self
@@ -154,18 +154,18 @@ class Video:
     if not self._container.streams.video:
       self.close()
       raise DecodeError(self.name, 'has no video stream')
-    self._stream = self._container.streams.video[0]
+    self.stream = self._container.streams.video[0]
     # Clips are decoded in parallel; threads inside each would only compete.
-    self._stream.thread_type = 'NONE'
+    self.stream.thread_type = 'NONE'
     self._fresh = True
 
   def _find_first(self) -> int:
     """Returns the timestamp of the first frame, in ticks."""
     undated = self._container.format.name in _UNDATED
-    if self._stream.start_time is not None and not undated:
-      return self._stream.start_time
+    if self.stream.start_time is not None and not undated:
+      return self.stream.start_time
     self._fresh = False
-    first = next(self._container.decode(self._stream), None)
+    first = next(self._container.decode(self.stream), None)
     if first is None:
       raise DecodeError(self.name, 'no frame can be decoded')
     return first.pts or 0
@@ -177,7 +177,7 @@ class Video:
     well last longer than the pictures. Matroska counts to the end of the
     stream from zero, not from the first frame.
     """
-    stream = self._stream
+    stream = self.stream
     if stream.duration:
       # The count in an avi's header outlives a truncation, its duration not.
       counted = stream.frames / self.fps
@@ -199,17 +199,17 @@ class Video:
     self._fresh = False
     end = max(
       packet.pts + (packet.duration or 0)
-      for packet in self._container.demux(self._stream)
+      for packet in self._container.demux(self.stream)
       if packet.pts is not None
     )
     return (end - self._first) * self._tick
 
-  def _time(self, frame: av.VideoFrame) -> float:
+  def time_of(self, frame: av.VideoFrame) -> float:
     if frame.pts is None:
       raise DecodeError(self.name, 'has frames without timestamps')
     return (frame.pts - self._first) * self._tick
 
-  def _decoded_from(self, time: float) -> Iterator[av.VideoFrame]:
+  def frames_from(self, time: float) -> Iterator[av.VideoFrame]:
     """Yields frames in order, beginning at or before `time` if one does."""
     for back in _SEEK_BACK:
       if time - back <= 0:
@@ -220,7 +220,7 @@ class Video:
       if (
         first is not None
         and first.key_frame
-        and self._time(first) <= time + self.tolerance
+        and self.time_of(first) <= time + self.tolerance
       ):
         yield first
         yield from frames
@@ -228,17 +228,17 @@ class Video:
     if not self._fresh:
       self._open()
     self._fresh = False
-    yield from self._container.decode(self._stream)
+    yield from self._container.decode(self.stream)
 
   def _decoded_after_seek(self, time: float) -> Iterator[av.VideoFrame]:
     """Yields frames from the keyframe before `time`, if seeking works."""
     self._fresh = False
     try:
       ticks = self._first + int((time + self.tolerance) / self._tick)
-      self._container.seek(ticks, stream=self._stream)
+      self._container.seek(ticks, stream=self.stream)
     except av.FFmpegError:
       return
-    yield from self._container.decode(self._stream)
+    yield from self._container.decode(self.stream)
 
   def read(
     self,
@@ -296,8 +296,8 @@ class Video:
     latest = times + self.tolerance
     shown, begins, done = None, 0.0, 0
     with _blaming(self.name):
-      for frame in self._decoded_from(times[0]):
-        next_begins = self._time(frame)
+      for frame in self.frames_from(times[0]):
+        next_begins = self.time_of(frame)
         if shown is not None and latest[done] < next_begins:
           before = int(np.searchsorted(latest, next_begins))
           yield before - done, shown

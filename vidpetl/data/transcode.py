@@ -108,7 +108,7 @@ class _Frames(decode.Video):
     The file's own tick: readers tolerate timestamps that are rounded to ticks,
     so a finer clock would show other frames than the file does.
     """
-    tick = self._stream.time_base
+    tick = self.stream.time_base
     return tick if tick.numerator == 1 and tick <= _COARSEST else _CLOCK
 
   def between(
@@ -120,9 +120,9 @@ class _Frames(decode.Video):
       decode.DecodeError: if the frames end before the container says.
     """
     shown, time, held = None, -math.inf, 0.0
-    for frame in self._decoded_from(start):
-      time = self._time(frame)
-      held = (frame.duration or 0) * self._stream.time_base
+    for frame in self.frames_from(start):
+      time = self.time_of(frame)
+      held = (frame.duration or 0) * self.stream.time_base
       if time >= end:
         return
       if time <= start + self.tolerance:

@@ -28,6 +28,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
+from vidpetl.data.annotations import labelmap
 from vidpetl.metrics import (
   ava_csv,
   ava_labels,
@@ -387,7 +388,7 @@ def main(argv: Sequence[str] | None = None) -> None:
       parser.error(f'--{name} is required.')
   protocol = columns.PROTOCOLS[args.protocol]
   try:
-    classes = ava_labels.read_label_map(args.labelmap)
+    classes = labelmap.read(args.labelmap)
     excluded = (
       ava_csv.read_excluded(args.excluded, protocol) if args.excluded else ()
     )

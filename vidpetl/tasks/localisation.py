@@ -188,6 +188,8 @@ class FrameMap:
     main, *others = self.evaluate()
     lines = [frame_map_report.table(main, classes)]
     lines += [f'protocol {o.protocol}: {100 * o.mean_ap:.2f}' for o in others]
+    if cut := clips.count_dropped(self._source, self._task.eval_clip):
+      lines.append(f'{cut} boxes beyond eval_clip.max_boxes were not scored')
     return '\n'.join(lines)
 
 

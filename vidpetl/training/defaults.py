@@ -20,7 +20,8 @@ def get_config() -> ml_collections.ConfigDict:
     compile_cache: folder of compiled programs, '' for none.
     petl: techniques bound to sites: {'site', 'technique', 'where', ...} each.
     trainable: (path regex, group) each; 'frozen' or one of optimizer.groups.
-    init: parameters to start from: a workdir; what may differ (`skip`).
+    init: a workdir whose parameters to start from; what may differ (`skip`);
+      its tokens' `grid` (t, h, w), where that is another.
     optimizer: see `vidpetl.training.optimizer`; hold_absent_heads keeps a head
       still in the steps of other tasks, instead of moving on by its momentum.
     mixture: 'weighted' (by size, or weights), 'alternating' or 'permuted'.
@@ -44,7 +45,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.compile_cache = ''
   config.petl = ()
   config.trainable = (('.*', 'all'),)
-  config.init = {'path': '', 'skip': ('^heads_',), 'resize_positions': True}
+  config.init = {'path': '', 'skip': ('^heads_',), 'grid': ()}
   config.optimizer = {
     'name': 'sgd',
     'momentum': 0.9,

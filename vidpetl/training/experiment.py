@@ -42,6 +42,19 @@ class Experiment:
   shapes: Any
   group_of: Mapping[str, str]
 
+  def grid(self) -> tuple[int, int, int]:
+    """Returns (t, h, w) of the backbone's tokens."""
+    task = next(iter(self.tasks.values()))
+    inputs = model_inputs(task, 1, self.dtype, train=False)
+    features = jax.eval_shape(
+      lambda params, video: (
+        self.model.backbone.apply({'params': params}, video, train=False).grid
+      ),
+      self.shapes['backbone'],
+      inputs['video'],
+    )
+    return features.shape[1:4]
+
   def init_params(self, key: jax.Array) -> Any:
     """Returns freshly drawn parameters of the backbone and every head."""
     return _init(self.model, self.tasks, self.dtype, key)

@@ -13,14 +13,18 @@ from vidpetl.petl import trainable
 from vidpetl.training import checkpoint
 
 
-def load(params: Any, config: Any) -> tuple[Any, str]:
+def load(
+  params: Any, config: Any, grid: tuple[int, int, int]
+) -> tuple[Any, str]:
   """Replaces fresh parameters by those of `config.init.path`.
 
   Args:
     params: fresh, nested.
     config: `config.init`. path: a working directory or checkpoint; skip:
       regexes of parameters that may be missing or left over (new heads, say);
-      resize_positions: allows position tables of another grid.
+      grid: (t, h, w) of the tokens that its position tables are for, if it
+      is another one.
+    grid: (t, h, w) of the tokens here.
 
   Returns:
     The parameters; a sentence that says where they come from.
@@ -39,8 +43,8 @@ def load(params: Any, config: Any) -> tuple[Any, str]:
     if named(path):
       continue
     old, shape = np.asarray(have[path]), want[path].shape
-    if old.shape != shape and config.resize_positions:
-      old = positions.resize_any(path, old, shape)
+    if old.shape != shape and config.grid and positions.is_table(path):
+      old = positions.resize_table(path, old, tuple(config.grid), grid)
       resized.append(path)
     if old.shape != shape:
       wrong.append(f'{path} {old.shape} for {shape}')
@@ -49,7 +53,8 @@ def load(params: Any, config: Any) -> tuple[Any, str]:
     raise ValueError(
       f'{config.path} does not fit. Missing: {missing}. Unexpected: '
       f'{unexpected}. Other shapes: {wrong}. Name in config.init.skip what '
-      'is meant to differ.'
+      'is meant to differ; position tables of another grid are resized '
+      'if config.init.grid says which.'
     )
   fresh = sorted(set(want) - set(taken))
   taken = {

@@ -135,10 +135,10 @@ class Loop:
 
   def _first_state(self) -> tuple[state_lib.TrainState, int]:
     """Fresh, initialised from elsewhere, or resumed: one, and it is said."""
-    state, origin = self.run.init_state()
+    latest = self.checkpoints.latest()
+    state, origin = self.run.init_state(resuming=latest is not None)
     frozen = checkpoint.tree_hash(state.frozen)
     self.meta = self.run.identity() | {'frozen': frozen, 'origin': origin}
-    latest = self.checkpoints.latest()
     if latest is None:
       self.say(f'Starting at step 0 from {origin}.')
       return state, 0
@@ -260,8 +260,8 @@ class Loop:
 
   def evaluate_checkpoint(self) -> dict[str, Any]:
     """Evaluates `config.eval_checkpoint` ('latest', 'best' or a step)."""
-    state, _ = self.run.init_state()
     step = self._checkpoint_to_evaluate()
+    state, _ = self.run.init_state(resuming=True)
     saved = self.checkpoints.meta(step)
     frozen = checkpoint.tree_hash(state.frozen)
     checkpoint.check_same_run(saved, {'frozen': frozen})

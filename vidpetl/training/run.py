@@ -59,17 +59,27 @@ class Run:
       self.epoch, self.total
     )
 
-  def init_state(self) -> tuple[state_lib.TrainState, str]:
-    """Returns the state before step 0, sharded, and where it comes from."""
+  def init_state(
+    self, resuming: bool = False
+  ) -> tuple[state_lib.TrainState, str]:
+    """Returns the state before step 0, sharded, and where it comes from.
+
+    Args:
+      resuming: what trains will be replaced by a checkpoint, so that other
+        parameters to start from are read only if some of them are frozen.
+    """
     key = jax.random.key(self.config.seed)
     create = functools.partial(self.experiment.init_state, tx=self.tx)
     shapes = jax.eval_shape(create, key)
     where = sharding.infer(shapes, self.mesh, self.config.sharding)
-    if not self.config.init.path:
+    unread = resuming and not shapes.frozen
+    if unread or not self.config.init.path:
       state = jax.jit(create, out_shardings=where)(key)
       return state, f'random parameters, seed {self.config.seed}'
     params = jax.jit(self.experiment.init_params)(key)
-    params, origin = initialise.load(params, self.config.init)
+    params, origin = initialise.load(
+      params, self.config.init, self.experiment.grid()
+    )
     create = functools.partial(self.experiment.state, tx=self.tx)
     return jax.jit(create, out_shardings=where)(params), origin
 

@@ -44,24 +44,15 @@ def read(path: str) -> dict[int, str]:
 
 
 def _pbtxt(path):
-  name, number, last = None, None, 0
   with open(path, encoding='utf-8') as file:
-    for line, content in enumerate(file, 1):
-      field = re.match(r'\s*(name|id|label_id)\s*:\s*(.*?)\s*$', content)
-      if field is None:
-        continue
-      last = line
-      if field[1] == 'name':
-        if name is not None:
-          raise text.fail(path, line, f'{name!r} has no id', _PBTXT)
-        name = field[2].strip('"\'')
-      else:
-        number = field[2]
-      if name is not None and number is not None:
-        yield line, number, name
-        name, number = None, None
-  if name is not None or number is not None:
-    raise text.fail(path, last, 'a name or id without the other', _PBTXT)
+    content = file.read()
+  for block in re.finditer(r'\{([^{}]*)\}', content):
+    line = content.count('\n', 0, block.start()) + 1
+    name = re.search(r'\bname\s*:\s*["\']([^"\']*)["\']', block[1])
+    number = re.search(r'\b(?:label_)?id\s*:\s*(\S+)', block[1])
+    if name is None or number is None:
+      raise text.fail(path, line, 'a name or id without the other', _PBTXT)
+    yield line, number[1], name[1]
 
 
 def _csv(path):
