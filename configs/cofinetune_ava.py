@@ -8,6 +8,7 @@ each batch from one of them, each dataset with its own linear head.
 Arguments, separated by commas:
   demo        the demo world on a laptop; see launch/demo.sh.
   finetune    AVA alone: the paper's baseline.
+  pretrain    the classification datasets alone: what the baseline starts from.
   with=a+b    classification datasets: kinetics400 (or 600, 700),
               moments_in_time, something_something_v2.
   variant     B or L.
@@ -29,7 +30,8 @@ The paper's rows (frame-mAP on AVA v2.2, single view), from ImageNet-21k:
                                         with=kinetics700+moments_in_time+
                                         something_something_v2
   Table 7, AVA-Kinetics, L      33.1   the same with ava_kinetics
-  Table 3, K400 then AVA        23.4   :finetune --config.init.path=<K400 run>
+  Table 3, K400 then AVA        23.4   :pretrain,with=kinetics400, and then
+                                       :finetune --config.init.path=<its workdir>
 
 None of these was run here: that needs the datasets and accelerators. What was
 run is the demo; the README has its results.
@@ -66,6 +68,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     argument,
     demo=False,
     finetune=False,
+    pretrain=False,
     variant='B',
     resolution=224,
     sampling='weighted',
@@ -91,10 +94,13 @@ def paper(arg: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     'remat': True,
   }
   config.mixture.mode = arg.sampling
-  config.checkpoint.best = 'ava/mAP'
-  names = () if arg.finetune else arg['with']
-  config.tasks = {'ava': localisation(config, arg)}
-  for name in names:
+  if arg.finetune and arg.pretrain:
+    raise ValueError('finetune and pretrain are two runs, one after the other.')
+  config.tasks = {}
+  if not arg.pretrain:
+    config.tasks.ava = localisation(config, arg)
+    config.checkpoint.best = 'ava/mAP'
+  for name in () if arg.finetune else arg['with']:
     config.tasks[name] = classification(config, arg, name)
   return config
 

@@ -12,6 +12,7 @@ ARGUMENTS = [
   'variant=L,resolution=512,with=kinetics700+moments_in_time',
   'with=kinetics400,sampling=alternating',
   'ava_kinetics',
+  'pretrain,with=kinetics400',
 ]
 
 
