@@ -31,7 +31,7 @@ The paper's rows (frame-mAP on AVA v2.2, single view), from ImageNet-21k:
                                         something_something_v2
   Table 7, AVA-Kinetics, L      33.1   the same with ava_kinetics
   Table 3, K400 then AVA        23.4   :pretrain,with=kinetics400, and then
-                                       :finetune --config.init.path=<its workdir>
+                                       :finetune --config.init.path=<workdir>
 
 None of these was run here: that needs the datasets and accelerators. What was
 run is the demo; the README has its results.
