@@ -189,19 +189,19 @@ def demo(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   config.dtype = 'float32'
   config.batch_size = 8
   config.eval_batch_size = 16
-  config.epochs = 6.0
+  config.epochs = 8.0
   config.eval_every_epochs = 0.0
   config.log_every = 50
   config.backbone = {
     'name': 'vivit',
     'width': 96,
-    'depth': 3,
+    'depth': 2,
     'heads': 3,
     'mlp': 384,
     'tubelet': (2, 16, 16),
     'attention': 'factorised_encoder',
     'temporal': 'dense',
-    'temporal_depth': 2,
+    'temporal_depth': 1,
     'stochastic_depth': 0.0,
     'remat': False,
   }

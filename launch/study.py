@@ -1,7 +1,7 @@
 """Co-finetuning against finetuning, in the demo world, over seeds.
 
   bash launch/demo.sh             # makes the videos and records
-  .venv/bin/python launch/study.py --seeds=3
+  .venv/bin/python launch/study.py --seeds=3 --ways finetune cofinetune
 
 Three ways to spend the same number of AVA examples, of one model that starts
 from random parameters:
@@ -51,15 +51,21 @@ def train(name: str, seed: int, argument: str = '', *options: str) -> dict:
   return json.loads(results.read_text())
 
 
-def run(seed: int) -> dict[str, dict]:
-  """Returns the results of the three ways."""
+def finetune(seed: int) -> dict:
+  return train('finetune', seed, ',finetune')
+
+
+def transfer(seed: int) -> dict:
   train('pretrain', seed, ',pretrain')
   start = f'--config.init.path={FOLDER}/pretrain-{seed}'
-  return {
-    'finetune': train('finetune', seed, ',finetune'),
-    'transfer': train('transfer', seed, ',finetune', start),
-    'cofinetune': train('cofinetune', seed),
-  }
+  return train('transfer', seed, ',finetune', start)
+
+
+def cofinetune(seed: int) -> dict:
+  return train('cofinetune', seed)
+
+
+WAYS = {'finetune': finetune, 'transfer': transfer, 'cofinetune': cofinetune}
 
 
 def table(found: list[dict[str, dict]]) -> str:
@@ -81,8 +87,11 @@ def table(found: list[dict[str, dict]]) -> str:
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--seeds', type=int, default=3)
+  parser.add_argument('--ways', nargs='+', choices=WAYS, default=list(WAYS))
   args = parser.parse_args()
-  found = [run(seed) for seed in range(args.seeds)]
+  found = [
+    {name: WAYS[name](seed) for name in args.ways} for seed in range(args.seeds)
+  ]
   print(table(found))
 
 

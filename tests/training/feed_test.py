@@ -1,4 +1,5 @@
 import itertools
+import time
 
 import pytest
 
@@ -31,6 +32,25 @@ def test_an_error_while_reading_reaches_the_loop():
   with pytest.raises(OSError, match='disk'):
     list(source)
   source.close()
+
+
+def test_only_idle_devices_starve():
+  def slow():
+    for i in range(3):
+      time.sleep(0.1)
+      yield i
+
+  for idle, least, most in ((True, 0.2, 1.0), (False, 0.0, 0.0)):
+    source = feed.Feed(
+      range(3),
+      lambda _: 'a',
+      {'a': slow()},
+      lambda r: r,
+      idle=lambda idle=idle: idle,
+    )
+    list(source)
+    assert least <= source.starved <= most
+    source.close()
 
 
 def test_closing_early_ends_the_thread():

@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 
+_POLL = 0.005  # Seconds; the resolution of `Feed.starved`.
+
 
 class Feed:
   """Iterator of (step, task, device batch) over a range of steps.
@@ -19,7 +21,8 @@ class Feed:
   names, and starts its transfer, while the devices are busy with earlier ones.
 
   Attributes:
-    waited: seconds that the consumer spent waiting, in all.
+    starved: seconds, in all, during which the devices had finished what they
+      were given and the next batch was not there yet.
   """
 
   def __init__(
@@ -29,6 +32,7 @@ class Feed:
     batches: Mapping[str, Iterator[Mapping[str, np.ndarray]]],
     to_device: Callable[[Mapping[str, np.ndarray]], dict[str, jax.Array]],
     depth: int = 2,
+    idle: Callable[[], bool] = lambda: True,
   ):
     """Starts feeding.
 
@@ -38,8 +42,12 @@ class Feed:
       batches: per task, its batches from the first that `steps` needs.
       to_device: host rows -> global arrays.
       depth: batches kept ready.
+      idle: whether the devices have finished the last step. A step is
+        dispatched long before it is done, so that waiting for a batch is no
+        loss as long as they are busy.
     """
-    self.waited = 0.0
+    self.starved = 0.0
+    self._idle = idle
     self._steps = steps
     self._task_of = task_of
     self._batches = batches
@@ -51,12 +59,21 @@ class Feed:
 
   def __iter__(self) -> Iterator[tuple[int, str, dict[str, jax.Array]]]:
     for _ in self._steps:
-      start = time.perf_counter()
-      item = self._queue.get()
-      self.waited += time.perf_counter() - start
+      item = self._next()
       if isinstance(item, BaseException):
         raise item
       yield item
+
+  def _next(self) -> Any:
+    while True:
+      start, idle = time.perf_counter(), self._idle()
+      try:
+        return self._queue.get(timeout=_POLL)
+      except queue.Empty:
+        continue
+      finally:
+        if idle:
+          self.starved += time.perf_counter() - start
 
   def close(self) -> None:
     """Stops the thread; batches on their way are let go."""

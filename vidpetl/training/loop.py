@@ -91,15 +91,16 @@ class Loop:
     if self.first:
       self._describe(state, start)
     steps = self.run.train_steps()
+    pending = Pending(self.run, start)
     source = feed.Feed(
       range(start, self.run.total),
       self.run.mixture.task,
       self.run.train_batches(start),
       lambda rows: sharding.to_device(rows, self.run.mesh),
       self.config.input.ready,
+      pending.done,
     )
     self.progress = progress.Progress(start, self.run.total)
-    pending = Pending(self.run, start)
     asked = interruption.Interruption()
     results_now = {}
     try:
@@ -186,7 +187,7 @@ class Loop:
 
   def _log(self, done: int, pending: Pending, source: feed.Feed) -> None:
     losses = pending.take()
-    speed = pending.speed(done, source.waited)
+    speed = pending.speed(done, source.starved)
     examples = speed['steps_per_second'] * self.config.batch_size
     scalars = losses | {f'speed/{k}': v for k, v in speed.items()}
     scalars['speed/clips_per_second'] = examples
@@ -310,6 +311,10 @@ class Pending:
   def add(self, step: int, name: str, scalars: Mapping[str, jax.Array]) -> None:
     self._rows.append((step, name, scalars))
 
+  def done(self) -> bool:
+    """Whether the devices have finished the last step."""
+    return not self._rows or self._rows[-1][2]['loss'].is_ready()
+
   def check(self) -> None:
     """Raises NonFiniteLossError, naming step, task and clips."""
     for step, name, scalars in self._rows[self._checked :]:
@@ -332,12 +337,12 @@ class Pending:
     self._rows, self._checked = [], 0
     return {k: float(np.mean(v)) for k, v in values.items()}
 
-  def speed(self, done: int, waited: float) -> dict[str, float]:
+  def speed(self, done: int, starved: float) -> dict[str, float]:
     """Returns rates since the last time."""
-    step, then, waited_then = self._last
+    step, then, starved_then = self._last
     now = time.perf_counter()
-    self._last = (done, now, waited)
+    self._last = (done, now, starved)
     return {
       'steps_per_second': (done - step) / (now - then),
-      'input_wait': (waited - waited_then) / (now - then),
+      'input_wait': (starved - starved_then) / (now - then),
     }

@@ -34,10 +34,11 @@ def test_formats(tmp_path, name, content):
 @pytest.mark.parametrize(
   'name, content, message',
   [
-    ('m.pbtxt', _PBTXT.replace('3', 'x'), r"m\.pbtxt:7: id 'x'"),
-    ('m.pbtxt', _PBTXT.replace('3', '1'), ':7: id 1 again'),
-    ('m.pbtxt', 'name: "a"\nname: "b"\nid: 1\n', ":2: 'a' has no id"),
-    ('m.pbtxt', 'name: "a"\n', ':1: a name or id without'),
+    ('m.pbtxt', _PBTXT.replace('3', 'x'), r"m\.pbtxt:5: id 'x'"),
+    ('m.pbtxt', _PBTXT.replace('3', '1'), ':5: id 1 again'),
+    ('m.pbtxt', '\nitem {\n  name: "a"\n}\n', ':2: a name or id without'),
+    ('m.pbtxt', 'label { label_id: 4 }', ':1: a name or id without'),
+    ('m.pbtxt', 'name: "a"\nid: 1\n', 'no labels'),
     ('m.pbtxt', '', 'no labels'),
     ('m.txt', '1: a\nb\n', ":2: 'b'; expected id: name"),
     ('m.csv', '1,a\n2\n', ':2: 1 columns'),

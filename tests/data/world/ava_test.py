@@ -24,7 +24,7 @@ def test_ground_truth_has_eight_columns_and_no_header(tiny, split):
   videos = {film.id for film in ava.films(3, 'tiny') if film.split == split}
   assert {row[0] for row in found} == videos
   for _, second, *box, action, person in found:
-    assert len(second) == 4 and 902 <= int(second) <= 904
+    assert len(second) == 4 and 902 <= int(second) <= 905
     x1, y1, x2, y2 = map(float, box)
     assert 0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1
     assert int(action) in ava_labels.NAMES
