@@ -1,6 +1,6 @@
 """Every config loads, and trains a step once it is shrunk."""
 
-import conftest
+import experiments
 import pytest
 
 from vidpetl.training import loop
@@ -18,7 +18,7 @@ ARGUMENTS = [
 
 @pytest.mark.parametrize('argument', ARGUMENTS)
 def test_arguments_are_understood(argument):
-  config = conftest.load_config('cofinetune_ava', argument)
+  config = experiments.load_config('cofinetune_ava', argument)
   assert config.is_locked
   assert ('kinetics400' in config.tasks) == (
     argument not in ('finetune', ARGUMENTS[3])
@@ -26,7 +26,7 @@ def test_arguments_are_understood(argument):
 
 
 def test_paper_settings():
-  config = conftest.load_config('cofinetune_ava')
+  config = experiments.load_config('cofinetune_ava')
   clip = config.tasks.ava.clip
   assert (clip.frames, clip.stride, clip.min_score) == (32, 2, 0.8)
   assert config.optimizer.learning_rate == 0.2
@@ -37,7 +37,7 @@ def test_paper_settings():
 
 def test_full_config_trains_a_step(world, tmp_path):
   """bf16-free and tiny, but with the paper's optimizer and remat."""
-  config = conftest.load_config('cofinetune_ava', 'with=kinetics400')
+  config = experiments.load_config('cofinetune_ava', 'with=kinetics400')
   config.unlock()
   config.backbone = {
     **{k: v for k, v in config.backbone.items() if k != 'variant'},
@@ -46,11 +46,11 @@ def test_full_config_trains_a_step(world, tmp_path):
     'heads': 2,
     'mlp': 16,
   }
-  config = conftest.shrink(config, world)
+  config = experiments.shrink(config, world)
   results = loop.run(config, str(tmp_path))
   assert results['step'] == 2
 
 
 def test_unknown_argument_is_an_error():
   with pytest.raises(ValueError, match='varient'):
-    conftest.load_config('cofinetune_ava', 'varient=L')
+    experiments.load_config('cofinetune_ava', 'varient=L')

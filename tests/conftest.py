@@ -2,20 +2,31 @@
 
 import contextlib
 import fcntl
-import importlib.util
 import os
-import pathlib
+import shutil
+import tempfile
 
-# Compiling is most of what tests do; these programs run for milliseconds.
-os.environ['XLA_FLAGS'] = (
-  os.environ.get('XLA_FLAGS', '') + ' --xla_backend_optimization_level=0'
-)
+# Compiling is most of what tests do; these programs run for milliseconds. So
+# they are not optimised, and workers and subprocesses share what is compiled.
+if 'PYTEST_XDIST_WORKER' not in os.environ:
+  os.environ['XLA_FLAGS'] = (
+    os.environ.get('XLA_FLAGS', '') + ' --xla_backend_optimization_level=0'
+  )
+  os.environ.update(
+    JAX_COMPILATION_CACHE_DIR=tempfile.mkdtemp(prefix='vidpetl-tests-'),
+    JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS='0',
+    JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES='-1',
+  )
 
+import experiments
 import pytest
 
 from vidpetl.data import world as world_lib
 
-ROOT = pathlib.Path(__file__).parent.parent
+
+def pytest_unconfigure():
+  if 'PYTEST_XDIST_WORKER' not in os.environ:
+    shutil.rmtree(os.environ['JAX_COMPILATION_CACHE_DIR'], ignore_errors=True)
 
 
 @pytest.fixture(scope='session')
@@ -33,57 +44,14 @@ def _lock(path):
     yield
 
 
-def load_config(name, argument=''):
-  """Returns what configs/<name>.py:<argument> is."""
-  path = ROOT / 'configs' / f'{name}.py'
-  spec = importlib.util.spec_from_file_location(name, path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module.get_config(argument)
-
-
-def shrink(config, world, tasks=None):
-  """The same experiment, a few steps of a tiny model on tiny raw videos."""
-  config = config.copy_and_resolve_references()
-  config.unlock()
-  for name in [n for n in config.tasks if tasks and n not in tasks]:
-    del config.tasks[name]
-  for name, task in config.tasks.items():
-    for split in ('train', 'eval'):
-      task[split] = {
-        'source': 'raw',
-        'dataset': name,
-        'raw': str(world[name]),
-        'split': task[split].split,
-      }
-      if name == 'ava':
-        task[split].video_start = 900
-    task.clip.update(frames=4, resolution=32)
-    if task.task == 'classification':
-      task.num_classes = None
-    else:
-      task.clip.max_boxes = task.eval_clip.max_boxes = 4
-      task.pool = (2, 2)
-      task.pictures = 1
-  config.backbone.update(
-    width=8, heads=2, mlp=16, depth=1, temporal_depth=1, tubelet=(2, 16, 16)
-  )
-  if 'ava' not in config.tasks:
-    config.checkpoint.best = ''
-  config.dtype = 'float32'
-  config.batch_size = config.eval_batch_size = 8
-  config.steps, config.log_every, config.checkpoint.every = 2, 1, 100
-  config.optimizer.warmup_epochs = 0.0
-  config.input.workers = 2
-  return config.lock()
-
-
 @pytest.fixture
 def make_config(world):
   """Returns configs/cofinetune_ava.py:demo, shrunk, with fields replaced."""
 
   def make(*tasks, **fields):
-    config = shrink(load_config('cofinetune_ava', 'demo'), world, tasks)
+    config = experiments.shrink(
+      experiments.load_config('cofinetune_ava', 'demo'), world, tasks
+    )
     config.unlock()
     config.update_from_flattened_dict(fields)
     return config.lock()

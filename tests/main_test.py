@@ -2,18 +2,18 @@
 
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import sys
 import time
 
+import experiments
 import pytest
 
 from vidpetl import main
 from vidpetl.training import checkpoint
 
-ROOT = pathlib.Path(__file__).parent.parent
+QUIET = {'cwd': experiments.ROOT, 'capture_output': True}
 
 
 def command(config_file, workdir):
@@ -29,7 +29,7 @@ def command(config_file, workdir):
 def start(config_file, workdir, **env):
   return subprocess.Popen(
     command(config_file, workdir),
-    cwd=ROOT,
+    cwd=experiments.ROOT,
     env={**os.environ, 'JAX_PLATFORMS': 'cpu', **env},
     stderr=subprocess.PIPE,
     text=True,
@@ -78,7 +78,10 @@ def test_killed_terminated_and_continued_is_as_never_stopped(
 
   for workdir in (stopped, whole):
     subprocess.run(
-      command(path, workdir), cwd=ROOT, check=True, capture_output=True
+      command(path, workdir),
+      cwd=experiments.ROOT,
+      check=True,
+      capture_output=True,
     )
   a, b = (checkpoint.load_params(str(w)) for w in (stopped, whole))
   assert checkpoint.tree_hash(a) == checkpoint.tree_hash(b)
@@ -111,7 +114,10 @@ def test_one_and_eight_devices_and_two_hosts_agree(
   config.sharding = (('.*', 'fsdp'),)
   one = tmp_path / 'one'
   subprocess.run(
-    command(config_file(config), one), cwd=ROOT, check=True, capture_output=True
+    command(config_file(config), one),
+    cwd=experiments.ROOT,
+    check=True,
+    capture_output=True,
   )
   config.mesh.fsdp = 2
   path = config_file(config)
@@ -130,7 +136,7 @@ def test_one_and_eight_devices_and_two_hosts_agree(
         f'--config={path}',
         f'--workdir={workdir}',
       ],
-      cwd=ROOT,
+      cwd=experiments.ROOT,
       capture_output=True,
       text=True,
     )
@@ -140,8 +146,7 @@ def test_one_and_eight_devices_and_two_hosts_agree(
   for workdir in (eight, two):
     for step, loss in losses(workdir).items():
       assert loss == pytest.approx(expected[step], rel=1e-4)
-    for key, value in evaluated(workdir).items():
-      assert value == pytest.approx(evaluated(one)[key], abs=0.02, nan_ok=True)
+    experiments.check_close(evaluated(workdir), evaluated(one), 0.02)
 
 
 def test_workdir_follows_the_config():

@@ -25,14 +25,6 @@ from vidpetl.training import experiment as experiment_lib
 from vidpetl.training import sharding
 from vidpetl.training import step as step_lib
 
-_CONFIG = config_flags.DEFINE_config_file(
-  'config', None, 'File of the experiment, with its arguments after a colon.'
-)
-_JSON = flags.DEFINE_string('json', None, 'Where to write all of it as JSON.')
-_DEVICES = flags.DEFINE_integer(
-  'devices', 1, 'How many devices the run is spread over.'
-)
-
 
 def describe(config: Any, devices: int = 1) -> dict[str, Any]:
   """Returns everything that the tables show.
@@ -211,16 +203,28 @@ def report(found: Mapping[str, Any]) -> str:
   return '\n'.join(lines)
 
 
+def define_flags() -> None:
+  """Defines the command line."""
+  config_flags.DEFINE_config_file(
+    'config', None, 'File of the experiment, with its arguments after a colon.'
+  )
+  flags.DEFINE_string('json', None, 'Where to write all of it as JSON.')
+  flags.DEFINE_integer('devices', 1, 'How many devices the run is spread over.')
+  flags.mark_flag_as_required('config')
+
+
 def main(argv: list[str]) -> None:
+  """Runs the command line."""
+  args = flags.FLAGS
   if len(argv) > 1:
     raise app.UsageError(f'What is meant by {argv[1:]}?')
-  found = describe(_CONFIG.value, _DEVICES.value)
+  found = describe(args.config, args.devices)
   print(report(found))
-  if _JSON.value:
-    with open(_JSON.value, 'w') as file:
+  if args.json:
+    with open(args.json, 'w') as file:
       json.dump(found, file, indent=2)
 
 
 if __name__ == '__main__':
-  flags.mark_flag_as_required('config')
+  define_flags()
   app.run(main)

@@ -21,22 +21,24 @@ from ml_collections import config_flags
 
 from vidpetl.training import loop
 
-_CONFIG = config_flags.DEFINE_config_file(
-  'config', None, 'File of the experiment, with its arguments after a colon.'
-)
-_WORKDIR = flags.DEFINE_string(
-  'workdir',
-  None,
-  'Where the run lives; runs/<config file>/<arguments> if not given.',
-)
-_MULTIHOST = flags.DEFINE_bool(
-  'multihost', False, 'Finds the other processes by itself: TPU pods, Slurm.'
-)
-_COORDINATOR = flags.DEFINE_string(
-  'coordinator_address', None, 'host:port of process 0, where nobody tells.'
-)
-_PROCESSES = flags.DEFINE_integer('num_processes', None, 'How many there are.')
-_PROCESS = flags.DEFINE_integer('process_id', None, 'Which this one is.')
+
+def define_flags() -> None:
+  """Defines the command line."""
+  config_flags.DEFINE_config_file(
+    'config', None, 'File of the experiment, with its arguments after a colon.'
+  )
+  flags.DEFINE_string(
+    'workdir', None, 'Where the run lives; runs/<config>/<arguments> if unset.'
+  )
+  flags.DEFINE_bool(
+    'multihost', False, 'Finds the other processes by itself: TPU pods, Slurm.'
+  )
+  flags.DEFINE_string(
+    'coordinator_address', None, 'host:port of process 0, where nobody tells.'
+  )
+  flags.DEFINE_integer('num_processes', None, 'How many there are.')
+  flags.DEFINE_integer('process_id', None, 'Which this one is.')
+  flags.mark_flag_as_required('config')
 
 
 def default_workdir(config_file: str) -> str:
@@ -47,23 +49,23 @@ def default_workdir(config_file: str) -> str:
 
 
 def main(argv: list[str]) -> None:
+  """Runs the command line."""
+  args = flags.FLAGS
   if len(argv) > 1:
     raise app.UsageError(f'What is meant by {argv[1:]}?')
-  if _COORDINATOR.value or _MULTIHOST.value:
+  if args.coordinator_address or args.multihost:
     jax.distributed.initialize(
-      _COORDINATOR.value, _PROCESSES.value, _PROCESS.value
+      args.coordinator_address, args.num_processes, args.process_id
     )
-  if not flags.FLAGS['verbosity'].present:
-    logging.set_verbosity(logging.WARNING)
-  config = _CONFIG.value
-  config_file = flags.FLAGS['config'].config_filename
-  workdir = _WORKDIR.value or default_workdir(config_file)
-  if config.compile_cache:
-    jax.config.update('jax_compilation_cache_dir', config.compile_cache)
+  if not args['verbosity'].present:
+    logging.set_verbosity(logging.ERROR)
+  workdir = args.workdir or default_workdir(args['config'].config_filename)
+  if args.config.compile_cache:
+    jax.config.update('jax_compilation_cache_dir', args.config.compile_cache)
   epath.Path(workdir).mkdir(parents=True, exist_ok=True)
-  loop.run(config, workdir)
+  loop.run(args.config, workdir)
 
 
 if __name__ == '__main__':
-  flags.mark_flag_as_required('config')
+  define_flags()
   app.run(main)

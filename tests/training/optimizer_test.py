@@ -33,6 +33,12 @@ def test_schedule_is_the_papers():
   assert 0.09 < float(rate(int(halfway))) < 0.11
 
 
+def test_constant_schedule_needs_no_warmup():
+  config = {**CONFIG, 'schedule': 'constant', 'warmup_epochs': 0.0}
+  rate = optimizer.schedule(config, epoch=10, total=20)
+  assert [float(rate(step)) for step in (0, 19)] == pytest.approx([0.2, 0.2])
+
+
 def test_warmup_longer_than_the_run_is_refused():
   with pytest.raises(ValueError, match='warmup_epochs'):
     optimizer.schedule(CONFIG, epoch=10, total=20)

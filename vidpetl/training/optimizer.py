@@ -35,7 +35,8 @@ def schedule(config: Mapping[str, Any], epoch: float, total: int):
   if config['schedule'] == 'cosine':
     return optax.warmup_cosine_decay_schedule(0.0, base, warmup, total, 0.0)
   if config['schedule'] == 'constant':
-    return optax.warmup_constant_schedule(0.0, base, warmup)
+    rise = optax.linear_schedule(0.0, base, warmup)
+    return optax.join_schedules([rise, lambda _: base], [warmup])
   raise ValueError(
     f"config.optimizer.schedule {config['schedule']!r} is not 'cosine' or "
     "'constant'."

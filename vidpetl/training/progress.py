@@ -19,11 +19,11 @@ def duration(seconds: float) -> str:
 class Progress:
   """Step, losses, speed and ETA; rewrites its line on a terminal."""
 
-  def __init__(self, start: int, total: int, stream=sys.stderr):
+  def __init__(self, start: int, total: int, stream=None):
     self._first = start
     self._total = total
     self._began = time.perf_counter()
-    self._stream = stream
+    self._stream = stream or sys.stderr
     self._open_line = False
 
   def show(self, step: int, facts: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 
 import vidpetl
 from vidpetl.training import run as run_lib
+from vidpetl.training import writers
 
 _PACKAGES = ('jax', 'flax', 'optax', 'av', 'numpy')
 
@@ -43,7 +44,7 @@ def record(
   for name, result in found.items():
     info = run.evaluation[name].info
     tasks[name] = {
-      'metrics': result['metrics'],
+      'metrics': {k: writers.number(v) for k, v in result['metrics'].items()},
       'table': result['report'].splitlines(),
       'dataset': f'{info.name}/{info.split}',
       'examples': result['examples'],

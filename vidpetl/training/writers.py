@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,12 @@ from clu import metric_writers
 from etils import epath
 
 
+def number(value: Any) -> float | None:
+  """Returns what JSON can hold: it knows neither NaN nor infinity."""
+  value = float(value)
+  return value if math.isfinite(value) else None
+
+
 class JsonLines(metric_writers.MetricWriter):
   """Appends {'step': s, tag: value, ...} to a file."""
 
@@ -20,7 +27,7 @@ class JsonLines(metric_writers.MetricWriter):
     self._file = tf.io.gfile.GFile(path, 'a')
 
   def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
-    row = {'step': int(step)} | {k: float(v) for k, v in scalars.items()}
+    row = {'step': int(step)} | {k: number(v) for k, v in scalars.items()}
     self._file.write(json.dumps(row) + '\n')
     self._file.flush()
 

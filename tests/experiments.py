@@ -1,0 +1,61 @@
+"""Configs for tests: those of the project, made small."""
+
+import importlib.util
+import pathlib
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def load_config(name, argument=''):
+  """Returns what configs/<name>.py:<argument> is."""
+  path = ROOT / 'configs' / f'{name}.py'
+  spec = importlib.util.spec_from_file_location(name, path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module.get_config(argument)
+
+
+def shrink(config, world, tasks=None):
+  """The same experiment, a few steps of a tiny model on tiny raw videos."""
+  config = config.copy_and_resolve_references()
+  config.unlock()
+  for name in [n for n in config.tasks if tasks and n not in tasks]:
+    del config.tasks[name]
+  for name, task in config.tasks.items():
+    for split in ('train', 'eval'):
+      task[split] = {
+        'source': 'raw',
+        'dataset': name,
+        'raw': str(world[name]),
+        'split': task[split].split,
+      }
+      if name == 'ava':
+        task[split].video_start = 900
+    task.clip.update(frames=4, resolution=32)
+    if task.task == 'classification':
+      task.num_classes = None
+    else:
+      task.clip.max_boxes = task.eval_clip.max_boxes = 4
+      task.pool = (2, 2)
+      task.pictures = 1
+  config.backbone.update(
+    width=8, heads=2, mlp=16, depth=1, temporal_depth=1, tubelet=(2, 16, 16)
+  )
+  if 'ava' not in config.tasks:
+    config.checkpoint.best = ''
+  config.dtype = 'float32'
+  config.batch_size = config.eval_batch_size = 8
+  config.steps, config.log_every, config.checkpoint.every = 2, 1, 100
+  config.optimizer.warmup_epochs = 0.0
+  config.input.workers = 2
+  return config.lock()
+
+
+def check_close(metrics, expected, tolerance):
+  """Asserts that metrics agree; None is what cannot be measured."""
+  assert set(metrics) == set(expected)
+  for name, value in expected.items():
+    if value is None:
+      assert metrics[name] is None, name
+    else:
+      assert abs(metrics[name] - value) <= tolerance, name
