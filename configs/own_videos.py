@@ -11,9 +11,9 @@ People with boxes and actions, as csv files in AVA's format beside the videos:
 annotations=train.csv,val_annotations=val.csv,labelmap=actions.txt
 
 Further arguments: detections and val_detections (csv of a person detector's
-boxes), variant (Ti, B, L), resolution, frames, stride, batch (clips a step),
-epochs, rate (learning rate), init (workdir of a run to start from). All else
-is --config.<field>=<value>.
+boxes), video_start (annotated second at which the files begin), variant (Ti, B,
+L), resolution, frames, stride, batch (clips a step), epochs, rate (learning
+rate), init (workdir of a run to start from). The rest: --config.<field>=<value>.
 
 A ViT that starts from random parameters needs far more than a small dataset:
 without `init`, expect little. Nothing was measured with this config.
@@ -37,6 +37,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     labelmap='',
     detections='',
     val_detections='',
+    video_start=0.0,
     variant='B',
     resolution=224,
     frames=32,
@@ -117,4 +118,5 @@ def _boxes(arg, split: str, annotations: str, detections: str) -> dict:
     'split': split,
     'labelmap': arg.labelmap or None,
     'detections': detections or None,
+    'video_start': arg.video_start,
   }

@@ -54,3 +54,36 @@ def test_full_config_trains_a_step(world, tmp_path):
 def test_unknown_argument_is_an_error():
   with pytest.raises(ValueError, match='varient'):
     experiments.load_config('cofinetune_ava', 'varient=L')
+
+
+def own(argument):
+  config = experiments.load_config(
+    'own_videos',
+    f'variant=Ti,frames=4,resolution=32,batch=4,epochs=0.5,{argument}',
+  )
+  config.unlock()
+  config.backbone.update(width=8, heads=2, mlp=16, depth=1, temporal_depth=1)
+  config.optimizer.warmup_epochs = 0.0
+  return config.lock()
+
+
+def test_a_folder_of_class_folders_trains(world, tmp_path):
+  folder = world['moments_in_time'] / 'training'
+  results = loop.run(own(f'folder={folder}'), str(tmp_path))
+  assert 'top1' in results['tasks']['own']['metrics']
+
+
+def test_ones_own_boxes_train(world, tmp_path):
+  notes = world['ava'] / 'annotations'
+  argument = (
+    f'videos={world["ava"]},annotations={notes}/ava_train_v2.2.csv,'
+    f'val_annotations={notes}/ava_val_v2.2.csv,video_start=900,'
+    f'labelmap={notes}/ava_action_list_v2.2_for_activitynet_2019.pbtxt'
+  )
+  results = loop.run(own(argument), str(tmp_path))
+  assert 0 <= results['tasks']['own']['metrics']['mAP'] <= 1
+
+
+def test_own_videos_want_one_kind_of_data():
+  with pytest.raises(ValueError, match='folder=, manifest= and videos='):
+    experiments.load_config('own_videos', 'variant=B')
