@@ -13,7 +13,7 @@ annotations=train.csv,val_annotations=val.csv,labelmap=actions.txt
 Further arguments: detections and val_detections (csv of a person detector's
 boxes), video_start (annotated second at which the files begin), variant (Ti, B,
 L), resolution, frames, stride, batch (clips a step), epochs, rate (learning
-rate), init (workdir of a run to start from). The rest: --config.<field>=<value>.
+rate), init (workdir of a run to start from). All else is --config.<field>=…
 
 A ViT that starts from random parameters needs far more than a small dataset:
 without `init`, expect little. Nothing was measured with this config.

@@ -64,6 +64,7 @@ def own(argument):
   config.unlock()
   config.backbone.update(width=8, heads=2, mlp=16, depth=1, temporal_depth=1)
   config.optimizer.warmup_epochs = 0.0
+  config.steps = 2
   return config.lock()
 
 

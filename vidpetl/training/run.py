@@ -212,6 +212,11 @@ def prepare(config: Any) -> Run:
   sizes = {name: len(source) for name, source in train.items()}
   epoch = sum(sizes.values()) / config.batch_size
   total = config.steps or round(config.epochs * epoch)
+  if total < 1:
+    raise ValueError(
+      f'config.epochs={config.epochs} of {sum(sizes.values())} examples in '
+      f'batches of {config.batch_size} are no step; raise epochs or set steps.'
+    )
   return Run(
     config=config,
     experiment=experiment_lib.build(config, infos),
