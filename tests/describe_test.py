@@ -31,7 +31,7 @@ def test_flops_and_bytes(demo):
   assert size['activations'] > 0
 
 
-def test_frozen_parameters_need_no_slots():
+def test_frozen_parameters_need_no_slots(demo):
   config = experiments.load_config('cofinetune_ava', 'demo,finetune')
   config.unlock()
   config.trainable = (('^heads_', 'all'), ('.*', 'frozen'))
@@ -39,7 +39,7 @@ def test_frozen_parameters_need_no_slots():
   assert found['params']['trained'] == found['params']['heads']
   assert found['bytes']['gradients'] == 4 * found['params']['heads']
   # Nothing runs backwards through the backbone.
-  assert found['flops']['step'] < 1.2 * 8 * found['flops']['forward']
+  assert found['flops']['step'] < 0.5 * demo['flops']['step']
   assert found['bytes']['activations'] < 16 * 2**20
 
 
