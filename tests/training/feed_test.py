@@ -40,7 +40,7 @@ def test_only_idle_devices_starve():
       time.sleep(0.1)
       yield i
 
-  for idle, least, most in ((True, 0.2, 1.0), (False, 0.0, 0.0)):
+  for idle, least, most in ((True, 0.2, 60.0), (False, 0.0, 0.0)):
     source = feed.Feed(
       range(3),
       lambda _: 'a',
