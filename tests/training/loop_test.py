@@ -21,11 +21,6 @@ def same(a, b):
   )
 
 
-@pytest.fixture(scope='module')
-def workdirs(tmp_path_factory):
-  return tmp_path_factory.mktemp('runs')
-
-
 def test_all_tasks_train_and_evaluate(make_config, tmp_path):
   config = make_config(steps=8, **{'mixture.mode': 'alternating'})
   results = loop.run(config, str(tmp_path))

@@ -4,16 +4,10 @@ import numpy as np
 import optax
 import pytest
 
-from vidpetl.training import optimizer
+from vidpetl.training import defaults, optimizer
 
 CONFIG = {
-  'name': 'sgd',
-  'momentum': 0.9,
-  'beta1': 0.9,
-  'beta2': 0.999,
-  'learning_rate': 0.2,
-  'schedule': 'cosine',
-  'warmup_epochs': 2.5,
+  **defaults.get_config().optimizer.to_dict(),
   'clip_norm': 0.0,
   'groups': {'all': {}},
 }

@@ -102,28 +102,31 @@ class FrameMap:
     self._source = source
     self._task = task
     self._scores: dict[int, np.ndarray] = {}
+    self._classes = {i + 1: n for i, n in source.info.classes.items()}
+    self._results: list[frame_map.Result] | None = None
 
   def update(self, rows: Mapping[str, np.ndarray]) -> None:
     for i, scores in zip(rows['index'], rows['scores']):
       self._scores[int(i)] = scores
+    self._results = None
 
   def evaluate(self) -> list[frame_map.Result]:
     """Returns the result under each of the task's protocols."""
-    classes = {i + 1: n for i, n in self._source.info.classes.items()}
-    results = []
-    for name in self._task.protocols:
-      protocol = columns.PROTOCOLS[name]
-      truth, detections, excluded = self._columns(protocol)
-      results.append(
-        frame_map.evaluate(
-          truth,
-          detections,
-          classes,
-          protocol,
-          excluded if protocol.exclusions else (),
-        )
-      )
-    return results
+    if self._results is None:  # Scalars and table share what takes seconds.
+      self._results = [
+        self._evaluate(columns.PROTOCOLS[name]) for name in self._task.protocols
+      ]
+    return self._results
+
+  def _evaluate(self, protocol: columns.Protocol) -> frame_map.Result:
+    truth, detections, excluded = self._columns(protocol)
+    return frame_map.evaluate(
+      truth,
+      detections,
+      self._classes,
+      protocol,
+      excluded if protocol.exclusions else (),
+    )
 
   def _columns(self, protocol: columns.Protocol):
     """Annotations and predictions as the evaluator takes them."""
@@ -184,9 +187,8 @@ class FrameMap:
     return scalars
 
   def report(self) -> str:
-    classes = {i + 1: n for i, n in self._source.info.classes.items()}
     main, *others = self.evaluate()
-    lines = [frame_map_report.table(main, classes)]
+    lines = [frame_map_report.table(main, self._classes)]
     lines += [f'protocol {o.protocol}: {100 * o.mean_ap:.2f}' for o in others]
     if cut := clips.count_dropped(self._source, self._task.eval_clip):
       lines.append(f'{cut} boxes beyond eval_clip.max_boxes were not scored')

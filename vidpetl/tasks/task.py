@@ -42,7 +42,7 @@ class Task(Protocol):
   """One dataset's head, loss and metric.
 
   Attributes:
-    name: of the dataset in the config; its parameters live in 'head_<name>'.
+    name: of the dataset in the config; its parameters live in 'heads_<name>'.
     train_clip: how training clips are cut and sized.
     eval_clip: how evaluation clips are.
     augment: what the device does to a training clip.

@@ -14,7 +14,6 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from absl import logging
 from etils import epath
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy
@@ -193,4 +192,3 @@ def check_same_run(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
       + '; '.join(differs)
       + '). Use another --workdir, or the settings that it was started with.'
     )
-  logging.info('The checkpoint belongs to this run.')
