@@ -23,6 +23,7 @@ import dataclasses
 import math
 import os
 import threading
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -172,13 +173,15 @@ def _aligned_zeros(shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:
   return memory[begin : begin + size].view(kind).reshape(shape)
 
 
-def padding(info: examples.Info, spec: ClipSpec) -> dict[str, np.ndarray]:
-  """Returns a clip that is no example: all zeros, index -1."""
+def padding(
+  info: examples.Info, spec: ClipSpec, rows: tuple[int, ...] = ()
+) -> dict[str, np.ndarray]:
+  """Returns clips [*rows, ...] that are no examples: all zeros, index -1."""
   clip = {
-    key: _aligned_zeros(shape, kind)
+    key: _aligned_zeros((*rows, *shape), kind)
     for key, (shape, kind) in signature(info, spec).items()
   }
-  clip['index'] = np.array(-1, np.int32)
+  clip['index'][...] = -1
   return clip
 
 
@@ -188,7 +191,8 @@ def load(
   spec: ClipSpec,
   seed: np.ndarray,
   quarantine: Quarantine | None = None,
-) -> dict[str, np.ndarray]:
+  out: Mapping[str, np.ndarray] | None = None,
+) -> Mapping[str, np.ndarray]:
   """Returns example `i` of a source as a clip.
 
   Args:
@@ -197,28 +201,28 @@ def load(
     spec: how to cut it; must suit the source (`ClipSpec.check`).
     seed: uint32 [2], all that is random follows from it.
     quarantine: where an undecodable video is listed. Without it, it raises.
+    out: `padding` to fill and return, such as a row of a batch.
 
   Raises:
     decode.DecodeError: for an undecodable video, if `quarantine` is None.
   """
   annotation = source[i]
-  clip = padding(source.info, spec)
-  clip['index'] = np.array(i, np.int32)
-  clip['seed'] = np.asarray(seed, np.uint32)
+  clip = padding(source.info, spec) if out is None else out
+  clip['index'][...] = i
+  clip['seed'][:] = seed
   if isinstance(annotation, examples.Keyframe):
-    clip.update(_targets(annotation, spec))
+    _fill_targets(clip, annotation, spec)
   else:
-    clip['label'] = np.array(annotation.label, np.int32)
+    clip['label'][...] = annotation.label
   try:
-    size = _fill(clip['video'], source, i, spec, seed)
+    clip['size'][:] = _fill_video(clip['video'], source, i, spec, seed)
   except decode.DecodeError as error:
     if quarantine is None:
       raise
     quarantine.add(annotation.id, error.name, error.reason)
     clip['video'][:] = 0
     return clip
-  clip['size'] = np.array(size, np.int32)
-  clip['valid'] = np.array(True)
+  clip['valid'][...] = True
   return clip
 
 
@@ -235,7 +239,7 @@ def target_size(height: int, width: int, spec: ClipSpec) -> tuple[int, int]:
   return scale(height), scale(width)
 
 
-def _fill(
+def _fill_video(
   out: np.ndarray,
   source: examples.Source,
   i: int,
@@ -373,20 +377,14 @@ def select_boxes(
   return boxes[: spec.max_boxes], actions[: spec.max_boxes]
 
 
-def _targets(
-  annotation: examples.Keyframe, spec: ClipSpec
-) -> dict[str, np.ndarray]:
-  """Returns `boxes`, `box_valid` and `actions` of a clip."""
-  found, shown = select_boxes(annotation, spec)
-  n = len(found)
-  boxes = np.zeros((spec.max_boxes, 4), np.float32)
-  actions = np.zeros((spec.max_boxes, shown.shape[-1]), np.float32)
-  boxes[:n], actions[:n] = found, shown
-  return {
-    'boxes': boxes,
-    'box_valid': np.arange(spec.max_boxes) < n,
-    'actions': actions,
-  }
+def _fill_targets(
+  clip: Mapping[str, np.ndarray], annotation: examples.Keyframe, spec: ClipSpec
+) -> None:
+  """Writes `boxes`, `box_valid` and `actions` into zeros."""
+  boxes, actions = select_boxes(annotation, spec)
+  n = len(boxes)
+  clip['boxes'][:n], clip['actions'][:n] = boxes, actions
+  clip['box_valid'][:n] = True
 
 
 def count_dropped(source: examples.Source, spec: ClipSpec) -> int:

@@ -13,6 +13,7 @@ converted by the matrix that the file names, else ITU-R BT.601.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import dataclasses
 import io
@@ -283,23 +284,23 @@ class Video:
     else:
       out = allocate(height, width)
     start = 0
-    for count, frame in itertools.chain([first], chosen):
-      with _blaming(self.name):
+    with _blaming(self.name):
+      for count, frame in itertools.chain([first], chosen):
         rgb = _convert(frame, height, width, quarter_turns)
-      for place in order[start : start + count]:
-        out[place] = rgb
-      start += count
+        for place in order[start : start + count]:
+          out[place] = rgb
+        start += count
     return out
 
   def _choose(self, times: np.ndarray) -> Iterator[tuple[int, av.VideoFrame]]:
     """Yields (how many of the ascending times show it, frame)."""
-    latest = times + self.tolerance
+    latest = (times + self.tolerance).tolist()
     shown, begins, done = None, 0.0, 0
     with _blaming(self.name):
       for frame in self.frames_from(times[0]):
         next_begins = self.time_of(frame)
         if shown is not None and latest[done] < next_begins:
-          before = int(np.searchsorted(latest, next_begins))
+          before = bisect.bisect_left(latest, next_begins)
           yield before - done, shown
           done = before
           if done == len(times):

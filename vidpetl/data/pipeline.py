@@ -1,13 +1,15 @@
 """Batches on the host: tf.data decodes in parallel over a computed order.
 
 Which examples a batch holds is decided by `index`, not by tf.data, which only
-runs `clips.load` in parallel, stacks and prefetches. So batch `k` is a function
-of (seed, name, k) alone: of neither the number of workers, nor where the run
-was resumed, nor over how many hosts its rows are spread.
+keeps batches on their way while threads fill their rows by `clips.load`. So
+batch `k` is a function of (seed, name, k) alone: of neither the number of
+workers, nor where the run was resumed, nor over how many hosts its rows are
+spread.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -39,42 +41,57 @@ def _local_rows(
 
 
 def _batches(
-  load: Callable[[int], Batch],
-  layout: dict[str, tuple[tuple[int, ...], np.dtype]],
+  source: examples.Source,
+  spec: clips.ClipSpec,
+  fill: Callable[[int, Batch], object],
   numbers: range,
   rows: int,
   workers: int,
   prefetch: int,
 ) -> Iterator[Batch]:
-  """Yields stacked `load(number)`, `rows` at a time, in order.
+  """Yields batches of `rows` clips in order; batch k begins at row k * rows.
 
-  What `load` raises is raised here as it was, not as TensorFlow words it.
+  What `fill(number of the row, its padding)` raises is raised here as it was,
+  not as TensorFlow words it.
   """
+  layout = clips.signature(source.info, spec)
   raised = []
+  pool = concurrent.futures.ThreadPoolExecutor(workers, 'clips')
 
-  def flat(number):
+  def load(number):
+    # Clips are decoded to where they stay: nothing is stacked or copied.
+    batch = clips.padding(source.info, spec, (rows,))
+
+    def fill_row(row):
+      clip = {key: array[row, ...] for key, array in batch.items()}
+      fill(int(number) * rows + row, clip)
+
     try:
-      clip = load(int(number))
+      for _ in pool.map(fill_row, range(rows)):
+        pass
     except Exception as error:
       raised.append(error)
       raise
-    return [clip[key] for key in layout]
+    return list(batch.values())
 
   def shaped(number):
     kinds = [tf.as_dtype(kind) for _, kind in layout.values()]
-    arrays = tf.numpy_function(flat, [number], kinds, stateful=False)
+    arrays = tf.numpy_function(load, [number], kinds, stateful=False)
     for array, (shape, _) in zip(arrays, layout.values()):
-      array.set_shape(shape)
+      array.set_shape((rows, *shape))
     return dict(zip(layout, arrays))
 
   data = tf.data.Dataset.range(
     numbers.start, numbers.stop, numbers.step, output_type=tf.int64
   )
-  data = data.map(shaped, num_parallel_calls=workers, deterministic=True)
-  data = data.batch(rows, drop_remainder=True).prefetch(prefetch)
+  # One batch more than it takes to occupy the workers, so that they do not
+  # wait for the slowest clip of each batch.
+  ahead = 1 + -(-workers // rows)
+  data = data.map(shaped, num_parallel_calls=ahead, deterministic=True)
+  data = data.prefetch(prefetch)
   options = tf.data.Options()
   options.autotune.enabled = False
-  options.threading.private_threadpool_size = workers
+  options.threading.private_threadpool_size = ahead
   iterator = data.with_options(options).as_numpy_iterator()
   try:
     yield from iterator
@@ -82,6 +99,8 @@ def _batches(
     if raised:
       raise raised[0] from None
     raise
+  finally:
+    pool.shutdown(wait=False, cancel_futures=True)
 
 
 def train_batches(
@@ -127,17 +146,18 @@ def train_batches(
     raise ValueError(f'training batches need ClipSpec(train=True): {spec}')
   first, rows = _local_rows(batch_size, process_index, process_count)
 
-  def load(number: int) -> Batch:
+  def fill(number: int, clip: Batch) -> None:
     batch, row = divmod(number, rows)
     position = batch * batch_size + first + row
     i = index.examples(seed, name, np.array(position), len(source))
     key = index.example_seed(seed, name, position)
-    return clips.load(source, int(i), spec, key, quarantine)
+    clips.load(source, int(i), spec, key, quarantine, clip)
 
   return _batches(
-    load,
-    clips.signature(source.info, spec),
-    range(start * rows, _ENDLESS if stop is None else stop * rows),
+    source,
+    spec,
+    fill,
+    range(start, _ENDLESS if stop is None else stop),
     rows,
     workers,
     prefetch,
@@ -179,18 +199,18 @@ def eval_batches(
   first, rows = _local_rows(batch_size, process_index, process_count)
   batches = -(-len(source) // batch_size)
 
-  def load(number: int) -> Batch:
+  def fill(number: int, clip: Batch) -> None:
     batch, row = divmod(number, rows)
     i = batch * batch_size + first + row
-    if i >= len(source):
-      return clips.padding(source.info, spec)
-    key = index.example_seed(0, source.info.name, i)
-    return clips.load(source, i, spec, key, quarantine)
+    if i < len(source):
+      key = index.example_seed(0, source.info.name, i)
+      clips.load(source, i, spec, key, quarantine, clip)
 
   return _batches(
-    load,
-    clips.signature(source.info, spec),
-    range(batches * rows),
+    source,
+    spec,
+    fill,
+    range(batches),
     rows,
     workers,
     prefetch,
