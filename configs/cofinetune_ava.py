@@ -15,6 +15,8 @@ Arguments, separated by commas:
   resolution  longer side in pixels; a multiple of 16.
   sampling    weighted or alternating.
   ava_kinetics   AVA-Kinetics in place of AVA.
+  method      what trains: full, or a method of vidpetl/petl/methods.py with its
+              options: method=patt,bottleneck=128 with --config.init.path=….
 
 The paper's rows (frame-mAP on AVA v2.2, single view), from ImageNet-21k:
   Table 3, K400 + AVA           25.2   :with=kinetics400
@@ -40,6 +42,7 @@ run is the demo; the README has its results.
 import ml_collections
 
 from vidpetl import arguments
+from vidpetl.petl import methods
 from vidpetl.training import defaults
 
 CLASSES = {
@@ -64,8 +67,11 @@ DATASETS = ('kinetics400', 'moments_in_time', 'something_something_v2')
 
 def get_config(argument: str = '') -> ml_collections.ConfigDict:
   """Returns the locked config of `arguments`."""
+  method = arguments.value(argument, 'method', 'full')
   arg = arguments.parse(
     argument,
+    method=method,
+    **methods.options(method),
     demo=False,
     finetune=False,
     pretrain=False,
@@ -93,6 +99,10 @@ def paper(arg: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     'stochastic_depth': 0.2,
     'remat': True,
   }
+  chosen = {name: arg[name] for name in methods.options(arg.method)}
+  config.petl, config.trainable = methods.make(arg.method, **chosen)
+  if config.petl:
+    config.init.skip = ('^heads_', '/site_')
   config.mixture.mode = arg.sampling
   if arg.finetune and arg.pretrain:
     raise ValueError('finetune and pretrain are two runs, one after the other.')
@@ -212,7 +222,7 @@ def demo(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     groups={'all': {'lr_scale': 1.0, 'weight_decay': 0.01}},
   )
   config.checkpoint.every = 100
-  config.input = {'workers': 2, 'prefetch': 2, 'ready': 2}
+  config.input.update(workers=2, prefetch=2, ready=2)
   for name, task in config.tasks.items():
     task.clip.update(frames=16, stride=2, fps=15.0, resolution=64)
     task.label_smoothing = 0.0

@@ -36,6 +36,12 @@ def parse(argument: str | None, **defaults: Any) -> ml_collections.ConfigDict:
   return ml_collections.ConfigDict(result).lock()
 
 
+def value(argument: str | None, key: str, default: str) -> str:
+  """Returns one argument, for configs whose other arguments depend on it."""
+  items = (item.partition('=') for item in (argument or '').split(','))
+  return {name: text for name, _, text in items}.get(key, default)
+
+
 def _convert(key: str, text: str, default: Any) -> Any:
   if isinstance(default, tuple):
     return tuple(filter(None, text.split('+')))

@@ -294,6 +294,25 @@ def test_an_undecodable_video_is_listed(tmp_path, video):
     clips.load(source, 0, spec(), SEED)
 
 
+def test_too_many_undecodable_videos_are_an_error(tmp_path, video):
+  """As when storage goes away: the run must not go on without data."""
+  (tmp_path / 'bad.mp4').write_bytes(b'nothing')
+  bad = str(tmp_path / 'bad.mp4')
+  paths = [video] * 20 + [bad] * 40
+  source = Listed(
+    'classification',
+    [(examples.Classified(f'{k}', 1), path) for k, path in enumerate(paths)],
+  )
+  quarantine = clips.Quarantine(limit=0.5)
+  with pytest.raises(
+    clips.TooManyUndecodableError,
+    match=r'32 of 52 clips.*max_undecodable=0.5.*51 \(.*bad.mp4\)',
+  ):
+    for i in range(len(source)):
+      clips.load(source, i, spec(), SEED, quarantine)
+  assert len(quarantine) == 32
+
+
 @pytest.mark.parametrize(
   'options, message',
   [

@@ -18,6 +18,7 @@ FILES = {
   'vp9.webm': {'codec': 'libvpx-vp9'},
   'mpeg4.avi': {'codec': 'mpeg4'},
   'reordered.avi': {'codec': 'mpeg4', 'b_frames': 2},
+  'h264.avi': {'codec': 'libx264', 'b_frames': 2},
   'uneven.mp4': {'pts': np.arange(60) + 7 * (np.arange(60) // 10)},
 }
 FULL = lambda height, width: (height, width)

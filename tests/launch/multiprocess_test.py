@@ -38,7 +38,9 @@ elif args.do == 'save':
   signal.signal(signal.SIGTERM, save)
   signal.signal(signal.SIGINT, save)
   print('ready')
-  time.sleep(60)
+  # One long sleep would miss a signal that comes just before it.
+  for _ in range(600):
+    time.sleep(0.1)
 """
 
 

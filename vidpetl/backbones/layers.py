@@ -37,22 +37,46 @@ def constrain_batch(x: jax.Array) -> jax.Array:
   return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(axes))
 
 
-def attend(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
-  """softmax(q k^T / sqrt(c)) v, with the softmax in float32.
+def attend(
+  q: jax.Array, k: jax.Array, v: jax.Array, bias: jax.Array | None = None
+) -> jax.Array:
+  """softmax(q k^T / sqrt(c) + bias) v, with the softmax in float32.
 
   Args:
     q: [..., n, heads, c].
     k: [..., m, heads, c].
     v: [..., m, heads, c].
+    bias: [..., heads, n, l] for the last l of the m keys; keys in front of
+      them, which techniques have added, have none.
 
   Returns:
     [..., n, heads, c] in the dtype of `v`.
   """
+  if bias is None and takes_fused(q):
+    flat = lambda x: x.reshape(-1, *x.shape[-3:])
+    y = jax.nn.dot_product_attention(
+      flat(q), flat(k), flat(v), implementation='cudnn'
+    )
+    return y.reshape(*q.shape[:-1], v.shape[-1])
   scores = jnp.einsum(
     '...nhc,...mhc->...hnm', q, k, preferred_element_type=jnp.float32
   )
-  weights = nn.softmax(scores * q.shape[-1] ** -0.5).astype(v.dtype)
+  scores *= q.shape[-1] ** -0.5
+  if bias is not None:
+    added = k.shape[-3] - bias.shape[-1]
+    scores += jnp.pad(bias, [(0, 0)] * (bias.ndim - 1) + [(added, 0)])
+  weights = nn.softmax(scores).astype(v.dtype)
   return jnp.einsum('...hnm,...mhc->...nhc', weights, v)
+
+
+def takes_fused(q: jax.Array) -> bool:
+  """Whether cuDNN's fused attention is there for such queries."""
+  return (
+    jax.default_backend() == 'gpu'
+    and q.dtype in (jnp.bfloat16, jnp.float16)
+    and q.shape[-1] % 8 == 0
+    and q.shape[-1] <= 128
+  )
 
 
 class Attention(nn.Module):
@@ -65,11 +89,13 @@ class Attention(nn.Module):
     heads: number of heads; divides the width.
     grid: where the tokens sit.
     dtype: of the computation.
+    key_bias: whether keys have a bias, as queries and values do.
   """
 
   heads: int
   grid: Grid
   dtype: Any = jnp.float32
+  key_bias: bool = True
 
   @nn.nowrap
   def attend(self, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
@@ -78,31 +104,67 @@ class Attention(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Maps [..., n, d] to [..., n, d]."""
+    return self.project_out(x, self.attend(*self.project_in(x)))
+
+  @nn.nowrap
+  def project_in(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Returns queries, keys and values [..., n, heads, c] of x [..., n, d]."""
     d = x.shape[-1]
     if d % self.heads:
       raise ValueError(f'width {d} cannot be split into {self.heads} heads')
-    dense = functools.partial(
-      nn.DenseGeneral,
-      dtype=self.dtype,
-      kernel_init=nn.initializers.xavier_uniform(),
-    )
-    q, k, v = site(
+    return site(
       'attn_qkv',
       tuple(
-        dense((self.heads, d // self.heads), name=name)(x)
+        self.dense(
+          (self.heads, d // self.heads),
+          use_bias=self.key_bias or name != 'key',
+          name=name,
+        )(x)
         for name in ('query', 'key', 'value')
       ),
       given=x,
       grid=self.grid,
     )
-    return dense(d, axis=(-2, -1), name='out')(self.attend(q, k, v))
+
+  @nn.nowrap
+  def project_out(self, x: jax.Array, y: jax.Array) -> jax.Array:
+    """Maps what was attended to, [..., n, heads, c], to the shape of x."""
+    return self.dense(x.shape[-1], axis=(-2, -1), name='out')(y)
+
+  @nn.nowrap
+  def dense(self, features: int | tuple[int, int], **options) -> nn.Module:
+    return nn.DenseGeneral(
+      features,
+      dtype=self.dtype,
+      kernel_init=nn.initializers.xavier_uniform(),
+      **options,
+    )
+
+
+def quick_gelu(x: jax.Array) -> jax.Array:
+  """x sigmoid(1.702 x), as in CLIP."""
+  return x * nn.sigmoid(1.702 * x)
+
+
+ACTIVATIONS = {
+  'gelu': functools.partial(nn.gelu, approximate=False),
+  'gelu_tanh': functools.partial(nn.gelu, approximate=True),
+  'quick_gelu': quick_gelu,
+}
 
 
 class Mlp(nn.Module):
-  """Two dense layers with GELU (its tanh approximation) between them."""
+  """Two dense layers with an activation between them.
+
+  Attributes:
+    hidden: width between the layers.
+    dtype: of the computation.
+    activation: one of `ACTIVATIONS`.
+  """
 
   hidden: int
   dtype: Any = jnp.float32
+  activation: str = 'gelu_tanh'
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -112,7 +174,7 @@ class Mlp(nn.Module):
       kernel_init=nn.initializers.xavier_uniform(),
       bias_init=nn.initializers.normal(1e-6),
     )
-    y = nn.gelu(dense(self.hidden, name='Dense_0')(x), approximate=True)
+    y = ACTIVATIONS[self.activation](dense(self.hidden, name='Dense_0')(x))
     return dense(x.shape[-1], name='Dense_1')(y)
 
 
@@ -156,6 +218,9 @@ class Block(nn.Module):
     drop: probability of dropping each of the two branches, for this call.
     rescale: see `StochasticDepth`.
     dtype: of the computation.
+    activation: of the MLP, one of `ACTIVATIONS`.
+    epsilon: of the LayerNorms.
+    key_bias: see `Attention`.
   """
 
   attention: ClassVar[type[Attention]] = Attention
@@ -166,41 +231,62 @@ class Block(nn.Module):
   drop: float = 0.0
   rescale: bool = False
   dtype: Any = jnp.float32
+  activation: str = 'gelu_tanh'
+  epsilon: float = LAYER_NORM_EPSILON
+  key_bias: bool = True
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Maps [b, ..., n, d] to the same shape."""
-    x = site('block_in', constrain_batch(x), grid=self.grid)
-    attention = self.attention(
-      self.heads,
-      self.grid,
-      self.dtype,
-      name='MultiHeadDotProductAttention_0',
+    attention = self.make_attention('MultiHeadDotProductAttention_0')
+    norm = self.make_norm('LayerNorm_0')
+    x = self.enter(x, norm, attention)
+    x = self.branch('attn', norm, attention, x)
+    return self.branch(
+      'mlp', self.make_norm('LayerNorm_1'), self.make_mlp('MlpBlock_0'), x
     )
-    mlp = Mlp(self.mlp, self.dtype, name='MlpBlock_0')
-    x = self.branch('attn', attention, x, norm='LayerNorm_0')
-    return self.branch('mlp', mlp, x, norm='LayerNorm_1')
+
+  @nn.nowrap
+  def make_attention(self, name: str, grid: Grid | None = None) -> Attention:
+    return self.attention(
+      self.heads, grid or self.grid, self.dtype, self.key_bias, name=name
+    )
+
+  @nn.nowrap
+  def make_norm(self, name: str) -> nn.LayerNorm:
+    return layer_norm(self.dtype, name, self.epsilon)
+
+  @nn.nowrap
+  def make_mlp(self, name: str) -> Mlp:
+    return Mlp(self.mlp, self.dtype, self.activation, name=name)
+
+  @nn.nowrap
+  def enter(self, x: jax.Array, norm: nn.Module, layer: nn.Module) -> jax.Array:
+    """The site `block_in`, given the attention that may be used again."""
+    branch = site_lib.Branch(norm, layer)
+    return site('block_in', constrain_batch(x), given=branch, grid=self.grid)
 
   @nn.nowrap
   def branch(
     self,
     f: str,
+    norm: nn.Module,
     layer: nn.Module,
     x: jax.Array,
-    *,
-    norm: str,
     grid: Grid | None = None,
   ) -> jax.Array:
     """x + layer(norm(x)), with the sites f_in, f and f_residual."""
     at = functools.partial(site, grid=grid or self.grid)
-    y = at(f'{f}_in', layer_norm(self.dtype, name=norm)(x))
+    y = at(f'{f}_in', norm(x))
     z = at(f, layer(y), given=y)
     z = StochasticDepth(self.drop, self.rescale, name=f'{f}_drop')(z)
     return at(f'{f}_residual', x + z, given=x)
 
 
-def layer_norm(dtype: Any, name: str) -> nn.LayerNorm:
-  return nn.LayerNorm(epsilon=LAYER_NORM_EPSILON, dtype=dtype, name=name)
+def layer_norm(
+  dtype: Any, name: str, epsilon: float = LAYER_NORM_EPSILON
+) -> nn.LayerNorm:
+  return nn.LayerNorm(epsilon=epsilon, dtype=dtype, name=name)
 
 
 class PositionTable(nn.Module):
@@ -226,11 +312,13 @@ class Embedding(nn.Module):
     width: of a token.
     tubelet: (frames, height, width) that a token covers.
     dtype: of the computation.
+    use_bias: whether there is a bias.
   """
 
   width: int
   tubelet: tuple[int, int, int]
   dtype: Any = jnp.float32
+  use_bias: bool = True
 
   @nn.compact
   def __call__(self, video: jax.Array) -> jax.Array:
@@ -248,16 +336,24 @@ class Embedding(nn.Module):
     kernel = self.param(
       'kernel', nn.initializers.lecun_normal(), (i, j, k, c, self.width)
     )
-    bias = self.param('bias', nn.initializers.zeros, (self.width,))
     b, t, h, w = len(video), *(s // p for s, p in zip(sizes, self.tubelet))
     x = video.astype(self.dtype).reshape(b, t, i, h, j, w, k, c)
     x = x.transpose(0, 1, 3, 5, 2, 4, 6, 7).reshape(b, t, h, w, i * j * k * c)
     x = x @ kernel.astype(self.dtype).reshape(-1, self.width)
+    if not self.use_bias:
+      return x
+    bias = self.param('bias', nn.initializers.zeros, (self.width,))
     return x + bias.astype(self.dtype)
 
 
+def prepend(token: jax.Array, x: jax.Array) -> jax.Array:
+  """Puts a token [1, 1, d] before rows [..., n, d]: [..., 1 + n, d]."""
+  token = jnp.broadcast_to(token, (*x.shape[:-2], 1, x.shape[-1]))
+  return jnp.concatenate([token.astype(x.dtype), x], axis=-2)
+
+
 class Encoder(nn.Module):
-  """Position table, blocks, and a last LayerNorm. Site: `tokens`.
+  """Position table, blocks, and LayerNorms around them. Site: `tokens`.
 
   Attributes:
     block: makes a block, given `grid`, `drop` and `name`.
@@ -265,12 +361,20 @@ class Encoder(nn.Module):
     stochastic_depth: rate of the last block. Rates grow linearly from 0 at the
       first, in each encoder of a model separately.
     dtype: of the computation.
+    positions: whether there is a position table.
+    pre_norm: whether there is a LayerNorm before the blocks.
+    post_norm: whether there is one behind them.
+    epsilon: of these LayerNorms.
   """
 
   block: Callable[..., nn.Module]
   depth: int
   stochastic_depth: float = 0.0
   dtype: Any = jnp.float32
+  positions: bool = True
+  pre_norm: bool = False
+  post_norm: bool = True
+  epsilon: float = LAYER_NORM_EPSILON
 
   @nn.compact
   def __call__(self, x: jax.Array, grid: Grid, train: bool) -> jax.Array:
@@ -284,11 +388,16 @@ class Encoder(nn.Module):
     Returns:
       [b, ..., n, d]; more than n where a technique added tokens.
     """
-    x = PositionTable(self.dtype, name='posembed_input')(x)
+    norm = functools.partial(layer_norm, self.dtype, epsilon=self.epsilon)
+    if self.positions:
+      x = PositionTable(self.dtype, name='posembed_input')(x)
     x = site('tokens', x, grid=grid)
+    if self.pre_norm:
+      x = norm(name='pre_norm')(x)
     for i in range(self.depth):
       rate = self.stochastic_depth * i / max(self.depth - 1, 1)
       x = self.block(
         grid=grid, drop=rate if train else 0.0, name=f'encoderblock_{i}'
       )(x)
-    return layer_norm(self.dtype, name='encoder_norm')(constrain_batch(x))
+    x = constrain_batch(x)
+    return norm(name='encoder_norm')(x) if self.post_norm else x

@@ -21,14 +21,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl.backbones import features, layers
+from vidpetl.backbones import features, layers, variants
 from vidpetl.petl import site as site_lib
 
 Features = features.Features
@@ -99,8 +98,7 @@ class ViViT(nn.Module):
   def prepend_token(self, name: str, x: jax.Array) -> jax.Array:
     """Maps rows [..., n, d] to [..., 1 + n, d]."""
     token = self.param(name, nn.initializers.zeros, (1, 1, self.width))
-    token = jnp.broadcast_to(token, (*x.shape[:-2], 1, self.width))
-    return jnp.concatenate([token.astype(x.dtype), x], axis=-2)
+    return layers.prepend(token, x)
 
 
 class FactorisedEncoder(ViViT):
@@ -216,31 +214,32 @@ class SelfAttentionBlock(layers.Block):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     clip = self.grid
-    x = site_lib.site('block_in', layers.constrain_batch(x), grid=clip)
+    branches = [
+      (
+        dataclasses.replace(clip, rows=rows),
+        f'attn_{axis}',
+        self.make_norm(f'LayerNorm_{axis}'),
+        self.make_attention(
+          f'MultiHeadDotProductAttention_{axis}',
+          dataclasses.replace(clip, rows=rows),
+        ),
+      )
+      for axis, rows in (('time', 'location'), ('space', 'frame'))
+    ]
+    x = self.enter(x, *branches[0][2:])
     lead, x = clip.to_volume(x)
     if lead.shape[-2]:
       raise ValueError(
         'factorised self-attention has no place for tokens off the grid: a '
         f'technique added {lead.shape[-2]}'
       )
-    for axis, rows in ('time', 'location'), ('space', 'frame'):
-      grid = dataclasses.replace(clip, rows=rows)
-      attention = layers.Attention(
-        self.heads,
-        grid,
-        self.dtype,
-        name=f'MultiHeadDotProductAttention_{axis}',
-      )
-      x = self.branch(
-        f'attn_{axis}',
-        attention,
-        grid.flatten(x),
-        norm=f'LayerNorm_{axis}',
-        grid=grid,
-      )
+    for grid, f, norm, attention in branches:
+      x = self.branch(f, norm, attention, grid.flatten(x), grid)
       x = grid.to_volume(x)[1]
-    mlp = layers.Mlp(self.mlp, self.dtype, name='MlpBlock')
-    return self.branch('mlp', mlp, clip.flatten(x), norm='LayerNorm_mlp')
+    mlp = self.make_mlp('MlpBlock')
+    return self.branch(
+      'mlp', self.make_norm('LayerNorm_mlp'), mlp, clip.flatten(x)
+    )
 
 
 class DotProductAttention(layers.Attention):
@@ -343,30 +342,4 @@ def build(
       f'no ViViT with attention={attention!r}, temporal={temporal!r} and '
       f'classifier={classifier!r}. There are: {sorted(MODELS, key=str)}'
     )
-  size = _size(variant, fields)
-  known = {f.name for f in dataclasses.fields(model)} - {'parent', 'name'}
-  if unknown := sorted(set(fields) - known):
-    raise ValueError(
-      f'{model.__name__} has no field {", ".join(map(repr, unknown))}. Its '
-      f'fields: {", ".join(sorted(known))}'
-    )
-  if 'tubelet' in fields:
-    fields['tubelet'] = tuple(fields['tubelet'])
-  if 'dtype' in fields:
-    fields['dtype'] = jnp.dtype(fields['dtype'])
-  return model(**(size | fields))
-
-
-def _size(variant: str | None, fields: Mapping[str, Any]) -> dict[str, int]:
-  if variant is None:
-    missing = [name for name in VARIANTS['B'] if name not in fields]
-    if missing:
-      raise ValueError(
-        f'without a variant, ViViT needs {", ".join(missing)} as well'
-      )
-    return {}
-  if variant not in VARIANTS:
-    raise ValueError(
-      f'no ViViT variant {variant!r}. There are: {", ".join(VARIANTS)}'
-    )
-  return VARIANTS[variant]
+  return variants.make(model, fields, variant, VARIANTS)

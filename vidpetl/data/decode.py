@@ -14,8 +14,10 @@ converted by the matrix that the file names, else ITU-R BT.601.
 from __future__ import annotations
 
 import bisect
+import collections
 import contextlib
 import dataclasses
+import heapq
 import io
 import itertools
 import re
@@ -30,12 +32,16 @@ from av.video import reformatter
 # a 30 fps video begins at 0.033. A tick of an avi is a whole frame instead.
 _MOST_TOLERANCE = 1e-3
 
+# Frames that H.264 may hold back before it shows them.
+_MOST_REORDERED = 16
+
 # Seconds to go further back when a seek lands after the wanted frame, which
 # containers that index by decoding time do.
 _SEEK_BACK = (0.0, 2.0, 10.0)
 
 # Containers that store no presentation times. Decoders with a delay then date
-# the first frame later than the stream's claimed beginning.
+# the first frame later than the stream's claimed beginning, and H.264's frames
+# by the order in which they are stored, not by that in which they are shown.
 _UNDATED = ('avi',)
 
 _DEFAULT_FPS = 25.0
@@ -166,7 +172,7 @@ class Video:
     if self.stream.start_time is not None and not undated:
       return self.stream.start_time
     self._fresh = False
-    first = next(self._container.decode(self.stream), None)
+    first = next(self._decode(), None)
     if first is None:
       raise DecodeError(self.name, 'no frame can be decoded')
     return first.pts or 0
@@ -229,7 +235,7 @@ class Video:
     if not self._fresh:
       self._open()
     self._fresh = False
-    yield from self._container.decode(self.stream)
+    yield from self._decode()
 
   def _decoded_after_seek(self, time: float) -> Iterator[av.VideoFrame]:
     """Yields frames from the keyframe before `time`, if seeking works."""
@@ -239,7 +245,15 @@ class Video:
       self._container.seek(ticks, stream=self.stream)
     except av.FFmpegError:
       return
-    yield from self._container.decode(self.stream)
+    yield from self._decode()
+
+  def _decode(self) -> Iterator[av.VideoFrame]:
+    """Yields frames from where the container stands, in the order shown."""
+    frames = self._container.decode(self.stream)
+    undated = self._container.format.name in _UNDATED
+    if undated and self.stream.codec_context.has_b_frames:
+      return _in_order(frames, _MOST_REORDERED)
+    return frames
 
   def read(
     self,
@@ -323,6 +337,33 @@ class Video:
         f'ends at {begins + period:.2f} s although its container promises '
         f'{self.duration:.2f} s: truncated or damaged',
       )
+
+
+def _in_order(
+  frames: Iterator[av.VideoFrame], delay: int
+) -> Iterator[av.VideoFrame]:
+  """Gives frames, which come in the order shown, ascending timestamps.
+
+  Args:
+    frames: whose timestamps are the right ones in another order.
+    delay: by how many frames a timestamp may come late.
+  """
+  waiting, stamps = collections.deque(), []
+  for frame in frames:
+    waiting.append(frame)
+    if frame.pts is not None:
+      heapq.heappush(stamps, frame.pts)
+    if len(waiting) > delay:
+      yield _stamped(waiting.popleft(), stamps)
+  while waiting:
+    yield _stamped(waiting.popleft(), stamps)
+
+
+def _stamped(frame: av.VideoFrame, stamps: list[int]) -> av.VideoFrame:
+  """Gives a frame the earliest of the timestamps, if it has one."""
+  if frame.pts is not None:
+    frame.pts = heapq.heappop(stamps)
+  return frame
 
 
 def _convert(

@@ -214,6 +214,8 @@ def _add_stream(container, frame, video, options):
       'preset': options.preset,
       'g': str(options.gop),
       'sc_threshold': '0',
+      # With it, small frames do not come out the same every time.
+      'x264-params': 'mbtree=0',
     },
   )
   context = stream.codec_context

@@ -8,6 +8,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+AVERAGES = ('softmax', 'logits')
+
 
 @flax.struct.dataclass
 class TopK:
@@ -101,4 +103,4 @@ def average_views(logits: jax.Array, average: str = 'softmax') -> jax.Array:
     return jnp.mean(jax.nn.softmax(logits, axis=-1), axis=1)
   if average == 'logits':
     return jnp.mean(logits, axis=1)
-  raise ValueError(f"average must be 'softmax' or 'logits', is '{average}'.")
+  raise ValueError(f'average is {average!r}, none of {AVERAGES}.')

@@ -228,5 +228,7 @@ def sites(model: nn.Module, *args, **kwargs) -> list[Place]:
 
 
 def _shapes(y, given, grid) -> tuple[Any, Any, site_lib.Grid | None]:
+  if isinstance(given, site_lib.Branch):
+    given = None
   value, given = jax.tree.map(lambda x: x.shape, (y, given))
   return value, given, grid

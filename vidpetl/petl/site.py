@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import einops
 import flax.linen as nn
@@ -88,6 +89,22 @@ class Grid:
     return einops.rearrange(x, f'b t h w d -> {_TOKENS[self.rows]}')
 
 
+@dataclasses.dataclass(frozen=True)
+class Branch:
+  """The attention branch of a block, for techniques that use it once more.
+
+  Both take rows of tokens [..., n, d] to the same shape, whichever tokens make
+  up a row, and always with the same parameters.
+
+  Attributes:
+    norm: the LayerNorm before the attention.
+    layer: the attention; a window's biases are left out.
+  """
+
+  norm: Callable[[jax.Array], jax.Array]
+  layer: Callable[[jax.Array], jax.Array]
+
+
 class Site(nn.Module):
   """A place in a backbone; the identity, unless a technique is bound to it."""
 
@@ -104,7 +121,8 @@ def site(name: str, y, *, given=None, grid: Grid | None = None):
       block `f_in`, `f`, `f_residual`.
     y: the value that a technique edits: an array, or (q, k, v) each
       [..., n, heads, c] at `attn_qkv`.
-    given: what the branch that made `y` was given.
+    given: what the branch that made `y` was given; the block's `Branch` at
+      `block_in`.
     grid: where the tokens of `y` and `given` sit.
 
   Returns:

@@ -30,6 +30,7 @@ class Classification:
   Attributes:
     label_smoothing: a.
     init_bias: initial bias of the head.
+    average: what is averaged over the views of a test: 'softmax' or 'logits'.
   """
 
   name: str
@@ -39,6 +40,14 @@ class Classification:
   num_classes: int
   label_smoothing: float = 0.0
   init_bias: float = 0.0
+  average: str = 'softmax'
+
+  def __post_init__(self):
+    if self.average not in accuracy.AVERAGES:
+      raise ValueError(
+        f'config.tasks.{self.name}.average is {self.average!r}, none of '
+        f'{accuracy.AVERAGES}.'
+      )
 
   def head(self) -> heads.ClassificationHead:
     return heads.ClassificationHead(self.num_classes, self.init_bias)
@@ -60,11 +69,11 @@ class Classification:
     return (losses * valid).sum(), valid.sum(), {'accuracy': right.sum()}
 
   def outputs(self, logits, batch):
-    """logits [b, c], or [b, views, c]: probabilities are averaged."""
+    """logits [b, c], or [b, views, c], which are averaged."""
     if logits.ndim == 2:
       logits = logits[:, None]
     return {
-      'scores': accuracy.average_views(logits),
+      'scores': accuracy.average_views(logits, self.average),
       'label': batch['label'],
     }
 
@@ -73,7 +82,13 @@ class Classification:
     return Accuracy(ks=(1, min(5, self.num_classes)))
 
   def protocol(self) -> dict[str, Any]:
-    return task_lib.clip_protocol(self.eval_clip)
+    return {
+      **task_lib.clip_protocol(self.eval_clip),
+      'average': self.average,
+    }
+
+
+build = Classification
 
 
 class Accuracy:
@@ -104,10 +119,3 @@ class Accuracy:
 
   def report(self) -> str:
     return '  '.join(f'{k} {100 * v:.2f}' for k, v in self.result().items())
-
-
-def build(
-  name: str, options: task_lib.Options, info: examples.Info
-) -> Classification:
-  """Builds the task; see `vidpetl.tasks.task.build`."""
-  return task_lib.make(name, options, info, Classification, KIND)

@@ -95,6 +95,9 @@ class Localisation:
     }
 
 
+build = Localisation
+
+
 class FrameMap:
   """Frame-mAP of what came back, against the annotations of the source."""
 
@@ -212,10 +215,3 @@ class _People:
       np.concatenate(self._boxes),
       np.concatenate(self._values),
     )
-
-
-def build(
-  name: str, options: task_lib.Options, info: examples.Info
-) -> Localisation:
-  """Builds the task; see `vidpetl.tasks.task.build`."""
-  return task_lib.make(name, options, info, Localisation, KIND)

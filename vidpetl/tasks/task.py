@@ -1,14 +1,16 @@
 """What a task is: dataset + head + loss + metric.
 
-A task module `vidpetl/tasks/<name>.py` has `build(name, options, info)` and is
-named by `config.tasks.<name>.task`. Nothing here knows a backbone.
+A module `vidpetl/tasks/<kind>.py` is named by `config.tasks.<name>.task`. It
+has `KIND`, the `Info.kind` of the data that it is for, and `build`, which makes
+a task of the fields that `Task` has and of its own options. Nothing here knows
+a backbone.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import flax.linen as nn
@@ -85,17 +87,6 @@ class Task(Protocol):
     """Returns what a reader must know to compare the numbers."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-  """What every task shares, as written under `config.tasks.<name>`."""
-
-  train_clip: clips.ClipSpec
-  eval_clip: clips.ClipSpec
-  augment: augment_lib.Augment
-  num_classes: int
-  rest: Mapping[str, Any]
-
-
 def build(name: str, config: Mapping[str, Any], info: examples.Info) -> Task:
   """Builds the task `config.tasks.<name>`.
 
@@ -113,55 +104,38 @@ def build(name: str, config: Mapping[str, Any], info: examples.Info) -> Task:
   """
   options = {k: v for k, v in config.items() if k not in ('train', 'eval')}
   module = importlib.import_module(f'vidpetl.tasks.{options.pop("task")}')
+  where = f'config.tasks.{name}'
+  if info.kind != module.KIND:
+    raise ValueError(
+      f'{where}.task is for {module.KIND}, but {info.name} is for {info.kind}.'
+    )
   num_classes = options.pop('num_classes', None) or info.num_classes
   if info.num_classes != num_classes:
     raise ValueError(
-      f'config.tasks.{name}.num_classes is {num_classes}, but '
+      f'{where}.num_classes is {num_classes}, but '
       f'{info.name}/{info.split} has {info.num_classes} classes.'
     )
   clip = dict(options.pop('clip', {}))
-  eval_clip = clip | dict(options.pop('eval_clip', {}))
+  eval_clip = clip | dict(options.pop('eval_clip', {})) | {'train': False}
   augment = dict(options.pop('augment', {}))
-  where = f'config.tasks.{name}'
-  shared = Options(
-    _fields(clips.ClipSpec, clip | {'train': True}, f'{where}.clip'),
-    _fields(clips.ClipSpec, eval_clip | {'train': False}, f'{where}.eval_clip'),
-    _fields(augment_lib.Augment, augment, f'{where}.augment'),
-    num_classes,
-    options,
-  )
-  return module.build(name, shared, info)
-
-
-def _fields(cls: Any, values: Mapping[str, Any], where: str) -> Any:
-  """Makes a dataclass from config values; an unknown one is an error."""
-  known = {f.name for f in dataclasses.fields(cls)}
-  if unknown := sorted(set(values) - known):
-    raise ValueError(f'{where} has no field {unknown}; it has {sorted(known)}.')
-  return cls(**{k: _plain(v) for k, v in values.items()})
-
-
-def make(
-  name: str, options: Options, info: examples.Info, cls: Any, kind: str
-) -> Task:
-  """Makes the task dataclass `cls` from shared and remaining options.
-
-  Raises:
-    ValueError: if the data are of another kind, or a field is unknown.
-  """
-  where = f'config.tasks.{name}'
-  if info.kind != kind:
-    raise ValueError(
-      f'{where}.task is for {kind}, but {info.name} is for {info.kind}.'
-    )
   shared = {
     'name': name,
-    'train_clip': options.train_clip,
-    'eval_clip': options.eval_clip,
-    'augment': options.augment,
-    'num_classes': options.num_classes,
+    'train_clip': _make(clips.ClipSpec, clip | {'train': True}, where, 'clip'),
+    'eval_clip': _make(clips.ClipSpec, eval_clip, where, 'eval_clip'),
+    'augment': _make(augment_lib.Augment, augment, where, 'augment'),
+    'num_classes': num_classes,
   }
-  return _fields(cls, {**options.rest, **shared}, where)
+  return _make(module.build, {**options, **shared}, where)
+
+
+def _make(cls: Callable[..., Any], values: Mapping[str, Any], *where: str):
+  """Calls `cls` with config values; an unknown one is an error."""
+  known = sorted(inspect.signature(cls).parameters)
+  if unknown := sorted(set(values) - set(known)):
+    raise ValueError(
+      f'{".".join(where)} has no field {unknown}; it has {known}.'
+    )
+  return cls(**{k: _plain(v) for k, v in values.items()})
 
 
 def clip_protocol(clip: clips.ClipSpec) -> dict[str, Any]:

@@ -28,7 +28,8 @@ def get_config() -> ml_collections.ConfigDict:
     mesh: devices along 'data' and 'fsdp'.
     sharding: (path regex, 'replicate' or 'fsdp') each.
     checkpoint: every so many steps; keep the latest few and the best.
-    input: clips decoded at a time, batches kept decoded, and on the devices.
+    input: clips decoded at a time, batches kept decoded, and on the devices;
+      the largest share of clips that may be undecodable.
   """
   config = ml_collections.ConfigDict()
   config.mode = 'train'
@@ -62,5 +63,10 @@ def get_config() -> ml_collections.ConfigDict:
   config.mesh = {'data': -1, 'fsdp': 1}
   config.sharding = (('.*', 'fsdp'),)
   config.checkpoint = {'every': 1000, 'keep': 2, 'best': ''}
-  config.input = {'workers': 32, 'prefetch': 2, 'ready': 2}
+  config.input = {
+    'workers': 32,
+    'prefetch': 2,
+    'ready': 2,
+    'max_undecodable': 0.1,
+  }
   return config

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from vidpetl.data import examples
-from vidpetl.petl import adapted, trainable
+from vidpetl.petl import bindings, trainable
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import model as model_lib
 from vidpetl.training import optimizer
@@ -129,19 +129,7 @@ def build_backbone(config: Any, dtype: Any) -> nn.Module:
   options = config.backbone.to_dict()
   name = options.pop('name')
   module = importlib.import_module(f'vidpetl.backbones.{name}')
-  backbone = module.build(dtype=dtype, **options)
-  if not config.petl:
-    return backbone
-  return adapted.Adapted(backbone, tuple(_binding(p) for p in config.petl))
-
-
-def _binding(options: Mapping[str, Any]) -> adapted.At:
-  """One entry of `config.petl`: site, technique (a module), its options."""
-  options = dict(options)
-  where = options.pop('where', '')
-  at, technique = options.pop('site'), options.pop('technique')
-  module = importlib.import_module(f'vidpetl.petl.{technique}')
-  return adapted.At(at, module.build(**options), where)
+  return bindings.bind(module.build(dtype=dtype, **options), config.petl)
 
 
 def infos_from_config(config: Any) -> dict[str, examples.Info]:

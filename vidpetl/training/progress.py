@@ -20,16 +20,19 @@ class Progress:
   """Step, losses, speed and ETA; rewrites its line on a terminal."""
 
   def __init__(self, start: int, total: int, stream=None):
-    self._first = start
     self._total = total
-    self._began = time.perf_counter()
+    self._began = start, time.perf_counter()
+    self._shown = False
     self._stream = stream or sys.stderr
     self._open_line = False
 
   def show(self, step: int, facts: dict[str, str]) -> None:
     """Shows that `step` steps are finished, and facts such as losses."""
-    spent = time.perf_counter() - self._began
-    left = spent / max(step - self._first, 1) * (self._total - step)
+    first, began = self._began
+    now = time.perf_counter()
+    left = (now - began) / max(step - first, 1) * (self._total - step)
+    if not self._shown:  # What comes before it is compiling, for the most part.
+      self._began, self._shown = (step, now), True
     parts = [f'step {step}/{self._total}', f'{step / self._total:4.0%}']
     parts += [f'{k} {v}' for k, v in facts.items()]
     parts.append(f'ETA {duration(left)}')

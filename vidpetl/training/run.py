@@ -231,7 +231,7 @@ def prepare(config: Any) -> Run:
       seed=config.seed,
       steps=total,
     ),
-    quarantine=clips.Quarantine(),
+    quarantine=clips.Quarantine(config.input.max_undecodable),
     epoch=epoch,
     total=total,
   )

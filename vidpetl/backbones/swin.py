@@ -1,0 +1,370 @@
+"""Video Swin Transformer (Liu et al. 2022).
+
+Tokens of a clip, [b, t h w, d], attend to each other within windows of the
+grid, which every other block shifts by half their size, cyclically. Between
+stages, four tokens of a frame are merged into one; time is never merged.
+
+What is published decides what is odd here: the zeros of padding take part in
+the attention of blocks that are not shifted; and where the grid is smaller than
+a window, the table of relative positions is read as if it were the window's
+first tokens, which is right for time and wrong, but reproducible, for height
+and width.
+
+Tokens that techniques add in front of the grid join every window, without
+positions; what the windows make of them is averaged (Jia et al. 2022).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import einops
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vidpetl.backbones import features, layers, variants
+from vidpetl.petl import site as site_lib
+
+Grid = site_lib.Grid
+Size = tuple[int, int, int]
+
+VARIANTS = {
+  'T': {'width': 96, 'depths': (2, 2, 6, 2), 'heads': (3, 6, 12, 24)},
+  'S': {'width': 96, 'depths': (2, 2, 18, 2), 'heads': (3, 6, 12, 24)},
+  'B': {'width': 128, 'depths': (2, 2, 18, 2), 'heads': (4, 8, 16, 32)},
+  'L': {'width': 192, 'depths': (2, 2, 18, 2), 'heads': (6, 12, 24, 48)},
+}
+SUMMARIES = ('mean', 'vpetl')
+
+_EPSILON = 1e-5
+_MASKED = -100.0
+_WINDOWS = 'b (t i) (h j) (w k) d -> b (t h w) (i j k) d'
+_VOLUME = 'b (t h w) (i j k) d -> b (t i) (h j) (w k) d'
+
+_norm = functools.partial(layers.layer_norm, epsilon=_EPSILON)
+
+
+def relative_positions(window: Size) -> np.ndarray:
+  """Returns rows of the bias table for pairs of a window's tokens, [n, n]."""
+  axes = np.meshgrid(*map(np.arange, window), indexing='ij')
+  place = np.stack(axes, -1).reshape(-1, 3)
+  offset = place[:, None] - place[None] + np.array(window) - 1
+  _, h, w = (2 * size - 1 for size in window)
+  return (offset * (h * w, w, 1)).sum(-1)
+
+
+def shifted_mask(sizes: Size, window: Size, shift: Size) -> np.ndarray:
+  """Returns what is added to logits in shifted windows, [windows, 1, n, n].
+
+  A cyclic shift brings tokens together that are no neighbours; they are told
+  apart by the part of each axis that they come from.
+
+  Args:
+    sizes: of the padded grid.
+    window: its windows.
+    shift: how far it was rolled.
+  """
+  label = np.zeros(sizes, int)
+  for axis, (size, length, by) in enumerate(zip(sizes, window, shift)):
+    place = np.arange(size)
+    part = (place >= size - length).astype(int) + (place >= size - by)
+    shape = [1] * 3
+    shape[axis] = size
+    label = 3 * label + (part if by else 0 * part).reshape(shape)
+  shape = dict(zip('ijk', window))
+  label = einops.rearrange(label[None, ..., None], _WINDOWS, **shape)[0, ..., 0]
+  differ = label[:, :, None] != label[:, None, :]
+  return np.where(differ, _MASKED, 0.0).astype(np.float32)[:, None]
+
+
+def fit(window: Size, shift: Size, sizes: Size) -> tuple[Size, Size]:
+  """Returns window and shift for a grid, which may be smaller than a window."""
+  fits = [size > length for size, length in zip(sizes, window)]
+  return (
+    tuple(w if f else s for w, s, f in zip(window, sizes, fits)),
+    tuple(by if f else 0 for by, f in zip(shift, fits)),
+  )
+
+
+class WindowAttention(layers.Attention):
+  """Attention with biases by relative position.
+
+  Attributes:
+    window: for which the table of biases is.
+  """
+
+  window: Size = (8, 7, 7)
+
+  @nn.compact
+  def __call__(
+    self,
+    x: jax.Array,
+    windowed: bool = False,
+    mask: np.ndarray | None = None,
+  ) -> jax.Array:
+    """Maps [..., lead + n, d] to the same shape.
+
+    Args:
+      x: rows of tokens, of a window if `windowed`.
+      windowed: whether the last tokens of a row are the window of `grid`.
+      mask: [windows, 1, n, n], added to the logits.
+    """
+    q, k, v = self.project_in(x)
+    bias = self.biases(x.shape[-2], mask) if windowed else None
+    return self.project_out(x, layers.attend(q, k, v, bias))
+
+  @nn.nowrap
+  def biases(self, length: int, mask: np.ndarray | None) -> jax.Array:
+    """Returns [heads or windows, heads, length, length], 0 for lead tokens."""
+    rows = np.prod([2 * size - 1 for size in self.window])
+    table = self.param(
+      'relative_position_bias_table',
+      nn.initializers.truncated_normal(0.02),
+      (rows, self.heads),
+    )
+    n = self.grid.row_length
+    bias = table[relative_positions(self.window)[:n, :n]]
+    bias = bias.transpose(2, 0, 1).astype(jnp.float32)
+    if mask is not None:
+      bias = bias + mask
+    around = [(0, 0)] * (bias.ndim - 2) + [(length - n, 0)] * 2
+    return jnp.pad(bias, around)
+
+
+class SwinBlock(layers.Block):
+  """A transformer block whose attention sees windows. Sites: `layers.Block`'s.
+
+  Attributes:
+    window: nominal size of the windows.
+    shift: of the windows, in tokens; 0 along axes that one window fills.
+  """
+
+  window: Size = (8, 7, 7)
+  shift: Size = (0, 0, 0)
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps [b, lead + t h w, d] to the same shape."""
+    sizes = (self.grid.t, self.grid.h, self.grid.w)
+    window, shift = fit(self.window, self.shift, sizes)
+    attention = WindowAttention(
+      self.heads,
+      Grid(*window),
+      self.dtype,
+      window=self.window,
+      name='MultiHeadDotProductAttention_0',
+    )
+    norm = self.make_norm('LayerNorm_0')
+    x = self.enter(x, norm, attention)
+
+    def layer(y):
+      lead, volume = self.grid.to_volume(y)
+      lead, volume = _in_windows(attention, lead, volume, window, shift)
+      return self.grid.to_tokens(lead, volume)
+
+    x = self.branch('attn', norm, layer, x)
+    return self.branch(
+      'mlp', self.make_norm('LayerNorm_1'), self.make_mlp('MlpBlock_0'), x
+    )
+
+
+def _in_windows(
+  attention: nn.Module,
+  lead: jax.Array,
+  volume: jax.Array,
+  window: Size,
+  shift: Size,
+) -> tuple[jax.Array, jax.Array]:
+  """Attends within windows of [b, t, h, w, d], and of lead tokens [b, l, d]."""
+  b, *sizes, d = volume.shape
+  x = _pad(volume, window)
+  padded = x.shape[1:4]
+  mask = shifted_mask(padded, window, shift) if any(shift) else None
+  x = jnp.roll(x, [-by for by in shift], (1, 2, 3)) if any(shift) else x
+  shape = dict(zip('ijk', window))
+  x = einops.rearrange(x, _WINDOWS, **shape)
+  n = lead.shape[-2]
+  if n:
+    everywhere = jnp.broadcast_to(lead[:, None], (b, x.shape[1], n, d))
+    x = jnp.concatenate([everywhere, x], axis=-2)
+  x = attention(x, True, mask)
+  lead, x = x[:, :, :n].mean(1), x[:, :, n:]
+  counts = {a: size // w for a, size, w in zip('thw', padded, window)}
+  x = einops.rearrange(x, _VOLUME, **counts, **shape)
+  x = jnp.roll(x, shift, (1, 2, 3)) if any(shift) else x
+  t, h, w = sizes
+  return lead, x[:, :t, :h, :w]
+
+
+def _pad(x: jax.Array, multiple: Size) -> jax.Array:
+  """Appends zeros to [b, t, h, w, d] up to a multiple along t, h and w."""
+  after = [-size % part for size, part in zip(x.shape[1:4], multiple)]
+  if not any(after):
+    return x
+  return jnp.pad(x, [(0, 0), *((0, n) for n in after), (0, 0)])
+
+
+class PatchMerging(nn.Module):
+  """Four neighbours of a frame become one token, [4 d] -> [2 d]."""
+
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, grid: Grid) -> tuple[jax.Array, Grid]:
+    """Maps [b, lead + t h w, d] to [b, lead + t h/2 w/2, 2 d]."""
+    lead, volume = grid.to_volume(x)
+    volume = _pad(volume, (1, 2, 2))
+    volume = jnp.concatenate(
+      [volume[:, :, i::2, j::2] for j in (0, 1) for i in (0, 1)], axis=-1
+    )
+    merged = Grid(*volume.shape[1:4])
+    x = merged.to_tokens(jnp.tile(lead, 4), volume)
+    x = _norm(self.dtype, name='norm')(x)
+    reduction = nn.Dense(
+      x.shape[-1] // 2, use_bias=False, dtype=self.dtype, name='reduction'
+    )
+    return reduction(x), merged
+
+
+class PatchEmbedding(nn.Module):
+  """Tubelets, padded at the end, embedded and normalised."""
+
+  width: int
+  patch: Size
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, video: jax.Array) -> jax.Array:
+    """Maps [b, T, H, W, 3] to [b, t, h, w, width]."""
+    embed = layers.Embedding(self.width, self.patch, self.dtype, name='proj')
+    return _norm(self.dtype, name='norm')(embed(_pad(video, self.patch)))
+
+
+class Stage(nn.Module):
+  """Blocks on one grid, plain and shifted in turns, then merging.
+
+  Attributes:
+    block: makes a block, given `grid`, `drop`, `shift` and `name`.
+    drops: of each block, probability of dropping its branches.
+    window: nominal.
+    merge: whether patch merging follows.
+    dtype: of the computation.
+  """
+
+  block: Any
+  drops: Sequence[float]
+  window: Size
+  merge: bool
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, grid: Grid) -> tuple[jax.Array, Grid]:
+    half = tuple(size // 2 for size in self.window)
+    for i, drop in enumerate(self.drops):
+      shift = half if i % 2 else (0, 0, 0)
+      block = self.block(grid=grid, drop=drop, shift=shift, name=f'block_{i}')
+      x = block(x)
+    if not self.merge:
+      return x, grid
+    return PatchMerging(self.dtype, name='downsample')(x, grid)
+
+
+class Swin(nn.Module):
+  """Video Swin. Sites: `tokens`, and those of its blocks.
+
+  A video may have any number of frames, height and width.
+
+  Attributes:
+    width: d of a token in the first stage; doubles from stage to stage.
+    depths: blocks of each stage.
+    heads: of each stage.
+    patch: (frames, height, width) that a token covers at first.
+    window: (t, h, w) in tokens.
+    mlp_ratio: hidden width of an MLP over d.
+    stochastic_depth: rate of the last block; rates grow linearly from 0.
+    summary: 'mean' over the grid, or 'vpetl': the mean of the means of
+      neighbouring moments, as V-PETL's code has it, which gives the first and
+      last moment half the weight.
+    remat: recompute the blocks in the backward pass, to save memory.
+    dtype: of the computation; parameters are float32.
+  """
+
+  width: int = 128
+  depths: tuple[int, ...] = (2, 2, 18, 2)
+  heads: tuple[int, ...] = (4, 8, 16, 32)
+  patch: Size = (2, 4, 4)
+  window: Size = (8, 7, 7)
+  mlp_ratio: int = 4
+  stochastic_depth: float = 0.2
+  summary: str = 'mean'
+  remat: bool = False
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, video: jax.Array, train: bool) -> features.Features:
+    x = PatchEmbedding(self.width, self.patch, self.dtype, name='patch_embed')(
+      video
+    )
+    grid = Grid(*x.shape[1:4])
+    x = site_lib.site('tokens', grid.flatten(x), grid=grid)
+    rate = self.stochastic_depth if train else 0.0
+    rates = np.linspace(0, rate, sum(self.depths)).tolist()
+    for i, (depth, heads) in enumerate(zip(self.depths, self.heads)):
+      drops, rates = rates[:depth], rates[depth:]
+      stage = Stage(
+        self.make_block(heads, self.width * 2**i),
+        drops,
+        self.window,
+        merge=i < len(self.depths) - 1,
+        dtype=self.dtype,
+        name=f'stage_{i}',
+      )
+      x, grid = stage(x, grid)
+    x = _norm(self.dtype, name='norm')(layers.constrain_batch(x))
+    _, volume = grid.to_volume(x)
+    return features.Features(volume, self.summarise(volume))
+
+  @nn.nowrap
+  def make_block(self, heads: int, width: int):
+    return functools.partial(
+      nn.remat(SwinBlock) if self.remat else SwinBlock,
+      heads=heads,
+      mlp=self.mlp_ratio * width,
+      rescale=True,
+      dtype=self.dtype,
+      activation='gelu',
+      epsilon=_EPSILON,
+      window=self.window,
+    )
+
+  @nn.nowrap
+  def summarise(self, volume: jax.Array) -> jax.Array:
+    moments = volume.mean((2, 3))
+    if self.summary == 'vpetl' and moments.shape[1] > 1:
+      moments = (moments[:, :-1] + moments[:, 1:]) / 2
+    return moments.mean(1)
+
+
+def build(*, variant: str | None = None, **fields) -> Swin:
+  """Builds a Video Swin.
+
+  Args:
+    variant: 'T', 'S', 'B' or 'L': its width, depths and heads. Without it,
+      `fields` must have these three.
+    **fields: of `Swin`; they precede the variant's.
+
+  Raises:
+    ValueError: if there is no such variant or field.
+  """
+  model = variants.make(Swin, fields, variant, VARIANTS)
+  if model.summary not in SUMMARIES:
+    raise ValueError(f'summary {model.summary!r} is none of {SUMMARIES}')
+  if len(model.depths) != len(model.heads):
+    raise ValueError(
+      f'depths {model.depths} and heads {model.heads} differ in length'
+    )
+  return model

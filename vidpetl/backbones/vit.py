@@ -1,0 +1,221 @@
+"""Vision transformers as three publications have them.
+
+  MAE        images (He et al. 2022); of a clip, every frame by itself.
+  VideoMAE   tubelets of a clip, all of which attend to each other, with fixed
+             positions and keys without bias (Tong et al. 2022).
+  CLIP       images, with a LayerNorm before the blocks and QuickGELU (Radford
+             et al. 2021); of a clip, every frame by itself.
+
+Names and shapes of parameters are those of `vivit.py`.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vidpetl.backbones import features, layers, variants
+from vidpetl.petl import site as site_lib
+
+Features = features.Features
+Grid = site_lib.Grid
+
+VARIANTS = {
+  'B': {'width': 768, 'depth': 12, 'heads': 12, 'mlp': 3072},
+  'L': {'width': 1024, 'depth': 24, 'heads': 16, 'mlp': 4096},
+}
+
+
+def sinusoids(length: int, width: int) -> np.ndarray:
+  """Returns fixed positions [length, width], float32.
+
+  p(i, 2 j) = sin(i / 10000^(2 j / width)), p(i, 2 j + 1) = cos of the same.
+  """
+  rate = 10000.0 ** (-2 * (np.arange(width) // 2) / width)
+  angle = np.arange(length)[:, None] * rate
+  odd = np.arange(width) % 2
+  return np.where(odd, np.cos(angle), np.sin(angle)).astype(np.float32)
+
+
+class ViT(nn.Module):
+  """What the three share.
+
+  Attributes:
+    width: d of a token.
+    depth: number of blocks.
+    heads: of each attention.
+    mlp: hidden width of each MLP.
+    patch: side of the square that a token covers, in pixels.
+    stochastic_depth: rate of the last block; rates grow linearly from 0.
+    epsilon: of all LayerNorms.
+    remat: recompute the blocks in the backward pass, to save memory.
+    dtype: of the computation; parameters are float32.
+  """
+
+  activation: ClassVar[str] = 'gelu'
+  key_bias: ClassVar[bool] = True
+
+  width: int = 768
+  depth: int = 12
+  heads: int = 12
+  mlp: int = 3072
+  patch: int = 16
+  stochastic_depth: float = 0.0
+  epsilon: float = 1e-6
+  remat: bool = False
+  dtype: Any = jnp.float32
+
+  @nn.nowrap
+  def embed(
+    self, video: jax.Array, frames: int = 1, use_bias: bool = True
+  ) -> jax.Array:
+    """Maps [b, T, H, W, 3] to [b, t, h, w, d]."""
+    return layers.Embedding(
+      self.width,
+      (frames, self.patch, self.patch),
+      self.dtype,
+      use_bias,
+      name='embedding',
+    )(video)
+
+  @nn.nowrap
+  def encoder(self, name: str, **options) -> layers.Encoder:
+    block = functools.partial(
+      nn.remat(layers.Block) if self.remat else layers.Block,
+      heads=self.heads,
+      mlp=self.mlp,
+      rescale=True,
+      dtype=self.dtype,
+      activation=self.activation,
+      epsilon=self.epsilon,
+      key_bias=self.key_bias,
+    )
+    return layers.Encoder(
+      block,
+      self.depth,
+      self.stochastic_depth,
+      self.dtype,
+      post_norm=False,
+      epsilon=self.epsilon,
+      name=name,
+      **options,
+    )
+
+  @nn.nowrap
+  def norm(self, name: str) -> nn.LayerNorm:
+    return layers.layer_norm(self.dtype, name, self.epsilon)
+
+  @nn.nowrap
+  def encode_frames(
+    self, x: jax.Array, train: bool, pre_norm: bool = False
+  ) -> tuple[jax.Array, jax.Array]:
+    """Encodes frames [b, t, h, w, d], each with a class token.
+
+    Returns:
+      Class tokens [b, t, d] and the others [b, t, h, w, d], not normalised.
+    """
+    frames = Grid(*x.shape[1:4], cls=1, rows='frame')
+    token = self.param('cls', nn.initializers.normal(0.02), (1, 1, self.width))
+    x = layers.prepend(token, frames.flatten(x))
+    encoder = self.encoder('SpatialTransformer', pre_norm=pre_norm)
+    lead, x = frames.to_volume(encoder(x, frames, train))
+    return lead[:, :, 0], x
+
+
+class MAE(ViT):
+  """An image ViT.
+
+  Attributes:
+    summary: 'mean' of the patches, then LayerNorm, or the normalised 'cls';
+      averaged over frames.
+  """
+
+  summary: str = 'mean'
+
+  @nn.compact
+  def __call__(self, video: jax.Array, train: bool) -> Features:
+    cls, x = self.encode_frames(self.embed(video), train)
+    norm = self.norm('norm')
+    read = x.mean((2, 3)) if self.summary == 'mean' else cls
+    return Features(norm(x), norm(read).mean(1))
+
+
+class VideoMAE(ViT):
+  """A joint space-time ViT without class token.
+
+  Attributes:
+    tubelet: frames that a token covers.
+  """
+
+  key_bias: ClassVar[bool] = False
+
+  tubelet: int = 2
+
+  @nn.compact
+  def __call__(self, video: jax.Array, train: bool) -> Features:
+    x = self.embed(video, self.tubelet)
+    clip = Grid(*x.shape[1:4])
+    x = clip.flatten(x)
+    x += sinusoids(*x.shape[-2:]).astype(x.dtype)
+    encoder = self.encoder('Transformer', positions=False)
+    _, x = clip.to_volume(encoder(x, clip, train))
+    norm = self.norm('norm')
+    return Features(norm(x), norm(x.mean((1, 2, 3))))
+
+
+class CLIP(ViT):
+  """CLIP's image tower without its projection.
+
+  Attributes:
+    summary: 'norm_mean', the mean over frames of normalised class tokens, or
+      'mean_norm', the other way round, as ST-Adapter has it.
+  """
+
+  activation: ClassVar[str] = 'quick_gelu'
+
+  summary: str = 'norm_mean'
+  epsilon: float = 1e-5
+
+  @nn.compact
+  def __call__(self, video: jax.Array, train: bool) -> Features:
+    x = self.embed(video, use_bias=False)
+    cls, x = self.encode_frames(x, train, pre_norm=True)
+    norm = self.norm('norm')
+    if self.summary == 'norm_mean':
+      return Features(norm(x), norm(cls).mean(1))
+    return Features(norm(x), norm(cls.mean(1)))
+
+
+_KINDS = {
+  'mae': (MAE, ('mean', 'cls')),
+  'videomae': (VideoMAE, ()),
+  'clip': (CLIP, ('norm_mean', 'mean_norm')),
+}
+
+
+def build(*, kind: str, variant: str | None = None, **fields) -> ViT:
+  """Builds a ViT.
+
+  Args:
+    kind: 'mae', 'videomae' or 'clip'.
+    variant: 'B' or 'L': its width, depth, heads and mlp; CLIP's L has patches
+      of 14 pixels. Without it, `fields` must have these four.
+    **fields: of the class that `kind` names; they precede the variant's.
+
+  Raises:
+    ValueError: if there is no such kind, variant or field.
+  """
+  if kind not in _KINDS:
+    raise ValueError(f'no ViT of kind {kind!r}. There are: {", ".join(_KINDS)}')
+  cls, summaries = _KINDS[kind]
+  if kind == 'clip' and variant == 'L':
+    fields = {'patch': 14, **fields}
+  model = variants.make(cls, fields, variant, VARIANTS)
+  if summaries and model.summary not in summaries:
+    raise ValueError(f'summary {model.summary!r} is none of {summaries}')
+  return model
