@@ -97,6 +97,9 @@ class Attention(nn.Module):
   dtype: Any = jnp.float32
   key_bias: bool = True
 
+  # Whether any tokens may make up a row, and not only those of `grid`.
+  any_rows: ClassVar[bool] = True
+
   @nn.nowrap
   def attend(self, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
     return attend(q, k, v)
@@ -263,7 +266,7 @@ class Block(nn.Module):
   @nn.nowrap
   def enter(self, x: jax.Array, norm: nn.Module, layer: nn.Module) -> jax.Array:
     """The site `block_in`, given the attention that may be used again."""
-    branch = site_lib.Branch(norm, layer)
+    branch = site_lib.Branch(norm, layer) if layer.any_rows else None
     return site('block_in', constrain_batch(x), given=branch, grid=self.grid)
 
   @nn.nowrap

@@ -245,6 +245,8 @@ class SelfAttentionBlock(layers.Block):
 class DotProductAttention(layers.Attention):
   """The first half of the heads attends over time, the other over space."""
 
+  any_rows = False
+
   @nn.nowrap
   def attend(self, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
     if self.heads % 2:
@@ -252,12 +254,13 @@ class DotProductAttention(layers.Attention):
         'factorised dot-product attention halves its heads, but '
         f'{self.heads} is odd'
       )
-    if k.shape != q.shape:
-      raise ValueError(
-        'factorised dot-product attention has no place for keys off the '
-        f'grid: a technique at attn_qkv made keys {k.shape} for queries '
-        f'{q.shape}'
-      )
+    for x in (q, k, v):
+      if x.shape[-3] != self.grid.row_length:
+        raise ValueError(
+          'factorised dot-product attention has no place for tokens or keys '
+          f'off the grid: a technique made {x.shape[-3]} of '
+          f'{self.grid.row_length}'
+        )
     halves = zip(*(jnp.split(x, 2, axis=-2) for x in (q, k, v)))
     outs = [
       self.attend_in(rows, *half)

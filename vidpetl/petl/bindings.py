@@ -22,6 +22,7 @@ TECHNIQUES = (
   'prefix',
   'prompt',
   'st_adapter',
+  'time_embedding',
 )
 
 

@@ -110,9 +110,16 @@ def layer_norm():
   return (), (r'/(LayerNorm_\w+|[a-z_]*norm|ln_\w+)/',)
 
 
-def adaptformer(bottleneck: int = 64, scale: float = 0.1):
-  """A bottleneck parallel to the MLP (Chen et al. 2022; V-PETL eq. 6)."""
-  return _techniques(_adaptformer(bottleneck, scale))
+def adaptformer(bottleneck: int = 64, scale: float = 0.1, site: str = 'mlp'):
+  """A bottleneck parallel to the MLP (Chen et al. 2022; V-PETL eq. 6).
+
+  Args:
+    bottleneck: its width.
+    scale: of what it adds.
+    site: 'mlp', where it sees what the MLP does; or 'mlp_residual', before the
+      LayerNorm, as in AdaptFormer's code for ViT.
+  """
+  return _techniques({**_adaptformer(bottleneck, scale), 'site': site})
 
 
 def houlsby(bottleneck: int = 64):
@@ -195,11 +202,13 @@ def aim(scale: float = 0.5):
     scale: of the adapter beside the MLP: 0.5 for Kinetics, 1 for SSv2.
   """
   adapter = {'technique': 'adapter', 'activation': 'gelu', 'ratio': 0.25}
-  return _techniques(
+  entries = (
+    {'site': 'tokens', 'technique': 'time_embedding'},
     {'site': 'block_in', 'technique': 'aim'},
     {'site': 'attn', **adapter, 'mode': 'sequential', 'scale': 1.0},
     {'site': 'mlp', **adapter, 'mode': 'parallel', 'scale': scale},
   )
+  return entries, (_SITES, '^backbone/norm/')
 
 
 # Where MST-Adapter's variants sit (its Figure 5).

@@ -122,7 +122,7 @@ def site(name: str, y, *, given=None, grid: Grid | None = None):
     y: the value that a technique edits: an array, or (q, k, v) each
       [..., n, heads, c] at `attn_qkv`.
     given: what the branch that made `y` was given; the block's `Branch` at
-      `block_in`.
+      `block_in`, if its attention takes any rows.
     grid: where the tokens of `y` and `given` sit.
 
   Returns:

@@ -1,0 +1,317 @@
+"""What each technique computes, against the same written in NumPy."""
+
+import flax.linen as nn
+import jax
+import numpy as np
+import pytest
+import scipy.ndimage
+
+from vidpetl.backbones import layers
+from vidpetl.petl import (
+  adapter,
+  adapter3d,
+  aim,
+  cls_shift,
+  lora,
+  mst_adapter,
+  patt,
+  prefix,
+  prompt,
+  st_adapter,
+  time_embedding,
+)
+from vidpetl.petl import site as site_lib
+
+Grid = site_lib.Grid
+FRAMES = Grid(3, 2, 2, cls=1, rows='frame')
+CLIP = Grid(3, 2, 2, cls=1)
+D = 8
+
+
+def normal(*shape, seed=0):
+  return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def apply(technique, y, given=None, grid=FRAMES):
+  """Returns the parameters, drawn from a Gaussian, and the result."""
+  shapes = jax.eval_shape(
+    lambda: technique.init(jax.random.key(0), y, given, grid)
+  )
+  rng = np.random.default_rng(1)
+  params = jax.tree.map(
+    lambda x: rng.normal(size=x.shape).astype(np.float32), shapes
+  ).get('params', {})
+  return params, technique.apply({'params': params}, y, given, grid)
+
+
+def dense(x, p):
+  return x @ p['kernel'] + p['bias']
+
+
+def qkv(n=5, heads=2, rows=(2, 3)):
+  return tuple(normal(*rows, n, heads, D // heads, seed=i) for i in range(3))
+
+
+def close(ours, theirs):
+  np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=2e-4)
+
+
+def test_adapter_beside_and_behind():
+  y, given = normal(2, 5, D), normal(2, 5, D, seed=1)
+  for mode, x in (('parallel', given), ('sequential', y)):
+    technique = adapter.Adapter(3, mode=mode, scale=0.1)
+    p, out = apply(technique, y, given)
+    hidden = np.maximum(dense(x, p['down']), 0)
+    close(out, y + 0.1 * dense(hidden, p['up']))
+
+
+def test_adapter_norms_and_learned_scale():
+  y, given = normal(2, 5, D), normal(2, 5, D, seed=1)
+
+  def norm(x, p):
+    x = (x - x.mean(-1, keepdims=True)) / np.sqrt(
+      x.var(-1, keepdims=True) + 1e-6
+    )
+    return x * p['scale'] + p['bias']
+
+  p, out = apply(adapter.Adapter(3, norm='in', scale='learned'), y, given)
+  hidden = np.maximum(dense(norm(given, p['norm']), p['down']), 0)
+  close(out, y + p['scale'] * dense(hidden, p['up']))
+  p, out = apply(adapter.Adapter(3, norm='out', scale=2.0), y, given)
+  hidden = np.maximum(dense(given, p['down']), 0)
+  close(out, y + norm(2 * dense(hidden, p['up']), p['norm']))
+
+
+def test_adapter_drops_in_training_alone():
+  y = normal(2, 5, D)
+  technique = adapter.Adapter(3, scale=1.0, dropout=0.5)
+  p, out = apply(technique, y, y)
+  rngs = {'dropout': jax.random.key(0)}
+  assert not np.allclose(
+    out, technique.apply({'params': p}, y, y, FRAMES, rngs=rngs)
+  )
+
+
+@pytest.mark.parametrize('to', ['kv', 'vq', 'qkv'])
+def test_patt_adds_to_what_it_is_told(to):
+  y, given = qkv(), normal(2, 3, 5, D, seed=4)
+  p, out = apply(patt.PATT(3, to=to, scale=0.8), y, given)
+  update = 0.8 * dense(np.tanh(dense(given, p['down'])), p['up'])
+  update = update.reshape(2, 3, 5, len(to), 2, D // 2)
+  expected = list(y)
+  for i, letter in enumerate(sorted(to, key='qkv'.index)):
+    expected['qkv'.index(letter)] = (
+      y['qkv'.index(letter)] + update[..., i, :, :]
+    )
+  for ours, theirs in zip(out, expected):
+    close(ours, theirs)
+
+
+def test_patt_concatenated_and_learned():
+  y, given = qkv(), normal(2, 3, 5, D, seed=4)
+  technique = patt.PATT(3, combine='concat', source='learned')
+  p, (q, k, v) = apply(technique, y, given)
+  update = 0.8 * dense(np.tanh(dense(p['tokens'], p['down'])), p['up'])
+  update = update.reshape(5, 2, 2, D // 2)
+  close(q, y[0])
+  for ours, own, i in ((k, y[1], 0), (v, y[2], 1)):
+    close(ours[..., 5:, :, :], own)
+    close(ours[1, 2, :5], update[:, i])
+
+
+def test_prefix_is_attended_to_like_other_tokens():
+  y, given = qkv(), normal(2, 3, 5, D)
+  p, (q, k, v) = apply(prefix.Prefix(4, 3), y, given)
+  both = dense(np.tanh(dense(p['tokens'], p['down'])), p['up'])
+  for_k, for_v = (x.reshape(4, 2, D // 2) for x in np.split(both, 2, -1))
+  close(k[0, 1, :4], for_k)
+  close(v[1, 0, :4], for_v)
+  bias = normal(2, 5, 5)
+  ours = layers.attend(q, k, v, bias)
+  scores = np.einsum('brnhc,brmhc->brhnm', q, k) / np.sqrt(D // 2)
+  scores[..., 4:] += bias
+  weights = np.exp(scores - scores.max(-1, keepdims=True))
+  weights /= weights.sum(-1, keepdims=True)
+  close(ours, np.einsum('brhnm,brmhc->brnhc', weights, v))
+
+
+def test_what_is_computed_from_tokens_passes_a_prefix_by():
+  y, given = qkv(), normal(2, 3, 5, D)
+  _, (q, k, v) = apply(prefix.Prefix(4, 3), y, given)
+  _, (_, k2, v2) = apply(lora.LoRA(2, to='kv'), (q, k, v), given)
+  _, (_, alone, _) = apply(lora.LoRA(2, to='kv'), y, given)
+  close(k2[..., :4, :, :], k[..., :4, :, :])
+  close(k2[..., 4:, :, :], alone)
+  assert v2.shape == v.shape
+
+
+def test_lora_is_what_merging_makes_of_the_kernel():
+  x = normal(2, 5, D)
+  kernels = normal(3, D, 2, D // 2, seed=1)
+  y = tuple(np.einsum('bnd,dhc->bnhc', x, kernel) for kernel in kernels)
+  p, out = apply(lora.LoRA(2, alpha=6.0), y, x)
+  assert set(p) == {'query_a', 'query_b', 'value_a', 'value_b'}
+  for i, name in ((0, 'query'), (2, 'value')):
+    kernel = lora.merged(kernels[i], p[f'{name}_a'], p[f'{name}_b'], 6.0)
+    close(out[i], np.einsum('bnd,dhc->bnhc', x, kernel))
+    update = (p[f'{name}_a'] @ p[f'{name}_b'].reshape(2, D)) * 6 / 2
+    close(kernel.reshape(D, D), kernels[i].reshape(D, D) + update)
+  close(out[1], y[1])
+
+
+def test_prompts_take_the_place_between_class_tokens_and_grid():
+  y = normal(2, 3, 5, D)
+  p, out = apply(prompt.Prompt(2), y)
+  assert out.shape == (2, 3, 7, D)
+  close(out[:, :, 0], y[:, :, 0])
+  close(out[:, :, 3:], y[:, :, 1:])
+  close(out[1, 2, 1:3], p['tokens'])
+  _, again = apply(prompt.Prompt(3), np.asarray(out))
+  assert again.shape == (2, 3, 8, D)
+  close(again[:, :, 4:], y[:, :, 1:])
+
+
+@pytest.mark.parametrize(
+  'initial, bound',
+  [('vpt', (6 / (3 * 64 + 8)) ** 0.5), ('xavier', (6 / (8 * 201)) ** 0.5)],
+)
+def test_prompts_start_within_their_bound(initial, bound):
+  technique = prompt.Prompt(200, initial=initial, patch=64)
+  params = technique.init(jax.random.key(0), normal(1, 13, D), None, CLIP)
+  top = np.abs(params['params']['tokens']).max()
+  assert 0.95 * bound < top <= bound
+
+
+def depthwise(volume, p, size):
+  out = np.zeros_like(volume)
+  for b in range(len(volume)):
+    for c in range(volume.shape[-1]):
+      out[b, ..., c] = scipy.ndimage.correlate(
+        volume[b, ..., c], p['kernel'][..., c], mode='constant'
+      )
+  return out + p['bias']
+
+
+@pytest.mark.parametrize('kernel', [(3, 1, 1), (3, 3, 3)])
+@pytest.mark.parametrize('grid', [FRAMES, CLIP])
+def test_st_adapter(grid, kernel):
+  volume = normal(2, 3, 2, 2, D)
+  lead = normal(*((2, 3, 1, D) if grid is FRAMES else (2, 1, D)), seed=3)
+  y = np.asarray(grid.to_tokens(lead, volume))
+  p, out = apply(st_adapter.STAdapter(4, kernel), y, None, grid)
+  after, ours = grid.to_volume(out)
+  close(after, lead)
+  hidden = depthwise(dense(volume, p['down']), p['conv'], kernel)
+  close(ours, volume + dense(hidden, p['up']))
+
+
+@pytest.mark.parametrize('fuse', ['learned', 'average'])
+@pytest.mark.parametrize('pointwise', [True, False])
+def test_mst_adapter(fuse, pointwise):
+  volume = normal(2, 3, 2, 2, D)
+  sizes = ((3, 1, 1), (5, 1, 1), (1, 3, 3))
+  technique = mst_adapter.MSTAdapter(4, sizes, fuse, pointwise)
+  p, ours = apply(technique, volume, None, Grid(3, 2, 2))
+  x = dense(volume, p['down'])
+  weights = p['fusion'] if fuse == 'learned' else [1 / 3] * 3
+  z = x + sum(
+    w * depthwise(x, p[f'conv_{i}'], size)
+    for i, (size, w) in enumerate(zip(sizes, weights))
+  )
+  z = z + dense(z, p['pointwise']) if pointwise else z
+  close(ours, volume + dense(z, p['up']))
+
+
+def test_fusion_weights_start_at_a_third():
+  technique = mst_adapter.MSTAdapter(4)
+  y = normal(1, 3, 2, 2, D)
+  params = technique.init(jax.random.key(0), y, None, Grid(3, 2, 2))['params']
+  close(params['fusion'], [0.33] * 3)
+
+
+def test_cls_shift_by_loops():
+  y = normal(2, 3, 5, D)
+  p, out = apply(cls_shift.ClsShift(), y)
+  assert not p
+  expected = y.copy()
+  for t in range(3):
+    expected[:, t, 0, :2] = y[:, t + 1, 0, :2] if t < 2 else 0
+    expected[:, t, 0, 2:4] = y[:, t - 1, 0, 2:4] if t else 0
+  np.testing.assert_array_equal(out, expected)
+
+
+def test_adapter3d_by_loops():
+  volume = normal(1, 3, 2, 2, D)
+  p, out = apply(adapter3d.Adapter3D(), volume, None, Grid(3, 2, 2))
+  assert p['down']['kernel'].shape == (3, 3, 3, 4, 2)
+  padded = np.pad(volume, [(0, 0), (1, 1), (1, 1), (1, 1), (0, 0)])
+  hidden = np.zeros((1, 3, 2, 2, 2), np.float32) + p['down']['bias']
+  for t, h, w in np.ndindex(3, 2, 2):
+    patch = padded[0, t : t + 3, h : h + 3, w : w + 3]
+    for g in range(2):
+      hidden[0, t, h, w, g] += (
+        patch[..., 4 * g : 4 * g + 4] * p['down']['kernel'][..., g]
+      ).sum()
+  update = dense(np.maximum(hidden, 0), p['up'])
+  close(out, volume + p['alpha'] * update)
+
+
+@pytest.mark.parametrize('grid', [FRAMES, CLIP])
+def test_time_embedding(grid):
+  y = normal(*((2, 3, 5, D) if grid is FRAMES else (2, 13, D)))
+  p, out = apply(time_embedding.TimeEmbedding(), y, None, grid)
+  assert p['table'].shape == (3, D)
+  if grid is FRAMES:
+    close(out, y + p['table'][:, None])
+  else:
+    close(out[:, 0], y[:, 0])
+    close(out[:, 1:], y[:, 1:] + np.repeat(p['table'], 4, axis=0))
+
+
+class Reused(nn.Module):
+  """An attention that AIM uses, as a block has it."""
+
+  grid: Grid
+  technique: nn.Module
+
+  @nn.compact
+  def __call__(self, x):
+    norm = layers.layer_norm(np.float32, 'norm')
+    attention = layers.Attention(2, self.grid, name='attention')
+    out = self.technique(x, site_lib.Branch(norm, attention), self.grid)
+    # Its own use, so that both exist whatever the technique does.
+    return out, attention(norm(x))
+
+
+@pytest.mark.parametrize('inner', [True, False])
+@pytest.mark.parametrize('grid', [FRAMES, CLIP])
+def test_aim_attends_over_time_with_the_same_parameters(grid, inner):
+  x = normal(*((2, 3, 5, D) if grid is FRAMES else (2, 13, D)))
+  model = Reused(grid, aim.AIM(inner=inner))
+  shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), x))
+  rng = np.random.default_rng(1)
+  params = jax.tree.map(
+    lambda s: rng.normal(size=s.shape).astype(np.float32), shapes
+  )['params']
+  ours, _ = model.apply({'params': params}, x)
+  p = params['technique']
+
+  def bottleneck(h, prefix):
+    h = nn.gelu(dense(h, p[f'{prefix}down']), approximate=False)
+    return np.asarray(dense(h, p[f'{prefix}up']))
+
+  part = x if grid is FRAMES else x[:, 1:].reshape(2, 3, 4, D)
+  expected = part.copy()
+  attention = layers.Attention(2, grid)
+  for i in range(part.shape[2]):
+    h = part[:, :, i]
+    h = (h - h.mean(-1, keepdims=True)) / np.sqrt(
+      h.var(-1, keepdims=True) + 1e-6
+    )
+    h = h * params['norm']['scale'] + params['norm']['bias']
+    h = h + bottleneck(h, 'inner_') if inner else h
+    h = attention.apply({'params': params['attention']}, h)
+    expected[:, :, i] += bottleneck(h, '')
+  if grid is CLIP:
+    expected = np.concatenate([x[:, :1], expected.reshape(2, 12, D)], axis=1)
+  close(ours, expected)

@@ -1,0 +1,51 @@
+"""What techniques at `attn_qkv` share: y = (q, k, v), each [..., n, heads, c].
+
+Techniques may put keys and values in front, so that these can be more than the
+tokens that a branch was given; what is computed from tokens is added to the
+last of them.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+LETTERS = 'qkv'
+
+
+def check(technique: str, to: str) -> None:
+  """Raises ValueError unless `to` is some of the letters q, k and v."""
+  if not to or len(set(to)) < len(to) or set(to) - set(LETTERS):
+    raise ValueError(f"{technique}: to {to!r} is no subset of 'qkv'")
+
+
+def named(technique: str, y) -> dict[str, jax.Array]:
+  """Returns {'q': q, 'k': k, 'v': v}.
+
+  Raises:
+    ValueError: if y is of another site.
+  """
+  if not isinstance(y, tuple):
+    raise ValueError(f'{technique}: works at the site attn_qkv alone')
+  return dict(zip(LETTERS, y))
+
+
+def chosen(to: str) -> list[str]:
+  """Returns the letters of `to` in the order q, k, v."""
+  return [letter for letter in LETTERS if letter in to]
+
+
+def add(x: jax.Array, update: jax.Array) -> jax.Array:
+  """Adds [..., n, heads, c] to the last n of [..., m, heads, c]."""
+  front = x.shape[-3] - update.shape[-3]
+  widths = [(0, 0)] * (x.ndim - 3) + [(front, 0), (0, 0), (0, 0)]
+  return x + (jnp.pad(update, widths) if front else update)
+
+
+def prepend(front: jax.Array, x: jax.Array) -> jax.Array:
+  """Puts [..., p, heads, c] before [..., m, heads, c].
+
+  The leading axes of `front` may lack; it is then the same for all.
+  """
+  front = jnp.broadcast_to(front, (*x.shape[:-3], *front.shape[-3:]))
+  return jnp.concatenate([front, x], axis=-3)
