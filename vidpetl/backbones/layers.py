@@ -69,10 +69,19 @@ def attend(
   return jnp.einsum('...hnm,...mhc->...nhc', weights, v)
 
 
-def takes_fused(q: jax.Array) -> bool:
-  """Whether cuDNN's fused attention is there for such queries."""
+def takes_fused(q: jax.Array, device: Any = None) -> bool:
+  """Whether cuDNN's fused attention is there for such queries.
+
+  Args:
+    q: [..., n, heads, c].
+    device: that computes; the first one, if not given.
+  """
+  device = device or jax.devices()[0]
+  generation = str(getattr(device, 'compute_capability', '')).split('.')[0]
   return (
-    jax.default_backend() == 'gpu'
+    device.platform == 'gpu'
+    and generation.isdigit()  # Not so on AMD's.
+    and int(generation) >= 8
     and q.dtype in (jnp.bfloat16, jnp.float16)
     and q.shape[-1] % 8 == 0
     and q.shape[-1] <= 128
