@@ -35,4 +35,6 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
   arg = recipes.parse(
     argument, 'bapat', frames=8, backbone='swin', split=1, head=False
   )
-  return recipes.vpetl(arg, 'hmdb51', fold=arg.split)
+  if arg.split not in (1, 2, 3):
+    raise ValueError(f'split={arg.split} is not 1, 2 or 3.')
+  return recipes.vpetl(arg, 'hmdb51', records=f'hmdb51_{arg.split}')

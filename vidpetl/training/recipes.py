@@ -73,7 +73,7 @@ def parse(argument: str, method: str, **more: Any) -> ConfigDict:
   return arguments.parse(argument, **known)
 
 
-def vpetl(arg: ConfigDict, dataset: str, **source: Any) -> ConfigDict:
+def vpetl(arg: ConfigDict, dataset: str, records: str = '') -> ConfigDict:
   """Returns V-PETL's recipe for videos.
 
   SGD with momentum 0.9 and no weight decay, a learning rate of 0.1 per 256
@@ -83,7 +83,7 @@ def vpetl(arg: ConfigDict, dataset: str, **source: Any) -> ConfigDict:
   Args:
     arg: from `parse`, with `frames` and `backbone`.
     dataset: 'something_something_v2', 'hmdb51', ...
-    **source: further fields of its sources.
+    records: what it is called where it is prepared, if not so.
   """
   config = _tuning(arg)
   config.backbone = _one_of('backbone', arg.backbone, _VPETL_BACKBONES)
@@ -91,7 +91,7 @@ def vpetl(arg: ConfigDict, dataset: str, **source: Any) -> ConfigDict:
   _sgd(config, batch, epochs=70.0, warmup=10.0)
   clip = {'frames': arg.frames, 'stride': 2, 'resolution': 224}
   test = {'eval_clip': {'views': (4, 3)}, 'average': 'logits'}
-  _set_video_task(config, arg, dataset, source, clip, _IMAGENET, test)
+  _set_video_task(config, arg, dataset, records, clip, _IMAGENET, test)
   return _finish(config, arg)
 
 
@@ -158,7 +158,7 @@ def mst_adapter(
   span = {'kinetics400': 128, 'something_something_v2': 48}[dataset]
   clip = {'frames': arg.frames, 'stride': span / arg.frames, 'resolution': 224}
   test = {'eval_clip': {'views': views}}
-  _set_video_task(config, arg, dataset, {}, clip, _CLIP, test)
+  _set_video_task(config, arg, dataset, '', clip, _CLIP, test)
   return _finish(config, arg)
 
 
@@ -195,16 +195,15 @@ def _sgd(config: ConfigDict, batch: int, epochs: float, warmup: float) -> None:
   )
 
 
-def _set_video_task(config, arg, dataset, source, clip, channels, test) -> None:
+def _set_video_task(config, arg, dataset, records, clip, channels, test):
   """Gives the config its task: `dataset`, or Kinetics-400 to pretrain on."""
   if arg.pretrain:
-    dataset, source = 'kinetics400', {}
+    dataset, records = 'kinetics400', ''
   classes, demo_classes, fps = _VIDEOS[dataset]
   source = {
     'source': 'records',
     'path': config.get_ref('data'),
-    'dataset': dataset,
-    **source,
+    'dataset': records or dataset,
   }
   config.tasks = {
     dataset: {

@@ -1,14 +1,16 @@
-"""Kinetics, Moments in Time and Something-Something V2."""
+"""The annotation files of the classification datasets."""
 
 import json
 
 import pytest
 
 from vidpetl.data.annotations import (
+  hmdb51,
   kinetics,
   moments_in_time,
   something_something_v2,
   text,
+  ucf101,
 )
 
 _HEADER = 'label,youtube_id,time_start,time_end,split\n'
@@ -68,6 +70,54 @@ def test_moments_errors(tmp_path):
     moments_in_time.read(path, ['a'])
   with pytest.raises(text.AnnotationError, match=':1: 1 columns'):
     moments_in_time.read(_write(tmp_path, 'a/x.mp4\n'), ['a'])
+
+
+def test_hmdb51(tmp_path):
+  for name in ('wave', 'brush_hair'):
+    path = tmp_path / f'{name}_test_split2.txt'
+    path.write_text(f'a{name}.avi 1 \nb.avi 0\n\nc.avi 2\n')
+  (tmp_path / 'wave_test_split1.txt').write_text('a.avi 3\n')
+  assert hmdb51.classes(str(tmp_path), 2) == ['brush_hair', 'wave']
+  assert hmdb51.read(str(tmp_path), 2, 'wave', 'train') == ['awave.avi']
+  assert hmdb51.read(str(tmp_path), 2, 'wave', 'val') == ['c.avi']
+  with pytest.raises(text.AnnotationError, match=r"split1.txt:1: 'a.avi 3'"):
+    hmdb51.read(str(tmp_path), 1, 'wave', 'val')
+  with pytest.raises(FileNotFoundError, match='no file is called'):
+    hmdb51.classes(str(tmp_path), 3)
+
+
+def test_ucf101(tmp_path):
+  path = tmp_path / 'classInd.txt'
+  path.write_text('1 Archery\n2 Punch\n')
+  classes = ucf101.read_classes(str(path))
+  assert classes == ['Archery', 'Punch']
+  train, test = tmp_path / 'train.txt', tmp_path / 'test.txt'
+  train.write_text('Punch/v_g01.avi 2\r\nArchery/v_g02.avi 1\n')
+  test.write_text('Archery/v_g03.avi\n')
+  files = ['Punch/v_g01.avi', 'Archery/v_g02.avi']
+  assert ucf101.read(str(train), classes) == (files, [1, 0])
+  assert ucf101.read(str(test), classes) == (['Archery/v_g03.avi'], [0])
+
+
+@pytest.mark.parametrize(
+  'line, message',
+  [
+    ('Punch/v.avi 1', r'a.txt:1: Punch has the number 1; expected 2'),
+    ('Boxing/v.avi', r"a.txt:1: class 'Boxing' is not in classInd.txt"),
+    ('v.avi 1', r'a.txt:1'),
+    ('', 'no videos'),
+  ],
+)
+def test_ucf101_errors(tmp_path, line, message):
+  (tmp_path / 'a.txt').write_text(line + '\n')
+  with pytest.raises(text.AnnotationError, match=message):
+    ucf101.read(str(tmp_path / 'a.txt'), ['Archery', 'Punch'])
+
+
+def test_ucf101_classes_are_numbered_without_gaps(tmp_path):
+  (tmp_path / 'a.txt').write_text('1 Archery\n3 Punch\n')
+  with pytest.raises(text.AnnotationError, match='2 numbers with gaps'):
+    ucf101.read_classes(str(tmp_path / 'a.txt'))
 
 
 def test_something(tmp_path):

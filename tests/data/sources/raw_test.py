@@ -56,6 +56,45 @@ def test_kinetics(tmp_path):
   assert missing.id == 'b_000005_000015' and 'not found' in missing.reason
 
 
+def test_hmdb51(tmp_path):
+  folder = 'testTrainMulti_7030_splits'
+  files = {
+    f'{folder}/wave_test_split1.txt': 'a.avi 1\nb.avi 2\n',
+    f'{folder}/clap_test_split1.txt': 'a.avi 2\nb.avi 1\nc.avi 1\n',
+    'hmdb51_org/wave/a.avi': None,
+    'hmdb51_org/clap/b.avi': None,
+    'hmdb51_org/clap/a.avi': None,
+  }
+  source = _open('hmdb51_1', _write(tmp_path, files), 'train')
+  assert dict(source.info.classes) == {0: 'clap', 1: 'wave'}
+  found = [(source[i].id, source[i].label) for i in range(len(source))]
+  assert found == [('clap/b.avi', 0), ('wave/a.avi', 1)]
+  assert source.video(1) == str(tmp_path / 'hmdb51_org/wave/a.avi')
+  assert [d.id for d in source.info.dropped] == ['clap/c.avi']
+  (tmp_path / 'copy/clap').mkdir(parents=True)
+  (tmp_path / 'copy/clap/b.avi').write_text('')
+  with pytest.raises(ValueError, match='keep one of them'):
+    _open('hmdb51_1', tmp_path, 'train')
+
+
+def test_ucf101(tmp_path):
+  files = {
+    'ucfTrainTestlist/classInd.txt': '1 Archery\n2 Punch\n',
+    'ucfTrainTestlist/trainlist03.txt': 'Punch/a.avi 2\nArchery/b.avi 1\n',
+    'ucfTrainTestlist/testlist03.txt': 'Punch/c.avi\n',
+    'UCF-101/Punch/a.avi': None,
+    'UCF-101/Punch/c.avi': None,
+    'UCF-101/Archery/b.avi': None,
+  }
+  root = _write(tmp_path, files)
+  train, val = (_open('ucf101_3', root, split) for split in ('train', 'val'))
+  assert [train[i].label for i in range(2)] == [1, 0]
+  assert (val[0].id, val[0].label) == ('Punch/c.avi', 1)
+  assert val.video(0) == str(tmp_path / 'UCF-101/Punch/c.avi')
+  with pytest.raises(FileNotFoundError, match="UCF101's"):
+    _open('ucf101_1', root, 'train')
+
+
 def test_moments_in_time(tmp_path):
   files = {
     'moments_categories.txt': 'walking,1\nadult+male+singing,0\n',

@@ -3,6 +3,11 @@
 import csv
 import json
 
+import pytest
+
+from vidpetl.data import sources
+from vidpetl.data.world import classified
+
 
 def rows(path):
   with path.open(newline='', encoding='utf-8') as file:
@@ -57,3 +62,37 @@ def test_something_has_templates_with_and_without_brackets(tiny):
       ids.add(row['id'])
   videos = (folder / '20bn-something-something-v2').iterdir()
   assert {video.name for video in videos} == {f'{id_}.webm' for id_ in ids}
+
+
+@pytest.mark.parametrize('count', [2, 7, 35])
+def test_roles_test_a_clip_in_one_split_at_most(count):
+  folds = [classified.roles(count, fold) for fold in (1, 2, 3)]
+  for roles in folds:
+    assert roles.count(2) == max(1, count * 2 // 7)
+    assert roles.count(0) == (count > 3)
+  tested = [sum(roles[i] == 2 for roles in folds) for i in range(count)]
+  assert max(tested) == (1 if count > 3 else 2)
+
+
+@pytest.mark.parametrize('dataset', ['hmdb51', 'ucf101'])
+def test_splits_are_read_as_written(tiny, dataset):
+  sizes = []
+  for fold in (1, 2, 3):
+    found = {}
+    for split in ('train', 'val'):
+      source = sources.open_source(
+        {
+          'source': 'raw',
+          'dataset': f'{dataset}_{fold}',
+          'raw': str(tiny[dataset]),
+          'split': split,
+        }
+      )
+      assert not source.info.dropped
+      found[split] = {source[i].id for i in range(len(source))}
+      for i in range(len(source)):
+        name = source.info.classes[source[i].label]
+        assert source[i].id.startswith(name + '/')
+    assert not found['train'] & found['val']
+    sizes.append([len(ids) for ids in found.values()])
+  assert sizes == [[8, 8]] * 3

@@ -7,7 +7,14 @@ import av
 import pytest
 
 from vidpetl.data import world
-from vidpetl.data.world import ava, kinetics, moments, something
+from vidpetl.data.world import (
+  ava,
+  hmdb51,
+  kinetics,
+  moments,
+  something,
+  ucf101,
+)
 
 
 def digests(folder):
@@ -90,11 +97,15 @@ def test_unknown_arguments(tmp_path, arguments):
     world.write(tmp_path, **arguments)
 
 
-@pytest.mark.parametrize('module', [ava, kinetics, moments, something])
+MODULES = [ava, hmdb51, kinetics, moments, something, ucf101]
+CODECS = {something: 'vp9', hmdb51: 'mpeg4', ucf101: 'mpeg4'}
+
+
+@pytest.mark.parametrize('module', MODULES)
 def test_videos_open_with_the_stated_length(tiny, module):
   films = module.films(3, 'tiny')
   folder = tiny[module.DATASET]
-  codec = 'vp9' if module is something else 'h264'
+  codec = CODECS.get(module, 'h264')
   for film in films[:2] + films[-2:]:
     rate, size, frames, name = decode(folder / film.path)
     assert rate == pytest.approx(15)
@@ -103,7 +114,7 @@ def test_videos_open_with_the_stated_length(tiny, module):
     assert name == codec
 
 
-@pytest.mark.parametrize('module', [ava, kinetics, moments, something])
+@pytest.mark.parametrize('module', MODULES)
 def test_splits_share_no_video(module):
   films = module.films(0, 'demo')
   assert len({film.id for film in films}) == len(films)

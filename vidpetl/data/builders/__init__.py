@@ -15,6 +15,7 @@ interrupted, and reports what it could not read.
 BUILDERS = {
   'ava': ('ava', 'Ava'),
   'ava_kinetics': ('ava', 'AvaKinetics'),
+  **{f'hmdb51_{i}': ('hmdb51', f'Split{i}') for i in (1, 2, 3)},
   'kinetics400': ('kinetics', 'Kinetics400'),
   'kinetics600': ('kinetics', 'Kinetics600'),
   'kinetics700': ('kinetics', 'Kinetics700'),
@@ -23,4 +24,5 @@ BUILDERS = {
     'something_something_v2',
     'SomethingSomethingV2',
   ),
+  **{f'ucf101_{i}': ('ucf101', f'Split{i}') for i in (1, 2, 3)},
 }

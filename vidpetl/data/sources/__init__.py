@@ -17,7 +17,14 @@ from typing import Any
 
 from vidpetl.data import examples
 
-SOURCES = ('raw', 'records', 'folder', 'manifest', 'ava_csv')
+SOURCES = (
+  'raw',
+  'records',
+  'folder',
+  'manifest',
+  'ava_csv',
+  'tfds_images',
+)
 
 
 def open_source(config: Mapping[str, Any]) -> examples.Source:

@@ -8,12 +8,21 @@ from typing import Any
 from vidpetl.data import examples, sources
 from vidpetl.data.sources.official import (
   ava,
+  hmdb51,
   kinetics,
   moments_in_time,
   something_something_v2,
+  ucf101,
 )
 
-_MODULES = (ava, kinetics, moments_in_time, something_something_v2)
+_MODULES = (
+  ava,
+  hmdb51,
+  kinetics,
+  moments_in_time,
+  something_something_v2,
+  ucf101,
+)
 DATASETS = {name: module for module in _MODULES for name in module.DATASETS}
 
 

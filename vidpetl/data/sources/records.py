@@ -93,21 +93,6 @@ def _replace_detections(table, info, dataset, persons, match_iou):
   )
 
 
-class _Data:
-  """Random access to the records of a split, opened on first use."""
-
-  def __init__(self, folder: str, split: str):
-    self._folder, self._split = folder, split
-
-  @functools.cached_property
-  def source(self):
-    builder = tfds.builder_from_directory(self._folder)
-    return builder.as_data_source(split=self._split)
-
-  def video(self, i: int) -> bytes:
-    return self.source[int(i)]['video']
-
-
 def _folder(path: str, dataset: str) -> epath.Path:
   """Returns the folder of the newest version."""
   folder = epath.Path(path) / dataset

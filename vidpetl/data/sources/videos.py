@@ -84,3 +84,30 @@ class ByStem:
       )
     path = self._paths.get(stem)
     return path and os.path.join(self.folder, path)
+
+
+class ByClass:
+  """The videos below a folder by `<class>/<file>`, their paths' ends."""
+
+  def __init__(self, folder: str):
+    self.folder = folder
+    self._paths: dict[str, str] = {}
+    self._others: dict[str, str] = {}
+    for path in walk(folder):
+      end = '/'.join(path.split('/')[-2:])
+      if is_video(path) and self._paths.setdefault(end, path) != path:
+        self._others[end] = path
+
+  def get(self, end: str) -> str | None:
+    """Returns the path of a video, or None.
+
+    Raises:
+      ValueError: if two paths end so.
+    """
+    if end in self._others:
+      raise ValueError(
+        f'{self.folder}: {self._paths[end]} and {self._others[end]} are both '
+        f'{end!r}; keep one of them below this folder'
+      )
+    path = self._paths.get(end)
+    return path and os.path.join(self.folder, path)

@@ -33,9 +33,11 @@ VERSION = 1
 # One module each, which knows the dataset's classes and files.
 DATASETS = {
   'ava': 'ava',
+  'hmdb51': 'hmdb51',
   'kinetics400': 'kinetics',
   'moments_in_time': 'moments',
   'something_something_v2': 'something',
+  'ucf101': 'ucf101',
 }
 # Below this many videos per process, starting one costs more than it saves.
 _WORTH_A_PROCESS = 40

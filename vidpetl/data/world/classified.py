@@ -67,3 +67,17 @@ def shoot(film: Film, folder: pathlib.Path) -> None:
   scripts = film_lib.scripts(film, [0.0, _FOR_EVER])
   staged = scene.stage(film.key, scripts, film.seconds, film.size, video.FPS)
   video.write(folder / film.path, staged.frames())
+
+
+def roles(count: int, fold: int) -> list[int]:
+  """Returns 1 (training), 2 (test) or 0 (unused) for each clip of a class.
+
+  Args:
+    count: clips of the class.
+    fold: from 1 on; each tests other clips, as far as there are enough.
+  """
+  tested = max(1, count * 2 // 7)
+  first = (fold - 1) * tested
+  test = {(first + i) % count for i in range(tested)}
+  unused = {(first + tested) % count} if count > 3 else set()
+  return [2 if i in test else 0 if i in unused else 1 for i in range(count)]
