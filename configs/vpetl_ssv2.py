@@ -8,7 +8,7 @@ Arguments, separated by commas:
               and others of vidpetl/petl/methods.py, with the options that it
               has there: bottleneck, to, scale, adapter, tokens, rank, ...
   frames      8; the paper also has 16 and 32.
-  backbone    swin, Video Swin-B, or videomae, ViT-B.
+  backbone    swin, Video Swin-B; videomae, ViT-B; or, beyond the paper, clip.
   init        where the parameters of the pretrained backbone are.
   head        false leaves the head as it was drawn.
   where       binds to paths with this in them alone, e.g. where=stage_3.

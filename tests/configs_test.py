@@ -51,6 +51,30 @@ def test_full_config_trains_a_step(world, tmp_path):
   assert results['step'] == 2
 
 
+@pytest.mark.parametrize(
+  'name, argument',
+  [
+    ('cofinetune_ava', 'method=patt,bottleneck=2,finetune'),
+    ('vpetl_ssv2', 'bottleneck=2,adapter=2'),
+    ('vpetl_ssv2', 'method=prefix,backbone=videomae,adapter=2,bottleneck=2'),
+    ('vpetl_hmdb51', 'method=lora,rank=2'),
+    ('vpetl_positions', ''),
+    ('vpetl_images', 'bottleneck=2,adapter=2'),
+    ('mst_adapter_k400', 'bottleneck=4'),
+    ('mst_adapter_ssv2', 'method=st_adapter,bottleneck=4'),
+  ],
+)
+def test_config_of_a_method_trains_what_it_says(
+  name, argument, world, tmp_path
+):
+  config = experiments.load_config(name, argument)
+  config = experiments.shrink(config, world)
+  results = loop.run(config, str(tmp_path))
+  count = results['parameters']
+  assert results['step'] == 2
+  assert 0 < count['trained'] < count['total']
+
+
 def test_unknown_argument_is_an_error():
   with pytest.raises(ValueError, match='varient'):
     experiments.load_config('cofinetune_ava', 'varient=L')

@@ -22,6 +22,7 @@ import experiments
 import pytest
 
 from vidpetl.data import world as world_lib
+from vidpetl.data.world import images
 
 
 def pytest_unconfigure():
@@ -34,7 +35,9 @@ def world(tmp_path_factory):
   """dataset -> raw folder; written once, also by parallel workers."""
   out = tmp_path_factory.getbasetemp().parent / 'world'
   with _lock(out.with_suffix('.lock')):
-    return world_lib.write(out, size='tiny', processes=1)
+    images.write(str(out / 'images'), size='tiny')
+    folders = world_lib.write(out, size='tiny', processes=1)
+  return {**folders, 'images': out / 'images'}
 
 
 @contextlib.contextmanager

@@ -15,6 +15,20 @@ def load_config(name, argument=''):
   return module.get_config(argument)
 
 
+BACKBONES = {
+  'vivit': {
+    'width': 8,
+    'heads': 2,
+    'mlp': 16,
+    'depth': 1,
+    'temporal_depth': 1,
+    'tubelet': (2, 16, 16),
+  },
+  'swin': {'width': 8, 'depths': (2, 1), 'heads': (1, 2), 'window': (2, 3, 3)},
+  'vit': {'width': 8, 'heads': 2, 'mlp': 16, 'depth': 1, 'patch': 16},
+}
+
+
 def shrink(config, world, tasks=None):
   """The same experiment, a few steps of a tiny model on tiny raw videos."""
   config = config.copy_and_resolve_references()
@@ -23,24 +37,17 @@ def shrink(config, world, tasks=None):
     del config.tasks[name]
   for name, task in config.tasks.items():
     for split in ('train', 'eval'):
-      task[split] = {
-        'source': 'raw',
-        'dataset': name,
-        'raw': str(world[name]),
-        'split': task[split].split,
-      }
-      if name == 'ava':
-        task[split].video_start = 900
-    task.clip.update(frames=4, resolution=32)
+      task[split] = _on_raw_files(name, task[split], world)
+    task.clip.resolution = 32
+    task.clip.frames = min(task.clip.frames, 4)
     if task.task == 'classification':
       task.num_classes = None
     else:
       task.clip.max_boxes = task.eval_clip.max_boxes = 4
       task.pool = (2, 2)
       task.pictures = 1
-  config.backbone.update(
-    width=8, heads=2, mlp=16, depth=1, temporal_depth=1, tubelet=(2, 16, 16)
-  )
+  backbone = config.backbone.to_dict()
+  config.backbone = {**backbone, **BACKBONES[backbone['name']]}
   if 'ava' not in config.tasks:
     config.checkpoint.best = ''
   config.dtype = 'float32'
@@ -49,6 +56,20 @@ def shrink(config, world, tasks=None):
   config.optimizer.warmup_epochs = 0.0
   config.input.workers = 2
   return config.lock()
+
+
+def _on_raw_files(name, source, world):
+  """A task's source, on the tiny world's raw files."""
+  if source.source == 'tfds_images':
+    return {**source.to_dict(), 'data_dir': str(world['images'])}
+  dataset = source.get('dataset', name)
+  raw = {
+    'source': 'raw',
+    'dataset': dataset,
+    'raw': str(world[dataset.removesuffix('_1')]),
+    'split': source.split,
+  }
+  return raw | ({'video_start': 900} if dataset == 'ava' else {})
 
 
 def check_close(metrics, expected, tolerance):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,6 +55,24 @@ class Experiment:
       inputs['video'],
     )
     return features.shape[1:4]
+
+  def counts(self) -> dict[str, int]:
+    """Returns how many parameters there are, and how many of them train."""
+    sizes = {
+      path: math.prod(x.shape)
+      for path, x in trainable.flatten(self.shapes).items()
+    }
+    trained = {
+      path: size
+      for path, size in sizes.items()
+      if self.group_of[path] != trainable.FROZEN
+    }
+    heads = sum(n for path, n in trained.items() if path.startswith('heads_'))
+    return {
+      'total': sum(sizes.values()),
+      'trained': sum(trained.values()),
+      'trained_heads': heads,
+    }
 
   def init_params(self, key: jax.Array) -> Any:
     """Returns freshly drawn parameters of the backbone and every head."""

@@ -44,6 +44,8 @@ _VPETL_BACKBONES = {
     'summary': 'vpetl',
   },
   'videomae': {'name': 'vit', 'kind': 'videomae', 'variant': 'B'},
+  # Not in the paper.
+  'clip': {'name': 'vit', 'kind': 'clip', 'variant': 'B'},
 }
 _CLIP_MODELS = {
   'B16': {'name': 'vit', 'kind': 'clip', 'variant': 'B'},
@@ -89,9 +91,10 @@ def vpetl(arg: ConfigDict, dataset: str, records: str = '') -> ConfigDict:
   config.backbone = _one_of('backbone', arg.backbone, _VPETL_BACKBONES)
   batch = 64 if arg.backbone == 'swin' else 256
   _sgd(config, batch, epochs=70.0, warmup=10.0)
-  clip = {'frames': arg.frames, 'stride': 2, 'resolution': 224}
+  clip = {'frames': arg.frames, 'stride': 2.0, 'resolution': 224}
   test = {'eval_clip': {'views': (4, 3)}, 'average': 'logits'}
-  _set_video_task(config, arg, dataset, records, clip, _IMAGENET, test)
+  channels = _CLIP if arg.backbone == 'clip' else _IMAGENET
+  _set_video_task(config, arg, dataset, records, clip, channels, test)
   return _finish(config, arg)
 
 
@@ -253,7 +256,7 @@ _TINY = {
     'window': (4, 4, 4),
     'stochastic_depth': 0.0,
   },
-  'vit': {'width': 96, 'depth': 3, 'heads': 3, 'mlp': 384},
+  'vit': {'width': 64, 'depth': 3, 'heads': 2, 'mlp': 256, 'patch': 8},
 }
 
 
@@ -261,6 +264,7 @@ def _finish(config: ConfigDict, arg: ConfigDict) -> ConfigDict:
   """Returns the config locked; in the demo world, one for two cores."""
   if arg.demo:
     _shrink(config)
+    config.epochs = 40.0 if arg.pretrain else 10.0
   return config.lock()
 
 
@@ -270,7 +274,7 @@ def _shrink(config: ConfigDict) -> None:
   config.backbone = {**kept, **_TINY[backbone['name']]}
   config.dtype = 'float32'
   config.batch_size = config.eval_batch_size = 16
-  config.epochs, config.eval_every_epochs = 10.0, 0.0
+  config.eval_every_epochs = 0.0
   config.log_every, config.checkpoint.every = 20, 100
   config.optimizer.update(
     name='adamw', learning_rate=2e-3, warmup_epochs=0.5, clip_norm=1.0
@@ -280,5 +284,9 @@ def _shrink(config: ConfigDict) -> None:
     if name in _IMAGES:
       task.clip.resolution = 32
     else:
-      task.clip.update(frames=16, stride=2, fps=15.0, resolution=64)
+      # Two seconds, of which Swin takes every second frame, in pairs.
+      frames = 16 if backbone['name'] == 'swin' else 8
+      task.clip.update(
+        frames=frames, stride=32 / frames, fps=15.0, resolution=64
+      )
       task.eval_clip.views = (1, 1)

@@ -56,6 +56,7 @@ def record(
   return {
     'step': step,
     'steps': run.total,
+    'parameters': run.experiment.counts(),
     'training_examples': {k: len(v) for k, v in run.train.items()},
     'steps_per_task': run.mixture.counts(),
     'tasks': tasks,

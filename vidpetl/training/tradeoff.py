@@ -1,0 +1,198 @@
+"""Accuracy against trained parameters: a sweep's table and its picture."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import figure, ticker
+
+Found = Mapping['Variant', Sequence[Mapping[str, Any]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+  """One way to set a config's arguments.
+
+  Attributes:
+    argument: 'method=bapat,bottleneck=16'.
+    family: what it has in common with those that differ in size alone.
+  """
+
+  argument: str
+  family: str
+
+  @property
+  def slug(self) -> str:
+    """Name of its folder."""
+    return re.sub(r'[^\w.=-]+', '_', self.argument.removeprefix('method='))
+
+
+def expand(text: str) -> list[Variant]:
+  """Returns the variants of 'a=1; a=2,b=x|y', in their order.
+
+  Raises:
+    ValueError: for what is no 'name=value', and for repetitions.
+  """
+  variants = []
+  for part in filter(None, map(str.strip, text.split(';'))):
+    fields = [field.strip() for field in part.split(',')]
+    choices = []
+    for field in fields:
+      name, equals, values = field.partition('=')
+      if not name or not equals or not all(values.split('|')):
+        raise ValueError(f'over: {field!r} is no name=value or name=x|y')
+      choices.append([f'{name}={value}' for value in values.split('|')])
+    fixed = [f for f, c in zip(fields, choices) if len(c) == 1]
+    family = ' '.join(fixed).removeprefix('method=')
+    variants += [
+      Variant(','.join(c), family) for c in itertools.product(*choices)
+    ]
+  slugs = [v.slug for v in variants]
+  if twice := sorted({s for s in slugs if slugs.count(s) > 1}):
+    raise ValueError(f'over: {", ".join(twice)} is there twice')
+  if not variants:
+    raise ValueError('over: there is nothing in it')
+  return variants
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+  """A variant, measured.
+
+  Attributes:
+    variant: which.
+    backbone: trained parameters without heads.
+    heads: trained parameters of heads.
+    total: all parameters.
+    values: of the metric, one per seed.
+  """
+
+  variant: Variant
+  backbone: int
+  heads: int
+  total: int
+  values: tuple[float, ...]
+
+  @property
+  def trained(self) -> int:
+    return self.backbone + self.heads
+
+  @property
+  def mean(self) -> float:
+    return float(np.mean(self.values))
+
+  @property
+  def spread(self) -> float:
+    """Standard deviation over the seeds; nan of one."""
+    many = len(self.values) > 1
+    return float(np.std(self.values, ddof=1)) if many else float('nan')
+
+
+def points(found: Found, metric: str) -> list[Point]:
+  """Reads results.
+
+  Raises:
+    ValueError: if they do not have the metric.
+  """
+  task, _, name = metric.partition('/')
+  measured = []
+  for variant, results in found.items():
+    if not results:
+      continue
+    for result in results:
+      have = result['tasks'].get(task, {}).get('metrics', {})
+      if name not in have:
+        known = [
+          f'{t}/{m}' for t, r in result['tasks'].items() for m in r['metrics']
+        ]
+        raise ValueError(f'metric {metric!r} is none of {", ".join(known)}')
+    values = [result['tasks'][task]['metrics'][name] for result in results]
+    count = results[0]['parameters']
+    measured.append(
+      Point(
+        variant,
+        count['trained'] - count['trained_heads'],
+        count['trained_heads'],
+        count['total'],
+        tuple(values),
+      )
+    )
+  return measured
+
+
+def table(found: Found, metric: str) -> str:
+  """Returns the Markdown table of what is measured."""
+  lines = [
+    f'| | trained | with heads | of all | {metric}, % | seeds |',
+    '|---|---|---|---|---|---|',
+  ]
+  for p in points(found, metric):
+    name = p.variant.argument.removeprefix('method=').replace(',', ', ')
+    spread = '' if np.isnan(p.spread) else f' ± {100 * p.spread:.1f}'
+    lines.append(
+      f'| {name} | {p.backbone:,} | {p.trained:,} | '
+      f'{p.trained / p.total:.2%} | {100 * p.mean:.1f}{spread} | '
+      f'{len(p.values)} |'
+    )
+  return '\n'.join(lines)
+
+
+def write(folder: pathlib.Path, found: Found, metric: str) -> None:
+  """Writes sweep.md, sweep.json and tradeoff.png."""
+  measured = points(found, metric)
+  rows = [
+    {
+      'argument': p.variant.argument,
+      'trained': p.trained,
+      'trained_heads': p.heads,
+      'total': p.total,
+      metric: p.values,
+    }
+    for p in measured
+  ]
+  (folder / 'sweep.json').write_text(json.dumps(rows, indent=1) + '\n')
+  (folder / 'sweep.md').write_text(table(found, metric) + '\n')
+  draw(measured, metric).savefig(folder / 'tradeoff.png', dpi=200)
+
+
+def draw(measured: Sequence[Point], metric: str) -> figure.Figure:
+  """Draws the metric against the number of trained parameters.
+
+  Variants of one family, which differ in size alone, are joined.
+  """
+  picture = figure.Figure(figsize=(7, 4.5), layout='constrained')
+  axes = picture.subplots()
+  families: dict[str, list[Point]] = {}
+  for point in measured:
+    families.setdefault(point.variant.family, []).append(point)
+  for number, (family, members) in enumerate(families.items()):
+    members = sorted(members, key=lambda p: p.trained)
+    x = [p.trained for p in members]
+    y = [100 * p.mean for p in members]
+    error = [100 * np.nan_to_num(p.spread) for p in members]
+    colour = f'C{number % 10}'
+    axes.errorbar(
+      x, y, error, fmt='o-', color=colour, capsize=3, lw=1.2, ms=5, alpha=0.85
+    )
+    axes.annotate(
+      family,
+      (x[-1], y[-1]),
+      xytext=(6, 5 if number % 2 else -11),
+      textcoords='offset points',
+      color=colour,
+      fontsize=8,
+    )
+  axes.set_xscale('log')
+  axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
+  axes.margins(x=0.12)
+  axes.grid(alpha=0.25, which='both', lw=0.5)
+  axes.set_xlabel('trained parameters, with heads')
+  axes.set_ylabel(f'{metric}, %')
+  return picture
