@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 
+from vidpetl.petl import methods, package
 from vidpetl.training import checkpoint, loop
 
 
@@ -146,6 +147,34 @@ def test_starting_from_another_run(make_config, tmp_path):
   second.init.skip = ()
   with pytest.raises(ValueError, match=r'heads_ava.*heads_kinetics400'):
     loop.run(second, str(tmp_path / 'third'))
+
+
+def test_a_package_is_written_and_evaluates_to_the_same(make_config, tmp_path):
+  base, tuned, again = (tmp_path / name for name in ('base', 'tuned', 'again'))
+  loop.run(make_config('kinetics400', steps=1), str(base))
+  petl, rules = methods.make('lora', rank=2)
+  fields = {'petl': petl, 'trainable': rules, 'init.path': str(base)}
+  fields |= {'init.skip': ('^heads_', '/site_')}
+  trained = loop.run(make_config('kinetics400', **fields), str(tuned))
+  assert {p.name for p in (tuned / 'adapter').iterdir()} == {
+    package.CONFIG,
+    package.MODEL,
+  }
+  packed = package.load(tuned / 'adapter')
+  assert packed.config['step'] == trained['step']
+  assert str(base) in packed.config['origin']
+  assert packed.size < 20_000
+  fields |= {'mode': 'eval', 'eval_checkpoint': 'none'}
+  fields |= {'init.adapter': str(tuned / 'adapter')}
+  found = loop.run(make_config('kinetics400', **fields), str(again))
+  metrics = lambda results: results['tasks']['kinetics400']['metrics']
+  assert metrics(found) == metrics(trained)
+  with pytest.raises(ValueError, match='and config'):
+    checkpoint.load_params(str(tuned))
+  fields['petl'] = ()
+  fields['trainable'] = (('.*', 'frozen'),)
+  with pytest.raises(ValueError, match=r'adapter does not fit config.petl'):
+    loop.run(make_config('kinetics400', **fields), str(again))
 
 
 def test_nothing_recompiles(make_config, tmp_path):

@@ -55,6 +55,8 @@ class Adapted(nn.Module):
   Attributes:
     backbone: any module that has sites.
     bindings: what is bound, and where.
+    scale: if given, y + scale (technique(y) - y) takes the place of what a
+      technique makes of y.
 
   Raises:
     ValueError: when called, if a binding matches no site.
@@ -62,6 +64,7 @@ class Adapted(nn.Module):
 
   backbone: nn.Module
   bindings: Sequence[At] = ()
+  scale: Any = None
 
   def __post_init__(self):
     super().__post_init__()
@@ -70,7 +73,7 @@ class Adapted(nn.Module):
 
   @nn.compact
   def __call__(self, *args, **kwargs):
-    binder = _Binder(self.bindings, self.path)
+    binder = _Binder(self.bindings, self.path, self.scale)
     with nn.intercept_methods(binder):
       out = self.backbone(*args, **kwargs)
     binder.check_all_used()
@@ -84,9 +87,9 @@ class Adapted(nn.Module):
 class _Binder:
   """Interceptor of `Site.__call__` that runs what is bound there."""
 
-  def __init__(self, bindings: Sequence[At], root: tuple[str, ...]):
+  def __init__(self, bindings: Sequence[At], root: tuple[str, ...], scale: Any):
     self.bindings = tuple(bindings)
-    self.root = root
+    self.root, self.scale = root, scale
     self.seen = collections.defaultdict(set)  # Site -> paths it was seen at.
     self.used = set()
 
@@ -104,7 +107,9 @@ class _Binder:
     self.used.update(matches)
     techniques = [self.bindings[i].technique for i in matches]
     for scope, technique in zip(_names(techniques), techniques):
-      y = technique.clone(parent=context.module, name=scope)(y, given, grid)
+      module = technique.clone(parent=context.module, name=scope)
+      new = module(y, given, grid)
+      y = new if self.scale is None else _scaled(self.scale, y, new, scope)
     return y
 
   def check_all_used(self):
@@ -123,6 +128,19 @@ class _Binder:
       f'{binding} matches nothing: the backbone has no site '
       f'{binding.site!r}. Its sites: {known}.'
     )
+
+
+def _scaled(scale: Any, y: Any, new: Any, name: str) -> Any:
+  """Returns y + scale (new - y)."""
+
+  def blend(a, b):
+    if a.shape != b.shape:
+      raise ValueError(
+        f'{name} cannot be scaled: it makes {b.shape} of {a.shape}'
+      )
+    return (a + scale * (b - a)).astype(b.dtype)
+
+  return jax.tree.map(blend, y, new)
 
 
 def _is_site_call(context) -> bool:

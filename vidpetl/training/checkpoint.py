@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+import safetensors.numpy
 from etils import epath
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from vidpetl.petl import trainable
 from vidpetl.training import state as state_lib
+
+SUFFIX = '.safetensors'
 
 _CHANGING = ('step', 'params', 'batch_stats', 'opt_state', 'task_state')
 
@@ -68,6 +73,10 @@ class Checkpoints:
       if (metrics := self._manager.metrics(step)) and self._best in metrics
     }
     return max(scores, key=scores.get) if scores else None
+
+  def metrics(self, step: int) -> dict[str, float]:
+    """Returns what was measured at `step`, {} if nothing was."""
+    return dict(self._manager.metrics(step) or {})
 
   def save(
     self,
@@ -121,13 +130,17 @@ def load_params(path: str) -> dict[str, Any]:
   """Returns all parameters of another run, as numpy arrays.
 
   Args:
-    path: a working directory (its latest checkpoint), or one checkpoint of it:
-      '<workdir>/checkpoints/<step>'.
+    path: a working directory (its latest checkpoint), one checkpoint of it:
+      '<workdir>/checkpoints/<step>', or a file of `save_params`.
 
   Raises:
     ValueError: if there is no checkpoint, or it froze parameters that it
       does not hold.
   """
+  if path.endswith(SUFFIX):
+    if not epath.Path(path).exists():
+      raise ValueError(f'config.init.path {path!r}: no such file.')
+    return trainable.unflatten(safetensors.numpy.load_file(path))
   folder = epath.Path(path).absolute()
   if (folder / 'checkpoints').exists():
     steps = [p for p in (folder / 'checkpoints').iterdir() if p.name.isdigit()]
@@ -136,13 +149,14 @@ def load_params(path: str) -> dict[str, Any]:
   if not (folder / 'state').exists():
     raise ValueError(
       f'config.init.path {path!r} is neither a working directory with '
-      'checkpoints nor one of its checkpoints.'
+      f'checkpoints, nor one of its checkpoints, nor a {SUFFIX} file.'
     )
   meta = json.loads((folder / 'meta' / 'metadata').read_text())
   if meta['frozen']:
     raise ValueError(
-      f'{folder} trained on top of frozen parameters, which it does not hold; '
-      'start from what it started from.'
+      f'{folder} trained on top of frozen parameters, which it does not hold: '
+      'let config.init.path be what it started from, and config.init.adapter '
+      "the folder 'adapter' that it wrote."
     )
   handler = ocp.PyTreeCheckpointHandler()
   with ocp.Checkpointer(handler) as checkpointer:
@@ -157,6 +171,27 @@ def load_params(path: str) -> dict[str, Any]:
   return tree['params']
 
 
+def save_params(path: str, params: Mapping[str, np.ndarray]) -> None:
+  """Writes parameters, given by their paths, to a safetensors file."""
+  if not path.endswith(SUFFIX):
+    raise ValueError(f'{path!r} should end in {SUFFIX}')
+  arrays = {k: np.ascontiguousarray(v) for k, v in params.items()}
+  unfinished = path + '.unfinished'
+  safetensors.numpy.save_file(arrays, unfinished)
+  os.replace(unfinished, path)
+
+
+def to_host(tree: Any) -> Any:
+  """Returns a tree's arrays as numpy's, whole; all processes must call it."""
+
+  def whole(leaf):
+    if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+      leaf = multihost_utils.process_allgather(leaf, tiled=True)
+    return np.asarray(leaf)
+
+  return jax.tree.map(whole, tree)
+
+
 def tree_hash(tree: Any) -> str:
   """Returns a hash of all leaves with their paths, '' for an empty tree."""
   leaves = jax.tree_util.tree_leaves_with_path(tree)
@@ -164,10 +199,8 @@ def tree_hash(tree: Any) -> str:
     return ''
   digest = hashlib.sha256()
   for path, leaf in leaves:
-    if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
-      leaf = multihost_utils.process_allgather(leaf, tiled=True)
     digest.update(jax.tree_util.keystr(path).encode())
-    digest.update(np.asarray(leaf).tobytes())
+    digest.update(to_host(leaf).tobytes())
   return digest.hexdigest()
 
 

@@ -9,7 +9,8 @@ def get_config() -> ml_collections.ConfigDict:
   """Returns an unlocked config without backbone and tasks.
 
   Fields:
-    mode: 'train', or 'eval' for `eval_checkpoint` ('latest', 'best' or a step).
+    mode: 'train', or 'eval' for `eval_checkpoint` ('latest', 'best', a step, or
+      'none' for what a run would start from).
     seed: of everything.
     epochs: one is the sum of the datasets over the batch size.
     steps: if positive, in place of epochs.
@@ -20,8 +21,9 @@ def get_config() -> ml_collections.ConfigDict:
     compile_cache: folder of compiled programs, '' for none.
     petl: techniques bound to sites: {'site', 'technique', 'where', ...} each.
     trainable: (path regex, group) each; 'frozen' or one of optimizer.groups.
-    init: a workdir whose parameters to start from; what may differ (`skip`);
-      its tokens' `grid` (t, h, w), where that is another.
+    init: a workdir, or a safetensors file, whose parameters to start from
+      (`path`); what may differ (`skip`); its tokens' `grid` (t, h, w), where
+      that is another; an adapter package to put on them (`adapter`).
     optimizer: see `vidpetl.training.optimizer`; hold_absent_heads keeps a head
       still in the steps of other tasks, instead of moving on by its momentum.
     mixture: 'weighted' (by size, or weights), 'alternating' or 'permuted'.
@@ -46,7 +48,12 @@ def get_config() -> ml_collections.ConfigDict:
   config.compile_cache = ''
   config.petl = ()
   config.trainable = (('.*', 'all'),)
-  config.init = {'path': '', 'skip': ('^heads_',), 'grid': ()}
+  config.init = {
+    'path': '',
+    'skip': ('^heads_',),
+    'grid': (),
+    'adapter': '',
+  }
   config.optimizer = {
     'name': 'sgd',
     'momentum': 0.9,

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from vidpetl.backbones import positions
-from vidpetl.petl import trainable
+from vidpetl.petl import package, trainable
 from vidpetl.training import checkpoint
 
 
@@ -66,3 +66,37 @@ def load(
     f'{len(resized)} resized'
   )
   return trainable.unflatten(want | taken), origin
+
+
+def load_adapter(params: Any, folder: str) -> tuple[Any, str]:
+  """Puts a package on the backbone that it is for.
+
+  Args:
+    params: of the whole model, nested; the backbone's are what is checked.
+    folder: of the package, `config.init.adapter`.
+
+  Returns:
+    The parameters; a sentence that says what the package gave.
+
+  Raises:
+    package.PackageError: if it is damaged, or for another backbone.
+    ValueError: if other techniques are bound here than in the package.
+  """
+  want = trainable.flatten(params)
+  packed = package.load(folder)
+  package.attach(packed, {k: np.asarray(v) for k, v in want.items()})
+  site = lambda path: '/site_' in path
+  missing = sorted(p for p in filter(site, want) if p not in packed.params)
+  unexpected = sorted(p for p in filter(site, packed.params) if p not in want)
+  taken = {p: v for p, v in packed.params.items() if p in want}
+  wrong = [p for p, v in taken.items() if v.shape != want[p].shape]
+  if missing or unexpected or wrong:
+    raise ValueError(
+      f'config.init.adapter {folder} does not fit config.petl. Missing: '
+      f'{missing}. Unexpected: {unexpected}. Other shapes: {wrong}.'
+    )
+  heads = sorted(p for p in packed.params if p not in want)
+  taken = {p: jax.device_put(v) for p, v in taken.items()}
+  said = f'{len(taken)} arrays of {folder}'
+  said += f', without its {heads}' if heads else ''
+  return trainable.unflatten(want | taken), said

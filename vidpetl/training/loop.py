@@ -13,7 +13,9 @@ import numpy as np
 from clu import parameter_overview
 from etils import epath
 
+from vidpetl.petl import package, trainable
 from vidpetl.training import (
+  adapters,
   checkpoint,
   evaluation,
   feed,
@@ -132,7 +134,34 @@ class Loop:
     if not results_now:
       results_now = self.evaluate(state, self.run.total)
       self._save(state, self.run.total, results.flat(results_now))
-    return self._finish(results_now, self.run.total)
+    record = self._finish(results_now, self.run.total)
+    if state.frozen:
+      self._write_package(state)
+    return record
+
+  def _write_package(self, state: state_lib.TrainState) -> None:
+    """Writes what was learned on top of the frozen parameters."""
+    self.checkpoints.wait()
+    step = self.run.total
+    if self.config.checkpoint.best:
+      step = self.checkpoints.best()
+      state = self.checkpoints.restore(step, state)
+    params = checkpoint.to_host(trainable.merge(state.params, state.frozen))
+    if not self.first:
+      return
+    infos = {name: source.info for name, source in self.run.train.items()}
+    packed = adapters.pack(
+      adapters.describe(self.config, infos),
+      trainable.flatten(params),
+      self.run.experiment.group_of,
+      origin=self.meta['origin'],
+      step=step,
+      metrics=self.checkpoints.metrics(step),
+    )
+    folder = os.path.join(self.workdir, 'adapter')
+    package.save(folder, packed)
+    self.say(f'Adapter package of step {step}: {folder}, '
+             f'{packed.size / 1e6:.2f} MB')  # fmt: skip
 
   def _first_state(self) -> tuple[state_lib.TrainState, int]:
     """Fresh, initialised from elsewhere, or resumed: one, and it is said."""
@@ -260,7 +289,11 @@ class Loop:
     self.writer.write_images(step, writers.as_images(tagged))
 
   def evaluate_checkpoint(self) -> dict[str, Any]:
-    """Evaluates `config.eval_checkpoint` ('latest', 'best' or a step)."""
+    """Evaluates `config.eval_checkpoint`."""
+    if self.config.eval_checkpoint == 'none':
+      state, origin = self.run.init_state()
+      self.say(f'Evaluating {origin}.')
+      return self._finish(self.evaluate(state, 0), 0)
     step = self._checkpoint_to_evaluate()
     state, _ = self.run.init_state(resuming=True)
     saved = self.checkpoints.meta(step)

@@ -73,13 +73,16 @@ class Run:
     shapes = jax.eval_shape(create, key)
     where = sharding.infer(shapes, self.mesh, self.config.sharding)
     unread = resuming and not shapes.frozen
-    if unread or not self.config.init.path:
-      state = jax.jit(create, out_shardings=where)(key)
-      return state, f'random parameters, seed {self.config.seed}'
+    origin = f'random parameters, seed {self.config.seed}'
+    init = self.config.init
+    if unread or not (init.path or init.adapter):
+      return jax.jit(create, out_shardings=where)(key), origin
     params = jax.jit(self.experiment.init_params)(key)
-    params, origin = initialise.load(
-      params, self.config.init, self.experiment.grid()
-    )
+    if init.path:
+      params, origin = initialise.load(params, init, self.experiment.grid())
+    if init.adapter:
+      params, more = initialise.load_adapter(params, init.adapter)
+      origin = f'{origin}; {more}'
     create = functools.partial(self.experiment.state, tx=self.tx)
     return jax.jit(create, out_shardings=where)(params), origin
 
