@@ -55,7 +55,7 @@ setuptools.setup(
     'beam': ['apache-beam'],
     'cuda': ['jax[cuda12]'],
     'test': ['pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5'],
-    'torch': ['torch', 'transformers>=5.23'],
+    'torch': ['peft>=0.21', 'torch', 'transformers>=5.23'],
     'tpu': ['jax[tpu]'],
   },
 )

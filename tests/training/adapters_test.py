@@ -3,76 +3,12 @@
 import json
 
 import jax
-import ml_collections
 import numpy as np
+import packages
 import pytest
 
-from vidpetl.petl import methods, package, trainable
+from vidpetl.petl import package, trainable
 from vidpetl.training import adapters, experiment
-
-RNG = np.random.default_rng(0)
-CLIPS = {'video': RNG.integers(0, 256, (2, 4, 16, 16, 3), np.uint8)}
-SIZE = {'width': 8, 'depth': 1, 'heads': 2, 'mlp': 8}
-BACKBONES = {
-  'clip': {'name': 'vit', 'kind': 'clip', 'patch': 8, **SIZE},
-  'vivit': {
-    'name': 'vivit',
-    'attention': 'spacetime',
-    'tubelet': (2, 8, 8),
-    **SIZE,
-  },
-  'swin': {
-    'name': 'swin',
-    'width': 8,
-    'depths': (1, 1),
-    'heads': (1, 2),
-    'window': (2, 3, 3),
-  },
-}
-
-
-def make_config(backbone, method, **options):
-  config = ml_collections.ConfigDict()
-  config.backbone = BACKBONES[backbone]
-  config.petl, config.trainable = methods.make(method, **options)
-  config.dtype = 'float32'
-  config.tasks = {
-    'own': {
-      'task': 'classification',
-      'num_classes': 3,
-      'clip': {'frames': 4, 'resolution': 16},
-      'train': {'source': 'folder'},
-    }
-  }
-  return config
-
-
-def trained(config, seed=0):
-  """The parameters of a run, by path: those of the backbone always the same."""
-  built = experiment.build(config, experiment.infos_from_config(config))
-  params = {}
-  for path, x in trainable.flatten(built.shapes).items():
-    own = package.belongs(path, built.group_of[path] != 'frozen')
-    key = sum(path.encode()) + 1000 * seed * own
-    values = np.random.default_rng(key).normal(0, 0.3, x.shape)
-    params[path] = values.astype(np.float32)
-  return built, params
-
-
-def pack(config, seed=0):
-  built, params = trained(config, seed)
-  infos = experiment.infos_from_config(config)
-  described = adapters.describe(config, infos)
-  return adapters.pack(described, params, built.group_of), params
-
-
-def backbone_of(params):
-  return {
-    k: v
-    for k, v in params.items()
-    if k.startswith('backbone/') and '/site_' not in k
-  }
-
 
 CASES = [
   ('clip', 'head', {}),
@@ -91,13 +27,13 @@ CASES = [
 def test_a_package_gives_the_logits_of_its_run(
   backbone, method, options, tmp_path
 ):
-  config = make_config(backbone, method, **options)
-  packed, params = pack(config)
+  config = packages.make_config(backbone, method, **options)
+  packed, params = packages.pack(config)
   package.save(tmp_path / 'adapter', packed)
-  ours = adapters.Adapters(backbone_of(params))
+  ours = adapters.Adapters(packages.backbone_of(params))
   ours.load(tmp_path / 'adapter', 'a')
-  built, _ = trained(config)
-  batch = {**CLIPS, 'size': np.full((2, 2), 16, np.int32)}
+  built, _ = packages.trained(config)
+  batch = {**packages.CLIPS, 'size': np.full((2, 2), 16, np.int32)}
   task = built.tasks['own']
   expected = jax.jit(
     lambda p: built.model.apply(
@@ -106,101 +42,107 @@ def test_a_package_gives_the_logits_of_its_run(
       'own',
     )
   )(trainable.unflatten(params))
-  np.testing.assert_array_equal(ours.logits('a', CLIPS), expected)
+  np.testing.assert_array_equal(ours.logits('a', packages.CLIPS), expected)
   # Head and sites, and of the backbone what trained: nothing else.
-  own = {k for k in packed.params if k in backbone_of(params)}
+  own = {k for k in packed.params if k in packages.backbone_of(params)}
   assert bool(own) == (method in ('bitfit', 'aim', 'attn_softmax'))
   assert {'heads_own/output_projection/kernel'} <= set(packed.params)
 
 
 def test_several_share_a_program_and_are_forgotten():
-  config = make_config('vivit', 'lora', rank=2)
-  (one, params), (two, _) = pack(config, 1), pack(config, 2)
-  ours = adapters.Adapters(backbone_of(params))
+  config = packages.make_config('vivit', 'lora', rank=2)
+  (one, params), (two, _) = packages.pack(config, 1), packages.pack(config, 2)
+  ours = adapters.Adapters(packages.backbone_of(params))
   ours.load(one, 'one')
   ours.load(two, 'two')
   adapters._program.cache_clear()
-  first = ours.logits('one', CLIPS)
+  first = ours.logits('one', packages.CLIPS)
   structure = adapters._program.cache_info().misses
   with jax.log_compiles(), pytest.MonkeyPatch.context() as patch:
     patch.setattr(experiment, 'build', None)  # Nothing is built again.
-    assert np.abs(ours.logits('two', CLIPS) - first).max() > 0.01
-    np.testing.assert_array_equal(ours.logits('one', CLIPS), first)
+    assert np.abs(ours.logits('two', packages.CLIPS) - first).max() > 0.01
+    np.testing.assert_array_equal(ours.logits('one', packages.CLIPS), first)
   assert adapters._program.cache_info().misses == structure
   ours.unload('one')
   assert ours.names == ['two']
   with pytest.raises(ValueError, match="'one' is not loaded; there are"):
-    ours.logits('one', CLIPS)
+    ours.logits('one', packages.CLIPS)
   with pytest.raises(ValueError, match="'two' is loaded already"):
     ours.load(two, 'two')
   with pytest.raises(ValueError, match="has no task 'x'; it has \\['own'\\]"):
-    ours.logits('two', CLIPS, 'x')
+    ours.logits('two', packages.CLIPS, 'x')
 
 
 def test_scaling_goes_from_without_to_with():
-  config = make_config('clip', 'adaptformer', bottleneck=2)
-  packed, params = pack(config)
-  ours = adapters.Adapters(backbone_of(params))
+  config = packages.make_config('clip', 'adaptformer', bottleneck=2)
+  packed, params = packages.pack(config)
+  ours = adapters.Adapters(packages.backbone_of(params))
   ours.load(packed, 'a')
-  whole = ours.logits('a', CLIPS)
+  whole = ours.logits('a', packages.CLIPS)
   np.testing.assert_allclose(
-    ours.logits('a', CLIPS, scale=1.0), whole, rtol=1e-4
+    ours.logits('a', packages.CLIPS, scale=1.0), whole, rtol=1e-4
   )
-  none = ours.logits('a', CLIPS, scale=0.0)
-  half = ours.logits('a', CLIPS, scale=0.5)
-  plain = make_config('clip', 'head')
-  built, _ = trained(plain)
+  none = ours.logits('a', packages.CLIPS, scale=0.0)
+  half = ours.logits('a', packages.CLIPS, scale=0.5)
+  plain = packages.make_config('clip', 'head')
+  built, _ = packages.trained(plain)
   alone = {k: v for k, v in packed.params.items() if k.startswith('heads_')}
   bare = adapters.pack(
     adapters.describe(plain, experiment.infos_from_config(plain)),
-    {**backbone_of(params), **alone},
+    {**packages.backbone_of(params), **alone},
     built.group_of,
   )
   ours.load(bare, 'bare')
-  np.testing.assert_allclose(none, ours.logits('bare', CLIPS), rtol=1e-4)
+  np.testing.assert_allclose(
+    none, ours.logits('bare', packages.CLIPS), rtol=1e-4
+  )
   assert np.abs(half - none).max() > 1e-4 < np.abs(half - whole).max()
 
 
 def test_what_lengthens_tokens_cannot_be_scaled():
-  packed, params = pack(make_config('vivit', 'vpt'))
-  ours = adapters.Adapters(backbone_of(params))
+  packed, params = packages.pack(packages.make_config('vivit', 'vpt'))
+  ours = adapters.Adapters(packages.backbone_of(params))
   ours.load(packed, 'a')
   with pytest.raises(ValueError, match='Prompt cannot be scaled'):
-    ours.logits('a', CLIPS, scale=0.5)
+    ours.logits('a', packages.CLIPS, scale=0.5)
 
 
 @pytest.mark.parametrize('backbone', ['clip', 'swin'])
 def test_lora_merges_and_others_do_not(backbone):
-  packed, params = pack(make_config(backbone, 'lora', rank=2, to='qkv'))
-  ours = adapters.Adapters(backbone_of(params))
+  packed, params = packages.pack(
+    packages.make_config(backbone, 'lora', rank=2, to='qkv')
+  )
+  ours = adapters.Adapters(packages.backbone_of(params))
   ours.load(packed, 'a')
   merged, drift = ours.merge('a', tolerance=1e-3)
   assert 0 < drift < 1e-3
   assert not any('/site_' in path for path in merged)
   changed = {
-    k for k, v in backbone_of(params).items() if (merged[k] != v).any()
+    k for k, v in packages.backbone_of(params).items() if (merged[k] != v).any()
   }
   assert changed and all(
     k.split('/')[-2] in ('query', 'key', 'value') for k in changed
   )
   with pytest.raises(ValueError, match='merging changes logits by up to'):
     ours.merge('a', tolerance=0.0)
-  other, _ = pack(make_config(backbone, 'bapat', bottleneck=2, adapter=2))
+  other, _ = packages.pack(
+    packages.make_config(backbone, 'bapat', bottleneck=2, adapter=2)
+  )
   ours.load(other, 'b')
   with pytest.raises(ValueError, match='patt, adapter cannot be merged'):
     ours.merge('b')
 
 
 def test_another_backbone_is_refused(tmp_path):
-  packed, params = pack(make_config('vivit', 'lora', rank=2))
-  other = backbone_of(params)
+  packed, params = packages.pack(packages.make_config('vivit', 'lora', rank=2))
+  other = packages.backbone_of(params)
   path = next(iter(other))
   other[path] = other[path] + 1e-3
   with pytest.raises(package.PackageError, match='for another backbone'):
     adapters.Adapters(other).load(packed, 'a')
-  _, elsewhere = pack(make_config('clip', 'head'))
+  _, elsewhere = packages.pack(packages.make_config('clip', 'head'))
   with pytest.raises(package.PackageError, match='for another backbone'):
-    adapters.Adapters(backbone_of(elsewhere)).load(packed, 'a')
+    adapters.Adapters(packages.backbone_of(elsewhere)).load(packed, 'a')
 
 
 def edit(folder, **fields):
@@ -228,7 +170,7 @@ def break_model(folder):
   ],
 )
 def test_damage_is_named(tmp_path, damage, match):
-  packed, _ = pack(make_config('vivit', 'lora', rank=2))
+  packed, _ = packages.pack(packages.make_config('vivit', 'lora', rank=2))
   package.save(tmp_path / 'a', packed)
   damage(tmp_path / 'a')
   with pytest.raises(package.PackageError, match=match):
@@ -236,7 +178,7 @@ def test_damage_is_named(tmp_path, damage, match):
 
 
 def test_saving_replaces_a_folder_as_a_whole(tmp_path):
-  packed, _ = pack(make_config('vivit', 'lora', rank=2))
+  packed, _ = packages.pack(packages.make_config('vivit', 'lora', rank=2))
   (tmp_path / 'a').mkdir()
   (tmp_path / 'a' / 'old').write_text('')
   package.save(tmp_path / 'a', packed)

@@ -1,0 +1,128 @@
+"""Shows, merges and converts adapter packages.
+
+  python -m vidpetl.adapter show FOLDER
+  python -m vidpetl.adapter merge FOLDER --backbone=RUN --out=FILE.safetensors
+  python -m vidpetl.adapter to_peft FOLDER --out=FOLDER [--prefix=videomae.]
+  python -m vidpetl.adapter from_peft FOLDER --config=CONFIG --out=FOLDER
+
+A run on a frozen backbone leaves its package in <workdir>/adapter. `merge`
+writes a file that config.init.path takes. `from_peft` needs a config for
+backbone, tasks and preprocessing, with init.path set to the backbone.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+import jax
+import numpy as np
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from vidpetl.petl import package, peft_format, trainable
+from vidpetl.training import adapters, checkpoint, experiment, initialise
+
+
+def define_flags() -> None:
+  """Defines the command line."""
+  config_flags.DEFINE_config_file('config', None, 'from_peft: of a run.')
+  flags.DEFINE_string('out', None, 'What to write.')
+  flags.DEFINE_string('backbone', None, 'merge: what the package was made on.')
+  flags.DEFINE_float('tolerance', 1e-3, 'merge: of logits.')
+  flags.DEFINE_string('prefix', '', 'to_peft: of module names.')
+
+
+def show(folder: str) -> None:
+  """Prints what a package is."""
+  packed = package.load(folder)
+  config = packed.config
+  own = [p for p in packed.params if '/site_' not in p and p[:5] != 'heads']
+  counts = {
+    'at sites': sum(v.size for p, v in packed.params.items() if '/site_' in p),
+    'of heads': sum(
+      v.size for p, v in packed.params.items() if p.startswith('heads_')
+    ),
+    'of the backbone': sum(packed.params[p].size for p in own),
+  }
+  print(f'{folder}: {packed.size / 1e6:.2f} MB')
+  print(f'  backbone    {config["backbone"]}')
+  print(f'  its hash    {config["backbone_sha256"]}')
+  print(f'  trained on  {config.get("origin", "unknown")}')
+  for number, entry in enumerate(config['petl']):
+    print(f'  petl[{number}]     {entry}')
+  print('  parameters  ' + ', '.join(f'{v:,} {k}' for k, v in counts.items()))
+  for name, task in config['tasks'].items():
+    labels = list(task['labels'].values())
+    print(f'  task        {name}: {task["options"]["num_classes"]} classes, '
+          f'{", ".join(labels[:4])}, …; {task["trained_on"]}')  # fmt: skip
+  for name, value in config.get('metrics', {}).items():
+    print(f'  measured    {name} {value:.4f} (step {config.get("step")})')
+
+
+def merge(folder: str, backbone: str, out: str, tolerance: float) -> None:
+  """Writes backbone and heads with the package's LoRA in their weights."""
+  loaded = adapters.Adapters(backbone)
+  loaded.load(folder, 'package')
+  params, drift = loaded.merge('package', tolerance)
+  checkpoint.save_params(out, params)
+  print(f'{out}: logits differ by at most {drift:.2g}')
+
+
+def to_peft(folder: str, out: str, prefix: str) -> None:
+  """Writes a package as peft does."""
+  shapes = peft_format.write(out, package.load(folder), prefix)
+  for name, shape in shapes.items():
+    print(f'  {name} {list(shape)}')
+
+
+def from_peft(folder: str, config, out: str) -> None:
+  """Writes the package of what peft has saved."""
+  config = config.copy_and_resolve_references()
+  config.unlock()
+  config.petl = (peft_format.read_config(folder),)
+  config.trainable = (('^heads_', 'all'), ('/site_', 'all'), ('.*', 'frozen'))
+  infos = experiment.infos_from_config(config)
+  built = experiment.build(config, infos)
+  params = jax.jit(built.init_params)(jax.random.key(config.seed))
+  params, origin = initialise.load(params, config.init, built.grid())
+  params = {k: np.asarray(v) for k, v in trainable.flatten(params).items()}
+  found = peft_format.read(folder, {k: v.shape for k, v in params.items()})
+  described = adapters.describe(config, infos)
+  packed = adapters.pack(
+    described, {**params, **found}, built.group_of, origin=origin
+  )
+  package.save(out, packed)
+  if not any(path.startswith('heads_') for path in found):
+    print(f'{folder} has no classifier: the head is as it was drawn.')
+  show(out)
+
+
+def main(argv: list[str]) -> None:
+  """Runs the command line."""
+  args = flags.FLAGS
+  logging.set_verbosity(logging.ERROR)
+  commands = {
+    'show': (lambda f: show(f), ()),
+    'merge': (
+      lambda f: merge(f, args.backbone, args.out, args.tolerance),
+      ('backbone', 'out'),
+    ),
+    'to_peft': (lambda f: to_peft(f, args.out, args.prefix), ('out',)),
+    'from_peft': (
+      lambda f: from_peft(f, args.config, args.out),
+      ('config', 'out'),
+    ),
+  }
+  if len(argv) != 3 or argv[1] not in commands:
+    raise app.UsageError(f'COMMAND FOLDER, COMMAND of {", ".join(commands)}')
+  command, needed = commands[argv[1]]
+  if missing := [f'--{name}' for name in needed if not args[name].value]:
+    raise app.UsageError(f'{argv[1]} needs {" and ".join(missing)}')
+  command(argv[2])
+
+
+if __name__ == '__main__':
+  define_flags()
+  app.run(main)
