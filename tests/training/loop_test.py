@@ -177,6 +177,16 @@ def test_a_package_is_written_and_evaluates_to_the_same(make_config, tmp_path):
     loop.run(make_config('kinetics400', **fields), str(again))
 
 
+def test_a_frozen_head_of_zeros_is_refused(make_config, tmp_path):
+  fields = {'trainable': (('^heads_', 'frozen'), ('.*', 'all'))}
+  with pytest.raises(ValueError, match='which is zero'):
+    loop.run(make_config('kinetics400', **fields), str(tmp_path))
+  config = make_config('kinetics400', steps=1, **fields)
+  config.unlock()
+  config.tasks.kinetics400.initial = 'uniform'
+  assert loop.run(config.lock(), str(tmp_path))['step'] == 1
+
+
 def test_nothing_recompiles(make_config, tmp_path):
   config = make_config('ava', 'kinetics400', steps=6)
   run = loop.Loop(config, str(tmp_path))

@@ -30,6 +30,8 @@ class Classification:
   Attributes:
     label_smoothing: a.
     init_bias: initial bias of the head.
+    initial: where the head's weights start: 'zeros', or 'uniform', as PyTorch
+      draws them, which a head that stays as it was drawn needs.
     average: what is averaged over the views of a test: 'softmax' or 'logits'.
   """
 
@@ -40,17 +42,24 @@ class Classification:
   num_classes: int
   label_smoothing: float = 0.0
   init_bias: float = 0.0
+  initial: str = 'zeros'
   average: str = 'softmax'
 
   def __post_init__(self):
-    if self.average not in accuracy.AVERAGES:
-      raise ValueError(
-        f'config.tasks.{self.name}.average is {self.average!r}, none of '
-        f'{accuracy.AVERAGES}.'
-      )
+    for field, choices in (
+      ('average', accuracy.AVERAGES),
+      ('initial', heads.INITIALS),
+    ):
+      if getattr(self, field) not in choices:
+        raise ValueError(
+          f'config.tasks.{self.name}.{field} is {getattr(self, field)!r}, none '
+          f'of {tuple(choices)}.'
+        )
 
   def head(self) -> heads.ClassificationHead:
-    return heads.ClassificationHead(self.num_classes, self.init_bias)
+    return heads.ClassificationHead(
+      self.num_classes, self.init_bias, self.initial
+    )
 
   def read(self, head, features, inputs):
     del inputs

@@ -1,7 +1,7 @@
 """Heads: what a task reads of `Features`.
 
-A head's last layer starts at zero, so that all heads of a co-finetuned model
-start by predicting their bias.
+A head's last layer starts at zero, unless told otherwise, so that all heads of
+a co-finetuned model start by predicting their bias.
 """
 
 from __future__ import annotations
@@ -20,21 +20,31 @@ Features = features_lib.Features
 POOLS = {'max': jnp.max, 'mean': jnp.mean}
 
 
+INITIALS = {
+  'zeros': nn.initializers.zeros,
+  # U(-1 / sqrt(d), 1 / sqrt(d)).
+  'uniform': nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform'),
+}
+
+
 class ClassificationHead(nn.Module):
   """y = W z_v, with z_v the summary of the clip.
 
   Attributes:
     num_classes: C.
     init_bias: where all biases start.
+    initial: where the weights start, a key of `INITIALS`.
   """
 
   num_classes: int
   init_bias: float = 0.0
+  initial: str = 'zeros'
 
   @nn.compact
   def __call__(self, features: Features) -> jax.Array:
     """Returns float32 logits [b, C]."""
-    return _output(self.num_classes, self.init_bias)(features.summary)
+    output = _output(self.num_classes, self.init_bias, self.initial)
+    return output(features.summary)
 
 
 class LocalisationHead(nn.Module):
@@ -107,10 +117,12 @@ def _tubes(features: Features, pool_frame) -> jax.Array:
   return features.tube(x).mean(1, dtype=jnp.float32).reshape(b, n, d)
 
 
-def _output(num_classes: int, init_bias: float) -> nn.Dense:
+def _output(
+  num_classes: int, init_bias: float, initial: str = 'zeros'
+) -> nn.Dense:
   return nn.Dense(
     num_classes,
-    kernel_init=nn.initializers.zeros,
+    kernel_init=INITIALS[initial],
     bias_init=nn.initializers.constant(init_bias),
     dtype=jnp.float32,
     name='output_projection',

@@ -123,6 +123,7 @@ def vpetl_images(arg: ConfigDict) -> ConfigDict:
       'eval': {**source, 'split': test},
       'clip': {'frames': 1, 'resolution': 224, 'resize': 'crop'},
       'augment': _augment(arg.dataset, _IMAGENET),
+      'initial': _initial(arg),
     }
   }
   config.checkpoint.best = f'{arg.dataset}/top1'
@@ -216,10 +217,16 @@ def _set_video_task(config, arg, dataset, records, clip, channels, test):
       'eval': {**source, 'split': 'val'},
       'clip': {'fps': fps, 'resize': 'crop', **clip},
       'augment': _augment(dataset, channels),
+      'initial': _initial(arg),
       **test,
     }
   }
   config.checkpoint.best = f'{dataset}/top1'
+
+
+def _initial(arg: ConfigDict) -> str:
+  """Returns where the head's weights start."""
+  return 'zeros' if arg.head or arg.pretrain else 'uniform'
 
 
 def _augment(dataset: str, channels: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from vidpetl.data import (
   pipeline,
   sources,
 )
+from vidpetl.petl import trainable
 from vidpetl.training import experiment as experiment_lib
 from vidpetl.training import initialise, sharding
 from vidpetl.training import state as state_lib
@@ -76,7 +77,9 @@ class Run:
     origin = f'random parameters, seed {self.config.seed}'
     init = self.config.init
     if unread or not (init.path or init.adapter):
-      return jax.jit(create, out_shardings=where)(key), origin
+      state = jax.jit(create, out_shardings=where)(key)
+      _check_heads(state.frozen)
+      return state, origin
     params = jax.jit(self.experiment.init_params)(key)
     if init.path:
       params, origin = initialise.load(params, init, self.experiment.grid())
@@ -84,7 +87,9 @@ class Run:
       params, more = initialise.load_adapter(params, init.adapter)
       origin = f'{origin}; {more}'
     create = functools.partial(self.experiment.state, tx=self.tx)
-    return jax.jit(create, out_shardings=where)(params), origin
+    state = jax.jit(create, out_shardings=where)(params)
+    _check_heads(state.frozen)
+    return state, origin
 
   def train_steps(self) -> dict[str, Any]:
     """Returns the compiled update of each task: (state, batch) -> ..."""
@@ -238,6 +243,19 @@ def prepare(config: Any) -> Run:
     epoch=epoch,
     total=total,
   )
+
+
+def _check_heads(frozen: Any) -> None:
+  """A head of zeros hands no gradient on; frozen, it would stay so for ever."""
+  for path, value in trainable.flatten(frozen).items():
+    head, _, rest = path.partition('/')
+    is_kernel = head.startswith('heads_') and rest.endswith('/kernel')
+    if is_kernel and not bool((value != 0).any()):
+      name = head.removeprefix('heads_')
+      raise ValueError(
+        f'config.trainable freezes {head}, which is zero, so nothing would '
+        f"learn; set config.tasks.{name}.initial='uniform', or let it train."
+      )
 
 
 def _check_classes(train, evaluation) -> None:

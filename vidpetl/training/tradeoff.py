@@ -191,7 +191,7 @@ def draw(measured: Sequence[Point], metric: str) -> figure.Figure:
     )
   axes.set_xscale('log')
   axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
-  axes.margins(x=0.12)
+  axes.margins(x=0.12, y=0.1)
   axes.grid(alpha=0.25, which='both', lw=0.5)
   axes.set_xlabel('trained parameters, with heads')
   axes.set_ylabel(f'{metric}, %')
