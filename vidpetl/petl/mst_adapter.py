@@ -19,7 +19,9 @@ class MSTAdapter(nn.Module):
 
   The paper says neither how long its kernels are nor where they start; (3, 5,
   7) x 1 x 1 and an Up of 0, so that training starts at the identity, are our
-  choice. Its counts say that the 1x1x1 convolution is dense.
+  choice. Its counts say that the 1x1x1 convolution is dense. Behind the last
+  attention of a model that reads class tokens alone, the grid's tokens decide
+  nothing: adapters there are counted, and stay as they started.
 
   Attributes:
     bottleneck: width between Down and Up; 384 gives the paper's counts.

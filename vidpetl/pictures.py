@@ -1,0 +1,270 @@
+"""Draws what a trained run has learned, and what it looks at.
+
+  python -m vidpetl.pictures --config=CONFIG --workdir=RUN [--checkpoint=best]
+
+Writes into RUN/pictures:
+
+  fusion_weights.png    what MST-Adapters learned of their branches, by layer
+  grad_cam_<task>.png   what speaks for the predicted class in clips that are
+                        spread evenly over the evaluation set, in one view
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
+
+import dataclasses
+import functools
+import json
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from vidpetl.data import augment, clips, decode, index
+from vidpetl.petl import adapted, trainable
+from vidpetl.training import checkpoint as checkpoint_lib
+from vidpetl.training import experiment as experiment_lib
+from vidpetl.training import fusion, grad_cam, sharding
+from vidpetl.training import run as run_lib
+from vidpetl.training import state as state_lib
+
+_DPI = 200
+_MODEL = ('backbone', 'petl', 'trainable')
+
+
+def define_flags() -> None:
+  """Defines the command line."""
+  config_flags.DEFINE_config_file(
+    'config', None, 'The config that the run was trained with.'
+  )
+  flags.DEFINE_string('workdir', None, 'Folder of the run.')
+  flags.DEFINE_string('checkpoint', 'latest', "'latest', 'best' or a step.")
+  flags.DEFINE_integer('examples', 4, 'Clips to explain.', lower_bound=1)
+  flags.DEFINE_string('task', None, 'Which task; all classifications if unset.')
+  flags.mark_flags_as_required(['config', 'workdir'])
+
+
+def check_same_model(config: Any, workdir: str) -> None:
+  """Refuses a config whose model is not the one that was trained.
+
+  Raises:
+    ValueError: naming the fields that differ from the run's config.json.
+  """
+  path = pathlib.Path(workdir, 'config.json')
+  if not path.exists():
+    return
+  then = json.loads(path.read_text())
+  now = json.loads(config.to_json_best_effort())
+  differ = [f for f in _MODEL if then.get(f) != now.get(f)]
+  if differ:
+    raise ValueError(
+      f'{path} has other values of {", ".join(differ)}: give the --config that '
+      'the run was trained with.'
+    )
+
+
+def restore(
+  run: run_lib.Run, workdir: str, wanted: str
+) -> tuple[state_lib.TrainState, int]:
+  """Returns the state of a checkpoint, and its step.
+
+  Args:
+    run: that was trained.
+    workdir: of the run.
+    wanted: 'latest', 'best' or a step.
+
+  Raises:
+    ValueError: if there is no such checkpoint, or it is of another model.
+  """
+  folder = pathlib.Path(workdir, 'checkpoints')
+  if not folder.is_dir():
+    raise ValueError(f'{folder} is not there: train with this --workdir first.')
+  check_same_model(run.config, workdir)
+  options = run.config.checkpoint
+  saved = checkpoint_lib.Checkpoints(workdir, options.keep, options.best)
+  try:
+    step = _step(saved, wanted)
+    if step is None or not (folder / str(step)).is_dir():
+      there = sorted(int(p.name) for p in folder.iterdir() if p.name.isdigit())
+      raise ValueError(
+        f'--checkpoint={wanted}: {folder} has no such checkpoint; it has those '
+        f'of steps {", ".join(map(str, there)) or "none"}.'
+      )
+    state, _ = run.init_state(resuming=True)
+    frozen = checkpoint_lib.tree_hash(state.frozen)
+    checkpoint_lib.check_same_run(saved.meta(step), {'frozen': frozen})
+    return saved.restore(step, state), step
+  finally:
+    saved.close()
+
+
+def _step(saved: checkpoint_lib.Checkpoints, wanted: str) -> int | None:
+  if wanted in ('latest', 'best'):
+    return saved.best() if wanted == 'best' else saved.latest()
+  if not wanted.isdigit():
+    raise ValueError(
+      f"--checkpoint={wanted} is not 'latest', 'best' or the number of a step."
+    )
+  return int(wanted)
+
+
+def choose_tasks(run: run_lib.Run, name: str | None) -> list[str]:
+  """Returns the classifications that are evaluated, or the one that is named.
+
+  Raises:
+    ValueError: if the one that is named is none of them.
+  """
+  known = [
+    task
+    for task, source in run.evaluation.items()
+    if source.info.kind == 'classification'
+  ]
+  if name and name not in known:
+    raise ValueError(
+      f'--task={name}: Grad-CAM is drawn of classifications that have an '
+      f'evaluation set; this config has {", ".join(known) or "none"}.'
+    )
+  return [name] if name else known
+
+
+def sites(run: run_lib.Run) -> list[adapted.Place]:
+  """Returns the sites of the run's backbone."""
+  experiment = run.experiment
+  task = next(iter(experiment.tasks.values()))
+  inputs = experiment_lib.model_inputs(task, 1, experiment.dtype, train=False)
+  return adapted.sites(experiment.model.backbone, inputs['video'], train=False)
+
+
+def read_clips(run: run_lib.Run, name: str, count: int) -> Iterator[dict]:
+  """Yields `count` clips, evenly spread, a batch [devices, ...] at a time.
+
+  The last batch is filled up with padding, whose index is -1. What cannot be
+  decoded is said and left out.
+  """
+  source = run.evaluation[name]
+  # One view, in the middle of the video.
+  spec = run.experiment.tasks[name].eval_clip
+  spec = dataclasses.replace(spec, views=(1, 1))
+  spec.check(source.info)
+  chosen = np.linspace(0, len(source) - 1, min(count, len(source)))
+  chosen = chosen.round().astype(int)
+  size = run.mesh.size
+  for first in range(0, len(chosen), size):
+    batch = clips.padding(source.info, spec, (size,))
+    for row, i in enumerate(chosen[first : first + size]):
+      clip = {key: array[row, ...] for key, array in batch.items()}
+      seed = index.example_seed(0, source.info.name, int(i))
+      try:
+        clips.load(source, int(i), spec, seed, out=clip)
+      except decode.DecodeError as error:
+        print(f'{name}: left out, cannot be decoded: {error}')
+    yield batch
+
+
+def explain_clips(
+  run: run_lib.Run,
+  state: state_lib.TrainState,
+  places: Sequence[adapted.Place],
+  name: str,
+  count: int,
+) -> list[grad_cam.Example]:
+  """Returns clips of a task with what speaks for their predicted classes."""
+  task = run.experiment.tasks[name]
+  place = grad_cam.choose_place(places)
+
+  @functools.partial(jax.jit, out_shardings=sharding.replicated(run.mesh))
+  def explain(state, batch):
+    variables = {'params': trainable.merge(state.params, state.frozen)}
+    inputs = augment.preprocess(batch, task.augment, train=False)
+    model = run.experiment.model
+    logits, maps = grad_cam.explain(model, variables, inputs, name, place)
+    return jax.nn.softmax(logits), maps
+
+  classes = run.evaluation[name].info.classes
+  examples = []
+  for batch in read_clips(run, name, count):
+    scores, maps = explain(state, sharding.to_device(batch, run.mesh))
+    scores, maps = np.asarray(scores), np.asarray(maps)
+    for row in np.flatnonzero(batch['valid']):
+      best, label = int(scores[row].argmax()), int(batch['label'][row])
+      _, frames, side, _, _ = batch['video'].shape
+      height, width = batch['size'][row]
+      heat = grad_cam.to_frames(maps[row], frames, side)
+      examples.append(
+        grad_cam.Example(
+          # What is beyond the content is padding.
+          batch['video'][row, :, :height, :width],
+          heat[:, :height, :width],
+          classes.get(label, f'class {label}'),
+          classes.get(best, f'class {best}'),
+          float(scores[row, best]),
+        )
+      )
+  return examples
+
+
+def draw(
+  config: Any,
+  workdir: str,
+  checkpoint: str = 'latest',
+  count: int = 4,
+  task: str | None = None,
+) -> list[pathlib.Path]:
+  """Draws all pictures of a run.
+
+  Args:
+    config: that it was trained with.
+    workdir: where it lives.
+    checkpoint: 'latest', 'best' or a step.
+    count: clips to explain.
+    task: which to explain; None for all classifications.
+
+  Returns:
+    The files that were written.
+  """
+  pictures = {}
+  with jax.set_mesh(sharding.make_mesh(**config.mesh.to_dict())):
+    run = run_lib.prepare(config)
+    tasks = choose_tasks(run, task)
+    state, step = restore(run, workdir, checkpoint)
+    print(f'Step {step} of {workdir}.')
+    places = sites(run)
+    params = trainable.flatten(trainable.merge(state.params, state.frozen))
+    if found := fusion.read(params, places):
+      pictures['fusion_weights'] = fusion.draw(found)
+    else:
+      print('The run has no MST-Adapter with learned fusion weights to draw.')
+    for name in tasks:
+      if examples := explain_clips(run, state, places, name, count):
+        pictures[f'grad_cam_{name}'] = grad_cam.draw(examples)
+  folder = pathlib.Path(workdir, 'pictures')
+  folder.mkdir(exist_ok=True)
+  paths = [folder / f'{name}.png' for name in pictures]
+  for path, picture in zip(paths, pictures.values()):
+    picture.savefig(path, dpi=_DPI)
+    print(path)
+  return paths
+
+
+def main(argv: list[str]) -> None:
+  """Runs the command line."""
+  args = flags.FLAGS
+  if len(argv) > 1:
+    raise app.UsageError(f'What is meant by {argv[1:]}?')
+  logging.set_verbosity(logging.ERROR)
+  if args.config.compile_cache:
+    jax.config.update('jax_compilation_cache_dir', args.config.compile_cache)
+  draw(args.config, args.workdir, args.checkpoint, args.examples, args.task)
+
+
+if __name__ == '__main__':
+  define_flags()
+  app.run(main)
