@@ -1,0 +1,258 @@
+"""What the convolutional backbones share: convolution, norm, padding, pooling.
+
+Activations are volumes [b, t, h, w, d]. Padding is a function `(sizes, kernel,
+strides) -> ((before, after), ...)` over t, h and w, because the frameworks in
+which these networks were published do not agree on it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from vidpetl.backbones import layers
+from vidpetl.petl import layers as petl_layers
+from vidpetl.petl import site as site_lib
+
+Size = tuple[int, int, int]
+Pads = tuple[tuple[int, int], ...]
+
+NORM_STATISTICS = ('batch', 'frozen')
+ONE = (1, 1, 1)
+
+# Of kernels: He et al.'s for ReLU, and what PyTorch's layers start from.
+FAN_OUT = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')
+UNIFORM = nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')
+
+
+def centred(sizes: Size, kernel: Size, strides: Size) -> Pads:
+  """Half a kernel on both sides, as PyTorch's networks have it."""
+  del sizes, strides
+  return tuple((k // 2, k // 2) for k in kernel)
+
+
+def same(sizes: Size, kernel: Size, strides: Size) -> Pads:
+  """TensorFlow's: what ceil(size / stride) outputs need, the odd one behind."""
+  needed = (
+    max((-(-n // s) - 1) * s + k - n, 0)
+    for n, k, s in zip(sizes, kernel, strides)
+  )
+  return tuple((n // 2, n - n // 2) for n in needed)
+
+
+def static(sizes: Size, kernel: Size, strides: Size) -> Pads:
+  """`same` as it is where strides divide the sizes, for whatever sizes."""
+  del sizes
+  needed = (max(k - s, 0) for k, s in zip(kernel, strides))
+  return tuple((n // 2, n - n // 2) for n in needed)
+
+
+def direct(
+  x: jax.Array, kernel: jax.Array, strides: Size, pads: Pads
+) -> jax.Array:
+  """Convolves [b, t, h, w, c] with [i, j, k, c, d]."""
+  return jax.lax.conv_general_dilated(
+    x, kernel, strides, pads, dimension_numbers=('NDHWC', 'DHWIO', 'NDHWC')
+  )
+
+
+def by_taps(
+  x: jax.Array, kernel: jax.Array, strides: Size, pads: Pads
+) -> jax.Array:
+  """`direct` as a sum of 2-D convolutions, one for each tap in time.
+
+  XLA has fast kernels for 2-D convolutions on CPU, and none for 3-D ones.
+  """
+  time, *space = pads
+  x = jnp.pad(x, [(0, 0), time, *[(0, 0)] * 3])
+  step = strides[0]
+  t = (x.shape[1] - len(kernel)) // step + 1
+  return sum(
+    _in_frames(x[:, i : i + (t - 1) * step + 1 : step], tap, strides[1:], space)
+    for i, tap in enumerate(kernel)
+  )
+
+
+def _in_frames(x, kernel, strides, pads):
+  """Convolves each frame of [b, t, h, w, c] with [j, k, c, d]."""
+  if kernel.shape[:2] == (1, 1) and not any(map(any, pads)):
+    return x[:, :, :: strides[0], :: strides[1]] @ kernel[0, 0]
+  y = jax.lax.conv_general_dilated(
+    x.reshape(-1, *x.shape[2:]),
+    kernel,
+    strides,
+    pads,
+    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+  )
+  return y.reshape(*x.shape[:2], *y.shape[1:])
+
+
+def form(device: Any = None) -> Callable[..., jax.Array]:
+  """Returns the faster of `direct` and `by_taps` there.
+
+  Args:
+    device: that computes; the first one, if not given.
+  """
+  device = device or jax.devices()[0]
+  return by_taps if device.platform == 'cpu' else direct
+
+
+class Conv(nn.Module):
+  """A convolution in time and space.
+
+  Attributes:
+    width: channels that it gives.
+    kernel: size.
+    strides: of the kernel.
+    padding: see the module.
+    kernel_init: initialiser of the kernel.
+    use_bias: whether there is a bias.
+    dtype: of the computation.
+  """
+
+  width: int
+  kernel: Size = ONE
+  strides: Size = ONE
+  padding: Callable[..., Pads] = centred
+  kernel_init: Callable[..., jax.Array] = UNIFORM
+  use_bias: bool = False
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps [b, t, h, w, c] to [b, t', h', w', width]."""
+    shape = (*self.kernel, x.shape[-1], self.width)
+    kernel = self.param('kernel', self.kernel_init, shape).astype(self.dtype)
+    pads = self.padding(x.shape[1:4], self.kernel, self.strides)
+    y = form()(x.astype(self.dtype), kernel, self.strides, pads)
+    if not self.use_bias:
+      return y
+    taps = shape[0] * shape[1] * shape[2] * shape[3]
+    bias = self.param('bias', petl_layers.uniform(taps), (self.width,))
+    return y + bias.astype(self.dtype)
+
+
+class Unit(nn.Module):
+  """Convolution, BatchNorm and, if `relu`, ReLU.
+
+  Attributes:
+    width: channels that it gives.
+    kernel: size.
+    strides: of the kernel.
+    relu: whether ReLU follows.
+    conv: makes the convolution.
+    norm: makes the BatchNorm.
+  """
+
+  width: int
+  kernel: Size = ONE
+  strides: Size = ONE
+  relu: bool = True
+  conv: Callable[..., nn.Module] = Conv
+  norm: Callable[..., nn.Module] = nn.BatchNorm
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps [b, t, h, w, c] to [b, t', h', w', width]."""
+    x = self.conv(self.width, self.kernel, self.strides, name='conv')(x)
+    x = self.norm(name='norm')(x)
+    return nn.relu(x) if self.relu else x
+
+
+class ConvNet(nn.Module):
+  """A backbone of convolutions with BatchNorm.
+
+  The running statistics are in the collection 'batch_stats'. They take up the
+  variance of a batch as it is, where PyTorch's take up n / (n - 1) times it,
+  over n places of a channel in the batch.
+
+  Attributes:
+    norm_statistics: by which BatchNorm normalises in training: 'batch', those
+      of the batch, which move the running ones; or 'frozen', the running ones,
+      which stay. In evaluation it is always the running ones.
+    momentum: share of the running statistics that a step keeps. This is 1 -
+      PyTorch's momentum.
+    epsilon: of the BatchNorms.
+    remat: recompute the blocks in the backward pass, to save memory.
+    dtype: of the computation; parameters and statistics are float32.
+  """
+
+  use_bias: ClassVar[bool] = False
+
+  norm_statistics: str = 'batch'
+  momentum: float = 0.9
+  epsilon: float = 1e-5
+  remat: bool = False
+  dtype: Any = jnp.float32
+
+  @nn.nowrap
+  def unit(
+    self,
+    train: bool,
+    padding: Callable[..., Pads] = centred,
+    kernel_init: Callable[..., jax.Array] = UNIFORM,
+  ) -> Callable[..., Unit]:
+    """Returns what makes this network's `Unit`s."""
+    conv = functools.partial(
+      Conv,
+      padding=padding,
+      kernel_init=kernel_init,
+      use_bias=self.use_bias,
+      dtype=self.dtype,
+    )
+    norm = functools.partial(
+      nn.BatchNorm,
+      use_running_average=not train or self.norm_statistics == 'frozen',
+      momentum=self.momentum,
+      epsilon=self.epsilon,
+      dtype=self.dtype,
+    )
+    return functools.partial(Unit, conv=conv, norm=norm)
+
+  @nn.nowrap
+  def block(self, block: type[nn.Module]) -> Callable[..., nn.Module]:
+    """Returns what makes such blocks, recomputed if `remat`."""
+    return nn.remat(block) if self.remat else block
+
+
+def site(name: str, x: jax.Array, given: jax.Array | None = None) -> jax.Array:
+  """A site on volumes, which are their own grid."""
+  grid = site_lib.Grid(*x.shape[1:4])
+  return site_lib.site(name, x, given=given, grid=grid)
+
+
+def enter(x: jax.Array) -> jax.Array:
+  """The site `block_in`."""
+  return site('block_in', layers.constrain_batch(x))
+
+
+def check_size(backbone: str, video: Sequence[int], least: Size) -> None:
+  """Raises ValueError for a video that poolings would leave nothing of.
+
+  Args:
+    backbone: its name.
+    video: shape [b, T, H, W, 3].
+    least: frames, height and width that there must be.
+  """
+  for what, size, needed in zip(
+    ('frames', 'height', 'width'), video[1:4], least
+  ):
+    if size < needed:
+      raise ValueError(
+        f'{backbone} needs videos of at least {needed} {what}, not {size}'
+      )
+
+
+def check_fields(model: ConvNet, **known: Sequence[str]) -> None:
+  """Raises ValueError where a field is none of the values that are known."""
+  for name, values in {'norm_statistics': NORM_STATISTICS, **known}.items():
+    if getattr(model, name) not in values:
+      raise ValueError(
+        f'{name} {getattr(model, name)!r} is none of '
+        + ', '.join(map(repr, values))
+      )
