@@ -5,9 +5,8 @@ Their parameters are float32.
 
 from __future__ import annotations
 
-import functools
 import itertools
-import operator
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -76,9 +75,7 @@ class DepthwiseConv(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     """Maps a volume [b, t, h, w, c] to the same shape."""
     c = x.shape[-1]
-    init = self.kernel_init or uniform(
-      functools.reduce(operator.mul, self.size)
-    )
+    init = self.kernel_init or uniform(math.prod(self.size))
     kernel = self.param('kernel', init, (*self.size, c)).astype(x.dtype)
     bias = self.param('bias', zeros, (c,)).astype(x.dtype)
     around = [(n // 2, (n - 1) // 2) for n in self.size]

@@ -193,7 +193,13 @@ def _init(model, tasks, dtype, key):
     )
     for name, task in tasks.items()
   }
-  return model.init(key, inputs, method='every_head')['params']
+  variables = model.init(key, inputs, method='every_head')
+  if 'batch_stats' in variables:
+    raise ValueError(
+      'config.backbone keeps statistics of batches (BatchNorm), which a run '
+      'does not carry yet; transformers keep none.'
+    )
+  return variables['params']
 
 
 def _check_clips(tasks: Mapping[str, task_lib.Task]) -> None:
