@@ -11,6 +11,7 @@ import experiments
 import pytest
 
 from vidpetl import main
+from vidpetl.petl import package
 from vidpetl.training import checkpoint
 
 QUIET = {'cwd': experiments.ROOT, 'capture_output': True}
@@ -112,6 +113,7 @@ def test_one_and_eight_devices_and_two_hosts_agree(
   config.backbone.stochastic_depth = 0.2
   config.backbone.width = config.backbone.mlp = 16
   config.sharding = (('.*', 'fsdp'),)
+  config.trainable = (('^backbone/embedding', 'frozen'), ('.*', 'all'))
   one = tmp_path / 'one'
   subprocess.run(
     command(config_file(config), one),
@@ -119,11 +121,12 @@ def test_one_and_eight_devices_and_two_hosts_agree(
     check=True,
     capture_output=True,
   )
-  config.mesh.fsdp = 2
-  path = config_file(config)
   eight, two = tmp_path / 'eight', tmp_path / 'two'
   run = [sys.executable, 'launch/multiprocess.py']
-  for processes, devices, workdir in ((1, 8, eight), (2, 4, two)):
+  # On two hosts, no host has the whole of a parameter.
+  for processes, devices, fsdp, workdir in ((1, 8, 2, eight), (2, 4, 8, two)):
+    config.mesh.fsdp = fsdp
+    path = config_file(config)
     if workdir == two:  # Goes on from what eight devices of one host saved.
       (two / 'checkpoints').mkdir(parents=True)
       (eight / 'checkpoints' / '2').rename(two / 'checkpoints' / '2')
@@ -147,6 +150,9 @@ def test_one_and_eight_devices_and_two_hosts_agree(
     for step, loss in losses(workdir).items():
       assert loss == pytest.approx(expected[step], rel=1e-4)
     experiments.check_close(evaluated(workdir), evaluated(one), 0.02)
+    packages = [package.load(w / 'adapter') for w in (workdir, one)]
+    ours, theirs = (p.config['backbone_sha256'] for p in packages)
+    assert ours == theirs
 
 
 def test_workdir_follows_the_config():

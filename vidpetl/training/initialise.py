@@ -62,10 +62,16 @@ def load(
     for path, value in taken.items()
   }
   origin = (
-    f'{len(taken)} arrays of {config.path}, {len(fresh)} new ({fresh}), '
+    f'{len(taken)} arrays of {config.path}, {len(fresh)} new ({_few(fresh)}), '
     f'{len(resized)} resized'
   )
   return trainable.unflatten(want | taken), origin
+
+
+def _few(names: list[str]) -> str:
+  """Returns the last of some names; heads are among them."""
+  more = len(names) - 2
+  return ', '.join(names[-2:]) + (f' and {more} more' if more > 0 else '')
 
 
 def load_adapter(params: Any, folder: str) -> tuple[Any, str]:

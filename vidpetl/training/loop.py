@@ -188,8 +188,9 @@ class Loop:
     text = self.config.to_json_best_effort(indent=2) + '\n'
     (epath.Path(self.workdir) / 'config.json').write_text(text)
     texts = {'config': f'```\n{self.config}\n```'}
+    # Statistics of values that lie on other hosts cannot be had here.
     overview = parameter_overview.get_parameter_overview(
-      {'trained': state.params, 'frozen': state.frozen}
+      {'trained': state.params, 'frozen': state.frozen}, include_stats=False
     )
     texts['parameters'] = f'```\n{overview}\n```'
     self.writer.write_texts(start, texts)
