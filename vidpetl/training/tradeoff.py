@@ -188,6 +188,7 @@ def draw(measured: Sequence[Point], metric: str) -> figure.Figure:
       textcoords='offset points',
       color=colour,
       fontsize=8,
+      bbox={'fc': 'white', 'ec': 'none', 'alpha': 0.7, 'pad': 0.5},
     )
   axes.set_xscale('log')
   axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
