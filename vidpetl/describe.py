@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-from absl import app, flags
+from absl import app, flags, logging
 from jax.sharding import AbstractMesh
 from ml_collections import config_flags
 
@@ -218,6 +218,7 @@ def main(argv: list[str]) -> None:
   args = flags.FLAGS
   if len(argv) > 1:
     raise app.UsageError(f'What is meant by {argv[1:]}?')
+  logging.set_verbosity(logging.ERROR)
   found = describe(args.config, args.devices)
   print(report(found))
   if args.json:

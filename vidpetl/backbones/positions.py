@@ -76,7 +76,7 @@ def resize_table(
   old: tuple[int, int, int],
   new: tuple[int, int, int],
 ) -> np.ndarray:
-  """Resizes the table of one of ViViT's encoders.
+  """Resizes the table of an encoder.
 
   Args:
     path: of the parameter; the encoder's scope says which axes it is over.
