@@ -5,7 +5,7 @@
 
 Arguments, separated by commas, beside those of configs/vpetl_ssv2.py:
   model       B16 or L14.
-  frames      8, every sixteenth, or 16, every eighth.
+  frames      8 or 16, over 4 seconds, which is most of a clip.
   method      mst_adapter, with bottleneck, placement, fuse (learned, average),
               pointwise (the 1x1x1 convolution) and shift ([CLS] token shift);
               or any other method.

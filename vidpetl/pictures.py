@@ -98,10 +98,7 @@ def restore(
         f'--checkpoint={wanted}: {folder} has no such checkpoint; it has those '
         f'of steps {", ".join(map(str, there)) or "none"}.'
       )
-    state, _ = run.init_state(resuming=True)
-    frozen = checkpoint_lib.tree_hash(state.frozen)
-    checkpoint_lib.check_same_run(saved.meta(step), {'frozen': frozen})
-    return saved.restore(step, state), step
+    return run.restore(saved, step), step
   finally:
     saved.close()
 

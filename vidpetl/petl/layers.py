@@ -57,6 +57,15 @@ def dense(
   )(x)
 
 
+def tanh_bottleneck(x: jax.Array, middle: int, features: int) -> jax.Array:
+  """Maps [..., d] to Up(tanh(Down(x))), [..., features].
+
+  Scopes 'down' and 'up'; both start as PyTorch's linear layers do.
+  """
+  x = dense(x, middle, 'down', bias=uniform(x.shape[-1]))
+  return dense(nn.tanh(x), features, 'up', bias=uniform(middle))
+
+
 class DepthwiseConv(nn.Module):
   """Convolution of each channel by itself, with zeros around.
 

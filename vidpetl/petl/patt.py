@@ -68,10 +68,7 @@ class PATT(nn.Module):
       z = table.astype(given.dtype)
     else:
       z = given
-    x = nn.tanh(
-      layers.dense(z, self.bottleneck, 'down', bias=layers.uniform(d))
-    )
-    x = layers.dense(x, count * d, 'up', bias=layers.uniform(self.bottleneck))
+    x = layers.tanh_bottleneck(z, self.bottleneck, count * d)
     x = self.scale * x.reshape(*x.shape[:-1], count, heads, d // heads)
     return jnp.broadcast_to(x, (*given.shape[:-1], *x.shape[-3:]))
 

@@ -35,12 +35,7 @@ class Prefix(nn.Module):
     heads, c = q.shape[-2:]
     d = heads * c
     rows = self.param('tokens', nn.initializers.normal(1.0), (self.tokens, d))
-    x = nn.tanh(
-      layers.dense(
-        rows.astype(k.dtype), self.middle, 'down', bias=layers.uniform(d)
-      )
-    )
-    x = layers.dense(x, 2 * d, 'up', bias=layers.uniform(self.middle))
+    x = layers.tanh_bottleneck(rows.astype(k.dtype), self.middle, 2 * d)
     for_k, for_v = jnp.moveaxis(x.reshape(self.tokens, 2, heads, c), 1, 0)
     return q, qkv.prepend(for_k, k), qkv.prepend(for_v, v)
 

@@ -145,6 +145,7 @@ class Loop:
     step = self.run.total
     if self.config.checkpoint.best:
       step = self.checkpoints.best()
+    if step != self.run.total:
       state = self.checkpoints.restore(step, state)
     params = checkpoint.to_host(trainable.merge(state.params, state.frozen))
     if not self.first:
@@ -296,11 +297,7 @@ class Loop:
       self.say(f'Evaluating {origin}.')
       return self._finish(self.evaluate(state, 0), 0)
     step = self._checkpoint_to_evaluate()
-    state, _ = self.run.init_state(resuming=True)
-    saved = self.checkpoints.meta(step)
-    frozen = checkpoint.tree_hash(state.frozen)
-    checkpoint.check_same_run(saved, {'frozen': frozen})
-    state = self.checkpoints.restore(step, state)
+    state = self.run.restore(self.checkpoints, step)
     if self.first:
       self.writer = writers.create(self.workdir, resumed_at=self.run.total)
     self.say(f'Evaluating step {step} of {self.checkpoints.folder}.')

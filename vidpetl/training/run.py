@@ -19,8 +19,8 @@ from vidpetl.data import (
   sources,
 )
 from vidpetl.petl import trainable
+from vidpetl.training import checkpoint, initialise, sharding
 from vidpetl.training import experiment as experiment_lib
-from vidpetl.training import initialise, sharding
 from vidpetl.training import state as state_lib
 from vidpetl.training import step as step_lib
 
@@ -70,26 +70,37 @@ class Run:
         parameters to start from are read only if some of them are frozen.
     """
     key = jax.random.key(self.config.seed)
-    create = functools.partial(self.experiment.init_state, tx=self.tx)
-    shapes = jax.eval_shape(create, key)
+    create, start = self.experiment.init_state, key
+    shapes = jax.eval_shape(functools.partial(create, tx=self.tx), key)
     where = sharding.infer(shapes, self.mesh, self.config.sharding)
     unread = resuming and not shapes.frozen
     origin = f'random parameters, seed {self.config.seed}'
     init = self.config.init
-    if unread or not (init.path or init.adapter):
-      state = jax.jit(create, out_shardings=where)(key)
-      _check_heads(state.frozen)
-      return state, origin
-    params = jax.jit(self.experiment.init_params)(key)
-    if init.path:
-      params, origin = initialise.load(params, init, self.experiment.grid())
-    if init.adapter:
-      params, more = initialise.load_adapter(params, init.adapter)
-      origin = f'{origin}; {more}'
-    create = functools.partial(self.experiment.state, tx=self.tx)
-    state = jax.jit(create, out_shardings=where)(params)
+    if (init.path or init.adapter) and not unread:
+      create = self.experiment.state
+      start = jax.jit(self.experiment.init_params)(key)
+      if init.path:
+        start, origin = initialise.load(start, init, self.experiment.grid())
+      if init.adapter:
+        start, more = initialise.load_adapter(start, init.adapter)
+        origin = f'{origin}; {more}'
+    create = functools.partial(create, tx=self.tx)
+    state = jax.jit(create, out_shardings=where)(start)
     _check_heads(state.frozen)
     return state, origin
+
+  def restore(
+    self, checkpoints: checkpoint.Checkpoints, step: int
+  ) -> state_lib.TrainState:
+    """Returns the state of a checkpoint, to evaluate it.
+
+    Raises:
+      ValueError: if it trained on other frozen parameters than these.
+    """
+    state, _ = self.init_state(resuming=True)
+    frozen = checkpoint.tree_hash(state.frozen)
+    checkpoint.check_same_run(checkpoints.meta(step), {'frozen': frozen})
+    return checkpoints.restore(step, state)
 
   def train_steps(self) -> dict[str, Any]:
     """Returns the compiled update of each task: (state, batch) -> ..."""

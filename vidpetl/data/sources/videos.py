@@ -55,59 +55,56 @@ def is_video(path: str) -> bool:
   return os.path.splitext(path)[1].lower() in SUFFIXES
 
 
-class ByStem:
-  """The videos below a folder by their names without suffix."""
+class _ByName:
+  """The videos below a folder by a part of their paths."""
+
+  same = 'are both {!r}'  # How an error says what two paths share.
 
   def __init__(self, folder: str):
     self.folder = folder
     self._paths: dict[str, str] = {}
     self._others: dict[str, str] = {}
-    for path in walk(folder):
-      if is_video(path):
-        stem = os.path.splitext(os.path.basename(path))[0]
-        if self._paths.setdefault(stem, path) != path:
-          self._others[stem] = path
+    for path in filter(is_video, walk(folder)):
+      name = self.name(path)
+      if self._paths.setdefault(name, path) != path:
+        self._others[name] = path
 
   def __iter__(self) -> Iterator[str]:
     return iter(self._paths)
 
-  def get(self, stem: str) -> str | None:
+  @staticmethod
+  def name(path: str) -> str:
+    """Returns the part of a path by which a video is found."""
+    raise NotImplementedError
+
+  def get(self, name: str) -> str | None:
     """Returns the path of a video, or None.
 
     Raises:
       ValueError: if two files have this name.
     """
-    if stem in self._others:
+    if name in self._others:
       raise ValueError(
-        f'{self.folder}: {self._paths[stem]} and {self._others[stem]} are both '
-        f'called {stem!r}; keep one of them below this folder'
+        f'{self.folder}: {self._paths[name]} and {self._others[name]} '
+        f'{self.same.format(name)}; keep one of them below this folder'
       )
-    path = self._paths.get(stem)
+    path = self._paths.get(name)
     return path and os.path.join(self.folder, path)
 
 
-class ByClass:
+class ByStem(_ByName):
+  """The videos below a folder by their names without suffix."""
+
+  same = 'are both called {!r}'
+
+  @staticmethod
+  def name(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+class ByClass(_ByName):
   """The videos below a folder by `<class>/<file>`, their paths' ends."""
 
-  def __init__(self, folder: str):
-    self.folder = folder
-    self._paths: dict[str, str] = {}
-    self._others: dict[str, str] = {}
-    for path in walk(folder):
-      end = '/'.join(path.split('/')[-2:])
-      if is_video(path) and self._paths.setdefault(end, path) != path:
-        self._others[end] = path
-
-  def get(self, end: str) -> str | None:
-    """Returns the path of a video, or None.
-
-    Raises:
-      ValueError: if two paths end so.
-    """
-    if end in self._others:
-      raise ValueError(
-        f'{self.folder}: {self._paths[end]} and {self._others[end]} are both '
-        f'{end!r}; keep one of them below this folder'
-      )
-    path = self._paths.get(end)
-    return path and os.path.join(self.folder, path)
+  @staticmethod
+  def name(path: str) -> str:
+    return '/'.join(path.split('/')[-2:])

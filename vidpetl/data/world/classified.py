@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,6 +12,11 @@ from vidpetl.data.world.film import Film
 
 # Seconds between repetitions are no concern of a clip: one action fills it.
 _FOR_EVER = 1e6
+
+# Of datasets with several splits of the same clips.
+FOLDS = (1, 2, 3)
+CLIPS_OF_A_CLASS = {'demo': 35, 'tiny': 2}
+FOLDED_SECONDS = 2.5
 
 
 def films(
@@ -60,6 +66,36 @@ def films(
       )
     )
   return planned
+
+
+def folded_films(
+  dataset: str,
+  seed: int,
+  size: str,
+  *,
+  classes: Mapping[str, Sequence[str]],
+  path: Callable[[Film], str],
+) -> list[Film]:
+  """Plans the clips of a dataset that has several splits of the same clips.
+
+  Args:
+    dataset: name, part of each clip's key.
+    seed: of the world.
+    size: 'demo' or 'tiny'.
+    classes: label -> behaviours that show it.
+    path: film -> its file's path in the dataset's folder.
+  """
+  planned = films(
+    dataset,
+    'all',
+    CLIPS_OF_A_CLASS[size] * len(classes),
+    seed,
+    size,
+    seconds=FOLDED_SECONDS,
+    classes=classes,
+    path=lambda label, id_: '',
+  )
+  return [dataclasses.replace(film, path=path(film)) for film in planned]
 
 
 def shoot(film: Film, folder: pathlib.Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 from collections.abc import Sequence
 
@@ -22,32 +21,21 @@ CLASSES = {
   'wave': ('stand_wave', 'sit_wave'),
 }
 
-# Clips of each class, and their seconds.
-COUNTS = {'demo': 35, 'tiny': 2}
-SECONDS = 2.5
-FOLDS = (1, 2, 3)
-
 shoot = classified.shoot
 
 
 def films(seed: int, size: str) -> list[Film]:
   """Plans all clips."""
-  planned = classified.films(
+  return classified.folded_films(
     DATASET,
-    'all',
-    COUNTS[size] * len(CLASSES),
     seed,
     size,
-    seconds=SECONDS,
     classes=CLASSES,
-    path=lambda label, id_: f'videos/{label}/{id_}',
+    path=lambda film: (
+      f'videos/{film.label}/{film.id}_{film.label}_f_cm_np1_fr_med_'
+      f'{film.number}.avi'
+    ),
   )
-  return [
-    dataclasses.replace(
-      film, path=f'{film.path}_{film.label}_f_cm_np1_fr_med_{film.number}.avi'
-    )
-    for film in planned
-  ]
 
 
 def annotate(
@@ -63,7 +51,7 @@ def annotate(
   out.mkdir(parents=True, exist_ok=True)
   for label in CLASSES:
     names = [pathlib.Path(f.path).name for f in films if f.label == label]
-    for fold in FOLDS:
+    for fold in classified.FOLDS:
       roles = classified.roles(len(names), fold)
       lines = [f'{name} {role} \n' for name, role in zip(names, roles)]
       path = out / f'{label}_test_split{fold}.txt'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 from collections.abc import Sequence
 
@@ -22,32 +21,21 @@ CLASSES = {
   'WalkingWithDog': ('walk',),
 }
 
-# Clips of each class, and their seconds.
-COUNTS = {'demo': 35, 'tiny': 2}
-SECONDS = 2.5
-FOLDS = (1, 2, 3)
-
 shoot = classified.shoot
 
 
 def films(seed: int, size: str) -> list[Film]:
   """Plans all clips; a clip is a group of its own."""
-  planned = classified.films(
+  return classified.folded_films(
     DATASET,
-    'all',
-    COUNTS[size] * len(CLASSES),
     seed,
     size,
-    seconds=SECONDS,
     classes=CLASSES,
-    path=lambda label, id_: f'UCF-101/{label}/v_{label}',
+    path=lambda film: (
+      f'UCF-101/{film.label}/v_{film.label}_g'
+      f'{film.number // len(CLASSES) + 1:02d}_c01.avi'
+    ),
   )
-  return [
-    dataclasses.replace(
-      film, path=f'{film.path}_g{film.number // len(CLASSES) + 1:02d}_c01.avi'
-    )
-    for film in planned
-  ]
 
 
 def annotate(
@@ -63,7 +51,7 @@ def annotate(
   numbers = {label: i for i, label in enumerate(CLASSES, 1)}
   index = ''.join(f'{i} {label}\n' for label, i in numbers.items())
   (out / 'classInd.txt').write_text(index, encoding='utf-8')
-  for fold in FOLDS:
+  for fold in classified.FOLDS:
     lists = {1: [], 2: []}
     for label, number in numbers.items():
       paths = [f.path for f in films if f.label == label]
