@@ -75,16 +75,6 @@ def test_config_of_a_method_trains_what_it_says(
   assert 0 < count['trained'] < count['total']
 
 
-def test_a_backbone_with_batch_statistics_is_refused(world, tmp_path):
-  config = experiments.load_config('vpetl_hmdb51', 'method=head')
-  config = experiments.shrink(config, world)
-  config.unlock()
-  config.backbone = {'name': 'c3d', 'width': 4}
-  config.tasks.hmdb51.clip.frames = 8
-  with pytest.raises(ValueError, match='keeps statistics of batches'):
-    loop.run(config.lock(), str(tmp_path))
-
-
 def test_unknown_argument_is_an_error():
   with pytest.raises(ValueError, match='varient'):
     experiments.load_config('cofinetune_ava', 'varient=L')

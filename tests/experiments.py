@@ -26,7 +26,12 @@ BACKBONES = {
   },
   'swin': {'width': 8, 'depths': (2, 1), 'heads': (1, 2), 'window': (2, 3, 3)},
   'vit': {'width': 8, 'heads': 2, 'mlp': 16, 'depth': 1, 'patch': 16},
+  'i3d': {'width': 8},
+  'resnet3d': {'width': 4},
+  'c3d': {'width': 4},
 }
+# Of the encoded clips, where the backbone needs more than 4.
+FRAMES = {'c3d': 8, 'i3d': 8}
 
 
 def shrink(config, world, tasks=None):
@@ -39,7 +44,9 @@ def shrink(config, world, tasks=None):
     for split in ('train', 'eval'):
       task[split] = _on_raw_files(name, task[split], world)
     task.clip.resolution = 32
-    task.clip.frames = min(task.clip.frames, 4)
+    task.clip.frames = min(
+      task.clip.frames, FRAMES.get(config.backbone.name, 4)
+    )
     if task.task == 'classification':
       task.num_classes = None
     else:

@@ -84,7 +84,7 @@ def test_killed_terminated_and_continued_is_as_never_stopped(
       check=True,
       capture_output=True,
     )
-  a, b = (checkpoint.load_params(str(w)) for w in (stopped, whole))
+  a, b = (checkpoint.load_arrays(str(w)) for w in (stopped, whole))
   assert checkpoint.tree_hash(a) == checkpoint.tree_hash(b)
   steps = [
     row['step']

@@ -47,7 +47,7 @@ def trained(config, seed=0):
   """The parameters of a run, by path: those of the backbone always the same."""
   built = experiment.build(config, experiment.infos_from_config(config))
   params = {}
-  for path, x in trainable.flatten(built.shapes).items():
+  for path, x in trainable.flatten(built.variables['params']).items():
     own = package.belongs(path, built.group_of[path] != 'frozen')
     key = sum(path.encode()) + 1000 * seed * own
     values = np.random.default_rng(key).normal(0, 0.3, x.shape)

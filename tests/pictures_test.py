@@ -37,11 +37,11 @@ class Toy(nn.Module):
 
 
 def model_of(backbone, classes=3):
-  def read(head, features, inputs):
-    return head(features)
-
   return model_lib.Model(
-    backbone, {'a': heads.ClassificationHead(classes)}, {'a': read}
+    backbone,
+    heads={'a': heads.ClassificationHead(classes)},
+    views={'a': lambda inputs, train: inputs['video']},
+    read={'a': lambda head, features, inputs, train: head(features)},
   )
 
 

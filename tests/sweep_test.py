@@ -6,7 +6,7 @@ import experiments
 import pytest
 
 from vidpetl import sweep
-from vidpetl.training import tradeoff
+from vidpetl.training import series, tradeoff
 
 
 def test_values_multiply_and_variants_keep_their_order():
@@ -108,6 +108,6 @@ def test_runs_once_reports_failures_and_refuses_changes(
 
 def test_configs_are_loaded_with_arguments_and_overrides():
   path = str(experiments.ROOT / 'configs' / 'vpetl_ssv2.py')
-  config = sweep.load(path, 'method=lora,rank=3', {'seed': 5, 'epochs': 2.0})
+  config = series.load(path, 'method=lora,rank=3', {'seed': 5, 'epochs': 2.0})
   assert config.petl[0]['rank'] == 3
   assert (config.seed, config.epochs) == (5, 2.0)

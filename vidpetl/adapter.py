@@ -21,7 +21,7 @@ import numpy as np
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from vidpetl.petl import package, peft_format, trainable
+from vidpetl.petl import package, peft_format, variables
 from vidpetl.training import adapters, checkpoint, experiment, initialise
 
 
@@ -66,7 +66,7 @@ def merge(folder: str, backbone: str, out: str, tolerance: float) -> None:
   loaded = adapters.Adapters(backbone)
   loaded.load(folder, 'package')
   params, drift = loaded.merge('package', tolerance)
-  checkpoint.save_params(out, params)
+  checkpoint.save_arrays(out, params)
   print(f'{out}: logits differ by at most {drift:.2g}')
 
 
@@ -85,13 +85,13 @@ def from_peft(folder: str, config, out: str) -> None:
   config.trainable = (('^heads_', 'all'), ('/site_', 'all'), ('.*', 'frozen'))
   infos = experiment.infos_from_config(config)
   built = experiment.build(config, infos)
-  params = jax.jit(built.init_params)(jax.random.key(config.seed))
-  params, origin = initialise.load(params, config.init, built.grid())
-  params = {k: np.asarray(v) for k, v in trainable.flatten(params).items()}
-  found = peft_format.read(folder, {k: v.shape for k, v in params.items()})
+  fresh = jax.jit(built.init_variables)(jax.random.key(config.seed))
+  loaded, origin = initialise.load(fresh, config.init, built.grid())
+  arrays = {k: np.asarray(v) for k, v in variables.flatten(loaded).items()}
+  found = peft_format.read(folder, {k: v.shape for k, v in arrays.items()})
   described = adapters.describe(config, infos)
   packed = adapters.pack(
-    described, {**params, **found}, built.group_of, origin=origin
+    described, {**arrays, **found}, built.group_of, origin=origin
   )
   package.save(out, packed)
   if not any(path.startswith('heads_') for path in found):

@@ -20,7 +20,7 @@ from jax.sharding import AbstractMesh
 from ml_collections import config_flags
 
 from vidpetl.data import clips
-from vidpetl.petl import adapted, trainable
+from vidpetl.petl import adapted, trainable, variables
 from vidpetl.training import experiment as experiment_lib
 from vidpetl.training import sharding
 from vidpetl.training import step as step_lib
@@ -54,7 +54,7 @@ def describe(config: Any, devices: int = 1) -> dict[str, Any]:
 def _params(experiment: experiment_lib.Experiment) -> dict[str, Any]:
   modules, groups = collections.Counter(), collections.Counter()
   heads = total = 0
-  for path, leaf in trainable.flatten(experiment.shapes).items():
+  for path, leaf in trainable.flatten(experiment.variables['params']).items():
     size = math.prod(leaf.shape)
     modules['/'.join(path.split('/')[:2])] += size
     groups[experiment.group_of[path]] += size
@@ -74,11 +74,9 @@ def _params(experiment: experiment_lib.Experiment) -> dict[str, Any]:
 def _sites(experiment: experiment_lib.Experiment) -> list[dict[str, Any]]:
   """Sites of the backbone, alike ones together."""
   task = next(iter(experiment.tasks.values()))
-  inputs = experiment_lib.model_inputs(task, 1, experiment.dtype, train=False)
+  video = experiment_lib.encoded_clip(task, experiment.dtype)
   found: dict[Any, list[str]] = {}
-  for place in adapted.sites(
-    experiment.model.backbone, inputs['video'], train=False
-  ):
+  for place in adapted.sites(experiment.model.backbone, video, train=False):
     key = place.name, str(place.value), place.techniques
     found.setdefault(key, []).append(place.path)
   return [
@@ -101,7 +99,7 @@ def _flops(config, infos, experiment, state, tx) -> dict[str, Any]:
   for name, task in experiment.tasks.items():
     inputs = experiment_lib.model_inputs(task, 1, experiment.dtype, train=False)
     predict = functools.partial(experiment.model.apply, task=name)
-    forward = jax.jit(predict).lower({'params': experiment.shapes}, inputs)
+    forward = jax.jit(predict).lower(experiment.variables, inputs)
     update = functools.partial(
       step_lib.train_step,
       model=experiment.model,
@@ -147,19 +145,23 @@ def _activation_bytes(experiment, state, name: str) -> int:
   task = experiment.tasks[name]
   inputs = experiment_lib.model_inputs(task, 1, experiment.dtype, train=True)
 
-  def residuals(params, frozen, inputs):
+  def residuals(params, frozen, batch_stats, inputs):
     def forward(params):
-      return experiment.model.apply(
-        {'params': trainable.merge(params, frozen)},
+      outputs, _ = experiment.model.apply(
+        variables.make(trainable.merge(params, frozen), batch_stats),
         inputs,
         name,
         train=True,
         rngs={'dropout': jax.random.key(0)},
+        mutable=[variables.STATISTICS],
       )
+      return outputs
 
     return jax.vjp(forward, params)[1]
 
-  saved = jax.eval_shape(residuals, state.params, state.frozen, inputs)
+  saved = jax.eval_shape(
+    residuals, state.params, state.frozen, state.batch_stats, inputs
+  )
   leaves = jax.tree.leaves(saved)
   total = sum(math.prod(x.shape) * x.dtype.itemsize for x in leaves)
   # Parameters are residuals as well; they are counted on their own.

@@ -179,10 +179,9 @@ def explain_clips(
 
   @functools.partial(jax.jit, out_shardings=sharding.replicated(run.mesh))
   def explain(state, batch):
-    variables = {'params': trainable.merge(state.params, state.frozen)}
     inputs = augment.preprocess(batch, task.augment, train=False)
     model = run.experiment.model
-    logits, maps = grad_cam.explain(model, variables, inputs, name, place)
+    logits, maps = grad_cam.explain(model, state.variables, inputs, name, place)
     return jax.nn.softmax(logits), maps
 
   classes = run.evaluation[name].info.classes
@@ -234,7 +233,7 @@ def draw(
     state, step = restore(run, workdir, checkpoint)
     print(f'Step {step} of {workdir}.')
     places = sites(run)
-    params = trainable.flatten(trainable.merge(state.params, state.frozen))
+    params = trainable.flatten(state.variables['params'])
     if found := fusion.read(params, places):
       pictures['fusion_weights'] = fusion.draw(found)
     else:

@@ -20,11 +20,9 @@ import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
-import json
+import functools
 import pathlib
-import runpy
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,7 +30,7 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from vidpetl.training import loop, tradeoff
+from vidpetl.training import series, tradeoff
 
 
 def define_flags() -> None:
@@ -47,55 +45,6 @@ def define_flags() -> None:
     'metric', None, "'<task>/<metric>'; config.checkpoint.best if unset."
   )
   flags.mark_flags_as_required(['config', 'over', 'workdir'])
-
-
-def load(path: str, argument: str, overrides: dict[str, Any]) -> Any:
-  """Returns the config of a file and its argument, with fields overridden."""
-  config = runpy.run_path(path)['get_config'](argument)
-  config.update_from_flattened_dict(overrides)
-  return config
-
-
-def check_unchanged(workdir: pathlib.Path, config: Any) -> None:
-  """Refuses to go on in a folder that another config has begun.
-
-  Raises:
-    ValueError: naming the fields that differ.
-  """
-  path = workdir / 'config.json'
-  if not path.exists():
-    return
-  then = _flat(json.loads(path.read_text()))
-  now = _flat(json.loads(config.to_json_best_effort()))
-  differ = sorted(k for k in then | now if then.get(k) != now.get(k))
-  if differ:
-    raise ValueError(
-      f'{workdir} was begun with other values of {", ".join(differ)}; use '
-      'another --workdir, or remove it.'
-    )
-
-
-def _flat(tree: Any, path: str = 'config') -> dict[str, Any]:
-  if not isinstance(tree, dict):
-    return {path: tree}
-  flat = {}
-  for key, value in tree.items():
-    flat |= _flat(value, f'{path}.{key}')
-  return flat
-
-
-def run(config: Any, workdir: pathlib.Path) -> dict[str, Any] | None:
-  """Returns a run's results: those it has, or those of training it now."""
-  check_unchanged(workdir, config)
-  results = workdir / 'results.json'
-  if results.exists():
-    return json.loads(results.read_text())
-  workdir.mkdir(parents=True, exist_ok=True)
-  try:
-    return loop.run(config, str(workdir))
-  finally:
-    # Dozens of runs in one process would keep all their programs.
-    jax.clear_caches()
 
 
 def sweep(
@@ -117,22 +66,20 @@ def sweep(
   Returns:
     What went wrong, a line per run; None if it was told to stop.
   """
-  todo = [(v, seed) for seed in range(seeds) for v in variants]
   failed = []
   found: dict[tradeoff.Variant, list[dict]] = {v: [] for v in variants}
-  for number, (variant, seed) in enumerate(todo, 1):
-    workdir = folder / variant.slug / f'seed{seed}'
-    print(f'\n--- run {number} of {len(todo)}: {workdir}', flush=True)
-    try:
-      results = run(load_config(variant.argument, seed), workdir)
-    except Exception as error:
-      traceback.print_exc()
-      failed.append(f'{workdir}: {error}')
-      continue
-    if results is None:
-      return None
-    found[variant].append(results)
-    tradeoff.write(folder, found, metric)
+  variant_of, configs = {}, {}
+  for seed in range(seeds):
+    for variant in variants:
+      workdir = folder / variant.slug / f'seed{seed}'
+      variant_of[workdir] = variant
+      configs[workdir] = functools.partial(load_config, variant.argument, seed)
+  try:
+    for workdir, results in series.run_all(configs, failed):
+      found[variant_of[workdir]].append(results)
+      tradeoff.write(folder, found, metric)
+  except series.Interrupted:
+    return None
   print(f'\n{tradeoff.table(found, metric)}\n')
   return failed
 
@@ -156,7 +103,7 @@ def main(argv: list[str]) -> int:
 
   def load_config(argument, seed):
     argument = ','.join(filter(None, [shared, argument]))
-    return load(path, argument, {**overrides, 'seed': seed})
+    return series.load(path, argument, {**overrides, 'seed': seed})
 
   failed = sweep(
     load_config, tradeoff.expand(args.over), args.seeds, metric, folder

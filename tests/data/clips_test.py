@@ -1,7 +1,9 @@
 """Clips: which frames, which pixels, which boxes."""
 
 import csv
+import dataclasses
 
+import av
 import numpy as np
 import pytest
 
@@ -336,3 +338,149 @@ def test_boxes_need_the_whole_frame(video):
   info = Listed('localisation', []).info
   with pytest.raises(ValueError, match='listed has boxes'):
     spec(resize='crop').check(info)
+
+
+class Performances(Listed):
+  """A source of performances, each the exemplar of all the others."""
+
+  def __init__(self, items, judges=2, steps=2):
+    super().__init__('quality', items)
+    n = len(items)
+    table = {
+      'judge_scores': np.zeros((n, judges)),
+      'steps': np.zeros((n, steps)),
+    }
+    self.info = examples.Info(
+      'dives', 'train', 'quality', 0, {}, fps=15, table=table
+    )
+    self.asked = []
+
+  def partners(self, i, by):
+    self.asked.append(by)
+    return np.array([k for k in range(len(self)) if k != i])
+
+
+def performance(k, **options):
+  fields = {'difficulty': 2.0 + k, 'judge_scores': (7.5, k), **options}
+  return examples.Performance(f'dive {k}', 10.0 * k, **fields)
+
+
+def test_performances(video, codes):
+  dive = performance(3, start=1.0, end=3.0, steps=(1.5,), judge_scores=(8.0,))
+  source = Performances([(dive, video)])
+  clip = clips.load(source, 0, spec(sampling='spread', frames=4), SEED)
+  # 30 frames at 15 fps, from number 15.
+  assert codes(clip) == [15, 24, 34, 44]
+  assert clip['score'] == 30 and clip['difficulty'] == 5
+  np.testing.assert_array_equal(clip['judge_scores'], [8, np.nan])
+  # 1.5 s is frame 22.5 on the clock that shows frame 15 at (15.5) / 15 s.
+  np.testing.assert_allclose(clip['steps'], [7 / 9, np.nan], rtol=1e-5)
+
+
+def test_a_difficulty_may_be_unknown(video):
+  source = Performances([(performance(1, difficulty=float('nan')), video)])
+  assert np.isnan(clips.load(source, 0, spec(), SEED)['difficulty'])
+
+
+def test_training_clips_hold_an_exemplar(video, short):
+  numbers = range(4)
+  paths = [video, video, short, video]
+  source = Performances(
+    [(performance(k), path) for k, path in zip(numbers, paths)]
+  )
+  how = spec(
+    exemplar='difficulty', resize='crop', resolution=32, sampling='tail',
+    train=True,
+  )  # fmt: skip
+  how.check(source.info)
+  clip = clips.load(source, 0, how, SEED)
+  assert clip['video'].shape == (2, 8, 32, 32, 3)
+  assert clip['score'].shape == (2,) and clip['steps'].shape == (2, 2)
+  drawn = [
+    clips.load(source, 0, how, np.array([k, 0], np.uint32)) for k in range(30)
+  ]
+  assert {tuple(c['score']) for c in drawn} == {(0, 10), (0, 20), (0, 30)}
+  assert set(source.asked) == {'difficulty'}
+  for found in drawn:
+    query, exemplar = found['score'] / 10
+    assert found['judge_scores'].tolist() == [[7.5, query], [7.5, exemplar]]
+    assert found['difficulty'].tolist() == [2 + query, 2 + exemplar]
+    # The short video is another one than the others, so that its last frames
+    # are.
+    other = (found['video'][0] != found['video'][1]).any((1, 2, 3)).all()
+    assert other or exemplar != 2
+  single = clips.load(source, 0, dataclasses.replace(how, train=False), SEED)
+  assert single['video'].ndim == 4 and single['score'].shape == ()
+
+
+@pytest.mark.parametrize('bad', [0, 1])
+def test_an_undecodable_exemplar_spoils_its_clip(tmp_path, video, bad):
+  paths = [video, video]
+  paths[bad] = str(tmp_path / 'bad.mp4')
+  (tmp_path / 'bad.mp4').write_bytes(b'nothing')
+  source = Performances([(performance(k), paths[k]) for k in range(2)])
+  quarantine = clips.Quarantine()
+  how = spec(exemplar='any', resize='crop', resolution=32, train=True)
+  clip = clips.load(source, 0, how, SEED, quarantine)
+  assert not clip['valid'] and not clip['video'].any()
+  assert not clip['size'].any()
+  assert [row[:2] for row in quarantine.rows()] == [(f'dive {bad}', paths[bad])]
+
+
+def test_exemplars_are_whole_squares_of_performances(video):
+  source = Performances([(performance(0), video)])
+  with pytest.raises(ValueError, match="exemplar='any' needs resize='crop'"):
+    spec(exemplar='any').check(source.info)
+  with pytest.raises(ValueError, match='is for performances'):
+    spec(exemplar='any', resize='crop').check(classified(video).info)
+  with pytest.raises(ValueError, match=r'dives has performances: .* \(2, 1\)'):
+    spec(views=(2, 1)).check(source.info)
+
+
+@pytest.mark.parametrize(
+  'sampling, labels',
+  [('vspp', {'speed', 'part'}), ('pace', {'speed'}), ('pair', set())],
+)
+@pytest.mark.parametrize('kind', ['classification', 'localisation', 'quality'])
+def test_pretext_clips_are_of_any_source(video, sampling, labels, kind):
+  source = {
+    'classification': classified(video),
+    'localisation': Listed('localisation', [(keyframe(2.0), video)]),
+    'quality': Performances([(performance(1), video)]),
+  }[kind]
+  how = spec(sampling=sampling, resize='crop', resolution=32)
+  how.check(source.info)
+  clip = clips.load(source, 0, how, SEED)
+  assert set(clip) == {'video', 'size', 'index', 'seed', 'valid'} | labels
+  layout = clips.signature(source.info, how)
+  assert {k: v.shape for k, v in clip.items()} == {
+    k: shape for k, (shape, _) in layout.items()
+  }
+  assert clip['valid']
+
+
+def test_clips_of_a_pair_are_cropped_at_places_of_their_own(
+  tmp_path, write_video
+):
+  ramp = np.broadcast_to(np.arange(0, 192, 2)[:, None, None], (96, 48, 3))
+  path = write_video(tmp_path / 'r.mp4', frames=[ramp.astype(np.uint8)] * 20)
+  how = spec(sampling='pair', resize='crop', resolution=48, train=True)
+  tops = np.array([
+    clips.load(classified(path), 0, how, np.array([s, 0]))['video'][:, 0, 0]
+    .mean((-1, -2))
+    for s in range(40)
+  ])  # fmt: skip
+  assert tops.min() < 12 and tops.max() > 84
+  assert abs(np.corrcoef(tops.T)[0, 1]) < 0.5
+
+
+def test_a_folder_of_frames_is_a_video(tmp_path):
+  for k in range(20):
+    frame = np.full((48, 64, 3), 10 * k, np.uint8)
+    image = av.VideoFrame.from_ndarray(frame, format='rgb24')
+    image.to_image().save(tmp_path / f'img_{k + 1:05d}.jpg')
+  clip = clips.load(
+    classified(str(tmp_path)), 0, spec(sampling='spread', frames=3), SEED
+  )
+  levels = clip['video'][:, :48].mean((1, 2, 3))
+  np.testing.assert_allclose(levels, [0, 90, 190], atol=2)

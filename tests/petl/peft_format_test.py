@@ -41,7 +41,7 @@ def test_a_package_from_peft_gives_the_same_logits(tmp_path):
   packed, params = packages.pack(config)
   peft_format.write(str(tmp_path / 'peft'), packed)
   backbone = str(tmp_path / 'backbone.safetensors')
-  checkpoint.save_params(backbone, packages.backbone_of(params))
+  checkpoint.save_arrays(backbone, packages.backbone_of(params))
   plain = packages.make_config('clip', 'head')
   plain.seed = 0
   plain.init = {'path': backbone, 'skip': ('^heads_', '/site_'), 'grid': ()}

@@ -41,7 +41,7 @@ def test_what_is_saved_comes_back_and_frozen_is_not_in_it(
   np.testing.assert_array_equal(restored.params['a'], np.full((2, 2), 5.0))
   assert saved.meta(3) == {'frozen': 'hash', 'seed': 0}
   with pytest.raises(ValueError, match='frozen'):
-    checkpoint.load_params(str(tmp_path))
+    checkpoint.load_arrays(str(tmp_path))
 
 
 def test_latest_and_best_are_kept(open_checkpoints):
@@ -60,10 +60,10 @@ def test_parameters_for_another_run(open_checkpoints, tmp_path):
   saved.wait()
   for path in (tmp_path, tmp_path / 'checkpoints' / '3'):
     np.testing.assert_array_equal(
-      checkpoint.load_params(str(path))['a'], np.full((2, 2), 7.0)
+      checkpoint.load_arrays(str(path))['a'], np.full((2, 2), 7.0)
     )
   with pytest.raises(ValueError, match=r'config\.init\.path'):
-    checkpoint.load_params(str(tmp_path / 'nothing'))
+    checkpoint.load_arrays(str(tmp_path / 'nothing'))
 
 
 def test_another_run_is_refused_by_what_differs():

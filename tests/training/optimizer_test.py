@@ -33,6 +33,32 @@ def test_constant_schedule_needs_no_warmup():
   assert [float(rate(step)) for step in (0, 19)] == pytest.approx([0.2, 0.2])
 
 
+def test_cosine_ends_at_its_final_rate():
+  config = {**CONFIG, 'final': 0.001}
+  rate = optimizer.schedule(config, epoch=10, total=150)
+  np.testing.assert_allclose(rate(150), 0.2 * 0.001, rtol=1e-4)
+
+
+def test_steps_divide_by_ten_at_their_epochs():
+  config = {**CONFIG, 'schedule': 'steps', 'milestones': (5, 7)}
+  rate = optimizer.schedule(config, epoch=10, total=100)
+  got = [float(rate(step)) for step in (25, 49, 50, 69, 70, 99)]
+  np.testing.assert_allclose(got, [0.2, 0.2, 0.02, 0.02, 0.002, 0.002])
+
+
+@pytest.mark.parametrize(
+  'fields',
+  [
+    {'schedule': 'steps'},
+    {'schedule': 'steps', 'milestones': (7, 5)},
+    {'schedule': 'cosine', 'milestones': (5,)},
+  ],
+)
+def test_milestones_belong_to_steps(fields):
+  with pytest.raises(ValueError, match='milestones'):
+    optimizer.schedule({**CONFIG, **fields}, epoch=10, total=100)
+
+
 def test_warmup_longer_than_the_run_is_refused():
   with pytest.raises(ValueError, match='warmup_epochs'):
     optimizer.schedule(CONFIG, epoch=10, total=20)

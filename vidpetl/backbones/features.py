@@ -13,7 +13,8 @@ class Features:
   """A clip, encoded.
 
   Attributes:
-    grid: [b, t, h, w, d], what ROI-Align pools.
+    grid: [b, t, h, w, d], what ROI-Align pools. Where a task has several clips
+      of an example, it has their axes behind b, and so has `summary`.
     summary: [b, d], the clip representation that the backbone was published
       with (mean of the grid, mean of per-frame class tokens, ...).
     tube: layers that still have to run on what a person's tube pools from
@@ -25,3 +26,10 @@ class Features:
   tube: Callable[[jax.Array], jax.Array] | None = flax.struct.field(
     pytree_node=False, default=None
   )
+
+  def split(self, lead: tuple[int, ...]) -> Features:
+    """Returns features whose clips are [*lead] in place of [b]."""
+    return self.replace(
+      grid=self.grid.reshape(*lead, *self.grid.shape[1:]),
+      summary=self.summary.reshape(*lead, *self.summary.shape[1:]),
+    )

@@ -3,6 +3,8 @@
 Scale jitter resizes a clip by one factor and crops what no longer fits, which
 together with the padding below and right gives R x R again; then the clip may
 be mirrored, and boxes perturbed. Boxes follow their pixels through all of it.
+Instead of scale jitter, a random part of the content may be stretched over the
+square (random-resized-crop). Colours change last.
 
 Resizing, cropping and mirroring are one resampling per axis, video' = Y video
 X^T, with X and Y made per clip: two matrix products that an accelerator does
@@ -17,6 +19,8 @@ import functools
 import dm_pix as pix
 import jax
 import jax.numpy as jnp
+
+from vidpetl.data import color, placement
 
 Batch = dict[str, jax.Array]
 
@@ -35,6 +39,14 @@ class Augment:
     std: of each channel, for videos in [0, 1].
     pad_value: of the padding, after normalisation.
     dtype: of the resulting video; everything is computed in float32.
+    crop_area: range of a random-resized-crop's share of the content's area, or
+      None for none; needs `scale_jitter` None, and clips without boxes.
+    crop_ratio: range of its width over its height, drawn log-uniformly.
+    color_jitter: (brightness, contrast, saturation, hue), see `color`, or None
+      for none.
+    color_jitter_p: probability of it.
+    color_jitter_per_frame: draw it for each frame, not for each clip.
+    grayscale: probability that a clip becomes grey.
   """
 
   scale_jitter: tuple[float, float] | None = (0.65, 1.1)
@@ -44,10 +56,17 @@ class Augment:
   std: tuple[float, float, float] = (0.5, 0.5, 0.5)
   pad_value: float = 0.0
   dtype: str = 'float32'
+  crop_area: tuple[float, float] | None = None
+  crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+  color_jitter: tuple[float, float, float, float] | None = None
+  color_jitter_p: float = 1.0
+  color_jitter_per_frame: bool = False
+  grayscale: float = 0.0
 
   def __post_init__(self):
     # A config's lists, so that this stays hashable: it is static under jit.
-    for field in ('scale_jitter', 'mean', 'std'):
+    lists = ('scale_jitter', 'mean', 'std', 'crop_area', 'crop_ratio')
+    for field in (*lists, 'color_jitter'):
       if getattr(self, field) is not None:
         object.__setattr__(self, field, tuple(getattr(self, field)))
     if self.scale_jitter is not None:
@@ -65,6 +84,30 @@ class Augment:
       raise ValueError(
         f'mean {self.mean} and std {self.std} need 3 channels, std > 0'
       )
+    self._check_crop()
+    color.check(self.color_jitter, self.color_jitter_p, self.grayscale)
+
+  def _check_crop(self) -> None:
+    low, high = self.crop_ratio
+    if not 0 < low <= high:
+      raise ValueError(f'crop_ratio is {self.crop_ratio}: 0 < low <= high')
+    if self.crop_area is None:
+      return
+    low, high = self.crop_area
+    if not 0 < low <= high <= 1:
+      raise ValueError(
+        f'crop_area is {self.crop_area}: (low, high) with 0 < low <= high <= 1,'
+        ' or None'
+      )
+    if self.scale_jitter is not None:
+      raise ValueError(
+        f'crop_area={self.crop_area} needs scale_jitter=None, not '
+        f'{self.scale_jitter}'
+      )
+
+  @property
+  def changes_colors(self) -> bool:
+    return self.color_jitter is not None or self.grayscale > 0
 
 
 @functools.partial(jax.jit, static_argnames=('augment', 'train'))
@@ -72,35 +115,83 @@ def preprocess(batch: Batch, augment: Augment, *, train: bool) -> Batch:
   """Returns a batch as the backbone takes it.
 
   Args:
-    batch: `video` uint8 [b, t, R, R, 3] or, at evaluation, with several views
+    batch: `video` uint8 [b, t, R, R, 3] or, with two clips of each example,
+      [b, 2, t, R, R, 3] or, at evaluation, with several views
       [b, v, t, R, R, 3]; `size` int32 [b, 2], height and width of the content;
       `seed` uint32 [b, 2]; where there are boxes, `boxes` [b, n, 4] as
       fractions of the content and `box_valid` [b, n]. Other keys pass through.
     augment: settings.
-    train: whether to augment; every example by its own `seed`.
+    train: whether to augment; every example by its own `seed`, and each of two
+      clips by draws of its own.
 
   Returns:
     The batch with `video` normalised, `augment.pad_value` outside of the
-    content; `size` of the content now; `boxes` as x1, y1, x2, y2 in pixels of
-    the R x R input, zeros where not valid; `box_valid` False also for boxes
-    that were cropped away.
+    content; `size` of the content now, [b, 2, 2] of augmented pairs; `boxes` as
+    x1, y1, x2, y2 in pixels of the R x R input, zeros where not valid;
+    `box_valid` False also for boxes that were cropped away.
   """
-  out = dict(batch)
+  if train and batch['video'].ndim == 6 and batch['video'].shape[1] == 2:
+    return _preprocess_pairs(batch, augment)
   if train and batch['video'].ndim != 5:
     raise ValueError(
-      f'training takes videos [b, t, R, R, 3], not {batch["video"].shape}: '
-      'several views are for evaluation'
+      'training takes videos [b, t, R, R, 3], or [b, 2, t, R, R, 3] of two '
+      f'clips each, not {batch["video"].shape}: several views are for '
+      'evaluation'
     )
+  keys = jax.random.wrap_key_data(batch['seed'], impl='threefry2x32')
+  return _preprocess(batch, keys, augment, train)
+
+
+def _preprocess_pairs(batch: Batch, augment: Augment) -> Batch:
+  """Augments both clips of each example, `video` [b, 2, t, R, R, 3]."""
+  if 'boxes' in batch:
+    raise ValueError('two clips of an example cannot share their boxes')
+  keys = jax.random.wrap_key_data(batch['seed'], impl='threefry2x32')
+  fold = jax.vmap(jax.random.fold_in, (None, 0))
+  keys = jax.vmap(fold, (0, None))(keys, jnp.arange(2))
+  video = batch['video']
+  flat = {
+    'video': video.reshape(-1, *video.shape[2:]),
+    'size': jnp.repeat(batch['size'], 2, axis=0),
+  }
+  flat = _preprocess(flat, keys.reshape(-1), augment, True)
+  return batch | {
+    key: array.reshape(-1, 2, *array.shape[1:]) for key, array in flat.items()
+  }
+
+
+def _preprocess(
+  batch: Batch, keys: jax.Array, augment: Augment, train: bool
+) -> Batch:
+  """See `preprocess`; of training, only single clips, by the keys [b]."""
+  out = dict(batch)
   video = batch['video']
   if train:
-    keys = jax.random.wrap_key_data(batch['seed'], impl='threefry2x32')
+    if 'boxes' in batch and augment.crop_area is not None:
+      raise ValueError(
+        f'crop_area={augment.crop_area} is not for clips with boxes: use '
+        'scale_jitter'
+      )
     place_keys, box_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
-    draw = functools.partial(_draw, augment=augment, side=video.shape[-2])
-    geometry = jax.vmap(draw)(place_keys, batch['size'])
-    video = jax.vmap(_resample)(video, batch['size'], geometry)
+    geometry = jax.vmap(_draw(augment, video.shape[-2]))(
+      place_keys, batch['size']
+    )
+    video = jax.vmap(_resample)(video, geometry)
     out['size'] = geometry['size']
   else:
-    geometry = _unchanged(batch['size'])
+    geometry = placement.unchanged(batch['size'])
+  video = video.astype(jnp.float32) / 255.0
+  if train and augment.changes_colors:
+    # 0 and 1 are the two keys above.
+    color_keys = jax.vmap(lambda key: jax.random.fold_in(key, 2))(keys)
+    change = functools.partial(
+      color.augment,
+      strengths=augment.color_jitter,
+      p=augment.color_jitter_p,
+      per_frame=augment.color_jitter_per_frame,
+      grayscale=augment.grayscale,
+    )
+    video = jax.vmap(change)(color_keys, video, out['size'])
   out['video'] = _normalise(video, out['size'], augment)
   if 'boxes' in batch:
     boxes = jax.vmap(_follow)(batch['boxes'], geometry)
@@ -113,49 +204,22 @@ def preprocess(batch: Batch, augment: Augment, *, train: bool) -> Batch:
   return out
 
 
-def _draw(
-  key: jax.Array, size: jax.Array, *, augment: Augment, side: int
-) -> dict[str, jax.Array]:
-  """Draws one clip's scale, crop and mirroring.
-
-  Args:
-    key: of the clip.
-    size: int32 [2], height and width of the content.
-    augment: settings.
-    side: R.
-
-  Returns:
-    `scaled` int32 [2], the content's height and width once resized; `offset`
-    int32 [2], where the crop begins in it; `flip` bool []; `size` int32 [2],
-    what the crop leaves of the content.
-  """
-  # All in one call: compiling a generator takes longer than all the rest.
-  scale, mirror, *corner = jax.random.uniform(key, (4,))
-  geometry = _unchanged(size)
-  if augment.scale_jitter is not None:
-    low, high = augment.scale_jitter
-    scaled = jnp.round(size * (low + (high - low) * scale)).astype(jnp.int32)
-    scaled = jnp.where(size > 0, jnp.maximum(scaled, 1), 0)
-    slack = jnp.maximum(scaled - side, 0)
-    offset = jnp.floor(jnp.stack(corner) * (slack + 1)).astype(jnp.int32)
-    geometry |= {
-      'scaled': scaled,
-      'offset': jnp.minimum(offset, slack),
-      'size': jnp.minimum(scaled, side),
-    }
-  if augment.flip:
-    geometry['flip'] = mirror < 0.5
-  return geometry
-
-
-def _unchanged(size: jax.Array) -> dict[str, jax.Array]:
-  """Returns the geometry of clips [..., 2] that stay as they are."""
-  return {
-    'scaled': size,
-    'offset': jnp.zeros_like(size),
-    'flip': jnp.zeros(size.shape[:-1], bool),
-    'size': size,
-  }
+def _draw(augment: Augment, side: int):
+  """Returns the function that draws a clip's placement from key and size."""
+  if augment.crop_area is None:
+    return functools.partial(
+      placement.jitter_scale,
+      scales=augment.scale_jitter,
+      flip=augment.flip,
+      side=side,
+    )
+  return functools.partial(
+    placement.crop,
+    areas=augment.crop_area,
+    ratios=augment.crop_ratio,
+    flip=augment.flip,
+    side=side,
+  )
 
 
 def resampling_matrix(
@@ -192,16 +256,14 @@ def resampling_matrix(
   return weights / jnp.maximum(weights.sum(axis=1, keepdims=True), 1e-6)
 
 
-def _resample(
-  video: jax.Array, size: jax.Array, geometry: dict[str, jax.Array]
-) -> jax.Array:
+def _resample(video: jax.Array, geometry: dict[str, jax.Array]) -> jax.Array:
   """Returns one clip [t, R, R, 3] resized, cropped and mirrored, float32."""
   side = video.shape[-2]
-  height, width = size
+  (top, left), (height, width) = geometry['begin'], geometry['length']
   flip = geometry['flip']
   # Mirroring the square takes the content to its right end.
   video = jnp.where(flip, pix.flip_left_right(video), video)
-  begins = jnp.zeros((), jnp.int32), jnp.where(flip, side - width, 0)
+  begins = top, jnp.where(flip, side - width - left, left)
   rows, columns = (
     resampling_matrix(side, begin, length, scaled, offset)
     for begin, length, scaled, offset in zip(
@@ -218,9 +280,9 @@ def _resample(
 def _normalise(
   video: jax.Array, size: jax.Array, augment: Augment
 ) -> jax.Array:
-  """Returns (video / 255 - mean) / std, padded; video is [b, ..., R, R, 3]."""
+  """Returns (video - mean) / std, padded; video is [b, ..., R, R, 3]."""
   mean, std = jnp.array(augment.mean), jnp.array(augment.std)
-  video = (video.astype(jnp.float32) / 255.0 - mean) / std
+  video = (video - mean) / std
   inside = jnp.arange(video.shape[-2]) < size[..., None]
   inside = inside[:, 0, :, None] & inside[:, 1, None, :]
   between = tuple(range(1, video.ndim - 3))

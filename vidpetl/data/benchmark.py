@@ -22,7 +22,15 @@ import av
 import numpy as np
 from absl import app, flags
 
-from vidpetl.data import clips, decode, examples, index, pipeline, sources
+from vidpetl.data import (
+  clips,
+  decode,
+  examples,
+  index,
+  pipeline,
+  sampling,
+  sources,
+)
 
 _RAW = flags.DEFINE_string('raw', None, "A dataset's folder, as downloaded.")
 _DATASET = flags.DEFINE_string('dataset', None, 'Which dataset --raw holds.')
@@ -82,7 +90,7 @@ def make_plans(
     video = source.video(i)
     info = decode.probe(video, source[i].id)
     with decode.Video(video, source[i].id) as opened:
-      times = clips.frame_times(opened, source[i], spec, source.info, seed)
+      times = sampling.frame_times(opened, source[i], spec, source.info, seed)
       times = np.sort(times.ravel()) + opened.origin + opened.tolerance
     size = clips.target_size(info.height, info.width, spec)
     plans.append(Plan(video, times, size))

@@ -9,17 +9,38 @@ Keys of a clip (t frames, R resolution, n boxes, c actions):
   seed: uint32 [2], the example's key for augmentation on the device.
   valid: bool [], False if the video could not be decoded (`video` is zeros and
     `size` 0 then).
-  label: int32 [], classification only.
-  boxes: float32 [n, 4], localisation only: x1, y1, x2, y2 as fractions of the
-    content; zeros where not valid.
+
+and, of a source that is for classification,
+
+  label: int32 [].
+
+for localisation,
+
+  boxes: float32 [n, 4]: x1, y1, x2, y2 as fractions of the content; zeros where
+    not valid.
   box_valid: bool [n].
   actions: float32 [n, c], multi-hot.
+
+or for quality, with j judges and k steps:
+
+  score: float32 [].
+  difficulty: float32 [], nan where unknown.
+  judge_scores: float32 [j], nan where unknown.
+  steps: float32 [k], where its second and further steps begin, as places
+    in [0, t - 1] among the frames; nan where unknown.
+
+With an exemplar, `video` and all of these have an axis of 2 in front, the
+performance in question and its exemplar. Clips of pretext tasks have none of
+these, but, with `ClipSpec.sampling`
+
+  speed: int32 [], 'vspp' and 'pace': counted from 0.
+  part: int32 [], 'vspp': counted from 0.
+  video: uint8 [2, t, R, R, 3], 'pair'.
 """
 
 from __future__ import annotations
 
 import csv
-import dataclasses
 import math
 import os
 import threading
@@ -27,78 +48,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vidpetl.data import decode, examples, index
-
-BOXES = ('detected', 'ground_truth', 'both')
-RESIZES = ('pad', 'crop')
-
-
-@dataclasses.dataclass(frozen=True)
-class ClipSpec:
-  """How clips are cut from videos.
-
-  Attributes:
-    frames: of a clip.
-    stride: between its frames, counted in frames of `fps`.
-    fps: frame rate in which strides count; None takes the source's nominal
-      rate, and each file's own where the source names none.
-    resolution: R, side of the square that the model sees.
-    resize: 'pad' makes the longer side R; 'crop' makes the shorter side R
-      and cuts out R x R.
-    views: (clips, crops) at evaluation: clips spread evenly over the video,
-      each with 1 (centred) or 3 crops along the longer side.
-    max_boxes: boxes of an example, the best-scoring first.
-    boxes: 'detected', 'ground_truth', or 'both'.
-    min_score: detections scoring less are left out.
-    train: random in time and, with 'crop', in place.
-  """
-
-  frames: int = 32
-  stride: float = 2
-  fps: float | None = None
-  resolution: int = 224
-  resize: str = 'pad'
-  views: tuple[int, int] = (1, 1)
-  max_boxes: int = 32
-  boxes: str = 'detected'
-  min_score: float = 0.8
-  train: bool = False
-
-  def __post_init__(self):
-    # A config's list, so that equal specs stay equal and hashable.
-    object.__setattr__(self, 'views', tuple(self.views))
-    for field in ('frames', 'stride', 'resolution', 'max_boxes'):
-      if getattr(self, field) <= 0:
-        raise ValueError(f'{field} must be positive, not {self}')
-    if self.fps is not None and self.fps <= 0:
-      raise ValueError(f'fps must be positive or None, not {self.fps}')
-    for field, choices in (('resize', RESIZES), ('boxes', BOXES)):
-      if getattr(self, field) not in choices:
-        raise ValueError(
-          f'{field} is {getattr(self, field)!r}, none of {choices}'
-        )
-    if len(self.views) != 2 or self.views[0] < 1 or self.views[1] not in (1, 3):
-      raise ValueError(
-        f'views is {self.views}: (clips, crops) with clips >= 1, crops 1 or 3'
-      )
-    if self.train and self.views != (1, 1):
-      raise ValueError(f'views {self.views} are for evaluation, not training')
-    if self.views[1] > 1 and self.resize != 'crop':
-      raise ValueError(f"{self.views[1]} crops need resize='crop'")
-
-  @property
-  def num_views(self) -> int:
-    return self.views[0] * self.views[1]
-
-  def check(self, info: examples.Info) -> None:
-    """Raises ValueError if clips of such a source cannot be cut like this."""
-    if info.kind == 'localisation' and (
-      self.resize != 'pad' or self.num_views > 1
-    ):
-      raise ValueError(
-        f'{info.name} has boxes: they need resize="pad" and views (1, 1), '
-        f'not {self.resize!r} and {self.views}'
-      )
+from vidpetl.data import decode, examples, frames, index, sampling
+from vidpetl.data.clip_spec import ClipSpec
 
 
 class TooManyUndecodableError(Exception):
@@ -180,20 +131,44 @@ def signature(
   views = (spec.num_views,) if spec.num_views > 1 else ()
   side = spec.resolution
   shapes = {
-    'video': ((*views, spec.frames, side, side, 3), np.uint8),
+    'video': ((*spec.lead, *views, spec.frames, side, side, 3), np.uint8),
     'size': ((2,), np.int32),
     'index': ((), np.int32),
     'seed': ((2,), np.uint32),
     'valid': ((), np.bool_),
+    **_label_shapes(info, spec),
   }
-  if info.kind == 'classification':
-    shapes['label'] = ((), np.int32)
-  else:
-    n = spec.max_boxes
-    shapes['boxes'] = ((n, 4), np.float32)
-    shapes['box_valid'] = ((n,), np.bool_)
-    shapes['actions'] = ((n, info.num_classes), np.float32)
   return {key: (shape, np.dtype(kind)) for key, (shape, kind) in shapes.items()}
+
+
+def _label_shapes(
+  info: examples.Info, spec: ClipSpec
+) -> dict[str, tuple[tuple[int, ...], type]]:
+  """Returns shape and type of what a clip is annotated with."""
+  if spec.sampling == 'vspp':
+    return {'speed': ((), np.int32), 'part': ((), np.int32)}
+  if spec.sampling == 'pace':
+    return {'speed': ((), np.int32)}
+  if spec.is_pretext:
+    return {}
+  if info.kind == 'classification':
+    return {'label': ((), np.int32)}
+  if info.kind == 'quality':
+    judges, steps = (
+      info.table[key].shape[1] for key in ('judge_scores', 'steps')
+    )
+    return {
+      'score': (spec.lead, np.float32),
+      'difficulty': (spec.lead, np.float32),
+      'judge_scores': ((*spec.lead, judges), np.float32),
+      'steps': ((*spec.lead, steps), np.float32),
+    }
+  n = spec.max_boxes
+  return {
+    'boxes': ((n, 4), np.float32),
+    'box_valid': ((n,), np.bool_),
+    'actions': ((n, info.num_classes), np.float32),
+  }
 
 
 def _aligned_zeros(shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:
@@ -239,27 +214,84 @@ def load(
 
   Raises:
     decode.DecodeError: for an undecodable video, if `quarantine` is None.
+    ValueError: if an example has no exemplar.
   """
-  annotation = source[i]
   clip = padding(source.info, spec) if out is None else out
   clip['index'][...] = i
   clip['seed'][:] = seed
-  if isinstance(annotation, examples.Keyframe):
-    _fill_targets(clip, annotation, spec)
-  else:
-    clip['label'][...] = annotation.label
+  members = [i]
+  if spec.has_exemplar:
+    members.append(_exemplar(source, i, spec, seed))
   try:
-    clip['size'][:] = _fill_video(clip['video'], source, i, spec, seed)
+    for k, reading in enumerate(members):
+      part = _member(clip, k) if spec.has_exemplar else clip
+      _fill(part, source, reading, spec, seed, k)
   except decode.DecodeError as error:
     if quarantine is None:
       raise
-    quarantine.add(annotation.id, error.name, error.reason)
-    clip['video'][:] = 0
+    quarantine.add(source[reading].id, error.name, error.reason)
+    clip['video'][...] = 0
+    clip['size'][:] = 0
     return clip
   clip['valid'][...] = True
   if quarantine is not None:
     quarantine.succeed()
   return clip
+
+
+def _exemplar(
+  source: examples.Source, i: int, spec: ClipSpec, seed: np.ndarray
+) -> int:
+  """Draws which example is the exemplar of example `i`."""
+  partners = source.partners(i, spec.exemplar)
+  (draw,) = index.uniform(1, 'exemplar', *(int(word) for word in seed))
+  return int(partners[int(draw * len(partners))])
+
+
+def _member(clip: Mapping[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
+  """Returns views of one of the two videos of a clip."""
+  shared = ('index', 'seed', 'valid', 'size')
+  return {
+    key: array if key in shared else array[k, ...]
+    for key, array in clip.items()
+  }
+
+
+def _fill(
+  clip: Mapping[str, np.ndarray],
+  source: examples.Source,
+  i: int,
+  spec: ClipSpec,
+  seed: np.ndarray,
+  member: int,
+) -> None:
+  """Writes the labels and the video of an example into zeros."""
+  annotation = source[i]
+  if spec.is_pretext:
+    for key, label in sampling.pretext_labels(spec, seed).items():
+      clip[key][...] = label
+  elif isinstance(annotation, examples.Keyframe):
+    _fill_targets(clip, annotation, spec)
+  elif isinstance(annotation, examples.Performance):
+    _fill_quality(clip, annotation)
+  else:
+    clip['label'][...] = annotation.label
+  times, size = _fill_video(clip['video'], source, i, spec, seed, member)
+  clip['size'][:] = size
+  if 'steps' in clip:
+    clip['steps'][:] = sampling.step_places(times[0], clip['steps'])
+
+
+def _fill_quality(
+  clip: Mapping[str, np.ndarray], performance: examples.Performance
+) -> None:
+  """Writes what judges said; 'steps' in seconds."""
+  clip['score'][...] = performance.score
+  clip['difficulty'][...] = performance.difficulty
+  for key in ('judge_scores', 'steps'):
+    known = getattr(performance, key)
+    clip[key][:] = np.nan
+    clip[key][: len(known)] = known
 
 
 def target_size(height: int, width: int, spec: ClipSpec) -> tuple[int, int]:
@@ -281,15 +313,22 @@ def _fill_video(
   i: int,
   spec: ClipSpec,
   seed: np.ndarray,
-) -> tuple[int, int]:
-  """Writes frames into zeros [(v,) t, R, R, 3]; returns the content's size."""
+  member: int,
+) -> tuple[np.ndarray, tuple[int, int]]:
+  """Writes frames into zeros [(v,) t, R, R, 3].
+
+  Returns:
+    Seconds [clips, t] at which frames were read, and the content's size.
+  """
   annotation, video = source[i], source.video(i)
   name = video if isinstance(video, str) else annotation.id
   side = spec.resolution
   flat = out.reshape(-1, side, side, 3)
-  with decode.Video(video, name) as opened:
-    times = frame_times(opened, annotation, spec, source.info, seed)
-    frames = opened.read(
+  with frames.open_video(video, name, source.info.fps) as opened:
+    times = sampling.frame_times(
+      opened, annotation, spec, source.info, seed, member
+    )
+    shown = opened.read(
       times.ravel(),
       lambda height, width: target_size(height, width, spec),
       # Straight to its place: a clip at 512 pixels is 25 MB.
@@ -297,91 +336,35 @@ def _fill_video(
       if spec.resize == 'pad'
       else None,
     )
-  if spec.resize == 'crop':
-    frames = frames.reshape(*times.shape, *frames.shape[1:])
-    out[:] = _crop(frames, spec, _draws(seed)[1]).reshape(out.shape)
-    return side, side
-  return frames.shape[1:3]
+  if spec.resize == 'pad':
+    return times, shown.shape[1:3]
+  shown = shown.reshape(*times.shape, *shown.shape[1:])
+  crops = out.reshape(len(shown), -1, *out.shape[-4:])
+  for k, clip in enumerate(shown):
+    # Each clip of a training example is cropped at a place of its own.
+    place = sampling.draws(seed, member + k)[1] if spec.train else None
+    corners = _corners(np.array(clip.shape[1:3]) - side, spec, place)
+    for crop, (y, x) in zip(crops[k], corners):
+      crop[:] = clip[:, y : y + side, x : x + side]
+  return times, (side, side)
 
 
-def _crop(frames: np.ndarray, spec: ClipSpec, place: float) -> np.ndarray:
-  """Returns R x R crops of [v, t, h, w, 3] as [v, crops, t, R, R, 3].
-
-  In training the place is drawn; at evaluation it is the middle, or both ends
-  and the middle of the longer side.
-  """
-  side = spec.resolution
-  slack = np.array(frames.shape[2:4]) - side
-  if spec.train:
-    corners = [np.floor(place * (slack + 1)).astype(int)]
-  elif spec.views[1] == 1:
-    corners = [slack // 2]
-  else:
-    corners = [slack * 0, slack // 2, slack]
-  crops = [frames[:, :, y : y + side, x : x + side] for y, x in corners]
-  return np.stack(crops, axis=1)
-
-
-def _draws(seed: np.ndarray) -> tuple[float, float]:
-  """Returns a training clip's place in time and in space, both in [0, 1)."""
-  moment, place = index.uniform(2, 'clip', *(int(word) for word in seed))
-  return moment, place
-
-
-def frame_times(
-  video: decode.Video,
-  annotation: examples.Classified | examples.Keyframe,
-  spec: ClipSpec,
-  info: examples.Info,
-  seed: np.ndarray,
-) -> np.ndarray:
-  """Returns the time of each frame on the file's clock, float64 [clips, t].
+def _corners(
+  slack: np.ndarray, spec: ClipSpec, place: float | None
+) -> list[np.ndarray]:
+  """Returns where a clip's crops begin, (y, x) each.
 
   Args:
-    video: opened.
-    annotation: what to show of it.
-    spec: how to cut it.
-    info: of the annotation's source.
-    seed: uint32 [2]; decides where a training clip begins.
-
-  Raises:
-    decode.DecodeError: if the video holds nothing of what is annotated.
+    slack: [2] pixels by which frames are higher and wider than a crop.
+    spec: how many crops there are.
+    place: of a single crop, in [0, 1). None is the middle, or both ends and
+      the middle of the longer side.
   """
-  fps = spec.fps or info.fps or video.fps
-  steps = np.arange(spec.frames) * (spec.stride / fps)
-  if isinstance(annotation, examples.Keyframe):
-    # The keyframe is element t / 2: 16 of 32, with 16 before and 15 after.
-    times = annotation.time + steps - steps[spec.frames // 2]
-    if times[0] > video.duration or times[-1] < 0:
-      raise decode.DecodeError(
-        video.name,
-        f'keyframe at {annotation.time:.2f} s is outside of its '
-        f'{video.duration:.2f} s; does the file begin where the annotation '
-        'says (video_start)?',
-      )
-    return times[None]
-  end = video.duration
-  if annotation.end is not None:
-    end = min(annotation.end, end)
-  extent = end - annotation.start
-  if extent <= 0:
-    raise decode.DecodeError(
-      video.name,
-      f'the clip from {annotation.start:.2f} s to {annotation.end} is outside '
-      f'of its {video.duration:.2f} s',
-    )
-  slack = max(0.0, extent - spec.frames * spec.stride / fps)
-  if spec.train:
-    begins = np.array([_draws(seed)[0] * slack])
-  elif spec.views[0] == 1:
-    begins = np.array([slack / 2])
-  else:
-    begins = np.linspace(0, slack, spec.views[0])
-  times = begins[:, None] + steps
-  # What is shorter than the clip loops. The margin keeps a frame that rounding
-  # puts just before the end from repeating the last frame.
-  loops = np.floor(times / extent + 1e-6)
-  return annotation.start + np.maximum(times - loops * extent, 0)
+  if place is not None:
+    return [np.floor(place * (slack + 1)).astype(int)]
+  if spec.views[1] == 1:
+    return [slack // 2]
+  return [slack * 0, slack // 2, slack]
 
 
 def _select(

@@ -44,7 +44,8 @@ _SEEK_BACK = (0.0, 2.0, 10.0)
 # by the order in which they are stored, not by that in which they are shown.
 _UNDATED = ('avi',)
 
-_DEFAULT_FPS = 25.0
+# Of files and folders that do not say how fast they are.
+DEFAULT_FPS = 25.0
 
 _CLOCK = re.compile(r'(\d+):(\d+):(\d+(?:\.\d*)?)')
 
@@ -88,7 +89,7 @@ class VideoInfo:
 
 
 @contextlib.contextmanager
-def _blaming(name: str) -> Iterator[None]:
+def blaming(name: str) -> Iterator[None]:
   """Turns whatever a damaged file makes the decoder raise into DecodeError.
 
   Fuzzed files raise ValueError, IndexError, EOFError, MemoryError, ...: no
@@ -127,10 +128,10 @@ class Video:
     self._video = video
     self.name = name or (video if isinstance(video, str) else 'video in memory')
     self._container = None
-    with _blaming(self.name):
+    with blaming(self.name):
       self._open()
       self.fps = float(
-        self.stream.average_rate or self.stream.guessed_rate or _DEFAULT_FPS
+        self.stream.average_rate or self.stream.guessed_rate or DEFAULT_FPS
       )
       self._tick = float(self.stream.time_base)
       self._first = self._find_first()
@@ -285,37 +286,22 @@ class Video:
     times = np.asarray(times, np.float64)
     if not times.size:
       raise ValueError('no times to read frames at')
-    order = np.argsort(times, kind='stable')
-    chosen = self._choose(times[order])
-    first = next(chosen)
-    quarter_turns = round(first[1].rotation / 90)
-    height, width = first[1].height, first[1].width
-    if quarter_turns % 2:
-      height, width = width, height
-    height, width = size(height, width) if callable(size) else size
-    if allocate is None:
-      out = np.empty((len(times), height, width, 3), np.uint8)
-    else:
-      out = allocate(height, width)
-    start = 0
-    with _blaming(self.name):
-      for count, frame in itertools.chain([first], chosen):
-        rgb = _convert(frame, height, width, quarter_turns)
-        for place in order[start : start + count]:
-          out[place] = rgb
-        start += count
-    return out
+    return fill(self.name, self._choose(times), len(times), size, allocate)
 
-  def _choose(self, times: np.ndarray) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Yields (how many of the ascending times show it, frame)."""
+  def _choose(
+    self, times: np.ndarray
+  ) -> Iterator[tuple[np.ndarray, av.VideoFrame]]:
+    """Yields (places of the times that show it, frame), in their order."""
+    order = np.argsort(times, kind='stable')
+    times = times[order]
     latest = (times + self.tolerance).tolist()
     shown, begins, done = None, 0.0, 0
-    with _blaming(self.name):
+    with blaming(self.name):
       for frame in self.frames_from(times[0]):
         next_begins = self.time_of(frame)
         if shown is not None and latest[done] < next_begins:
           before = bisect.bisect_left(latest, next_begins)
-          yield before - done, shown
+          yield order[done:before], shown
           done = before
           if done == len(times):
             return
@@ -323,7 +309,7 @@ class Video:
       if shown is None:
         raise DecodeError(self.name, 'no frame can be decoded')
       self._check_end(begins, shown, times[-1])
-      yield len(times) - done, shown
+      yield order[done:], shown
 
   def _check_end(
     self, begins: float, last: av.VideoFrame, wanted: float
@@ -364,6 +350,46 @@ def _stamped(frame: av.VideoFrame, stamps: list[int]) -> av.VideoFrame:
   if frame.pts is not None:
     frame.pts = heapq.heappop(stamps)
   return frame
+
+
+def fill(
+  name: str,
+  chosen: Iterator[tuple[np.ndarray, av.VideoFrame]],
+  count: int,
+  size: Size,
+  allocate: Callable[[int, int], np.ndarray] | None,
+) -> np.ndarray:
+  """Writes decoded frames, as pixels, to all places where they are shown.
+
+  Args:
+    name: of the video, in errors.
+    chosen: (places in the result, frame); the first one's size counts for all.
+    count: of places, t.
+    size: as of `Video.read`.
+    allocate: as of `Video.read`.
+
+  Returns:
+    uint8 [t, height, width, 3], RGB.
+
+  Raises:
+    DecodeError: if a frame cannot be decoded or converted.
+  """
+  first = next(chosen)
+  quarter_turns = round(first[1].rotation / 90)
+  height, width = first[1].height, first[1].width
+  if quarter_turns % 2:
+    height, width = width, height
+  height, width = size(height, width) if callable(size) else size
+  if allocate is None:
+    out = np.empty((count, height, width, 3), np.uint8)
+  else:
+    out = allocate(height, width)
+  with blaming(name):
+    for places, frame in itertools.chain([first], chosen):
+      rgb = _convert(frame, height, width, quarter_turns)
+      for place in places:
+        out[place] = rgb
+  return out
 
 
 def _convert(

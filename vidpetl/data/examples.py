@@ -69,6 +69,33 @@ class Keyframe:
 
 
 @dataclasses.dataclass(frozen=True)
+class Performance:
+  """An action that somebody performed, and how well.
+
+  Attributes:
+    id: unique within its split.
+    score: what judges made of it, in the dataset's own unit.
+    start: where it begins on its file's own clock, in seconds.
+    end: where it ends; None is the end of the file.
+    judge_scores: of each judge, or of each aspect that was judged.
+    difficulty: factor by which judges' scores count; nan if there is none.
+    action: what was performed, '' if unknown; performances of one action are
+      comparable.
+    steps: seconds on the file's clock at which its second and further steps
+      begin.
+  """
+
+  id: str
+  score: float
+  start: float = 0.0
+  end: float | None = None
+  judge_scores: tuple[float, ...] = ()
+  difficulty: float = float('nan')
+  action: str = ''
+  steps: tuple[float, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Dropped:
   """An annotated video that is not in the source, and why."""
 
@@ -84,14 +111,16 @@ class Info:
   Attributes:
     name: of the dataset, e.g. 'kinetics400'.
     split: e.g. 'train'.
-    kind: 'classification' (examples are `Classified`) or 'localisation'
-      (`Keyframe`).
-    num_classes: outputs that a head needs; 80 for AVA.
+    kind: 'classification' (examples are `Classified`), 'localisation'
+      (`Keyframe`) or 'quality' (`Performance`).
+    num_classes: outputs that a head needs; 80 for AVA; 0 for quality.
     classes: index -> name; AVA names 60 of its 80.
     fps: nominal frame rate, in which strides are counted; None takes each
       file's own.
     dropped: annotated videos that are missing or unreadable.
     fingerprint: hash of ids and annotations, in order.
+    table: labels of a source of kind 'quality', as columns: 'scores' [n],
+      'judge_scores' [n, j], 'difficulties' [n], 'actions' [n], 'steps' [n, k].
   """
 
   name: str
@@ -102,6 +131,9 @@ class Info:
   fps: float | None = None
   dropped: tuple[Dropped, ...] = ()
   fingerprint: str = ''
+  table: Mapping[str, np.ndarray] = dataclasses.field(
+    default_factory=dict, compare=False
+  )
 
 
 class Source(Protocol):
@@ -111,7 +143,7 @@ class Source(Protocol):
 
   def __len__(self) -> int: ...
 
-  def __getitem__(self, i: int) -> Classified | Keyframe:
+  def __getitem__(self, i: int) -> Classified | Keyframe | Performance:
     """Returns the annotation of example `i`, without reading its video."""
 
   def video(self, i: int) -> str | bytes:

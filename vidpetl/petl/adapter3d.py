@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import flax.linen as nn
 import jax
 
@@ -40,20 +38,35 @@ class Adapter3D(nn.Module):
         'channels here'
       )
     lead, volume = grid.to_volume(y)
-    init = layers.uniform(self.reduction * self.kernel**3)
-    x = nn.Conv(
-      c // self.reduction,
-      (self.kernel,) * 3,
-      feature_group_count=c // self.reduction,
-      dtype=y.dtype,
-      kernel_init=init,
-      bias_init=init,
-      name='down',
-    )(volume)
-    up = layers.uniform(math.ceil(c / self.reduction))
+    x = GroupedConv(self.reduction, self.kernel, name='down')(volume)
+    up = layers.uniform(c // self.reduction)
     x = layers.dense(nn.relu(x), c, 'up', kernel=up, bias=up)
     alpha = self.param('alpha', nn.initializers.ones, (c,))
     return grid.to_tokens(lead, volume + alpha.astype(y.dtype) * x)
+
+
+class GroupedConv(nn.Module):
+  """A convolution with one filter in each group of channels.
+
+  Attributes:
+    channels: in a group.
+    size: of the kernel, in time and space.
+  """
+
+  channels: int
+  size: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps a volume [b, t, h, w, c] to [b, t, h, w, c / channels]."""
+    n, groups = self.channels, x.shape[-1] // self.channels
+    init = layers.uniform(n * self.size**3)
+    shape = (*(self.size,) * 3, n, groups)
+    kernel = self.param('kernel', init, shape).astype(x.dtype)
+    bias = self.param('bias', init, (groups,)).astype(x.dtype)
+    by_channel = kernel.swapaxes(3, 4).reshape(*shape[:3], -1)
+    y = layers.depthwise(x, by_channel)
+    return y.reshape(*y.shape[:-1], groups, n).sum(-1) + bias
 
 
 build = Adapter3D

@@ -6,7 +6,9 @@
                                 and the hash of the backbone that it is for
 
 All heads are inside, whether they trained or not, and so is every parameter of
-the backbone itself that trained. The rest of the backbone is not; its hash is.
+the backbone itself that trained, and the running statistics of all BatchNorms
+('batch_stats/…'), which move while nothing else does. The rest of the backbone
+is not; its hash is.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
+
+from vidpetl.petl import variables
 
 FORMAT = 'vidpetl-adapter-1'
 MODEL, CONFIG = 'adapter_model.safetensors', 'adapter_config.json'
@@ -61,10 +65,15 @@ def belongs(path: str, trains: bool) -> bool:
   """Returns whether a parameter is part of a package.
 
   Args:
-    path: 'backbone/…' or 'heads_…'.
+    path: 'backbone/…', 'heads_…' or 'batch_stats/…'.
     trains: whether it trained.
   """
-  return trains or path.startswith('heads_') or '/site_' in path
+  return trains or variables.is_statistic(path) or is_added(path)
+
+
+def is_added(path: str) -> bool:
+  """Returns whether a parameter is none of a plain backbone's."""
+  return path.startswith('heads_') or '/site_' in path
 
 
 def fingerprint(params: Flat) -> str:
@@ -160,7 +169,10 @@ def _read_config(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _check_paths(path: pathlib.Path, names: Iterable[str]) -> None:
-  odd = [n for n in names if not n.startswith(('backbone/', 'heads_'))]
+  known = 'backbone/', 'heads_'
+  odd = [
+    n for n in names if not (n.startswith(known) or variables.is_statistic(n))
+  ]
   if odd:
     raise PackageError(
       f'{path}: {odd[0]!r} is no parameter of a backbone or a head'

@@ -21,7 +21,7 @@ KIND = 'classification'
 
 
 @dataclasses.dataclass(frozen=True)
-class Classification:
+class Classification(task_lib.Base):
   """Softmax cross-entropy on the clip's summary.
 
   y = W z_v with z_v the backbone's clip representation (Arnab et al. 2022,
@@ -61,15 +61,12 @@ class Classification:
       self.num_classes, self.init_bias, self.initial
     )
 
-  def read(self, head, features, inputs):
-    del inputs
+  def read(self, head, features, inputs, train):
+    del inputs, train
     return head(features)
 
-  def head_inputs(self, clip: clips.ClipSpec) -> dict[str, Any]:
-    return {}
-
   def loss(self, logits, batch):
-    """logits [b, c], batch['label'] [b]; see `Task.loss`."""
+    """logits [b, c], batch['label'] [b]; see `Base.loss`."""
     target = jax.nn.one_hot(batch['label'], self.num_classes)
     target = optax.smooth_labels(target, self.label_smoothing)
     valid = batch['valid'].astype(jnp.float32)

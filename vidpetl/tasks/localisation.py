@@ -21,7 +21,7 @@ KIND = 'localisation'
 
 
 @dataclasses.dataclass(frozen=True)
-class Localisation:
+class Localisation(task_lib.Base):
   """Multi-label classification of person boxes.
 
   z_j = ROI-Align(z^L, p_j), y_j = W z_j (Arnab et al. 2022, eq. 1 and 2). The
@@ -61,7 +61,8 @@ class Localisation:
       init_bias=self.init_bias,
     )
 
-  def read(self, head, features, inputs):
+  def read(self, head, features, inputs, train):
+    del train
     size = inputs['video'].shape[-3:-1]
     return head(features, inputs['boxes'], size)
 
@@ -69,7 +70,7 @@ class Localisation:
     return {'boxes': ((clip.max_boxes, 4), jnp.float32)}
 
   def loss(self, logits, batch):
-    """logits [b, n, c], batch['actions'] [b, n, c]; see `Task.loss`."""
+    """logits [b, n, c], batch['actions'] [b, n, c]; see `Base.loss`."""
     targets = optax.smooth_labels(batch['actions'], self.label_smoothing)
     losses = optax.sigmoid_binary_cross_entropy(
       logits.astype(jnp.float32), targets

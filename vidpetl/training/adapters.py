@@ -21,7 +21,7 @@ import numpy as np
 
 import vidpetl
 from vidpetl.data import augment, examples
-from vidpetl.petl import adapted, lora, package, trainable
+from vidpetl.petl import adapted, lora, package, trainable, variables
 from vidpetl.training import checkpoint, experiment
 
 Package = package.Package
@@ -52,7 +52,7 @@ def describe(config: Any, infos: Mapping[str, examples.Info]) -> dict[str, Any]:
 
 def pack(
   described: Mapping[str, Any],
-  params: Mapping[str, np.ndarray],
+  arrays: Mapping[str, np.ndarray],
   group_of: Mapping[str, str],
   **more: Any,
 ) -> Package:
@@ -60,13 +60,13 @@ def pack(
 
   Args:
     described: `describe` of its run.
-    params: all parameters, by path.
+    arrays: the whole model, named as by `petl.variables`.
     group_of: path -> group, see `petl.trainable`.
     **more: further entries of adapter_config.json.
   """
   own, rest = {}, {}
-  for path, value in params.items():
-    trains = group_of[path] != trainable.FROZEN
+  for path, value in arrays.items():
+    trains = group_of.get(path) != trainable.FROZEN
     (own if package.belongs(path, trains) else rest)[path] = value
   sha256 = package.fingerprint(rest)
   return Package({**described, 'backbone_sha256': sha256, **more}, own)
@@ -97,10 +97,11 @@ class Adapters:
     """Takes a backbone.
 
     Args:
-      backbone: parameters 'backbone/…' by path, or where a run left them.
+      backbone: by name, as `petl.variables` has them, or where a run left
+        them.
     """
     if isinstance(backbone, str):
-      backbone = trainable.flatten(checkpoint.load_params(backbone))
+      backbone = checkpoint.load_arrays(backbone)
     self._backbone = {k: np.asarray(v) for k, v in backbone.items()}
     self._on_device = {k: jnp.asarray(v) for k, v in self._backbone.items()}
     self._packages: dict[str, Package] = {}
@@ -121,7 +122,7 @@ class Adapters:
       raise ValueError(f'{name!r} is loaded already; unload it first')
     loaded = folder if isinstance(folder, Package) else package.load(folder)
     whole = package.attach(loaded, self._backbone)
-    shapes = trainable.flatten(model_of(loaded.config).shapes)
+    shapes = variables.flatten(model_of(loaded.config).variables)
     _check_shapes(whole, shapes)
     self._params[name] = {
       path: jnp.asarray(value)
@@ -250,9 +251,8 @@ def _program(structure: str, task: str):
     model = built.model
     if scale is not None:
       model = model.clone(backbone=_scaled(model.backbone, scale))
-    params = trainable.unflatten(params)
     inputs = augment.preprocess(batch, own.augment, train=False)
-    return model.apply({'params': params}, inputs, task)
+    return model.apply(variables.unflatten(params), inputs, task)
 
   return jax.jit(run)
 

@@ -20,7 +20,7 @@ from etils import epath
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
-from vidpetl.petl import trainable
+from vidpetl.petl import variables
 from vidpetl.training import state as state_lib
 
 SUFFIX = '.safetensors'
@@ -126,12 +126,12 @@ class Checkpoints:
     self._manager.close()
 
 
-def load_params(path: str) -> dict[str, Any]:
-  """Returns all parameters of another run, as numpy arrays.
+def load_arrays(path: str) -> dict[str, np.ndarray]:
+  """Returns all of another run's model, named as by `petl.variables`.
 
   Args:
     path: a working directory (its latest checkpoint), one checkpoint of it:
-      '<workdir>/checkpoints/<step>', or a file of `save_params`.
+      '<workdir>/checkpoints/<step>', or a file of `save_arrays`.
 
   Raises:
     ValueError: if there is no checkpoint, or it froze parameters that it
@@ -140,7 +140,7 @@ def load_params(path: str) -> dict[str, Any]:
   if path.endswith(SUFFIX):
     if not epath.Path(path).exists():
       raise ValueError(f'config.init.path {path!r}: no such file.')
-    return trainable.unflatten(safetensors.numpy.load_file(path))
+    return safetensors.numpy.load_file(path)
   folder = epath.Path(path).absolute()
   if (folder / 'checkpoints').exists():
     steps = [p for p in (folder / 'checkpoints').iterdir() if p.name.isdigit()]
@@ -168,14 +168,14 @@ def load_params(path: str) -> dict[str, Any]:
       folder / 'state',
       args=ocp.args.PyTreeRestore(item=shapes, restore_args=as_numpy),
     )
-  return tree['params']
+  return variables.flatten(tree)
 
 
-def save_params(path: str, params: Mapping[str, np.ndarray]) -> None:
-  """Writes parameters, given by their paths, to a safetensors file."""
+def save_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
+  """Writes a model, named as by `petl.variables`, to a safetensors file."""
   if not path.endswith(SUFFIX):
     raise ValueError(f'{path!r} should end in {SUFFIX}')
-  arrays = {k: np.ascontiguousarray(v) for k, v in params.items()}
+  arrays = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
   unfinished = path + '.unfinished'
   safetensors.numpy.save_file(arrays, unfinished)
   os.replace(unfinished, path)

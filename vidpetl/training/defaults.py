@@ -61,6 +61,8 @@ def get_config() -> ml_collections.ConfigDict:
     'beta2': 0.999,
     'learning_rate': 0.2,
     'schedule': 'cosine',
+    'final': 0.0,
+    'milestones': (),
     'warmup_epochs': 2.5,
     'clip_norm': 1.0,
     'groups': {'all': {'lr_scale': 1.0, 'weight_decay': 0.0}},

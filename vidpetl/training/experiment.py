@@ -11,10 +11,12 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from vidpetl.data import examples
 from vidpetl.petl import bindings, trainable
+from vidpetl.petl import variables as variables_lib
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import model as model_lib
 from vidpetl.training import optimizer
@@ -32,27 +34,27 @@ class Experiment:
     tasks: by name, in the config's order.
     model: backbone, what is bound to its sites, and a head per task.
     dtype: of the computation; parameters are float32.
-    shapes: abstract parameters.
+    variables: abstract parameters and statistics.
     group_of: parameter path -> group.
   """
 
   config: Any
-  tasks: Mapping[str, task_lib.Task]
+  tasks: Mapping[str, task_lib.Base]
   model: model_lib.Model
   dtype: Any
-  shapes: Any
+  variables: Any
   group_of: Mapping[str, str]
 
   def grid(self) -> tuple[int, int, int]:
     """Returns (t, h, w) of the backbone's tokens."""
-    task = next(iter(self.tasks.values()))
-    inputs = model_inputs(task, 1, self.dtype, train=False)
+    video = encoded_clip(next(iter(self.tasks.values())), self.dtype)
+    backbone = {name: tree['backbone'] for name, tree in self.variables.items()}
     features = jax.eval_shape(
-      lambda params, video: (
-        self.model.backbone.apply({'params': params}, video, train=False).grid
+      lambda variables, video: (
+        self.model.backbone.apply(variables, video, train=False).grid
       ),
-      self.shapes['backbone'],
-      inputs['video'],
+      backbone,
+      video,
     )
     return features.shape[1:4]
 
@@ -60,7 +62,7 @@ class Experiment:
     """Returns how many parameters there are, and how many of them train."""
     sizes = {
       path: math.prod(x.shape)
-      for path, x in trainable.flatten(self.shapes).items()
+      for path, x in trainable.flatten(self.variables['params']).items()
     }
     trained = {
       path: size
@@ -74,7 +76,7 @@ class Experiment:
       'trained_heads': heads,
     }
 
-  def init_params(self, key: jax.Array) -> Any:
+  def init_variables(self, key: jax.Array) -> Any:
     """Returns freshly drawn parameters of the backbone and every head."""
     return _init(self.model, self.tasks, self.dtype, key)
 
@@ -82,20 +84,25 @@ class Experiment:
     self, key: jax.Array, tx: optax.GradientTransformation
   ) -> state_lib.TrainState:
     """Returns the state before the first step."""
-    return self.state(self.init_params(key), tx)
+    return self.state(self.init_variables(key), tx)
 
   def state(
-    self, params: Any, tx: optax.GradientTransformation
+    self, variables: Any, tx: optax.GradientTransformation
   ) -> state_lib.TrainState:
-    """Returns the state that starts from `params`."""
-    trained, frozen = trainable.partition(params, self.group_of)
+    """Returns the state that starts from `variables`."""
+    trained, frozen = trainable.partition(variables['params'], self.group_of)
+    batch_stats = variables.get(variables_lib.STATISTICS, {})
+    own = {
+      name: task.new_state(trained, batch_stats)
+      for name, task in self.tasks.items()
+    }
     return state_lib.TrainState(
       step=jnp.zeros([], jnp.int32),
       params=trained,
       frozen=frozen,
-      batch_stats={},
+      batch_stats=batch_stats,
       opt_state=tx.init(trained),
-      task_state={},
+      task_state={name: kept for name, kept in own.items() if kept},
     )
 
   def optimizer(
@@ -131,16 +138,19 @@ def build(config: Any, infos: Mapping[str, examples.Info]) -> Experiment:
     name: task_lib.build(name, options.to_dict(), infos[name])
     for name, options in config.tasks.items()
   }
-  _check_clips(tasks)
+  _check_clips(tasks, dtype)
   model = model_lib.Model(
     build_backbone(config, dtype),
     heads={name: task.head() for name, task in tasks.items()},
+    views={name: task.views for name, task in tasks.items()},
     read={name: task.read for name, task in tasks.items()},
   )
-  shapes = jax.eval_shape(lambda: _init(model, tasks, dtype, jax.random.key(0)))
+  variables = jax.eval_shape(
+    lambda: _init(model, tasks, dtype, jax.random.key(0))
+  )
   rules = [tuple(rule) for rule in config.trainable]
-  group_of = trainable.groups(shapes, rules)
-  return Experiment(config, tasks, model, dtype, shapes, group_of)
+  group_of = trainable.groups(variables['params'], rules)
+  return Experiment(config, tasks, model, dtype, variables, group_of)
 
 
 def build_backbone(config: Any, dtype: Any) -> nn.Module:
@@ -155,34 +165,54 @@ def infos_from_config(config: Any) -> dict[str, examples.Info]:
   """Stands in for the data: classes are counted by `num_classes` alone."""
   infos = {}
   for name, options in config.tasks.items():
-    if not options.get('num_classes'):
+    module = importlib.import_module(f'vidpetl.tasks.{options.task}')
+    labelled = module.KIND in ('classification', 'localisation')
+    if labelled and not options.get('num_classes'):
       raise ValueError(
         f'config.tasks.{name}.num_classes must be set to describe a run '
         'without its data.'
       )
-    module = importlib.import_module(f'vidpetl.tasks.{options.task}')
     infos[name] = examples.Info(
       name=name,
       split='train',
-      kind=module.KIND,
-      num_classes=options.num_classes,
+      kind=module.KIND or 'classification',
+      num_classes=options.get('num_classes') or 0,
       classes={},
+      table=_no_rows(options) if module.KIND == 'quality' else {},
     )
   return infos
 
 
+def _no_rows(options: Mapping[str, Any]) -> dict[str, np.ndarray]:
+  """Returns the columns of a source of kind 'quality', without a row."""
+  return {
+    'scores': np.zeros(0),
+    'judge_scores': np.zeros((0, options.get('judges', 0))),
+    'difficulties': np.zeros(0),
+    'actions': np.zeros(0, str),
+    'steps': np.zeros((0, 2)),
+  }
+
+
 def model_inputs(
-  task: task_lib.Task, batch: int, dtype: Any, *, train: bool
+  task: task_lib.Base, batch: int, dtype: Any, *, train: bool
 ) -> dict[str, jax.ShapeDtypeStruct]:
   """Returns the shapes of what the model gets of one task."""
   clip = task.train_clip if train else task.eval_clip
-  size = clip.resolution
-  shapes = {
-    'video': jax.ShapeDtypeStruct((batch, clip.frames, size, size, 3), dtype)
-  }
+  video = (batch, *clip.lead, clip.frames, *(clip.resolution,) * 2, 3)
+  shapes = {'video': jax.ShapeDtypeStruct(video, dtype)}
   for name, (shape, kind) in task.head_inputs(clip).items():
     shapes[name] = jax.ShapeDtypeStruct((batch, *shape), kind)
   return shapes
+
+
+def encoded_clip(
+  task: task_lib.Base, dtype: Any, train: bool = True
+) -> jax.ShapeDtypeStruct:
+  """Returns the shape of one clip [1, t, h, w, 3] that the backbone encodes."""
+  inputs = model_inputs(task, 1, dtype, train=train)
+  video = jax.eval_shape(lambda x: task.views(x, train), inputs)
+  return jax.ShapeDtypeStruct((1, *video.shape[-4:]), video.dtype)
 
 
 def _init(model, tasks, dtype, key):
@@ -194,25 +224,20 @@ def _init(model, tasks, dtype, key):
     for name, task in tasks.items()
   }
   variables = model.init(key, inputs, method='every_head')
-  if 'batch_stats' in variables:
-    raise ValueError(
-      'config.backbone keeps statistics of batches (BatchNorm), which a run '
-      'does not carry yet; transformers keep none.'
-    )
-  return variables['params']
+  return variables_lib.make(
+    variables['params'], variables.get(variables_lib.STATISTICS, {})
+  )
 
 
-def _check_clips(tasks: Mapping[str, task_lib.Task]) -> None:
+def _check_clips(tasks: Mapping[str, task_lib.Base], dtype: Any) -> None:
   """All tasks share the backbone's position tables, so also its input."""
   shapes = {
-    f'config.tasks.{name}.{field}': (clip.frames, clip.resolution)
+    f'config.tasks.{name}.{field}': encoded_clip(task, dtype, train).shape[1:4]
     for name, task in tasks.items()
-    for field, clip in (
-      ('clip', task.train_clip),
-      ('eval_clip', task.eval_clip),
-    )
+    for field, train in (('clip', True), ('eval_clip', False))
   }
   if len(set(shapes.values())) > 1:
     raise ValueError(
-      f'All tasks of a run share one (frames, resolution), but {shapes}.'
+      'All tasks of a run encode clips of one (frames, height, width), but '
+      f'{shapes}.'
     )

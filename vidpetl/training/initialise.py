@@ -9,31 +9,32 @@ import jax
 import numpy as np
 
 from vidpetl.backbones import positions
-from vidpetl.petl import package, trainable
+from vidpetl.petl import package, variables
 from vidpetl.training import checkpoint
 
 
 def load(
-  params: Any, config: Any, grid: tuple[int, int, int]
+  fresh: Any, config: Any, grid: tuple[int, int, int]
 ) -> tuple[Any, str]:
-  """Replaces fresh parameters by those of `config.init.path`.
+  """Replaces fresh variables by those of `config.init.path`.
 
   Args:
-    params: fresh, nested.
+    fresh: linen variables: parameters and, of a backbone with BatchNorm,
+      statistics, which are named 'batch_stats/<path>' here.
     config: `config.init`. path: a working directory or checkpoint; skip:
-      regexes of parameters that may be missing or left over (new heads, say);
+      regexes of names that may be missing or left over (new heads, say);
       grid: (t, h, w) of the tokens that its position tables are for, if it
       is another one.
     grid: (t, h, w) of the tokens here.
 
   Returns:
-    The parameters; a sentence that says where they come from.
+    The variables; a sentence that says where they come from.
 
   Raises:
     ValueError: with every difference that `skip` does not name.
   """
-  have = trainable.flatten(checkpoint.load_params(config.path))
-  want = trainable.flatten(params)
+  have = checkpoint.load_arrays(config.path)
+  want = variables.flatten(fresh)
   skip = [re.compile(pattern) for pattern in config.skip]
   named = lambda path: any(p.search(path) for p in skip)
   missing = sorted(p for p in want if p not in have and not named(p))
@@ -56,16 +57,16 @@ def load(
       'is meant to differ; position tables of another grid are resized '
       'if config.init.grid says which.'
     )
-  fresh = sorted(set(want) - set(taken))
+  new = sorted(set(want) - set(taken))
   taken = {
     path: jax.device_put(value.astype(want[path].dtype))
     for path, value in taken.items()
   }
   origin = (
-    f'{len(taken)} arrays of {config.path}, {len(fresh)} new ({_few(fresh)}), '
+    f'{len(taken)} arrays of {config.path}, {len(new)} new ({_few(new)}), '
     f'{len(resized)} resized'
   )
-  return trainable.unflatten(want | taken), origin
+  return variables.unflatten(want | taken), origin
 
 
 def _few(names: list[str]) -> str:
@@ -74,21 +75,22 @@ def _few(names: list[str]) -> str:
   return ', '.join(names[-2:]) + (f' and {more} more' if more > 0 else '')
 
 
-def load_adapter(params: Any, folder: str) -> tuple[Any, str]:
+def load_adapter(fresh: Any, folder: str) -> tuple[Any, str]:
   """Puts a package on the backbone that it is for.
 
   Args:
-    params: of the whole model, nested; the backbone's are what is checked.
+    fresh: linen variables of the whole model; the backbone's parameters are
+      what is checked.
     folder: of the package, `config.init.adapter`.
 
   Returns:
-    The parameters; a sentence that says what the package gave.
+    The variables; a sentence that says what the package gave.
 
   Raises:
     package.PackageError: if it is damaged, or for another backbone.
     ValueError: if other techniques are bound here than in the package.
   """
-  want = trainable.flatten(params)
+  want = variables.flatten(fresh)
   packed = package.load(folder)
   package.attach(packed, {k: np.asarray(v) for k, v in want.items()})
   site = lambda path: '/site_' in path
@@ -105,4 +107,4 @@ def load_adapter(params: Any, folder: str) -> tuple[Any, str]:
   taken = {p: jax.device_put(v) for p, v in taken.items()}
   said = f'{len(taken)} arrays of {folder}'
   said += f', without its {heads}' if heads else ''
-  return trainable.unflatten(want | taken), said
+  return variables.unflatten(want | taken), said

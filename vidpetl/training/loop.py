@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import time
@@ -13,7 +14,8 @@ import numpy as np
 from clu import parameter_overview
 from etils import epath
 
-from vidpetl.petl import package, trainable
+from vidpetl.petl import package, variables
+from vidpetl.tasks import task as task_lib
 from vidpetl.training import (
   adapters,
   checkpoint,
@@ -67,6 +69,7 @@ class Loop:
       workdir, config.checkpoint.keep, config.checkpoint.best
     )
     self.predictors = self.run.predictors()
+    self.comparers = self.run.comparers()
     self.writer = writers.silent()
     self.progress = progress.Progress(0, self.run.total)
 
@@ -107,6 +110,8 @@ class Loop:
     results_now = {}
     try:
       for step, name, batch in source:
+        if self.run.starts_epoch(step):
+          state = self.run.begin_epoch(state)
         state, scalars = steps[name](state, batch)
         pending.add(step, name, scalars)
         done = step + 1
@@ -147,13 +152,13 @@ class Loop:
       step = self.checkpoints.best()
     if step != self.run.total:
       state = self.checkpoints.restore(step, state)
-    params = checkpoint.to_host(trainable.merge(state.params, state.frozen))
+    arrays = checkpoint.to_host(variables.flatten(state.variables))
     if not self.first:
       return
     infos = {name: source.info for name, source in self.run.train.items()}
     packed = adapters.pack(
       adapters.describe(self.config, infos),
-      trainable.flatten(params),
+      arrays,
       self.run.experiment.group_of,
       origin=self.meta['origin'],
       step=step,
@@ -265,6 +270,8 @@ class Loop:
           state, sharding.to_device(rows, self.run.mesh)
         ),
       )
+      if isinstance(metric, task_lib.Relative):
+        metric.compare(functools.partial(self.comparers[name], state))
       found[name] = {
         'metrics': metric.result(),
         'report': metric.report(),

@@ -17,11 +17,13 @@ _GROUP_FIELDS = ('lr_scale', 'weight_decay', 'decay_filter')
 def schedule(config: Mapping[str, Any], epoch: float, total: int):
   """Returns step -> learning rate.
 
-  Linear warm-up from 0, then 'cosine' to 0 or 'constant' (Arnab et al. 2022,
-  sec. A.1).
+  Linear warm-up from 0, then 'cosine' to `final` times the rate, 'constant'
+  (Arnab et al. 2022, sec. A.1), or 'steps': a tenth of it from each of the
+  `milestones` on.
 
   Args:
-    config: `config.optimizer`: learning_rate, warmup_epochs, schedule.
+    config: `config.optimizer`: learning_rate, warmup_epochs, schedule, final,
+      milestones (epochs, increasing).
     epoch: steps in one epoch.
     total: steps of the whole run.
   """
@@ -32,15 +34,28 @@ def schedule(config: Mapping[str, Any], epoch: float, total: int):
       f'config.optimizer.warmup_epochs is {warmup} steps, but the run has '
       f'{total}.'
     )
-  if config['schedule'] == 'cosine':
-    return optax.warmup_cosine_decay_schedule(0.0, base, warmup, total, 0.0)
-  if config['schedule'] == 'constant':
-    rise = optax.linear_schedule(0.0, base, warmup)
-    return optax.join_schedules([rise, lambda _: base], [warmup])
-  raise ValueError(
-    f"config.optimizer.schedule {config['schedule']!r} is not 'cosine' or "
-    "'constant'."
-  )
+  kind = config['schedule']
+  if kind == 'cosine':
+    return optax.warmup_cosine_decay_schedule(
+      0.0, base, warmup, total, base * config['final']
+    )
+  if kind not in ('constant', 'steps'):
+    raise ValueError(
+      f"config.optimizer.schedule {kind!r} is not 'cosine', 'constant' or "
+      "'steps'."
+    )
+  milestones = tuple(config['milestones'])
+  if bool(milestones) != (kind == 'steps') or list(milestones) != sorted(
+    set(milestones)
+  ):
+    raise ValueError(
+      f'config.optimizer.milestones is {milestones}: increasing epochs with '
+      "schedule 'steps', and () with others."
+    )
+  rise = optax.linear_schedule(0.0, base, warmup)
+  drops = {round(m * epoch) - warmup: 0.1 for m in milestones}
+  fall = optax.piecewise_constant_schedule(base, drops)
+  return optax.join_schedules([rise, fall], [warmup])
 
 
 def build(

@@ -6,6 +6,7 @@ What paper and code do not say is a choice, marked as one.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -16,14 +17,14 @@ from vidpetl.training import defaults
 
 ConfigDict = ml_collections.ConfigDict
 
-_IMAGENET = {'mean': (0.485, 0.456, 0.406), 'std': (0.229, 0.224, 0.225)}
+IMAGENET = {'mean': (0.485, 0.456, 0.406), 'std': (0.229, 0.224, 0.225)}
 _CLIP = {
   'mean': (0.48145466, 0.4578275, 0.40821073),
   'std': (0.26862954, 0.26130258, 0.27577711),
 }
 
 # Dataset -> classes, classes in the demo world, nominal frame rate.
-_VIDEOS = {
+VIDEOS = {
   'kinetics400': (400, 10, 25.0),
   'something_something_v2': (174, 8, 12.0),
   'hmdb51': (51, 8, 30.0),
@@ -87,15 +88,15 @@ def vpetl(arg: ConfigDict, dataset: str, records: str = '') -> ConfigDict:
     dataset: 'something_something_v2', 'hmdb51', ...
     records: what it is called where it is prepared, if not so.
   """
-  config = _tuning(arg)
-  config.backbone = _one_of('backbone', arg.backbone, _VPETL_BACKBONES)
+  config = tuning(arg)
+  config.backbone = one_of('backbone', arg.backbone, _VPETL_BACKBONES)
   batch = 64 if arg.backbone == 'swin' else 256
   _sgd(config, batch, epochs=70.0, warmup=10.0)
   clip = {'frames': arg.frames, 'stride': 2.0, 'resolution': 224}
   test = {'eval_clip': {'views': (4, 3)}, 'average': 'logits'}
-  channels = _CLIP if arg.backbone == 'clip' else _IMAGENET
-  _set_video_task(config, arg, dataset, records, clip, channels, test)
-  return _finish(config, arg)
+  channels = _CLIP if arg.backbone == 'clip' else IMAGENET
+  set_video_task(config, arg, dataset, records, clip, channels, test)
+  return finish(config, arg)
 
 
 def vpetl_images(arg: ConfigDict) -> ConfigDict:
@@ -104,8 +105,8 @@ def vpetl_images(arg: ConfigDict) -> ConfigDict:
   Args:
     arg: from `parse`, with `dataset`.
   """
-  classes = _one_of('dataset', arg.dataset, _IMAGES)
-  config = _tuning(arg)
+  classes = one_of('dataset', arg.dataset, _IMAGES)
+  config = tuning(arg)
   config.data = arg.data or ('demo/tfds' if arg.demo else 'data/tfds')
   config.backbone = {'name': 'vit', 'kind': 'mae', 'variant': 'B'}
   _sgd(config, 256, epochs=100.0, warmup=20.0)
@@ -122,12 +123,12 @@ def vpetl_images(arg: ConfigDict) -> ConfigDict:
       'train': {**source, 'split': 'train'},
       'eval': {**source, 'split': test},
       'clip': {'frames': 1, 'resolution': 224, 'resize': 'crop'},
-      'augment': _augment(arg.dataset, _IMAGENET),
+      'augment': _augment(arg.dataset, IMAGENET),
       'initial': _initial(arg),
     }
   }
   config.checkpoint.best = f'{arg.dataset}/top1'
-  return _finish(config, arg)
+  return finish(config, arg)
 
 
 def mst_adapter(
@@ -147,8 +148,8 @@ def mst_adapter(
   if arg.layers:
     with arg.unlocked():
       arg.where = _layers(arg.layers)
-  config = _tuning(arg)
-  config.backbone = _one_of('model', arg.model, _CLIP_MODELS)
+  config = tuning(arg)
+  config.backbone = one_of('model', arg.model, _CLIP_MODELS)
   config.epochs, config.batch_size = 30.0, 16
   config.optimizer.update(
     name='adamw',
@@ -162,11 +163,11 @@ def mst_adapter(
   span = {'kinetics400': 128, 'something_something_v2': 48}[dataset]
   clip = {'frames': arg.frames, 'stride': span / arg.frames, 'resolution': 224}
   test = {'eval_clip': {'views': views}}
-  _set_video_task(config, arg, dataset, '', clip, _CLIP, test)
-  return _finish(config, arg)
+  set_video_task(config, arg, dataset, '', clip, _CLIP, test)
+  return finish(config, arg)
 
 
-def _tuning(arg: ConfigDict) -> ConfigDict:
+def tuning(arg: ConfigDict) -> ConfigDict:
   """Returns an unlocked config in which `arg.method` is what trains.
 
   With `arg.pretrain` everything trains and nothing is bound: that makes the
@@ -199,11 +200,11 @@ def _sgd(config: ConfigDict, batch: int, epochs: float, warmup: float) -> None:
   )
 
 
-def _set_video_task(config, arg, dataset, records, clip, channels, test):
+def set_video_task(config, arg, dataset, records, clip, channels, test):
   """Gives the config its task: `dataset`, or Kinetics-400 to pretrain on."""
   if arg.pretrain:
     dataset, records = 'kinetics400', ''
-  classes, demo_classes, fps = _VIDEOS[dataset]
+  classes, demo_classes, fps = VIDEOS[dataset]
   source = {
     'source': 'records',
     'path': config.get_ref('data'),
@@ -239,9 +240,15 @@ def _augment(dataset: str, channels: dict[str, Any]) -> dict[str, Any]:
   }
 
 
-def _one_of(argument: str, value: str, choices: dict[str, Any]) -> Any:
+def one_of(argument: str, value: Any, choices: Mapping[Any, Any]) -> Any:
+  """Returns what a config's argument names.
+
+  Raises:
+    ValueError: with all that it could name.
+  """
   if value not in choices:
-    raise ValueError(f'{argument}={value} is none of {", ".join(choices)}.')
+    known = ', '.join(map(str, choices))
+    raise ValueError(f'{argument}={value} is none of {known}.')
   return choices[value]
 
 
@@ -264,20 +271,34 @@ _TINY = {
     'stochastic_depth': 0.0,
   },
   'vit': {'width': 64, 'depth': 3, 'heads': 2, 'mlp': 256, 'patch': 8},
+  'c3d': {'width': 8},
+  'i3d': {'width': 16},
+  'resnet3d': {'width': 16},
+}
+# What remains of the backbone's own fields there.
+_KEPT = {
+  'swin': ('name', 'summary'),
+  'vit': ('name', 'kind'),
+  'c3d': ('name', 'norm_statistics'),
+  'i3d': ('name', 'variant', 'norm_statistics'),
+  'resnet3d': ('name', 'variant', 'norm_statistics'),
 }
 
 
-def _finish(config: ConfigDict, arg: ConfigDict) -> ConfigDict:
+def finish(config: ConfigDict, arg: ConfigDict) -> ConfigDict:
   """Returns the config locked; in the demo world, one for two cores."""
   if arg.demo:
-    _shrink(config)
+    shrink(config)
     config.epochs = 40.0 if arg.pretrain else 10.0
+    for name, task in config.tasks.items():
+      _shrink_task(name, task, config.backbone.name)
   return config.lock()
 
 
-def _shrink(config: ConfigDict) -> None:
+def shrink(config: ConfigDict) -> None:
+  """Makes backbone and training of a config fit for two cores."""
   backbone = config.backbone.to_dict()
-  kept = {k: v for k, v in backbone.items() if k in ('name', 'kind', 'summary')}
+  kept = {k: v for k, v in backbone.items() if k in _KEPT[backbone['name']]}
   config.backbone = {**kept, **_TINY[backbone['name']]}
   config.dtype = 'float32'
   config.batch_size = config.eval_batch_size = 16
@@ -287,13 +308,13 @@ def _shrink(config: ConfigDict) -> None:
     name='adamw', learning_rate=2e-3, warmup_epochs=0.5, clip_norm=1.0
   )
   config.input.update(workers=2, prefetch=2, ready=2)
-  for name, task in config.tasks.items():
-    if name in _IMAGES:
-      task.clip.resolution = 32
-    else:
-      # Two seconds, of which Swin takes every second frame, in pairs.
-      frames = 16 if backbone['name'] == 'swin' else 8
-      task.clip.update(
-        frames=frames, stride=32 / frames, fps=15.0, resolution=64
-      )
-      task.eval_clip.views = (1, 1)
+
+
+def _shrink_task(name: str, task: ConfigDict, backbone: str) -> None:
+  if name in _IMAGES:
+    task.clip.resolution = 32
+    return
+  # Two seconds, of which these take every second frame.
+  frames = 8 if backbone == 'vit' else 16
+  task.clip.update(frames=frames, stride=32 / frames, fps=15.0, resolution=64)
+  task.eval_clip.views = (1, 1)

@@ -33,7 +33,7 @@ class Run:
     config: of the run.
     experiment: model and tasks.
     train: training source of each task.
-    evaluation: evaluation source of each task that has one.
+    evaluation: what each task that has an evaluation set is evaluated on.
     mesh: of devices.
     mixture: which task each step serves.
     quarantine: videos that could not be decoded.
@@ -78,7 +78,7 @@ class Run:
     init = self.config.init
     if (init.path or init.adapter) and not unread:
       create = self.experiment.state
-      start = jax.jit(self.experiment.init_params)(key)
+      start = jax.jit(self.experiment.init_variables)(key)
       if init.path:
         start, origin = initialise.load(start, init, self.experiment.grid())
       if init.adapter:
@@ -123,6 +123,31 @@ class Run:
         donate_argnums=0,
       )
     return steps
+
+  def begin_epoch(self, state: state_lib.TrainState) -> state_lib.TrainState:
+    """Returns the state with which a new epoch begins."""
+    if not state.task_state:
+      return state
+    begin = functools.partial(step_lib.begin_epoch, tasks=self.experiment.tasks)
+    where = jax.tree.map(lambda x: x.sharding, state.task_state)
+    own = jax.jit(begin, out_shardings=where)(state)
+    return state.replace(task_state=own)
+
+  def starts_epoch(self, step: int) -> bool:
+    """Whether a further epoch begins with `step`, counted from 0."""
+    return step > 0 and step // self.epoch > (step - 1) // self.epoch
+
+  def comparers(self) -> dict[str, Any]:
+    """Returns per task (state, pairs) -> what `Base.compare` makes of them."""
+    return {
+      name: jax.jit(
+        functools.partial(
+          step_lib.compare_step, model=self.experiment.model, task=task
+        ),
+        out_shardings=sharding.replicated(self.mesh),
+      )
+      for name, task in self.experiment.tasks.items()
+    }
 
   def predictors(self) -> dict[str, Any]:
     """Returns per task (state, batch) -> outputs, on every device."""
@@ -215,19 +240,19 @@ def prepare(config: Any) -> Run:
   train = {
     name: sources.open_source(task.train) for name, task in config.tasks.items()
   }
-  evaluation = {
+  tested = {
     name: sources.open_source(task.eval)
     for name, task in config.tasks.items()
     if task.get('eval')
   }
   best = config.checkpoint.best
-  if best and best.partition('/')[0] not in evaluation:
+  if best and best.partition('/')[0] not in tested:
     raise ValueError(
-      f'config.checkpoint.best is {best!r}, but only {sorted(evaluation)} are '
+      f'config.checkpoint.best is {best!r}, but only {sorted(tested)} are '
       "evaluated; '' keeps the latest checkpoints alone."
     )
   infos = {name: source.info for name, source in train.items()}
-  _check_classes(train, evaluation)
+  _check_classes(train, tested)
   sizes = {name: len(source) for name, source in train.items()}
   epoch = sum(sizes.values()) / config.batch_size
   total = config.steps or round(config.epochs * epoch)
@@ -236,11 +261,15 @@ def prepare(config: Any) -> Run:
       f'config.epochs={config.epochs} of {sum(sizes.values())} examples in '
       f'batches of {config.batch_size} are no step; raise epochs or set steps.'
     )
+  experiment = experiment_lib.build(config, infos)
   return Run(
     config=config,
-    experiment=experiment_lib.build(config, infos),
+    experiment=experiment,
     train=train,
-    evaluation=evaluation,
+    evaluation={
+      name: experiment.tasks[name].evaluation_source(source, train[name])
+      for name, source in tested.items()
+    },
     mesh=mesh,
     mixture=mixture.Schedule(
       names=tuple(sizes),

@@ -7,6 +7,8 @@ from typing import Any
 import flax.struct
 import jax
 
+from vidpetl.petl import trainable, variables
+
 
 @flax.struct.dataclass
 class TrainState:
@@ -18,7 +20,8 @@ class TrainState:
     frozen: parameters that get neither gradient nor optimizer state.
     batch_stats: statistics of normalisation layers.
     opt_state: of `params`.
-    task_state: what tasks keep themselves (a teacher, a queue).
+    task_state: what tasks keep themselves (a teacher, a queue), by task; those
+      that keep nothing are not in it.
   """
 
   step: jax.Array
@@ -27,3 +30,9 @@ class TrainState:
   batch_stats: Any
   opt_state: Any
   task_state: Any
+
+  @property
+  def variables(self) -> dict[str, Any]:
+    """All of the model's, as linen takes them."""
+    params = trainable.merge(self.params, self.frozen)
+    return variables.make(params, self.batch_stats)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from vidpetl.data import augment
-from vidpetl.petl import trainable
+from vidpetl.petl import trainable, variables
 from vidpetl.training import model as model_lib
 from vidpetl.training import optimizer
 from vidpetl.training import state as state_lib
@@ -37,7 +38,8 @@ def train_step(
     tx: optimizer of `state.params`.
     seed: of the run; with the step it keys all that is random in the model.
     accumulate: parts that the batch is worked off in; the gradient is that of
-      the whole batch, whatever their number.
+      the whole batch, whatever their number, but BatchNorm sees the parts one
+      after the other.
     hold: regex of parameters that stand still in this step, with their
       optimizer state; '' for none.
 
@@ -46,56 +48,93 @@ def train_step(
     of the gradient of what trains.
   """
   key = jax.random.fold_in(jax.random.key(seed), state.step)
-
-  def loss(params, part, key):
-    inputs = augment.preprocess(part, task.augment, train=True)
-    logits = model.apply(
-      {'params': trainable.merge(params, state.frozen)},
-      inputs,
-      task.name,
-      train=True,
-      rngs={'dropout': key},
-    )
-    total, weight, extra = task.loss(logits, inputs)
-    return total, {'weight': weight, **extra}
-
-  gradient = jax.value_and_grad(loss, has_aux=True)
+  own = state.task_state.get(task.name, {})
+  own = task.begin_step(own, state.params, state.batch_stats)
+  part = functools.partial(_part, state, model, task)
   if accumulate == 1:
-    (total, sums), grads = gradient(state.params, batch, key)
+    sums, stats, own = part(state.batch_stats, own, batch, key)
   else:
-    (total, sums), grads = _accumulate(
-      gradient, state.params, batch, key, accumulate
+    sums, stats, own = _accumulate(
+      part, state.batch_stats, own, batch, key, accumulate
     )
-  weight = jnp.maximum(sums.pop('weight'), 1.0)
+  grads, scalars = sums
+  weight = jnp.maximum(scalars.pop('weight'), 1.0)
   grads = jax.tree.map(lambda g: g / weight, grads)
   updates, opt_state = tx.update(grads, state.opt_state, state.params)
   params = optax.apply_updates(state.params, updates)
   if hold:
     params = optimizer.keep(params, state.params, hold)
     opt_state = optimizer.keep(opt_state, state.opt_state, hold)
-  scalars = {'loss': total / weight, 'grad_norm': optax.tree.norm(grads)}
-  scalars |= {k: v / weight for k, v in sums.items()}
-  state = state.replace(step=state.step + 1, params=params, opt_state=opt_state)
+  scalars = {k: v / weight for k, v in scalars.items()}
+  scalars['grad_norm'] = optax.tree.norm(grads)
+  state = state.replace(
+    step=state.step + 1,
+    params=params,
+    batch_stats=stats,
+    opt_state=opt_state,
+    task_state=state.task_state | ({task.name: own} if own else {}),
+  )
   return state, scalars
 
 
-def _accumulate(gradient, params, batch, key, parts):
-  """Sums losses and gradients over strided parts of the batch."""
+def _part(state, model, task, stats, own, batch, key):
+  """Works off a batch, or a part of one.
+
+  Returns:
+    Gradients, and losses and other scalars, both as sums; the statistics; what
+    the task keeps itself.
+  """
+
+  def run(method, params, stats, *args, train):
+    merged = trainable.merge(params, state.frozen)
+    outputs, moved = model.apply(
+      variables.make(merged, stats),
+      *args,
+      task.name,
+      train,
+      method=method,
+      mutable=[variables.STATISTICS],
+      # Techniques take its presence for the sign of training.
+      rngs={'dropout': key} if train else {},
+    )
+    return outputs, moved.get(variables.STATISTICS, {})
+
+  def forward(params, stats, video, inputs, train):
+    seen, moved = run('on', params, stats, video, inputs, train=train)
+    return *seen, moved
+
+  def loss(params, inputs):
+    outputs, moved = run('__call__', params, stats, inputs, train=True)
+    total, weight, extra = task.loss(outputs, inputs)
+    return total, (moved, {'loss': total, 'weight': weight, **extra})
+
+  inputs = augment.preprocess(batch, task.augment, train=True)
+  seen, own = task.observe(own, inputs, forward)
+  grads, (stats, sums) = jax.grad(loss, has_aux=True)(
+    state.params, {**inputs, **seen}
+  )
+  return (grads, sums), stats, own
+
+
+def _accumulate(part, stats, own, batch, key, parts):
+  """Sums over strided parts of the batch."""
   # Strided: every part then lies evenly on all devices, as the batch does.
   split = {
     k: jnp.moveaxis(v.reshape(-1, parts, *v.shape[1:]), 1, 0)
     for k, v in batch.items()
   }
 
-  def body(sums, part_and_number):
-    part, number = part_and_number
-    new = gradient(params, part, jax.random.fold_in(key, number))
-    return jax.tree.map(jnp.add, sums, new), None
+  def body(carry, part_and_number):
+    sums, stats, own = carry
+    rows, number = part_and_number
+    new, stats, own = part(stats, own, rows, jax.random.fold_in(key, number))
+    return (jax.tree.map(jnp.add, sums, new), stats, own), None
 
   first = {k: v[0] for k, v in split.items()}
-  shapes = jax.eval_shape(gradient, params, first, key)
+  shapes, *_ = jax.eval_shape(part, stats, own, first, key)
   zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-  return jax.lax.scan(body, zeros, (split, jnp.arange(parts)))[0]
+  rows = split, jnp.arange(parts)
+  return jax.lax.scan(body, (zeros, stats, own), rows)[0]
 
 
 def eval_step(
@@ -107,8 +146,30 @@ def eval_step(
 ) -> dict[str, jax.Array]:
   """Returns `task.outputs` and, to know them again, 'index' and 'valid'."""
   inputs = augment.preprocess(batch, task.augment, train=False)
-  logits = model.apply(
-    {'params': trainable.merge(state.params, state.frozen)}, inputs, task.name
+  outputs = task.outputs(
+    model.apply(state.variables, inputs, task.name), inputs
   )
-  outputs = task.outputs(logits, inputs)
   return outputs | {'index': batch['index'], 'valid': batch['valid']}
+
+
+def begin_epoch(
+  state: state_lib.TrainState, *, tasks: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Returns the `task_state` with which a new epoch begins."""
+  return {
+    name: tasks[name].begin_epoch(own, state.params, state.batch_stats)
+    for name, own in state.task_state.items()
+  }
+
+
+def compare_step(
+  state: state_lib.TrainState,
+  pairs: Mapping[str, Any],
+  *,
+  model: model_lib.Model,
+  task: Any,
+) -> dict[str, jax.Array]:
+  """Returns what `task.compare` makes of pairs of encoded clips."""
+  return model.apply(
+    state.variables, pairs, task.name, task.compare, method='head'
+  )

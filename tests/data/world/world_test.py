@@ -9,9 +9,13 @@ import pytest
 from vidpetl.data import world
 from vidpetl.data.world import (
   ava,
+  finediving,
   hmdb51,
+  jigsaws,
   kinetics,
   moments,
+  mtl_aqa,
+  pd4t,
   something,
   ucf101,
 )
@@ -36,7 +40,13 @@ def decode(path):
 
 
 def test_same_bytes_by_any_number_of_processes(tiny, tmp_path):
-  names = ('kinetics400', 'something_something_v2')
+  names = (
+    'finediving',
+    'jigsaws',
+    'kinetics400',
+    'mtl_aqa',
+    'something_something_v2',
+  )
   again = world.write(
     tmp_path, seed=3, size='tiny', datasets=names, processes=2
   )
@@ -97,11 +107,27 @@ def test_unknown_arguments(tmp_path, arguments):
     world.write(tmp_path, **arguments)
 
 
-MODULES = [ava, hmdb51, kinetics, moments, something, ucf101]
-CODECS = {something: 'vp9', hmdb51: 'mpeg4', ucf101: 'mpeg4'}
+FILES = [
+  ava,
+  hmdb51,
+  jigsaws,
+  kinetics,
+  moments,
+  mtl_aqa,
+  pd4t,
+  something,
+  ucf101,
+]
+MODULES = [*FILES, finediving]
+CODECS = {
+  something: 'vp9',
+  hmdb51: 'mpeg4',
+  jigsaws: 'mpeg4',
+  ucf101: 'mpeg4',
+}
 
 
-@pytest.mark.parametrize('module', MODULES)
+@pytest.mark.parametrize('module', FILES)
 def test_videos_open_with_the_stated_length(tiny, module):
   films = module.films(3, 'tiny')
   folder = tiny[module.DATASET]

@@ -22,6 +22,7 @@ SOURCES = (
   'records',
   'folder',
   'manifest',
+  'performances',
   'ava_csv',
   'tfds_images',
 )

@@ -58,7 +58,7 @@ def open(
   if classes is None:
     classes = sorted({row['label'] for _, row in rows})
   index = {label: i for i, label in enumerate(classes)}
-  rows = _of_split(path, rows, split)
+  rows = of_split(path, rows, split)
   folder = os.path.dirname(os.path.abspath(path))
   ids = columns.unique([_id(row) for _, row in rows])
   kept, dropped, labels, times = [], [], [], []
@@ -67,14 +67,14 @@ def open(
     if row['label'] not in index:
       problem = f'label {row["label"]!r} is not among `classes`'
       raise text.fail(path, line, problem, ', '.join(classes))
-    span = _span(path, line, row)
+    extent = span(path, line, row)
     if not os.path.isfile(file):
       reason = f'not found ({path}:{line})'
       dropped.append(examples.Dropped(clip, file, reason))
       continue
     kept.append((clip, file))
     labels.append(index[row['label']])
-    times.append(span)
+    times.append(extent)
   columns.require_some(
     len(kept), len(rows), rows[0][1]['path'] + ' and others', folder
   )
@@ -112,7 +112,14 @@ def _check_rows(path, rows):
     raise text.fail(path, None, 'no rows', 'one per video')
 
 
-def _of_split(path, rows, split):
+def of_split(
+  path: str, rows: list[tuple[int, dict[str, str]]], split: str
+) -> list[tuple[int, dict[str, str]]]:
+  """Returns the rows, with their lines, of a split; of 'all', every row.
+
+  Raises:
+    ValueError: if the csv at `path` has no such split.
+  """
   if split == 'all':
     return rows
   if 'split' not in rows[0][1]:
@@ -126,8 +133,12 @@ def _of_split(path, rows, split):
   return [(line, row) for line, row in rows if row['split'] == split]
 
 
-def _span(path, line, row) -> tuple[float, float]:
-  """Returns start and end in seconds; the end is nan if it is the file's."""
+def span(path: str, line: int, row: dict[str, str]) -> tuple[float, float]:
+  """Returns start and end in seconds; the end is nan if it is the file's.
+
+  Raises:
+    text.AnnotationError: unless 0 <= start < end.
+  """
   start = end = None
   if row.get('start'):
     start = text.number(row['start'], path, line, 'start')

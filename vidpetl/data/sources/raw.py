@@ -8,18 +8,26 @@ from typing import Any
 from vidpetl.data import examples, sources
 from vidpetl.data.sources.official import (
   ava,
+  finediving,
   hmdb51,
+  jigsaws,
   kinetics,
   moments_in_time,
+  mtl_aqa,
+  pd4t,
   something_something_v2,
   ucf101,
 )
 
 _MODULES = (
   ava,
+  finediving,
   hmdb51,
+  jigsaws,
   kinetics,
   moments_in_time,
+  mtl_aqa,
+  pd4t,
   something_something_v2,
   ucf101,
 )
@@ -37,7 +45,8 @@ def open(dataset: str, raw: str, split: str, **options: Any) -> examples.Source:
     dataset: one of `DATASETS`.
     raw: its folder.
     split: 'train' or 'val'.
-    **options: of the dataset, e.g. `video_start` and `detections` of AVA.
+    **options: of the dataset, e.g. `detections` of AVA, `task` and `fold`
+      of JIGSAWS.
 
   Returns:
     The source.

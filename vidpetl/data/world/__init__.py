@@ -5,8 +5,9 @@ and under changing light, and are written out as encoded videos beside
 annotation files in each dataset's official layout. So everything that runs on
 the real datasets runs on these, without a download.
 
-Many actions are told apart by movement alone. See `python -m
-vidpetl.data.world --sheet=sheet.png` for a picture of each.
+Many actions are told apart by movement alone, and so is how well something is
+done. See `python -m vidpetl.data.world --sheet=sheet.png` for a picture of
+each.
 """
 
 from __future__ import annotations
@@ -33,9 +34,13 @@ VERSION = 1
 # One module each, which knows the dataset's classes and files.
 DATASETS = {
   'ava': 'ava',
+  'finediving': 'finediving',
   'hmdb51': 'hmdb51',
+  'jigsaws': 'jigsaws',
   'kinetics400': 'kinetics',
   'moments_in_time': 'moments',
+  'mtl_aqa': 'mtl_aqa',
+  'pd4t': 'pd4t',
   'something_something_v2': 'something',
   'ucf101': 'ucf101',
 }

@@ -134,13 +134,13 @@ def stage(
   look = figure.Look.draw(rng)
   thing, hand, elbow, lids = ACTIONS[action](rng, times, aspect)
   name = drawn_object(key, action)
-  moving = _table(rng, times, aspect)
+  moving = table(rng, times, aspect)
   moving += _thing(name, thing, look, bool(lids))
   moving += [
     Shape(lid, darker(look.palette['object'], 1.3), 2.5, None, (30, 30, 30))
     for lid in lids
   ]
-  moving += _arm(hand, elbow, look)
+  moving += arm(hand, elbow, look)
   return Scene(
     times=times,
     size=size,
@@ -153,7 +153,7 @@ def stage(
   )
 
 
-def _table(rng, times, aspect) -> list[Shape]:
+def table(rng, times, aspect) -> list[Shape]:
   """The table's top and some things that lie about on it."""
   n = len(times)
   top = np.array([[-0.5, _TABLE - 0.06], [aspect + 0.5, _TABLE - 0.06],
@@ -198,7 +198,7 @@ def _thing(
   return [Shape(o, colour, 2.0, None, edge) for o in outlines]
 
 
-def _arm(hand: np.ndarray, elbow: np.ndarray, look: figure.Look) -> list[Shape]:
+def arm(hand: np.ndarray, elbow: np.ndarray, look: figure.Look) -> list[Shape]:
   """A forearm in a sleeve that comes into view, a hand and fingers."""
   skin, sleeve = look.palette['skin'], look.palette['shirt']
   wrist = hand + 0.22 * (elbow - hand)

@@ -138,7 +138,7 @@ def shapes(person: Person, times: np.ndarray) -> list[Shape]:
       outline=darker(colour, 0.45) if edge else None,
       body=True,
     )
-    for points, colour, depth, edge in _flesh(pose, person.look)
+    for points, colour, depth, edge in flesh(pose, person.look)
   ]
   for prop, during in props:
     colour = person.look.palette[prop.colour]
@@ -205,7 +205,7 @@ def _passing(times: np.ndarray, moment: float) -> np.ndarray:
   return motions.ease((times - moment) / _PASSING + 0.5)
 
 
-def _flesh(
+def flesh(
   pose: body.Pose, look: Look
 ) -> Sequence[tuple[np.ndarray, Colour, float, bool]]:
   """Outlines, colours, depths and edges of a body's parts."""

@@ -129,20 +129,20 @@ def walk(clock: np.ndarray, style: Style) -> body.Pose:
   """Walks."""
   cycles = style.cycles(clock, 1.1)
   near, far = stride(cycles, 0.24 * style.size, 0.11)
-  return _striding(near, far, cycles, swing=0.24 * style.size, drop=-0.31)
+  return striding(near, far, cycles, swing=0.24 * style.size, drop=-0.31)
 
 
 def run(clock: np.ndarray, style: Style) -> body.Pose:
   """Runs: longer and quicker strides, bent elbows, leaning forward."""
   cycles = style.cycles(clock, 0.64)
   near, far = stride(cycles, 0.33 * style.size, 0.27)
-  pose = _striding(near, far, cycles, swing=0.27 * style.size, drop=-0.16)
+  pose = striding(near, far, cycles, swing=0.27 * style.size, drop=-0.16)
   pose.lean += 0.3
   pose.hip[:, 1] += 0.02 + 0.025 * circle(2 * cycles)
   return pose
 
 
-def _striding(near, far, cycles, swing: float, drop: float) -> body.Pose:
+def striding(near, far, cycles, swing: float, drop: float) -> body.Pose:
   """A body whose arms swing against its legs."""
   n = len(cycles)
   pose = body.Pose.standing(n)

@@ -1,4 +1,7 @@
-"""A contact sheet: every action as a strip of frames, for people to look at."""
+"""A contact sheet: every action as a strip of frames, for people to look at.
+
+Performances come three times, from the best to the worst.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,25 @@ import pathlib
 import numpy as np
 from PIL import Image, ImageDraw
 
-from vidpetl.data.world import behaviours, closeup, scene
+from vidpetl.data.world import (
+  behaviours,
+  clinic,
+  closeup,
+  diving,
+  scene,
+  surgery,
+)
 
 _FRAMES = 12
 _STEP = 0.18
-_NAME = 120
+_NAME = 140
+# Of performances: which frames, and which qualities.
+_FIRST, _EVERY = 8, 2
+_QUALITIES = (1.0, 0.5, 0.0)
 
 
 def draw(path: pathlib.Path, seed: int = 0) -> None:
-  """Writes the sheet as an image, one row per action.
+  """Writes the sheet as an image, one row per action or performance.
 
   Args:
     path: of the image; the suffix chooses its format.
@@ -24,6 +37,7 @@ def draw(path: pathlib.Path, seed: int = 0) -> None:
   size = (128, 96)
   rows = [(name, _people(name, seed, size)) for name in behaviours.BEHAVIOURS]
   rows += [(name, _hands(name, seed, size)) for name in closeup.ACTIONS]
+  rows += _performances(seed, size)
   width, height = size
   sheet = Image.new(
     'RGB', (_NAME + _FRAMES * width, len(rows) * height), 'white'
@@ -58,3 +72,34 @@ def _hands(name: str, seed: int, size: tuple[int, int]) -> list[Image.Image]:
   frames = list(filmed.frames())
   chosen = np.linspace(0, len(frames) - 1, _FRAMES).round().astype(int)
   return [Image.fromarray(frames[t]) for t in chosen]
+
+
+def _performances(
+  seed: int, size: tuple[int, int]
+) -> list[tuple[str, list[Image.Image]]]:
+  """Named strips of all that is done well or badly."""
+  rows = []
+  for quality in _QUALITIES:
+    for name in diving.DIVES:
+      key = (seed, 'sheet', name, quality)
+      schedule = diving.Schedule.draw(scene.generator(*key))
+      staged = diving.stage(key, [(name, quality)], [schedule], 0.0, size, 15)
+      rows.append((f'{name} {quality}', _strip(staged)))
+    for name in surgery.TASKS:
+      key = (seed, 'sheet', name, quality)
+      skill = surgery.Skill.draw(key, quality)
+      staged = surgery.stage(key, name, skill, 3.0, size, 15)
+      rows.append((f'{name} {quality}', _strip(staged)))
+    for name in clinic.TASKS:
+      key = (seed, 'sheet', name, quality)
+      staged = clinic.stage(key, name, 1 - quality, key, 3.0, size, 15)
+      rows.append((f'{name} {quality}', _strip(staged)))
+  # The same thing done well and badly, one below the other.
+  each = len(rows) // len(_QUALITIES)
+  order = np.arange(len(rows)).reshape(-1, each).T.ravel()
+  return [rows[i] for i in order]
+
+
+def _strip(staged: scene.Scene) -> list[Image.Image]:
+  frames = list(staged.frames())
+  return [Image.fromarray(frames[_FIRST + _EVERY * i]) for i in range(_FRAMES)]

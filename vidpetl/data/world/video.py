@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import av
 import numpy as np
+from PIL import Image
 
 FPS = 15
 
@@ -60,3 +61,21 @@ def write(
       picture = av.VideoFrame.from_ndarray(frame, format='rgb24')
       file.mux(stream.encode(picture))
     file.mux(stream.encode())
+
+
+def write_frames(folder: pathlib.Path, frames: Iterable[np.ndarray]) -> int:
+  """Writes frames uint8 [h, w, 3] as 00001.jpg and so on.
+
+  Args:
+    folder: is made if need be.
+    frames: of a video.
+
+  Returns:
+    How many there were.
+  """
+  folder.mkdir(parents=True, exist_ok=True)
+  count = 0
+  for frame in frames:
+    count += 1
+    Image.fromarray(frame).save(folder / f'{count:05d}.jpg', quality=92)
+  return count

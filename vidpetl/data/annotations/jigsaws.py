@@ -1,0 +1,112 @@
+"""JIGSAWS' meta files, and the pickled labels and folds of MUSDL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from vidpetl.data.annotations import pickled, text
+
+ASPECTS = 6  # respect for tissue, suture handling, time and motion, ...
+FOLDS = 4
+_LEAST, _MOST = 1, 5
+
+Ratings = dict[str, tuple[float, ...]]
+
+
+def read_meta(path: str) -> Ratings:
+  """Reads `meta_file_<Task>.txt`.
+
+  Its lines are trial, skill (N, I or E), total score and six sub-scores,
+  without a header: `Suturing_B001  N  13  3 2 1 2 2 3`. The total is the sum.
+
+  Returns:
+    Trial -> its six sub-scores.
+
+  Raises:
+    text.AnnotationError: with file and line.
+  """
+  expected = 'a trial, its skill, its total score and six sub-scores 1 to 5'
+  ratings: Ratings = {}
+  with open(path, encoding='utf-8') as lines:
+    for line, content in enumerate(lines, 1):
+      fields = content.split()
+      if not fields:
+        continue
+      if len(fields) != 3 + ASPECTS:
+        raise text.fail(path, line, f'{len(fields)} columns', expected)
+      scores = tuple(
+        text.number(field, path, line, f'sub-score {i}')
+        for i, field in enumerate(fields[3:], 1)
+      )
+      if not all(_LEAST <= score <= _MOST for score in scores):
+        raise text.fail(path, line, f'sub-scores {fields[3:]}', expected)
+      if fields[0] in ratings:
+        raise text.fail(path, line, f'{fields[0]} again', 'each trial once')
+      ratings[fields[0]] = scores
+  if not ratings:
+    raise text.fail(path, None, 'no trials', expected)
+  return ratings
+
+
+def read_labels(path: str) -> Ratings:
+  """Reads `label.pkl`: {'Suturing_B001': [3, 2, 1, 2, 2, 3]}.
+
+  Returns:
+    Trial -> its six sub-scores.
+
+  Raises:
+    text.AnnotationError: naming file and trial.
+  """
+  expected = '{trial: six sub-scores 1 to 5}'
+  ratings: Ratings = {}
+  for trial, scores in pickled.read(path, dict, expected).items():
+    try:
+      scores = list(scores)
+    except TypeError:
+      raise text.fail(path, None, f'{trial}: {scores!r}', expected) from None
+    if len(scores) != ASPECTS:
+      raise text.fail(path, None, f'{trial}: {len(scores)} scores', expected)
+    ratings[trial] = tuple(
+      pickled.number(score, path, trial, f'sub-score {i}', _LEAST, _MOST)
+      for i, score in enumerate(scores, 1)
+    )
+  return ratings
+
+
+def read_folds(
+  path: str, task: str, trials: Collection[str]
+) -> list[list[str]]:
+  """Reads the folds of a task from `splits.pkl`.
+
+  Args:
+    path: of a pickle of {'Suturing': [[trial, ...], ...], ...}.
+    task: e.g. 'Suturing'.
+    trials: that have scores.
+
+  Returns:
+    Four lists of trials, each of which is tested in one fold.
+
+  Raises:
+    text.AnnotationError: for a missing task or fold, an unknown trial, or one
+      in several folds.
+  """
+  expected = '{task: four lists of trials}, each trial in one of them'
+  tasks = pickled.read(path, dict, expected)
+  if task not in tasks:
+    problem = f'no task {task!r}, only {list(tasks)}'
+    raise text.fail(path, None, problem, expected)
+  folds = tasks[task]
+  lists = isinstance(folds, list) and all(isinstance(f, list) for f in folds)
+  if not lists:
+    raise text.fail(path, None, f'{task}: {repr(folds)[:80]}', expected)
+  if len(folds) != FOLDS or not all(folds):
+    problem = f'{task}: folds of {[len(fold) for fold in folds]} trials'
+    raise text.fail(path, None, problem, expected)
+  seen = set()
+  for trial in (trial for fold in folds for trial in fold):
+    if trial not in trials:
+      raise text.fail(path, None, f'{task}: {trial!r} has no scores', expected)
+    if trial in seen:
+      raise text.fail(path, None, f'{task}: {trial!r} is there twice', expected)
+    seen.add(trial)
+  return folds

@@ -1,0 +1,94 @@
+"""Annotations that are pickled dicts, and splits that are lists of their keys.
+
+Errors name the file, the record by its key, and the field.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Collection, Hashable
+from typing import Any
+
+import numpy as np
+
+from vidpetl.data.annotations import restricted_pickle, text
+
+
+def read(path: str, kind: type, expected: str) -> Any:
+  """Reads a pickle whose top level is a `kind` that is not empty.
+
+  Args:
+    path: of the file.
+    kind: dict or list.
+    expected: the format in words, for errors.
+
+  Raises:
+    text.AnnotationError: otherwise, or if it holds more than data.
+  """
+  value = restricted_pickle.load(path)
+  if not isinstance(value, kind) or not value:
+    problem = f'a pickled {type(value).__name__}'
+    if isinstance(value, kind):
+      problem = 'nothing in it'
+    raise text.fail(path, None, problem, expected)
+  return value
+
+
+def read_split(path: str, records: Collection[Hashable]) -> list[Hashable]:
+  """Reads a list of keys.
+
+  Args:
+    path: of the list.
+    records: keys that there are.
+
+  Raises:
+    text.AnnotationError: naming the first key that is unknown or repeated.
+  """
+  expected = 'a list of keys of the annotations, each once'
+  seen = {}
+  for key in read(path, list, expected):
+    if not isinstance(key, Hashable) or key not in records:
+      raise text.fail(path, None, f'{key!r} is in no annotation', expected)
+    if key in seen:
+      raise text.fail(path, None, f'{key!r} is there twice', expected)
+    seen[key] = True
+  return list(seen)
+
+
+def require_apart(
+  paths: tuple[str, str], train: list[Hashable], test: list[Hashable]
+) -> None:
+  """Refuses two splits that share a record.
+
+  Raises:
+    text.AnnotationError: naming the first one.
+  """
+  known = set(train)
+  for key in test:
+    if key in known:
+      problem = f'{key!r} is in {paths[0]} as well'
+      raise text.fail(paths[1], None, problem, 'splits without overlap')
+
+
+def number(
+  value: Any,
+  path: str,
+  key: Hashable,
+  field: str,
+  low: float = -np.inf,
+  high: float = np.inf,
+) -> float:
+  """Returns a field of a record as a float.
+
+  Raises:
+    text.AnnotationError: unless it is a finite number of `low` to `high`.
+  """
+  real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+  if real and np.isfinite(value) and low <= value <= high:
+    return float(value)
+  span = f' of {low:g} to {high:g}'
+  if np.isinf(high):
+    span = '' if np.isinf(low) else f', {low:g} or more'
+  raise text.fail(
+    path, None, f'{key!r}: {field} is {value!r}', f'a number{span}'
+  )

@@ -1,0 +1,144 @@
+"""Cross-validation: trains every fold, and averages.
+
+  python -m vidpetl.folds --workdir=runs/jigsaws --seeds=3 \\
+    --config=configs/pecop_aqa.py:dataset=jigsaws,head=core \\
+    --over='task=suturing|needle_passing|knot_tying' --folds='fold=1|2|3|4'
+
+What is in --over and --folds is appended to the config's arguments, as by
+`vidpetl.sweep`; flags such as --config.epochs=5 go to all runs. '{fold}' (the
+name of the argument that --folds sets) stands for its value in the config's
+argument, so that each fold can start from what was pretrained on its own
+training videos: adapter=runs/pretrained/fold={fold}/seed0/adapter.
+
+Each run is a working directory of its own. The same command again leaves alone
+what is finished and resumes what is not. Leaves folds.md: each variant's mean
+over the folds (+- over seeds), and the variants' average, of correlations by
+Fisher's z as JIGSAWS' is reported.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
+
+import functools
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from vidpetl.training import folds as folds_lib
+from vidpetl.training import series, tradeoff
+
+
+def define_flags() -> None:
+  """Defines the command line."""
+  config_flags.DEFINE_config_file(
+    'config', None, 'File of the experiment, with what all runs share.'
+  )
+  flags.DEFINE_string('over', '', 'Variants: a=1; a=2,b=x|y')
+  flags.DEFINE_string('folds', None, 'The folds: fold=1|2|3|4')
+  flags.DEFINE_string('workdir', None, 'Folder of the cross-validation.')
+  flags.DEFINE_integer('seeds', 1, 'Runs of each fold.', lower_bound=1)
+  flags.DEFINE_string(
+    'metric', None, "'<task>/<metric>'; config.checkpoint.best if unset."
+  )
+  flags.DEFINE_enum(
+    'average', 'fisher_z', sorted(folds_lib.AVERAGES), 'Over variants.'
+  )
+  flags.mark_flags_as_required(['config', 'folds', 'workdir'])
+
+
+def cross_validate(
+  load_config: Callable[[str, int], Any],
+  variants: Sequence[tradeoff.Variant | None],
+  folds: Sequence[tradeoff.Variant],
+  seeds: int,
+  metric: str,
+  average: str,
+  folder: pathlib.Path,
+) -> list[str] | None:
+  """Runs every fold of every variant with every seed.
+
+  Args:
+    load_config: (argument, seed) -> config.
+    variants: to run; None stands for the config as it is.
+    folds: of each.
+    seeds: runs of each fold.
+    metric: '<task>/<metric>'.
+    average: over variants.
+    folder: of the cross-validation.
+
+  Returns:
+    What went wrong, a line per run; None if it was told to stop.
+  """
+  failed, rows = [], []
+  for variant in variants:
+    name = variant.argument if variant else ''
+    configs = {}
+    for seed in range(seeds):
+      for fold in folds:
+        place = folder / (variant.slug if variant else '') / fold.slug
+        argument = ','.join(filter(None, [name, fold.argument]))
+        make = functools.partial(load_config, argument, seed)
+        configs[place / f'seed{seed}'] = make
+    try:
+      found = dict(series.run_all(configs, failed))
+    except series.Interrupted:
+      return None
+    if len(found) < len(configs):
+      continue
+    values = [folds_lib.value(r, metric, str(w)) for w, r in found.items()]
+    rows.append(folds_lib.row(name, np.reshape(values, (seeds, len(folds)))))
+    text = folds_lib.table(rows, [f.argument for f in folds], metric, average)
+    (folder / 'folds.md').write_text(text + '\n')
+    print(f'\n{text}\n')
+  return failed
+
+
+def main(argv: list[str]) -> int:
+  """Runs the command line; returns 1 if a run failed or was stopped."""
+  args = flags.FLAGS
+  if len(argv) > 1:
+    raise app.UsageError(f'What is meant by {argv[1:]}?')
+  logging.set_verbosity(logging.ERROR)
+  path, _, shared = args['config'].config_filename.partition(':')
+  overrides = config_flags.get_override_values(args['config'])
+  folder = pathlib.Path(args.workdir)
+  metric = args.metric or args.config.checkpoint.best
+  if not metric:
+    raise app.UsageError('This config has no checkpoint.best: give --metric.')
+  folds = tradeoff.expand(args.folds)
+  jax.config.update(
+    'jax_compilation_cache_dir',
+    args.config.compile_cache or str((folder / 'compiled').absolute()),
+  )
+
+  def load_config(argument, seed):
+    values = dict(f.split('=', 1) for f in argument.split(','))
+    argument = ','.join(filter(None, [shared, argument]))
+    for name, value in values.items():
+      argument = argument.replace('{' + name + '}', value)
+    return series.load(path, argument, {**overrides, 'seed': seed})
+
+  variants = tradeoff.expand(args.over) if args.over else [None]
+  failed = cross_validate(
+    load_config, variants, folds, args.seeds, metric, args.average, folder
+  )
+  if failed is None:
+    return 1
+  for line in failed:
+    print(f'FAILED {line}', file=sys.stderr)
+  return 1 if failed else 0
+
+
+if __name__ == '__main__':
+  define_flags()
+  app.run(main)

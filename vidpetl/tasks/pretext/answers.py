@@ -1,0 +1,121 @@
+"""Questions whose answer is one of several: losses, right answers, shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from vidpetl.data import clips
+
+
+def cross_entropy(
+  logits: Mapping[str, jax.Array], batch: Mapping[str, jax.Array]
+) -> jax.Array:
+  """Returns the sum over questions of -log softmax(y)_label, [b].
+
+  Args:
+    logits: [b, c] of each question.
+    batch: has the labels, int [b], under the questions' names.
+  """
+  return sum(
+    optax.softmax_cross_entropy_with_integer_labels(
+      values.astype(jnp.float32), batch[question]
+    )
+    for question, values in logits.items()
+  )
+
+
+def right(
+  logits: Mapping[str, jax.Array], batch: Mapping[str, jax.Array]
+) -> dict[str, jax.Array]:
+  """Returns which questions were answered rightly, and 'accuracy': all of them.
+
+  Args:
+    logits: [b, c] of each question; with a nan, the answer is wrong.
+    batch: has the labels, int [b], under the questions' names.
+
+  Returns:
+    bool [b] each.
+  """
+  answers = {
+    question: (values.argmax(-1) == batch[question])
+    & ~jnp.isnan(values).any(-1)
+    for question, values in logits.items()
+  }
+  return {'accuracy': jnp.stack([*answers.values()]).all(0), **answers}
+
+
+def summed(
+  losses: jax.Array, scalars: Mapping[str, jax.Array], valid: jax.Array
+) -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
+  """Returns what `Base.loss` does: sums over valid examples, all [b]."""
+
+  def total(values):
+    return jnp.where(valid, values, 0).sum(dtype=jnp.float32)
+
+  return (
+    total(losses),
+    valid.sum(dtype=jnp.float32),
+    {name: total(values) for name, values in scalars.items()},
+  )
+
+
+def check_sampling(
+  name: str,
+  module: str,
+  sampling: str,
+  train_clip: clips.ClipSpec,
+  eval_clip: clips.ClipSpec,
+  same: tuple[str, ...] = (),
+) -> None:
+  """Raises ValueError if a task cannot be done with its clips.
+
+  Args:
+    name: of the task.
+    module: of it, as a config names it.
+    sampling: that it needs.
+    train_clip: of the task.
+    eval_clip: of the task.
+    same: fields in which both must agree.
+  """
+  where = f'config.tasks.{name}'
+  for field, clip in (('clip', train_clip), ('eval_clip', eval_clip)):
+    if clip.sampling != sampling:
+      raise ValueError(
+        f'{where}.{field}.sampling is {clip.sampling!r}, but task={module!r} '
+        f'needs {sampling!r}.'
+      )
+  for field in same:
+    trained, tested = (getattr(c, field) for c in (train_clip, eval_clip))
+    if trained != tested:
+      raise ValueError(
+        f'{where}.eval_clip.{field} is {tested}, but {where}.clip.{field} is '
+        f'{trained}: the answers are different ones.'
+      )
+
+
+class Shares:
+  """The share of right answers to each question."""
+
+  def __init__(self, questions: tuple[str, ...]):
+    self._rows = {question: [] for question in questions}
+
+  def update(self, rows: Mapping[str, np.ndarray]) -> None:
+    for question, kept in self._rows.items():
+      kept.append(np.asarray(rows[question]))
+
+  def result(self) -> dict[str, float]:
+    return {
+      question: float(np.concatenate(kept).mean()) if kept else float('nan')
+      for question, kept in self._rows.items()
+    }
+
+  def pictures(self) -> dict[str, np.ndarray]:
+    return {}
+
+  def report(self) -> str:
+    return '  '.join(f'{k} {100 * v:.2f}' for k, v in self.result().items())

@@ -1,0 +1,76 @@
+"""Video pace prediction: at which of several speeds is a clip played?"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from vidpetl.data import augment as augment_lib
+from vidpetl.data import clips, examples
+from vidpetl.tasks import task as task_lib
+from vidpetl.tasks.pretext import answers, linears
+
+KIND = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Pace(task_lib.Base):
+  """L = CE(W z + b, speed), with z the clip's summary.
+
+  Labels come with clips of sampling 'pace', at evaluation too.
+
+  Attributes:
+    num_classes: ignored: the source's classes are not asked for.
+    dropout: of the summary in training.
+  """
+
+  name: str
+  train_clip: clips.ClipSpec
+  eval_clip: clips.ClipSpec
+  augment: augment_lib.Augment
+  num_classes: int
+  dropout: float = 0.0
+
+  def __post_init__(self):
+    answers.check_sampling(
+      self.name,
+      'pretext.pace',
+      'pace',
+      self.train_clip,
+      self.eval_clip,
+      ('rates',),
+    )
+    if not 0 <= self.dropout < 1:
+      raise ValueError(
+        f'config.tasks.{self.name}.dropout is {self.dropout}, not in [0, 1).'
+      )
+
+  def head(self) -> linears.Linears:
+    return linears.Linears((('speed', self.train_clip.rates),), self.dropout)
+
+  def read(self, head, features, inputs, train):
+    del inputs, train
+    return head(features)
+
+  def loss(self, logits, batch):
+    """logits 'speed' [b, rates]; see `Base.loss`."""
+    losses = answers.cross_entropy(logits, batch)
+    return answers.summed(losses, self.outputs(logits, batch), batch['valid'])
+
+  def outputs(self, logits, batch):
+    return {'accuracy': answers.right(logits, batch)['speed']}
+
+  def metric(self, source: examples.Source) -> answers.Shares:
+    """'accuracy': share of clips whose speed is the most probable one."""
+    del source
+    return answers.Shares(('accuracy',))
+
+  def protocol(self) -> dict[str, Any]:
+    clip = self.eval_clip
+    return super().protocol() | {
+      'sampling': clip.sampling,
+      'speeds': list(clip.speeds),
+    }
+
+
+build = Pace

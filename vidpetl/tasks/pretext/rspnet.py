@@ -1,0 +1,251 @@
+"""RSPNet: relative speed perception, and which video a clip is of.
+
+Of each video there are two clips, a query and a key, each of which can be
+played at two speeds: its first half, or every second frame of it. The query and
+the positive key have the same speed, the negative key is the positive's clip at
+the other one (Chen et al. 2021; a pretext task of PECoP's table 5).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from vidpetl.data import augment as augment_lib
+from vidpetl.data import clips, examples
+from vidpetl.tasks import task as task_lib
+from vidpetl.tasks.pretext import answers, contrast, linears
+
+KIND = None
+
+
+@dataclasses.dataclass(frozen=True)
+class RspNet(task_lib.Base):
+  """L = appearance L_A + motion L_M over embeddings a and m of length 1.
+
+    L_A = -log p(a+ | a+, Q) - log p(a- | a-, Q),
+      p(k | k, Q) = exp(a . k / T) / (exp(a . k / T) + sum_Q exp(a . q / T)),
+    L_M = max(0, margin - (m . m+ - m . m-) / T),
+
+  with a, m of the query; a+, m+ of the positive key and a-, m- of the negative
+  one, by an encoder whose parameters follow the trained ones,
+  theta_k <- momentum theta_k + (1 - momentum) theta, before each step; Q the
+  queue of the last negative keys' a- of other videos. The margin is of what T
+  has divided: of the cosines it is margin T.
+
+  The key encoder's BatchNorm statistics are no average, but move as it runs: on
+  negative keys first, then on positive ones. MoCo shuffles keys between devices
+  so that BatchNorm cannot give away which query they belong to; here every
+  BatchNorm normalises over the whole batch on all devices, and that is not
+  needed.
+
+  Attributes:
+    num_classes: ignored: the source's classes are not asked for.
+    embedding: length of a and m.
+    queue: K, a multiple of the batch.
+    momentum: of the key encoder.
+    temperature: T.
+    margin: of L_M.
+    appearance: weight of L_A.
+    motion: weight of L_M.
+  """
+
+  name: str
+  train_clip: clips.ClipSpec
+  eval_clip: clips.ClipSpec
+  augment: augment_lib.Augment
+  num_classes: int
+  embedding: int = 128
+  queue: int = 16384
+  momentum: float = 0.999
+  temperature: float = 0.07
+  margin: float = 2.0
+  appearance: float = 1.0
+  motion: float = 1.0
+
+  def __post_init__(self):
+    answers.check_sampling(
+      self.name, 'pretext.rspnet', 'pair', self.train_clip, self.eval_clip
+    )
+    where = f'config.tasks.{self.name}'
+    for field, clip in (
+      ('clip', self.train_clip),
+      ('eval_clip', self.eval_clip),
+    ):
+      if clip.frames % 2:
+        raise ValueError(
+          f'{where}.{field}.frames is {clip.frames}: it must be even, as half '
+          'of it is encoded.'
+        )
+    for field in ('embedding', 'queue', 'temperature'):
+      if getattr(self, field) <= 0:
+        raise ValueError(
+          f'{where}.{field} is {getattr(self, field)}, not positive.'
+        )
+    if not 0 <= self.momentum <= 1:
+      raise ValueError(f'{where}.momentum is {self.momentum}, not in [0, 1].')
+
+  def head(self) -> linears.Linears:
+    sizes = ('appearance', self.embedding), ('motion', self.embedding)
+    return linears.Linears(sizes)
+
+  def head_inputs(self, clip: clips.ClipSpec) -> dict[str, Any]:
+    del clip
+    return {'seed': ((2,), jnp.uint32)}
+
+  def views(self, inputs, train):
+    """Returns queries [b, t / 2, h, w, 3] of video [b, 2, t, h, w, 3].
+
+    At evaluation, query, positive and negative, [b, 3, t / 2, h, w, 3]. Which
+    speed an example has follows from its seed: in training half of a batch has
+    either.
+    """
+    if train:
+      return contrast.at_speed(inputs['video'][:, 0], _fast_half(inputs))
+    fast = inputs['seed'][:, 1] % 2 == 1
+    query, key = inputs['video'][:, 0], inputs['video'][:, 1]
+    played = [
+      contrast.at_speed(query, fast),
+      contrast.at_speed(key, fast),
+      contrast.at_speed(key, ~fast),
+    ]
+    return jnp.stack(played, axis=1)
+
+  def read(self, head, features, inputs, train):
+    del inputs, train
+    return {k: contrast.normalise(v) for k, v in head(features).items()}
+
+  def new_state(self, params, batch_stats):
+    mine = {'backbone', f'heads_{self.name}'}
+    kept = {k: v for k, v in params.items() if k in mine}
+    queue = jax.random.normal(jax.random.key(0), (self.queue, self.embedding))
+    return {
+      'params': jax.tree.map(jnp.copy, kept),
+      'batch_stats': jax.tree.map(jnp.copy, batch_stats),
+      'queue': contrast.normalise(queue),
+      'pointer': jnp.zeros((), jnp.int32),
+    }
+
+  def begin_step(self, own, params, batch_stats):
+    del batch_stats
+    now = {k: params[k] for k in own['params']}
+    followed = optax.incremental_update(now, own['params'], 1 - self.momentum)
+    return {**own, 'params': followed}
+
+  def observe(self, own, inputs, forward):
+    """Encodes both keys; `loss` gets them, and the queue without them."""
+    batch = len(inputs['video'])
+    if self.queue % batch:
+      raise ValueError(
+        f'config.tasks.{self.name}.queue is {self.queue}, no multiple of the '
+        f'{batch} examples that are encoded together.'
+      )
+    fast = _fast_half(inputs)
+    stats, keys = own['batch_stats'], {}
+    for name, now_fast in (('negative', ~fast), ('positive', fast)):
+      video = contrast.at_speed(inputs['video'][:, 1], now_fast)
+      _, keys[name], stats = forward(own['params'], stats, video, inputs, True)
+    queue, pointer = contrast.enqueue(
+      own['queue'],
+      own['pointer'],
+      keys['negative']['appearance'],
+      inputs['valid'],
+    )
+    seen = {**keys, 'queue': own['queue']}
+    moved = {'batch_stats': stats, 'queue': queue, 'pointer': pointer}
+    return seen, own | moved
+
+  def loss(self, query, batch):
+    """query 'appearance', 'motion' [b, embedding]; see `Base.loss`."""
+    positive, negative = batch['positive'], batch['negative']
+    appearance = sum(
+      contrast.info_nce(
+        query['appearance'],
+        key['appearance'],
+        batch['queue'],
+        self.temperature,
+      )
+      for key in (positive, negative)
+    )
+    gap = contrast.speed_gap(query, positive, negative)
+    motion = jnp.maximum(0.0, self.margin - gap / self.temperature)
+    losses = self.appearance * appearance + self.motion * motion
+    scalars = {
+      'appearance_loss': appearance,
+      'motion_loss': motion,
+      'speed_order': gap > 0,
+    }
+    return answers.summed(losses, scalars, batch['valid'])
+
+  def outputs(self, embeddings, batch):
+    """embeddings [b, 3, embedding] of query, positive and negative."""
+    del batch
+    query, positive, negative = (
+      {k: v[:, i] for k, v in embeddings.items()} for i in range(3)
+    )
+    return {
+      'speed_order': contrast.speed_gap(query, positive, negative) > 0,
+      'query': query['appearance'],
+      'positive': positive['appearance'],
+    }
+
+  def metric(self, source: examples.Source) -> Relations:
+    del source
+    return Relations()
+
+  def protocol(self) -> dict[str, Any]:
+    return super().protocol() | {'sampling': self.eval_clip.sampling}
+
+
+build = RspNet
+
+
+def _fast_half(inputs: task_lib.Batch) -> jax.Array:
+  """Returns which examples [b] are to be fast: the half of largest seeds."""
+  seeds = inputs['seed']
+  ranks = jnp.argsort(jnp.lexsort((seeds[:, 1], seeds[:, 0])))
+  return ranks >= len(seeds) // 2
+
+
+class Relations:
+  """How often keys relate to queries as they should.
+
+  'speed_order': m . m+ > m . m-. 'appearance': no clip of the whole evaluation
+  set's positive keys is nearer to the query than its own.
+  """
+
+  # Rows of similarities that are computed at a time.
+  _ROWS = 1024
+
+  def __init__(self):
+    self._rows = {'speed_order': [], 'query': [], 'positive': []}
+
+  def update(self, rows):
+    for name, kept in self._rows.items():
+      kept.append(np.asarray(rows[name]))
+
+  def result(self) -> dict[str, float]:
+    if not self._rows['query']:
+      return {'speed_order': float('nan'), 'appearance': float('nan')}
+    order, query, positive = (
+      np.concatenate(kept) for kept in self._rows.values()
+    )
+    nearest = []
+    for first in range(0, len(query), self._ROWS):
+      near = query[first : first + self._ROWS] @ positive.T
+      nearest.append(near.argmax(1) == first + np.arange(len(near)))
+    return {
+      'speed_order': float(order.mean()),
+      'appearance': float(np.concatenate(nearest).mean()),
+    }
+
+  def pictures(self) -> dict[str, np.ndarray]:
+    return {}
+
+  def report(self) -> str:
+    return '  '.join(f'{k} {100 * v:.2f}' for k, v in self.result().items())

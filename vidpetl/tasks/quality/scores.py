@@ -1,0 +1,142 @@
+"""Metrics of predicted scores, and of scores relative to other examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from vidpetl.data import examples
+from vidpetl.metrics import rank
+
+_PAIRS = 64  # Compared at a time; the last ones are padded to as many.
+
+
+class Scores:
+  """Spearman's correlation and distances of final scores."""
+
+  def __init__(self):
+    self._predicted: list[np.ndarray] = []
+    self._true: list[np.ndarray] = []
+
+  def update(self, rows: Mapping[str, np.ndarray]) -> None:
+    """Adds 'predicted' [n] and 'score' [n]."""
+    self._predicted.append(rows['predicted'])
+    self._true.append(rows['score'])
+
+  def result(self) -> dict[str, float]:
+    predicted, true = self._scores()
+    if not true.size:
+      return dict.fromkeys(('spearman', 'l2', 'relative_l2'), float('nan'))
+    return {
+      'spearman': rank.spearman(predicted, true),
+      'l2': rank.l2(predicted, true),
+      'relative_l2': rank.relative_l2(predicted, true),
+    }
+
+  def pictures(self) -> dict[str, np.ndarray]:
+    return {}
+
+  def report(self) -> str:
+    result = self.result()
+    reason = rank.undefined(*self._scores())
+    return (
+      f'Spearman x 100 {100 * result["spearman"]:.2f}'
+      + (f' ({reason})' if reason else '')
+      + f'  l2 {result["l2"]:.4g}'
+      + f'  R-l2 x 100 {100 * result["relative_l2"]:.4g}'
+    )
+
+  def _scores(self) -> tuple[np.ndarray, np.ndarray]:
+    if not self._true:
+      return np.zeros(0), np.zeros(0)
+    return np.concatenate(self._predicted), np.concatenate(self._true)
+
+
+class RelativeScores(Scores):
+  """The same, where each score is a mean over exemplars, which vote.
+
+  `update` takes what the task keeps of each video, queries and exemplars alike;
+  `compare` then makes scores of them.
+  """
+
+  def __init__(self, source: examples.Source):
+    """Opens an empty metric.
+
+    Args:
+      source: a `gallery.Gallery`.
+    """
+    super().__init__()
+    self._source = source
+    self._rows: dict[int, dict[str, np.ndarray]] = {}
+    self._votes: dict[int, int] = {}
+    self._lost = 0
+
+  def update(self, rows: Mapping[str, np.ndarray]) -> None:
+    """Keeps all arrays [n, ...] of each example."""
+    kept = {k: v for k, v in rows.items() if k not in ('index', 'valid')}
+    for n, i in enumerate(rows['index']):
+      self._rows[int(i)] = {k: v[n] for k, v in kept.items()}
+
+  def compare(
+    self, run: Callable[[Mapping[str, Any]], Mapping[str, jax.Array]]
+  ) -> None:
+    """Scores each query that could be decoded.
+
+    Args:
+      run: {'query': what `update` was given of each, 'exemplar': the same},
+        [p, ...] with p fixed -> {'predicted': final scores of the queries [p]}.
+
+    Raises:
+      ValueError: none of a query's exemplars could be decoded.
+    """
+    self._predicted, self._true = [], []
+    pairs = [(q, v) for q, voters in self._voters() for v in voters]
+    votes = []
+    for begin in range(0, len(pairs), _PAIRS):
+      some = pairs[begin : begin + _PAIRS]
+      padded = some + some[:1] * (_PAIRS - len(some))
+      queries, exemplars = (self._stack(column) for column in zip(*padded))
+      outputs = run({'query': queries, 'exemplar': exemplars})
+      votes.append(np.asarray(outputs['predicted'])[: len(some)])
+    of = np.array([q for q, _ in pairs], np.int64)
+    values = np.concatenate(votes) if votes else np.zeros(0)
+    for q in self._votes:
+      self._predicted.append(values[of == q].mean(keepdims=True))
+      self._true.append(self._rows[q]['score'][None])
+
+  def report(self) -> str:
+    counts = list(self._votes.values())
+    lines = [super().report()]
+    if counts:
+      fewer = f' ({min(counts)} at least)' if min(counts) < max(counts) else ''
+      lines.append(f'{len(counts)} queries, {max(counts)} votes each{fewer}')
+    if undecodable := self._source.queries - len(counts):
+      lines.append(f'{undecodable} queries could not be decoded')
+    if self._lost:
+      lines.append(f'{self._lost} votes lost: exemplars not decoded')
+    return '\n'.join(lines)
+
+  def _voters(self) -> Iterator[tuple[int, list[int]]]:
+    """Yields each decoded query with its decoded exemplars; counts them."""
+    self._votes, self._lost = {}, 0
+    for query in range(self._source.queries):
+      if query not in self._rows:
+        continue
+      drawn = self._source.voters(query)
+      voters = [int(i) for i in drawn if int(i) in self._rows]
+      if not voters:
+        raise ValueError(
+          f'None of the {len(drawn)} exemplars of {self._source[query].id} '
+          f'({self._source.info.name}/{self._source.info.split}) could be '
+          'decoded, so that it has no score; draw more voters.'
+        )
+      self._votes[query] = len(voters)
+      self._lost += len(drawn) - len(voters)
+      yield query, voters
+
+  def _stack(self, indices: tuple[int, ...]) -> dict[str, np.ndarray]:
+    keys = self._rows[indices[0]]
+    return {k: np.stack([self._rows[i][k] for i in indices]) for k in keys}

@@ -1,0 +1,94 @@
+"""Results of a cross-validation: a mean over folds, an average over tasks."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vidpetl.metrics import rank
+
+AVERAGES = {'fisher_z': rank.fisher_z, 'arithmetic': np.mean}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """One variant, over all folds.
+
+  Attributes:
+    name: of the variant.
+    folds: value of each fold, the mean over seeds.
+    seeds: of each seed the mean over folds.
+  """
+
+  name: str
+  folds: tuple[float, ...]
+  seeds: tuple[float, ...]
+
+  @property
+  def mean(self) -> float:
+    return float(np.mean(self.folds))
+
+  @property
+  def spread(self) -> float:
+    """Standard deviation of `seeds`; nan of one."""
+    many = len(self.seeds) > 1
+    return float(np.std(self.seeds, ddof=1)) if many else math.nan
+
+
+def value(results: Mapping[str, Any], metric: str, where: str) -> float:
+  """Returns '<task>/<metric>' of a run's results.
+
+  Raises:
+    ValueError: if they do not have it, or if it is not defined there.
+  """
+  task, _, name = metric.partition('/')
+  metrics = results['tasks'].get(task, {}).get('metrics', {})
+  if name not in metrics:
+    raise ValueError(f'{where}: metric {metric!r} is none of {list(metrics)}')
+  if metrics[name] is None:
+    raise ValueError(
+      f'{where}: {metric} is not defined; its results.json says why'
+    )
+  return metrics[name]
+
+
+def row(name: str, values: np.ndarray) -> Row:
+  """Returns the row of values [seeds, folds]."""
+  values = np.asarray(values, np.float64)
+  return Row(name, tuple(values.mean(0)), tuple(values.mean(1)))
+
+
+def table(
+  rows: Sequence[Row], folds: Sequence[str], metric: str, average: str
+) -> str:
+  """Returns a Markdown table, all values times 100.
+
+  Args:
+    rows: of the variants that are finished.
+    folds: names of the columns.
+    metric: '<task>/<metric>'.
+    average: over rows, a key of `AVERAGES`; shown if there are several.
+  """
+  seeds = len(rows[0].seeds)
+  lines = [
+    f'{metric} x 100, {seeds} {"seed" if seeds == 1 else "seeds"}\n',
+    f'| | {" | ".join(folds)} | mean over folds |',
+    '|---' * (len(folds) + 2) + '|',
+  ]
+  for r in rows:
+    spread = '' if math.isnan(r.spread) else f' ± {100 * r.spread:.1f}'
+    cells = ' | '.join(f'{100 * v:.1f}' for v in r.folds)
+    lines.append(
+      f'| {r.name or "all"} | {cells} | {100 * r.mean:.1f}{spread} |'
+    )
+  if len(rows) > 1:
+    mean = AVERAGES[average]([r.mean for r in rows])
+    lines.append(
+      f'| average ({average.replace("_", " ")}) | '
+      f'{"| " * len(folds)}{100 * mean:.1f} |'
+    )
+  return '\n'.join(lines)
