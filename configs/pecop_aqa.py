@@ -11,8 +11,9 @@ adapter=runs/mtl_aqa_pecop/adapter --workdir=runs/mtl_aqa_core
 Arguments:
   head      usdl, musdl (a network per judge), core, tsa (FineDiving alone)
   init      the I3D weights; or the working directory of stage 1 with
-            method=hpt or dom_s; with hpt_bn both, its package as adapter
-  adapter   what stage 1 left with method=pecop; without it, none is bound
+            method=hpt or dom_s
+  adapter   what stage 1 left with method=pecop; without it, none is bound. What
+            it left with hpt_bn is a package without 3D-Adapters: add site=none
   csv       one's own performances: a csv `video,score[,split,...]` with splits
             train and val, see vidpetl.data.sources.performances; `dataset` then
             says whose settings to take

@@ -75,6 +75,59 @@ def test_config_of_a_method_trains_what_it_says(
   assert 0 < count['trained'] < count['total']
 
 
+@pytest.mark.parametrize(
+  'name, argument',
+  [
+    ('pecop_pretrain', ''),
+    ('pecop_pretrain', 'method=hpt,pretext=pace,backbone=c3d,dataset=hmdb51_1'),
+    ('pecop_pretrain', 'method=hpt_bn,pretext=rspnet,backbone=r2plus1d'),
+    ('pecop_pretrain', 'method=pecop,backbone=swin,dataset=pd4t,task=gait'),
+    ('pecop_pretrain', 'method=dom_s,pretext=rspnet,backbone=vit'),
+    ('pecop_pretrain', 'method=dom_g,backbone=r3d'),
+    ('pecop_pretrain', 'dataset=jigsaws,task=knot_tying,fold=2,backbone=c3d'),
+    ('pecop_aqa', 'head=usdl,backbone=c3d'),
+    ('pecop_aqa', 'head=musdl,backbone=c3d'),
+    ('pecop_aqa', 'head=core'),
+    ('pecop_aqa', 'head=tsa,dataset=finediving,backbone=c3d'),
+    ('pecop_aqa', 'head=core,dataset=finediving,backbone=swin'),
+    ('pecop_aqa', 'head=musdl,dataset=jigsaws,task=suturing,backbone=vit'),
+    ('pecop_r3d', 'stage=pretrain,task=hand_movement'),
+    ('pecop_r3d', 'stage=aqa,task=finger_tapping,site=block_out'),
+    ('self_distillation', 'dataset=ucf101,backbone=r2plus1d'),
+  ],
+)
+def test_config_of_pretraining_and_quality_trains(
+  name, argument, world, tmp_path
+):
+  config = experiments.load_config(name, argument)
+  results = loop.run(experiments.shrink(config, world), str(tmp_path))
+  assert results['step'] == 2
+  (measured,) = results['tasks'].values()
+  assert measured['undecodable'] == 0
+  method = argument.partition('method=')[2].partition(',')[0]
+  count = results['parameters']
+  everything = name != 'pecop_pretrain' and 'stage=pretrain' not in argument
+  everything |= method in ('hpt', 'dom_s', 'dom_g')
+  assert (count['trained'] == count['total']) == everything
+
+
+@pytest.mark.parametrize(
+  'name, argument, match',
+  [
+    ('pecop_pretrain', 'dataset=jigsaws', 'needs task='),
+    ('pecop_pretrain', 'method=dom_s,init=x', 'starts from random'),
+    ('pecop_pretrain', 'pretext=speednet', 'pretext=speednet is none of vspp'),
+    ('pecop_pretrain', 'backbone=vit,norm_statistics=batch', 'no BatchNorm'),
+    ('pecop_aqa', 'head=musdl,dataset=pd4t,task=gait', 'no settings for'),
+    ('pecop_r3d', 'stage=both', 'not pretrain or aqa'),
+    ('self_distillation', 'split=4', 'not 1, 2 or 3'),
+  ],
+)
+def test_arguments_that_do_not_go_together(name, argument, match):
+  with pytest.raises(ValueError, match=match):
+    experiments.load_config(name, argument)
+
+
 def test_unknown_argument_is_an_error():
   with pytest.raises(ValueError, match='varient'):
     experiments.load_config('cofinetune_ava', 'varient=L')

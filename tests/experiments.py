@@ -26,7 +26,7 @@ BACKBONES = {
   },
   'swin': {'width': 8, 'depths': (2, 1), 'heads': (1, 2), 'window': (2, 3, 3)},
   'vit': {'width': 8, 'heads': 2, 'mlp': 16, 'depth': 1, 'patch': 16},
-  'i3d': {'width': 8},
+  'i3d': {'width': 16},
   'resnet3d': {'width': 4},
   'c3d': {'width': 4},
 }
@@ -43,16 +43,7 @@ def shrink(config, world, tasks=None):
   for name, task in config.tasks.items():
     for split in ('train', 'eval'):
       task[split] = _on_raw_files(name, task[split], world)
-    task.clip.resolution = 32
-    task.clip.frames = min(
-      task.clip.frames, FRAMES.get(config.backbone.name, 4)
-    )
-    if task.task == 'classification':
-      task.num_classes = None
-    else:
-      task.clip.max_boxes = task.eval_clip.max_boxes = 4
-      task.pool = (2, 2)
-      task.pictures = 1
+    _shrink_task(task, FRAMES.get(config.backbone.name, 4))
   backbone = config.backbone.to_dict()
   config.backbone = {**backbone, **BACKBONES[backbone['name']]}
   if 'ava' not in config.tasks:
@@ -65,6 +56,27 @@ def shrink(config, world, tasks=None):
   return config.lock()
 
 
+def _shrink_task(task, frames):
+  """Cuts smaller clips, of which `frames` frames are encoded at a time."""
+  task.clip.resolution = 32
+  if task.task.startswith('quality.'):
+    task.starts, task.length = (0, frames // 2), frames
+    task.clip.frames = frames + frames // 2
+    if task.task == 'quality.tsa':
+      task.widths, task.heads = (4,), 2
+    return
+  if task.task == 'pretext.rspnet':
+    task.clip.frames, task.queue = 2 * frames, 16
+    return
+  task.clip.frames = min(task.clip.frames, frames)
+  if task.task == 'classification':
+    task.num_classes = None
+  elif task.task == 'localisation':
+    task.clip.max_boxes = task.eval_clip.max_boxes = 4
+    task.pool = (2, 2)
+    task.pictures = 1
+
+
 def _on_raw_files(name, source, world):
   """A task's source, on the tiny world's raw files."""
   if source.source == 'tfds_images':
@@ -75,6 +87,7 @@ def _on_raw_files(name, source, world):
     'dataset': dataset,
     'raw': str(world[dataset.removesuffix('_1')]),
     'split': source.split,
+    **{k: source[k] for k in ('task', 'fold') if k in source},
   }
   return raw | ({'video_start': 900} if dataset == 'ava' else {})
 

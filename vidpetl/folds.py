@@ -8,7 +8,7 @@ What is in --over and --folds is appended to the config's arguments, as by
 `vidpetl.sweep`; flags such as --config.epochs=5 go to all runs. '{fold}' (the
 name of the argument that --folds sets) stands for its value in the config's
 argument, so that each fold can start from what was pretrained on its own
-training videos: adapter=runs/pretrained/fold={fold}/seed0/adapter.
+training videos: adapter=runs/pretrained/fold={fold}/seed{seed}/adapter.
 
 Each run is a working directory of its own. The same command again leaves alone
 what is finished and resumes what is not. Leaves folds.md: each variant's mean
@@ -124,8 +124,7 @@ def main(argv: list[str]) -> int:
   def load_config(argument, seed):
     values = dict(f.split('=', 1) for f in argument.split(','))
     argument = ','.join(filter(None, [shared, argument]))
-    for name, value in values.items():
-      argument = argument.replace('{' + name + '}', value)
+    argument = series.fill(argument, {**values, 'seed': seed})
     return series.load(path, argument, {**overrides, 'seed': seed})
 
   variants = tradeoff.expand(args.over) if args.over else [None]

@@ -5,8 +5,10 @@
     --over='method=head; method=full; method=bapat,bottleneck=4|16|64'
 
 What is in --over is appended to the config's arguments: variants are separated
-by ';', values of one argument by '|'. Flags such as --config.epochs=5 go to
-all runs. Each run is a working directory of its own. The same command again
+by ';', values of one argument by '|', and 'name: ' before a variant calls it so
+in table and folders. '{seed}' in arguments stands for the run's seed, so that
+each can start from another run of its own. Flags such as --config.epochs=5 go
+to all runs. Each run is a working directory of its own. The same command again
 leaves alone what is finished and resumes what is not; an error in one run does
 not keep the others from running.
 
@@ -103,6 +105,7 @@ def main(argv: list[str]) -> int:
 
   def load_config(argument, seed):
     argument = ','.join(filter(None, [shared, argument]))
+    argument = series.fill(argument, {'seed': seed})
     return series.load(path, argument, {**overrides, 'seed': seed})
 
   failed = sweep(

@@ -297,7 +297,8 @@ def _random_batches(config, clips: int) -> dict[str, dict[str, np.ndarray]]:
   batches = {}
   for name, task in model_of(config).tasks.items():
     clip = task.eval_clip
-    size = (clips, clip.frames, clip.resolution, clip.resolution, 3)
+    side = clip.resolution
+    size = (clips, *clip.lead, clip.frames, side, side, 3)
     batch = {'video': rng.integers(0, 256, size, np.uint8)}
     for key, (shape, kind) in task.head_inputs(clip).items():
       batch[key] = np.ones((clips, *shape), kind)

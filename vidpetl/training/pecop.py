@@ -180,7 +180,8 @@ def aqa(arg: ConfigDict) -> ConfigDict:
   relative = kind in ('core', 'tsa')
   if arg.adapter:
     config.init.adapter = arg.adapter
-    config.petl, _ = methods.make('adapter3d', site=_site(arg))
+    if arg.site != 'none':
+      config.petl, _ = methods.make('adapter3d', site=_site(arg))
   config.trainable = (('^heads_', 'heads'), ('.*', 'backbone'))
   config.optimizer.update(
     name='adam',
@@ -333,10 +334,10 @@ def _finish(config: ConfigDict, arg: ConfigDict, demo_epochs: float):
 
 def _shrink(task: ConfigDict) -> None:
   """Makes a task one of the demo world's short videos."""
-  task.clip.update(resolution=64, frames=32, fps=15.0)
+  task.clip.update(resolution=48, frames=32, fps=15.0)
   if task.task.startswith('quality.'):
     task.clip.update(sampling='spread', shift=0)
-    task.starts = (0, 8, 16)
+    task.starts = (0, 16)
     if task.task == 'quality.tsa':
       task.update(widths=(8, 16), heads=2)
   elif task.task == 'pretext.rspnet':

@@ -25,6 +25,13 @@ def load(path: str, argument: str, overrides: Mapping[str, Any]) -> Any:
   return config
 
 
+def fill(argument: str, values: Mapping[str, Any]) -> str:
+  """Returns an argument with each '{name}' replaced by its value."""
+  for name, value in values.items():
+    argument = argument.replace('{' + name + '}', str(value))
+  return argument
+
+
 def check_unchanged(workdir: pathlib.Path, config: Any) -> None:
   """Refuses to go on in a folder that another config has begun.
 

@@ -120,7 +120,7 @@ def _accumulate(part, stats, own, batch, key, parts):
   """Sums over strided parts of the batch."""
   # Strided: every part then lies evenly on all devices, as the batch does.
   split = {
-    k: jnp.moveaxis(v.reshape(-1, parts, *v.shape[1:]), 1, 0)
+    k: jnp.moveaxis(v.reshape(len(v) // parts, parts, *v.shape[1:]), 1, 0)
     for k, v in batch.items()
   }
 

@@ -23,26 +23,29 @@ class Variant:
   Attributes:
     argument: 'method=bapat,bottleneck=16'.
     family: what it has in common with those that differ in size alone.
+    name: what tables call it.
   """
 
   argument: str
   family: str
+  name: str
 
   @property
   def slug(self) -> str:
     """Name of its folder."""
-    return re.sub(r'[^\w.=-]+', '_', self.argument.removeprefix('method='))
+    return re.sub(r'[^\w.=+-]+', '_', self.name.replace(', ', ','))
 
 
 def expand(text: str) -> list[Variant]:
-  """Returns the variants of 'a=1; a=2,b=x|y', in their order.
+  """Returns the variants of 'a=1; a=2,b=x|y; name: a=3', in their order.
 
   Raises:
     ValueError: for what is no 'name=value', and for repetitions.
   """
   variants = []
   for part in filter(None, map(str.strip, text.split(';'))):
-    fields = [field.strip() for field in part.split(',')]
+    label, rest = re.match(r'(?:([^=,;:]+):\s)?(.*)', part).groups()
+    fields = [field.strip() for field in rest.split(',')]
     choices = []
     for field in fields:
       name, equals, values = field.partition('=')
@@ -50,10 +53,11 @@ def expand(text: str) -> list[Variant]:
         raise ValueError(f'over: {field!r} is no name=value or name=x|y')
       choices.append([f'{name}={value}' for value in values.split('|')])
     fixed = [f for f, c in zip(fields, choices) if len(c) == 1]
-    family = ' '.join(fixed).removeprefix('method=')
-    variants += [
-      Variant(','.join(c), family) for c in itertools.product(*choices)
-    ]
+    family = label or ' '.join(fixed).removeprefix('method=')
+    for chosen in itertools.product(*choices):
+      varied = [f for f in chosen if f not in fixed] if label else chosen
+      name = ', '.join(filter(None, [label, *varied])).removeprefix('method=')
+      variants.append(Variant(','.join(chosen), family, name))
   slugs = [v.slug for v in variants]
   if twice := sorted({s for s in slugs if slugs.count(s) > 1}):
     raise ValueError(f'over: {", ".join(twice)} is there twice')
@@ -134,10 +138,9 @@ def table(found: Found, metric: str) -> str:
     '|---|---|---|---|---|---|',
   ]
   for p in points(found, metric):
-    name = p.variant.argument.removeprefix('method=').replace(',', ', ')
     spread = '' if np.isnan(p.spread) else f' ± {100 * p.spread:.1f}'
     lines.append(
-      f'| {name} | {p.backbone:,} | {p.trained:,} | '
+      f'| {p.variant.name} | {p.backbone:,} | {p.trained:,} | '
       f'{p.trained / p.total:.2%} | {100 * p.mean:.1f}{spread} | '
       f'{len(p.values)} |'
     )
@@ -149,6 +152,7 @@ def write(folder: pathlib.Path, found: Found, metric: str) -> None:
   measured = points(found, metric)
   rows = [
     {
+      'name': p.variant.name,
       'argument': p.variant.argument,
       'trained': p.trained,
       'trained_heads': p.heads,
