@@ -58,7 +58,7 @@ def trained(config, seed=0):
 def pack(config, seed=0):
   built, params = trained(config, seed)
   infos = experiment.infos_from_config(config)
-  described = adapters.describe(config, infos)
+  described = adapters.describe(config, infos, {'own': {}})
   return adapters.pack(described, params, built.group_of), params
 
 

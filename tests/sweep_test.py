@@ -28,6 +28,16 @@ def test_values_multiply_and_variants_keep_their_order():
   assert len({v.slug for v in variants}) == 6
 
 
+def test_variants_can_have_names():
+  one, two, three = tradeoff.expand(
+    'Dom-G: init=demo/i3d; HPT+BN: init=a,rank=2|4'
+  )
+  assert (one.name, one.slug) == ('Dom-G', 'Dom-G')
+  assert one.argument == 'init=demo/i3d'
+  assert (two.name, two.slug) == ('HPT+BN, rank=2', 'HPT+BN_rank=2')
+  assert (three.argument, three.family) == ('init=a,rank=4', 'HPT+BN')
+
+
 @pytest.mark.parametrize(
   'over, match',
   [

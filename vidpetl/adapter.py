@@ -89,7 +89,8 @@ def from_peft(folder: str, config, out: str) -> None:
   loaded, origin = initialise.load(fresh, config.init, built.grid())
   arrays = {k: np.asarray(v) for k, v in variables.flatten(loaded).items()}
   found = peft_format.read(folder, {k: v.shape for k, v in arrays.items()})
-  described = adapters.describe(config, infos)
+  resolved = {name: task.resolved() for name, task in built.tasks.items()}
+  described = adapters.describe(config, infos, resolved)
   packed = adapters.pack(
     described, {**arrays, **found}, built.group_of, origin=origin
   )

@@ -88,7 +88,7 @@ def test_scaling_goes_from_without_to_with():
   built, _ = packages.trained(plain)
   alone = {k: v for k, v in packed.params.items() if k.startswith('heads_')}
   bare = adapters.pack(
-    adapters.describe(plain, experiment.infos_from_config(plain)),
+    adapters.describe(plain, experiment.infos_from_config(plain), {'own': {}}),
     {**packages.backbone_of(params), **alone},
     built.group_of,
   )

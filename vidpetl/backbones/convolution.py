@@ -8,12 +8,14 @@ which these networks were published do not agree on it.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vidpetl.backbones import layers
 from vidpetl.petl import layers as petl_layers
@@ -66,16 +68,108 @@ def by_taps(
 ) -> jax.Array:
   """`direct` as a sum of 2-D convolutions, one for each tap in time.
 
-  XLA has fast kernels for 2-D convolutions on CPU, and none for 3-D ones.
+  XLA has fast kernels for 2-D convolutions on CPU, and none for 3-D ones. For
+  the gradient with respect to a kernel it has none at all; for large layers
+  that is by columns, which rules out forward-mode differentiation.
   """
   time, *space = pads
-  x = jnp.pad(x, [(0, 0), time, *[(0, 0)] * 3])
+  padded = jnp.pad(x, [(0, 0), time, *[(0, 0)] * 3])
   step = strides[0]
-  t = (x.shape[1] - len(kernel)) // step + 1
-  return sum(
-    _in_frames(x[:, i : i + (t - 1) * step + 1 : step], tap, strides[1:], space)
-    for i, tap in enumerate(kernel)
-  )
+  t = (padded.shape[1] - len(kernel)) // step + 1
+
+  def convolve(kernel):
+    moments = (
+      padded[:, i : i + (t - 1) * step + 1 : step] for i in range(len(kernel))
+    )
+    return sum(
+      _in_frames(moment, tap, strides[1:], space)
+      for moment, tap in zip(moments, kernel)
+    )
+
+  places = jax.eval_shape(convolve, kernel).shape[2:4]
+  if not _columns_pay(math.prod(places), *kernel.shape[3:]):
+    return convolve(kernel)
+  y = convolve(jax.lax.stop_gradient(kernel))
+  # Zeros whose gradient is that of the kernel, and not asked for if it is not.
+  return y + _no_more(jax.lax.stop_gradient(x), kernel, y.shape, strides, pads)
+
+
+def _columns_pay(places: int, c: int, d: int) -> bool:
+  """Whether the gradient of a kernel is faster by columns than by XLA.
+
+  Measured on 2 cores with layers of R3D, R(2+1)D and I3D: 0.9 to 3.3 times as
+  fast where this holds, mostly 1.2 to 2.5, and down to half as fast elsewhere.
+
+  Args:
+    places: height times width of the output.
+    c: channels that the layer is given.
+    d: channels that it gives.
+  """
+  return c >= 16 and d >= 64 and places * d >= 40_000
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _no_more(x, kernel, shape, strides, pads):
+  """Zeros of a shape [b, t, h, w, d]; see `by_taps`."""
+  del kernel, strides, pads
+  return jnp.zeros(shape, x.dtype)
+
+
+def _no_more_forward(x, kernel, shape, strides, pads):
+  return _no_more(x, kernel, shape, strides, pads), (x, kernel)
+
+
+def _no_more_backward(shape, strides, pads, kept, dy):
+  del shape
+  x, kernel = kept
+  return None, kernel_gradient(x, dy, kernel.shape[:3], strides, pads)
+
+
+_no_more.defvjp(_no_more_forward, _no_more_backward)
+
+
+def kernel_gradient(
+  x: jax.Array, dy: jax.Array, size: Size, strides: Size, pads: Pads
+) -> jax.Array:
+  """The gradient of `direct` with respect to its kernel, by columns.
+
+  Args:
+    x: [b, T, H, W, c].
+    dy: gradient of the output, [b, t, h, w, d].
+    size: of the kernel, (i, j, k).
+    strides: of the kernel.
+    pads: of `x`.
+
+  Returns:
+    [i, j, k, c, d].
+  """
+  (t, h, w, d), c = dy.shape[1:], x.shape[-1]
+  (step, by_h, by_w), (taps, *area) = strides, size
+  length = math.prod(area) * c
+
+  def add(total, example):  # One at a time, as columns are large.
+    volume, flat = example
+    columns = [
+      volume[:, j : j + (h - 1) * by_h + 1 : by_h][
+        :, :, k : k + (w - 1) * by_w + 1 : by_w
+      ]
+      for j, k in np.ndindex(*area)
+    ]
+    # Made once, and not again within each product.
+    columns = jax.lax.optimization_barrier(jnp.concatenate(columns, -1))
+    seen = (
+      columns[i : i + (t - 1) * step + 1 : step].reshape(-1, length)
+      for i in range(taps)
+    )
+    products = [
+      jnp.matmul(flat.T, s, preferred_element_type=jnp.float32) for s in seen
+    ]
+    return total + jnp.stack(products), None
+
+  x = jnp.pad(x, [(0, 0), *pads, (0, 0)])
+  nothing = jnp.zeros((taps, d, length), jnp.float32)
+  total, _ = jax.lax.scan(add, nothing, (x, dy.reshape(len(dy), -1, d)))
+  return total.swapaxes(1, 2).reshape(*size, c, d).astype(dy.dtype)
 
 
 def _in_frames(x, kernel, strides, pads):

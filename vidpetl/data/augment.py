@@ -138,8 +138,10 @@ def preprocess(batch: Batch, augment: Augment, *, train: bool) -> Batch:
       f'clips each, not {batch["video"].shape}: several views are for '
       'evaluation'
     )
+  if not train:
+    return _preprocess(batch, None, augment, False)
   keys = jax.random.wrap_key_data(batch['seed'], impl='threefry2x32')
-  return _preprocess(batch, keys, augment, train)
+  return _preprocess(batch, keys, augment, True)
 
 
 def _preprocess_pairs(batch: Batch, augment: Augment) -> Batch:
@@ -161,7 +163,7 @@ def _preprocess_pairs(batch: Batch, augment: Augment) -> Batch:
 
 
 def _preprocess(
-  batch: Batch, keys: jax.Array, augment: Augment, train: bool
+  batch: Batch, keys: jax.Array | None, augment: Augment, train: bool
 ) -> Batch:
   """See `preprocess`; of training, only single clips, by the keys [b]."""
   out = dict(batch)

@@ -107,6 +107,9 @@ class Distilled(task_lib.Base):
   def evaluation_source(self, test, train):
     return self.task.evaluation_source(test, train)
 
+  def resolved(self):
+    return self.task.resolved()
+
   def compare(self, head, pairs):
     return self.task.compare(head, pairs)
 

@@ -151,6 +151,10 @@ class Base:
     del train
     return test
 
+  def resolved(self) -> dict[str, Any]:
+    """Returns options that were taken from the training data."""
+    return {}
+
   def compare(self, head: nn.Module, pairs: Any) -> dict[str, jax.Array]:
     """Returns what `head` makes of pairs of encoded clips (`Relative`)."""
     raise NotImplementedError

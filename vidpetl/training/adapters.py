@@ -28,15 +28,29 @@ Package = package.Package
 PackageError = package.PackageError
 
 
-def describe(config: Any, infos: Mapping[str, examples.Info]) -> dict[str, Any]:
-  """Returns adapter_config.json of a run, but for hash and results."""
+def describe(
+  config: Any,
+  infos: Mapping[str, examples.Info],
+  resolved: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+  """Returns adapter_config.json of a run, but for hash and results.
+
+  Args:
+    config: of the run.
+    infos: of each task's training data.
+    resolved: `Base.resolved` of each task.
+  """
   plain = json.loads(config.to_json_best_effort())
   tasks = {}
   for name, options in plain['tasks'].items():
     kept = {k: v for k, v in options.items() if k not in ('train', 'eval')}
     info = infos[name]
     tasks[name] = {
-      'options': {**kept, 'num_classes': info.num_classes},
+      'options': {
+        **kept,
+        **resolved[name],
+        'num_classes': info.num_classes,
+      },
       'labels': {str(i): label for i, label in info.classes.items()},
       'fps': info.fps,
       'trained_on': f'{info.name}/{info.split}',

@@ -156,8 +156,10 @@ class Loop:
     if not self.first:
       return
     infos = {name: source.info for name, source in self.run.train.items()}
+    tasks = self.run.experiment.tasks
+    resolved = {name: task.resolved() for name, task in tasks.items()}
     packed = adapters.pack(
-      adapters.describe(self.config, infos),
+      adapters.describe(self.config, infos, resolved),
       arrays,
       self.run.experiment.group_of,
       origin=self.meta['origin'],

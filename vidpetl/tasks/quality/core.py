@@ -137,6 +137,9 @@ class Core(relative.Relative):
       base.require_difficulties(source.info, self._dividing)
     return super().metric(source)
 
+  def resolved(self) -> dict[str, Any]:
+    return {'edges': list(self.edges)}
+
   def protocol(self) -> dict[str, Any]:
     return super().protocol() | {
       'divide_by_difficulty': self.divide_by_difficulty,

@@ -1,0 +1,65 @@
+"""Cross-validation: what runs, what is averaged."""
+
+import numpy as np
+import pytest
+
+from vidpetl import folds as door
+from vidpetl.training import folds, series, tradeoff
+
+
+def test_table_averages_folds_then_tasks_by_fisher_z():
+  rows = [
+    folds.row('task=a', np.array([[0.6, 0.8], [0.7, 0.9]])),
+    folds.row('task=b', np.array([[0.2, 0.4], [0.2, 0.4]])),
+  ]
+  lines = folds.table(rows, ['fold=1', 'fold=2'], 'q/spearman', 'fisher_z')
+  *_, a, b, average = lines.splitlines()
+  assert a == '| task=a | 65.0 | 85.0 | 75.0 ± 7.1 |'
+  assert b == '| task=b | 20.0 | 40.0 | 30.0 ± 0.0 |'
+  expected = np.tanh((np.arctanh(0.75) + np.arctanh(0.3)) / 2)
+  assert average.endswith(f'{100 * expected:.1f} |')
+  plain = folds.table(rows, ['fold=1', 'fold=2'], 'q/spearman', 'arithmetic')
+  assert plain.endswith('52.5 |')
+
+
+@pytest.mark.parametrize(
+  'metrics, match',
+  [({'l2': 1.0}, 'is none of'), ({'spearman': None}, 'not def')],
+)
+def test_what_a_run_did_not_measure_is_named(metrics, match):
+  results = {'tasks': {'q': {'metrics': metrics}}}
+  with pytest.raises(ValueError, match=f'runs/x.*{match}'):
+    folds.value(results, 'q/spearman', 'runs/x')
+
+
+def test_placeholders_are_filled():
+  argument = series.fill('adapter=pre/fold={fold}/seed{seed}', {'fold': 2})
+  assert argument == 'adapter=pre/fold=2/seed{seed}'
+
+
+def test_every_fold_of_every_variant_runs_with_every_seed(
+  tmp_path, monkeypatch, capsys
+):
+  """What is run is replaced; planning, averaging and writing are not."""
+
+  def run(config, workdir):
+    argument, seed = config
+    if argument == 'task=b,fold=2' and seed == 1:
+      raise ValueError('no such fold')
+    return {'tasks': {'q': {'metrics': {'spearman': 0.5 + 0.1 * seed}}}}
+
+  monkeypatch.setattr(series, 'run', run)
+  arguments = (
+    lambda argument, seed: (argument, seed),
+    tradeoff.expand('task=a|b'),
+    tradeoff.expand('fold=1|2'),
+    2,
+    'q/spearman',
+    'fisher_z',
+    tmp_path,
+  )
+  (failed,) = door.cross_validate(*arguments)
+  assert failed.endswith('task=b/fold=2/seed1: no such fold')
+  text = (tmp_path / 'folds.md').read_text()
+  assert '| task=a | 55.0 | 55.0 | 55.0 ± 7.1 |' in text
+  assert 'task=b' not in text

@@ -1,0 +1,86 @@
+"""PECoP's two stages, one after the other, on the tiny world's dives."""
+
+import experiments
+import numpy as np
+import pytest
+
+from vidpetl.petl import package
+from vidpetl.training import checkpoint, loop
+from vidpetl.training import run as run_lib
+
+
+@pytest.fixture(scope='module')
+def general(world, tmp_path_factory):
+  """A working directory with the weights that stage 1 starts from."""
+  workdir = str(tmp_path_factory.mktemp('general'))
+  loop.run(config(world, 'pecop_pretrain', 'method=dom_g'), workdir)
+  return workdir
+
+
+def config(world, name, argument):
+  loaded = experiments.load_config(name, f'backbone=c3d,{argument}')
+  return experiments.shrink(loaded, world)
+
+
+def started(world, argument):
+  """Returns the state with which stage 2 starts, by name."""
+  run = run_lib.prepare(config(world, 'pecop_aqa', f'head=usdl,{argument}'))
+  state, _ = run.init_state()
+  variables = run_lib.checkpoint.variables
+  return {
+    k: np.asarray(v) for k, v in variables.flatten(state.variables).items()
+  }
+
+
+def test_adapters_and_statistics_go_on_to_stage_two(world, general, tmp_path):
+  first = config(world, 'pecop_pretrain', f'init={general}')
+  loop.run(first, str(tmp_path))
+  packed = package.load(tmp_path / 'adapter')
+  assert packed.techniques == ['adapter3d']
+  now = started(world, f'init={general},adapter={tmp_path}/adapter')
+  before = checkpoint.load_arrays(general)
+  for name, value in now.items():
+    if name.startswith('heads_'):
+      continue
+    # Adapters and all statistics from stage 1, the network from before it.
+    source = packed.params if name in packed.params else before
+    np.testing.assert_array_equal(value, source[name], err_msg=name)
+  drifted = [k for k in before if k.startswith('batch_stats/')]
+  assert max(np.abs(now[k] - before[k]).max() for k in drifted) > 1e-4
+
+
+def test_tuned_norms_go_on_without_adapters(world, general, tmp_path):
+  first = config(world, 'pecop_pretrain', f'method=hpt_bn,init={general}')
+  loop.run(first, str(tmp_path))
+  packed = package.load(tmp_path / 'adapter')
+  trained = {k for k in packed.params if k.startswith('backbone/')}
+  assert trained and all('/norm/' in name for name in trained)
+  argument = f'init={general},site=none,adapter={tmp_path}/adapter'
+  now = started(world, argument)
+  for name in trained:
+    np.testing.assert_array_equal(now[name], packed.params[name])
+
+
+def test_everything_goes_on_as_a_run(world, general, tmp_path):
+  loop.run(
+    config(world, 'pecop_pretrain', f'method=hpt,init={general}'),
+    str(tmp_path),
+  )
+  now = started(world, f'init={tmp_path}')
+  saved = checkpoint.load_arrays(str(tmp_path))
+  for name in filter(lambda name: not name.startswith('heads_'), now):
+    np.testing.assert_array_equal(now[name], saved[name])
+
+
+def test_a_package_of_core_has_its_groups(world, general, tmp_path):
+  """Without them, another process would score with other leaves."""
+  tuned = config(world, 'pecop_aqa', f'head=core,init={general}')
+  tuned.unlock()
+  tuned.trainable = (('^heads_', 'heads'), ('.*', 'frozen'))
+  tuned.optimizer.groups = {'heads': {}}
+  loop.run(tuned.lock(), str(tmp_path))
+  saved = package.load(tmp_path / 'adapter').config['tasks']['mtl_aqa']
+  run = run_lib.prepare(tuned)
+  assert saved['options']['edges'] == list(
+    run.experiment.tasks['mtl_aqa'].edges
+  )
