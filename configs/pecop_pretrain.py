@@ -13,11 +13,14 @@ Arguments:
             but for dom_s, start from as init=
   pretext   vspp, pace (VideoPace) or rspnet
   dataset   mtl_aqa, jigsaws, finediving, pd4t, or any other dataset whose
-            videos are to be learned from: hmdb51_1, ucf101_1, kinetics400, ...
+            videos are to be learned from: hmdb51_1, ucf101_1, kinetics400, ava
+            (films cut to begin at 900 s), ...
   task      of jigsaws: suturing, needle_passing, knot_tying; of pd4t: gait,
             finger_tapping, hand_movement, leg_agility
   fold      of jigsaws, 1 to 4
-  csv       one's own videos instead, see configs/pecop_aqa.py
+  csv       one's own performances instead, see configs/pecop_aqa.py
+  folder    one's own videos instead, <folder>/<any name>/*.mp4: a fifth of them
+            is held out, see vidpetl.data.sources.folder
   parts     of VSPP, zeta: the paper takes 4 or 3
   natural   of VSPP, speed of the rest of the clip: 3 for gait, whose videos are
             long, else 1
@@ -43,6 +46,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
   arg = arguments.parse(
     argument,
     **pecop.ARGUMENTS,
+    folder='',
     method='pecop',
     pretext='vspp',
     parts=4,

@@ -30,7 +30,13 @@ COMMON = {**pecop.ARGUMENTS, 'dataset': 'pd4t', 'backbone': 'r3d'}
 STAGES = {
   'pretrain': (
     pecop.pretrain,
-    {'method': 'pecop', 'pretext': 'vspp', 'parts': 4, 'natural': 1},
+    {
+      'folder': '',
+      'method': 'pecop',
+      'pretext': 'vspp',
+      'parts': 4,
+      'natural': 1,
+    },
   ),
   'aqa': (pecop.aqa, {'head': 'core', 'adapter': ''}),
 }

@@ -84,6 +84,7 @@ def test_config_of_a_method_trains_what_it_says(
     ('pecop_pretrain', 'method=pecop,backbone=swin,dataset=pd4t,task=gait'),
     ('pecop_pretrain', 'method=dom_s,pretext=rspnet,backbone=vit'),
     ('pecop_pretrain', 'method=dom_g,backbone=r3d'),
+    ('pecop_pretrain', 'method=hpt,pretext=rspnet,backbone=c3d,dataset=ava'),
     ('pecop_aqa', 'head=usdl,backbone=c3d'),
     ('pecop_aqa', 'head=core,backbone=c3d'),
     ('pecop_aqa', 'head=tsa,dataset=finediving,backbone=c3d'),

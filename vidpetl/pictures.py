@@ -119,10 +119,12 @@ def choose_tasks(run: run_lib.Run, name: str | None) -> list[str]:
   Raises:
     ValueError: if the one that is named is none of them.
   """
+  tasks = run.experiment.tasks
   known = [
     task
     for task, source in run.evaluation.items()
     if source.info.kind == 'classification'
+    and not tasks[task].eval_clip.is_pretext
   ]
   if name and name not in known:
     raise ValueError(
@@ -136,8 +138,8 @@ def sites(run: run_lib.Run) -> list[adapted.Place]:
   """Returns the sites of the run's backbone."""
   experiment = run.experiment
   task = next(iter(experiment.tasks.values()))
-  inputs = experiment_lib.model_inputs(task, 1, experiment.dtype, train=False)
-  return adapted.sites(experiment.model.backbone, inputs['video'], train=False)
+  clip = experiment_lib.encoded_clip(task, experiment.dtype)
+  return adapted.sites(experiment.model.backbone, clip, train=False)
 
 
 def read_clips(run: run_lib.Run, name: str, count: int) -> Iterator[dict]:

@@ -2,6 +2,7 @@
 
 import itertools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -68,6 +69,84 @@ def test_both_forms_of_convolution_are_what_loops_make(kernel, strides, pads):
     gradients(convolution.direct),
     gradients(convolution.by_taps),
   )
+
+
+LARGE = [
+  ((3, 3, 3), (1, 1, 1), ((1, 1),) * 3),
+  ((3, 3, 3), (2, 2, 2), ((1, 1),) * 3),
+  ((3, 3, 3), (2, 2, 2), ((0, 1), (1, 1), (1, 2))),
+  ((3, 7, 7), (1, 2, 2), ((1, 1), (3, 3), (3, 3))),
+  ((7, 7, 7), (2, 2, 2), ((2, 3), (2, 3), (3, 3))),
+  ((1, 3, 3), (1, 2, 2), ((0, 0), (1, 1), (1, 1))),
+  ((3, 1, 1), (2, 1, 1), ((1, 1), (0, 0), (0, 0))),
+  ((1, 1, 1), (2, 2, 2), ((0, 0),) * 3),
+  ((2, 3, 2), (1, 1, 1), ((0, 0), (0, 1), (1, 0))),
+]
+
+
+@pytest.mark.parametrize(
+  'wrap', [lambda f: f, jax.jit, jax.checkpoint], ids=['eager', 'jit', 'remat']
+)
+@pytest.mark.parametrize('kernel, strides, pads', LARGE)
+def test_gradient_by_columns(monkeypatch, wrap, kernel, strides, pads):
+  monkeypatch.setattr(convolution, '_columns_pay', lambda *_: True)
+  rng = np.random.default_rng(0)
+  x = rng.normal(size=(2, 5, 8, 7, 3)).astype(np.float32)
+  w = rng.normal(size=(*kernel, 3, 4)).astype(np.float32)
+
+  def gradients(form):
+    loss = lambda x, w: jnp.sum(jnp.sin(form(x, w, strides, pads)))
+    return jax.value_and_grad(wrap(loss), (0, 1))(x, w)
+
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3),
+    gradients(convolution.direct),
+    gradients(convolution.by_taps),
+  )
+
+
+def test_columns_are_for_large_layers():
+  def by_columns(*shape, width):
+    x = jax.ShapeDtypeStruct(shape, jnp.float32)
+    kernel = jax.ShapeDtypeStruct((3, 3, 3, shape[-1], width), jnp.float32)
+    form = lambda x, w: convolution.by_taps(x, w, (1, 1, 1), ((1, 1),) * 3)
+    loss = lambda x, w: jnp.sum(form(x, w))
+    return 'scan' in str(jax.make_jaxpr(jax.grad(loss, 1))(x, kernel))
+
+  assert by_columns(2, 16, 56, 56, 64, width=64)
+  assert by_columns(2, 4, 14, 14, 256, width=256)
+  assert not by_columns(2, 2, 7, 7, 512, width=512)
+  assert not by_columns(2, 16, 56, 56, 16, width=16)
+  assert not by_columns(2, 16, 56, 56, 3, width=64)
+
+
+@pytest.mark.parametrize('wrap', [lambda f: f, jax.checkpoint])
+def test_a_frozen_kernel_has_no_gradient_computed(monkeypatch, wrap):
+  monkeypatch.setattr(convolution, '_columns_pay', lambda *_: True)
+  asked = []
+  monkeypatch.setattr(
+    convolution, 'kernel_gradient', lambda *a: asked.append(a)
+  )
+  kernel = jnp.ones((3, 3, 3, 2, 4))
+  form = lambda x: convolution.by_taps(x, kernel, (1, 1, 1), ((1, 1),) * 3)
+  jax.grad(wrap(lambda x: form(x).sum()))(jnp.ones((1, 4, 5, 5, 2)))
+  assert not asked
+
+
+def test_gradient_by_columns_in_bfloat16(monkeypatch):
+  monkeypatch.setattr(convolution, '_columns_pay', lambda *_: True)
+  x = jax.random.normal(jax.random.key(0), (2, 4, 6, 6, 3))
+  conv = convolution.Conv(4, (3, 3, 3))
+  params = conv.init(jax.random.key(1), x)
+
+  def gradient(dtype):
+    module = nn.remat(convolution.Conv)(4, (3, 3, 3), dtype=dtype)
+    loss = lambda p: jnp.sum(module.apply(p, x).astype(jnp.float32) ** 2)
+    return jax.jit(jax.grad(loss))(params)['params']['kernel']
+
+  half, whole = gradient(jnp.bfloat16), gradient(jnp.float32)
+  assert half.dtype == whole.dtype == jnp.float32
+  np.testing.assert_allclose(half, whole, atol=0.02 * float(abs(whole).max()))
 
 
 def test_form_goes_by_device():

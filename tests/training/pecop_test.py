@@ -1,11 +1,13 @@
 """PECoP's two stages, one after the other, on the tiny world's dives."""
 
+import math
+
 import experiments
 import numpy as np
 import pytest
 
-from vidpetl.petl import package
-from vidpetl.training import checkpoint, loop
+from vidpetl.petl import package, variables
+from vidpetl.training import checkpoint, experiment, loop
 from vidpetl.training import run as run_lib
 
 
@@ -26,7 +28,6 @@ def started(world, argument):
   """Returns the state with which stage 2 starts, by name."""
   run = run_lib.prepare(config(world, 'pecop_aqa', f'head=usdl,{argument}'))
   state, _ = run.init_state()
-  variables = run_lib.checkpoint.variables
   return {
     k: np.asarray(v) for k, v in variables.flatten(state.variables).items()
   }
@@ -84,3 +85,47 @@ def test_a_package_of_core_has_its_groups(world, general, tmp_path):
   assert saved['options']['edges'] == list(
     run.experiment.tasks['mtl_aqa'].edges
   )
+
+
+@pytest.mark.parametrize(
+  'argument, trained, total',
+  [
+    # Adapters of 1,109,068 in I3D of 12,287,264: Table 2's ~1M and ~13M.
+    ('method=pecop', 1_109_068, 13_396_332),
+    ('method=hpt', 12_287_264, 12_287_264),
+    ('method=hpt_bn', 14_560, 12_287_264),
+    ('method=dom_s', 12_287_264, 12_287_264),
+    # One adapter in each residual block.
+    ('method=pecop,backbone=r3d', 230_240, 33_203_904 + 230_240),
+  ],
+)
+def test_what_stage_one_trains(argument, trained, total):
+  loaded = experiments.load_config('pecop_pretrain', argument)
+  infos = experiment.infos_from_config(loaded)
+  counts = experiment.build(loaded, infos).counts()
+  width = 512 if 'r3d' in argument else 1024
+  heads = (4 + 4) * (width + 1)
+  assert counts == {
+    'total': total + heads,
+    'trained': trained + heads,
+    'trained_heads': heads,
+  }
+
+
+def test_size_of_what_stage_one_leaves():
+  """Table 2: ~4 MB with adapters, ~54 MB of the whole."""
+  loaded = experiments.load_config('pecop_pretrain', '')
+  built = experiment.build(loaded, experiment.infos_from_config(loaded))
+  sizes = {
+    name: 4 * math.prod(x.shape)
+    for name, x in variables.flatten(built.variables).items()
+  }
+  packed = sum(
+    size
+    for name, size in sizes.items()
+    if package.belongs(name, built.group_of.get(name) != 'frozen')
+  )
+  assert packed == 4 * (1_109_068 + 8 * 1025 + 14_560) == 4_527_312
+  params = {k: v for k, v in sizes.items() if not variables.is_statistic(k)}
+  backbone = sum(v for k, v in params.items() if k.startswith('backbone/'))
+  assert backbone == 53_585_328

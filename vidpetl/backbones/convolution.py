@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from vidpetl.backbones import layers
 from vidpetl.petl import layers as petl_layers
@@ -72,26 +71,24 @@ def by_taps(
   the gradient with respect to a kernel it has none at all; for large layers
   that is by columns, which rules out forward-mode differentiation.
   """
+  places = jax.eval_shape(lambda *a: _taps(*a, strides, pads), x, kernel).shape
+  if not _columns_pay(places[2] * places[3], *kernel.shape[3:]):
+    return _taps(x, kernel, strides, pads)
+  y = _taps(x, jax.lax.stop_gradient(kernel), strides, pads)
+  # Zeros whose gradient is the kernel's, made only where that is asked for.
+  return y + _zeros(jax.lax.stop_gradient(x), kernel, y.shape, strides, pads)
+
+
+def _taps(x, kernel, strides, pads):
+  """`by_taps` with XLA's gradients."""
   time, *space = pads
-  padded = jnp.pad(x, [(0, 0), time, *[(0, 0)] * 3])
+  x = jnp.pad(x, [(0, 0), time, *[(0, 0)] * 3])
   step = strides[0]
-  t = (padded.shape[1] - len(kernel)) // step + 1
-
-  def convolve(kernel):
-    moments = (
-      padded[:, i : i + (t - 1) * step + 1 : step] for i in range(len(kernel))
-    )
-    return sum(
-      _in_frames(moment, tap, strides[1:], space)
-      for moment, tap in zip(moments, kernel)
-    )
-
-  places = jax.eval_shape(convolve, kernel).shape[2:4]
-  if not _columns_pay(math.prod(places), *kernel.shape[3:]):
-    return convolve(kernel)
-  y = convolve(jax.lax.stop_gradient(kernel))
-  # Zeros whose gradient is that of the kernel, and not asked for if it is not.
-  return y + _no_more(jax.lax.stop_gradient(x), kernel, y.shape, strides, pads)
+  t = (x.shape[1] - len(kernel)) // step + 1
+  return sum(
+    _in_frames(x[:, i : i + (t - 1) * step + 1 : step], tap, strides[1:], space)
+    for i, tap in enumerate(kernel)
+  )
 
 
 def _columns_pay(places: int, c: int, d: int) -> bool:
@@ -109,23 +106,23 @@ def _columns_pay(places: int, c: int, d: int) -> bool:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _no_more(x, kernel, shape, strides, pads):
+def _zeros(x, kernel, shape, strides, pads):
   """Zeros of a shape [b, t, h, w, d]; see `by_taps`."""
   del kernel, strides, pads
   return jnp.zeros(shape, x.dtype)
 
 
-def _no_more_forward(x, kernel, shape, strides, pads):
-  return _no_more(x, kernel, shape, strides, pads), (x, kernel)
+def _zeros_forward(x, kernel, shape, strides, pads):
+  return _zeros(x, kernel, shape, strides, pads), (x, kernel)
 
 
-def _no_more_backward(shape, strides, pads, kept, dy):
+def _zeros_backward(shape, strides, pads, kept, dy):
   del shape
   x, kernel = kept
   return None, kernel_gradient(x, dy, kernel.shape[:3], strides, pads)
 
 
-_no_more.defvjp(_no_more_forward, _no_more_backward)
+_zeros.defvjp(_zeros_forward, _zeros_backward)
 
 
 def kernel_gradient(
@@ -144,32 +141,39 @@ def kernel_gradient(
     [i, j, k, c, d].
   """
   (t, h, w, d), c = dy.shape[1:], x.shape[-1]
-  (step, by_h, by_w), (taps, *area) = strides, size
-  length = math.prod(area) * c
+  taps, step = size[0], strides[0]
+  length = math.prod(size[1:]) * c
 
   def add(total, example):  # One at a time, as columns are large.
-    volume, flat = example
-    columns = [
-      volume[:, j : j + (h - 1) * by_h + 1 : by_h][
-        :, :, k : k + (w - 1) * by_w + 1 : by_w
-      ]
-      for j, k in np.ndindex(*area)
-    ]
+    volume, dy = example
+    columns = _columns(volume, (h, w), size[1:], strides[1:])
     # Made once, and not again within each product.
-    columns = jax.lax.optimization_barrier(jnp.concatenate(columns, -1))
-    seen = (
-      columns[i : i + (t - 1) * step + 1 : step].reshape(-1, length)
+    columns = jax.lax.optimization_barrier(columns)
+    products = (
+      jnp.matmul(
+        dy.T,
+        columns[i : i + (t - 1) * step + 1 : step].reshape(-1, length),
+        preferred_element_type=jnp.float32,
+      )
       for i in range(taps)
     )
-    products = [
-      jnp.matmul(flat.T, s, preferred_element_type=jnp.float32) for s in seen
-    ]
-    return total + jnp.stack(products), None
+    return total + jnp.stack(list(products)), None
 
   x = jnp.pad(x, [(0, 0), *pads, (0, 0)])
   nothing = jnp.zeros((taps, d, length), jnp.float32)
   total, _ = jax.lax.scan(add, nothing, (x, dy.reshape(len(dy), -1, d)))
   return total.swapaxes(1, 2).reshape(*size, c, d).astype(dy.dtype)
+
+
+def _columns(volume, places, size, strides):
+  """Maps [T, H, W, c] to what kernels [j, k] see of it, [T, h, w, j k c]."""
+  h, w = ((n - 1) * s + 1 for n, s in zip(places, strides))
+  seen = [
+    volume[:, j : j + h : strides[0], k : k + w : strides[1]]
+    for j in range(size[0])
+    for k in range(size[1])
+  ]
+  return jnp.concatenate(seen, -1)
 
 
 def _in_frames(x, kernel, strides, pads):

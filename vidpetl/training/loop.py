@@ -277,7 +277,7 @@ class Loop:
       found[name] = {
         'metrics': metric.result(),
         'report': metric.report(),
-        'examples': len(source),
+        'examples': len(self.run.tested[name]),
         'undecodable': undecodable,
         'seconds': time.perf_counter() - began,
       }

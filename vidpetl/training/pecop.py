@@ -44,26 +44,29 @@ METHODS = {
   'dom_g': ('full', 80.0),
 }
 
-_QUALITY = ('mtl_aqa', 'jigsaws', 'finediving', 'pd4t')
-
-# Frames of a performance, first frames of its segments, pixels. MTL-AQA's are
-# MUSDL's and CoRe's, JIGSAWS' MUSDL's, FineDiving's TSA's; PD4T's are a choice.
-_DISJOINT = tuple(range(0, 160, 16))
+# Frames of a performance, pixels, and first frames of its segments. MTL-AQA's
+# and JIGSAWS' are MUSDL's, FineDiving's TSA's; PD4T's are a choice.
 _CLIPS = {
-  'mtl_aqa': ({'sampling': 'tail', 'frames': 103, 'shift': 3}, 224),
-  'jigsaws': ({'sampling': 'spread', 'frames': 160}, 224),
-  'finediving': ({'sampling': 'spread', 'frames': 96}, 112),
-  'pd4t': ({'sampling': 'spread', 'frames': 160}, 224),
-}
-_STARTS = {
-  'mtl_aqa': {
-    'usdl': (*range(0, 81, 10), 87),
-    'core': (*range(0, 81, 10), 86),
-    'tsa': (*range(0, 81, 10), 87),
-  },
-  'jigsaws': dict.fromkeys(('usdl', 'core', 'tsa'), _DISJOINT),
-  'finediving': dict.fromkeys(('usdl', 'core', 'tsa'), tuple(range(0, 81, 10))),
-  'pd4t': dict.fromkeys(('usdl', 'core', 'tsa'), _DISJOINT),
+  'mtl_aqa': (
+    {'sampling': 'tail', 'frames': 103, 'shift': 3},
+    224,
+    (*range(0, 81, 10), 87),
+  ),
+  'jigsaws': (
+    {'sampling': 'spread', 'frames': 160},
+    224,
+    tuple(range(0, 160, 16)),
+  ),
+  'finediving': (
+    {'sampling': 'spread', 'frames': 96},
+    112,
+    tuple(range(0, 81, 10)),
+  ),
+  'pd4t': (
+    {'sampling': 'spread', 'frames': 160},
+    224,
+    tuple(range(0, 160, 16)),
+  ),
 }
 
 # Options of the heads. Those of FineDiving and PD4T, but for TSA, and CoRe's of
@@ -82,7 +85,11 @@ _MUSDL = {
   'jigsaws': {'low': 1.0, 'high': 5.0, 'bins': 5, 'std': 1.0, 'judges': 6},
 }
 _CORE = {
-  'mtl_aqa': {'divide_by_difficulty': True, 'score_range': 30.0},
+  'mtl_aqa': {
+    'divide_by_difficulty': True,
+    'score_range': 30.0,
+    'starts': (*range(0, 81, 10), 86),
+  },
   'jigsaws': {'score_range': 30.0},
   'finediving': {'score_range': 125.0},
   'pd4t': {'score_range': 5.0},
@@ -200,7 +207,7 @@ def aqa(arg: ConfigDict) -> ConfigDict:
   config.batch_size = {'usdl': 4, 'core': 2, 'tsa': 8}[kind]
   config.eval_batch_size = 8
   _set_statistics(config, arg, 'frozen' if relative else 'batch')
-  clip, side = _CLIPS[arg.dataset]
+  clip, side, starts = _CLIPS[arg.dataset]
   source = _source(config, arg, arg.dataset)
   task = {
     'task': f'quality.{kind}',
@@ -208,7 +215,7 @@ def aqa(arg: ConfigDict) -> ConfigDict:
     'eval': {**source, 'split': 'val'},
     'clip': {**clip, 'resolution': side, 'resize': 'crop'},
     'augment': _augment(),
-    'starts': _STARTS[arg.dataset][kind],
+    'starts': starts,
     **options[arg.dataset],
   }
   if relative:
@@ -256,8 +263,10 @@ def _source(
   config: ConfigDict, arg: ConfigDict, dataset: str
 ) -> dict[str, Any]:
   """Returns the source of a dataset as downloaded, without its split."""
-  if arg.get('csv'):
+  if arg.csv:
     return {'source': 'performances', 'path': arg.csv}
+  if arg.get('folder'):
+    return {'source': 'folder', 'path': arg.folder}
   source = {
     'source': 'raw',
     'dataset': dataset,

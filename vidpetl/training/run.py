@@ -33,7 +33,8 @@ class Run:
     config: of the run.
     experiment: model and tasks.
     train: training source of each task.
-    evaluation: what each task that has an evaluation set is evaluated on.
+    tested: evaluation set of each task that has one.
+    evaluation: the same, with whatever else the task needs to be evaluated.
     mesh: of devices.
     mixture: which task each step serves.
     quarantine: videos that could not be decoded.
@@ -46,6 +47,7 @@ class Run:
   config: Any
   experiment: experiment_lib.Experiment
   train: Mapping[str, examples.Source]
+  tested: Mapping[str, examples.Source]
   evaluation: Mapping[str, examples.Source]
   mesh: jax.sharding.Mesh
   mixture: mixture.Schedule
@@ -266,6 +268,7 @@ def prepare(config: Any) -> Run:
     config=config,
     experiment=experiment,
     train=train,
+    tested=tested,
     evaluation={
       name: experiment.tasks[name].evaluation_source(source, train[name])
       for name, source in tested.items()
