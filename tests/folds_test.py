@@ -46,20 +46,22 @@ def test_every_fold_of_every_variant_runs_with_every_seed(
     argument, seed = config
     if argument == 'task=b,fold=2' and seed == 1:
       raise ValueError('no such fold')
-    return {'tasks': {'q': {'metrics': {'spearman': 0.5 + 0.1 * seed}}}}
+    value = None if argument == 'task=c,fold=1' else 0.5 + 0.1 * seed
+    return {'tasks': {'q': {'metrics': {'spearman': value}}}}
 
   monkeypatch.setattr(series, 'run', run)
   arguments = (
     lambda argument, seed: (argument, seed),
-    tradeoff.expand('task=a|b'),
+    tradeoff.expand('task=a|b|c'),
     tradeoff.expand('fold=1|2'),
     2,
     'q/spearman',
     'fisher_z',
     tmp_path,
   )
-  (failed,) = door.cross_validate(*arguments)
-  assert failed.endswith('task=b/fold=2/seed1: no such fold')
+  missing, undefined = door.cross_validate(*arguments)
+  assert missing.endswith('task=b/fold=2/seed1: no such fold')
+  assert 'task=c/fold=1/seed0: q/spearman is not defined' in undefined
   text = (tmp_path / 'folds.md').read_text()
   assert '| task=a | 55.0 | 55.0 | 55.0 ± 7.1 |' in text
-  assert 'task=b' not in text
+  assert 'task=b' not in text and 'task=c' not in text

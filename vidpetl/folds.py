@@ -95,7 +95,11 @@ def cross_validate(
       return None
     if len(found) < len(configs):
       continue
-    values = [folds_lib.value(r, metric, str(w)) for w, r in found.items()]
+    try:
+      values = [folds_lib.value(r, metric, str(w)) for w, r in found.items()]
+    except ValueError as error:
+      failed.append(str(error))
+      continue
     rows.append(folds_lib.row(name, np.reshape(values, (seeds, len(folds)))))
     text = folds_lib.table(rows, [f.argument for f in folds], metric, average)
     (folder / 'folds.md').write_text(text + '\n')

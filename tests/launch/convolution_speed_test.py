@@ -16,7 +16,7 @@ PATH = pathlib.Path(__file__).parents[2] / 'launch' / 'convolution_speed.py'
 )
 def test_rows(net, frames, size):
   rows = runpy.run_path(str(PATH))['rows']
-  lines = rows(net, (1, frames, size, size, 3), ['ours', 'direct'], 1)
+  lines = rows(net, (1, frames, size, size, 3), ['ours'], 1)
   assert [line.split(' | ')[2] for line in lines] == [
     'forward',
     'training step',

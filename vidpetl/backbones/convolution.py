@@ -68,7 +68,7 @@ def by_taps(
   """`direct` as a sum of 2-D convolutions, one for each tap in time.
 
   XLA has fast kernels for 2-D convolutions on CPU, and none for 3-D ones. For
-  the gradient with respect to a kernel it has none at all; for large layers
+  the gradient with respect to a kernel it has no fast one; for large layers
   that is by columns, which rules out forward-mode differentiation.
   """
   places = jax.eval_shape(lambda *a: _taps(*a, strides, pads), x, kernel).shape

@@ -118,6 +118,8 @@ def points(found: Found, metric: str) -> list[Point]:
         ]
         raise ValueError(f'metric {metric!r} is none of {", ".join(known)}')
     values = [result['tasks'][task]['metrics'][name] for result in results]
+    # What is not defined, as a correlation with a constant.
+    values = [float('nan') if v is None else v for v in values]
     count = results[0]['parameters']
     measured.append(
       Point(
