@@ -35,11 +35,7 @@ def schedule(config: Mapping[str, Any], epoch: float, total: int):
       f'{total}.'
     )
   kind = config['schedule']
-  if kind == 'cosine':
-    return optax.warmup_cosine_decay_schedule(
-      0.0, base, warmup, total, base * config['final']
-    )
-  if kind not in ('constant', 'steps'):
+  if kind not in ('cosine', 'constant', 'steps'):
     raise ValueError(
       f"config.optimizer.schedule {kind!r} is not 'cosine', 'constant' or "
       "'steps'."
@@ -51,6 +47,10 @@ def schedule(config: Mapping[str, Any], epoch: float, total: int):
     raise ValueError(
       f'config.optimizer.milestones is {milestones}: increasing epochs with '
       "schedule 'steps', and () with others."
+    )
+  if kind == 'cosine':
+    return optax.warmup_cosine_decay_schedule(
+      0.0, base, warmup, total, base * config['final']
     )
   rise = optax.linear_schedule(0.0, base, warmup)
   drops = {round(m * epoch) - warmup: 0.1 for m in milestones}
