@@ -45,7 +45,8 @@ def shrink(config, world, tasks=None):
       task[split] = _on_raw_files(name, task[split], world)
     _shrink_task(task, FRAMES.get(config.backbone.name, 4))
     if 'views' in task.get('eval_clip', ()):
-      task.eval_clip.views = (2, task.eval_clip.views[1])
+      clips, crops = task.eval_clip.views
+      task.eval_clip.views = (min(clips, 2), crops)
   backbone = config.backbone.to_dict()
   config.backbone = {**backbone, **BACKBONES[backbone['name']]}
   if 'ava' not in config.tasks:
