@@ -21,8 +21,6 @@ from vidpetl.data import examples, frames, sources
 from vidpetl.data.world import video
 from vidpetl.metrics import rank
 
-_RAW = flags.DEFINE_string('raw', None, 'Folder that the world was written to.')
-
 # Of the grey frames that all regressions see, and of the ones they see whole.
 SIDE, _COARSE = 48, 16
 # Grey levels by which a pixel changes if something moves there, and swings per
@@ -176,13 +174,19 @@ def measure(
   )
 
 
+def define_flags() -> None:
+  """Defines the command line."""
+  flags.DEFINE_string('raw', None, 'Folder that the world was written to.')
+  flags.mark_flag_as_required('raw')
+
+
 def main(argv: list[str]) -> None:
   """Prints a table."""
-  if len(argv) > 1 or not _RAW.value:
-    raise app.UsageError('--raw=FOLDER, and nothing else, is needed.')
+  if len(argv) > 1:
+    raise app.UsageError(f'What is meant by {argv[1:]}?')
   print(f'{"Spearman":<24}' + ''.join(f'{name:>14}' for name in FEATURES))
   for dataset, parts in PARTS.items():
-    raw = os.path.join(_RAW.value, dataset)
+    raw = os.path.join(flags.FLAGS.raw, dataset)
     for part, settings in parts.items():
       found = [measure(dataset, raw, options) for options in settings]
       means = [np.mean([f[name] for f in found]) for name in FEATURES]
@@ -191,4 +195,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
+  define_flags()
   app.run(main)
