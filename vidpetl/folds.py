@@ -25,14 +25,11 @@ os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
 import functools
 import pathlib
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import numpy as np
-from absl import app, flags, logging
-from ml_collections import config_flags
+from absl import app, flags
 
 from vidpetl.training import folds as folds_lib
 from vidpetl.training import series, tradeoff
@@ -40,20 +37,13 @@ from vidpetl.training import series, tradeoff
 
 def define_flags() -> None:
   """Defines the command line."""
-  config_flags.DEFINE_config_file(
-    'config', None, 'File of the experiment, with what all runs share.'
-  )
+  series.define_flags('cross-validation', 'fold')
   flags.DEFINE_string('over', '', 'Variants: a=1; a=2,b=x|y')
   flags.DEFINE_string('folds', None, 'The folds: fold=1|2|3|4')
-  flags.DEFINE_string('workdir', None, 'Folder of the cross-validation.')
-  flags.DEFINE_integer('seeds', 1, 'Runs of each fold.', lower_bound=1)
-  flags.DEFINE_string(
-    'metric', None, "'<task>/<metric>'; config.checkpoint.best if unset."
-  )
   flags.DEFINE_enum(
     'average', 'fisher_z', sorted(folds_lib.AVERAGES), 'Over variants.'
   )
-  flags.mark_flags_as_required(['config', 'folds', 'workdir'])
+  flags.mark_flag_as_required('folds')
 
 
 def cross_validate(
@@ -110,36 +100,23 @@ def cross_validate(
 def main(argv: list[str]) -> int:
   """Runs the command line; returns 1 if a run failed or was stopped."""
   args = flags.FLAGS
-  if len(argv) > 1:
-    raise app.UsageError(f'What is meant by {argv[1:]}?')
-  logging.set_verbosity(logging.ERROR)
-  path, _, shared = args['config'].config_filename.partition(':')
-  overrides = config_flags.get_override_values(args['config'])
-  folder = pathlib.Path(args.workdir)
-  metric = args.metric or args.config.checkpoint.best
-  if not metric:
-    raise app.UsageError('This config has no checkpoint.best: give --metric.')
-  folds = tradeoff.expand(args.folds)
-  jax.config.update(
-    'jax_compilation_cache_dir',
-    args.config.compile_cache or str((folder / 'compiled').absolute()),
-  )
+  runs = series.from_flags(argv)
 
   def load_config(argument, seed):
     values = dict(f.split('=', 1) for f in argument.split(','))
-    argument = ','.join(filter(None, [shared, argument]))
-    argument = series.fill(argument, {**values, 'seed': seed})
-    return series.load(path, argument, {**overrides, 'seed': seed})
+    return runs.load(argument, seed, values)
 
-  variants = tradeoff.expand(args.over) if args.over else [None]
-  failed = cross_validate(
-    load_config, variants, folds, args.seeds, metric, args.average, folder
+  return series.report(
+    cross_validate(
+      load_config,
+      tradeoff.expand(args.over) if args.over else [None],
+      tradeoff.expand(args.folds),
+      args.seeds,
+      runs.metric,
+      args.average,
+      runs.folder,
+    )
   )
-  if failed is None:
-    return 1
-  for line in failed:
-    print(f'FAILED {line}', file=sys.stderr)
-  return 1 if failed else 0
 
 
 if __name__ == '__main__':

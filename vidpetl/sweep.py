@@ -24,29 +24,19 @@ os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
 import functools
 import pathlib
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-from absl import app, flags, logging
-from ml_collections import config_flags
+from absl import app, flags
 
 from vidpetl.training import series, tradeoff
 
 
 def define_flags() -> None:
   """Defines the command line."""
-  config_flags.DEFINE_config_file(
-    'config', None, 'File of the experiment, with what all runs share.'
-  )
+  series.define_flags('sweep', 'variant')
   flags.DEFINE_string('over', None, 'Variants: a=1; a=2,b=x|y')
-  flags.DEFINE_string('workdir', None, 'Folder of the sweep.')
-  flags.DEFINE_integer('seeds', 1, 'Runs of each variant.', lower_bound=1)
-  flags.DEFINE_string(
-    'metric', None, "'<task>/<metric>'; config.checkpoint.best if unset."
-  )
-  flags.mark_flags_as_required(['config', 'over', 'workdir'])
+  flags.mark_flag_as_required('over')
 
 
 def sweep(
@@ -89,33 +79,11 @@ def sweep(
 def main(argv: list[str]) -> int:
   """Runs the command line; returns 1 if a run failed or was stopped."""
   args = flags.FLAGS
-  if len(argv) > 1:
-    raise app.UsageError(f'What is meant by {argv[1:]}?')
-  logging.set_verbosity(logging.ERROR)
-  path, _, shared = args['config'].config_filename.partition(':')
-  overrides = config_flags.get_override_values(args['config'])
-  folder = pathlib.Path(args.workdir)
-  metric = args.metric or args.config.checkpoint.best
-  if not metric:
-    raise app.UsageError('This config has no checkpoint.best: give --metric.')
-  jax.config.update(
-    'jax_compilation_cache_dir',
-    args.config.compile_cache or str((folder / 'compiled').absolute()),
+  runs = series.from_flags(argv)
+  variants = tradeoff.expand(args.over)
+  return series.report(
+    sweep(runs.load, variants, args.seeds, runs.metric, runs.folder)
   )
-
-  def load_config(argument, seed):
-    argument = ','.join(filter(None, [shared, argument]))
-    argument = series.fill(argument, {'seed': seed})
-    return series.load(path, argument, {**overrides, 'seed': seed})
-
-  failed = sweep(
-    load_config, tradeoff.expand(args.over), args.seeds, metric, folder
-  )
-  if failed is None:
-    return 1
-  for line in failed:
-    print(f'FAILED {line}', file=sys.stderr)
-  return 1 if failed else 0
 
 
 if __name__ == '__main__':

@@ -56,6 +56,7 @@ class Run:
   total: int
   tx: Any = None
   learning_rate: Any = None
+  _begin_epoch: Any = dataclasses.field(default=None, init=False, repr=False)
 
   def __post_init__(self):
     self.tx, self.learning_rate = self.experiment.optimizer(
@@ -130,10 +131,12 @@ class Run:
     """Returns the state with which a new epoch begins."""
     if not state.task_state:
       return state
-    begin = functools.partial(step_lib.begin_epoch, tasks=self.experiment.tasks)
-    where = jax.tree.map(lambda x: x.sharding, state.task_state)
-    own = jax.jit(begin, out_shardings=where)(state)
-    return state.replace(task_state=own)
+    if self._begin_epoch is None:  # Compiled once, not in each epoch.
+      self._begin_epoch = jax.jit(
+        functools.partial(step_lib.begin_epoch, tasks=self.experiment.tasks),
+        out_shardings=jax.tree.map(lambda x: x.sharding, state.task_state),
+      )
+    return state.replace(task_state=self._begin_epoch(state))
 
   def starts_epoch(self, step: int) -> bool:
     """Whether a further epoch begins with `step`, counted from 0."""

@@ -6,14 +6,18 @@ can be given again; an error in one run does not keep the others from running.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import runpy
+import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
+from absl import app, flags, logging
+from ml_collections import config_flags
 
 from vidpetl.training import loop
 
@@ -104,3 +108,86 @@ def run_all(
     if results is None:
       raise Interrupted
     yield workdir, results
+
+
+def define_flags(workdir: str, seeds: str) -> None:
+  """Defines what the command lines of all series share.
+
+  Args:
+    workdir: what --workdir is the folder of.
+    seeds: what --seeds counts.
+  """
+  config_flags.DEFINE_config_file(
+    'config', None, 'File of the experiment, with what all runs share.'
+  )
+  flags.DEFINE_string('workdir', None, f'Folder of the {workdir}.')
+  flags.DEFINE_integer('seeds', 1, f'Runs of each {seeds}.', lower_bound=1)
+  flags.DEFINE_string(
+    'metric', None, "'<task>/<metric>'; config.checkpoint.best if unset."
+  )
+  flags.mark_flags_as_required(['config', 'workdir'])
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+  """What a command line says of all runs.
+
+  Attributes:
+    path: of the config file.
+    shared: argument of all configs.
+    overrides: of their fields.
+    folder: that gets the working directories.
+    metric: '<task>/<metric>'.
+  """
+
+  path: str
+  shared: str
+  overrides: Mapping[str, Any]
+  folder: pathlib.Path
+  metric: str
+
+  def load(
+    self, argument: str, seed: int, values: Mapping[str, Any] | None = None
+  ) -> Any:
+    """Returns the config of a run.
+
+    Args:
+      argument: in addition to the shared one.
+      seed: of the run.
+      values: of placeholders in the argument, besides '{seed}'.
+    """
+    argument = ','.join(filter(None, [self.shared, argument]))
+    argument = fill(argument, {**(values or {}), 'seed': seed})
+    return load(self.path, argument, {**self.overrides, 'seed': seed})
+
+
+def from_flags(argv: Sequence[str]) -> Series:
+  """Reads the command line, and sets where compiled programs are kept."""
+  args = flags.FLAGS
+  if len(argv) > 1:
+    raise app.UsageError(f'What is meant by {argv[1:]}?')
+  logging.set_verbosity(logging.ERROR)
+  path, _, shared = args['config'].config_filename.partition(':')
+  folder = pathlib.Path(args.workdir)
+  metric = args.metric or args.config.checkpoint.best
+  if not metric:
+    raise app.UsageError('This config has no checkpoint.best: give --metric.')
+  jax.config.update(
+    'jax_compilation_cache_dir',
+    args.config.compile_cache or str((folder / 'compiled').absolute()),
+  )
+  overrides = config_flags.get_override_values(args['config'])
+  return Series(path, shared, overrides, folder, metric)
+
+
+def report(failed: Sequence[str] | None) -> int:
+  """Prints what went wrong, and returns the exit code: 1 if anything did.
+
+  Args:
+    failed: a line per run; None if the series was told to stop.
+  """
+  if failed is None:
+    return 1
+  for line in failed:
+    print(f'FAILED {line}', file=sys.stderr)
+  return 1 if failed else 0

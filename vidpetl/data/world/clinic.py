@@ -13,7 +13,6 @@ import numpy as np
 from vidpetl.data.world import (
   backdrop,
   body,
-  canvas,
   closeup,
   figure,
   handling,
@@ -21,7 +20,7 @@ from vidpetl.data.world import (
 )
 from vidpetl.data.world.canvas import Colour, Shape, darker
 from vidpetl.data.world.motions import ease
-from vidpetl.data.world.scene import Scene, generator
+from vidpetl.data.world.scene import Scene, generator, things
 
 # Cycles per second of the slowest as a share of the quickest, what is lost of
 # the amplitude by the end, and halts, all with severity 1.
@@ -223,13 +222,4 @@ def stage(
   look = figure.Look.draw(generator(*subject, 'look'))
   moving = closeup.table(rng, times, aspect) if task in _CLOSE_UPS else []
   moving += TASKS[task](rng, times, severity, aspect, look)
-  return Scene(
-    times=times,
-    size=size,
-    people=(),
-    moving=tuple(moving),
-    bodies=(),
-    camera=canvas.moving_camera(rng, times, aspect),
-    light=canvas.changing_light(rng, times),
-    key=key,
-  )
+  return things(rng, key, times, size, moving)

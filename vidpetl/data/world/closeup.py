@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from vidpetl.data.world import backdrop, body, canvas, figure
+from vidpetl.data.world import backdrop, body, figure
 from vidpetl.data.world.canvas import Shape, darker
 from vidpetl.data.world.handling import rectangle
 from vidpetl.data.world.motions import ease
-from vidpetl.data.world.scene import Scene, generator
+from vidpetl.data.world.scene import Scene, generator, things
 
 _TABLE = 0.78
 _HAND, _ARM = 0.075, 0.06
@@ -141,16 +141,7 @@ def stage(
     for lid in lids
   ]
   moving += arm(hand, elbow, look)
-  return Scene(
-    times=times,
-    size=size,
-    people=(),
-    moving=tuple(moving),
-    bodies=(),
-    camera=canvas.moving_camera(rng, times, aspect),
-    light=canvas.changing_light(rng, times),
-    key=key,
-  )
+  return things(rng, key, times, size, moving)
 
 
 def table(rng, times, aspect) -> list[Shape]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vidpetl.data.world import backdrop, body, canvas, figure, performances
+from vidpetl.data.world import backdrop, body, figure, performances
 from vidpetl.data.world.canvas import Colour, Shape, darker
 from vidpetl.data.world.motions import ease, pair
-from vidpetl.data.world.scene import Scene, generator
+from vidpetl.data.world.scene import Scene, generator, things
 
 # Dive number -> difficulty. The first digit is the group (1 forward, 2 back, 4
 # inward), the third counts half somersaults, the letter is the position (B
@@ -177,16 +177,7 @@ def stage(
     for shape in _dive(rng, pool, clock, number, quality, schedule):
       moving.append(_during(shape, start, len(times)))
   moving = [_placed(shape, pool, aspect) for shape in moving]
-  return Scene(
-    times=times,
-    size=size,
-    people=(),
-    moving=tuple(moving),
-    bodies=(),
-    camera=canvas.moving_camera(rng, times, aspect),
-    light=canvas.changing_light(rng, times),
-    key=key,
-  )
+  return things(rng, key, times, size, moving)
 
 
 def starts(schedules: list[Schedule], pause: float, fps: int) -> list[int]:

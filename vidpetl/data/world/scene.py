@@ -69,6 +69,34 @@ class Scene:
     return canvas.extents(self.bodies[person], self.camera)
 
 
+def things(
+  rng: np.random.Generator,
+  key: tuple,
+  times: np.ndarray,
+  size: tuple[int, int],
+  moving: Sequence[canvas.Shape],
+) -> Scene:
+  """Returns a scene of things alone, or of people whom nobody annotates.
+
+  Args:
+    rng: draws camera and light, in this order.
+    key: of the generator that paints the background and makes the noise.
+    times: [t] of the frames, in seconds.
+    size: (width, height) of the frames in pixels.
+    moving: shapes of everything that moves.
+  """
+  return Scene(
+    times=times,
+    size=size,
+    people=(),
+    moving=tuple(moving),
+    bodies=(),
+    camera=canvas.moving_camera(rng, times, size[0] / size[1]),
+    light=canvas.changing_light(rng, times),
+    key=key,
+  )
+
+
 def stage(
   key: tuple,
   scripts: Sequence[Sequence[Action]],

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from vidpetl.data.world import backdrop, body, canvas, figure, performances
+from vidpetl.data.world import backdrop, body, figure, performances
 from vidpetl.data.world.canvas import Shape, darker
 from vidpetl.data.world.handling import fixed, rectangle
-from vidpetl.data.world.scene import Scene, generator
+from vidpetl.data.world.scene import Scene, generator, things
 
 # Aspects that are judged, in the order of JIGSAWS, and how much steadiness,
 # flow and economy count in each.
@@ -117,16 +117,7 @@ def stage(
   moving += _thread(rng, tips, look)
   moving += _instrument(rng, tips[:, 0], -1, aspect)
   moving += _instrument(rng, tips[:, 1], 1, aspect)
-  return Scene(
-    times=times,
-    size=size,
-    people=(),
-    moving=tuple(moving),
-    bodies=(),
-    camera=canvas.moving_camera(rng, times, aspect),
-    light=canvas.changing_light(rng, times),
-    key=key,
-  )
+  return things(rng, key, times, size, moving)
 
 
 def _tips(rng, times: np.ndarray, task: str, skill: Skill) -> np.ndarray:
