@@ -154,7 +154,7 @@ def test_other_errors_surface_as_themselves(source):
       raise LookupError(f'annotation {i} is gone')
 
   broken = Forgetful([source.video(i) for i in range(N)])
-  with pytest.raises(LookupError, match='annotation 0 is gone'):
+  with pytest.raises(LookupError, match=r'annotation \d is gone'):
     list(
       pipeline.eval_batches(
         broken, EVAL, batch_size=4, workers=1, quarantine=clips.Quarantine()
