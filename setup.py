@@ -55,7 +55,13 @@ setuptools.setup(
     'beam': ['apache-beam'],
     'cuda': ['jax[cuda12]'],
     'test': ['pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5'],
-    'torch': ['peft>=0.21', 'torch', 'transformers>=5.23'],
+    'torch': [
+      'peft>=0.21',
+      'timm>=1.0.31',
+      'torch',
+      'torchvision',
+      'transformers>=5.23',
+    ],
     'tpu': ['jax[tpu]'],
   },
 )

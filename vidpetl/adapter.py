@@ -86,7 +86,7 @@ def from_peft(folder: str, config, out: str) -> None:
   infos = experiment.infos_from_config(config)
   built = experiment.build(config, infos)
   fresh = jax.jit(built.init_variables)(jax.random.key(config.seed))
-  loaded, origin = initialise.load(fresh, config.init, built.grid())
+  loaded, origin, _ = initialise.load(fresh, config.init, built)
   arrays = {k: np.asarray(v) for k, v in variables.flatten(loaded).items()}
   found = peft_format.read(folder, {k: v.shape for k, v in arrays.items()})
   resolved = {name: task.resolved() for name, task in built.tasks.items()}

@@ -171,13 +171,17 @@ def load_arrays(path: str) -> dict[str, np.ndarray]:
   return variables.flatten(tree)
 
 
-def save_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
-  """Writes a model, named as by `petl.variables`, to a safetensors file."""
+def save_arrays(
+  path: str,
+  arrays: Mapping[str, np.ndarray],
+  metadata: Mapping[str, str] | None = None,
+) -> None:
+  """Writes arrays by name, a model's by `petl.variables`, to safetensors."""
   if not path.endswith(SUFFIX):
     raise ValueError(f'{path!r} should end in {SUFFIX}')
   arrays = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
   unfinished = path + '.unfinished'
-  safetensors.numpy.save_file(arrays, unfinished)
+  safetensors.numpy.save_file(arrays, unfinished, metadata)
   os.replace(unfinished, path)
 
 

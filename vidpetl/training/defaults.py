@@ -21,9 +21,13 @@ def get_config() -> ml_collections.ConfigDict:
     compile_cache: folder of compiled programs, '' for none.
     petl: techniques bound to sites: {'site', 'technique', 'where', ...} each.
     trainable: (path regex, group) each; 'frozen' or one of optimizer.groups.
-    init: a workdir, or a safetensors file, whose parameters to start from
-      (`path`); what may differ (`skip`); its tokens' `grid` (t, h, w), where
-      that is another; an adapter package to put on them (`adapter`).
+    init: whose parameters to start from (`path`): a workdir, a file of
+      `vidpetl.convert`, or a published file of a `family`, which may hold
+      several sets (`entry`); what is to stay as drawn, or to be left out
+      (`skip`, regexes of names). If its tokens' `grid` or its `window`s are
+      others, (t, h, w), and how to `inflate` an image's filters ('central' or
+      'average'): files of `vidpetl.convert` and families know that themselves.
+      An adapter package to put on them (`adapter`).
     optimizer: see `vidpetl.training.optimizer`; hold_absent_heads keeps a head
       still in the steps of other tasks, instead of moving on by its momentum.
     mixture: 'weighted' (by size, or weights), 'alternating' or 'permuted'.
@@ -50,8 +54,12 @@ def get_config() -> ml_collections.ConfigDict:
   config.trainable = (('.*', 'all'),)
   config.init = {
     'path': '',
+    'family': '',
+    'entry': '',
     'skip': ('^heads_',),
     'grid': (),
+    'window': (),
+    'inflate': '',
     'adapter': '',
   }
   config.optimizer = {

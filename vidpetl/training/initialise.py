@@ -2,71 +2,112 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
-from vidpetl.backbones import positions
 from vidpetl.petl import package, variables
-from vidpetl.training import checkpoint
+from vidpetl.training import checkpoint, published
+from vidpetl.training import experiment as experiment_lib
+from vidpetl.weights import fit, importing
+from vidpetl.weights import report as report_lib
 
 
 def load(
-  fresh: Any, config: Any, grid: tuple[int, int, int]
-) -> tuple[Any, str]:
+  fresh: Any, config: Any, experiment: experiment_lib.Experiment
+) -> tuple[Any, str, report_lib.Report]:
   """Replaces fresh variables by those of `config.init.path`.
 
   Args:
     fresh: linen variables: parameters and, of a backbone with BatchNorm,
       statistics, which are named 'batch_stats/<path>' here.
-    config: `config.init`. path: a working directory or checkpoint; skip:
-      regexes of names that may be missing or left over (new heads, say);
-      grid: (t, h, w) of the tokens that its position tables are for, if it
-      is another one.
-    grid: (t, h, w) of the tokens here.
+    config: `config.init`; see `training.defaults`.
+    experiment: that starts.
 
   Returns:
-    The variables; a sentence that says where they come from.
+    The variables; a sentence that says where they come from; what became of
+    each array.
 
   Raises:
     ValueError: with every difference that `skip` does not name.
   """
-  have = checkpoint.load_arrays(config.path)
+  have, said = _read(config, experiment)
   want = variables.flatten(fresh)
-  skip = [re.compile(pattern) for pattern in config.skip]
-  named = lambda path: any(p.search(path) for p in skip)
-  missing = sorted(p for p in want if p not in have and not named(p))
-  unexpected = sorted(p for p in have if p not in want and not named(p))
-  taken, wrong, resized = {}, [], []
-  for path in sorted(set(want) & set(have)):
-    if named(path):
-      continue
-    old, shape = np.asarray(have[path]), want[path].shape
-    if old.shape != shape and config.grid and positions.is_table(path):
-      old = positions.resize_table(path, old, tuple(config.grid), grid)
-      resized.append(path)
-    if old.shape != shape:
-      wrong.append(f'{path} {old.shape} for {shape}')
-    taken[path] = old
-  if missing or unexpected or wrong:
+  report = report_lib.Report(f'{config.path} into this model')
+  taken = fit.fit(
+    have,
+    {name: leaf.shape for name, leaf in want.items()},
+    fit.Geometry(
+      tuple(config.grid or said.get('grid', ())),
+      tuple(config.window or said.get('window', ())),
+    ),
+    geometry(experiment),
+    report,
+    skip=config.skip,
+    inflate=config.inflate or said.get('inflate', ''),
+  )
+  if report.wrong:
     raise ValueError(
-      f'{config.path} does not fit. Missing: {missing}. Unexpected: '
-      f'{unexpected}. Other shapes: {wrong}. Name in config.init.skip what '
-      'is meant to differ; position tables of another grid are resized '
-      'if config.init.grid says which.'
+      f'config.init.path does not fit. {report.short()}\nName in '
+      'config.init.skip what is meant to stay as it is drawn, or to be left '
+      'out.'
     )
+  report.notes += _normalisation(experiment, said)
   new = sorted(set(want) - set(taken))
   taken = {
     path: jax.device_put(value.astype(want[path].dtype))
     for path, value in taken.items()
   }
+  resized = sum(row.status == 'resized' for row in report.rows)
   origin = (
     f'{len(taken)} arrays of {config.path}, {len(new)} new ({_few(new)}), '
-    f'{len(resized)} resized'
+    f'{resized} resized'
   )
-  return variables.unflatten(want | taken), origin
+  return variables.unflatten(want | taken), origin, report
+
+
+def geometry(experiment: experiment_lib.Experiment) -> fit.Geometry:
+  """Returns what the tables of positions of an experiment are for."""
+  backbone = experiment.model.backbone
+  backbone = getattr(backbone, 'backbone', backbone)  # Below its techniques.
+  return fit.Geometry(experiment.grid(), getattr(backbone, 'window', ()))
+
+
+def _read(
+  config: Any, experiment: experiment_lib.Experiment
+) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
+  """Returns arrays by name, and what is known of them."""
+  if config.family:
+    imported = importing.load(
+      config.family,
+      config.path,
+      target=experiment.config.backbone.name,
+      entry=config.entry,
+    )
+    described = published.describe(config.family, config.path, imported)
+    return imported.arrays, described
+  have = checkpoint.load_arrays(config.path)
+  if config.path.endswith(checkpoint.SUFFIX):
+    return have, published.read_metadata(config.path)
+  return have, {}
+
+
+def _normalisation(experiment, said) -> list[str]:
+  """Returns a note for each task whose pixels are not those of the weights."""
+  if 'mean' not in said:
+    return []
+  notes = []
+  for name, task in experiment.tasks.items():
+    for field in ('mean', 'std'):
+      ours = getattr(task.augment, field)
+      if not np.allclose(ours, said[field], atol=1e-3):
+        notes.append(
+          f'note: config.tasks.{name}.augment.{field} is {tuple(ours)}, and '
+          f'the weights were trained with {said[field]}'
+        )
+  return notes
 
 
 def _few(names: list[str]) -> str:

@@ -179,6 +179,7 @@ class Loop:
     self.meta = self.run.identity() | {'frozen': frozen, 'origin': origin}
     if latest is None:
       self.say(f'Starting at step 0 from {origin}.')
+      self._report_start()
       return state, 0
     saved = self.checkpoints.meta(latest)
     checkpoint.check_same_run(saved, self.run.identity() | {'frozen': frozen})
@@ -189,6 +190,17 @@ class Loop:
     )
     self.meta['origin'] = saved['origin']
     return self.checkpoints.restore(latest, state), latest
+
+  def _report_start(self) -> None:
+    """Keeps what became of the arrays that the run starts from."""
+    report = self.run.report
+    if report is None:
+      return
+    for note in report.notes:
+      self.say(note)
+    if self.first:
+      path = epath.Path(self.workdir) / 'init_report.txt'
+      path.write_text(report.whole() + '\n')
 
   def _describe(self, state: state_lib.TrainState, start: int) -> None:
     """Writes what does not change during the run."""

@@ -23,6 +23,7 @@ from vidpetl.training import checkpoint, initialise, sharding
 from vidpetl.training import experiment as experiment_lib
 from vidpetl.training import state as state_lib
 from vidpetl.training import step as step_lib
+from vidpetl.weights import report as report_lib
 
 
 @dataclasses.dataclass
@@ -42,6 +43,7 @@ class Run:
     total: steps in the run.
     tx: optimizer.
     learning_rate: step -> rate.
+    report: what became of every array of `config.init.path`, once it was read.
   """
 
   config: Any
@@ -56,6 +58,7 @@ class Run:
   total: int
   tx: Any = None
   learning_rate: Any = None
+  report: report_lib.Report | None = None
   _begin_epoch: Any = dataclasses.field(default=None, init=False, repr=False)
 
   def __post_init__(self):
@@ -83,7 +86,9 @@ class Run:
       create = self.experiment.state
       start = jax.jit(self.experiment.init_variables)(key)
       if init.path:
-        start, origin = initialise.load(start, init, self.experiment.grid())
+        start, origin, self.report = initialise.load(
+          start, init, self.experiment
+        )
       if init.adapter:
         start, more = initialise.load_adapter(start, init.adapter)
         origin = f'{origin}; {more}'

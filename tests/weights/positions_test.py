@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from vidpetl.backbones import positions
+from vidpetl.weights import positions
 
 
 def table(n, d=3):
@@ -59,25 +59,36 @@ def test_a_table_of_another_grid_is_refused():
 
 
 def test_each_encoders_table_follows_its_own_axes():
-  old, new = (2, 2, 3), (4, 3, 5)
-  for encoder, n, m in (
-    ('SpatialTransformer', 6, 15),
-    ('TemporalTransformer', 2, 4),
-    ('Transformer', 12, 60),
+  grid = (2, 5, 3)
+  for encoder, expected in (
+    ('SpatialTransformer', (5, 3)),
+    ('TemporalTransformer', (2,)),
+    ('Transformer', (2, 5, 3)),
   ):
     path = f'backbone/{encoder}/posembed_input/pos_embedding'
     assert positions.is_table(path)
-    for cls in (0, 1):
-      table = np.ones((1, n + cls, 2))
-      resized = positions.resize_table(path, table, old, new)
-      assert resized.shape == (1, m + cls, 2)
+    assert positions.axes(path, grid) == expected
 
 
-def test_table_of_another_grid_is_named():
-  with pytest.raises(ValueError, match=r'SpatialTransformer.*init\.grid'):
-    positions.resize_table(
-      'SpatialTransformer/pos_embedding',
-      np.ones((1, 9, 2)),
-      (2, 2, 3),
-      (2, 4, 4),
-    )
+def test_relative_tables_keep_their_centre_and_their_ends():
+  old, new = (2, 3, 4), (3, 5, 4)
+  sizes = [2 * n - 1 for n in old]
+  ramp = np.stack(np.meshgrid(*(np.linspace(-1, 1, n) for n in sizes)), -1)
+  table = ramp.swapaxes(0, 1).reshape(-1, 3).astype(np.float32)
+  sizes = [2 * n - 1 for n in new]
+  ramp = np.stack(np.meshgrid(*(np.linspace(-1, 1, n) for n in sizes)), -1)
+  expected = ramp.swapaxes(0, 1).reshape(-1, 3)
+  np.testing.assert_allclose(
+    positions.resize_relative(table, old, new), expected, atol=1e-6
+  )
+
+
+def test_windows_of_images_are_repeated_in_time():
+  table = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
+  resized = positions.resize_relative(table, (1, 2, 2), (4, 2, 2))
+  np.testing.assert_array_equal(resized, np.tile(table, (7, 1)))
+
+
+def test_a_relative_table_of_other_windows_is_refused():
+  with pytest.raises(ValueError, match=r'10 relative .* \(1, 2, 2\).* 9'):
+    positions.resize_relative(np.ones((10, 2)), (1, 2, 2), (4, 2, 2))

@@ -70,33 +70,40 @@ def is_table(path: str) -> bool:
   return path.endswith('pos_embedding')
 
 
-def resize_table(
-  path: str,
-  table: np.ndarray,
-  old: tuple[int, int, int],
-  new: tuple[int, int, int],
+def axes(path: str, grid: tuple[int, int, int]) -> tuple[int, ...]:
+  """Returns those sizes of a grid (t, h, w) that an encoder's table is for."""
+  encoder = next(name for name in path.split('/') if name in _AXES)
+  return tuple(grid[i] for i in _AXES[encoder])
+
+
+def is_relative(path: str) -> bool:
+  """Whether 'a/b/c' is the path of a table of relative positions."""
+  return path.endswith('relative_position_bias_table')
+
+
+def resize_relative(
+  table: np.ndarray, old: tuple[int, ...], new: tuple[int, ...]
 ) -> np.ndarray:
-  """Resizes the table of an encoder.
+  """Interpolates a table of biases by relative position, for other windows.
+
+  The largest offsets stay the largest, and 0 stays 0. Windows of images, whose
+  extent in time is 1, are repeated along it.
 
   Args:
-    path: of the parameter; the encoder's scope says which axes it is over.
-    table: [1, n, d].
-    old: (t, h, w) of the tokens that it was made for.
-    new: (t, h, w) that it is wanted for.
+    table: [(2 t - 1) (2 h - 1) (2 w - 1), heads].
+    old: (t, h, w) of the windows it was made for.
+    new: (t, h, w) wanted.
 
   Returns:
-    [1, m, d], class tokens kept in front.
+    The table for these, in the dtype of `table`.
 
   Raises:
-    ValueError: if the table is not of the grid `old`.
+    ValueError: if the table is not for the windows `old`.
   """
-  encoder = next(name for name in path.split('/') if name in _AXES)
-  before, after = (tuple(g[i] for i in _AXES[encoder]) for g in (old, new))
-  tokens = table.shape[1] - math.prod(before)
-  if tokens not in (0, 1):
+  before, after = (tuple(2 * n - 1 for n in sizes) for sizes in (old, new))
+  if len(table) != math.prod(before):
     raise ValueError(
-      f'{path} has {table.shape[1]} positions, which are not those of the grid '
-      f'{before}; config.init.grid must be (t, h, w) of the tokens that the '
-      'checkpoint was trained with.'
+      f'a table of {len(table)} relative positions is not for windows of '
+      f'{old}, which have {math.prod(before)}'
     )
-  return resize(table, before, after, cls=tokens)
+  return resize(table[None], before, after)[0]

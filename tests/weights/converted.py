@@ -1,0 +1,112 @@
+"""Converting a published file as users do, and running what comes of it."""
+
+import importlib
+import os
+import sys
+
+import jax
+import numpy as np
+
+from vidpetl import convert
+from vidpetl.petl import variables
+from vidpetl.training import checkpoint, published
+
+
+def encode(family, path, video, out, **options):
+  """Converts a file and encodes a video with it.
+
+  Args:
+    family: of the file.
+    path: of the file.
+    video: [b, t, h, w, 3].
+    out: folder for the converted file.
+    **options: of `importing.load`.
+
+  Returns:
+    `Features`, and the report.
+  """
+  file = os.path.join(out, f'{family}.safetensors')
+  report = convert.import_file(family, str(path), file, **options)
+  backbone = published.read_metadata(file)['backbone']
+  module = importlib.import_module(f'vidpetl.backbones.{backbone.pop("name")}')
+  model = module.build(**backbone)
+  tree = variables.unflatten(checkpoint.load_arrays(file))
+  tree = {name: part['backbone'] for name, part in tree.items()}
+  return jax.jit(lambda v: model.apply(v, video, False))(tree), report
+
+
+def round_trip(family, path, out, **options):
+  """Returns (what a file holds under the family's names, what export gives).
+
+  Args:
+    family: of the file.
+    path: of a safetensors file or one of PyTorch's with weights alone.
+    out: folder.
+    **options: of `importing.load`; its head is exported too.
+  """
+  first, back, again = (os.path.join(out, f'{n}.safetensors') for n in 'abc')
+  head = options.get('head', '')
+  convert.import_file(family, str(path), first, **options)
+  convert.export_run(family, first, back, head)
+  convert.import_file(family, back, again, **options)
+  before, after = (checkpoint.load_arrays(p) for p in (first, again))
+  assert before.keys() == after.keys()
+  for name, array in before.items():
+    np.testing.assert_array_equal(array, after[name], err_msg=name)
+  return checkpoint.load_arrays(back)
+
+
+def randomise(model):
+  """Draws a PyTorch model's parameters and statistics; none stays as it was."""
+  import torch  # noqa: PLC0415
+
+  torch.manual_seed(0)
+  for name, value in [*model.named_parameters(), *model.named_buffers()]:
+    if not value.is_floating_point():
+      continue
+    with torch.no_grad():
+      if name.endswith('running_var'):
+        value.uniform_(0.5, 1.5)
+      elif value.ndim > 1:
+        value.normal_(0, value[0].numel() ** -0.5)
+      else:
+        value.add_(torch.randn_like(value) * 0.1)
+  return model.eval()
+
+
+def video(*shape):
+  """A clip of the usual scale, [b, t, h, w, 3]."""
+  return np.random.default_rng(1).normal(size=shape).astype(np.float32)
+
+
+def relative_error(ours, theirs):
+  """Largest difference over the largest value; theirs may be PyTorch's."""
+  theirs = np.asarray(theirs.detach() if hasattr(theirs, 'detach') else theirs)
+  assert ours.shape == theirs.shape
+  return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
+def import_torchvision():
+  """Imports torchvision, whose build may be for another PyTorch than here.
+
+  Its operators in C++ are missing then, and with them two names without which
+  it refuses to be imported; its models need neither.
+  """
+  import torch  # noqa: PLC0415
+
+  try:
+    import torchvision  # noqa: PLC0415
+  except RuntimeError:
+    for name in [n for n in sys.modules if n.startswith('torchvision')]:
+      del sys.modules[name]
+    library = torch.library.Library('torchvision', 'DEF')
+    for name in ('nms', 'qnms'):
+      library.define(
+        f'{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor'
+      )
+    _kept.append(library)  # It defines them as long as it lives.
+    import torchvision  # noqa: PLC0415
+  return torchvision
+
+
+_kept = []

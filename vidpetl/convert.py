@@ -1,0 +1,95 @@
+"""Published weights in, and trained ones out.
+
+  python -m vidpetl.convert --from=FAMILY FILE OUT.safetensors
+  python -m vidpetl.convert --into=FAMILY RUN OUT.safetensors
+
+The first reads a published file and writes one that config.init.path takes; the
+second takes what config.init.path takes and writes it under the family's own
+names. Both say what became of every array, in OUT.report.txt as well, and write
+nothing if there is one that nobody has named. No network is used.
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+import jax
+from absl import app, flags
+
+from vidpetl.training import checkpoint, published
+from vidpetl.weights import exporting, importing
+from vidpetl.weights import family as family_lib
+from vidpetl.weights import report as report_lib
+
+
+def define_flags() -> None:
+  """Defines the command line."""
+  known = ', '.join(family_lib.names())
+  flags.DEFINE_string('from', None, f'Family of FILE: {known}.')
+  flags.DEFINE_string('into', None, 'Family whose names are to be written.')
+  flags.DEFINE_string('head', '', 'Task whose head the classifier is.')
+  flags.DEFINE_string(
+    'to', '', "Backbone that the weights are for, if not the family's first."
+  )
+  flags.DEFINE_string(
+    'entry', '', "Part of FILE to take, 'a/b', such as that of averages."
+  )
+  flags.DEFINE_multi_string(
+    'allow', [], 'Regex of names in FILE that may be missing or left over.'
+  )
+
+
+def import_file(name: str, path: str, out: str, **options) -> report_lib.Report:
+  """Writes a published file as one of ours; see `importing.load`."""
+  imported = importing.load(name, path, **options)
+  described = published.describe(name, path, imported)
+  imported.report.notes.append(f'for config.backbone = {described["backbone"]}')
+  checkpoint.save_arrays(out, imported.arrays, published.to_metadata(described))
+  return imported.report
+
+
+def export_run(name: str, path: str, out: str, head: str) -> report_lib.Report:
+  """Writes a run's or file's model under a family's names."""
+  arrays = checkpoint.load_arrays(path)
+  exported, report = exporting.export(name, arrays, head=head)
+  # As libraries of PyTorch's ask for.
+  checkpoint.save_arrays(out, exported, {'format': 'pt'})
+  return report
+
+
+def main(argv: list[str]) -> None:
+  """Runs the command line."""
+  args = flags.FLAGS
+  family = args['from'].value
+  if len(argv) != 3 or bool(family) == bool(args.into):
+    raise app.UsageError(
+      '--from=FAMILY FILE OUT, or --into=FAMILY RUN OUT. Families: '
+      + ', '.join(family_lib.names())
+    )
+  # Weights are not computed with here.
+  jax.config.update('jax_platforms', 'cpu')
+  path, out = argv[1:]
+  try:
+    if family:
+      report = import_file(
+        family,
+        path,
+        out,
+        target=args.to,
+        head=args.head,
+        entry=args.entry,
+        allow=args.allow,
+      )
+    else:
+      report = export_run(args.into, path, out, args.head)
+  except ValueError as error:
+    raise SystemExit(str(error)) from None
+  whole = pathlib.Path(out).with_suffix('.report.txt')
+  whole.write_text(report.whole() + '\n', encoding='utf-8')
+  print(report.short())
+  print(f'Wrote {out}; every array is in {whole}.')
+
+
+if __name__ == '__main__':
+  define_flags()
+  app.run(main)

@@ -1,0 +1,5 @@
+"""What goes wrong with files of weights."""
+
+
+class WeightsError(ValueError):
+  """A file of weights cannot be used; the message says why."""

@@ -1,0 +1,87 @@
+"""What a family of published weights is, as its module in `families` says."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from vidpetl.weights import families, rules
+from vidpetl.weights.errors import WeightsError
+
+Rules = tuple[rules.Rule, ...]
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+  """The backbone that a file is for.
+
+  Attributes:
+    backbone: `config.backbone`.
+    video: (frames, height, width) of the clips that its position tables are
+      for, or of any that it takes.
+    fresh: regexes of the backbone's names that the family has nothing for.
+  """
+
+  backbone: Mapping[str, Any]
+  video: tuple[int, int, int]
+  fresh: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+  """Weights under the same names.
+
+  Attributes:
+    source: where the files are published.
+    rules: by the module of our backbone that they are for, of which the first
+      is meant where none is named: one set of rules, or several of which the
+      one that fits the file best is taken.
+    layout: from our names and shapes and the backbone's module to the backbone.
+    head: rules of the classifier, with our names below the head.
+    containers: 'a/b' of where the weights lie in a file that holds more; the
+      first that is there is taken, or else the whole file.
+    prefixes: of names, each taken off once, in this order.
+    rename: (regex, replacement) of names in other versions of the files.
+    left_out: regex of names -> why they are not taken.
+    axes: sizes of axes in patterns, from their names and shapes.
+    normalisation: mean and standard deviation of pixels in [0, 1], per channel
+      or for all.
+    inflate: how images' filters become those of clips: 'central' or 'average'.
+  """
+
+  source: str
+  rules: Mapping[str, tuple[Rules, ...]]
+  layout: Callable[[Shapes, str], Layout]
+  head: Rules = ()
+  containers: tuple[str, ...] = ()
+  prefixes: tuple[str, ...] = ()
+  rename: tuple[tuple[str, str], ...] = ()
+  left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  axes: Callable[[Shapes], dict[str, int]] = lambda shapes: {}
+  normalisation: tuple[Any, Any] = (
+    (0.485, 0.456, 0.406),
+    (0.229, 0.224, 0.225),
+  )
+  inflate: str = ''
+
+
+def names() -> list[str]:
+  """Returns the families that there are."""
+  return sorted(m.name for m in pkgutil.iter_modules(families.__path__))
+
+
+def load(name: str) -> Family:
+  """Returns a family by its name.
+
+  Raises:
+    WeightsError: if there is none, with those that there are.
+  """
+  if name not in names():
+    raise WeightsError(
+      f'no family {name!r} of weights. There are: {", ".join(names())}'
+    )
+  return importlib.import_module(f'{families.__name__}.{name}').FAMILY

@@ -1,0 +1,260 @@
+"""From a published file to our arrays; or an error that says what differs."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import einops
+import ml_dtypes
+import numpy as np
+
+from vidpetl.weights import family as family_lib
+from vidpetl.weights import files, rules
+from vidpetl.weights import report as report_lib
+from vidpetl.weights.errors import WeightsError
+
+Arrays = dict[str, np.ndarray]
+
+_HALF = (np.float16, ml_dtypes.bfloat16)
+_FLOATS = (*_HALF, np.float32)
+
+
+@dataclasses.dataclass
+class Imported:
+  """A file under our names.
+
+  Attributes:
+    arrays: by the names of `petl.variables`, in the file's float type.
+    layout: the backbone that they are for.
+    report: what became of every array.
+  """
+
+  arrays: Arrays
+  layout: family_lib.Layout
+  report: report_lib.Report
+
+
+def load(
+  name: str,
+  path: str,
+  *,
+  target: str = '',
+  head: str = '',
+  entry: str = '',
+  allow: Sequence[str] = (),
+) -> Imported:
+  """Reads a published file.
+
+  Args:
+    name: of the family.
+    path: of the file.
+    target: module of the backbone that it is for, the family's first if ''.
+    head: task whose head its classifier becomes; '' leaves it out.
+    entry: 'a/b' of where the weights lie in the file, if not where the
+      family's usually do (an EMA's, say).
+    allow: regexes of their names that may be missing or unexpected.
+
+  Raises:
+    WeightsError: if the file cannot be read, is another family's, or differs
+      from it in what `allow` does not name.
+  """
+  family = family_lib.load(name)
+  if target and target not in family.rules:
+    raise WeightsError(
+      f'{name} weights are for the backbone {" or ".join(family.rules)}, not '
+      f'for {target}'
+    )
+  target = target or next(iter(family.rules))
+  report = report_lib.Report(f'{path} as {name}')
+  found = _flatten(_select(files.read(path), family, entry, path, report))
+  found = _rename(found, family, report)
+  wanted, optional = _choose(family, target, head, found)
+  _refuse_others(path, name, found, wanted)
+  arrays = _map(family, wanted, found, report, allow)
+  _leave_out(family, optional, found, report, allow)
+  if report.wrong:
+    raise WeightsError(
+      f'{report.short()}\nNothing was written. Name what is meant to differ '
+      'with --allow=<regex of the name>.'
+    )
+  layout = family.layout({k: v.shape for k, v in arrays.items()}, target)
+  return Imported(full_names(arrays, head), layout, report)
+
+
+def full_names(arrays: Arrays, head: str) -> Arrays:
+  """Returns arrays under a whole model's names; see `petl.variables`."""
+
+  def name(path: str) -> str:
+    if path.startswith('batch_stats/'):
+      return path.replace('batch_stats/', 'batch_stats/backbone/', 1)
+    if path.startswith('head/'):
+      return path.replace('head/', f'heads_{head}/', 1)
+    return f'backbone/{path}'
+
+  return {name(path): array for path, array in arrays.items()}
+
+
+def _select(tree, family, entry, path, report) -> Mapping[str, Any]:
+  """Returns what holds the weights, and notes what else there is."""
+  chosen = [entry] if entry else [*family.containers, '']
+  for place in chosen:
+    inside = _at(tree, place)
+    if isinstance(inside, Mapping) and inside:
+      break
+  else:
+    keys = list(tree) if isinstance(tree, Mapping) else type(tree).__name__
+    raise WeightsError(f'{path} has no {entry!r} with weights; it has {keys}')
+  if place:
+    others = [k for k in tree if k != place.split('/')[0]]
+    report.notes.append(
+      f'weights of {place!r}' + (f'; not read: {others}' if others else '')
+    )
+    averaged = [k for k in others if 'ema' in k.lower()]
+    if averaged and not entry:
+      report.notes.append(
+        f'there are averaged weights as well: --entry={averaged[0]} takes them'
+      )
+  return inside
+
+
+def _at(tree: Any, place: str) -> Any:
+  for key in filter(None, place.split('/')):
+    tree = tree.get(key) if isinstance(tree, Mapping) else None
+  return tree
+
+
+def _flatten(tree: Any, prefix: str = '') -> Arrays:
+  """Returns arrays by names; other values are no weights."""
+  flat = {}
+  for key, value in tree.items():
+    name = f'{prefix}{key}'
+    if isinstance(value, Mapping):
+      # Names of PyTorch hold dots already; those of Flax are paths.
+      flat |= _flatten(value, f'{name}/')
+    elif isinstance(value, np.ndarray) or np.isscalar(value):
+      flat[name] = np.asarray(value)
+  return flat
+
+
+def _rename(found: Arrays, family, report) -> Arrays:
+  """Takes prefixes off, and brings other versions' names to the usual ones."""
+  for prefix in family.prefixes:
+    with_it = [name for name in found if name.startswith(prefix)]
+    if with_it:
+      report.notes.append(f'{prefix!r} taken off {len(with_it)} names')
+      found = _unique(
+        {name: name.removeprefix(prefix) for name in found}, found
+      )
+  for pattern, replacement in family.rename:
+    found = _unique(
+      {name: re.sub(pattern, replacement, name) for name in found}, found
+    )
+  return found
+
+
+def _unique(new: Mapping[str, str], found: Arrays) -> Arrays:
+  renamed = {}
+  for name, array in found.items():
+    if new[name] in renamed:
+      raise WeightsError(
+        f'two arrays would be called {new[name]!r}, one of them {name!r}; '
+        '--entry names the part of the file to take'
+      )
+    renamed[new[name]] = array
+  return renamed
+
+
+def _choose(family, target, head, found):
+  """Returns the rules that fit the file best, and those not asked for."""
+  names = set(found)
+  sets = [rules.expand(each, names) for each in family.rules[target]]
+
+  def misfit(each):
+    theirs = {r.theirs for r in each}
+    return len(theirs - names) + len(names - theirs)
+
+  wanted = min(sets, key=misfit)
+  classifier = rules.prefixed(family.head, 'head/')
+  return (wanted + classifier, []) if head else (wanted, classifier)
+
+
+def _refuse_others(path, name, found, wanted) -> None:
+  """Raises if hardly anything of the file is this family's."""
+  theirs = {r.theirs for r in wanted}
+  if theirs and len(theirs & set(found)) * 2 >= len(theirs):
+    return
+  scores = {}
+  for other in family_lib.names():
+    family = family_lib.load(other)
+    for target in family.rules:
+      own = {r.theirs for r in _choose(family, target, '', found)[0]}
+      share = len(own & set(found)) / max(len(own), 1)
+      scores[other] = max(share, scores.get(other, 0))
+  likely = [f for f, share in scores.items() if share > 0.8 and f != name]
+  raise WeightsError(
+    f'{path} is not of the family {name}: of its {len(theirs)} names '
+    f'the file has {len(theirs & set(found))}. The file has '
+    f'{len(found)} arrays, such as {sorted(found)[:4]}.'
+    + (f' It looks like {" or ".join(likely)}.' if likely else '')
+  )
+
+
+def _map(family, wanted, found, report, allow) -> Arrays:
+  """Returns our arrays; `found` keeps what no rule takes."""
+  theirs = {each.theirs for each in wanted}
+  axes = family.axes({k: v.shape for k, v in found.items() if k in theirs})
+  arrays = {}
+  for each in wanted:
+    ours = ', '.join(each.ours)
+    array = found.pop(each.theirs, None)
+    if array is None:
+      status = 'new' if _named(each.theirs, allow) else 'missing'
+      report.add(status, theirs=each.theirs, ours=ours)
+      continue
+    row = {'theirs': each.theirs, 'ours': ours, 'before': array.shape}
+    array, note = _as_floats(array)
+    problem = '' if np.isfinite(array).all() else 'not all of it is finite'
+    try:
+      new = each.to_ours(array, axes)
+    except einops.EinopsError as error:
+      problem = str(error).strip().split('\n')[-1]
+    if problem:
+      report.add('wrong', **row, note=problem)
+      continue
+    arrays |= new
+    after = next(iter(new.values())).shape
+    status = 'matched' if after == array.shape else 'reshaped'
+    report.add(status, **row, after=after, note=note)
+  return arrays
+
+
+def _as_floats(array: np.ndarray) -> tuple[np.ndarray, str]:
+  if array.dtype in _HALF:
+    return array, f'{array.dtype}, as it is'
+  if array.dtype not in _FLOATS:
+    return array.astype(np.float32), f'{array.dtype} to float32'
+  return array, ''
+
+
+def _leave_out(family, optional, found, report, allow) -> None:
+  """Reports what no rule has taken."""
+  classifier = {r.theirs for r in optional}
+  for name, array in found.items():
+    reasons = [why for p, why in family.left_out.items() if re.search(p, name)]
+    if name in classifier:
+      reasons = ['the classifier; --head=<task> takes it']
+    if not reasons and _named(name, allow):
+      reasons = ['as --allow says']
+    report.add(
+      'left out' if reasons else 'unexpected',
+      theirs=name,
+      before=array.shape,
+      note=reasons[0] if reasons else '',
+    )
+
+
+def _named(name: str, allow: Sequence[str]) -> bool:
+  return any(re.search(pattern, name) for pattern in allow)

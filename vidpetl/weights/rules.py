@@ -1,0 +1,207 @@
+"""Name maps between published models and ours, as data that runs both ways.
+
+A rule is one array of theirs and what it is of ours:
+
+  rule('blocks.{i}.attn.qkv.weight',
+       ['…_{i}/query/kernel', '…_{i}/key/kernel', '…_{i}/value/kernel'],
+       '(n h c) i -> n i h c')
+
+`{i}` counts from 0. The pattern is einops'; where there are several of ours,
+they are the entries of its first axis. Read from right to left, the same rule
+exports.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import einops
+import numpy as np
+
+_COUNTER = '{i}'
+
+# Patterns that many families share.
+DENSE = 'o i -> i o'
+CONV = 'o i t h w -> t h w i o'
+IMAGE_CONV = 'o i h w -> 1 h w i o'
+POINT_CONV = 'o i 1 1 1 -> i o'
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+  """One array of theirs.
+
+  Attributes:
+    theirs: its name.
+    ours: names below the backbone; those of statistics begin with
+      'batch_stats/'.
+    pattern: einops', from theirs to ours; '' if nothing changes.
+  """
+
+  theirs: str
+  ours: tuple[str, ...]
+  pattern: str = ''
+
+  def at(self, number: int) -> Rule:
+    """Returns the rule with `{i}` replaced."""
+    fill = lambda name: name.replace(_COUNTER, str(number))
+    return Rule(fill(self.theirs), tuple(map(fill, self.ours)), self.pattern)
+
+  def to_ours(
+    self, array: np.ndarray, axes: Mapping[str, int]
+  ) -> dict[str, np.ndarray]:
+    """Returns our arrays, which are views where they can be.
+
+    Raises:
+      einops.EinopsError: if the array has another shape than the rule's.
+    """
+    if len(self.ours) == 1:
+      return {self.ours[0]: _rearrange(array, self.pattern, axes)}
+    parts = self.pattern.split(' -> ')[1].split()[0]
+    axes = {**axes, parts: len(self.ours)}
+    return dict(zip(self.ours, _rearrange(array, self.pattern, axes)))
+
+  def to_theirs(
+    self, arrays: Mapping[str, np.ndarray], axes: Mapping[str, int]
+  ) -> np.ndarray:
+    """Returns their array; `to_ours` the other way round."""
+    found = [arrays[name] for name in self.ours]
+    array = found[0] if len(found) == 1 else np.stack(found)
+    left, _, right = self.pattern.partition(' -> ')
+    pattern = f'{right} -> {left}' if right else ''
+    return _rearrange(array, pattern, axes)
+
+
+def _rearrange(array, pattern, axes):
+  if not pattern:
+    return array
+  used = set(re.findall(r'[a-z]+', pattern))
+  known = {name: size for name, size in axes.items() if name in used}
+  return einops.rearrange(array, pattern, **known)
+
+
+def rule(theirs: str, ours: str | Sequence[str], pattern: str = '') -> Rule:
+  return Rule(
+    theirs, (ours,) if isinstance(ours, str) else tuple(ours), pattern
+  )
+
+
+def dense(theirs: str, ours: str, pattern: str = DENSE) -> list[Rule]:
+  """Rules of PyTorch's layer with `weight` [o, i, ...] and `bias`."""
+  return [
+    rule(f'{theirs}.weight', f'{ours}/kernel', pattern),
+    rule(f'{theirs}.bias', f'{ours}/bias'),
+  ]
+
+
+def norm(theirs: str, ours: str) -> list[Rule]:
+  """Rules of PyTorch's LayerNorm."""
+  return [
+    rule(f'{theirs}.weight', f'{ours}/scale'),
+    rule(f'{theirs}.bias', f'{ours}/bias'),
+  ]
+
+
+def batch_norm(theirs: str, ours: str) -> list[Rule]:
+  """Rules of PyTorch's BatchNorm and its running statistics."""
+  return [
+    *norm(theirs, ours),
+    rule(f'{theirs}.running_mean', f'batch_stats/{ours}/mean'),
+    rule(f'{theirs}.running_var', f'batch_stats/{ours}/var'),
+  ]
+
+
+def heads(
+  theirs: Sequence[str], attention: str, bias: bool = True
+) -> list[Rule]:
+  """Rules of attention whose query, key, value and output are Dense each.
+
+  Args:
+    theirs: the four layers' names.
+    attention: our module.
+    bias: whether they have biases.
+  """
+  found = []
+  for name, ours in zip(theirs, ('query', 'key', 'value')):
+    at = f'{attention}/{ours}'
+    found.append(rule(f'{name}.weight', f'{at}/kernel', '(h c) i -> i h c'))
+    if bias:
+      found.append(rule(f'{name}.bias', f'{at}/bias', '(h c) -> h c'))
+  return [*found, *heads_out(theirs[3], attention)]
+
+
+def heads_out(theirs: str, attention: str) -> list[Rule]:
+  """Rules of the layer behind an attention."""
+  return dense(theirs, f'{attention}/out', 'o (h c) -> h c o')
+
+
+def fused(theirs: Sequence[str], attention: str, bias: bool = True):
+  """Rules of attention whose query, key and value are one layer.
+
+  Args:
+    theirs: their weight's and their bias's name.
+    attention: our module.
+    bias: whether there is one.
+  """
+  of = lambda leaf: [
+    f'{attention}/{n}/{leaf}' for n in ('query', 'key', 'value')
+  ]
+  found = [rule(theirs[0], of('kernel'), '(n h c) i -> n i h c')]
+  if bias:
+    found.append(rule(theirs[1], of('bias'), '(n h c) -> n h c'))
+  return found
+
+
+def expand(
+  rules: Iterable[Rule], names: Collection[str], ours: bool = False
+) -> list[Rule]:
+  """Returns rules whose counters are filled in.
+
+  Rules that share what is before the first counter of their names count
+  together, to the highest number that any of them finds.
+
+  Args:
+    rules: with or without counters.
+    names: that there are.
+    ours: whether these are our names, and not theirs.
+  """
+  groups = {}
+  for each in rules:
+    groups.setdefault(each.theirs.partition(_COUNTER)[0], []).append(each)
+  found = []
+  for group in groups.values():
+    if not any(_COUNTER in each.theirs for each in group):
+      found += group
+      continue
+    patterns = [_counted(name) for r in group for name in _side(r, ours)]
+    count = 1 + max(
+      (int(m[1]) for n in names for p in patterns if (m := p.fullmatch(n))),
+      default=-1,
+    )
+    found += [
+      each.at(number)
+      for number in range(count)
+      for each in group
+      if _COUNTER in each.theirs
+    ]
+    found += [each for each in group if _COUNTER not in each.theirs]
+  return found
+
+
+def prefixed(rules: Iterable[Rule], prefix: str) -> list[Rule]:
+  """Returns rules with a prefix to our names."""
+  return [
+    dataclasses.replace(r, ours=tuple(prefix + name for name in r.ours))
+    for r in rules
+  ]
+
+
+def _side(each: Rule, ours: bool) -> tuple[str, ...]:
+  return each.ours if ours else (each.theirs,)
+
+
+def _counted(name: str) -> re.Pattern:
+  before, *after = (re.escape(part) for part in name.split(_COUNTER))
+  return re.compile(before + r'(\d+)' + r'\1'.join(after) if after else before)
