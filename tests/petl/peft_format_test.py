@@ -9,7 +9,7 @@ import safetensors.numpy
 
 from vidpetl import adapter
 from vidpetl.petl import package, peft_format
-from vidpetl.training import adapters, checkpoint
+from vidpetl.training import adapters, checkpoint, defaults
 
 BACKBONES = {
   'clip': ('encoder.layers.0.self_attn.q_proj', 'clip'),
@@ -44,7 +44,8 @@ def test_a_package_from_peft_gives_the_same_logits(tmp_path):
   checkpoint.save_arrays(backbone, packages.backbone_of(params))
   plain = packages.make_config('clip', 'head')
   plain.seed = 0
-  plain.init = {'path': backbone, 'skip': ('^heads_', '/site_'), 'grid': ()}
+  plain.init = defaults.get_config().init
+  plain.init.update(path=backbone, skip=('^heads_', '/site_'))
   adapter.from_peft(str(tmp_path / 'peft'), plain, str(tmp_path / 'again'))
   ours = adapters.Adapters(backbone)
   ours.load(packed, 'before')

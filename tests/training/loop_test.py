@@ -149,7 +149,7 @@ def test_starting_from_another_run(make_config, tmp_path):
     final_backbone(tmp_path / 'first'), final_backbone(tmp_path / 'second')
   )
   second.init.skip = ()
-  with pytest.raises(ValueError, match=r'heads_ava.*heads_kinetics400'):
+  with pytest.raises(ValueError, match=r'(?s)heads_ava.*heads_kinetics400'):
     loop.run(second, str(tmp_path / 'third'))
 
 
