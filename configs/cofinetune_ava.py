@@ -16,7 +16,8 @@ Arguments, separated by commas:
   sampling    weighted or alternating.
   ava_kinetics   AVA-Kinetics in place of AVA.
   method      what trains: full, or a method of vidpetl/petl/methods.py with its
-              options: method=patt,bottleneck=128 with --config.init.path=….
+              options: method=patt,bottleneck=128,init=….
+  init        what to start from: a converted file, or a run's workdir.
 
 The paper's rows (frame-mAP on AVA v2.2, single view), from ImageNet-21k:
   Table 3, K400 + AVA           25.2   :with=kinetics400
@@ -33,7 +34,15 @@ The paper's rows (frame-mAP on AVA v2.2, single view), from ImageNet-21k:
                                         something_something_v2
   Table 7, AVA-Kinetics, L      33.1   the same with ava_kinetics
   Table 3, K400 then AVA        23.4   :pretrain,with=kinetics400, and then
-                                       :finetune --config.init.path=<workdir>
+                                       :finetune,init=<workdir>
+
+ImageNet-21k's weights are those of google-research/vision_transformer,
+imagenet21k/ViT-B_16.npz and ViT-L_16.npz:
+
+  python -m vidpetl.convert --from=vit_npz --to=vivit ViT-B_16.npz \
+    vit_b16_in21k.safetensors
+
+and then init=vit_b16_in21k.safetensors; or scenic's ViViT (--from=vivit).
 
 None of these was run here: that needs the datasets and accelerators. What was
 run is the demo; the README has its results.
@@ -76,6 +85,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     finetune=False,
     pretrain=False,
     variant='B',
+    init='',
     resolution=224,
     sampling='weighted',
     ava_kinetics=False,
@@ -103,6 +113,7 @@ def paper(arg: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   config.petl, config.trainable = methods.make(arg.method, **chosen)
   if config.petl:
     config.init.skip = ('^heads_', '/site_')
+  config.init.path = arg.init
   config.mixture.mode = arg.sampling
   if arg.finetune and arg.pretrain:
     raise ValueError('finetune and pretrain are two runs, one after the other.')

@@ -1,7 +1,7 @@
 """MST-Adapter on Kinetics-400 (Chang et al.): CLIP, per frame.
 
   python -m vidpetl.main \
-    --config=configs/mst_adapter_k400.py:init=<CLIP weights>
+    --config=configs/mst_adapter_k400.py:init=clip_b16.safetensors
 
 Arguments, separated by commas, beside those of configs/vpetl_ssv2.py:
   model       B16 or L14.
@@ -21,6 +21,10 @@ crops; Tables 3 to 6, ViT-B/16):
   layers=1-8, layers=5-12                   80.3  82.1
   method=full                               77.3
   method=st_adapter, method=aim             the techniques it compares with
+
+Weights: OpenAI's ViT-B-16.pt and ViT-L-14.pt,
+
+  python -m vidpetl.convert --from=clip ViT-B-16.pt clip_b16.safetensors
 
 AdamW with 1.5e-4 and weight decay 0.05, 30 epochs, 5 of them warm-up; the
 paper trains 4 clips on each of 4 GPUs. Where it is silent (kernels, width,

@@ -1,7 +1,7 @@
 """MST-Adapter on Something-Something v2 (Chang et al.): CLIP, per frame.
 
   python -m vidpetl.main \
-    --config=configs/mst_adapter_ssv2.py:init=<CLIP weights>
+    --config=configs/mst_adapter_ssv2.py:init=clip_b16.safetensors
 
 Arguments, separated by commas, beside those of configs/vpetl_ssv2.py:
   model       B16 or L14.
@@ -21,6 +21,8 @@ crops; Tables 3 to 6, ViT-B/16):
   layers=1-8, layers=5-12                   62.7  63.3
   method=full                               44.5
   method=st_adapter, method=aim             the techniques it compares with
+
+Weights are those of configs/mst_adapter_k400.py: CLIP's own.
 
 AdamW with 1.5e-4 and weight decay 0.05, 30 epochs, 5 of them warm-up; the
 paper trains 4 clips on each of 4 GPUs. Where it is silent (kernels, width,

@@ -10,8 +10,8 @@ adapter=runs/mtl_aqa_pecop/adapter --workdir=runs/mtl_aqa_core
 
 Arguments:
   head      usdl, musdl (a network per judge), core, tsa (FineDiving alone)
-  init      the I3D weights; or the working directory of stage 1 with
-            method=hpt or dom_s
+  init      the I3D weights, converted as configs/pecop_pretrain.py says; or the
+            working directory of stage 1 with method=hpt or dom_s
   adapter   what stage 1 left with method=pecop; without it, none is bound. What
             it left with hpt_bn is a package without 3D-Adapters: add site=none
   csv       one's own performances: a csv `video,score[,split,...]` with splits

@@ -31,6 +31,10 @@ Arguments:
   init      working directory or file of the weights to start from
   data      folder of the datasets' folders; demo: the demo world, in minutes
 
+Weights: I3D on Kinetics-400, kinetics_i3d_pytorch's model_rgb.pth,
+
+  python -m vidpetl.convert --from=i3d_hassony2 model_rgb.pth i3d.safetensors
+
 Settings are the paper's: 32 frames of 224 x 224, 16 clips, SGD with a learning
 rate of 1e-3, 8 epochs (HPT 16) of ten times the dataset. Its code has 1e-2.
 """

@@ -17,6 +17,10 @@ Spearman x 100 that the paper reports:
   CoRe      76.16           35.35          50.53        49.96    53.0
   + PECoP   79.11           39.71          55.37        52.56    56.69
 
+Weights: 3D-ResNets-PyTorch's r3d18_K_200ep.pth (Kinetics-700),
+
+  python -m vidpetl.convert --from=hara r3d18_K_200ep.pth r3d_18.safetensors
+
 None of these rows was run here: that needs the weights, the dataset and
 accelerators.
 """

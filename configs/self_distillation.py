@@ -19,6 +19,12 @@ weights, by lambda 0 / 0.1 / 1 / 10 / 100 / 1000 (RSPNet's own is the first):
   C3D      UCF101  77.1, best 78.6 at 100     HMDB51  43.9, best 45.8 at 0.1
   R(2+1)D  UCF101  80.2, best 82.3 at 100     HMDB51  44.1, best 47.3 at 1000
 
+Weights: RSPNet's, pretrained on Kinetics-400 for 200 epochs, query encoders:
+
+  python -m vidpetl.convert --from=rspnet_c3d <file>.pth.tar c3d.safetensors
+  python -m vidpetl.convert --from=rspnet_r2plus1d <file>.pth.tar \
+    r2plus1d.safetensors
+
 The paper writes the distance as a sum; lambdas of 100 and 1000 speak for a
 mean, which is the default here. It says nothing of momentum, weight decay,
 schedule, crops and the teacher's BatchNorm: RSPNet's fine-tuning is taken for

@@ -17,6 +17,11 @@ Rows, with the top-1 that the paper reports on CIFAR-100, SVHN and Food-101:
   method=bapat,bottleneck=128  86.47  97.28  87.66
   method=bapat,bottleneck=256  86.55  97.24  87.68
 
+Weights: MAE's mae_pretrain_vit_base.pth,
+
+  python -m vidpetl.convert --from=mae mae_pretrain_vit_base.pth \
+    mae_b.safetensors
+
 The recipe is AdaptFormer's for images but for the batch of 256: SGD, 0.1 per
 256 images, 100 epochs, 20 of them warm-up. An image is a clip of one frame.
 None of these rows was run here: that needs the weights, the datasets and

@@ -19,7 +19,7 @@ Rows, with parameters in millions and the top-1 that the paper reports:
   method=fc2                   27.93   45.32
   method=downsample             2.76   27.53
 
-None of these rows was run here: that needs the weights, the dataset and
+Weights are Swin-B's of configs/vpetl_ssv2.py. None of these rows was run here: that needs the weights, the dataset and
 accelerators.
 """
 

@@ -9,7 +9,7 @@ Arguments, separated by commas:
               has there: bottleneck, to, scale, adapter, tokens, rank, ...
   frames      8; the paper also has 16 and 32.
   backbone    swin, Video Swin-B; videomae, ViT-B; or, beyond the paper, clip.
-  init        where the parameters of the pretrained backbone are.
+  init        the pretrained backbone, converted as below; or a run's workdir.
   head        false leaves the head as it was drawn.
   where       binds to paths with this in them alone, e.g. where=stage_3.
   data        the --out of vidpetl.prepare.
@@ -31,6 +31,14 @@ Table 4 (Kinetics-600): method=bapat with
 Table 5 (VideoMAE, batch 256): backbone=videomae with
   method=full, head, vpt, adaptformer                   53.97 29.23 43.73 59.02
   method=bapat,bottleneck=32, 64, 128, 256              57.78 57.55 56.97 56.53
+
+Weights: Video-Swin-Transformer's swin_base_patch244_window877_kinetics400_22k
+.pth (Table 4: kinetics600), and VideoMAE's ViT-B, pretrained on Kinetics-400:
+
+  python -m vidpetl.convert --from=swin \
+    swin_base_patch244_window877_kinetics400_22k.pth swin_b_k400.safetensors
+  python -m vidpetl.convert --from=videomae checkpoint.pth \
+    videomae_b_k400.safetensors
 
 Where the paper is silent this follows its code; see `recipes.vpetl`. None of
 these rows was run here: that needs the weights, the dataset and accelerators.

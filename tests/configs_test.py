@@ -1,9 +1,12 @@
 """Every config loads, and trains a step once it is shrunk."""
 
+import re
+
 import experiments
 import pytest
 
 from vidpetl.training import loop
+from vidpetl.weights import family
 
 ARGUMENTS = [
   '',
@@ -14,6 +17,13 @@ ARGUMENTS = [
   'ava_kinetics',
   'pretrain,with=kinetics400',
 ]
+
+# Those whose rows start from published weights.
+PAPERS = sorted(
+  p.stem
+  for p in (experiments.ROOT / 'configs').glob('*.py')
+  if p.stem != 'own_videos'
+)
 
 
 @pytest.mark.parametrize('argument', ARGUMENTS)
@@ -164,3 +174,15 @@ def test_ones_own_boxes_train(world, tmp_path):
 def test_own_videos_want_one_kind_of_data():
   with pytest.raises(ValueError, match='folder=, manifest= and videos='):
     experiments.load_config('own_videos', 'variant=B')
+
+
+@pytest.mark.parametrize('name', PAPERS)
+def test_weights_that_a_paper_starts_from_are_named(name):
+  text = (experiments.ROOT / 'configs' / f'{name}.py').read_text()
+  other = re.search(r'(?:eights are|converted as) [^.]*configs/(\w+)\.py', text)
+  if other:
+    text = (experiments.ROOT / 'configs' / f'{other[1]}.py').read_text()
+  families = re.findall(r'vidpetl\.convert --from=(\w+)', text)
+  assert families
+  for each in families:
+    assert family.load(each)
