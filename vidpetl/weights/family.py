@@ -48,6 +48,8 @@ class Family:
     rename: (regex, replacement) of names in other versions of the files.
     left_out: regex of names -> why they are not taken.
     axes: sizes of axes in patterns, from their names and shapes.
+    check: of their names and shapes; raises WeightsError for files of other
+      nets that have the same names.
     normalisation: mean and standard deviation of pixels in [0, 1], per channel
       or for all.
     inflate: how images' filters become those of clips: 'central' or 'average'.
@@ -62,6 +64,7 @@ class Family:
   rename: tuple[tuple[str, str], ...] = ()
   left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
   axes: Callable[[Shapes], dict[str, int]] = lambda shapes: {}
+  check: Callable[[Shapes], None] = lambda shapes: None
   normalisation: tuple[Any, Any] = (
     (0.485, 0.456, 0.406),
     (0.229, 0.224, 0.225),

@@ -71,6 +71,7 @@ def load(
   report = report_lib.Report(f'{path} as {name}')
   found = _flatten(_select(files.read(path), family, entry, path, report))
   found = _rename(found, family, report)
+  _check(path, family, found)
   wanted, optional = _choose(family, target, head, found)
   _refuse_others(path, name, found, wanted)
   arrays = _map(family, wanted, found, report, allow)
@@ -165,6 +166,13 @@ def _unique(new: Mapping[str, str], found: Arrays) -> Arrays:
       )
     renamed[new[name]] = array
   return renamed
+
+
+def _check(path, family, found) -> None:
+  try:
+    family.check({name: array.shape for name, array in found.items()})
+  except WeightsError as error:
+    raise WeightsError(f'{path}: {error}') from None
 
 
 def _choose(family, target, head, found):
