@@ -1,4 +1,4 @@
-"""The three kinds of ViT: their tokens, what they read, and mistakes."""
+"""The kinds of ViT: their tokens, what they read, and mistakes."""
 
 import jax
 import jax.numpy as jnp
@@ -104,16 +104,34 @@ def test_half_precision_and_dropped_branches(kind):
 @pytest.mark.parametrize(
   'fields, match',
   [
-    ({'kind': 'x'}, "no ViT of kind 'x'. There are: mae, videomae, clip"),
+    (
+      {'kind': 'x'},
+      "no ViT of kind 'x'. There are: mae, augreg, videomae, clip",
+    ),
     ({'kind': 'mae', 'variant': 'H'}, "no MAE variant 'H'"),
     ({'kind': 'clip'}, 'without a variant, CLIP needs width'),
     ({'kind': 'mae', 'variant': 'B', 'tubelet': 2}, "no field 'tubelet'"),
     ({'kind': 'mae', 'variant': 'B', 'summary': 'x'}, "summary 'x' is none of"),
+    (
+      {'kind': 'clip', 'variant': 'B', 'activation': 'x'},
+      "activation 'x' is none of gelu, gelu_tanh, quick_gelu",
+    ),
   ],
 )
 def test_mistakes_are_named(fields, match):
   with pytest.raises(ValueError, match=match):
     vit.build(**fields)
+
+
+def test_augreg_is_mae_with_the_other_gelu_and_reads_the_class_token():
+  params, out = run(vit.build(kind='augreg', **TOY), video(2))
+  fields = {'summary': 'cls', **TOY}
+  same = vit.build(kind='mae', activation='gelu_tanh', **fields)
+  np.testing.assert_allclose(
+    same.apply(params, video(2), False).summary, out.summary, atol=1e-5
+  )
+  exact = vit.build(kind='mae', **fields).apply(params, video(2), False)
+  assert 1e-4 < np.abs(exact.summary - out.summary).max() < 0.1
 
 
 def test_clip_l_has_patches_of_14_pixels():

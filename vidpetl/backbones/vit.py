@@ -1,6 +1,7 @@
-"""Vision transformers as three publications have them.
+"""Vision transformers as four publications have them.
 
   MAE        images (He et al. 2022); of a clip, every frame by itself.
+  AugReg     the same with the GELU of JAX (Steiner et al. 2022).
   VideoMAE   tubelets of a clip, all of which attend to each other, with fixed
              positions and keys without bias (Tong et al. 2022).
   CLIP       images, with a LayerNorm before the blocks and QuickGELU (Radford
@@ -43,7 +44,7 @@ def sinusoids(length: int, width: int) -> np.ndarray:
 
 
 class ViT(nn.Module):
-  """What the three share.
+  """What they share.
 
   Attributes:
     width: d of a token.
@@ -53,11 +54,11 @@ class ViT(nn.Module):
     patch: side of the square that a token covers, in pixels.
     stochastic_depth: rate of the last block; rates grow linearly from 0.
     epsilon: of all LayerNorms.
+    activation: of the MLPs, one of `layers.ACTIVATIONS`.
     remat: recompute the blocks in the backward pass, to save memory.
     dtype: of the computation; parameters are float32.
   """
 
-  activation: ClassVar[str] = 'gelu'
   key_bias: ClassVar[bool] = True
 
   width: int = 768
@@ -67,6 +68,7 @@ class ViT(nn.Module):
   patch: int = 16
   stochastic_depth: float = 0.0
   epsilon: float = 1e-6
+  activation: str = 'gelu'
   remat: bool = False
   dtype: Any = jnp.float32
 
@@ -145,6 +147,13 @@ class MAE(ViT):
     return Features(norm(x), norm(read).mean(1))
 
 
+class AugReg(MAE):
+  """Google's image ViTs: GELU in its tanh form."""
+
+  summary: str = 'cls'
+  activation: str = 'gelu_tanh'
+
+
 class VideoMAE(ViT):
   """A joint space-time ViT without class token.
 
@@ -176,10 +185,9 @@ class CLIP(ViT):
       'mean_norm', the other way round, as ST-Adapter has it.
   """
 
-  activation: ClassVar[str] = 'quick_gelu'
-
   summary: str = 'norm_mean'
   epsilon: float = 1e-5
+  activation: str = 'quick_gelu'
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> Features:
@@ -193,6 +201,7 @@ class CLIP(ViT):
 
 _KINDS = {
   'mae': (MAE, ('mean', 'cls')),
+  'augreg': (AugReg, ('mean', 'cls')),
   'videomae': (VideoMAE, ()),
   'clip': (CLIP, ('norm_mean', 'mean_norm')),
 }
@@ -202,7 +211,7 @@ def build(*, kind: str, variant: str | None = None, **fields) -> ViT:
   """Builds a ViT.
 
   Args:
-    kind: 'mae', 'videomae' or 'clip'.
+    kind: 'mae', 'augreg', 'videomae' or 'clip'.
     variant: 'B' or 'L': its width, depth, heads and mlp; CLIP's L has patches
       of 14 pixels. Without it, `fields` must have these four.
     **fields: of the class that `kind` names; they precede the variant's.
@@ -218,4 +227,9 @@ def build(*, kind: str, variant: str | None = None, **fields) -> ViT:
   model = variants.make(cls, fields, variant, VARIANTS)
   if summaries and model.summary not in summaries:
     raise ValueError(f'summary {model.summary!r} is none of {summaries}')
+  if model.activation not in layers.ACTIVATIONS:
+    raise ValueError(
+      f'activation {model.activation!r} is none of '
+      f'{", ".join(layers.ACTIVATIONS)}'
+    )
   return model
