@@ -17,7 +17,7 @@ import jax
 from absl import app, flags
 
 from vidpetl.training import checkpoint, published
-from vidpetl.weights import exporting, importing
+from vidpetl.weights import exporting, importing, positions
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import report as report_lib
 
@@ -34,6 +34,9 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'entry', '', "Part of FILE to take, 'a/b', such as that of averages."
   )
+  flags.DEFINE_list(
+    'grid', [], 't,h,w: tokens that tables of positions are for, if unknown.'
+  )
   flags.DEFINE_multi_string(
     'allow', [], 'Regex of names in FILE that may be missing or left over.'
   )
@@ -44,6 +47,11 @@ def import_file(name: str, path: str, out: str, **options) -> report_lib.Report:
   imported = importing.load(name, path, **options)
   described = published.describe(name, path, imported)
   imported.report.notes.append(f'for config.backbone = {described["backbone"]}')
+  imported.report.notes += filter(None, [described['note']])
+  if any(map(positions.is_table, imported.arrays)):
+    imported.report.notes.append(
+      f'tables of positions for {described["grid"]} tokens (t, h, w)'
+    )
   checkpoint.save_arrays(out, imported.arrays, published.to_metadata(described))
   return imported.report
 
@@ -78,6 +86,7 @@ def main(argv: list[str]) -> None:
         target=args.to,
         head=args.head,
         entry=args.entry,
+        grid=[int(size) for size in args.grid],
         allow=args.allow,
       )
     else:

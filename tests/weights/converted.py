@@ -12,7 +12,7 @@ from vidpetl.petl import variables
 from vidpetl.training import checkpoint, published
 
 
-def encode(family, path, video, out, **options):
+def encode(family, path, video, out, fields=(), **options):
   """Converts a file and encodes a video with it.
 
   Args:
@@ -20,6 +20,7 @@ def encode(family, path, video, out, **options):
     path: of the file.
     video: [b, t, h, w, 3].
     out: folder for the converted file.
+    fields: of the backbone, in place of those that the file says.
     **options: of `importing.load`.
 
   Returns:
@@ -29,7 +30,7 @@ def encode(family, path, video, out, **options):
   report = convert.import_file(family, str(path), file, **options)
   backbone = published.read_metadata(file)['backbone']
   module = importlib.import_module(f'vidpetl.backbones.{backbone.pop("name")}')
-  model = module.build(**backbone)
+  model = module.build(**{**backbone, **dict(fields)})
   tree = variables.unflatten(checkpoint.load_arrays(file))
   tree = {name: part['backbone'] for name, part in tree.items()}
   return jax.jit(lambda v: model.apply(v, video, False))(tree), report

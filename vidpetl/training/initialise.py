@@ -54,6 +54,7 @@ def load(
       'config.init.skip what is meant to stay as it is drawn, or to be left '
       'out.'
     )
+  report.notes += filter(None, [said.get('note')])
   report.notes += _normalisation(experiment, said)
   new = sorted(set(want) - set(taken))
   taken = {
@@ -85,6 +86,7 @@ def _read(
       config.path,
       target=experiment.config.backbone.name,
       entry=config.entry,
+      grid=config.grid,
     )
     described = published.describe(config.family, config.path, imported)
     return imported.arrays, described

@@ -31,7 +31,8 @@ def describe(
 
   Returns:
     'family', 'file', 'backbone' (`config.backbone`), 'grid' and 'window' (of
-    its tables, (t, h, w)), 'inflate', 'mean' and 'std' (of pixels in [0, 1]).
+    its tables, (t, h, w)), 'inflate', 'mean' and 'std' (of pixels in [0, 1]),
+    'note'.
 
   Raises:
     WeightsError: if the arrays are not those of the backbone that they are
@@ -58,6 +59,7 @@ def describe(
     'inflate': family.inflate,
     'mean': mean,
     'std': std,
+    'note': family.note,
   }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from vidpetl.weights import families, rules
@@ -22,8 +22,9 @@ class Layout:
   Attributes:
     backbone: `config.backbone`.
     video: (frames, height, width) of the clips that its position tables are
-      for, or of any that it takes.
-    fresh: regexes of the backbone's names that the family has nothing for.
+      for, or of any that it takes; () if shapes do not tell.
+    fresh: how names of the backbone begin that the file has nothing for, or
+      something that fits only later, in `fit`.
   """
 
   backbone: Mapping[str, Any]
@@ -53,6 +54,9 @@ class Family:
     normalisation: mean and standard deviation of pixels in [0, 1], per channel
       or for all.
     inflate: how images' filters become those of clips: 'central' or 'average'.
+    fields: further fields of the backbone, from the names in the file, where
+      its shapes do not show them.
+    note: what no file shows and its user has to know.
   """
 
   source: str
@@ -70,6 +74,8 @@ class Family:
     (0.229, 0.224, 0.225),
   )
   inflate: str = ''
+  fields: Callable[[Collection[str]], dict[str, Any]] = lambda names: {}
+  note: str = ''
 
 
 def names() -> list[str]:

@@ -17,7 +17,7 @@ Size = tuple[int, ...]
 INFLATE = ('central', 'average')
 
 # Linear embeddings of tubelets, [t, h, w, c, d].
-_EMBEDDINGS = ('embedding/kernel', 'patch_embed/proj/kernel')
+EMBEDDINGS = ('embedding/kernel', 'patch_embed/proj/kernel')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _one(name, array, shape, old, new, inflate) -> tuple[np.ndarray, str]:
     array, note = _table(name, array, shape, old.grid, new.grid)
   elif positions.is_relative(name) and array.shape != shape:
     array, note = _relative(array, old.window, new.window)
-  elif name.endswith(_EMBEDDINGS) and array.shape != shape:
+  elif name.endswith(EMBEDDINGS) and array.shape != shape:
     array, note = _inflated(array, shape, inflate)
   if array.shape != shape:
     raise ValueError(f'of the shape {array.shape}, not {shape}')

@@ -12,7 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from vidpetl.weights import family as family_lib
-from vidpetl.weights import files, rules
+from vidpetl.weights import files, fit, positions, rules
 from vidpetl.weights import report as report_lib
 from vidpetl.weights.errors import WeightsError
 
@@ -44,6 +44,7 @@ def load(
   target: str = '',
   head: str = '',
   entry: str = '',
+  grid: Sequence[int] = (),
   allow: Sequence[str] = (),
 ) -> Imported:
   """Reads a published file.
@@ -55,6 +56,8 @@ def load(
     head: task whose head its classifier becomes; '' leaves it out.
     entry: 'a/b' of where the weights lie in the file, if not where the
       family's usually do (an EMA's, say).
+    grid: (t, h, w) of the tokens that its tables of positions are for, if that
+      is not what the family says, or cannot say.
     allow: regexes of their names that may be missing or unexpected.
 
   Raises:
@@ -72,6 +75,7 @@ def load(
   found = _flatten(_select(files.read(path), family, entry, path, report))
   found = _rename(found, family, report)
   _check(path, family, found)
+  fields = family.fields(set(found))
   wanted, optional = _choose(family, target, head, found)
   _refuse_others(path, name, found, wanted)
   arrays = _map(family, wanted, found, report, allow)
@@ -81,8 +85,31 @@ def load(
       f'{report.short()}\nNothing was written. Name what is meant to differ '
       'with --allow=<regex of the name>.'
     )
-  layout = family.layout({k: v.shape for k, v in arrays.items()}, target)
+  shapes = {k: v.shape for k, v in arrays.items()}
+  layout = _for_grid(path, family.layout(shapes, target), shapes, grid)
+  layout = dataclasses.replace(layout, backbone={**layout.backbone, **fields})
   return Imported(full_names(arrays, head), layout, report)
+
+
+def _for_grid(path, layout, shapes, grid) -> family_lib.Layout:
+  """Returns a layout whose clips have that grid of tokens, if one is given."""
+  if not grid and layout.video:
+    return layout
+  if not grid:
+    tables = {n: s[1] for n, s in shapes.items() if positions.is_table(n)}
+    raise WeightsError(
+      f'{path} does not say what grid of tokens its positions are for: {tables}'
+      '. --grid=t,h,w (config.init.grid) says it'
+    )
+  if len(grid) != 3:
+    raise WeightsError(f'a grid is (t, h, w), and not {tuple(grid)}')
+  kernels = [s for n, s in shapes.items() if n.endswith(fit.EMBEDDINGS)]
+  if not kernels:
+    raise WeightsError(
+      f'{path} has no tokens, so no grid {tuple(grid)} of them'
+    )
+  video = tuple(size * part for size, part in zip(grid, kernels[0]))
+  return dataclasses.replace(layout, video=video)
 
 
 def full_names(arrays: Arrays, head: str) -> Arrays:

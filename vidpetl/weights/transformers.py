@@ -13,21 +13,20 @@ HEAD = tuple(rules.dense('head', 'output_projection'))
 BLOCK = 'encoderblock_{i}'
 ATTENTION = 'MultiHeadDotProductAttention_0'
 
-# Those whose heads are not 64 wide: ViT-H's are 80, VideoMAE-g's 88.
-_HEADS = {1280: 16, 1408: 16}
-_SIZES = {  # (width, depth, hidden width of the MLPs) -> variant
-  (192, 12, 768): 'Ti',
-  (384, 12, 1536): 'S',
-  (768, 12, 3072): 'B',
-  (1024, 24, 4096): 'L',
-}
+# Those whose heads are not 64 wide: ViT-H, -g and -G have 80, 88 and 104.
+_HEADS = {1280: 16, 1408: 16, 1664: 16}
+# The first norm of a block: timm's, OpenAI's and two of Hugging Face's.
+_NORMS = (
+  '.norm1.weight',
+  '.ln_1.weight',
+  '.layer_norm1.weight',
+  '.layernorm_before.weight',
+)
 
 
 def head_width(shapes: Shapes) -> dict[str, int]:
   """Returns c of attention, from the width that norms have."""
-  widths = {
-    s[0] for name, s in shapes.items() if name.endswith('.norm1.weight')
-  }
+  widths = {s[0] for name, s in shapes.items() if name.endswith(_NORMS)}
   if len(widths) != 1:
     raise WeightsError(f'blocks are of the widths {sorted(widths)}, not of one')
   return {'c': head_size(widths.pop())}
@@ -103,10 +102,10 @@ def square(positions: int) -> int:
 
 def sizes(shapes: Shapes, encoder: str) -> dict[str, int]:
   """Returns `width`, `depth`, `heads` and `mlp` of an encoder."""
-  first = f'{encoder}/encoderblock_0/MlpBlock_0/Dense_0/kernel'
-  if first not in shapes:
-    raise WeightsError(f'there is no {first}, so no first block')
-  width, mlp = shapes[first]
+  block = f'{encoder}/encoderblock_0'
+  if f'{block}/LayerNorm_0/scale' not in shapes:
+    raise WeightsError(f'there is no {block}, so no first block')
+  width, mlp = shapes[f'{block}/MlpBlock_0/Dense_0/kernel']
   start = f'{encoder}/encoderblock_'
   numbers = {
     n[len(start) :].split('/')[0] for n in shapes if n.startswith(start)
@@ -114,6 +113,6 @@ def sizes(shapes: Shapes, encoder: str) -> dict[str, int]:
   return {
     'width': width,
     'depth': len(numbers),
-    'heads': width // head_size(width),
+    'heads': shapes[f'{block}/{ATTENTION}/query/kernel'][1],
     'mlp': mlp,
   }
