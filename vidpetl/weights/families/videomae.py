@@ -1,0 +1,57 @@
+"""VideoMAE's joint space-time ViTs, from the authors' `.pth` files.
+
+Fine-tuned models and encoders of pretraining; VideoMAE V2's have these names
+too. Keys have no bias, and positions are sinusoids, which no file holds: any
+number of frames and any size of them will do.
+
+Traps:
+  Fine-tuning applies its last norm (`fc_norm`) to the mean of the tokens,
+  pretraining its own (`norm`) to each token. Both become `norm` here, which
+  reads as fine-tuning does.
+  A file of pretraining holds the decoder as well, under the same names.
+"""
+
+from vidpetl.weights import family, rules, transformers
+
+ENCODER = 'Transformer'
+
+
+def layout(shapes: family.Shapes, _: str) -> family.Layout:
+  tubelet, patch = shapes['embedding/kernel'][:2]
+  sizes = transformers.sizes(shapes, ENCODER)
+  fields = {**sizes, 'patch': patch, 'tubelet': tubelet}
+  return family.Layout(
+    {'name': 'vit', 'kind': 'videomae', **fields}, (tubelet, patch, patch)
+  )
+
+
+def _rules(norm: str) -> family.Rules:
+  ours = f'{ENCODER}/{transformers.BLOCK}/{transformers.ATTENTION}'
+  biases = [('q_bias', 'query'), ('v_bias', 'value')]
+  return (
+    *rules.dense('patch_embed.proj', 'embedding', rules.CONV),
+    *transformers.blocks('blocks', ENCODER, bias=False),
+    *(
+      rules.rule(
+        f'blocks.{{i}}.attn.{name}', f'{ours}/{at}/bias', '(h c) -> h c'
+      )
+      for name, at in biases
+    ),
+    *rules.norm(norm, 'norm'),
+  )
+
+
+FAMILY = family.Family(
+  source='https://github.com/MCG-NJU/VideoMAE',
+  rules={'vit': tuple(map(_rules, ('fc_norm', 'norm')))},
+  layout=layout,
+  head=transformers.HEAD,
+  containers=('module', 'model'),
+  prefixes=('module.', 'encoder.'),
+  left_out={
+    r'^decoder\.|^encoder_to_decoder\.|^mask_token$': (
+      'of the decoder, which pretraining alone needs'
+    ),
+  },
+  axes=transformers.head_width,
+)
