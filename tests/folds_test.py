@@ -1,5 +1,10 @@
 """Cross-validation: what runs, what is averaged."""
 
+import re
+import subprocess
+import sys
+
+import experiments
 import numpy as np
 import pytest
 
@@ -65,3 +70,25 @@ def test_every_fold_of_every_variant_runs_with_every_seed(
   text = (tmp_path / 'folds.md').read_text()
   assert '| task=a | 55.0 | 55.0 | 55.0 ± 7.1 |' in text
   assert 'task=b' not in text and 'task=c' not in text
+
+
+def test_the_command_line(tmp_path):
+  """What all runs share need not be a config by itself: here it lacks task=."""
+  arguments = [
+    f'--workdir={tmp_path}',
+    '--config=configs/pecop_aqa.py:demo,dataset=jigsaws,head=musdl',
+    '--over=task=suturing',
+    '--folds=fold=1|2',
+  ]
+  run = lambda *more: subprocess.run(
+    [sys.executable, '-m', 'vidpetl.folds', *arguments, *more],
+    capture_output=True,
+    text=True,
+    cwd=experiments.ROOT,
+  )
+  done = run(f'--config.tasks.jigsaws.train.raw={tmp_path}/nothing')
+  assert done.returncode == 1
+  for fold in (1, 2):
+    line = rf'FAILED .*task=suturing/fold={fold}/seed0: .*{tmp_path}/nothing'
+    assert re.search(line, done.stderr), done.stderr
+  assert "What is meant by ['--sedes=2']" in run('--sedes=2').stderr

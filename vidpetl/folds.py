@@ -97,20 +97,28 @@ def cross_validate(
   return failed
 
 
+def _values(argument: str) -> dict[str, str]:
+  """Returns what placeholders stand for in a run of these arguments."""
+  return dict(each.split('=', 1) for each in argument.split(','))
+
+
 def main(argv: list[str]) -> int:
   """Runs the command line; returns 1 if a run failed or was stopped."""
   args = flags.FLAGS
-  runs = series.from_flags(argv)
+  variants = tradeoff.expand(args.over) if args.over else [None]
+  folds = tradeoff.expand(args.folds)
+  first = [variants[0].argument] if variants[0] else []
+  first = ','.join([*first, folds[0].argument])
+  runs = series.from_flags(argv, first, _values(first))
 
   def load_config(argument, seed):
-    values = dict(f.split('=', 1) for f in argument.split(','))
-    return runs.load(argument, seed, values)
+    return runs.load(argument, seed, _values(argument))
 
   return series.report(
     cross_validate(
       load_config,
-      tradeoff.expand(args.over) if args.over else [None],
-      tradeoff.expand(args.folds),
+      variants,
+      folds,
       args.seeds,
       runs.metric,
       args.average,
@@ -121,4 +129,4 @@ def main(argv: list[str]) -> int:
 
 if __name__ == '__main__':
   define_flags()
-  app.run(main)
+  app.run(main, flags_parser=series.parse_flags)

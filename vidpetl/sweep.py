@@ -79,8 +79,8 @@ def sweep(
 def main(argv: list[str]) -> int:
   """Runs the command line; returns 1 if a run failed or was stopped."""
   args = flags.FLAGS
-  runs = series.from_flags(argv)
   variants = tradeoff.expand(args.over)
+  runs = series.from_flags(argv, variants[0].argument)
   return series.report(
     sweep(runs.load, variants, args.seeds, runs.metric, runs.folder)
   )
@@ -88,4 +88,4 @@ def main(argv: list[str]) -> int:
 
 if __name__ == '__main__':
   define_flags()
-  app.run(main)
+  app.run(main, flags_parser=series.parse_flags)

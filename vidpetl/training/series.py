@@ -117,8 +117,11 @@ def define_flags(workdir: str, seeds: str) -> None:
     workdir: what --workdir is the folder of.
     seeds: what --seeds counts.
   """
-  config_flags.DEFINE_config_file(
-    'config', None, 'File of the experiment, with what all runs share.'
+  flags.DEFINE_string(
+    'config',
+    None,
+    'File of the experiment, with the arguments that all runs share. '
+    '--config.<field>=<value> sets a field of all of them.',
   )
   flags.DEFINE_string('workdir', None, f'Folder of the {workdir}.')
   flags.DEFINE_integer('seeds', 1, f'Runs of each {seeds}.', lower_bound=1)
@@ -126,6 +129,15 @@ def define_flags(workdir: str, seeds: str) -> None:
     'metric', None, "'<task>/<metric>'; config.checkpoint.best if unset."
   )
   flags.mark_flags_as_required(['config', 'workdir'])
+
+
+def parse_flags(argv: Sequence[str]) -> list[str]:
+  """Parses a command line; what is left holds the config's fields.
+
+  What all runs share may not make a config by itself, so that fields are not
+  known before a run's own arguments are.
+  """
+  return flags.FLAGS(argv, known_only=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,23 +173,48 @@ class Series:
     return load(self.path, argument, {**self.overrides, 'seed': seed})
 
 
-def from_flags(argv: Sequence[str]) -> Series:
-  """Reads the command line, and sets where compiled programs are kept."""
+def from_flags(
+  argv: Sequence[str], first: str, values: Mapping[str, Any] | None = None
+) -> Series:
+  """Reads the command line, and sets where compiled programs are kept.
+
+  Args:
+    argv: what `parse_flags` has left.
+    first: the first run's own arguments.
+    values: of placeholders in it, besides '{seed}'.
+  """
   args = flags.FLAGS
-  if len(argv) > 1:
-    raise app.UsageError(f'What is meant by {argv[1:]}?')
+  fields = argv[1:]
+  if odd := [f for f in fields if not f.startswith('--config.')]:
+    raise app.UsageError(f'What is meant by {odd}?')
   logging.set_verbosity(logging.ERROR)
-  path, _, shared = args['config'].config_filename.partition(':')
+  path, _, shared = args.config.partition(':')
   folder = pathlib.Path(args.workdir)
-  metric = args.metric or args.config.checkpoint.best
+  argument = ','.join(filter(None, [shared, first]))
+  argument = fill(argument, {**(values or {}), 'seed': 0})
+  config, overrides = _with_fields(path, argument, fields)
+  metric = args.metric or config.checkpoint.best
   if not metric:
     raise app.UsageError('This config has no checkpoint.best: give --metric.')
   jax.config.update(
     'jax_compilation_cache_dir',
-    args.config.compile_cache or str((folder / 'compiled').absolute()),
+    config.compile_cache or str((folder / 'compiled').absolute()),
   )
-  overrides = config_flags.get_override_values(args['config'])
   return Series(path, shared, overrides, folder, metric)
+
+
+def _with_fields(
+  path: str, argument: str, fields: Sequence[str]
+) -> tuple[Any, dict[str, Any]]:
+  """Returns a config, and the values of '--config.<field>=<value>'."""
+  line = ['', f'--config={path}:{argument}', *fields]
+  values = flags.FlagValues()
+  config_flags.DEFINE_config_file('config', flag_values=values, sys_argv=line)
+  try:
+    values(line)
+  except flags.Error as error:
+    raise app.UsageError(str(error)) from None
+  return values.config, config_flags.get_override_values(values['config'])
 
 
 def report(failed: Sequence[str] | None) -> int:
