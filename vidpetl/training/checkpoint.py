@@ -25,6 +25,20 @@ from vidpetl.training import state as state_lib
 
 SUFFIX = '.safetensors'
 
+# As safetensors calls them.
+_DTYPES = {
+  'float64': 'F64',
+  'float32': 'F32',
+  'float16': 'F16',
+  'bfloat16': 'BF16',
+  'int64': 'I64',
+  'int32': 'I32',
+  'uint32': 'U32',
+  'int8': 'I8',
+  'uint8': 'U8',
+  'bool': 'BOOL',
+}
+
 _CHANGING = ('step', 'params', 'batch_stats', 'opt_state', 'task_state')
 
 
@@ -140,7 +154,8 @@ def load_arrays(path: str) -> dict[str, np.ndarray]:
   if path.endswith(SUFFIX):
     if not epath.Path(path).exists():
       raise ValueError(f'config.init.path {path!r}: no such file.')
-    return safetensors.numpy.load_file(path)
+    # What is mapped would be in memory beside what is read from it.
+    return safetensors.numpy.load_file(path, backend='pread')
   folder = epath.Path(path).absolute()
   if (folder / 'checkpoints').exists():
     steps = [p for p in (folder / 'checkpoints').iterdir() if p.name.isdigit()]
@@ -179,10 +194,36 @@ def save_arrays(
   """Writes arrays by name, a model's by `petl.variables`, to safetensors."""
   if not path.endswith(SUFFIX):
     raise ValueError(f'{path!r} should end in {SUFFIX}')
-  arrays = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
   unfinished = path + '.unfinished'
-  safetensors.numpy.save_file(arrays, unfinished, metadata)
+  _write({k: np.asarray(v) for k, v in arrays.items()}, unfinished, metadata)
   os.replace(unfinished, path)
+
+
+def _write(arrays, path, metadata) -> None:
+  """Writes a safetensors file array by array.
+
+  The library's own function wants all of them contiguous at once: a second copy
+  of a model whose arrays are views of another's.
+  """
+  header = {'__metadata__': dict(metadata)} if metadata else {}
+  # The widest types first, by which all arrays are aligned.
+  order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
+  end = 0
+  for name in order:
+    array, start = arrays[name], end
+    end += array.nbytes
+    header[name] = {
+      'dtype': _DTYPES[array.dtype.name],
+      'shape': array.shape,
+      'data_offsets': (start, end),
+    }
+  said = json.dumps(header).encode()
+  said += b' ' * (-len(said) % 8)
+  with open(path, 'wb') as file:
+    file.write(len(said).to_bytes(8, 'little') + said)
+    for name in order:
+      flat = np.ascontiguousarray(arrays[name]).reshape(-1)
+      file.write(flat.view(np.uint8))
 
 
 def to_host(tree: Any) -> Any:

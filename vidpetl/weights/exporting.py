@@ -52,7 +52,7 @@ def export(
         'wrong', theirs=each.theirs, ours=ours, before=shape, note=problem
       )
       continue
-    exported[each.theirs] = np.ascontiguousarray(new)
+    exported[each.theirs] = new
     status = 'matched' if shape == new.shape else 'reshaped'
     report.add(
       status, theirs=each.theirs, ours=ours, before=shape, after=new.shape

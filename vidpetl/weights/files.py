@@ -102,7 +102,8 @@ def _sniff_zip(path: str) -> tuple[str, Callable[[str], Any]]:
 
 
 def _safetensors(path: str) -> dict[str, np.ndarray]:
-  return safetensors.numpy.load_file(path)
+  # What is mapped would be in memory beside what is read from it.
+  return safetensors.numpy.load_file(path, backend='pread')
 
 
 def _npz(path: str) -> dict[str, Any]:
