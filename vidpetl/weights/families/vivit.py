@@ -1,0 +1,44 @@
+"""ViViT, as scenic publishes it: Flax checkpoints, msgpack files or orbax.
+
+Names are ours already. Which ViViT it is, the names say: of a factorised
+encoder, or of one for all tokens, with class tokens or without. Three things
+they do not:
+
+* A factorised encoder without class tokens is read as the one that keeps its
+  grid (`temporal='dense'`); 'pooled', the published classifier, and
+  'per_person' have the same parameters.
+* Factorised dot-product attention has the parameters of joint attention, which
+  is what is read here; `config.init.family` starts either.
+* Tables do not say how many of their positions are frames, rows and columns.
+  Those of frames are taken to be square, and where the frames are in the same
+  table, to be of 224 pixels, as all that is published has;
+  `convert --grid=t,h,w` or `config.init.grid` say otherwise.
+
+Old files have the parameters under `optimizer/target`, newer ones under
+`params`; the oldest have names from before Flax's Linen.
+"""
+
+from vidpetl.weights import family, rules, vivits
+
+FAMILY = family.Family(
+  source='https://github.com/google-research/scenic/tree/main/scenic/projects/vivit',
+  rules={'vivit': vivits.TREES},
+  layout=lambda shapes, _: vivits.layout(shapes),
+  head=(
+    rules.rule('output_projection/kernel', 'output_projection/kernel'),
+    rules.rule('output_projection/bias', 'output_projection/bias'),
+  ),
+  containers=(
+    'optimizer/target/params',
+    'optimizer/target',
+    'params/params',
+    'params',
+  ),
+  # Layers of a block were counted together before Linen.
+  rename=(
+    ('/LayerNorm_2/', '/LayerNorm_1/'),
+    ('/MultiHeadDotProductAttention_1/', '/MultiHeadDotProductAttention_0/'),
+    ('/MlpBlock_3/', '/MlpBlock_0/'),
+  ),
+  normalisation=(0.5, 0.5),
+)
