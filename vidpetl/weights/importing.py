@@ -72,18 +72,18 @@ def load(
     )
   target = target or next(iter(family.rules))
   report = report_lib.Report(f'{path} as {name}')
-  found = _flatten(_select(files.read(path), family, entry, path, report))
-  found = _rename(found, family, report)
+  tree = files.read(path)
+  found = _arrays(tree, family, entry, path, report)
   _check(path, family, found)
   fields = family.fields(set(found))
   wanted, optional = _choose(family, target, head, found)
-  _refuse_others(path, name, found, wanted)
+  _refuse_others(tree, path, name, found, wanted)
   arrays = _map(family, wanted, found, report, allow)
   _leave_out(family, optional, found, report, allow)
   if report.wrong:
     raise WeightsError(
       f'{report.short()}\nNothing was written. Name what is meant to differ '
-      'with --allow=<regex of the name>.'
+      f'with --allow=<regex of the name>.{_likely(tree, path, name)}'
     )
   shapes = {k: v.shape for k, v in arrays.items()}
   layout = _for_grid(path, family.layout(shapes, target), shapes, grid)
@@ -125,6 +125,12 @@ def full_names(arrays: Arrays, head: str) -> Arrays:
   return {name(path): array for path, array in arrays.items()}
 
 
+def _arrays(tree, family, entry, path, report) -> Arrays:
+  """Returns a file's arrays by the family's names."""
+  flat = _flatten(_select(tree, family, entry, path, report))
+  return _rename(flat, family, report)
+
+
 def _select(tree, family, entry, path, report) -> Mapping[str, Any]:
   """Returns what holds the weights, and notes what else there is."""
   chosen = [entry] if entry else [*family.containers, '']
@@ -159,11 +165,15 @@ def _flatten(tree: Any, prefix: str = '') -> Arrays:
   flat = {}
   for key, value in tree.items():
     name = f'{prefix}{key}'
+    inside = {}
     if isinstance(value, Mapping):
       # Names of PyTorch hold dots already; those of Flax are paths.
-      flat |= _flatten(value, f'{name}/')
+      inside = _flatten(value, f'{name}/')
     elif isinstance(value, np.ndarray) or np.isscalar(value):
-      flat[name] = np.asarray(value)
+      inside = {name: np.asarray(value)}
+    if twice := flat.keys() & inside.keys():
+      raise WeightsError(f'two arrays are called {min(twice)!r}')
+    flat |= inside
   return flat
 
 
@@ -216,25 +226,38 @@ def _choose(family, target, head, found):
   return (wanted + classifier, []) if head else (wanted, classifier)
 
 
-def _refuse_others(path, name, found, wanted) -> None:
+def _refuse_others(tree, path, name, found, wanted) -> None:
   """Raises if hardly anything of the file is this family's."""
   theirs = {r.theirs for r in wanted}
-  if theirs and len(theirs & set(found)) * 2 >= len(theirs):
+  if len(theirs & set(found)) * 2 >= len(theirs):
     return
-  scores = {}
-  for other in family_lib.names():
-    family = family_lib.load(other)
-    for target in family.rules:
-      own = {r.theirs for r in _choose(family, target, '', found)[0]}
-      share = len(own & set(found)) / max(len(own), 1)
-      scores[other] = max(share, scores.get(other, 0))
-  likely = [f for f, share in scores.items() if share > 0.8 and f != name]
   raise WeightsError(
     f'{path} is not of the family {name}: of its {len(theirs)} names '
     f'the file has {len(theirs & set(found))}. The file has '
     f'{len(found)} arrays, such as {sorted(found)[:4]}.'
-    + (f' It looks like {" or ".join(likely)}.' if likely else '')
+    + _likely(tree, path, name)
   )
+
+
+def _likely(tree, path, name) -> str:
+  """Returns a sentence with the families that fit a file better, or ''."""
+  shares = {other: _share(tree, path, other) for other in family_lib.names()}
+  better = [f for f, s in shares.items() if s > max(0.8, shares[name])]
+  return f' It looks like {" or ".join(better)}.' if better else ''
+
+
+def _share(tree, path, name) -> float:
+  """Returns how many of a family's names a file has, of all of them."""
+  family = family_lib.load(name)
+  try:
+    found = set(_arrays(tree, family, '', path, report_lib.Report('')))
+  except WeightsError:
+    return 0.0
+  sets = [
+    {r.theirs for r in _choose(family, target, '', found)[0]}
+    for target in family.rules
+  ]
+  return max(len(own & found) / max(len(own), 1) for own in sets)
 
 
 def _map(family, wanted, found, report, allow) -> Arrays:
