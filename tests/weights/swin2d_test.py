@@ -4,10 +4,9 @@ import converted
 import jax
 import numpy as np
 import pytest
+import started
 import swin_models
 
-from vidpetl.training import experiment as experiment_lib
-from vidpetl.training import initialise
 from vidpetl.weights import importing
 from vidpetl.weights.errors import WeightsError
 
@@ -117,30 +116,17 @@ def test_what_differs_is_named(model, path, change, said):
     importing.load('swin2d', str(path))
 
 
-def start(make_config, path, **fields):
-  """Starts an experiment of a Video Swin from images' weights.
-
-  Returns:
-    Its backbone, that one's variables, and what became of the arrays.
-  """
-  fields = {'init.path': str(path), 'init.family': 'swin2d', **fields}
-  config = make_config('kinetics400', **fields).copy_and_resolve_references()
-  config.unlock()
-  config.tasks.kinetics400.clip.resolution = SIDE
-  config.tasks.kinetics400.num_classes = 5
-  config.backbone = {
+def start(make_config, path, **init):
+  """Starts a Video Swin from images' weights."""
+  backbone = {
     'name': 'swin',
     'width': swin_models.SIZES['embed_dim'],
     'depths': swin_models.SIZES['depths'],
     'heads': swin_models.SIZES['num_heads'],
     'window': WINDOW,
   }
-  infos = experiment_lib.infos_from_config(config)
-  made = experiment_lib.build(config, infos)
-  # Nothing is drawn: it would be compiled, and replaced at once.
-  started, _, report = initialise.load(made.variables, config.init, made)
-  backbone = {'params': started['params']['backbone']}
-  return made.model.backbone, backbone, report
+  config = make_config('kinetics400')
+  return started.start(config, 'swin2d', path, SIDE, backbone, **init)
 
 
 def test_a_still_clip_is_its_image(make_config, model, path):
@@ -148,7 +134,9 @@ def test_a_still_clip_is_its_image(make_config, model, path):
   backbone, params, report = start(make_config, path)
   image = converted.video(1, 1, SIDE, SIDE, 3)
   still = np.repeat(image, 8, 1)
-  ours = jax.jit(lambda p: backbone.apply(p, still, False).grid)(params)
+  ours = jax.jit(lambda p: backbone.apply({'params': p}, still, False).grid)(
+    params
+  )
   theirs = np.repeat(grid(model, image), 4, 1)
   assert converted.relative_error(ours, theirs) < 1e-4
   resized = [row for row in report.rows if row.status == 'resized']
@@ -160,6 +148,6 @@ def test_a_still_clip_is_its_image(make_config, model, path):
 
 
 def test_the_middle_frame_may_have_the_filters(make_config, path):
-  _, params, _ = start(make_config, path, **{'init.inflate': 'central'})
-  kernel = params['params']['patch_embed']['proj']['kernel']
+  _, params, _ = start(make_config, path, inflate='central')
+  kernel = params['patch_embed']['proj']['kernel']
   assert np.abs(kernel[0]).max() == 0 < np.abs(kernel[1]).max()

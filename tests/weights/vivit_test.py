@@ -6,6 +6,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 import scipy.ndimage
+import started
 import vivit_models
 
 from vidpetl.training import run as run_lib
@@ -236,20 +237,6 @@ def test_other_files_are_refused(tmp_path, tree):
 SMALL = {'width': 8, 'heads': 2}
 
 
-def start(make_config, path, resolution, frames, backbone=None, **fields):
-  """Starts a run from a file; returns its backbone and the report."""
-  fields = {'init.path': str(path), 'init.family': 'vivit', **fields}
-  config = make_config('kinetics400', **fields).copy_and_resolve_references()
-  config.unlock()
-  config.tasks.kinetics400.clip.resolution = resolution
-  config.tasks.kinetics400.clip.frames = frames
-  config.backbone = backbone or config.backbone
-  run = run_lib.prepare(config.lock())
-  state, _ = run.init_state()
-  params = state.params['backbone']
-  return flax.traverse_util.flatten_dict(params, sep='/'), run.report
-
-
 def zoomed(table, grid, wanted):
   """scenic's own resizing of a table [1, n, d]."""
   volume = np.asarray(table)[0].reshape(*grid, -1)
@@ -265,8 +252,12 @@ def test_a_dense_encoder_starts_from_one_of_class_tokens(make_config, tmp_path):
     grid, tubelet, token=True, **SMALL, depths=(1, 1)
   ).tree()
   path = write(old(tree), tmp_path / 'checkpoint')
-  fields = {'init.grid': grid, 'init.skip': ('^heads_', '^backbone/cls_')}
-  ours, report = start(make_config, path, 48, 4, **fields)
+  config = make_config('kinetics400')
+  skip = ('^heads_', '^backbone/cls_')
+  _, ours, report = started.start(
+    config, 'vivit', path, 48, grid=grid, skip=skip
+  )
+  ours = flax.traverse_util.flatten_dict(ours, sep='/')
   flat = flax.traverse_util.flatten_dict(tree, sep='/')
   space = zoomed(flat.pop(SPACE)[:, 1:], (2, 4), (3, 3))
   np.testing.assert_allclose(ours.pop(SPACE), space, atol=1e-6)
@@ -287,7 +278,7 @@ def test_without_skip_class_tokens_are_named(make_config, tmp_path):
   ).tree()
   path = write(old(tree), tmp_path / 'checkpoint')
   with pytest.raises(ValueError, match=r'unexpected +backbone/cls_Spatial'):
-    start(make_config, path, 32, 4)
+    started.start(make_config('kinetics400'), 'vivit', path, 32)
 
 
 def test_a_clip_starts_from_an_image(make_config, tmp_path):
@@ -295,7 +286,6 @@ def test_a_clip_starts_from_an_image(make_config, tmp_path):
   model = vivit_models.joint((1, 3, 3), (1, 16, 16), **SMALL, depth=1)
   tree = vivit_models.joint_tree(model)
   path = write(old(tree), tmp_path / 'checkpoint')
-  fields = {'init.grid': (1, 3, 3), 'init.inflate': 'central'}
   backbone = {
     **SMALL,
     'name': 'vivit',
@@ -304,7 +294,10 @@ def test_a_clip_starts_from_an_image(make_config, tmp_path):
     'mlp': 16,
     'depth': 1,
   }
-  ours, _ = start(make_config, path, 32, 4, backbone, **fields)
+  init = {'grid': (1, 3, 3), 'inflate': 'central'}
+  config = make_config('kinetics400')
+  _, ours, _ = started.start(config, 'vivit', path, 32, backbone, **init)
+  ours = flax.traverse_util.flatten_dict(ours, sep='/')
   table = tree['Transformer']['posembed_input']['pos_embedding']
   space = zoomed(table[:, 1:], (3, 3), (2, 2))
   expected = np.concatenate([table[:, :1], space, space], 1)
@@ -315,3 +308,20 @@ def test_a_clip_starts_from_an_image(make_config, tmp_path):
   np.testing.assert_array_equal(
     ours['embedding/kernel'], np.concatenate([blank, kernel])
   )
+
+
+def test_a_run_starts(make_config, tmp_path):
+  """What the family says of the tables needs no config."""
+  tree = vivit_models.factorised(
+    (2, 2, 2), (2, 16, 16), token=False, **SMALL, depths=(1, 1)
+  ).tree()
+  path = write(old(tree), tmp_path / 'checkpoint')
+  fields = {'init.path': str(path), 'init.family': 'vivit'}
+  state, origin = run_lib.prepare(
+    make_config('kinetics400', **fields)
+  ).init_state()
+  assert f'arrays of {path}, 2 new' in origin and '0 resized' in origin
+  flat = flax.traverse_util.flatten_dict(tree, sep='/')
+  ours = flax.traverse_util.flatten_dict(state.params['backbone'], sep='/')
+  for name, array in ours.items():
+    np.testing.assert_array_equal(array, flat[name], err_msg=name)
