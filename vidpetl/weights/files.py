@@ -23,6 +23,11 @@ import safetensors.numpy
 from vidpetl.weights import torchscript
 from vidpetl.weights.errors import WeightsError
 
+# How msgpack begins a map of up to 15 entries, or of more, and a name in it.
+_MAP = re.compile(
+  rb'([\x81-\x8f]|\xde..|\xdf....)[\xa0-\xbf\xd9-\xdb]', re.DOTALL
+)
+
 
 def read(path: str) -> Any:
   """Reads a file, or an orbax checkpoint's folder.
@@ -70,8 +75,7 @@ def _sniff(path: str) -> tuple[str, Callable[[str], Any]]:
     return 'a safetensors file', _safetensors
   if head[:1] == b'\x80' and head[1:2] in (b'\x02', b'\x03', b'\x04', b'\x05'):
     return 'a PyTorch file of the old format', _torch
-  # A map of up to 15 entries, or of more.
-  if head and (0x81 <= head[0] <= 0x8F or head[0] in (0xDE, 0xDF)):
+  if _MAP.match(head):
     return 'a Flax (msgpack) file', _msgpack
   raise WeightsError(
     f'{path} begins with {head[:8]!r}, which is no safetensors, .npz, PyTorch, '
@@ -109,17 +113,33 @@ def _safetensors(path: str) -> dict[str, np.ndarray]:
 def _npz(path: str) -> dict[str, Any]:
   """Returns the arrays of 'a/b/c' as nested dicts."""
   with np.load(path, allow_pickle=False) as archive:
-    return nest({name: archive[name] for name in archive.files}, '/')
+    try:
+      return nest({name: archive[name] for name in archive.files}, '/')
+    except ValueError as error:
+      if 'allow_pickle' not in str(error):
+        raise
+      raise WeightsError(
+        f'{path} holds more than arrays: objects, which to read is to run code '
+        'of theirs. Nothing of it was run'
+      ) from None
 
 
 def nest(flat: dict[str, Any], separator: str) -> dict[str, Any]:
-  """Returns nested dicts of names that have separators."""
+  """Returns nested dicts of names that have separators.
+
+  Raises:
+    WeightsError: if a name is another's folder.
+  """
   tree = {}
   for name, value in flat.items():
     *folders, last = name.split(separator)
     place = tree
     for folder in folders:
       place = place.setdefault(folder, {})
+      if not isinstance(place, dict):
+        raise WeightsError(f'{folder!r} of {name!r} is an array as well')
+    if last in place:
+      raise WeightsError(f'{name!r} is the name of two things')
     place[last] = value
   return tree
 
@@ -155,7 +175,7 @@ def _torch(path: str) -> Any:
         mmap=zipfile.is_zipfile(path),
       )
   except Exception as error:
-    if found := re.search(r'GLOBAL (\S+)', str(error)):
+    if found := re.search(r'GLOBAL ([\w.]*\w) ', str(error)):
       raise WeightsError(
         f'{path} holds more than weights: unpickling it would call '
         f'{found[1]}. Nothing of it was run; save its weights alone, with a '
