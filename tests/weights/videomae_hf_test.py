@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from vidpetl import convert
+from vidpetl.training import checkpoint
+
 transformers = pytest.importorskip('transformers')
 torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.torch
@@ -94,6 +97,19 @@ def test_both_spellings_of_biases_are_the_same(tmp_path):
     theirs_name = name if name in written else f'videomae.{name}'
     np.testing.assert_array_equal(array, written[theirs_name])
   assert len(first) == len(written)
+
+
+def test_a_model_without_any_last_norm(tmp_path):
+  """As a VideoMAEModel alone is written; the norm stays fresh."""
+  path = save(model('VideoMAEModel'), tmp_path)
+  damaged.refuse('videomae_hf', path, r'missing +fc_norm.weight')
+  out = str(tmp_path / 'out.safetensors')
+  report = convert.import_file(
+    'videomae_hf', str(path), out, allow=[r'^fc_norm\.']
+  )
+  new = {row.ours for row in report.rows if row.status == 'new'}
+  assert new == {'norm/scale', 'norm/bias'}
+  assert not any('/norm/' in name for name in checkpoint.load_arrays(out))
 
 
 def test_damaged_files_are_refused(tmp_path):

@@ -4,7 +4,9 @@ For 'vit', kind 'augreg', or for the spatial encoder of a factorised ViViT, as
 Arnab et al. (2021) started it: what ViViT adds, the temporal encoder and the
 class tokens, stays fresh, so that config.init.skip has to name it, as in
 ('^heads_', '/site_', 'TemporalTransformer'). The embedding of patches becomes
-one of tubelets and positions are resized when a model starts from them.
+one of tubelets and positions are resized when a model starts from them; a
+converted file, and the backbone that it is said to be for, has tubelets of one
+frame still.
 
 Traps:
   GELU is in its tanh form, and pixels are in [-1, 1].
