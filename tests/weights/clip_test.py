@@ -291,3 +291,14 @@ def test_a_tensor_that_leaves_its_storage_is_refused(tmp_path):
   for size, stride in ((5, 1), (2, 4), (2, -1), (10**9, 1)):
     write_archive(path, {'a': tensor(size, stride)})
     damaged.refuse('clip', path, 'cannot be read to its end')
+
+
+@pytest.mark.parametrize(
+  'name', ['trunk.blocks.0.norm1.weight', 'layer1.0.conv1.weight']
+)
+def test_towers_of_other_structure_are_refused(tmp_path, name):
+  """timm's in open_clip, and OpenAI's ResNets."""
+  path = tmp_path / 'clip.pt'
+  state = {f'visual.{name}': torch.ones(4), 'logit_scale': torch.ones([])}
+  torch.save({'state_dict': state}, path)
+  damaged.refuse('clip', path, 'is not of the family clip')

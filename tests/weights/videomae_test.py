@@ -1,5 +1,6 @@
 """VideoMAE's files, against its network as published, written out here."""
 
+import argparse
 import functools
 import itertools
 
@@ -96,8 +97,10 @@ def tokens_of(theirs, video):
 def test_features_of_a_fine_tuned_model(tmp_path):
   theirs = model(tuned=True)
   path = tmp_path / 'checkpoint.pth'
-  # As DeepSpeed saves it.
-  torch.save({'module': theirs.state_dict(), 'global_steps': 9}, path)
+  # What DeepSpeed saves beside it.
+  more = {'csr_tensor_module_names': {'a'}, 'lr_scheduler': None, 'epoch': 9}
+  more['args'] = argparse.Namespace(lr=0.1)
+  torch.save({'module': theirs.state_dict(), **more}, path)
   video = converted.video(2, 4, 32, 24, 3)
   ours, _ = converted.encode('videomae', path, video, tmp_path)
   tokens = tokens_of(theirs, video)

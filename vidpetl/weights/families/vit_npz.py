@@ -13,7 +13,7 @@ Traps:
   Names are older than Flax's Linen (LayerNorm_2, MlpBlock_3); those of Linen
   are taken as well. Arrays may lie below params/ or opt/target/.
   `head` reads `pre_logits` where that is there, as in the first ImageNet-21k
-  files, and the encoder only where it is not: --head is for the latter.
+  files, where it is all zeros besides; --head is for files without it.
   big_vision's own ViTs have no position for their class token: they are
   refused, as no square.
 """
