@@ -190,6 +190,8 @@ def test_jigsaws_scores(write):
     (_META.replace('\t3\t3\t3', '\t3\t3\t6'), ':2: sub-scores'),
     (_META.replace('\t3\t3\t3', '\t3\t3\tx'), ":2: sub-score 6 is 'x'"),
     (_META.replace('B002', 'B001'), ':2: Suturing_B001 again'),
+    (_META.replace('17', 'ab'), ":2: total score is 'ab'"),
+    (_META.replace('17', '18'), ':2: total score 18, and sub-scores of 17'),
     ('\n', ': no trials'),
   ],
 )

@@ -40,6 +40,10 @@ def read_meta(path: str) -> Ratings:
       )
       if not all(_LEAST <= score <= _MOST for score in scores):
         raise text.fail(path, line, f'sub-scores {fields[3:]}', expected)
+      total = text.number(fields[2], path, line, 'total score')
+      if total != sum(scores):
+        problem = f'total score {total:g}, and sub-scores of {sum(scores):g}'
+        raise text.fail(path, line, problem, expected)
       if fields[0] in ratings:
         raise text.fail(path, line, f'{fields[0]} again', 'each trial once')
       ratings[fields[0]] = scores
