@@ -86,7 +86,7 @@ def main(argv: list[str]) -> None:
         target=args.to,
         head=args.head,
         entry=args.entry,
-        grid=[int(size) for size in args.grid],
+        grid=_sizes(args.grid),
         allow=args.allow,
       )
     else:
@@ -97,6 +97,12 @@ def main(argv: list[str]) -> None:
   whole.write_text(report.whole() + '\n', encoding='utf-8')
   print(report.short())
   print(f'Wrote {out}; every array is in {whole}.')
+
+
+def _sizes(texts: list[str]) -> list[int]:
+  if not all(text.isdigit() for text in texts):
+    raise ValueError(f'--grid is t,h,w, such as 16,14,14, not {texts}')
+  return list(map(int, texts))
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ import pytest
 import safetensors.numpy
 import vivit_models
 
+from vidpetl import convert
 from vidpetl.weights import importing
 from vidpetl.weights.errors import WeightsError
 
@@ -86,6 +87,19 @@ def test_what_differs_is_named(path, change, said):
   safetensors.numpy.save_file(state, path)
   with pytest.raises(WeightsError, match=said):
     importing.load('vivit_hf', str(path))
+
+
+@pytest.mark.parametrize(
+  'grid, said',
+  [
+    ((2, 9), r'a grid is \(t, h, w\)'),
+    ((2, 2, 3), r'pos_embedding \(1, 19, 128\) for \(1, 13, 128\)'),
+  ],
+)
+def test_grids_that_cannot_be_are_refused(path, tmp_path, grid, said):
+  out = str(tmp_path / 'out.safetensors')
+  with pytest.raises(WeightsError, match=said):
+    convert.import_file('vivit_hf', str(path), out, grid=grid)
 
 
 def test_other_files_are_refused(path):

@@ -155,7 +155,7 @@ def clip_window(rows: int) -> Window:
     raise WeightsError(
       f'tables of {rows} relative positions are for '
       f'{" or ".join(map(str, found)) or "no"} windows (t, h, w) with h = w of '
-      f'{_SIDES}, which are those published'
+      f'{_SIDES}, which are those published; vidpetl.weights.swins lists them'
     )
   return found[0]
 
