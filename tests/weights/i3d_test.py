@@ -34,6 +34,7 @@ def test_features(tmp_path):
     'i3d_hassony2', path, video, tmp_path, head='k'
   )
   assert not report.wrong
+  assert any("variant='pecop'" in note for note in report.notes)
   expected = features_of(theirs, video)
   assert expected.shape == (1, 2, 2, 2, 128)
   assert converted.relative_error(ours.grid, expected) < 1e-4

@@ -1,9 +1,9 @@
 """I3D as carried over to PyTorch by hassony2: model_rgb.pth.
 
-CoRe, FineDiving, PECoP and TSA start from the same file, in nets that pad
-otherwise and have another epsilon: `config.backbone.variant='pecop'` is how
-these used it, and what the converted file is told to be for is 'hassony2', how
-its author did.
+CoRe, FineDiving and PECoP start from the same file, in nets that pad otherwise
+and have another epsilon. A converted file is for the backbone of its author,
+'hassony2'; `config.backbone.variant='pecop'` is how those papers used it, with
+the same arrays.
 
 Traps: the file is for pixels in [-1, 1], which is mean and standard deviation
 0.5; those papers gave it ImageNet's instead. Every BatchNorm's scale is 1, as
@@ -44,4 +44,8 @@ FAMILY = family.Family(
   left_out=convnets.COUNTS,
   check=lambda shapes: convnets.refuse_flow(shapes, _FIRST),
   normalisation=(0.5, 0.5),
+  note=(
+    "config.backbone.variant='pecop' is how CoRe, FineDiving and PECoP use "
+    "these arrays, with ImageNet's mean and standard deviation of pixels"
+  ),
 )
