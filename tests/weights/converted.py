@@ -1,13 +1,12 @@
 """Converting a published file as users do, and running what comes of it."""
 
-import importlib
 import os
 import sys
 
 import jax
 import numpy as np
 
-from vidpetl import convert
+from vidpetl import backbones, convert
 from vidpetl.petl import variables
 from vidpetl.training import checkpoint, published
 
@@ -29,8 +28,7 @@ def encode(family, path, video, out, fields=(), **options):
   file = os.path.join(out, f'{family}.safetensors')
   report = convert.import_file(family, str(path), file, **options)
   backbone = published.read_metadata(file)['backbone']
-  module = importlib.import_module(f'vidpetl.backbones.{backbone.pop("name")}')
-  model = module.build(**{**backbone, **dict(fields)})
+  model = backbones.build(backbone, **dict(fields))
   tree = variables.unflatten(checkpoint.load_arrays(file))
   tree = {name: part['backbone'] for name, part in tree.items()}
   return jax.jit(lambda v: model.apply(v, video, False))(tree), report

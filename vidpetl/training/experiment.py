@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from vidpetl import backbones
 from vidpetl.data import examples
 from vidpetl.petl import bindings, trainable
 from vidpetl.petl import variables as variables_lib
@@ -155,10 +156,8 @@ def build(config: Any, infos: Mapping[str, examples.Info]) -> Experiment:
 
 def build_backbone(config: Any, dtype: Any) -> nn.Module:
   """Builds `config.backbone`, with the techniques of `config.petl` bound."""
-  options = config.backbone.to_dict()
-  name = options.pop('name')
-  module = importlib.import_module(f'vidpetl.backbones.{name}')
-  return bindings.bind(module.build(dtype=dtype, **options), config.petl)
+  backbone = backbones.build(config.backbone.to_dict(), dtype=dtype)
+  return bindings.bind(backbone, config.petl)
 
 
 def infos_from_config(config: Any) -> dict[str, examples.Info]:

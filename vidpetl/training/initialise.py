@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from vidpetl import backbones
 from vidpetl.petl import package, variables
 from vidpetl.training import checkpoint, published
 from vidpetl.training import experiment as experiment_lib
@@ -46,6 +47,7 @@ def load(
     geometry(experiment),
     report,
     skip=config.skip,
+    fresh=said.get('fresh', ()),
     inflate=config.inflate or said.get('inflate', ''),
   )
   if report.wrong:
@@ -55,6 +57,7 @@ def load(
       'out.'
     )
   report.notes += filter(None, [said.get('note')])
+  report.notes += _settings(experiment, said)
   report.notes += _normalisation(experiment, said)
   new = sorted(set(want) - set(taken))
   taken = {
@@ -71,9 +74,14 @@ def load(
 
 def geometry(experiment: experiment_lib.Experiment) -> fit.Geometry:
   """Returns what the tables of positions of an experiment are for."""
+  window = getattr(_plain_backbone(experiment), 'window', ())
+  return fit.Geometry(experiment.grid(), window)
+
+
+def _plain_backbone(experiment: experiment_lib.Experiment) -> Any:
+  """Returns the backbone below its techniques."""
   backbone = experiment.model.backbone
-  backbone = getattr(backbone, 'backbone', backbone)  # Below its techniques.
-  return fit.Geometry(experiment.grid(), getattr(backbone, 'window', ()))
+  return getattr(backbone, 'backbone', backbone)
 
 
 def _read(
@@ -94,6 +102,22 @@ def _read(
   if config.path.endswith(checkpoint.SUFFIX):
     return have, published.read_metadata(config.path)
   return have, {}
+
+
+def _settings(experiment, said) -> list[str]:
+  """Returns a note for each setting with which the weights mean less."""
+  if 'backbone' not in said:
+    return []
+  theirs = backbones.build(said['backbone'])
+  ours = _plain_backbone(experiment)
+  return [
+    f'note: {field} of the backbone is {now!r}, and the weights were trained '
+    f'with {then!r}'
+    for field in ('activation', 'epsilon', 'padding')
+    if (now := getattr(ours, field, None)) is not None
+    and (then := getattr(theirs, field, None)) is not None
+    and now != then
+  ]
 
 
 def _normalisation(experiment, said) -> list[str]:

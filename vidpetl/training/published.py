@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import safetensors
 
+from vidpetl import backbones
 from vidpetl.petl import variables
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import importing
@@ -30,18 +30,16 @@ def describe(
     imported: what was read of it.
 
   Returns:
-    'family', 'file', 'backbone' (`config.backbone`), 'grid' and 'window' (of
-    its tables, (t, h, w)), 'inflate', 'mean' and 'std' (of pixels in [0, 1]),
-    'note'.
+    'family', 'file', 'backbone' (`config.backbone`), 'fresh' (how names begin
+    that it has nothing for), 'grid' and 'window' (of its tables, (t, h, w)),
+    'inflate', 'mean' and 'std' (of pixels in [0, 1]), 'note'.
 
   Raises:
     WeightsError: if the arrays are not those of the backbone that they are
       said to be for.
   """
   layout, family = imported.layout, family_lib.load(name)
-  backbone = dict(layout.backbone)
-  module = importlib.import_module(f'vidpetl.backbones.{backbone.pop("name")}')
-  model = module.build(**backbone)
+  model = backbones.build(layout.backbone)
   video = jax.ShapeDtypeStruct((1, *layout.video, 3), jnp.float32)
   features, shapes = jax.eval_shape(
     lambda: model.init_with_output(
@@ -58,6 +56,7 @@ def describe(
     'family': name,
     'file': path,
     'backbone': dict(layout.backbone),
+    'fresh': list(importing.full_names(dict.fromkeys(layout.fresh), '')),
     'grid': features.grid.shape[1:4],
     'window': getattr(model, 'window', ()),
     'inflate': family.inflate,

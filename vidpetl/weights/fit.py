@@ -41,6 +41,7 @@ def fit(
   report: report_lib.Report,
   *,
   skip: Sequence[str] = (),
+  fresh: Sequence[str] = (),
   inflate: str = '',
 ) -> Arrays:
   """Returns what a model takes over, and reports what becomes of the rest.
@@ -52,6 +53,7 @@ def fit(
     new: what those of the model are for.
     report: gets a row for each name; see its `wrong`.
     skip: regexes of names that stay as they are, wherever they are.
+    fresh: how names begin that `have` is known to have nothing for.
     inflate: how filters of images become those of clips: 'central', in the
       middle of zeros (Arnab et al. 2021), or 'average', repeated and divided.
 
@@ -68,6 +70,8 @@ def fit(
       row['after'] = want[name]
     if named(name):
       report.add('new' if name in want else 'left out', **row, note='skip')
+    elif name not in have and name.startswith(tuple(fresh)):
+      report.add('new', **row, note='not among what was published')
     elif name not in have:
       report.add('missing', **row)
     elif name not in want:

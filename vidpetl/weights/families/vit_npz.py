@@ -1,9 +1,8 @@
 """Google's image ViTs, ImageNet-21k's and AugReg's, from their `.npz` files.
 
 For 'vit', kind 'augreg', or for the spatial encoder of a factorised ViViT, as
-Arnab et al. (2021) started it: what ViViT adds, the temporal encoder and the
-class tokens, stays fresh, so that config.init.skip has to name it, as in
-('^heads_', '/site_', 'TemporalTransformer'). The embedding of patches becomes
+Arnab et al. (2021) started it: what ViViT adds, the temporal encoder, stays
+fresh. The embedding of patches becomes
 one of tubelets and positions are resized when a model starts from them; a
 converted file, and the backbone that it is said to be for, has tubelets of one
 frame still.
