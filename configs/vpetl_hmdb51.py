@@ -21,8 +21,9 @@ Table 5 (VideoMAE): backbone=videomae with
   method=full, head, vpt, adaptformer (head=true)       46.41 49.84 52.67 55.69
   method=bapat,bottleneck=32, 64, 128, 256              57.18 57.18 57.70 57.31
 
-Weights are those of configs/vpetl_ssv2.py. The paper's Table 3 swaps full tuning and the linear head. None of these rows was run
-here: that needs the weights, the dataset and accelerators.
+Weights are those of configs/vpetl_ssv2.py. The paper's Table 3 swaps full
+tuning and the linear head. None of these rows was run here: that needs the
+weights, the dataset and accelerators.
 """
 
 import ml_collections

@@ -19,8 +19,8 @@ Rows, with parameters in millions and the top-1 that the paper reports:
   method=fc2                   27.93   45.32
   method=downsample             2.76   27.53
 
-Weights are Swin-B's of configs/vpetl_ssv2.py. None of these rows was run here: that needs the weights, the dataset and
-accelerators.
+Weights are Swin-B's of configs/vpetl_ssv2.py. None of these rows was run here:
+that needs the weights, the dataset and accelerators.
 """
 
 import ml_collections
