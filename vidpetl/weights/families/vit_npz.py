@@ -2,10 +2,9 @@
 
 For 'vit', kind 'augreg', or for the spatial encoder of a factorised ViViT, as
 Arnab et al. (2021) started it: what ViViT adds, the temporal encoder, stays
-fresh. The embedding of patches becomes
-one of tubelets and positions are resized when a model starts from them; a
-converted file, and the backbone that it is said to be for, has tubelets of one
-frame still.
+fresh. The embedding of patches becomes one of tubelets and positions are
+resized when a model starts from them; a converted file, and the backbone that
+it is said to be for, has tubelets of one frame still.
 
 Traps:
   GELU is in its tanh form, and pixels are in [-1, 1].
