@@ -72,7 +72,6 @@ def peak(path):
   'save',
   [
     safetensors.numpy.save_file,
-    lambda arrays, path: np.savez(path.open('wb'), **arrays),
     pytest.param(save_torch, marks=pytest.mark.torch),
   ],
 )
@@ -80,9 +79,9 @@ def test_peak_is_about_the_files_size(tmp_path, save):
   path = tmp_path / 'weights'
   save(state(64, 1), path)
   tiny = peak(path)
-  save(state(1024, 5), path)
+  save(state(1024, 2), path)
   size = path.stat().st_size
-  assert size > 250e6
+  assert size > 100e6
   share = (peak(path) - tiny) / size
   path.unlink()
   assert share < 1.5
