@@ -6,10 +6,12 @@ Everything within 1e-4, in float32; activations are of the order of 1.
 import huggingface
 import numpy as np
 import pytest
+import torchvision_build
 
 from vidpetl.backbones import vit, vivit
 
 torch = pytest.importorskip('torch')
+torchvision_build.load()
 transformers = pytest.importorskip('transformers')
 pytestmark = pytest.mark.torch
 

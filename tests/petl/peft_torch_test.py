@@ -5,12 +5,14 @@ import jax
 import numpy as np
 import packages
 import pytest
+import torchvision_build
 
 from vidpetl.data import augment
 from vidpetl.petl import peft_format, trainable
 from vidpetl.training import adapters
 
 torch = pytest.importorskip('torch')
+torchvision_build.load()
 transformers = pytest.importorskip('transformers')
 peft = pytest.importorskip('peft')
 pytestmark = pytest.mark.torch

@@ -5,6 +5,7 @@ import damaged
 import numpy as np
 import pytest
 import safetensors.numpy
+import torchvision_build
 
 transformers = pytest.importorskip('transformers')
 torch = pytest.importorskip('torch')
@@ -20,7 +21,7 @@ SIZES = {
 
 @pytest.fixture(autouse=True)
 def torchvision():
-  converted.import_torchvision()
+  torchvision_build.load()
 
 
 def vision(**options):

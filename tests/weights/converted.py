@@ -1,7 +1,6 @@
 """Converting a published file as users do, and running what comes of it."""
 
 import os
-import sys
 
 import jax
 import numpy as np
@@ -83,29 +82,3 @@ def relative_error(ours, theirs):
   theirs = np.asarray(theirs.detach() if hasattr(theirs, 'detach') else theirs)
   assert ours.shape == theirs.shape
   return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
-
-
-def import_torchvision():
-  """Imports torchvision, whose build may be for another PyTorch than here.
-
-  Its operators in C++ are missing then, and with them two names without which
-  it refuses to be imported; its models need neither.
-  """
-  import torch  # noqa: PLC0415
-
-  try:
-    import torchvision  # noqa: PLC0415
-  except RuntimeError:
-    for name in [n for n in sys.modules if n.startswith('torchvision')]:
-      del sys.modules[name]
-    library = torch.library.Library('torchvision', 'DEF')
-    for name in ('nms', 'qnms'):
-      library.define(
-        f'{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor'
-      )
-    _kept.append(library)  # It defines them as long as it lives.
-    import torchvision  # noqa: PLC0415
-  return torchvision
-
-
-_kept = []

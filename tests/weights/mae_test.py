@@ -5,13 +5,14 @@ import functools
 import converted
 import numpy as np
 import pytest
+import torchvision_build
 
 torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.torch
 
 
 def model(**options):
-  converted.import_torchvision()
+  torchvision_build.load()
   import timm  # noqa: PLC0415
 
   return converted.randomise(

@@ -7,6 +7,7 @@ import functools
 import converted
 import numpy as np
 import pytest
+import torchvision_build
 
 from vidpetl import convert
 from vidpetl.training import checkpoint, published
@@ -21,7 +22,7 @@ from networks import Hara, features_of  # noqa: E402
 @functools.cache
 def torchvision(name):
   """Torchvision's net of a name; it has no smaller widths."""
-  resnet = converted.import_torchvision().models.video.resnet
+  resnet = torchvision_build.load().models.video.resnet
   convs = {
     'r3d_18': ([resnet.Conv3DSimple] * 4, resnet.BasicStem),
     'r2plus1d_18': ([resnet.Conv2Plus1D] * 4, resnet.R2Plus1dStem),
@@ -124,7 +125,7 @@ def test_full_size_has_the_published_counts(tmp_path, name, head, total):
     if name == 'hara':
       net = Hara()
     else:
-      videos = converted.import_torchvision().models.video
+      videos = torchvision_build.load().models.video
       net = getattr(videos, name)()
   state = {
     key: torch.ones(value.shape, dtype=torch.half)

@@ -1,13 +1,14 @@
 """Small Swins of other libraries, and the names that others have for them."""
 
 import converted
+import torchvision_build
 
 SIZES = {'embed_dim': 32, 'depths': (2, 1, 1, 1), 'num_heads': (1, 2, 4, 8)}
 
 
 def for_clips(window=(2, 7, 7), **options):
   """torchvision's Video Swin, whose net is that of the official one."""
-  models = converted.import_torchvision().models
+  models = torchvision_build.load().models
   return converted.randomise(
     models.video.SwinTransformer3d(
       patch_size=[2, 4, 4],
@@ -20,7 +21,7 @@ def for_clips(window=(2, 7, 7), **options):
 
 def for_images(**options):
   """timm's Swin for images of 64 pixels, with windows of 2 tokens."""
-  converted.import_torchvision()
+  torchvision_build.load()
   import timm  # noqa: PLC0415
 
   model = timm.models.swin_transformer.SwinTransformer(

@@ -91,7 +91,7 @@ BLOCK = 'layers.0.blocks.0.'
   'change, said',
   [
     (lambda s: without(s, BLOCK), rf'missing +{BLOCK}norm1\.weight'),
-    (lambda s: without(s, 'layers.3.blocks'), 'no blocks of stage 3'),
+    (lambda s: without(s, 'layers.3.blocks'), r'missing +layers\.3\.blocks\.0'),
     (
       lambda s: {**s, 'backbone.layers.0.adapter': torch.ones(2)},
       r'unexpected +layers\.0\.adapter',

@@ -4,13 +4,14 @@ import converted
 import damaged
 import numpy as np
 import pytest
+import torchvision_build
 
 torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.torch
 
 
 def model(**options):
-  converted.import_torchvision()
+  torchvision_build.load()
   import timm  # noqa: PLC0415
 
   return converted.randomise(

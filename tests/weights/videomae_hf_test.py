@@ -5,6 +5,7 @@ import damaged
 import numpy as np
 import pytest
 import safetensors.numpy
+import torchvision_build
 
 from vidpetl import convert
 from vidpetl.training import checkpoint
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.torch
 
 @pytest.fixture(autouse=True)
 def torchvision():
-  converted.import_torchvision()
+  torchvision_build.load()
 
 
 def model(kind='VideoMAEForVideoClassification', **options):

@@ -6,6 +6,7 @@ A tree is written from a model's parameters as scenic names and shapes them.
 import converted
 import einops
 import numpy as np
+import torchvision_build
 
 WIDTH, HEADS = 128, 2
 CLASSES = 5
@@ -164,7 +165,7 @@ def factorised(grid, tubelet, token, width=WIDTH, heads=HEADS, depths=(2, 1)):
 
 def joint(grid, tubelet, width=WIDTH, heads=HEADS, depth=2):
   """transformers' ViViT, whose tokens all attend to each other."""
-  converted.import_torchvision()
+  torchvision_build.load()
   import transformers  # noqa: PLC0415
 
   config = transformers.VivitConfig(

@@ -51,8 +51,14 @@ def load(
     inflate=config.inflate or said.get('inflate', ''),
   )
   if report.wrong:
+    theirs = ''
+    if 'backbone' in said:
+      theirs = (
+        f'\nIt is for config.backbone = {said["backbone"]}; here that is '
+        f'{experiment.config.backbone.to_dict()}.'
+      )
     raise ValueError(
-      f'config.init.path does not fit. {report.short()}\nName in '
+      f'config.init.path does not fit. {report.short()}{theirs}\nName in '
       'config.init.skip what is meant to stay as it is drawn, or to be left '
       'out.'
     )

@@ -94,7 +94,7 @@ def _one(name, array, shape, old, new, inflate) -> tuple[np.ndarray, str]:
     array, note = _table(name, array, shape, old.grid, new.grid)
   elif positions.is_relative(name) and array.shape != shape:
     array, note = _relative(array, old.window, new.window)
-  elif name.endswith(EMBEDDINGS) and array.shape != shape:
+  elif name.endswith(EMBEDDINGS) and (1, *shape[1:]) == array.shape != shape:
     array, note = _inflated(array, shape, inflate)
   if array.shape != shape:
     raise ValueError(f'of the shape {array.shape}, not {shape}')
@@ -140,8 +140,6 @@ def _relative(array, old, new):
 
 def _inflated(array, shape, inflate):
   frames = shape[0]
-  if array.shape[0] != 1 or array.shape[1:] != tuple(shape[1:]):
-    raise ValueError(f'filters of {array.shape[:3]} for {tuple(shape[:3])}')
   if inflate not in INFLATE:
     raise ValueError(
       f'filters of 1 frame for {frames}: config.init.inflate must be one of '

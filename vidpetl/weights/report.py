@@ -11,6 +11,8 @@ Shape = tuple[int, ...]
 FINE = ('matched', 'reshaped', 'resized', 'left out', 'new')
 WRONG = ('missing', 'unexpected', 'wrong')
 
+_SHOWN = 20  # Of each status, where a report is short.
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -68,7 +70,11 @@ class Report:
   def short(self) -> str:
     """Returns what is wrong or resized line by line, and the rest in sums."""
     lines = self._head()
-    lines += [str(r) for r in self.rows if r.status in (*WRONG, 'resized')]
+    for status in (*WRONG, 'resized'):
+      rows = [str(r) for r in self.rows if r.status == status]
+      lines += rows[:_SHOWN]
+      if len(rows) > _SHOWN:
+        lines.append(f'{status:<10}  and {len(rows) - _SHOWN} more')
     for status in ('left out', 'new'):
       notes = collections.Counter(
         r.note for r in self.rows if r.status == status

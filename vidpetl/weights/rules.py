@@ -160,7 +160,8 @@ def expand(
   """Returns rules whose counters are filled in.
 
   Rules that share what is before the first counter of their names count
-  together, to the highest number that any of them finds.
+  together, to the highest number that any of them finds. There is at least
+  one of each.
 
   Args:
     rules: with or without counters.
@@ -178,7 +179,7 @@ def expand(
     patterns = [_counted(name) for r in group for name in _side(r, ours)]
     count = 1 + max(
       (int(m[1]) for n in names for p in patterns if (m := p.fullmatch(n))),
-      default=-1,
+      default=0,
     )
     found += [
       each.at(number)
