@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vidpetl.petl import package, variables
-from vidpetl.training import checkpoint, experiment, loop
+from vidpetl.training import checkpoint, experiment, loop, pecop
 from vidpetl.training import run as run_lib
 
 
@@ -31,6 +31,13 @@ def started(world, argument):
   return {
     k: np.asarray(v) for k, v in variables.flatten(state.variables).items()
   }
+
+
+@pytest.mark.parametrize('backbone', pecop.BACKBONES)
+def test_adapters_fit_the_demos_backbones(backbone):
+  demo = experiments.load_config('pecop_pretrain', f'demo,backbone={backbone}')
+  built = experiment.build(demo, experiment.infos_from_config(demo))
+  assert any('/site_' in path for path in built.group_of)
 
 
 def test_adapters_and_statistics_go_on_to_stage_two(world, general, tmp_path):

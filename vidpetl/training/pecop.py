@@ -336,6 +336,10 @@ def _finish(config: ConfigDict, arg: ConfigDict, demo_epochs: float):
   if arg.demo:
     recipes.shrink(config)
     config.epochs = demo_epochs
+    if arg.backbone == 'i3d':
+      # This narrow, it has 66 channels in one place: 4 does not divide them.
+      config.backbone.width = 8
+      config.petl = tuple({**entry, 'reduction': 2} for entry in config.petl)
     for task in config.tasks.values():
       _shrink(task)
   return config.lock()
@@ -343,7 +347,7 @@ def _finish(config: ConfigDict, arg: ConfigDict, demo_epochs: float):
 
 def _shrink(task: ConfigDict) -> None:
   """Makes a task one of the demo world's short videos."""
-  task.clip.update(resolution=48, frames=32, fps=15.0)
+  task.clip.update(resolution=32, frames=32, fps=15.0)
   if task.task.startswith('quality.'):
     task.clip.update(sampling='spread', shift=0)
     task.starts = (0, 16)
@@ -353,3 +357,9 @@ def _shrink(task: ConfigDict) -> None:
     task.queue = 128
   else:
     task.clip.frames = 16
+  if task.task == 'pretext.vspp':
+    # I3D makes two moments of 16 frames. Their mean hardly tells where among
+    # four parts something happened.
+    task.clip.parts = 2
+    task.dropout = 0.0
+    task.augment.color_jitter = None

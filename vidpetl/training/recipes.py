@@ -316,5 +316,7 @@ def _shrink_task(name: str, task: ConfigDict, backbone: str) -> None:
     return
   # Two seconds, of which these take every second frame.
   frames = 8 if backbone == 'vit' else 16
-  task.clip.update(frames=frames, stride=32 / frames, fps=15.0, resolution=64)
+  # C3D's first layer sees all pixels of all frames.
+  side = 32 if backbone == 'c3d' else 64
+  task.clip.update(frames=frames, stride=32 / frames, fps=15.0, resolution=side)
   task.eval_clip.views = (1, 1)
