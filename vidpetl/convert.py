@@ -14,7 +14,7 @@ from __future__ import annotations
 import pathlib
 
 import jax
-from absl import app, flags
+from absl import app, flags, logging
 
 from vidpetl.training import checkpoint, published
 from vidpetl.weights import exporting, importing, positions
@@ -74,6 +74,7 @@ def main(argv: list[str]) -> None:
       '--from=FAMILY FILE OUT, or --into=FAMILY RUN OUT. Families: '
       + ', '.join(family_lib.names())
     )
+  logging.set_verbosity(logging.ERROR)
   # Weights are not computed with here.
   jax.config.update('jax_platforms', 'cpu')
   path, out = argv[1:]
