@@ -1,4 +1,8 @@
-"""The nets that launch/convolution_speed.py compares are the same."""
+"""The nets that launch/convolution_speed.py compares are the same.
+
+Of the two, the one that compiles in less than a minute: the command holds its
+own outputs against PyTorch's whenever it runs.
+"""
 
 import pathlib
 import runpy
@@ -11,12 +15,9 @@ pytestmark = pytest.mark.torch
 PATH = pathlib.Path(__file__).parents[2] / 'launch' / 'convolution_speed.py'
 
 
-@pytest.mark.parametrize(
-  'net, frames, size', [('R3D-18', 4, 20), ('I3D', 9, 40)]
-)
-def test_rows(net, frames, size):
+def test_rows():
   rows = runpy.run_path(str(PATH))['rows']
-  lines = rows(net, (1, frames, size, size, 3), ['ours'], 1)
+  lines = rows('R3D-18', (1, 4, 20, 20, 3), ['ours'], 1)
   assert [line.split(' | ')[2] for line in lines] == [
     'forward',
     'training step',
