@@ -80,6 +80,19 @@ def test_table_and_picture(tmp_path):
     tradeoff.table(found, 'a/mAP')
 
 
+@pytest.mark.parametrize(
+  'sizes, named', [((4, 4), ['weight=0', 'weight=1']), ((4, 8), [''])]
+)
+def test_variants_of_one_size_are_named_one_by_one(sizes, named):
+  points = [
+    tradeoff.Point(variant, size, 1, 9, (0.5, 0.25))
+    for variant, size in zip(tradeoff.expand('weight=0|1'), sizes)
+  ]
+  (axes,) = tradeoff.draw(points, 'k/top1').axes
+  texts = [text.get_text() for text in axes.texts]
+  assert texts == (named if any(named) else [points[0].variant.family])
+
+
 def test_runs_once_reports_failures_and_refuses_changes(
   make_config, tmp_path, capsys
 ):

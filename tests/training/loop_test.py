@@ -198,7 +198,7 @@ def test_nothing_recompiles(make_config, tmp_path):
   run.run.train_steps = lambda: compiled
   run.train()
   run.close()
-  assert {name: step._cache_size() for name, step in compiled.items()} == {
+  assert {name: step.func._cache_size() for name, step in compiled.items()} == {
     'ava': 1,
     'kinetics400': 1,
   }

@@ -118,18 +118,19 @@ class Run:
       hold = ''
       if self.config.optimizer.hold_absent_heads and others:
         hold = f'heads_({"|".join(others)})/'
-      steps[name] = jax.jit(
+      compiled = jax.jit(
         functools.partial(
           step_lib.train_step,
           model=self.experiment.model,
           task=task,
           tx=self.tx,
-          seed=self.config.seed,
           accumulate=self.config.accumulate,
           hold=hold,
         ),
         donate_argnums=0,
       )
+      # An argument, so that runs of all seeds share one program.
+      steps[name] = functools.partial(compiled, seed=self.config.seed)
     return steps
 
   def begin_epoch(self, state: state_lib.TrainState) -> state_lib.TrainState:

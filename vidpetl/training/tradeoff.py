@@ -168,17 +168,28 @@ def write(folder: pathlib.Path, found: Found, metric: str) -> None:
   draw(measured, metric).savefig(folder / 'tradeoff.png', dpi=200)
 
 
-def draw(measured: Sequence[Point], metric: str) -> figure.Figure:
-  """Draws the metric against the number of trained parameters.
-
-  Variants of one family, which differ in size alone, are joined.
-  """
-  picture = figure.Figure(figsize=(7, 4.5), layout='constrained')
-  axes = picture.subplots()
+def _families(measured: Sequence[Point]) -> dict[str, list[Point]]:
+  """Returns what a picture joins, by name."""
   families: dict[str, list[Point]] = {}
   for point in measured:
     families.setdefault(point.variant.family, []).append(point)
-  for number, (family, members) in enumerate(families.items()):
+  # What differs, but not in size, is a family each.
+  for family, members in list(families.items()):
+    if len(members) > 1 and len({p.trained for p in members}) == 1:
+      del families[family]
+      families |= {p.variant.name: [p] for p in members}
+  return families
+
+
+def draw(measured: Sequence[Point], metric: str) -> figure.Figure:
+  """Draws the metric against the number of trained parameters.
+
+  Variants of one family, which differ in size alone, are joined; those of one
+  size are named one by one.
+  """
+  picture = figure.Figure(figsize=(7, 4.5), layout='constrained')
+  axes = picture.subplots()
+  for number, (family, members) in enumerate(_families(measured).items()):
     members = sorted(members, key=lambda p: p.trained)
     x = [p.trained for p in members]
     y = [100 * p.mean for p in members]
@@ -198,6 +209,11 @@ def draw(measured: Sequence[Point], metric: str) -> figure.Figure:
     )
   axes.set_xscale('log')
   axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
+  sizes = [p.trained for p in measured]
+  narrow = min(sizes) < max(sizes) < 3 * min(sizes)
+  axes.xaxis.set_minor_formatter(
+    ticker.EngFormatter(sep='') if narrow else ticker.NullFormatter()
+  )
   axes.margins(x=0.12, y=0.1)
   axes.grid(alpha=0.25, which='both', lw=0.5)
   axes.set_xlabel('trained parameters, with heads')
