@@ -21,9 +21,10 @@ weights, by lambda 0 / 0.1 / 1 / 10 / 100 / 1000 (RSPNet's own is the first):
 
 Weights: RSPNet's, pretrained on Kinetics-400 for 200 epochs, query encoders:
 
-  python -m vidpetl.convert --from=rspnet_c3d <file>.pth.tar c3d.safetensors
-  python -m vidpetl.convert --from=rspnet_r2plus1d <file>.pth.tar \
-    r2plus1d.safetensors
+  python -m vidpetl.convert --from=rspnet_c3d \
+    model_best_c3d_200epoch.pth.tar c3d.safetensors
+  python -m vidpetl.convert --from=rspnet_r2plus1d \
+    model_best_r21d_200epoch.pth.tar r2plus1d.safetensors
 
 The paper writes the distance as a sum; lambdas of 100 and 1000 speak for a
 mean, which is the default here. It says nothing of momentum, weight decay,
