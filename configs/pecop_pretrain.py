@@ -21,7 +21,7 @@ Arguments:
   csv       one's own performances instead, see configs/pecop_aqa.py
   folder    one's own videos instead, <folder>/<any name>/*.mp4: a fifth of them
             is held out, see vidpetl.data.sources.folder
-  parts     of VSPP, zeta: the paper takes 4 or 3, the demo 2
+  parts     of VSPP, zeta: the paper takes 4 or 3; if not given 4, in the demo 2
   natural   of VSPP, speed of the rest of the clip: 3 for gait, whose videos are
             long, else 1
   backbone  i3d, r3d (Hara's), r3d_18, r2plus1d, c3d, swin, vit
@@ -53,7 +53,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     folder='',
     method='pecop',
     pretext='vspp',
-    parts=4,
+    parts=0,
     natural=1,
   )
   return pecop.pretrain(arg)

@@ -38,7 +38,7 @@ STAGES = {
       'folder': '',
       'method': 'pecop',
       'pretext': 'vspp',
-      'parts': 4,
+      'parts': 0,
       'natural': 1,
     },
   ),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vidpetl.data import clips, decode, examples
+from vidpetl.data import quarantine as quarantine_lib
 
 SEED = np.array([1, 2], np.uint32)
 
@@ -281,7 +282,7 @@ def test_an_undecodable_video_is_listed(tmp_path, video):
     'classification',
     [(examples.Classified(f'clip {k}', 1), bad) for k in range(2)],
   )
-  quarantine = clips.Quarantine()
+  quarantine = quarantine_lib.Quarantine()
   for i in (1, 0, 1):
     clip = clips.load(source, i, spec(), SEED, quarantine)
     assert not clip['valid'] and not clip['video'].any()
@@ -305,9 +306,9 @@ def test_too_many_undecodable_videos_are_an_error(tmp_path, video):
     'classification',
     [(examples.Classified(f'{k}', 1), path) for k, path in enumerate(paths)],
   )
-  quarantine = clips.Quarantine(limit=0.5)
+  quarantine = quarantine_lib.Quarantine(limit=0.5)
   with pytest.raises(
-    clips.TooManyUndecodableError,
+    quarantine_lib.TooManyUndecodableError,
     match=r'32 of 52 clips.*max_undecodable=0.5.*51 \(.*bad.mp4\)',
   ):
     for i in range(len(source)):
@@ -419,7 +420,7 @@ def test_an_undecodable_exemplar_spoils_its_clip(tmp_path, video, bad):
   paths[bad] = str(tmp_path / 'bad.mp4')
   (tmp_path / 'bad.mp4').write_bytes(b'nothing')
   source = Performances([(performance(k), paths[k]) for k in range(2)])
-  quarantine = clips.Quarantine()
+  quarantine = quarantine_lib.Quarantine()
   how = spec(exemplar='any', resize='crop', resolution=32, train=True)
   clip = clips.load(source, 0, how, SEED, quarantine)
   assert not clip['valid'] and not clip['video'].any()

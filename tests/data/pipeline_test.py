@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vidpetl.data import clips, examples, pipeline
+from vidpetl.data import quarantine as quarantine_lib
 
 N = 11
 SPEC = clips.ClipSpec(frames=4, resolution=32, train=True)
@@ -137,7 +138,7 @@ def test_a_broken_video_is_listed_and_the_rest_goes_on(source, tmp_path):
   (tmp_path / 'cut.mp4').write_bytes(b'cut')
   paths = [source.video(i) for i in range(N)]
   paths[3] = str(tmp_path / 'cut.mp4')
-  quarantine = clips.Quarantine()
+  quarantine = quarantine_lib.Quarantine()
   batches = list(
     pipeline.eval_batches(
       Videos(paths), EVAL, batch_size=4, workers=2, quarantine=quarantine
@@ -157,7 +158,11 @@ def test_other_errors_surface_as_themselves(source):
   with pytest.raises(LookupError, match=r'annotation \d is gone'):
     list(
       pipeline.eval_batches(
-        broken, EVAL, batch_size=4, workers=1, quarantine=clips.Quarantine()
+        broken,
+        EVAL,
+        batch_size=4,
+        workers=1,
+        quarantine=quarantine_lib.Quarantine(),
       )
     )
 

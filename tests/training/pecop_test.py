@@ -40,6 +40,15 @@ def test_adapters_fit_the_demos_backbones(backbone):
   assert any('/site_' in path for path in built.group_of)
 
 
+@pytest.mark.parametrize(
+  'argument, parts',
+  [('', 4), ('parts=3', 3), ('demo', 2), ('demo,parts=3', 3)],
+)
+def test_parts_of_vspp_are_those_asked_for(argument, parts):
+  loaded = experiments.load_config('pecop_pretrain', argument)
+  assert loaded.tasks.mtl_aqa.clip.parts == parts
+
+
 def test_adapters_and_statistics_go_on_to_stage_two(world, general, tmp_path):
   first = config(world, 'pecop_pretrain', f'init={general}')
   loop.run(first, str(tmp_path))

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from vidpetl.data import clips, examples, index
+from vidpetl.data import quarantine as quarantine_lib
 
 # TensorFlow reads data here; the accelerators' memory is JAX's.
 tf.config.set_visible_devices([], 'GPU')
@@ -116,7 +117,7 @@ def train_batches(
   process_count: int = 1,
   workers: int = 8,
   prefetch: int = 2,
-  quarantine: clips.Quarantine | None = None,
+  quarantine: quarantine_lib.Quarantine | None = None,
 ) -> Iterator[Batch]:
   """Returns an iterator of this host's rows of training batches.
 
@@ -173,7 +174,7 @@ def eval_batches(
   process_count: int = 1,
   workers: int = 8,
   prefetch: int = 2,
-  quarantine: clips.Quarantine | None = None,
+  quarantine: quarantine_lib.Quarantine | None = None,
 ) -> Iterator[Batch]:
   """Returns an iterator over every example once, in order.
 

@@ -307,7 +307,10 @@ def _pretext(arg: ConfigDict, clip: dict[str, Any]) -> dict[str, Any]:
   }
   own = {'sampling': arg.pretext, 'rates': 4}
   if arg.pretext == 'vspp':
-    own |= {'parts': arg.parts, 'natural': arg.natural}
+    # I3D makes two moments of the demo's 16 frames. Their mean hardly tells
+    # where among four parts something happened.
+    parts = arg.parts or (2 if arg.demo else 4)
+    own |= {'parts': parts, 'natural': arg.natural}
   return {
     'task': f'pretext.{arg.pretext}',
     'clip': {**clip, **own},
@@ -358,8 +361,5 @@ def _shrink(task: ConfigDict) -> None:
   else:
     task.clip.frames = 16
   if task.task == 'pretext.vspp':
-    # I3D makes two moments of 16 frames. Their mean hardly tells where among
-    # four parts something happened.
-    task.clip.parts = 2
     task.dropout = 0.0
     task.augment.color_jitter = None

@@ -10,14 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from vidpetl.data import (
-  clips,
-  examples,
-  index,
-  mixture,
-  pipeline,
-  sources,
-)
+from vidpetl.data import examples, index, mixture, pipeline, sources
+from vidpetl.data import quarantine as quarantine_lib
 from vidpetl.petl import trainable
 from vidpetl.training import checkpoint, initialise, sharding
 from vidpetl.training import experiment as experiment_lib
@@ -53,7 +47,7 @@ class Run:
   evaluation: Mapping[str, examples.Source]
   mesh: jax.sharding.Mesh
   mixture: mixture.Schedule
-  quarantine: clips.Quarantine
+  quarantine: quarantine_lib.Quarantine
   epoch: float
   total: int
   tx: Any = None
@@ -291,7 +285,7 @@ def prepare(config: Any) -> Run:
       seed=config.seed,
       steps=total,
     ),
-    quarantine=clips.Quarantine(config.input.max_undecodable),
+    quarantine=quarantine_lib.Quarantine(config.input.max_undecodable),
     epoch=epoch,
     total=total,
   )

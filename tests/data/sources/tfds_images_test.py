@@ -5,6 +5,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from vidpetl.data import clips, decode, sources
+from vidpetl.data import quarantine as quarantine_lib
 from vidpetl.data.world import images
 
 SPEC = clips.ClipSpec(frames=1, resolution=48, resize='crop')
@@ -73,7 +74,7 @@ def test_a_damaged_image_is_a_decode_error(data_dir):
       return self._source.video(i)[:40]
 
   source = Damaged(open_images(data_dir, 'cifar100', 'train'))
-  quarantine = clips.Quarantine()
+  quarantine = quarantine_lib.Quarantine()
   clip = clips.load(source, 3, SPEC, np.zeros(2, np.uint32), quarantine)
   assert not clip['valid']
   assert [row[0] for row in quarantine.rows()] == ['train/3']
