@@ -8,7 +8,7 @@ import tempfile
 
 # Compiling is most of what tests do; these programs run for milliseconds. So
 # they are not optimised, and workers and subprocesses share what is compiled.
-# XLA's fusion emitters on CPU are half of the time of compiling a training step.
+# XLA's fusion emitters on CPU take up to half of the time of compiling a step.
 if 'PYTEST_XDIST_WORKER' not in os.environ:
   os.environ['XLA_FLAGS'] = ' '.join(
     (
