@@ -3,6 +3,7 @@
 import json
 
 import experiments
+import numpy as np
 import pytest
 
 from vidpetl import sweep
@@ -81,16 +82,25 @@ def test_table_and_picture(tmp_path):
 
 
 @pytest.mark.parametrize(
-  'sizes, named', [((4, 4), ['weight=0', 'weight=1']), ((4, 8), [''])]
+  'sizes, named', [((4, 4), ['weight=0', 'weight=1']), ((4, 8), ['weight'])]
 )
-def test_variants_of_one_size_are_named_one_by_one(sizes, named):
+def test_variants_of_one_size_stand_side_by_side(sizes, named):
   points = [
     tradeoff.Point(variant, size, 1, 9, (0.5, 0.25))
     for variant, size in zip(tradeoff.expand('weight=0|1'), sizes)
   ]
-  (axes,) = tradeoff.draw(points, 'k/top1').axes
-  texts = [text.get_text() for text in axes.texts]
-  assert texts == (named if any(named) else [points[0].variant.family])
+  picture = tradeoff.draw(points, 'k/top1')
+  (legend,) = picture.legends
+  texts = [text.get_text() for text in legend.get_texts()]
+  assert texts == named
+  (axes,) = picture.axes
+  shown = [
+    line.get_transform().transform(line.get_xydata())[:, 0]
+    for line in axes.get_lines()
+    if line.get_marker() == 'o'
+  ]
+  places = np.concatenate(shown)
+  assert len(set(places.round())) == len(places) == 2
 
 
 def test_runs_once_reports_failures_and_refuses_changes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import itertools
 import json
@@ -11,7 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import figure, ticker
+from matplotlib import figure, ticker, transforms
+
+# For every ten families, which have a colour each.
+_MARKERS = 'os^Dv'
+# Inches between variants of one size.
+_ASIDE = 0.12
 
 Found = Mapping['Variant', Sequence[Mapping[str, Any]]]
 
@@ -53,10 +59,11 @@ def expand(text: str) -> list[Variant]:
         raise ValueError(f'over: {field!r} is no name=value or name=x|y')
       choices.append([f'{name}={value}' for value in values.split('|')])
     fixed = [f for f, c in zip(fields, choices) if len(c) == 1]
-    family = label or ' '.join(fixed).removeprefix('method=')
+    varied = [f.partition('=')[0] for f, c in zip(fields, choices) if c[1:]]
+    family = label or ' '.join(fixed or varied).removeprefix('method=')
     for chosen in itertools.product(*choices):
-      varied = [f for f in chosen if f not in fixed] if label else chosen
-      name = ', '.join(filter(None, [label, *varied])).removeprefix('method=')
+      own = [f for f in chosen if f not in fixed] if label else chosen
+      name = ', '.join(filter(None, [label, *own])).removeprefix('method=')
       variants.append(Variant(','.join(chosen), family, name))
   slugs = [v.slug for v in variants]
   if twice := sorted({s for s in slugs if slugs.count(s) > 1}):
@@ -185,32 +192,43 @@ def draw(measured: Sequence[Point], metric: str) -> figure.Figure:
   """Draws the metric against the number of trained parameters.
 
   Variants of one family, which differ in size alone, are joined; those of one
-  size are named one by one.
+  size are named one by one, and stand side by side.
   """
   picture = figure.Figure(figsize=(7, 4.5), layout='constrained')
   axes = picture.subplots()
-  for number, (family, members) in enumerate(_families(measured).items()):
-    members = sorted(members, key=lambda p: p.trained)
-    x = [p.trained for p in members]
-    y = [100 * p.mean for p in members]
-    error = [100 * np.nan_to_num(p.spread) for p in members]
-    colour = f'C{number % 10}'
-    axes.errorbar(
-      x, y, error, fmt='o-', color=colour, capsize=3, lw=1.2, ms=5, alpha=0.85
-    )
-    axes.annotate(
-      family,
-      (x[-1], y[-1]),
-      xytext=(6, 5 if number % 2 else -11),
-      textcoords='offset points',
-      color=colour,
-      fontsize=8,
-      bbox={'fc': 'white', 'ec': 'none', 'alpha': 0.7, 'pad': 0.5},
-    )
   axes.set_xscale('log')
+  families = _families(measured)
+  single = [m[0].trained for m in families.values() if len(m) == 1]
+  passed: collections.Counter[int] = collections.Counter()
+  for number, (family, members) in enumerate(families.items()):
+    members = sorted(members, key=lambda p: p.trained)
+    aside = 0.0
+    if len(members) == 1:
+      size = members[0].trained
+      aside = passed[size] - (single.count(size) - 1) / 2
+      passed[size] += 1
+    drawn = axes.errorbar(
+      [p.trained for p in members],
+      [100 * p.mean for p in members],
+      [100 * np.nan_to_num(p.spread) for p in members],
+      fmt=f'{_MARKERS[number // 10 % len(_MARKERS)]}-',
+      color=f'C{number % 10}',
+      capsize=3,
+      lw=1.2,
+      ms=5,
+      label=family,
+    )
+    shift = transforms.ScaledTranslation(
+      _ASIDE * aside, 0, picture.dpi_scale_trans
+    )
+    for artist in drawn.get_children():
+      artist.set_transform(artist.get_transform() + shift)
+  picture.legend(loc='outside right upper', fontsize=8, frameon=False)
   axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
   sizes = [p.trained for p in measured]
-  narrow = min(sizes) < max(sizes) < 3 * min(sizes)
+  narrow = max(sizes) < 3 * min(sizes)
+  if min(sizes) == max(sizes):
+    axes.set_xlim(sizes[0] / 2, 2 * sizes[0])
   axes.xaxis.set_minor_formatter(
     ticker.EngFormatter(sep='') if narrow else ticker.NullFormatter()
   )
