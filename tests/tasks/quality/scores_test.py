@@ -107,3 +107,25 @@ def test_why_a_number_is_missing_is_said():
   metric.update({'predicted': np.ones(4), 'score': np.arange(4.0)})
   assert np.isnan(metric.result()['spearman'])
   assert 'all predicted scores are the same' in metric.report()
+
+
+def scores_of(predicted):
+  metric = scores.Scores()
+  metric.update({'predicted': np.float32(predicted), 'score': np.arange(4.0)})
+  return metric.pictures()
+
+
+def test_a_picture_shows_predicted_over_true_scores():
+  rising, falling = (
+    scores_of(predicted)['scores'] for predicted in ([0, 1, 2, 3], [3, 2, 1, 0])
+  )
+  assert rising.shape == (480, 480, 3) and rising.dtype == np.uint8
+  # Dots are blue: at the lower left and upper right, or the other way round.
+  blue = [
+    np.argwhere(picture[..., 2] > picture[..., 0] + 60.0)
+    for picture in (rising, falling)
+  ]
+  slopes = [np.corrcoef(places.T)[0, 1] for places in blue]
+  assert slopes[0] < -0.9 and slopes[1] > 0.9
+  assert scores_of([0, 1, 2, np.nan]) == {}
+  assert scores.Scores().pictures() == {}

@@ -10,6 +10,7 @@ import numpy as np
 
 from vidpetl.data import examples
 from vidpetl.metrics import rank
+from vidpetl.tasks.quality import scatter
 
 _PAIRS = 64  # Compared at a time; the last ones are padded to as many.
 
@@ -37,16 +38,24 @@ class Scores:
     }
 
   def pictures(self) -> dict[str, np.ndarray]:
-    return {}
+    """Returns the scatter plot of what is scored, if anything is."""
+    predicted, true = self._scores()
+    if not true.size or not np.isfinite(predicted).all():
+      return {}
+    title = f'{true.size} performances, {self._correlation()}'
+    return {'scores': scatter.draw(predicted, true, title)}
 
   def report(self) -> str:
     result = self.result()
-    reason = rank.undefined(*self._scores())
     return (
-      f'Spearman x 100 {100 * result["spearman"]:.2f}'
-      + (f' ({reason})' if reason else '')
-      + f'  l2 {result["l2"]:.4g}'
-      + f'  R-l2 x 100 {100 * result["relative_l2"]:.4g}'
+      f'{self._correlation()}  l2 {result["l2"]:.4g}'
+      f'  R-l2 x 100 {100 * result["relative_l2"]:.4g}'
+    )
+
+  def _correlation(self) -> str:
+    reason = rank.undefined(*self._scores())
+    return f'Spearman x 100 {100 * self.result()["spearman"]:.2f}' + (
+      f' ({reason})' if reason else ''
     )
 
   def _scores(self) -> tuple[np.ndarray, np.ndarray]:
