@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import itertools
 import json
@@ -188,6 +187,18 @@ def _families(measured: Sequence[Point]) -> dict[str, list[Point]]:
   return families
 
 
+def _asides(families: Mapping[str, Sequence[Point]]) -> dict[str, float]:
+  """Returns by how many places each family stands beside its size."""
+  beside: dict[int, list[str]] = {}
+  for family, members in families.items():
+    if len(members) == 1:
+      beside.setdefault(members[0].trained, []).append(family)
+  asides = dict.fromkeys(families, 0.0)
+  for names in beside.values():
+    asides |= {n: i - (len(names) - 1) / 2 for i, n in enumerate(names)}
+  return asides
+
+
 def draw(measured: Sequence[Point], metric: str) -> figure.Figure:
   """Draws the metric against the number of trained parameters.
 
@@ -196,17 +207,10 @@ def draw(measured: Sequence[Point], metric: str) -> figure.Figure:
   """
   picture = figure.Figure(figsize=(7, 4.5), layout='constrained')
   axes = picture.subplots()
-  axes.set_xscale('log')
   families = _families(measured)
-  single = [m[0].trained for m in families.values() if len(m) == 1]
-  passed: collections.Counter[int] = collections.Counter()
+  asides = _asides(families)
   for number, (family, members) in enumerate(families.items()):
     members = sorted(members, key=lambda p: p.trained)
-    aside = 0.0
-    if len(members) == 1:
-      size = members[0].trained
-      aside = passed[size] - (single.count(size) - 1) / 2
-      passed[size] += 1
     drawn = axes.errorbar(
       [p.trained for p in members],
       [100 * p.mean for p in members],
@@ -219,21 +223,26 @@ def draw(measured: Sequence[Point], metric: str) -> figure.Figure:
       label=family,
     )
     shift = transforms.ScaledTranslation(
-      _ASIDE * aside, 0, picture.dpi_scale_trans
+      _ASIDE * asides[family], 0, picture.dpi_scale_trans
     )
     for artist in drawn.get_children():
       artist.set_transform(artist.get_transform() + shift)
   picture.legend(loc='outside right upper', fontsize=8, frameon=False)
-  axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
-  sizes = [p.trained for p in measured]
-  narrow = max(sizes) < 3 * min(sizes)
-  if min(sizes) == max(sizes):
-    axes.set_xlim(sizes[0] / 2, 2 * sizes[0])
-  axes.xaxis.set_minor_formatter(
-    ticker.EngFormatter(sep='') if narrow else ticker.NullFormatter()
-  )
   axes.margins(x=0.12, y=0.1)
+  _show_sizes(axes, [p.trained for p in measured])
   axes.grid(alpha=0.25, which='both', lw=0.5)
   axes.set_xlabel('trained parameters, with heads')
   axes.set_ylabel(f'{metric}, %')
   return picture
+
+
+def _show_sizes(axes: Any, sizes: Sequence[int]) -> None:
+  """Makes x a scale of sizes that has numbers, however close they are."""
+  axes.set_xscale('log')
+  axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
+  narrow = max(sizes) < 3 * min(sizes)
+  axes.xaxis.set_minor_formatter(
+    ticker.EngFormatter(sep='') if narrow else ticker.NullFormatter()
+  )
+  if min(sizes) == max(sizes):
+    axes.set_xlim(sizes[0] / 2, 2 * sizes[0])

@@ -42,19 +42,20 @@ class Scores:
     predicted, true = self._scores()
     if not true.size or not np.isfinite(predicted).all():
       return {}
-    title = f'{true.size} performances, {self._correlation()}'
+    spearman = self._correlation(rank.spearman(predicted, true))
+    title = f'{true.size} performances, {spearman}'
     return {'scores': scatter.draw(predicted, true, title)}
 
   def report(self) -> str:
     result = self.result()
     return (
-      f'{self._correlation()}  l2 {result["l2"]:.4g}'
+      f'{self._correlation(result["spearman"])}  l2 {result["l2"]:.4g}'
       f'  R-l2 x 100 {100 * result["relative_l2"]:.4g}'
     )
 
-  def _correlation(self) -> str:
+  def _correlation(self, spearman: float) -> str:
     reason = rank.undefined(*self._scores())
-    return f'Spearman x 100 {100 * self.result()["spearman"]:.2f}' + (
+    return f'Spearman x 100 {100 * spearman:.2f}' + (
       f' ({reason})' if reason else ''
     )
 
