@@ -15,8 +15,8 @@ Arguments, separated by commas:
   resolution  longer side in pixels; a multiple of 16.
   sampling    weighted or alternating.
   ava_kinetics   AVA-Kinetics in place of AVA.
-  method      what trains: full, or a method of vidpetl/petl/methods.py with its
-              options: method=patt,bottleneck=128,init=….
+  method      what trains: full, or a method of vidpetl/recipes/methods.py with
+              its options: method=patt,bottleneck=128,init=….
   init        what to start from: a converted file, or a run's workdir.
 
 The paper's rows (frame-mAP on AVA v2.2, single view), from ImageNet-21k:
@@ -50,9 +50,7 @@ run is the demo; the README has its results.
 
 import ml_collections
 
-from vidpetl import arguments
-from vidpetl.petl import methods
-from vidpetl.training import defaults
+from vidpetl.recipes import arguments, defaults, methods
 
 CLASSES = {
   'kinetics400': 400,

@@ -26,13 +26,13 @@ Weights are those of configs/mst_adapter_k400.py: CLIP's own.
 
 AdamW with 1.5e-4 and weight decay 0.05, 30 epochs, 5 of them warm-up; the
 paper trains 4 clips on each of 4 GPUs. Where it is silent (kernels, width,
-activation), vidpetl/petl/mst_adapter.py says what is assumed. None of these
-rows was run here: that needs the weights, the dataset and accelerators.
+activation), vidpetl/petl/techniques/mst_adapter.py says what is assumed. None
+of these rows was run here: that needs weights, dataset and accelerators.
 """
 
 import ml_collections
 
-from vidpetl.training import recipes
+from vidpetl.recipes import tuning as recipes
 
 
 def get_config(argument: str = '') -> ml_collections.ConfigDict:

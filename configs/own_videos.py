@@ -21,8 +21,7 @@ without `init`, expect little. Nothing was measured with this config.
 
 import ml_collections
 
-from vidpetl import arguments
-from vidpetl.training import defaults
+from vidpetl.recipes import arguments, defaults
 
 
 def get_config(argument: str = '') -> ml_collections.ConfigDict:

@@ -41,13 +41,12 @@ JIGSAWS' average is Fisher's z, PD4T's the mean (--average=arithmetic). MUSDL's
 authors report the best epoch on the test set of MTL-AQA, and the last ten
 epochs' mean on JIGSAWS; here it is the last epoch's. None of these rows was run
 here: that needs the weights, the datasets and accelerators. What no paper or
-code says is marked in vidpetl.training.pecop.
+code says is marked in vidpetl.recipes.pecop.
 """
 
 import ml_collections
 
-from vidpetl import arguments
-from vidpetl.training import pecop
+from vidpetl.recipes import arguments, pecop
 
 
 def get_config(argument: str = '') -> ml_collections.ConfigDict:

@@ -41,8 +41,7 @@ rate of 1e-3, 8 epochs (HPT 16) of ten times the dataset. Its code has 1e-2.
 
 import ml_collections
 
-from vidpetl import arguments
-from vidpetl.training import pecop
+from vidpetl.recipes import arguments, pecop
 
 
 def get_config(argument: str = '') -> ml_collections.ConfigDict:

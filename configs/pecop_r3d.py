@@ -27,8 +27,7 @@ accelerators.
 
 import ml_collections
 
-from vidpetl import arguments
-from vidpetl.training import pecop
+from vidpetl.recipes import arguments, pecop
 
 COMMON = {**pecop.ARGUMENTS, 'dataset': 'pd4t', 'backbone': 'r3d'}
 STAGES = {

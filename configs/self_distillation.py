@@ -11,7 +11,7 @@ Arguments:
   weight      lambda; 0 is plain fine-tuning, with no teacher at all
   reduction   of the squared distance over features: mean or sum (eq. 2)
   teacher     its BatchNorms' statistics: running or batch
-  method      what trains, see vidpetl.petl.methods, with its options
+  method      what trains, see vidpetl.recipes.methods, with its options
   init, data, demo, pretrain   as in configs/vpetl_ssv2.py
 
 Rows, with the top-1 that the paper reports after 100 epochs from RSPNet's
@@ -35,7 +35,7 @@ here: that needs the weights, the dataset and accelerators.
 
 import ml_collections
 
-from vidpetl.training import recipes
+from vidpetl.recipes import tuning as recipes
 
 BACKBONES = {
   # name, learning rate, batch.

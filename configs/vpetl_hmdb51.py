@@ -28,7 +28,7 @@ weights, the dataset and accelerators.
 
 import ml_collections
 
-from vidpetl.training import recipes
+from vidpetl.recipes import tuning as recipes
 
 
 def get_config(argument: str = '') -> ml_collections.ConfigDict:

@@ -30,7 +30,7 @@ accelerators.
 
 import ml_collections
 
-from vidpetl.training import recipes
+from vidpetl.recipes import tuning as recipes
 
 
 def get_config(argument: str = '') -> ml_collections.ConfigDict:

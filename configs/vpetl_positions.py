@@ -25,7 +25,7 @@ that needs the weights, the dataset and accelerators.
 
 import ml_collections
 
-from vidpetl.training import recipes
+from vidpetl.recipes import tuning as recipes
 
 
 def get_config(argument: str = '') -> ml_collections.ConfigDict:

@@ -5,7 +5,7 @@ method=bapat,bottleneck=128,init=<weights> --workdir=runs/bapat128
 
 Arguments, separated by commas:
   method      full, head, bitfit, prefix, adaptformer, patt, bapat, lora, vpt
-              and others of vidpetl/petl/methods.py, with the options that it
+              and others of vidpetl/recipes/methods.py, with the options that it
               has there: bottleneck, to, scale, adapter, tokens, rank, ...
   frames      8; the paper also has 16 and 32.
   backbone    swin, Video Swin-B; videomae, ViT-B; or, beyond the paper, clip.
@@ -46,7 +46,7 @@ these rows was run here: that needs the weights, the dataset and accelerators.
 
 import ml_collections
 
-from vidpetl.training import recipes
+from vidpetl.recipes import tuning as recipes
 
 
 def get_config(argument: str = '') -> ml_collections.ConfigDict:

@@ -22,9 +22,9 @@ import time
 import jax
 import numpy as np
 
-from vidpetl.training import experiment as experiment_lib
+from vidpetl.experiment import experiment as experiment_lib
+from vidpetl.studies import tradeoff
 from vidpetl.training import step as step_lib
-from vidpetl.training import tradeoff
 
 COLUMNS = ('trained', 'FLOPs', 'time', 'temporary memory', 'optimizer memory')
 

@@ -36,7 +36,7 @@ prepare() {
 
 export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}"
 phase 'install' make_venv
-phase 'draw the films' .venv/bin/python -m vidpetl.data.world --out=demo/raw \
+phase 'draw the films' .venv/bin/python -m vidpetl.world --out=demo/raw \
   --datasets="$(IFS=,; echo "${DATASETS[*]}")"
 phase 'prepare records' prepare
 phase 'train and evaluate' .venv/bin/python -m vidpetl.main \

@@ -13,7 +13,7 @@ source launch/venv.sh
 export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}"
 make_venv
 head="${HEAD:-usdl}"
-.venv/bin/python -m vidpetl.data.world --out=demo/raw \
+.venv/bin/python -m vidpetl.world --out=demo/raw \
   --datasets=kinetics400,mtl_aqa
 .venv/bin/python -m vidpetl.main --workdir=demo/i3d \
   --config=configs/pecop_pretrain.py:demo,method=dom_g

@@ -12,7 +12,7 @@ source launch/venv.sh
 
 export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}"
 make_venv
-.venv/bin/python -m vidpetl.data.world --out=demo/raw \
+.venv/bin/python -m vidpetl.world --out=demo/raw \
   --datasets=kinetics400,hmdb51
 .venv/bin/python -m vidpetl.prepare --dataset=kinetics400 --copy \
   --raw=demo/raw/kinetics400 --out=demo/records

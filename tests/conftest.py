@@ -6,6 +6,8 @@ import os
 import shutil
 import tempfile
 
+_OWN_CACHE = ''
+
 # Compiling is most of what tests do; these programs run for milliseconds. So
 # they are not optimised, and workers and subprocesses share what is compiled.
 # XLA's fusion emitters on CPU take up to half of the time of compiling a step.
@@ -18,21 +20,24 @@ if 'PYTEST_XDIST_WORKER' not in os.environ:
     )
   )
   os.environ.update(
-    JAX_COMPILATION_CACHE_DIR=tempfile.mkdtemp(prefix='vidpetl-tests-'),
     JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS='0',
     JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES='-1',
   )
+  if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
+    os.environ['JAX_COMPILATION_CACHE_DIR'] = _OWN_CACHE = tempfile.mkdtemp(
+      prefix='vidpetl-tests-'
+    )
 
 import experiments
 import pytest
 
-from vidpetl.data import world as world_lib
-from vidpetl.data.world import images
+from vidpetl import world as world_lib
+from vidpetl.world import images
 
 
 def pytest_unconfigure():
-  if 'PYTEST_XDIST_WORKER' not in os.environ:
-    shutil.rmtree(os.environ['JAX_COMPILATION_CACHE_DIR'], ignore_errors=True)
+  if _OWN_CACHE:
+    shutil.rmtree(_OWN_CACHE, ignore_errors=True)
 
 
 @pytest.fixture(scope='session')

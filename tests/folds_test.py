@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from vidpetl import folds as door
-from vidpetl.training import folds, series, tradeoff
+from vidpetl.studies import cross_validation as folds
+from vidpetl.studies import series, tradeoff
 
 
 def test_table_averages_folds_then_tasks_by_fisher_z():

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from vidpetl.petl import trainable
+from vidpetl.parameters import trainable
 
 D, HEADS, LAYERS, MLP, IMAGE = 16, 2, 2, 32, 24
 SIZES = {

@@ -11,8 +11,7 @@ import experiments
 import pytest
 
 from vidpetl import main
-from vidpetl.petl import package
-from vidpetl.training import checkpoint
+from vidpetl.parameters import package, storage
 
 QUIET = {'cwd': experiments.ROOT, 'capture_output': True}
 
@@ -84,8 +83,8 @@ def test_killed_terminated_and_continued_is_as_never_stopped(
       check=True,
       capture_output=True,
     )
-  a, b = (checkpoint.load_arrays(str(w)) for w in (stopped, whole))
-  assert checkpoint.tree_hash(a) == checkpoint.tree_hash(b)
+  a, b = (storage.load_arrays(str(w)) for w in (stopped, whole))
+  assert storage.tree_hash(a) == storage.tree_hash(b)
   steps = [
     row['step']
     for line in (stopped / 'metrics.jsonl').read_text().splitlines()

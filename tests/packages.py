@@ -3,8 +3,9 @@
 import ml_collections
 import numpy as np
 
-from vidpetl.petl import methods, package, trainable
-from vidpetl.training import adapters, experiment
+from vidpetl.experiment import adapters, experiment
+from vidpetl.parameters import package, trainable
+from vidpetl.recipes import methods
 
 RNG = np.random.default_rng(0)
 CLIPS = {'video': RNG.integers(0, 256, (2, 4, 16, 16, 3), np.uint8)}

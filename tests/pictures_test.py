@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 
 from vidpetl import pictures
-from vidpetl.backbones import features, swin, vit, vivit
+from vidpetl.backbones import features, site, swin, vit, vivit
 from vidpetl.data import clips, decode
-from vidpetl.petl import adapted, bindings, methods, site, trainable
+from vidpetl.experiment import model as model_lib
+from vidpetl.parameters import trainable
+from vidpetl.petl import adapted, bindings
+from vidpetl.recipes import methods
+from vidpetl.studies import fusion, grad_cam
 from vidpetl.tasks import heads
-from vidpetl.training import fusion, grad_cam, loop
-from vidpetl.training import model as model_lib
+from vidpetl.training import loop
 from vidpetl.training import run as run_lib
 
 TINY = experiments.BACKBONES

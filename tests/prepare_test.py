@@ -10,9 +10,9 @@ import time
 import pytest
 from absl import flags
 
-from vidpetl import prepare
-from vidpetl.data import sources, transcode, world
-from vidpetl.data.builders import recipe
+from vidpetl import prepare, world
+from vidpetl.data import sources, transcode
+from vidpetl.data.records import recipe
 
 _RECIPE = recipe.Recipe('kinetics400', transcode.Options(short_side=32))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vidpetl import sweep
-from vidpetl.training import series, tradeoff
+from vidpetl.studies import series, tradeoff
 
 
 def test_values_multiply_and_variants_keep_their_order():

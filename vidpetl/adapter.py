@@ -21,8 +21,8 @@ import numpy as np
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from vidpetl.petl import package, peft_format, variables
-from vidpetl.training import adapters, checkpoint, experiment, initialise
+from vidpetl.experiment import adapters, experiment, initialise, peft_format
+from vidpetl.parameters import package, storage, variables
 
 
 def define_flags() -> None:
@@ -66,7 +66,7 @@ def merge(folder: str, backbone: str, out: str, tolerance: float) -> None:
   loaded = adapters.Adapters(backbone)
   loaded.load(folder, 'package')
   params, drift = loaded.merge('package', tolerance)
-  checkpoint.save_arrays(out, params)
+  storage.save_arrays(out, params)
   print(f'{out}: logits differ by at most {drift:.2g}')
 
 

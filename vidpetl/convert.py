@@ -16,7 +16,8 @@ import pathlib
 import jax
 from absl import app, flags, logging
 
-from vidpetl.training import checkpoint, published
+from vidpetl.experiment import published
+from vidpetl.parameters import storage
 from vidpetl.weights import exporting, importing, positions
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import report as report_lib
@@ -52,16 +53,16 @@ def import_file(name: str, path: str, out: str, **options) -> report_lib.Report:
     imported.report.notes.append(
       f'tables of positions for {described["grid"]} tokens (t, h, w)'
     )
-  checkpoint.save_arrays(out, imported.arrays, published.to_metadata(described))
+  storage.save_arrays(out, imported.arrays, published.to_metadata(described))
   return imported.report
 
 
 def export_run(name: str, path: str, out: str, head: str) -> report_lib.Report:
   """Writes a run's or file's model under a family's names."""
-  arrays = checkpoint.load_arrays(path)
+  arrays = storage.load_arrays(path)
   exported, report = exporting.export(name, arrays, head=head)
   # As libraries of PyTorch's ask for.
-  checkpoint.save_arrays(out, exported, {'format': 'pt'})
+  storage.save_arrays(out, exported, {'format': 'pt'})
   return report
 
 

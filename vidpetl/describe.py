@@ -20,8 +20,9 @@ from jax.sharding import AbstractMesh
 from ml_collections import config_flags
 
 from vidpetl.data import clips
-from vidpetl.petl import adapted, trainable, variables
-from vidpetl.training import experiment as experiment_lib
+from vidpetl.experiment import experiment as experiment_lib
+from vidpetl.parameters import trainable, variables
+from vidpetl.petl import adapted
 from vidpetl.training import sharding
 from vidpetl.training import step as step_lib
 

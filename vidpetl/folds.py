@@ -31,8 +31,8 @@ from typing import Any
 import numpy as np
 from absl import app, flags
 
-from vidpetl.training import folds as folds_lib
-from vidpetl.training import series, tradeoff
+from vidpetl.studies import cross_validation as folds_lib
+from vidpetl.studies import series, tradeoff
 
 
 def define_flags() -> None:

@@ -29,12 +29,14 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from vidpetl.data import augment, clips, decode, index
-from vidpetl.petl import adapted, trainable
+from vidpetl.experiment import experiment as experiment_lib
+from vidpetl.experiment import state as state_lib
+from vidpetl.parameters import trainable
+from vidpetl.petl import adapted
+from vidpetl.studies import fusion, grad_cam
 from vidpetl.training import checkpoint as checkpoint_lib
-from vidpetl.training import experiment as experiment_lib
-from vidpetl.training import fusion, grad_cam, sharding
 from vidpetl.training import run as run_lib
-from vidpetl.training import state as state_lib
+from vidpetl.training import sharding
 
 _DPI = 200
 _MODEL = ('backbone', 'petl', 'trainable')

@@ -36,8 +36,8 @@ from absl import app, flags, logging
 from etils import epath
 
 from vidpetl.data import builders
-from vidpetl.data.builders import recipe as recipes
-from vidpetl.data.builders import staging
+from vidpetl.data.records import recipe as recipes
+from vidpetl.data.records import staging
 
 
 def prepare(
@@ -155,7 +155,7 @@ def _pack(recipe, raw, out, staged, beam_options) -> dict[str, list]:
   # Imported here, by name, as spawned processes import this module too and
   # need no TensorFlow.
   tfds = importlib.import_module('tensorflow_datasets')
-  records = importlib.import_module('vidpetl.data.sources.records')
+  records = importlib.import_module('vidpetl.data.records.records')
   module, name = builders.BUILDERS[recipe.dataset]
   module = importlib.import_module(f'vidpetl.data.builders.{module}')
   builder = getattr(module, name)(

@@ -29,7 +29,7 @@ from typing import Any
 
 from absl import app, flags
 
-from vidpetl.training import series, tradeoff
+from vidpetl.studies import series, tradeoff
 
 
 def define_flags() -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from vidpetl.backbones import c3d, i3d, resnet3d
-from vidpetl.petl import adapted, adapter3d
+from vidpetl.petl import adapted
+from vidpetl.petl.techniques import adapter3d
 
 PUBLISHED = {
   'i3d': (i3d, {'variant': 'pecop'}),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vidpetl.backbones import layers
-from vidpetl.petl import site as site_lib
+from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
 

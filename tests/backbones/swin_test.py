@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.special
 
-from vidpetl.backbones import swin
-from vidpetl.petl import adapted, site
+from vidpetl.backbones import site, swin
+from vidpetl.petl import adapted
 
 TOY = {'width': 8, 'depths': (2, 2), 'heads': (2, 4), 'window': (2, 3, 3)}
 

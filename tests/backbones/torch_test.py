@@ -4,8 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from vidpetl.backbones import layers
-from vidpetl.petl import site
+from vidpetl.backbones import layers, site
 
 torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.torch

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vidpetl.backbones import layers, vivit
-from vidpetl.petl import site as site_lib
+from vidpetl.backbones import site as site_lib
 from vidpetl.tasks import heads
 
 TINY = {'width': 16, 'depth': 2, 'heads': 2, 'mlp': 24, 'tubelet': (2, 8, 8)}

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vidpetl.backbones import vivit
-from vidpetl.petl import adapted, site
+from vidpetl.backbones import site, vivit
+from vidpetl.petl import adapted
 from vidpetl.tasks import heads
 
 At, Adapted = adapted.At, adapted.Adapted

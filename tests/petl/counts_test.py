@@ -13,7 +13,9 @@ import jax.numpy as jnp
 import pytest
 
 from vidpetl.backbones import swin, vit
-from vidpetl.petl import bindings, methods, trainable
+from vidpetl.parameters import trainable
+from vidpetl.petl import bindings
+from vidpetl.recipes import methods
 
 SSV2, HMDB51, K400 = 174, 51, 400
 # What heads of Table 5's five datasets have on average.

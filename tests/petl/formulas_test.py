@@ -7,7 +7,8 @@ import pytest
 import scipy.ndimage
 
 from vidpetl.backbones import layers
-from vidpetl.petl import (
+from vidpetl.backbones import site as site_lib
+from vidpetl.petl.techniques import (
   adapter,
   adapter3d,
   aim,
@@ -20,7 +21,6 @@ from vidpetl.petl import (
   st_adapter,
   time_embedding,
 )
-from vidpetl.petl import site as site_lib
 
 Grid = site_lib.Grid
 FRAMES = Grid(3, 2, 2, cls=1, rows='frame')

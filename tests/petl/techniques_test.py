@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from vidpetl.backbones import swin, vit, vivit
-from vidpetl.petl import bindings, trainable
+from vidpetl.parameters import trainable
+from vidpetl.petl import bindings
 
 VIDEO = np.random.default_rng(0).normal(size=(2, 4, 16, 16, 3))
 VIDEO = VIDEO.astype(np.float32)

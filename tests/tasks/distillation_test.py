@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vidpetl.petl import trainable
+from vidpetl.parameters import storage, trainable
 from vidpetl.tasks import distillation
-from vidpetl.training import checkpoint, loop
+from vidpetl.training import loop
 from vidpetl.training import run as run_lib
 
 
@@ -116,7 +116,7 @@ def test_without_weight_nothing_changes(world, tmp_path):
   zero = make(world, **{'tasks.hmdb51.distill.weight': 0.0})
   loop.run(zero, str(tmp_path / 'zero'))
   a, b = (
-    checkpoint.load_arrays(str(tmp_path / name)) for name in ('plain', 'zero')
+    storage.load_arrays(str(tmp_path / name)) for name in ('plain', 'zero')
   )
   for name in a:
     np.testing.assert_allclose(a[name], b[name], atol=1e-5, err_msg=name)
@@ -136,8 +136,7 @@ def test_a_resumed_run_has_the_same_teacher(world, tmp_path):
   source.rename(tmp_path / 'resumed' / 'checkpoints' / '3')
   loop.run(config, str(tmp_path / 'resumed'))
   a, b = (
-    checkpoint.load_arrays(str(tmp_path / name))
-    for name in ('whole', 'resumed')
+    storage.load_arrays(str(tmp_path / name)) for name in ('whole', 'resumed')
   )
   jax.tree.map(np.testing.assert_array_equal, a, b)
 

@@ -3,8 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vidpetl.experiment import state as state_lib
+from vidpetl.parameters import storage
 from vidpetl.training import checkpoint
-from vidpetl.training import state as state_lib
 
 
 def state(value=1.0):
@@ -41,7 +42,7 @@ def test_what_is_saved_comes_back_and_frozen_is_not_in_it(
   np.testing.assert_array_equal(restored.params['a'], np.full((2, 2), 5.0))
   assert saved.meta(3) == {'frozen': 'hash', 'seed': 0}
   with pytest.raises(ValueError, match='frozen'):
-    checkpoint.load_arrays(str(tmp_path))
+    storage.load_arrays(str(tmp_path))
 
 
 def test_latest_and_best_are_kept(open_checkpoints):
@@ -60,10 +61,10 @@ def test_parameters_for_another_run(open_checkpoints, tmp_path):
   saved.wait()
   for path in (tmp_path, tmp_path / 'checkpoints' / '3'):
     np.testing.assert_array_equal(
-      checkpoint.load_arrays(str(path))['a'], np.full((2, 2), 7.0)
+      storage.load_arrays(str(path))['a'], np.full((2, 2), 7.0)
     )
   with pytest.raises(ValueError, match=r'config\.init\.path'):
-    checkpoint.load_arrays(str(tmp_path / 'nothing'))
+    storage.load_arrays(str(tmp_path / 'nothing'))
 
 
 def test_another_run_is_refused_by_what_differs():
@@ -74,7 +75,7 @@ def test_another_run_is_refused_by_what_differs():
 
 def test_hash_sees_values_and_paths():
   a, b = {'a': jnp.ones(2)}, {'b': jnp.ones(2)}
-  assert checkpoint.tree_hash({}) == ''
-  assert checkpoint.tree_hash(a) == checkpoint.tree_hash({'a': np.ones(2, 'f')})
-  hashes = {checkpoint.tree_hash(t) for t in (a, b, jax.tree.map(jnp.sin, a))}
+  assert storage.tree_hash({}) == ''
+  assert storage.tree_hash(a) == storage.tree_hash({'a': np.ones(2, 'f')})
+  hashes = {storage.tree_hash(t) for t in (a, b, jax.tree.map(jnp.sin, a))}
   assert len(hashes) == 3

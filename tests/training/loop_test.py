@@ -8,12 +8,13 @@ import jax
 import numpy as np
 import pytest
 
-from vidpetl.petl import methods, package
-from vidpetl.training import checkpoint, loop
+from vidpetl.parameters import package, storage
+from vidpetl.recipes import methods
+from vidpetl.training import loop
 
 
 def final_params(workdir):
-  return checkpoint.load_arrays(str(workdir))
+  return storage.load_arrays(str(workdir))
 
 
 def final_backbone(workdir):
@@ -174,7 +175,7 @@ def test_a_package_is_written_and_evaluates_to_the_same(make_config, tmp_path):
   metrics = lambda results: results['tasks']['kinetics400']['metrics']
   assert metrics(found) == metrics(trained)
   with pytest.raises(ValueError, match='and config'):
-    checkpoint.load_arrays(str(tuned))
+    storage.load_arrays(str(tuned))
   fields['petl'] = ()
   fields['trainable'] = (('.*', 'frozen'),)
   with pytest.raises(ValueError, match=r'adapter does not fit config.petl'):

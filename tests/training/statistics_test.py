@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vidpetl.petl import methods, package
-from vidpetl.training import adapters, checkpoint, loop
+from vidpetl.experiment import adapters
+from vidpetl.parameters import package, storage
+from vidpetl.recipes import methods
+from vidpetl.training import loop
 from vidpetl.training import run as run_lib
 
 MEAN = 'batch_stats/backbone/conv1/a/norm/mean'
@@ -81,13 +83,13 @@ def test_parts_of_a_batch_move_them_one_after_the_other(make):
 
 def test_another_run_starts_from_them(make, tmp_path):
   loop.run(make(), str(tmp_path / 'first'))
-  saved = checkpoint.load_arrays(str(tmp_path / 'first'))
+  saved = storage.load_arrays(str(tmp_path / 'first'))
   config = make(**{'init.path': str(tmp_path / 'first'), 'init.skip': ()})
   state, _ = run_lib.prepare(config).init_state()
   started = state.batch_stats['backbone']['conv1']['a']['norm']['mean']
   np.testing.assert_array_equal(started, saved[MEAN])
   assert np.abs(started).max() > 0
-  checkpoint.save_arrays(
+  storage.save_arrays(
     str(tmp_path / 'bare.safetensors'),
     {k: v for k, v in saved.items() if not k.startswith('batch_stats')},
   )
@@ -103,7 +105,7 @@ def test_a_package_has_them(make, tmp_path):
   trained = loop.run(config, tuned)
   packed = package.load(f'{tuned}/adapter')
   moved = packed.params[MEAN]
-  assert np.abs(moved - checkpoint.load_arrays(base)[MEAN]).max() > 1e-4
+  assert np.abs(moved - storage.load_arrays(base)[MEAN]).max() > 1e-4
   # What a package gives is what its run evaluated.
   fields = {'mode': 'eval', 'eval_checkpoint': 'none', 'init.path': base}
   fields['init.adapter'] = f'{tuned}/adapter'
@@ -130,6 +132,6 @@ def test_they_are_those_of_all_devices(make, config_file, tmp_path):
       text=True,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-  one, four = (checkpoint.load_arrays(str(tmp_path / n)) for n in '14')
+  one, four = (storage.load_arrays(str(tmp_path / n)) for n in '14')
   for name in filter(lambda name: name.startswith('batch_stats'), one):
     np.testing.assert_allclose(four[name], one[name], rtol=1e-3, atol=1e-5)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vidpetl.data import clips
-from vidpetl.training import experiment as experiment_lib
+from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.training import step as step_lib
 
 

@@ -16,7 +16,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from vidpetl.training import checkpoint
+from vidpetl.parameters import storage
 from vidpetl.weights import files
 
 torch = pytest.importorskip('torch')
@@ -149,7 +149,7 @@ def test_openais_archive(tmp_path, monkeypatch):
   assert 'shared with text' in left['visual.proj']
   assert 'text' in left['transformer.resblocks.0.mlp.c_fc.weight']
   assert any("'-quickgelu'" in note for note in report.notes)
-  kept = checkpoint.load_arrays(str(tmp_path / 'clip.safetensors'))
+  kept = storage.load_arrays(str(tmp_path / 'clip.safetensors'))
   types = {a.dtype.name for a in kept.values()}
   assert types == {'float16', 'float32'}
   assert kept['backbone/norm/scale'].dtype == np.float32

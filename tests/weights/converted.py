@@ -6,8 +6,8 @@ import jax
 import numpy as np
 
 from vidpetl import backbones, convert
-from vidpetl.petl import variables
-from vidpetl.training import checkpoint, published
+from vidpetl.experiment import published
+from vidpetl.parameters import storage, variables
 
 
 def encode(family, path, video, out, fields=(), **options):
@@ -28,7 +28,7 @@ def encode(family, path, video, out, fields=(), **options):
   report = convert.import_file(family, str(path), file, **options)
   backbone = published.read_metadata(file)['backbone']
   model = backbones.build(backbone, **dict(fields))
-  tree = variables.unflatten(checkpoint.load_arrays(file))
+  tree = variables.unflatten(storage.load_arrays(file))
   tree = {name: part['backbone'] for name, part in tree.items()}
   return jax.jit(lambda v: model.apply(v, video, False))(tree), report
 
@@ -47,11 +47,11 @@ def round_trip(family, path, out, **options):
   convert.import_file(family, str(path), first, **options)
   convert.export_run(family, first, back, head)
   convert.import_file(family, back, again, **options)
-  before, after = (checkpoint.load_arrays(p) for p in (first, again))
+  before, after = (storage.load_arrays(p) for p in (first, again))
   assert before.keys() == after.keys()
   for name, array in before.items():
     np.testing.assert_array_equal(array, after[name], err_msg=name)
-  return checkpoint.load_arrays(back)
+  return storage.load_arrays(back)
 
 
 def randomise(model):

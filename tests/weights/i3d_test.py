@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from vidpetl import convert
-from vidpetl.training import checkpoint, published
+from vidpetl.experiment import published
+from vidpetl.parameters import storage
 from vidpetl.weights.errors import WeightsError
 
 torch = pytest.importorskip('torch')
@@ -52,7 +53,7 @@ def test_both_files_give_the_same_arrays(tmp_path):
     path, out = tmp_path / f'{by}.pt', str(tmp_path / f'{by}.safetensors')
     save_old(net.state_dict(), path)
     convert.import_file(f'i3d_{by}', str(path), out, head='k')
-    arrays[by] = checkpoint.load_arrays(out)
+    arrays[by] = storage.load_arrays(out)
     said = published.read_metadata(out)
     assert said['backbone'] == {'name': 'i3d', 'variant': by, 'width': 8}
     assert said['mean'] == said['std'] == 0.5
@@ -86,7 +87,7 @@ def test_full_width_has_the_published_counts(tmp_path, by):
     {k: torch.ones(s, dtype=torch.half) for k, s in shapes.items()}, path
   )
   convert.import_file(f'i3d_{by}', str(path), out, head='k')
-  arrays = checkpoint.load_arrays(out)
+  arrays = storage.load_arrays(out)
   assert {a.dtype for a in arrays.values()} == {np.dtype(np.float16)}
   sizes = {name: a.size for name, a in arrays.items()}
   statistics = sum(n for k, n in sizes.items() if k.startswith('batch_stats/'))

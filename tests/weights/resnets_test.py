@@ -10,7 +10,8 @@ import pytest
 import torchvision_build
 
 from vidpetl import convert
-from vidpetl.training import checkpoint, published
+from vidpetl.experiment import published
+from vidpetl.parameters import storage
 from vidpetl.weights.errors import WeightsError
 
 torch = pytest.importorskip('torch')
@@ -134,7 +135,7 @@ def test_full_size_has_the_published_counts(tmp_path, name, head, total):
   path, out = tmp_path / 'net.pth', str(tmp_path / 'net.safetensors')
   torch.save(state, path)
   convert.import_file(name, str(path), out, head='k')
-  sizes = {k: a.size for k, a in checkpoint.load_arrays(out).items()}
+  sizes = {k: a.size for k, a in storage.load_arrays(out).items()}
   heads = sum(n for k, n in sizes.items() if k.startswith('heads_k/'))
   params = sum(n for k, n in sizes.items() if not k.startswith('batch_stats/'))
   assert (heads, params) == (head, total)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vidpetl import convert
-from vidpetl.training import checkpoint
+from vidpetl.parameters import storage
 from vidpetl.weights.errors import WeightsError
 
 torch = pytest.importorskip('torch')
@@ -105,7 +105,7 @@ def test_fine_tuned_files_have_a_classifier(tmp_path, name):
   path, out = tmp_path / 'model_best.pth.tar', str(tmp_path / 'a.safetensors')
   save(model, path)
   convert.import_file(f'rspnet_{name}', str(path), out, head='k')
-  head = checkpoint.load_arrays(out)['heads_k/output_projection/kernel']
+  head = storage.load_arrays(out)['heads_k/output_projection/kernel']
   assert head.shape == (64, 7)
   assert (head == model.fc.weight.detach().numpy().T).all()
 
@@ -141,7 +141,7 @@ def test_full_width_has_the_published_counts(tmp_path, name, params):
   path, out = tmp_path / 'net.pth.tar', str(tmp_path / 'net.safetensors')
   torch.save({'model': state, 'arch': name}, path)
   convert.import_file(f'rspnet_{name}', str(path), out)
-  arrays = checkpoint.load_arrays(out)
+  arrays = storage.load_arrays(out)
   trunk = [a.size for k, a in arrays.items() if k.startswith('backbone/')]
   assert sum(trunk) == params
 

@@ -1,7 +1,7 @@
 """Starting an experiment from a file, without drawing what it replaces."""
 
-from vidpetl.training import experiment as experiment_lib
-from vidpetl.training import initialise
+from vidpetl.experiment import experiment as experiment_lib
+from vidpetl.experiment import initialise
 
 CLASSES = 5
 

@@ -8,7 +8,7 @@ import safetensors.numpy
 import torchvision_build
 
 from vidpetl import convert
-from vidpetl.training import checkpoint
+from vidpetl.parameters import storage
 
 transformers = pytest.importorskip('transformers')
 torch = pytest.importorskip('torch')
@@ -110,7 +110,7 @@ def test_a_model_without_any_last_norm(tmp_path):
   )
   new = {row.ours for row in report.rows if row.status == 'new'}
   assert new == {'norm/scale', 'norm/bias'}
-  assert not any('/norm/' in name for name in checkpoint.load_arrays(out))
+  assert not any('/norm/' in name for name in storage.load_arrays(out))
 
 
 def test_damaged_files_are_refused(tmp_path):

@@ -6,8 +6,8 @@ import experiments
 import numpy as np
 import pytest
 
-from vidpetl.petl import variables
-from vidpetl.training import checkpoint, run
+from vidpetl.parameters import storage, variables
+from vidpetl.training import run
 from vidpetl.weights import positions
 
 D, MLP, PATCH, DEPTH = 128, 192, 8, 2
@@ -177,7 +177,7 @@ def start(make_config, tmp_path, w, **fields):
   }
   started = run.prepare(make_config('kinetics400', **fields))
   state, _ = started.init_state()
-  model = variables.flatten(checkpoint.to_host(state.variables))
+  model = variables.flatten(storage.to_host(state.variables))
   return model, started.report
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from vidpetl.backbones import vit
-from vidpetl.petl import variables
+from vidpetl.parameters import variables
 from vidpetl.weights import family, transformers
 from vidpetl.weights.errors import WeightsError
 

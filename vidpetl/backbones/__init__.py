@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
+import sys
 from collections.abc import Mapping
 from typing import Any
+
+from vidpetl import parts
 
 
 def build(fields: Mapping[str, Any], **more: Any) -> Any:
@@ -21,5 +23,8 @@ def build(fields: Mapping[str, Any], **more: Any) -> Any:
     ValueError: if there is no such field or value.
   """
   options = {**fields, **more}
-  module = importlib.import_module(f'{__name__}.{options.pop("name")}')
-  return module.build(**options)
+  name = options.pop('name', None)
+  here = sys.modules[__name__]
+  return parts.load(here, name, 'build', 'config.backbone.name').build(
+    **options
+  )

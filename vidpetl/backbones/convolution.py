@@ -16,9 +16,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl.backbones import layers
-from vidpetl.petl import layers as petl_layers
-from vidpetl.petl import site as site_lib
+from vidpetl.backbones import layers, torch_layers
+from vidpetl.backbones import site as site_lib
 
 Size = tuple[int, int, int]
 Pads = tuple[tuple[int, int], ...]
@@ -231,7 +230,7 @@ class Conv(nn.Module):
     if not self.use_bias:
       return y
     taps = shape[0] * shape[1] * shape[2] * shape[3]
-    bias = self.param('bias', petl_layers.uniform(taps), (self.width,))
+    bias = self.param('bias', torch_layers.uniform(taps), (self.width,))
     return y + bias.astype(self.dtype)
 
 

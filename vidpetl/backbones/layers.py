@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl.petl import site as site_lib
+from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
 site = site_lib.site

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vidpetl.backbones import features, layers, variants
-from vidpetl.petl import site as site_lib
+from vidpetl.backbones import site as site_lib
 
 Features = features.Features
 Grid = site_lib.Grid

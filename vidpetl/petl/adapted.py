@@ -19,7 +19,7 @@ import flax.linen as nn
 import jax
 
 from vidpetl.backbones import features
-from vidpetl.petl import site as site_lib
+from vidpetl.backbones import site as site_lib
 
 
 @dataclasses.dataclass(frozen=True)

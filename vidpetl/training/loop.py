@@ -14,10 +14,11 @@ import numpy as np
 from clu import parameter_overview
 from etils import epath
 
-from vidpetl.petl import package, variables
+from vidpetl.experiment import adapters
+from vidpetl.experiment import state as state_lib
+from vidpetl.parameters import package, storage, variables
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import (
-  adapters,
   checkpoint,
   evaluation,
   feed,
@@ -28,7 +29,6 @@ from vidpetl.training import (
   writers,
 )
 from vidpetl.training import run as run_lib
-from vidpetl.training import state as state_lib
 
 
 class NonFiniteLossError(RuntimeError):
@@ -152,7 +152,7 @@ class Loop:
       step = self.checkpoints.best()
     if step != self.run.total:
       state = self.checkpoints.restore(step, state)
-    arrays = checkpoint.to_host(variables.flatten(state.variables))
+    arrays = storage.to_host(variables.flatten(state.variables))
     if not self.first:
       return
     infos = {name: source.info for name, source in self.run.train.items()}
@@ -175,7 +175,7 @@ class Loop:
     """Fresh, initialised from elsewhere, or resumed: one, and it is said."""
     latest = self.checkpoints.latest()
     state, origin = self.run.init_state(resuming=latest is not None)
-    frozen = checkpoint.tree_hash(state.frozen)
+    frozen = storage.tree_hash(state.frozen)
     self.meta = self.run.identity() | {'frozen': frozen, 'origin': origin}
     if latest is None:
       self.say(f'Starting at step 0 from {origin}.')

@@ -12,10 +12,11 @@ import numpy as np
 
 from vidpetl.data import examples, index, mixture, pipeline, sources
 from vidpetl.data import quarantine as quarantine_lib
-from vidpetl.petl import trainable
-from vidpetl.training import checkpoint, initialise, sharding
-from vidpetl.training import experiment as experiment_lib
-from vidpetl.training import state as state_lib
+from vidpetl.experiment import experiment as experiment_lib
+from vidpetl.experiment import initialise
+from vidpetl.experiment import state as state_lib
+from vidpetl.parameters import storage, trainable
+from vidpetl.training import checkpoint, sharding
 from vidpetl.training import step as step_lib
 from vidpetl.weights import report as report_lib
 
@@ -100,7 +101,7 @@ class Run:
       ValueError: if it trained on other frozen parameters than these.
     """
     state, _ = self.init_state(resuming=True)
-    frozen = checkpoint.tree_hash(state.frozen)
+    frozen = storage.tree_hash(state.frozen)
     checkpoint.check_same_run(checkpoints.meta(step), {'frozen': frozen})
     return checkpoints.restore(step, state)
 

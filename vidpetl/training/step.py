@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import optax
 
 from vidpetl.data import augment
-from vidpetl.petl import trainable, variables
-from vidpetl.training import model as model_lib
-from vidpetl.training import optimizer
-from vidpetl.training import state as state_lib
+from vidpetl.experiment import model as model_lib
+from vidpetl.experiment import optimizer
+from vidpetl.experiment import state as state_lib
+from vidpetl.parameters import trainable, variables
 
 
 def train_step(

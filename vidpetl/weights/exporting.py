@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import einops
 import numpy as np
 
-from vidpetl.petl import variables
+from vidpetl.parameters import variables
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import report as report_lib
 from vidpetl.weights import rules

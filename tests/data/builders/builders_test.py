@@ -9,8 +9,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from vidpetl.data import decode, sources, transcode
-from vidpetl.data.builders import ava, kinetics, recipe
-from vidpetl.data.sources import records
+from vidpetl.data.builders import ava, kinetics
+from vidpetl.data.records import recipe, records
 
 _HEADER = 'label,youtube_id,time_start,time_end,split\n'
 _SAME = lambda height, width: (height, width)

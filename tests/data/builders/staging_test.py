@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from vidpetl.data import decode, transcode
-from vidpetl.data.builders import recipe, staging
+from vidpetl.data.records import recipe, staging
 
 _OPTIONS = transcode.Options(preset='ultrafast')
 

@@ -6,7 +6,7 @@ import tensorflow_datasets as tfds
 
 from vidpetl.data import clips, decode, sources
 from vidpetl.data import quarantine as quarantine_lib
-from vidpetl.data.world import images
+from vidpetl.world import images
 
 SPEC = clips.ClipSpec(frames=1, resolution=48, resize='crop')
 

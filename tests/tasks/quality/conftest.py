@@ -10,8 +10,8 @@ import pytest
 
 from vidpetl.backbones import features
 from vidpetl.data import examples
+from vidpetl.experiment import model as model_lib
 from vidpetl.tasks import task as task_lib
-from vidpetl.training import model as model_lib
 
 
 class Toy(nn.Module):

@@ -6,7 +6,7 @@ Each keyframe is a record with a window of its film around it.
 from __future__ import annotations
 
 from vidpetl.data.annotations import ava
-from vidpetl.data.builders import base
+from vidpetl.data.records import base
 
 
 class Ava(base.VideoBuilder):

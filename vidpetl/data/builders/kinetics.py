@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vidpetl.data.builders import base
+from vidpetl.data.records import base
 
 _INSTRUCTIONS = """
 annotations/{train,val}.csv with the columns label, youtube_id, time_start and

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vidpetl.data.builders import base
+from vidpetl.data.records import base
 
 
 class SomethingSomethingV2(base.VideoBuilder):

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl.petl import layers
+from vidpetl.backbones import torch_layers
 from vidpetl.tasks.quality import mlp
 
 
@@ -67,7 +67,7 @@ class PerNode(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     """Maps [..., nodes, width] to [..., nodes, features]."""
     nodes, width = x.shape[-2:]
-    init = layers.uniform(width)
+    init = torch_layers.uniform(width)
     kernel = self.param('kernel', init, (nodes, width, self.features))
     bias = self.param('bias', init, (nodes, self.features))
     return jnp.einsum('...nw,nwf->...nf', x, kernel) + bias

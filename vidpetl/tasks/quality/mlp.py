@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import flax.linen as nn
 import jax
 
-from vidpetl.petl import layers
+from vidpetl.backbones import torch_layers
 
 
 class Mlp(nn.Module):
@@ -24,6 +24,6 @@ class Mlp(nn.Module):
     """Maps [..., d] to [..., widths[-1]]."""
     for number, width in enumerate(self.widths):
       x = nn.relu(x) if number else x
-      bias = layers.uniform(x.shape[-1])
-      x = layers.dense(x, width, f'layer{number + 1}', bias=bias)
+      bias = torch_layers.uniform(x.shape[-1])
+      x = torch_layers.dense(x, width, f'layer{number + 1}', bias=bias)
     return x

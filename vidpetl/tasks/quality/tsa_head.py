@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl.petl import layers
+from vidpetl.backbones import torch_layers
 from vidpetl.tasks.quality import mlp
 
 
@@ -105,7 +105,7 @@ class Segmentation(nn.Module):
     return x, mlp.Mlp((128, 64, 2), name='transitions')(x)
 
   def _unit(self, x, width, name, train):
-    uniform = layers.uniform(3 * x.shape[-1])
+    uniform = torch_layers.uniform(3 * x.shape[-1])
     x = nn.Conv(
       width, (3,), kernel_init=uniform, bias_init=uniform, name=f'conv{name}'
     )(x)
@@ -135,16 +135,22 @@ class CrossAttention(nn.Module):
     """Maps [..., n, c] and [..., m, c] to [..., n, c]."""
     c = query.shape[-1]
     norm = functools.partial(nn.LayerNorm, epsilon=1e-5)
-    bias = layers.uniform(c)
+    bias = torch_layers.uniform(c)
     q, v = norm(name='norm_q')(query), norm(name='norm_v')(value)
     split = [self._project(name, x) for name, x in zip('qkv', (q, v, v))]
     x = nn.dot_product_attention(*split).reshape(query.shape)
-    query = query + layers.dense(x, c, 'out', bias=bias)
-    x = layers.dense(norm(name='norm_mlp')(query), 4 * c, 'mlp1', bias=bias)
+    query = query + torch_layers.dense(x, c, 'out', bias=bias)
+    x = torch_layers.dense(
+      norm(name='norm_mlp')(query), 4 * c, 'mlp1', bias=bias
+    )
     x = nn.gelu(x, approximate=False)
-    return query + layers.dense(x, c, 'mlp2', bias=layers.uniform(4 * c))
+    return query + torch_layers.dense(
+      x, c, 'mlp2', bias=torch_layers.uniform(4 * c)
+    )
 
   def _project(self, name, x):
     c = x.shape[-1]
-    y = nn.Dense(c, use_bias=False, kernel_init=layers.uniform(c), name=name)(x)
+    y = nn.Dense(
+      c, use_bias=False, kernel_init=torch_layers.uniform(c), name=name
+    )(x)
     return y.reshape(*y.shape[:-1], self.heads, c // self.heads)

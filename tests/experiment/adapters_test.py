@@ -1,0 +1,195 @@
+"""Packages: the same logits again, on the right backbone alone."""
+
+import json
+
+import jax
+import numpy as np
+import packages
+import pytest
+
+from vidpetl.experiment import adapters, experiment
+from vidpetl.parameters import package, trainable
+
+CASES = [
+  ('clip', 'head', {}),
+  ('clip', 'bitfit', {}),
+  ('clip', 'mst_adapter', {'bottleneck': 2}),
+  ('clip', 'aim', {}),
+  ('vivit', 'prefix', {'tokens': 2, 'bottleneck': 2, 'adapter': 2}),
+  ('vivit', 'vpt', {}),
+  ('vivit', 'lora', {'rank': 2, 'head': False}),
+  ('swin', 'bapat', {'bottleneck': 2, 'adapter': 2}),
+  ('swin', 'attn_softmax', {}),
+]
+
+
+@pytest.mark.parametrize('backbone, method, options', CASES)
+def test_a_package_gives_the_logits_of_its_run(
+  backbone, method, options, tmp_path
+):
+  config = packages.make_config(backbone, method, **options)
+  packed, params = packages.pack(config)
+  package.save(tmp_path / 'adapter', packed)
+  ours = adapters.Adapters(packages.backbone_of(params))
+  ours.load(tmp_path / 'adapter', 'a')
+  built, _ = packages.trained(config)
+  batch = {**packages.CLIPS, 'size': np.full((2, 2), 16, np.int32)}
+  task = built.tasks['own']
+  expected = jax.jit(
+    lambda p: built.model.apply(
+      {'params': p},
+      adapters.augment.preprocess(batch, task.augment, train=False),
+      'own',
+    )
+  )(trainable.unflatten(params))
+  # Another program, which may round otherwise.
+  logits = ours.logits('a', packages.CLIPS)
+  np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6)
+  # Head and sites, and of the backbone what trained: nothing else.
+  own = {k for k in packed.params if k in packages.backbone_of(params)}
+  assert bool(own) == (method in ('bitfit', 'aim', 'attn_softmax'))
+  assert {'heads_own/output_projection/kernel'} <= set(packed.params)
+
+
+def test_several_share_a_program_and_are_forgotten():
+  config = packages.make_config('vivit', 'lora', rank=2)
+  (one, params), (two, _) = packages.pack(config, 1), packages.pack(config, 2)
+  ours = adapters.Adapters(packages.backbone_of(params))
+  ours.load(one, 'one')
+  ours.load(two, 'two')
+  adapters._program.cache_clear()
+  first = ours.logits('one', packages.CLIPS)
+  structure = adapters._program.cache_info().misses
+  with jax.log_compiles(), pytest.MonkeyPatch.context() as patch:
+    patch.setattr(experiment, 'build', None)  # Nothing is built again.
+    assert np.abs(ours.logits('two', packages.CLIPS) - first).max() > 0.01
+    np.testing.assert_array_equal(ours.logits('one', packages.CLIPS), first)
+  assert adapters._program.cache_info().misses == structure
+  ours.unload('one')
+  assert ours.names == ['two']
+  with pytest.raises(ValueError, match="'one' is not loaded; there are"):
+    ours.logits('one', packages.CLIPS)
+  with pytest.raises(ValueError, match="'two' is loaded already"):
+    ours.load(two, 'two')
+  with pytest.raises(ValueError, match="has no task 'x'; it has \\['own'\\]"):
+    ours.logits('two', packages.CLIPS, 'x')
+
+
+def test_scaling_goes_from_without_to_with():
+  config = packages.make_config('clip', 'adaptformer', bottleneck=2)
+  packed, params = packages.pack(config)
+  ours = adapters.Adapters(packages.backbone_of(params))
+  ours.load(packed, 'a')
+  whole = ours.logits('a', packages.CLIPS)
+  np.testing.assert_allclose(
+    ours.logits('a', packages.CLIPS, scale=1.0), whole, rtol=1e-4
+  )
+  none = ours.logits('a', packages.CLIPS, scale=0.0)
+  half = ours.logits('a', packages.CLIPS, scale=0.5)
+  plain = packages.make_config('clip', 'head')
+  built, _ = packages.trained(plain)
+  alone = {k: v for k, v in packed.params.items() if k.startswith('heads_')}
+  bare = adapters.pack(
+    adapters.describe(plain, experiment.infos_from_config(plain), {'own': {}}),
+    {**packages.backbone_of(params), **alone},
+    built.group_of,
+  )
+  ours.load(bare, 'bare')
+  np.testing.assert_allclose(
+    none, ours.logits('bare', packages.CLIPS), rtol=1e-4
+  )
+  assert np.abs(half - none).max() > 1e-4 < np.abs(half - whole).max()
+
+
+def test_what_lengthens_tokens_cannot_be_scaled():
+  packed, params = packages.pack(packages.make_config('vivit', 'vpt'))
+  ours = adapters.Adapters(packages.backbone_of(params))
+  ours.load(packed, 'a')
+  with pytest.raises(ValueError, match='Prompt cannot be scaled'):
+    ours.logits('a', packages.CLIPS, scale=0.5)
+
+
+@pytest.mark.parametrize('backbone', ['clip', 'swin'])
+def test_lora_merges_and_others_do_not(backbone):
+  packed, params = packages.pack(
+    packages.make_config(backbone, 'lora', rank=2, to='qkv')
+  )
+  ours = adapters.Adapters(packages.backbone_of(params))
+  ours.load(packed, 'a')
+  merged, drift = ours.merge('a', tolerance=1e-3)
+  assert 0 < drift < 1e-3
+  assert not any('/site_' in path for path in merged)
+  changed = {
+    k for k, v in packages.backbone_of(params).items() if (merged[k] != v).any()
+  }
+  assert changed and all(
+    k.split('/')[-2] in ('query', 'key', 'value') for k in changed
+  )
+  with pytest.raises(ValueError, match='merging changes logits by up to'):
+    ours.merge('a', tolerance=0.0)
+  other, _ = packages.pack(
+    packages.make_config(backbone, 'bapat', bottleneck=2, adapter=2)
+  )
+  ours.load(other, 'b')
+  with pytest.raises(ValueError, match='patt, adapter cannot be merged'):
+    ours.merge('b')
+
+
+def test_another_backbone_is_refused(tmp_path):
+  packed, params = packages.pack(packages.make_config('vivit', 'lora', rank=2))
+  other = packages.backbone_of(params)
+  path = next(iter(other))
+  other[path] = other[path] + 1e-3
+  with pytest.raises(package.PackageError, match='for another backbone'):
+    adapters.Adapters(other).load(packed, 'a')
+  _, elsewhere = packages.pack(packages.make_config('clip', 'head'))
+  with pytest.raises(package.PackageError, match='for another backbone'):
+    adapters.Adapters(packages.backbone_of(elsewhere)).load(packed, 'a')
+
+
+def edit(folder, **fields):
+  path = folder / package.CONFIG
+  config = json.loads(path.read_text())
+  config.update(fields)
+  config = {k: v for k, v in config.items() if v is not None}
+  path.write_text(json.dumps(config))
+
+
+def break_model(folder):
+  path = folder / package.MODEL
+  path.write_bytes(path.read_bytes()[:100])
+
+
+@pytest.mark.parametrize(
+  'damage, match',
+  [
+    (lambda f: (f / package.MODEL).unlink(), 'safetensors: not found'),
+    (break_model, r'adapter_model.safetensors: '),
+    (lambda f: (f / package.CONFIG).write_text('{'), 'json: not json'),
+    (lambda f: edit(f, petl=None), 'json: has no petl'),
+    (lambda f: edit(f, format='x-2'), "format 'x-2'; this version reads"),
+    (lambda f: edit(f, petl=None, peft_type='LORA'), 'from_peft'),
+  ],
+)
+def test_damage_is_named(tmp_path, damage, match):
+  packed, _ = packages.pack(packages.make_config('vivit', 'lora', rank=2))
+  package.save(tmp_path / 'a', packed)
+  damage(tmp_path / 'a')
+  with pytest.raises(package.PackageError, match=match):
+    package.load(tmp_path / 'a')
+
+
+def test_saving_replaces_a_folder_as_a_whole(tmp_path):
+  packed, _ = packages.pack(packages.make_config('vivit', 'lora', rank=2))
+  (tmp_path / 'a').mkdir()
+  (tmp_path / 'a' / 'old').write_text('')
+  package.save(tmp_path / 'a', packed)
+  assert {p.name for p in (tmp_path / 'a').iterdir()} == {
+    package.MODEL,
+    package.CONFIG,
+  }
+  assert [p.name for p in tmp_path.iterdir()] == ['a']
+  again = package.load(tmp_path / 'a')
+  assert again.config == json.loads(json.dumps(packed.config))
+  for path, value in packed.params.items():
+    np.testing.assert_array_equal(again.params[path], value)

@@ -1,0 +1,38 @@
+import numpy as np
+
+from vidpetl.experiment import published
+from vidpetl.parameters import storage
+from vidpetl.training import run as run_lib
+
+
+def test_settings_that_the_weights_were_not_trained_with_are_said(
+  make_config, tmp_path
+):
+  """Weights load, and mean less: another activation, other pixels."""
+  config = make_config('kinetics400')
+  with config.unlocked():
+    sizes = {'width': 8, 'heads': 2, 'mlp': 16, 'depth': 1, 'patch': 16}
+    config.backbone = {'name': 'vit', 'kind': 'clip', **sizes}
+  state, _ = run_lib.prepare(config).init_state()
+  path = str(tmp_path / 'clip.safetensors')
+  arrays = {
+    f'backbone/{name}': np.asarray(array)
+    for name, array in run_lib.trainable.flatten(
+      state.params['backbone']
+    ).items()
+  }
+  said = {
+    'backbone': {**config.backbone.to_dict(), 'activation': 'gelu'},
+    'grid': (4, 2, 2),
+    'mean': (0.4, 0.5, 0.5),
+    'std': 0.5,
+  }
+  storage.save_arrays(path, arrays, published.to_metadata(said))
+  with config.unlocked():
+    config.init.path = path
+  started = run_lib.prepare(config)
+  started.init_state()
+  activation, mean = started.report.notes
+  assert "activation of the backbone is 'quick_gelu'" in activation
+  assert "with 'gelu'" in activation
+  assert 'config.tasks.kinetics400.augment.mean' in mean

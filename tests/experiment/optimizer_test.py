@@ -1,0 +1,147 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from vidpetl.experiment import optimizer
+from vidpetl.recipes import defaults
+
+CONFIG = {
+  **defaults.get_config().optimizer.to_dict(),
+  'clip_norm': 0.0,
+  'groups': {'all': {}},
+}
+
+
+def test_schedule_is_the_papers():
+  rate = optimizer.schedule(CONFIG, epoch=10, total=150)
+  assert float(rate(0)) == 0.0
+  np.testing.assert_allclose(rate(5), 0.04, rtol=1e-6)
+  np.testing.assert_allclose(rate(25), 0.2, rtol=1e-6)
+  halfway = 25 + 125 / 2
+  np.testing.assert_allclose(
+    [rate(25 + 25), rate(150)],
+    [0.1 * (1 + np.cos(np.pi * 25 / 125)), 0.0],
+    atol=1e-6,
+  )
+  assert 0.09 < float(rate(int(halfway))) < 0.11
+
+
+def test_constant_schedule_needs_no_warmup():
+  config = {**CONFIG, 'schedule': 'constant', 'warmup_epochs': 0.0}
+  rate = optimizer.schedule(config, epoch=10, total=20)
+  assert [float(rate(step)) for step in (0, 19)] == pytest.approx([0.2, 0.2])
+
+
+def test_cosine_ends_at_its_final_rate():
+  config = {**CONFIG, 'final': 0.001}
+  rate = optimizer.schedule(config, epoch=10, total=150)
+  np.testing.assert_allclose(rate(150), 0.2 * 0.001, rtol=1e-4)
+
+
+def test_steps_divide_by_ten_at_their_epochs():
+  config = {**CONFIG, 'schedule': 'steps', 'milestones': (5, 7)}
+  rate = optimizer.schedule(config, epoch=10, total=100)
+  got = [float(rate(step)) for step in (25, 49, 50, 69, 70, 99)]
+  np.testing.assert_allclose(got, [0.2, 0.2, 0.02, 0.02, 0.002, 0.002])
+
+
+@pytest.mark.parametrize(
+  'fields',
+  [
+    {'schedule': 'steps'},
+    {'schedule': 'steps', 'milestones': (7, 5)},
+    {'schedule': 'cosine', 'milestones': (5,)},
+  ],
+)
+def test_milestones_belong_to_steps(fields):
+  with pytest.raises(ValueError, match='milestones'):
+    optimizer.schedule({**CONFIG, **fields}, epoch=10, total=100)
+
+
+def test_warmup_longer_than_the_run_is_refused():
+  with pytest.raises(ValueError, match='warmup_epochs'):
+    optimizer.schedule(CONFIG, epoch=10, total=20)
+
+
+def run(config, params, grads, group_of, steps=3):
+  tx = optimizer.build(config, lambda _: 0.1, group_of)
+  state = tx.init(params)
+  for _ in range(steps):
+    updates, state = tx.update(grads, state, params)
+    params = optax.apply_updates(params, updates)
+  return params, state
+
+
+def test_momentum_by_hand():
+  params, _ = run(CONFIG, {'w': jnp.zeros(())}, {'w': 1.0}, {'w': 'all'})
+  np.testing.assert_allclose(params['w'], -0.1 * (1 + 1.9 + 2.71), rtol=1e-6)
+
+
+def test_groups_have_their_own_rates():
+  config = {**CONFIG, 'groups': {'all': {}, 'slow': {'lr_scale': 0.1}}}
+  params = {'a': jnp.zeros(()), 'b': jnp.zeros(())}
+  grads = {'a': 1.0, 'b': 1.0}
+  params, _ = run(config, params, grads, {'a': 'all', 'b': 'slow'})
+  np.testing.assert_allclose(params['b'], 0.1 * params['a'], rtol=1e-6)
+
+
+def test_only_filtered_parameters_decay():
+  config = {**CONFIG, 'name': 'adamw', 'groups': {'all': {'weight_decay': 0.5}}}
+  params = {'kernel': jnp.ones(()), 'bias': jnp.ones(())}
+  grads = {'kernel': 0.0, 'bias': 0.0}
+  group_of = {'kernel': 'all', 'bias': 'all'}
+  params, _ = run(config, params, grads, group_of, steps=1)
+  assert float(params['bias']) == 1.0
+  np.testing.assert_allclose(params['kernel'], 1 - 0.1 * 0.5, rtol=1e-6)
+
+
+def test_clipping_is_of_the_norm_of_all():
+  config = {**CONFIG, 'clip_norm': 1.0}
+  params = {'a': jnp.zeros(()), 'b': jnp.zeros(())}
+  params, _ = run(
+    config,
+    params,
+    {'a': jnp.float32(3), 'b': jnp.float32(4)},
+    {'a': 'all', 'b': 'all'},
+    steps=1,
+  )
+  np.testing.assert_allclose(params['a'], -0.06, rtol=1e-5)
+  np.testing.assert_allclose(params['b'], -0.08, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+  ('change', 'named'),
+  [
+    ({'name': 'lion'}, 'lion'),
+    ({'schedule': 'step'}, 'step'),
+    ({'groups': {'all': {'lr': 1}}}, 'lr'),
+    ({'groups': {'other': {}}}, 'all'),
+  ],
+)
+def test_mistakes_are_named(change, named):
+  config = {**CONFIG, **change}
+  with pytest.raises(ValueError, match=named):
+    rate = optimizer.schedule(config, epoch=10, total=150)
+    optimizer.build(config, rate, {'w': 'all'}).init({'w': jnp.zeros(())})
+
+
+def test_keep_lets_named_parameters_and_their_state_stand_still():
+  params = {'heads_a': jnp.zeros(()), 'heads_b': jnp.zeros(())}
+  grads = {'heads_a': 1.0, 'heads_b': 1.0}
+  tx = optimizer.build(
+    CONFIG, lambda _: 0.1, {'heads_a': 'all', 'heads_b': 'all'}
+  )
+  before = tx.init(params)
+  _, after = tx.update(grads, before, params)
+  kept = optimizer.keep(after, before, 'heads_b')
+  by_path = {
+    jax.tree_util.keystr(path): float(leaf)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(kept)
+    if leaf.dtype == jnp.float32
+  }
+  assert {k[-11:]: v for k, v in by_path.items()} == {
+    "['heads_a']": 1.0,
+    "['heads_b']": 0.0,
+  }

@@ -1,0 +1,27 @@
+import pytest
+
+from vidpetl.recipes import arguments
+
+
+def test_types_follow_the_defaults():
+  arg = arguments.parse(
+    'demo,size=3,rate=0.5,name=x,with=a+b',
+    demo=False,
+    size=1,
+    rate=1.0,
+    name='',
+    **{'with': ('c',)},
+  )
+  assert arg.demo is True
+  assert (arg.size, arg.rate, arg.name) == (3, 0.5, 'x')
+  assert arg['with'] == ('a', 'b')
+
+
+def test_nothing_given_is_the_defaults():
+  assert arguments.parse(None, size=1).size == 1
+
+
+@pytest.mark.parametrize('text', ['sizes=1', 'size=big', 'demo=perhaps'])
+def test_mistakes_are_named(text):
+  with pytest.raises(ValueError, match=text.partition('=')[0]):
+    arguments.parse(text, size=1, demo=False)

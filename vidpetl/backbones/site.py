@@ -1,0 +1,141 @@
+"""Sites: the named places of a backbone where a technique may act.
+
+A backbone writes `y = site('mlp', y, given=x, grid=grid)` and knows no
+technique. A technique edits one value and knows no backbone. `adapted.Adapted`
+brings the two together.
+
+A site is a module without parameters, so that a backbone to which nothing is
+bound has exactly its published parameter tree, and everything that techniques
+learn lies below a `site_*` scope.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import einops
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+PREFIX = 'site_'
+
+_TOKENS = {
+  'clip': 'b (t h w) d',
+  'frame': 'b t (h w) d',
+  'location': 'b (h w) t d',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+  """Where the tokens of an activation sit in space-time.
+
+  With it a 3-D convolution sees token sequences, windows and feature maps
+  alike. Activations `[b, t, h, w, d]` are volumes already; `rows` says which
+  tokens attend to each other in all others:
+
+    'clip'      [b, lead + t h w, d]     all tokens of a clip
+    'frame'     [b, t, lead + h w, d]    the tokens of a frame
+    'location'  [b, h w, lead + t, d]    what one location sees over time
+
+  Attributes:
+    t: length of the grid in time.
+    h: its height.
+    w: its width.
+    cls: class tokens, which come first. Tokens that a technique adds go
+      between these and the grid's own.
+    rows: 'clip', 'frame' or 'location'.
+  """
+
+  t: int
+  h: int
+  w: int
+  cls: int = 0
+  rows: str = 'clip'
+
+  @property
+  def sizes(self) -> dict[str, int]:
+    return {'t': self.t, 'h': self.h, 'w': self.w}
+
+  @property
+  def row_length(self) -> int:
+    """How many tokens of a row lie on the grid."""
+    return {
+      'clip': math.prod((self.t, self.h, self.w)),
+      'frame': self.h * self.w,
+      'location': self.t,
+    }[self.rows]
+
+  def to_volume(self, x: jax.Array) -> tuple[jax.Array | None, jax.Array]:
+    """Returns (leading tokens off the grid, volume [b, t, h, w, d])."""
+    if x.ndim == 5:
+      return None, x
+    lead, x = jnp.split(x, [x.shape[-2] - self.row_length], axis=-2)
+    pattern = f'{_TOKENS[self.rows]} -> b t h w d'
+    return lead, einops.rearrange(x, pattern, **self.sizes)
+
+  def to_tokens(self, lead: jax.Array | None, x: jax.Array) -> jax.Array:
+    """Inverse of `to_volume`."""
+    if lead is None:
+      return x
+    x = self.flatten(x)
+    return jnp.concatenate([lead, x], axis=-2) if lead.shape[-2] else x
+
+  def flatten(self, x: jax.Array) -> jax.Array:
+    """Arranges a volume [b, t, h, w, d] in rows, without leading tokens."""
+    return einops.rearrange(x, f'b t h w d -> {_TOKENS[self.rows]}')
+
+
+@dataclasses.dataclass(frozen=True)
+class Branch:
+  """The attention branch of a block, for techniques that use it once more.
+
+  Both take rows of tokens [..., n, d] to the same shape, whichever tokens make
+  up a row, and always with the same parameters.
+
+  Attributes:
+    norm: the LayerNorm before the attention.
+    layer: the attention; a window's biases are left out.
+  """
+
+  norm: Callable[[jax.Array], jax.Array]
+  layer: Callable[[jax.Array], jax.Array]
+
+
+class Site(nn.Module):
+  """A place in a backbone; the identity, unless a technique is bound to it."""
+
+  @nn.compact
+  def __call__(self, y, given, grid):
+    return y
+
+
+def site(name: str, y, *, given=None, grid: Grid | None = None):
+  """Marks `y` as a place where techniques may act.
+
+  Args:
+    name: `tokens`, `block_in`, `block_out`, `attn_qkv`, or for a branch f of a
+      block `f_in`, `f`, `f_residual`.
+    y: the value that a technique edits: an array, or (q, k, v) each
+      [..., n, heads, c] at `attn_qkv`.
+    given: what the branch that made `y` was given; the block's `Branch` at
+      `block_in`, if its attention takes any rows.
+    grid: where the tokens of `y` and `given` sit.
+
+  Returns:
+    `y`, as edited by the techniques bound here.
+  """
+  return Site(name=PREFIX + name)(y, given, grid)
+
+
+def check_tokens(technique: str, y: Any) -> None:
+  """Raises ValueError where y is no array, as at `attn_qkv`."""
+  if isinstance(y, tuple):
+    raise ValueError(
+      f'{technique}: works on tokens, and attn_qkv has queries, keys and '
+      'values; lora, patt and prefix work there'
+    )

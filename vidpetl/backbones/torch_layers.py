@@ -1,0 +1,103 @@
+"""Layers that start as PyTorch's do, computing in the dtype of their input.
+
+Their parameters are float32.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+zeros = nn.initializers.zeros
+
+
+def uniform(fan_in: int) -> Callable[..., jax.Array]:
+  """Initialiser U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)).
+
+  PyTorch's linear and convolution layers start from it, weights and biases,
+  and so did most techniques here when they were published.
+  """
+
+  def init(key, shape, dtype=jnp.float32):
+    bound = fan_in**-0.5
+    return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+  return init
+
+
+def dense(
+  x: jax.Array,
+  features: int,
+  name: str,
+  *,
+  kernel: Callable[..., jax.Array] | None = None,
+  bias: Callable[..., jax.Array] = zeros,
+) -> jax.Array:
+  """Maps [..., d] to [..., features], in a module's compact method.
+
+  Args:
+    x: [..., d].
+    features: width of the output.
+    name: scope of `kernel` [d, features] and `bias` [features].
+    kernel: initialiser; without it, `uniform(d)`.
+    bias: initialiser.
+  """
+  return nn.Dense(
+    features,
+    dtype=x.dtype,
+    kernel_init=kernel or uniform(x.shape[-1]),
+    bias_init=bias,
+    name=name,
+  )(x)
+
+
+def tanh_bottleneck(x: jax.Array, middle: int, features: int) -> jax.Array:
+  """Maps [..., d] to Up(tanh(Down(x))), [..., features].
+
+  Scopes 'down' and 'up'; both start as PyTorch's linear layers do.
+  """
+  x = dense(x, middle, 'down', bias=uniform(x.shape[-1]))
+  return dense(nn.tanh(x), features, 'up', bias=uniform(middle))
+
+
+def depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Convolves each channel of [b, t, h, w, c] with [i, j, k, c], zeros around.
+
+  A sum of shifted products: XLA computes that some hundred times faster than
+  a grouped convolution on CPU, and fuses it everywhere.
+  """
+  size = kernel.shape[:3]
+  around = [(n // 2, (n - 1) // 2) for n in size]
+  padded = jnp.pad(x, [(0, 0), *around, (0, 0)])
+  t, h, w = x.shape[1:4]
+  return sum(
+    padded[:, i : i + t, j : j + h, k : k + w] * kernel[i, j, k]
+    for i, j, k in itertools.product(*map(range, size))
+  )
+
+
+class DepthwiseConv(nn.Module):
+  """Convolution of each channel by itself, with zeros around.
+
+  Attributes:
+    size: of the kernel, (t, h, w).
+    kernel_init: initialiser; without it, `uniform` of the kernel's size.
+  """
+
+  size: tuple[int, int, int]
+  kernel_init: Any = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps a volume [b, t, h, w, c] to the same shape."""
+    c = x.shape[-1]
+    init = self.kernel_init or uniform(math.prod(self.size))
+    kernel = self.param('kernel', init, (*self.size, c)).astype(x.dtype)
+    bias = self.param('bias', zeros, (c,)).astype(x.dtype)
+    return bias + depthwise(x, kernel)

@@ -1,0 +1,243 @@
+"""What a config is, made into objects; needs no data and no weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from vidpetl import backbones
+from vidpetl.data import examples
+from vidpetl.experiment import model as model_lib
+from vidpetl.experiment import optimizer
+from vidpetl.experiment import state as state_lib
+from vidpetl.parameters import trainable
+from vidpetl.parameters import variables as variables_lib
+from vidpetl.petl import bindings
+from vidpetl.tasks import task as task_lib
+
+_DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+  """The parts of a run that follow from its config alone.
+
+  Attributes:
+    config: of the run.
+    tasks: by name, in the config's order.
+    model: backbone, what is bound to its sites, and a head per task.
+    dtype: of the computation; parameters are float32.
+    variables: abstract parameters and statistics.
+    group_of: parameter path -> group.
+  """
+
+  config: Any
+  tasks: Mapping[str, task_lib.Base]
+  model: model_lib.Model
+  dtype: Any
+  variables: Any
+  group_of: Mapping[str, str]
+
+  def grid(self) -> tuple[int, int, int]:
+    """Returns (t, h, w) of the backbone's tokens."""
+    video = encoded_clip(next(iter(self.tasks.values())), self.dtype)
+    backbone = {name: tree['backbone'] for name, tree in self.variables.items()}
+    features = jax.eval_shape(
+      lambda variables, video: (
+        self.model.backbone.apply(variables, video, train=False).grid
+      ),
+      backbone,
+      video,
+    )
+    return features.shape[1:4]
+
+  def counts(self) -> dict[str, int]:
+    """Returns how many parameters there are, and how many of them train."""
+    sizes = {
+      path: math.prod(x.shape)
+      for path, x in trainable.flatten(self.variables['params']).items()
+    }
+    trained = {
+      path: size
+      for path, size in sizes.items()
+      if self.group_of[path] != trainable.FROZEN
+    }
+    heads = sum(n for path, n in trained.items() if path.startswith('heads_'))
+    return {
+      'total': sum(sizes.values()),
+      'trained': sum(trained.values()),
+      'trained_heads': heads,
+    }
+
+  def init_variables(self, key: jax.Array) -> Any:
+    """Returns freshly drawn parameters of the backbone and every head."""
+    return _init(self.model, self.tasks, self.dtype, key)
+
+  def init_state(
+    self, key: jax.Array, tx: optax.GradientTransformation
+  ) -> state_lib.TrainState:
+    """Returns the state before the first step."""
+    return self.state(self.init_variables(key), tx)
+
+  def state(
+    self, variables: Any, tx: optax.GradientTransformation
+  ) -> state_lib.TrainState:
+    """Returns the state that starts from `variables`."""
+    trained, frozen = trainable.partition(variables['params'], self.group_of)
+    batch_stats = variables.get(variables_lib.STATISTICS, {})
+    own = {
+      name: task.new_state(trained, batch_stats)
+      for name, task in self.tasks.items()
+    }
+    return state_lib.TrainState(
+      step=jnp.zeros([], jnp.int32),
+      params=trained,
+      frozen=frozen,
+      batch_stats=batch_stats,
+      opt_state=tx.init(trained),
+      task_state={name: kept for name, kept in own.items() if kept},
+    )
+
+  def optimizer(
+    self, epoch: float, total: int
+  ) -> tuple[optax.GradientTransformation, Any]:
+    """Returns the optimizer and its step -> learning rate.
+
+    Args:
+      epoch: steps in one epoch.
+      total: steps in the run.
+    """
+    rate = optimizer.schedule(self.config.optimizer, epoch, total)
+    return optimizer.build(self.config.optimizer, rate, self.group_of), rate
+
+
+def build(config: Any, infos: Mapping[str, examples.Info]) -> Experiment:
+  """Builds the experiment of a config.
+
+  Args:
+    config: see `configs/`.
+    infos: of each task's training data; `infos_from_config` where there is
+      none at hand.
+
+  Raises:
+    ValueError: naming the config field that cannot work, and why.
+  """
+  if config.dtype not in _DTYPES:
+    raise ValueError(
+      f'config.dtype {config.dtype!r} is not one of {sorted(_DTYPES)}.'
+    )
+  dtype = _DTYPES[config.dtype]
+  tasks = {
+    name: task_lib.build(name, options.to_dict(), infos[name])
+    for name, options in config.tasks.items()
+  }
+  _check_clips(tasks, dtype)
+  model = model_lib.Model(
+    build_backbone(config, dtype),
+    heads={name: task.head() for name, task in tasks.items()},
+    views={name: task.views for name, task in tasks.items()},
+    read={name: task.read for name, task in tasks.items()},
+  )
+  variables = jax.eval_shape(
+    lambda: _init(model, tasks, dtype, jax.random.key(0))
+  )
+  rules = [tuple(rule) for rule in config.trainable]
+  group_of = trainable.groups(variables['params'], rules)
+  return Experiment(config, tasks, model, dtype, variables, group_of)
+
+
+def build_backbone(config: Any, dtype: Any) -> nn.Module:
+  """Builds `config.backbone`, with the techniques of `config.petl` bound."""
+  backbone = backbones.build(config.backbone.to_dict(), dtype=dtype)
+  return bindings.bind(backbone, config.petl)
+
+
+def infos_from_config(config: Any) -> dict[str, examples.Info]:
+  """Stands in for the data: classes are counted by `num_classes` alone."""
+  infos = {}
+  for name, options in config.tasks.items():
+    module = importlib.import_module(f'vidpetl.tasks.{options.task}')
+    labelled = module.KIND in ('classification', 'localisation')
+    if labelled and not options.get('num_classes'):
+      raise ValueError(
+        f'config.tasks.{name}.num_classes must be set to describe a run '
+        'without its data.'
+      )
+    infos[name] = examples.Info(
+      name=name,
+      split='train',
+      kind=module.KIND or 'classification',
+      num_classes=options.get('num_classes') or 0,
+      classes={},
+      table=_no_rows(options) if module.KIND == 'quality' else {},
+    )
+  return infos
+
+
+def _no_rows(options: Mapping[str, Any]) -> dict[str, np.ndarray]:
+  """Returns the columns of a source of kind 'quality', without a row."""
+  return {
+    'scores': np.zeros(0),
+    'judge_scores': np.zeros((0, options.get('judges', 0))),
+    'difficulties': np.zeros(0),
+    'actions': np.zeros(0, str),
+    'steps': np.zeros((0, 2)),
+  }
+
+
+def model_inputs(
+  task: task_lib.Base, batch: int, dtype: Any, *, train: bool
+) -> dict[str, jax.ShapeDtypeStruct]:
+  """Returns the shapes of what the model gets of one task."""
+  clip = task.train_clip if train else task.eval_clip
+  video = (batch, *clip.lead, clip.frames, *(clip.resolution,) * 2, 3)
+  shapes = {'video': jax.ShapeDtypeStruct(video, dtype)}
+  for name, (shape, kind) in task.head_inputs(clip).items():
+    shapes[name] = jax.ShapeDtypeStruct((batch, *shape), kind)
+  return shapes
+
+
+def encoded_clip(
+  task: task_lib.Base, dtype: Any, train: bool = True
+) -> jax.ShapeDtypeStruct:
+  """Returns the shape of one clip [1, t, h, w, 3] that the backbone encodes."""
+  inputs = model_inputs(task, 1, dtype, train=train)
+  video = jax.eval_shape(lambda x: task.views(x, train), inputs)
+  return jax.ShapeDtypeStruct((1, *video.shape[-4:]), video.dtype)
+
+
+def _init(model, tasks, dtype, key):
+  inputs = {
+    name: jax.tree.map(
+      lambda s: jnp.zeros(s.shape, s.dtype),
+      model_inputs(task, 1, dtype, train=True),
+    )
+    for name, task in tasks.items()
+  }
+  variables = model.init(key, inputs, method='every_head')
+  return variables_lib.make(
+    variables['params'], variables.get(variables_lib.STATISTICS, {})
+  )
+
+
+def _check_clips(tasks: Mapping[str, task_lib.Base], dtype: Any) -> None:
+  """All tasks share the backbone's position tables, so also its input."""
+  shapes = {
+    f'config.tasks.{name}.{field}': encoded_clip(task, dtype, train).shape[1:4]
+    for name, task in tasks.items()
+    for field, train in (('clip', True), ('eval_clip', False))
+  }
+  if len(set(shapes.values())) > 1:
+    raise ValueError(
+      'All tasks of a run encode clips of one (frames, height, width), but '
+      f'{shapes}.'
+    )

@@ -1,0 +1,148 @@
+"""From `config.optimizer` to optax: schedule, groups, clipping."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import optax
+
+from vidpetl.parameters import trainable
+
+_GROUP_FIELDS = ('lr_scale', 'weight_decay', 'decay_filter')
+
+
+def schedule(config: Mapping[str, Any], epoch: float, total: int):
+  """Returns step -> learning rate.
+
+  Linear warm-up from 0, then 'cosine' to `final` times the rate, 'constant'
+  (Arnab et al. 2022, sec. A.1), or 'steps': a tenth of it from each of the
+  `milestones` on.
+
+  Args:
+    config: `config.optimizer`: learning_rate, warmup_epochs, schedule, final,
+      milestones (epochs, increasing).
+    epoch: steps in one epoch.
+    total: steps of the whole run.
+  """
+  base = config['learning_rate']
+  warmup = round(config['warmup_epochs'] * epoch)
+  if warmup >= total:
+    raise ValueError(
+      f'config.optimizer.warmup_epochs is {warmup} steps, but the run has '
+      f'{total}.'
+    )
+  kind = config['schedule']
+  if kind not in ('cosine', 'constant', 'steps'):
+    raise ValueError(
+      f"config.optimizer.schedule {kind!r} is not 'cosine', 'constant' or "
+      "'steps'."
+    )
+  milestones = tuple(config['milestones'])
+  if bool(milestones) != (kind == 'steps') or list(milestones) != sorted(
+    set(milestones)
+  ):
+    raise ValueError(
+      f'config.optimizer.milestones is {milestones}: increasing epochs with '
+      "schedule 'steps', and () with others."
+    )
+  if kind == 'cosine':
+    return optax.warmup_cosine_decay_schedule(
+      0.0, base, warmup, total, base * config['final']
+    )
+  rise = optax.linear_schedule(0.0, base, warmup)
+  drops = {round(m * epoch) - warmup: 0.1 for m in milestones}
+  fall = optax.piecewise_constant_schedule(base, drops)
+  return optax.join_schedules([rise, fall], [warmup])
+
+
+def build(
+  config: Mapping[str, Any], learning_rate, group_of: Mapping[str, str]
+) -> optax.GradientTransformation:
+  """Returns the optimizer of the trained parameters.
+
+  Args:
+    config: `config.optimizer`. name: 'sgd' (momentum), 'adam' or 'adamw';
+      clip_norm: of the gradient of everything that trains, after the mean over
+      the batch, 0 for none; groups: name -> lr_scale, weight_decay and
+      decay_filter (regex of the parameters that decay).
+    learning_rate: step -> learning rate.
+    group_of: parameter path -> group, from `trainable.groups`.
+  """
+  used = sorted(set(group_of.values()) - {trainable.FROZEN})
+  if unknown := sorted(set(used) - set(config['groups'])):
+    raise ValueError(
+      f'config.trainable names groups {unknown}, which config.optimizer.groups '
+      f'({sorted(config["groups"])}) does not have.'
+    )
+  parts = {g: _group(config, g, learning_rate) for g in used}
+
+  def labels(params):
+    return trainable.unflatten(
+      {path: group_of[path] for path in trainable.flatten(params)}
+    )
+
+  clip = config['clip_norm']
+  return optax.chain(
+    optax.clip_by_global_norm(clip) if clip else optax.identity(),
+    optax.multi_transform(parts, labels),
+  )
+
+
+def _group(config, name, learning_rate):
+  options = dict(config['groups'][name])
+  if unknown := sorted(set(options) - set(_GROUP_FIELDS)):
+    raise ValueError(
+      f'config.optimizer.groups.{name} has no field {unknown}; it has '
+      f'{_GROUP_FIELDS}.'
+    )
+  scale = options.get('lr_scale', 1.0)
+  decay = options.get('weight_decay', 0.0)
+  return optax.chain(
+    _direction(config, decay, options.get('decay_filter', 'kernel')),
+    optax.scale_by_learning_rate(lambda step: scale * learning_rate(step)),
+  )
+
+
+def _direction(config, decay, decay_filter):
+  """The update before the learning rate; 'adamw' decays apart from Adam."""
+
+  def mask(params):
+    return trainable.unflatten(
+      {
+        path: bool(re.search(decay_filter, path))
+        for path in trainable.flatten(params)
+      }
+    )
+
+  weight_decay = (
+    optax.add_decayed_weights(decay, mask) if decay else optax.identity()
+  )
+  if config['name'] == 'sgd':
+    momentum = optax.trace(config['momentum'])
+    return optax.chain(weight_decay, momentum)
+  adam = optax.scale_by_adam(config['beta1'], config['beta2'])
+  if config['name'] == 'adam':
+    return optax.chain(weight_decay, adam)
+  if config['name'] == 'adamw':
+    return optax.chain(adam, weight_decay)
+  raise ValueError(
+    f"config.optimizer.name {config['name']!r} is not 'sgd', 'adam' or 'adamw'."
+  )
+
+
+def keep(new: Any, old: Any, pattern: str) -> Any:
+  """Returns `new`, but `old` wherever the path matches: those stand still."""
+  return jax.tree_util.tree_map_with_path(
+    lambda path, n, o: (
+      o
+      if re.search(
+        pattern, jax.tree_util.keystr(path, simple=True, separator='/')
+      )
+      else n
+    ),
+    new,
+    old,
+  )

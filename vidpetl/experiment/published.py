@@ -1,0 +1,106 @@
+"""Files of weights that `vidpetl.convert` writes, and what they say of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import safetensors
+
+from vidpetl import backbones
+from vidpetl.parameters import variables
+from vidpetl.weights import family as family_lib
+from vidpetl.weights import importing
+from vidpetl.weights.errors import WeightsError
+
+_KEY = 'vidpetl'
+
+
+def describe(
+  name: str, path: str, imported: importing.Imported
+) -> dict[str, Any]:
+  """Returns what has to be known of imported weights, to use them.
+
+  Args:
+    name: of the family.
+    path: of the published file.
+    imported: what was read of it.
+
+  Returns:
+    'family', 'file', 'backbone' (`config.backbone`), 'fresh' (how names begin
+    that it has nothing for), 'grid' and 'window' (of its tables, (t, h, w)),
+    'inflate', 'mean' and 'std' (of pixels in [0, 1]), 'note'.
+
+  Raises:
+    WeightsError: if the arrays are not those of the backbone that they are
+      said to be for.
+  """
+  layout, family = imported.layout, family_lib.load(name)
+  model = backbones.build(layout.backbone)
+  video = jax.ShapeDtypeStruct((1, *layout.video, 3), jnp.float32)
+  features, shapes = jax.eval_shape(
+    lambda: model.init_with_output(
+      jax.random.key(0), jnp.zeros(video.shape), train=False
+    )
+  )
+  # What --allow let be missing has to be named again where a model starts.
+  absent = [r.ours for r in imported.report.rows if r.status == 'new']
+  fresh = [*layout.fresh, *', '.join(absent).split(', ')]
+  fresh = importing.full_names(dict.fromkeys(filter(None, fresh)), '')
+  _check(path, imported.arrays, shapes, tuple(fresh))
+  mean, std = family.normalisation
+  return {
+    'family': name,
+    'file': path,
+    'backbone': dict(layout.backbone),
+    'fresh': list(importing.full_names(dict.fromkeys(layout.fresh), '')),
+    'grid': features.grid.shape[1:4],
+    'window': getattr(model, 'window', ()),
+    'inflate': family.inflate,
+    'mean': mean,
+    'std': std,
+    'note': family.note,
+  }
+
+
+def _check(path, arrays, shapes, fresh) -> None:
+  """Holds imported arrays against the backbone itself."""
+  params = {'backbone': shapes['params']}
+  statistics = {'backbone': shapes.get(variables.STATISTICS, {})}
+  wanted = {
+    name: leaf.shape
+    for name, leaf in variables.flatten(
+      variables.make(params, statistics if statistics['backbone'] else {})
+    ).items()
+    if not name.startswith(fresh)
+  }
+  found = {
+    name: array.shape
+    for name, array in arrays.items()
+    if not name.startswith(('heads_', *fresh))
+  }
+  if found == wanted:
+    return
+  differs = [
+    f'{name} {found.get(name, "missing")} for {wanted.get(name, "none")}'
+    for name in sorted(set(found) | set(wanted))
+    if found.get(name) != wanted.get(name)
+  ]
+  raise WeightsError(
+    f'{path} is not the backbone that its names say: {"; ".join(differs[:6])}'
+    + (f' and {len(differs) - 6} more' if len(differs) > 6 else '')
+  )
+
+
+def to_metadata(described: Mapping[str, Any]) -> dict[str, str]:
+  """Returns the metadata of a safetensors file."""
+  return {_KEY: json.dumps(described)}
+
+
+def read_metadata(path: str) -> dict[str, Any]:
+  """Returns what `describe` said of a safetensors file, {} if it was not."""
+  with safetensors.safe_open(path, 'numpy') as file:
+    return json.loads((file.metadata() or {}).get(_KEY, '{}'))

@@ -1,0 +1,70 @@
+"""The one checker of options: each mistake is named with what there is."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+
+def one_of(owner: str, name: str, value: Any, known: Iterable[Any]) -> None:
+  """Raises ValueError, naming the option, where `value` is not `known`."""
+  if value not in (known := tuple(known)):
+    there = ', '.join(map(repr, known))
+    raise ValueError(f'{owner}: {name} {value!r} is none of {there}')
+
+
+def positive(owner: str, **values: float) -> None:
+  """Raises ValueError, naming the option, where a value is not above 0."""
+  for name, value in values.items():
+    if value <= 0:
+      raise ValueError(f'{owner}: {name} must be at least 1, not {value}')
+
+
+def fields(function: Callable[..., Any]) -> dict[str, Any]:
+  """Returns the options of a function or class, with their defaults.
+
+  Options without a default have `inspect.Parameter.empty`. What flax gives its
+  modules, 'name' and 'parent', is no option.
+  """
+  return {
+    p.name: p.default
+    for p in inspect.signature(function).parameters.values()
+    if p.kind is not p.VAR_KEYWORD and p.name not in ('parent',)
+  }
+
+
+def check(
+  function: Callable[..., Any], values: Mapping[str, Any], owner: str
+) -> None:
+  """Holds options against those that a function takes.
+
+  Raises:
+    ValueError: naming each option that it does not take, or lacks, and all
+      that it takes.
+  """
+  known = fields(function)
+  takes_any = any(
+    p.kind is p.VAR_KEYWORD
+    for p in inspect.signature(function).parameters.values()
+  )
+  unknown = [] if takes_any else sorted(set(values) - set(known))
+  missing = [
+    name
+    for name, default in known.items()
+    if default is inspect.Parameter.empty and name not in values
+  ]
+  for problem, names in (('has no field', unknown), ('needs', missing)):
+    if names:
+      raise ValueError(
+        f'{owner} {problem} {", ".join(names)}; its fields are '
+        + (', '.join(known) or 'none')
+      )
+
+
+def call(
+  function: Callable[..., Any], values: Mapping[str, Any], owner: str
+) -> Any:
+  """Calls a function with options that were checked; see `check`."""
+  check(function, values, owner)
+  return function(**values)

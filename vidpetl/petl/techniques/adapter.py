@@ -1,0 +1,103 @@
+"""Bottleneck adapters (Houlsby et al. 2019; Chen et al. 2022)."""
+
+from __future__ import annotations
+
+import functools
+
+import flax.linen as nn
+import jax
+
+from vidpetl import options
+from vidpetl.backbones import site, torch_layers
+
+MODES = ('parallel', 'sequential')
+NORMS = ('none', 'in', 'out')
+INITIALS = ('lora', 'houlsby')
+ACTIVATIONS = {
+  'relu': nn.relu,
+  'gelu': functools.partial(nn.gelu, approximate=False),
+  'none': lambda x: x,
+}
+
+
+class Adapter(nn.Module):
+  """A(x) = s Up(act(Down(x))), beside a branch or behind it.
+
+  parallel    y + A(given): AdaptFormer; at `mlp`, V-PETL's eq. 6. At
+              `mlp_residual` it reads the stream before the LayerNorm, as
+              AdaptFormer's code for ViT does.
+  sequential  y + A(y): Houlsby's at `attn` and `mlp`; V-PETL's eq. 7 at `mlp`.
+
+  Attributes:
+    bottleneck: width between Down and Up.
+    ratio: the same as a share of d, instead of `bottleneck`.
+    mode: 'parallel' or 'sequential'.
+    activation: 'relu', 'gelu' or 'none'.
+    norm: LayerNorm 'in' front of Down, on what comes 'out' after scaling, or
+      'none'.
+    scale: s; a number, or 'learned' from 1 on.
+    dropout: rate, before Up.
+    initial: 'lora' (Up is 0, so that training starts at the identity) or
+      'houlsby' (both from a narrow Gaussian, nearly so).
+  """
+
+  bottleneck: int | None = None
+  ratio: float | None = None
+  mode: str = 'parallel'
+  activation: str = 'relu'
+  norm: str = 'none'
+  scale: float | str = 0.1
+  dropout: float = 0.0
+  initial: str = 'lora'
+
+  def __post_init__(self):
+    check = functools.partial(options.one_of, 'adapter')
+    check('mode', self.mode, MODES)
+    check('activation', self.activation, ACTIVATIONS)
+    check('norm', self.norm, NORMS)
+    check('initial', self.initial, INITIALS)
+    if isinstance(self.scale, str):
+      check('scale', self.scale, ('learned',))
+    if (self.bottleneck is None) == (self.ratio is None):
+      raise ValueError('adapter: give either bottleneck or ratio')
+    if self.bottleneck is not None:
+      options.positive('adapter', bottleneck=self.bottleneck)
+    super().__post_init__()
+
+  @nn.compact
+  def __call__(self, y: jax.Array, given: jax.Array, grid) -> jax.Array:
+    """Returns an array of the shape of y, [..., d]."""
+    site.check_tokens('adapter', y)
+    x = y if self.mode == 'sequential' else given
+    if not hasattr(x, 'shape'):
+      raise ValueError(
+        "adapter: nothing runs parallel to this site; mode='sequential' works"
+      )
+    return y + self.bottlenecked(x, y.shape[-1])
+
+  @nn.nowrap
+  def bottlenecked(self, x: jax.Array, d: int) -> jax.Array:
+    """Maps [..., e] to A(x), [..., d]."""
+    if self.initial == 'lora':
+      down, up = None, torch_layers.zeros
+    else:
+      down = up = nn.initializers.truncated_normal(0.01)
+    if self.norm == 'in':
+      x = nn.LayerNorm(dtype=x.dtype, name='norm')(x)
+    hidden = self.bottleneck or max(int(d * self.ratio), 1)
+    x = torch_layers.dense(x, hidden, 'down', kernel=down)
+    x = ACTIVATIONS[self.activation](x)
+    x = nn.Dropout(self.dropout)(x, deterministic=not self.has_rng('dropout'))
+    x = self.factor(x.dtype) * torch_layers.dense(x, d, 'up', kernel=up)
+    if self.norm == 'out':
+      x = nn.LayerNorm(dtype=x.dtype, name='norm')(x)
+    return x
+
+  @nn.nowrap
+  def factor(self, dtype) -> float | jax.Array:
+    if self.scale == 'learned':
+      return self.param('scale', nn.initializers.ones, ()).astype(dtype)
+    return self.scale
+
+
+build = Adapter

@@ -1,0 +1,56 @@
+"""[CLS] token shift: frames exchange parts of their class tokens."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from vidpetl import options
+
+
+class ClsShift(nn.Module):
+  """Moves channels of class tokens along time (Zhang et al. 2021).
+
+  The first d / div come from the frame after, the next d / div from the frame
+  before, zeros beyond the ends; the rest, and all other tokens, stay.
+  MST-Adapter says neither the share, which is TokShift's here, nor the place:
+  at `attn_in` only the attention sees it, at `block_in` the residual stream is
+  shifted. It has no parameters.
+
+  Attributes:
+    div: d / div channels move each way.
+  """
+
+  div: int = 4
+
+  def __post_init__(self):
+    options.positive('cls_shift', div=self.div)
+    if self.div < 2:
+      raise ValueError('cls_shift: div must be at least 2')
+    super().__post_init__()
+
+  @nn.compact
+  def __call__(self, y: jax.Array, given, grid) -> jax.Array:
+    """Returns an array of the shape of y, [b, t, cls + n, d]."""
+    if grid is None or grid.rows != 'frame' or not grid.cls:
+      raise ValueError(
+        'cls_shift: needs a class token in every frame, as CLIP has them; '
+        'here are none'
+      )
+    part = y.shape[-1] // self.div
+    cls = y[:, :, : grid.cls]
+    after = jnp.pad(cls[:, 1:], [(0, 0), (0, 1), (0, 0), (0, 0)])
+    before = jnp.pad(cls[:, :-1], [(0, 0), (1, 0), (0, 0), (0, 0)])
+    cls = jnp.concatenate(
+      [
+        after[..., :part],
+        before[..., part : 2 * part],
+        cls[..., 2 * part :],
+      ],
+      axis=-1,
+    )
+    return jnp.concatenate([cls, y[:, :, grid.cls :]], axis=2)
+
+
+build = ClsShift

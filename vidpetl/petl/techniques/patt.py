@@ -1,0 +1,78 @@
+"""PATT: attention adapted in parallel (V-PETL, Yu et al. 2022)."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from vidpetl import options
+from vidpetl.backbones import torch_layers
+from vidpetl.petl import qkv
+
+COMBINES = ('add', 'concat')
+SOURCES = ('given', 'learned')
+
+
+class PATT(nn.Module):
+  """K' = K + s K_p and V' = V + s V_p (eq. 10), with
+
+    [K_p, V_p] = Up(tanh(Down(z)))  (eq. 9),
+
+  z what the attention is given: one Down for all, one Up to all. Its layers
+  start as PyTorch's do, so that training starts off the pretrained function.
+
+  Attributes:
+    bottleneck: width between Down and Up.
+    to: which of 'q', 'k', 'v' are adapted; 'kv' is the paper's choice.
+    scale: s; 0.8 in the paper.
+    combine: 'add', or 'concat': s K_p and s V_p are further keys and values
+      (its Table 4).
+    source: 'given' is z; 'learned' has a vector per token of a row instead, as
+      prefix-tuning does (its Table 4, "No Z").
+  """
+
+  bottleneck: int = 64
+  to: str = 'kv'
+  scale: float = 0.8
+  combine: str = 'add'
+  source: str = 'given'
+
+  def __post_init__(self):
+    qkv.check('patt', self.to)
+    options.one_of('patt', 'combine', self.combine, COMBINES)
+    options.one_of('patt', 'source', self.source, SOURCES)
+    options.positive('patt', bottleneck=self.bottleneck)
+    if self.combine == 'concat' and set(self.to) != set('kv'):
+      raise ValueError("patt: combine='concat' needs to='kv'")
+    super().__post_init__()
+
+  @nn.compact
+  def __call__(self, y, given: jax.Array, grid):
+    """Returns (q, k, v); each [..., n, heads, c], k and v twice as long if
+    concatenated."""
+    parts = qkv.named('patt', y)
+    names = qkv.chosen(self.to)
+    updates = self.updates(given, len(names), y[0].shape[-2])
+    for i, name in enumerate(names):
+      if self.combine == 'add':
+        parts[name] = qkv.add(parts[name], updates[..., i, :, :])
+      else:
+        parts[name] = qkv.prepend(updates[..., i, :, :], parts[name])
+    return tuple(parts.values())
+
+  @nn.nowrap
+  def updates(self, given: jax.Array, count: int, heads: int) -> jax.Array:
+    """Maps z [..., n, d] to s Up(tanh(Down(z))), [..., n, count, heads, c]."""
+    n, d = given.shape[-2:]
+    if self.source == 'learned':
+      table = self.param('tokens', nn.initializers.normal(1.0), (n, d))
+      z = table.astype(given.dtype)
+    else:
+      z = given
+    x = torch_layers.tanh_bottleneck(z, self.bottleneck, count * d)
+    x = self.scale * x.reshape(*x.shape[:-1], count, heads, d // heads)
+    return jnp.broadcast_to(x, (*given.shape[:-1], *x.shape[-3:]))
+
+
+build = PATT

@@ -1,0 +1,62 @@
+"""Visual prompt tuning (VPT; Jia et al. 2022)."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from vidpetl import options
+from vidpetl.backbones import site, torch_layers
+
+INITIALS = ('vpt', 'xavier')
+
+
+class Prompt(nn.Module):
+  """x' = [class tokens; P; tokens of the grid], P learned.
+
+  What was between class tokens and grid before is replaced. So at `tokens` it
+  is VPT-shallow, and at every `block_in` VPT-deep, P being new in each block.
+
+  Attributes:
+    tokens: number of prompts.
+    dropout: rate.
+    initial: 'vpt', U(-v, v) with v^2 = 6 / (3 patch + d), or 'xavier' with
+      v^2 = 6 / (d (tokens + 1)), as AdaptFormer has it.
+    patch: pixels of a patch, for 'vpt'.
+  """
+
+  tokens: int = 1
+  dropout: float = 0.0
+  initial: str = 'vpt'
+  patch: int = 256
+
+  def __post_init__(self):
+    options.positive('prompt', tokens=self.tokens, patch=self.patch)
+    options.one_of('prompt', 'initial', self.initial, INITIALS)
+    super().__post_init__()
+
+  @nn.compact
+  def __call__(self, y: jax.Array, given, grid) -> jax.Array:
+    """Maps [..., n, d] to rows with `tokens` prompts."""
+    site.check_tokens('prompt', y)
+    if y.ndim == 5:
+      raise ValueError('prompt: needs rows of tokens; a volume has no place')
+    d = y.shape[-1]
+    parts = (
+      3 * self.patch + d if self.initial == 'vpt' else d * (self.tokens + 1)
+    )
+    prompts = self.param(
+      'tokens', torch_layers.uniform(parts / 6), (self.tokens, d)
+    ).astype(y.dtype)
+    prompts = nn.Dropout(self.dropout)(
+      jnp.broadcast_to(prompts, (*y.shape[:-2], *prompts.shape)),
+      deterministic=not self.has_rng('dropout'),
+    )
+    cls, _, rest = jnp.split(
+      y, [grid.cls, y.shape[-2] - grid.row_length], axis=-2
+    )
+    return jnp.concatenate([cls, prompts, rest], axis=-2)
+
+
+build = Prompt

@@ -1,0 +1,30 @@
+"""A learned vector per moment, as AIM adds it (Yang et al. 2023)."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+
+from vidpetl.backbones import site, torch_layers
+
+
+class TimeEmbedding(nn.Module):
+  """y + E_t for tokens of moment t; E [t, d] is 0 at first.
+
+  In rows of a frame, all its tokens take part; in other rows, tokens off the
+  grid pass.
+  """
+
+  @nn.compact
+  def __call__(self, y: jax.Array, given, grid) -> jax.Array:
+    """Returns tokens, or a volume, of the shape of y."""
+    site.check_tokens('time_embedding', y)
+    table = self.param('table', torch_layers.zeros, (grid.t, y.shape[-1]))
+    table = table.astype(y.dtype)
+    if grid.rows == 'frame' and y.ndim == 4:
+      return y + table[:, None]
+    lead, volume = grid.to_volume(y)
+    return grid.to_tokens(lead, volume + table[:, None, None])
+
+
+build = TimeEmbedding
