@@ -6,8 +6,6 @@ import os
 import shutil
 import tempfile
 
-_OWN_CACHE = ''
-
 # Compiling is most of what tests do; these programs run for milliseconds. So
 # they are not optimised, and workers and subprocesses share what is compiled.
 # XLA's fusion emitters on CPU take up to half of the time of compiling a step.
@@ -24,7 +22,7 @@ if 'PYTEST_XDIST_WORKER' not in os.environ:
     JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES='-1',
   )
   if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
-    os.environ['JAX_COMPILATION_CACHE_DIR'] = _OWN_CACHE = tempfile.mkdtemp(
+    os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(
       prefix='vidpetl-tests-'
     )
 
@@ -36,8 +34,10 @@ from vidpetl.world import images
 
 
 def pytest_unconfigure():
-  if _OWN_CACHE:
-    shutil.rmtree(_OWN_CACHE, ignore_errors=True)
+  cache = os.environ['JAX_COMPILATION_CACHE_DIR']
+  ours = os.path.basename(cache).startswith('vidpetl-tests-')
+  if ours and 'PYTEST_XDIST_WORKER' not in os.environ:
+    shutil.rmtree(cache, ignore_errors=True)
 
 
 @pytest.fixture(scope='session')
