@@ -1,8 +1,10 @@
-"""PECoP, stage 2: action quality assessment (its Tables 1, 3 and 4).
+"""PECoP, stage 2: action quality assessment (Dadashzadeh et al. 2024).
 
-  python -m vidpetl.main --config=configs/pecop_aqa.py:\
-dataset=mtl_aqa,head=core,init=<I3D weights>,\
-adapter=runs/mtl_aqa_pecop/adapter --workdir=runs/mtl_aqa_core
+Fits a quality head and everything below it:
+
+  python -m vidpetl.main --workdir=runs/mtl_aqa_core \
+    --config=configs/pecop_aqa.py:dataset=mtl_aqa,head=core,\
+init=<I3D weights>,adapter=runs/mtl_aqa_pecop/adapter
 
   python -m vidpetl.folds --workdir=runs/jigsaws --folds='fold=1|2|3|4' \
     --over='task=suturing|needle_passing|knot_tying' \
@@ -10,46 +12,231 @@ adapter=runs/mtl_aqa_pecop/adapter --workdir=runs/mtl_aqa_core
 
 Arguments:
   head      usdl, musdl (a network per judge), core, tsa (FineDiving alone)
-  init      the I3D weights, converted as configs/pecop_pretrain.py says; or the
-            working directory of stage 1 with method=hpt or dom_s
-  adapter   what stage 1 left with method=pecop; without it, none is bound. What
-            it left with hpt_bn is a package without 3D-Adapters: add site=none
-  csv       one's own performances: a csv `video,score[,split,...]` with splits
-            train and val, see vidpetl.data.sources.performances; `dataset` then
-            says whose settings to take
-  dataset, task, fold, backbone, site, norm_statistics, data, demo
+  adapter   what configs/pecop_pretrain.py left with method=pecop; without it,
+            none is bound. What it left with hpt_bn is a package without
+            3D-Adapters: add site=none
+  dataset, task, fold, csv, backbone, site, norm_statistics, data, demo
             as in configs/pecop_pretrain.py
+  init      file of the weights to start from; hpt and dom_s leave a working
+            directory
 
-Spearman x 100 that the paper reports:
-  Table 1        MTL-AQA   JIGSAWS S, NP, KT, average
-  MUSDL            92.73   71 69 71  70
-    + HPT          93.49   69 75 72  72
-    + PECoP        93.72   77 76 76  76
-  CoRe             95.12   84 86 86  85
-    + HPT          94.26   80 81 80  80
-    + PECoP        95.20   88 90 88  89
-  Table 3 (FineDiving): CoRe 90.61, + PECoP 93.15; TSA 92.03, + PECoP 93.13
-  Table 4 (PD4T)  gait, finger tapping, hand movement, leg agility, average
-  USDL             79.14 42.58 53.93 56.47  58.03
-    + HPT          81.93 46.38 54.15 58.54  60.25
-    + PECoP        80.68 47.44 56.19 58.09  60.06 (the mean of these is 60.60)
-  CoRe             78.87 45.93 54.10 62.34  60.31
-    + HPT          81.42 49.73 57.06 63.98  63.05
-    + PECoP        82.33 49.40 59.46 64.27  63.87
+Rows, with Spearman x 100 as the paper reports it:
 
-JIGSAWS' average is Fisher's z, PD4T's the mean (--average=arithmetic). MUSDL's
-authors report the best epoch on the test set of MTL-AQA, and the last ten
-epochs' mean on JIGSAWS; here it is the last epoch's. None of these rows was run
-here: that needs the weights, the datasets and accelerators. What no paper or
-code says is marked in vidpetl.recipes.pecop.
+{rows}
+
+"+ PECoP" is the same command with adapter= and what stage 1 left, "+ HPT" with
+init= and its working directory. JIGSAWS' average is Fisher's z, PD4T's the mean
+(--average=arithmetic). MUSDL's authors report the best epoch on the test set of
+MTL-AQA, and the last ten epochs' mean on JIGSAWS; here it is the last epoch's.
+
+Weights are those of configs/pecop_pretrain.py. None of these rows was run here:
+that needs the weights, the datasets and accelerators. What no paper or code
+says is marked as a choice.
 """
+
+from __future__ import annotations
 
 import ml_collections
 
-from vidpetl.recipes import arguments, pecop
+from vidpetl import options
+from vidpetl.recipes import arguments, methods, pecop, rows
+
+ConfigDict = ml_collections.ConfigDict
+
+# Frames of a performance, pixels, and first frames of its segments. MTL-AQA's
+# and JIGSAWS' are MUSDL's, FineDiving's TSA's; PD4T's are a choice.
+_CLIPS = {
+  'mtl_aqa': (
+    {'sampling': 'tail', 'frames': 103, 'shift': 3},
+    224,
+    (*range(0, 81, 10), 87),
+  ),
+  'jigsaws': (
+    {'sampling': 'spread', 'frames': 160},
+    224,
+    tuple(range(0, 160, 16)),
+  ),
+  'finediving': (
+    {'sampling': 'spread', 'frames': 96},
+    112,
+    tuple(range(0, 81, 10)),
+  ),
+  'pd4t': (
+    {'sampling': 'spread', 'frames': 160},
+    224,
+    tuple(range(0, 160, 16)),
+  ),
+}
+
+# Options of the heads. Those of FineDiving and PD4T, but for TSA, and CoRe's of
+# JIGSAWS were never published and are choices.
+_USDL = {
+  'mtl_aqa': {'low': 0.0, 'high': 104.5, 'bins': 101, 'std': 5.0},
+  'jigsaws': {'low': 6.0, 'high': 30.0, 'bins': 25, 'std': 1.0},
+  'finediving': {'low': 0.0, 'high': 125.0, 'bins': 101, 'std': 5.0},
+  'pd4t': {'low': 0.0, 'high': 4.0, 'bins': 41, 'std': 5.0},
+}
+_MUSDL = {
+  'mtl_aqa': {
+    **{'low': 0.0, 'high': 10.0, 'bins': 21, 'std': 5.0},
+    **{'judges': 7, 'keep': 3, 'difficulty': True},
+  },
+  'jigsaws': {'low': 1.0, 'high': 5.0, 'bins': 5, 'std': 1.0, 'judges': 6},
+}
+_CORE = {
+  'mtl_aqa': {
+    'divide_by_difficulty': True,
+    'score_range': 30.0,
+    'starts': (*range(0, 81, 10), 86),
+  },
+  'jigsaws': {'score_range': 30.0},
+  'finediving': {'score_range': 125.0},
+  'pd4t': {'score_range': 5.0},
+}
+_TSA: dict[str, dict] = {'finediving': {}}
+# Head -> its task, its options by dataset, epochs, rate, batch. USDL's and
+# MUSDL's train as the backbone does; CoRe's and TSA's ten times as fast, with
+# BatchNorm's running statistics left as they are.
+HEADS = {
+  'usdl': ('usdl', _USDL, 100.0, 1e-4, 4),
+  'musdl': ('usdl', _MUSDL, 100.0, 1e-4, 4),
+  'core': ('core', _CORE, 200.0, 1e-3, 2),
+  'tsa': ('tsa', _TSA, 200.0, 1e-3, 8),
+}
+_EPOCHS_OF_JIGSAWS = 80.0  # USDL and MUSDL
+_RELATIVE = ('core', 'tsa')
+# What a query and its exemplar have in common.
+_EXEMPLARS = {
+  'mtl_aqa': 'difficulty',
+  'jigsaws': 'any',
+  'finediving': 'action',
+  'pd4t': 'any',
+}
 
 
-def get_config(argument: str = '') -> ml_collections.ConfigDict:
+def get_config(argument: str = '') -> ConfigDict:
   """Returns the locked config of `argument`."""
-  arg = arguments.parse(argument, **pecop.ARGUMENTS, head='core', adapter='')
-  return pecop.aqa(arg)
+  arg = pecop.parse(argument, head='core', adapter='')
+  options.one_of('config', 'head', arg.head, HEADS)
+  kind, of_dataset, epochs, rate, batch = HEADS[arg.head]
+  if arg.dataset not in of_dataset:
+    raise ValueError(
+      f'head={arg.head} has no settings for dataset={arg.dataset}; it has them '
+      f'for {", ".join(of_dataset)}.'
+    )
+  config = pecop.make(arg)
+  relative = kind in _RELATIVE
+  if arg.adapter:
+    config.init.adapter = arg.adapter
+    if arg.site != 'none':
+      config.petl, _ = methods.make('adapter3d', site=pecop.site(arg))
+  config.trainable = (('^heads_', 'heads'), ('.*', 'backbone'))
+  config.optimizer.update(
+    name='adam',
+    learning_rate=rate,
+    schedule='constant',
+    warmup_epochs=0.0,
+    clip_norm=0.0,
+    groups={
+      'heads': {'lr_scale': 1.0},
+      'backbone': {'lr_scale': 0.1 if relative else 1.0},
+    },
+  )
+  config.epochs = epochs
+  if arg.dataset == 'jigsaws' and not relative:
+    config.epochs = _EPOCHS_OF_JIGSAWS
+  config.batch_size, config.eval_batch_size = batch, 8
+  pecop.set_statistics(config, arg, 'frozen' if relative else 'batch')
+  clip, side, starts = _CLIPS[arg.dataset]
+  source = pecop.source(config, arg, arg.dataset)
+  task = {
+    'task': f'quality.{kind}',
+    'train': {**source, 'split': 'train'},
+    'eval': {**source, 'split': 'val'},
+    'clip': {**clip, 'resolution': side, 'resize': 'crop'},
+    'augment': pecop.augment(),
+    'starts': starts,
+    **of_dataset[arg.dataset],
+  }
+  if relative:
+    task['clip']['exemplar'] = _EXEMPLARS[arg.dataset]
+  config.tasks = {arg.dataset: task}
+  config.checkpoint.best = f'{arg.dataset}/spearman'
+  return pecop.finish(config, arg, demo_epochs=20.0)
+
+
+def _quality(table: str, argument: str, reported: dict, **more) -> rows.Row:
+  head = arguments.value(argument, 'head', 'core')
+  dataset = arguments.value(argument, 'dataset', 'mtl_aqa')
+  _, _, epochs, rate, batch = HEADS[head]
+  if dataset == 'jigsaws' and head == 'musdl':
+    epochs = _EPOCHS_OF_JIGSAWS
+  return rows.Row(
+    table=table,
+    argument=argument,
+    reported=reported,
+    epochs=epochs,
+    batch=batch,
+    rate=rate,
+    frames=_CLIPS[dataset][0]['frames'],
+    stride=1.0,
+    augmentation=pecop.AUGMENTATION,
+    **more,
+  )
+
+
+def _reported(plain: float, hpt: float | None, pecop: float) -> dict:
+  found = {'alone': plain, '+ HPT': hpt, '+ PECoP': pecop}
+  return {name: value for name, value in found.items() if value is not None}
+
+
+def _each(dataset: str, head: str, table: str, more: str, *found: tuple):
+  front = f'dataset={dataset},task={{}},head={head}{more}'
+  return tuple(
+    _quality(table, front.format(task), _reported(*numbers))
+    for task, *numbers in found
+  )
+
+
+ROWS = (
+  _quality('Table 1, MTL-AQA', 'head=musdl', _reported(92.73, 93.49, 93.72)),
+  _quality('Table 1, MTL-AQA', 'head=core', _reported(95.12, 94.26, 95.20)),
+  *_each(
+    'jigsaws', 'musdl', 'Table 1, JIGSAWS', '',
+    ('suturing', 71, 69, 77), ('needle_passing', 69, 75, 76),
+    ('knot_tying', 71, 72, 76),
+  ),
+  *_each(
+    'jigsaws', 'core', 'Table 1, JIGSAWS', '',
+    ('suturing', 84, 80, 88), ('needle_passing', 86, 81, 90),
+    ('knot_tying', 86, 80, 88),
+  ),
+  _quality(
+    'Table 3, FineDiving', 'dataset=finediving,head=core',
+    _reported(90.61, None, 93.15),
+  ),
+  _quality(
+    'Table 3, FineDiving', 'dataset=finediving,head=tsa',
+    _reported(92.03, None, 93.13),
+  ),
+  *_each(
+    'pd4t', 'usdl', 'Table 4, PD4T', '',
+    ('gait', 79.14, 81.93, 80.68), ('finger_tapping', 42.58, 46.38, 47.44),
+    ('hand_movement', 53.93, 54.15, 56.19),
+    ('leg_agility', 56.47, 58.54, 58.09),
+  ),
+  *_each(
+    'pd4t', 'core', 'Table 4, PD4T', '',
+    ('gait', 78.87, 81.42, 82.33), ('finger_tapping', 45.93, 49.73, 49.40),
+    ('hand_movement', 54.10, 57.06, 59.46),
+    ('leg_agility', 62.34, 63.98, 64.27),
+  ),
+  *_each(
+    'pd4t', 'core', 'Table 6, PD4T, R3D-18', ',backbone=r3d',
+    ('gait', 76.16, None, 79.11), ('finger_tapping', 35.35, None, 39.71),
+    ('hand_movement', 50.53, None, 55.37),
+    ('leg_agility', 49.96, None, 52.56),
+  ),
+)  # fmt: skip
+
+__doc__ = rows.document(__doc__, ROWS)

@@ -13,7 +13,8 @@ def build(fields: Mapping[str, Any], **more: Any) -> Any:
   """Builds a backbone.
 
   Args:
-    fields: `config.backbone`: `name`, the module here, and its options.
+    fields: `config.backbone`: `name`, the module here, and its options. None
+      is none.
     **more: options that precede those.
 
   Returns:
@@ -22,7 +23,7 @@ def build(fields: Mapping[str, Any], **more: Any) -> Any:
   Raises:
     ValueError: if there is no such field or value.
   """
-  options = {**fields, **more}
+  options = {k: v for k, v in {**fields, **more}.items() if v is not None}
   name = options.pop('name', None)
   here = sys.modules[__name__]
   return parts.load(here, name, 'build', 'config.backbone.name').build(

@@ -27,7 +27,9 @@ def get_config() -> ml_collections.ConfigDict:
       (`skip`, regexes of names). If its tokens' `grid` or its `window`s are
       others, (t, h, w), and how to `inflate` an image's filters ('central' or
       'average'): files of `vidpetl.convert` and families know that themselves.
-      An adapter package to put on them (`adapter`).
+      An adapter package to put on them (`adapter`). Whose mean and standard
+      deviation of pixels all tasks take (`pixels`): those of the 'weights',
+      where they are known, or those of the 'config', augment.mean and .std.
     optimizer: see `vidpetl.experiment.optimizer`; hold_absent_heads keeps a
       head still in the steps of other tasks, instead of moving on by its
       momentum.
@@ -35,6 +37,7 @@ def get_config() -> ml_collections.ConfigDict:
     mesh: devices along 'data' and 'fsdp'.
     sharding: (path regex, 'replicate' or 'fsdp') each.
     checkpoint: every so many steps; keep the latest few and the best.
+    data: folder that sources of a config refer to.
     input: clips decoded at a time, batches kept decoded, and on the devices;
       the largest share of clips that may be undecodable.
   """
@@ -62,6 +65,7 @@ def get_config() -> ml_collections.ConfigDict:
     'window': (),
     'inflate': '',
     'adapter': '',
+    'pixels': 'weights',
   }
   config.optimizer = {
     'name': 'sgd',
@@ -81,6 +85,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.mesh = {'data': -1, 'fsdp': 1}
   config.sharding = (('.*', 'fsdp'),)
   config.checkpoint = {'every': 1000, 'keep': 2, 'best': ''}
+  config.data = ''
   config.input = {
     'workers': 32,
     'prefetch': 2,

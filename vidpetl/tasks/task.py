@@ -244,7 +244,7 @@ def build(name: str, config: Mapping[str, Any], info: examples.Info) -> Base:
   if 'info' in inspect.signature(module.build).parameters:
     shared['info'] = info
   task = _make(module.build, {**options, **shared}, where)
-  if distill is None:
+  if not (distill and distill.get('weight', 1.0)):
     return task
   distillation = importlib.import_module('vidpetl.tasks.distillation')
   make = functools.partial(distillation.Distilled, task)

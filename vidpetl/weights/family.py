@@ -11,6 +11,9 @@ from typing import Any
 from vidpetl.weights import families, rules
 from vidpetl.weights.errors import WeightsError
 
+# Mean and standard deviation of ImageNet's pixels in [0, 1], per channel.
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
 Rules = tuple[rules.Rule, ...]
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -69,10 +72,7 @@ class Family:
   left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
   axes: Callable[[Shapes], dict[str, int]] = lambda shapes: {}
   check: Callable[[Shapes], None] = lambda shapes: None
-  normalisation: tuple[Any, Any] = (
-    (0.485, 0.456, 0.406),
-    (0.229, 0.224, 0.225),
-  )
+  normalisation: tuple[Any, Any] = IMAGENET
   inflate: str = ''
   fields: Callable[[Collection[str]], dict[str, Any]] = lambda names: {}
   note: str = ''

@@ -15,6 +15,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from vidpetl import options as options_lib
 from vidpetl.data import examples
 
 SOURCES = (
@@ -48,6 +49,22 @@ def open_source(config: Mapping[str, Any]) -> examples.Source:
   module = importlib.import_module(f'vidpetl.data.sources.{name}')
   check_arguments(module.open, arguments, f'source {name!r}')
   return module.open(**arguments)
+
+
+def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns what a source takes, with defaults; None where it must be given.
+
+  Args:
+    config: as for `open_source`; of 'raw', the dataset's own options count.
+  """
+  name = config.get('source')
+  if name not in SOURCES:
+    raise ValueError(f'source={name!r}; there are: {", ".join(SOURCES)}')
+  module = importlib.import_module(f'vidpetl.data.sources.{name}')
+  of = getattr(module, 'arguments', None)
+  taken = of(config) if of else options_lib.fields(module.open)
+  empty = inspect.Parameter.empty
+  return {k: None if v is empty else v for k, v in taken.items()}
 
 
 def check_arguments(function, arguments: Mapping[str, Any], owner: str) -> None:

@@ -1,0 +1,56 @@
+"""Published backbones, one file per family: the folder is the list."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from vidpetl import parts
+from vidpetl.recipes import preset as preset_lib
+
+
+@functools.cache
+def all_presets() -> dict[str, preset_lib.Preset]:
+  """Returns every preset by its name."""
+  here = sys.modules[__name__]
+  found: dict[str, preset_lib.Preset] = {}
+  for name in parts.names(here, 'PRESETS'):
+    found |= parts.load(here, name, 'PRESETS', 'presets').PRESETS
+  return found
+
+
+def find(name: str, argument: str = 'backbone') -> preset_lib.Preset:
+  """Returns a preset by its name.
+
+  Args:
+    name: of the preset.
+    argument: of a config that names it, for the error.
+
+  Raises:
+    ValueError: if there is none, with those that there are.
+  """
+  if name not in all_presets():
+    there = ', '.join(all_presets())
+    raise ValueError(f'{argument}={name} is none of {there}.')
+  return all_presets()[name]
+
+
+def like(fields: Mapping[str, Any]) -> preset_lib.Preset:
+  """Returns the first preset of the same architecture as `config.backbone`.
+
+  Args:
+    fields: `config.backbone`; its `name`, and `kind` where it has one, count.
+
+  Raises:
+    ValueError: if no preset is of that architecture.
+  """
+  wanted = fields['name'], fields.get('kind')
+  for found in all_presets().values():
+    if (found.fields['name'], found.fields.get('kind')) == wanted:
+      return found
+  raise ValueError(
+    f'config.backbone {dict(fields)} is like no preset; there are: '
+    + ', '.join(all_presets())
+  )

@@ -1,0 +1,86 @@
+"""ViTs for images and clips: VideoMAE, MAE, AugReg and CLIP."""
+
+from vidpetl.recipes.preset import Preset
+
+_TWINS = {
+  'small': {
+    'variant': None,
+    'width': 64,
+    'depth': 3,
+    'heads': 2,
+    'mlp': 256,
+    'patch': 8,
+  },
+  'small_clip': {'frames': 8, 'resolution': 64},
+  'tiny': {
+    'variant': None,
+    'width': 8,
+    'depth': 1,
+    'heads': 2,
+    'mlp': 16,
+    'patch': 16,
+  },
+}
+# Images' ViTs see every frame by itself, and far apart frames.
+_CLIPS = {
+  'videomae': {'frames': 16, 'stride': 4},
+  'clip': {'frames': 8, 'stride': 16},
+  'mae': {'frames': 8, 'stride': 8},
+  'augreg': {'frames': 8, 'stride': 8},
+}
+
+
+def _vit(
+  title: str,
+  kind: str,
+  variant: str,
+  family: str,
+  licence: str,
+  *files: str,
+) -> Preset:
+  return Preset(
+    title=title,
+    fields={'name': 'vit', 'kind': kind, 'variant': variant},
+    clip={**_CLIPS[kind], 'resolution': 224, 'resize': 'crop'},
+    family=family,
+    files=files,
+    licence=licence,
+    sites={'adapter3d': 'mlp_residual'},
+    **_TWINS,
+  )
+
+
+_NON_COMMERCIAL = 'CC BY-NC 4.0'
+
+PRESETS = {
+  'videomae_b': _vit(
+    'VideoMAE, ViT-B', 'videomae', 'B', 'videomae', _NON_COMMERCIAL,
+    'checkpoint.pth of the model zoo', 'MCG-NJU/videomae-base',
+  ),
+  'videomae_l': _vit(
+    'VideoMAE, ViT-L', 'videomae', 'L', 'videomae', _NON_COMMERCIAL,
+    'checkpoint.pth of the model zoo', 'MCG-NJU/videomae-large',
+  ),
+  'mae_b': _vit(
+    'MAE, ViT-B', 'mae', 'B', 'mae', _NON_COMMERCIAL,
+    'mae_pretrain_vit_base.pth',
+  ),
+  'mae_l': _vit(
+    'MAE, ViT-L', 'mae', 'L', 'mae', _NON_COMMERCIAL,
+    'mae_pretrain_vit_large.pth',
+  ),
+  'augreg_b': _vit(
+    'ViT-B/16, ImageNet-21k', 'augreg', 'B', 'vit_npz', 'Apache-2.0',
+    'imagenet21k/ViT-B_16.npz',
+  ),
+  'augreg_l': _vit(
+    'ViT-L/16, ImageNet-21k', 'augreg', 'L', 'vit_npz', 'Apache-2.0',
+    'imagenet21k/ViT-L_16.npz',
+  ),
+  'clip_b16': _vit(
+    'CLIP, ViT-B/16', 'clip', 'B', 'clip', 'MIT', 'ViT-B-16.pt',
+  ),
+  'clip_l14': _vit(
+    'CLIP, ViT-L/14', 'clip', 'L', 'clip', 'MIT', 'ViT-L-14.pt',
+  ),
+}  # fmt: skip
