@@ -18,35 +18,45 @@ class Dataset:
   """A public dataset.
 
   Attributes:
-    names: by which it can be opened: itself, or its splits where each is a
-      dataset of its own ('hmdb51_1', …).
-    kind: of its annotations, a module of `vidpetl.data.kinds`.
-    open: (dataset, raw, split, **options) -> its source; `dataset` is one of
-      `names`, `raw` the folder as downloaded.
+    name: of the dataset, and of its folder below a folder of datasets.
+    kind: of its annotations: 'classification', 'localisation' or 'quality'.
     title: for people, 'Kinetics-400'.
     description: what it is, a sentence.
-    layout: which files belong where below `raw`.
+    layout: which files belong where in its folder.
     citation: BibTeX.
     licence: of annotations and videos, as far as it is known, and where to
       read it.
+    open: (dataset, raw, split, **options) -> its source. `dataset` is one of
+      `names`, `raw` the folder as downloaded. None where TFDS prepares the
+      dataset, and the source 'tfds_images' opens it.
+    names: by which it can be opened, where that is not `name` alone: of splits
+      that are datasets of their own ('hmdb51_1', ...).
+    variants: options of `open` whose values make datasets of their own; they
+      are part of the name of its records.
+    splits: of training and of evaluation.
     num_classes: outputs of a head; 0 where there are none.
-    fps: nominal frame rate, in which strides count; None is each file's own.
+    fps: nominal frame rate, in which published strides count; None is each
+      file's own.
     mirrored: whether a mirrored clip keeps its label.
-    demo_classes: classes of the demo world's version; None if there is none.
-    raw: name of the folder below a folder of datasets, where it is not the
-      first of `names`.
+    demo_classes: the same of the demo world's version; None if there is none.
   """
 
-  names: tuple[str, ...]
+  name: str
   kind: str
-  open: Callable[..., examples.Source]
   title: str
   description: str
   layout: str
   citation: str
   licence: str
+  open: Callable[..., examples.Source] | None = None
+  names: tuple[str, ...] = ()
+  variants: tuple[str, ...] = ()
+  splits: tuple[str, str] = ('train', 'val')
   num_classes: int = 0
   fps: float | None = None
   mirrored: bool = True
   demo_classes: int | None = None
-  raw: str = ''
+
+  def __post_init__(self):
+    if not self.names:
+      object.__setattr__(self, 'names', (self.name,))

@@ -176,15 +176,3 @@ def test_excluded_timestamps(tmp_path):
   path = _write(tmp_path, 'a,0902\nb\n')
   with pytest.raises(text.AnnotationError, match=':2: 1 columns'):
     ava.read_excluded(path)
-
-
-@pytest.mark.parametrize(
-  'stem, interval',
-  [
-    ('abc_000010_000020', ('abc', 10, 20)),
-    ('-a_b__x_000010_000020', ('-a_b__x', 10, 20)),
-    ('abc', None),
-  ],
-)
-def test_clip_interval(stem, interval):
-  assert ava.clip_interval(stem) == interval

@@ -6,13 +6,9 @@ box, as two persons may have nearly the same box.
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
 from vidpetl.data.annotations import boxes, restricted_pickle, text
-
-NUM_CLASSES = 80  # ids of AVA v2.2; its evaluation looks at 60 of them
 
 _TRUTH = (
   'video_id,seconds,x1,y1,x2,y2,action_id,person_id (AVA), the same without '
@@ -234,9 +230,3 @@ class _Rows:
       labelled=labelled,
       score=values[:, 4].astype(np.float32),
     )
-
-
-def clip_interval(stem: str) -> tuple[str, int, int] | None:
-  """Parses a Kinetics clip's file name, '{id}_{start:06d}_{end:06d}'."""
-  match = re.fullmatch(r'(.+)_(\d{6})_(\d{6})', stem)
-  return match and (match[1], int(match[2]), int(match[3]))

@@ -5,7 +5,7 @@ Each keyframe is a record with a window of its film around it.
 
 from __future__ import annotations
 
-from vidpetl.data.annotations import ava
+from vidpetl.data.datasets import ava
 from vidpetl.data.records import base
 
 

@@ -7,9 +7,8 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from vidpetl.data import examples, transcode
+from vidpetl.data import datasets, examples, transcode
 from vidpetl.data.sources import raw as raw_source
-from vidpetl.data.sources.official import ava
 
 # Seconds kept on each side of a keyframe: 32 frames of stride 2 at 30 fps take
 # 1.07 s on each side, and this holds twice that span.
@@ -21,13 +20,14 @@ def default_options(dataset: str) -> transcode.Options:
 
   AVA's people are often small, and accuracy falls with resolution: it is kept.
   """
-  keep = dataset in ava.DATASETS
+  keep = datasets.find(dataset).kind == 'localisation'
   return transcode.Options(short_side=None if keep else 256)
 
 
 def default(dataset: str) -> Recipe:
   """Returns the recipe with a dataset's default options."""
-  window = WINDOW if dataset in ava.DATASETS else None
+  localised = datasets.find(dataset).kind == 'localisation'
+  window = WINDOW if localised else None
   return Recipe(dataset, default_options(dataset), window)
 
 

@@ -10,31 +10,30 @@ module's `open`:
 
 from __future__ import annotations
 
-import importlib
 import inspect
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from vidpetl import options as options_lib
-from vidpetl.data import examples
+from vidpetl import options, parts
+from vidpetl.data import datasets, examples
 
-SOURCES = (
-  'raw',
-  'records',
-  'folder',
-  'manifest',
-  'performances',
-  'ava_csv',
-  'tfds_images',
-)
+
+def opener(name: str) -> Callable[..., examples.Source]:
+  """Returns the function that opens a source of this name.
+
+  Raises:
+    ValueError: if there is none, with those there are.
+  """
+  return parts.load(sys.modules[__name__], name, 'open', 'source').open
 
 
 def open_source(config: Mapping[str, Any]) -> examples.Source:
   """Opens a source.
 
   Args:
-    config: a ConfigDict or dict; `source` is one of `SOURCES`, the rest are
-      arguments of `open` in that module.
+    config: a ConfigDict or dict; `source` is a module of this folder that has
+      `open`, the rest are arguments of it. None is not given.
 
   Returns:
     The source.
@@ -42,13 +41,9 @@ def open_source(config: Mapping[str, Any]) -> examples.Source:
   Raises:
     ValueError: for an unknown source, or arguments it does not take or lacks.
   """
-  arguments = dict(config.items())
-  name = arguments.pop('source', None)
-  if name not in SOURCES:
-    raise ValueError(f'source={name!r}; there are: {", ".join(SOURCES)}')
-  module = importlib.import_module(f'vidpetl.data.sources.{name}')
-  check_arguments(module.open, arguments, f'source {name!r}')
-  return module.open(**arguments)
+  given = {k: v for k, v in config.items() if v is not None}
+  name = given.pop('source', None)
+  return options.call(opener(name), given, f'source {name!r}')
 
 
 def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,33 +53,9 @@ def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
     config: as for `open_source`; of 'raw', the dataset's own options count.
   """
   name = config.get('source')
-  if name not in SOURCES:
-    raise ValueError(f'source={name!r}; there are: {", ".join(SOURCES)}')
-  module = importlib.import_module(f'vidpetl.data.sources.{name}')
-  of = getattr(module, 'arguments', None)
-  taken = of(config) if of else options_lib.fields(module.open)
+  taken = options.fields(opener(name))
+  if name == 'raw' and config.get('dataset'):
+    known = datasets.find(config['dataset'])
+    taken |= options.fields(known.open) if known.open else {}
   empty = inspect.Parameter.empty
   return {k: None if v is empty else v for k, v in taken.items()}
-
-
-def check_arguments(function, arguments: Mapping[str, Any], owner: str) -> None:
-  """Checks arguments by name.
-
-  Raises:
-    ValueError: naming what `function` does not take or lacks, and all it takes.
-  """
-  parameters = inspect.signature(function).parameters.values()
-  if any(p.kind is p.VAR_KEYWORD for p in parameters):
-    unknown = []
-  else:
-    unknown = sorted(set(arguments) - {p.name for p in parameters})
-  named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
-  missing = [
-    p.name for p in named if p.default is p.empty and p.name not in arguments
-  ]
-  for problem, names in (('does not take', unknown), ('needs', missing)):
-    if names:
-      raise ValueError(
-        f'{owner} {problem} {", ".join(names)}; its arguments are '
-        + ', '.join(p.name for p in named)
-      )

@@ -64,14 +64,3 @@ def assemble(
     labels=np.asarray(labels, np.int32)[have],
     video=paths.__getitem__,
   )
-
-
-def check_split(split: str) -> str:
-  """Returns the split if it is one.
-
-  Raises:
-    ValueError: otherwise.
-  """
-  if split not in ('train', 'val'):
-    raise ValueError(f"split={split!r} is not 'train' or 'val'")
-  return split

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from vidpetl.data.annotations import (
+from vidpetl.data.annotations import text
+from vidpetl.data.datasets import (
   hmdb51,
   kinetics,
   moments_in_time,
   something_something_v2,
-  text,
   ucf101,
 )
 
@@ -77,13 +77,13 @@ def test_hmdb51(tmp_path):
     path = tmp_path / f'{name}_test_split2.txt'
     path.write_text(f'a{name}.avi 1 \nb.avi 0\n\nc.avi 2\n')
   (tmp_path / 'wave_test_split1.txt').write_text('a.avi 3\n')
-  assert hmdb51.classes(str(tmp_path), 2) == ['brush_hair', 'wave']
+  assert hmdb51.read_classes(str(tmp_path), 2) == ['brush_hair', 'wave']
   assert hmdb51.read(str(tmp_path), 2, 'wave', 'train') == ['awave.avi']
   assert hmdb51.read(str(tmp_path), 2, 'wave', 'val') == ['c.avi']
   with pytest.raises(text.AnnotationError, match=r"split1.txt:1: 'a.avi 3'"):
     hmdb51.read(str(tmp_path), 1, 'wave', 'val')
   with pytest.raises(FileNotFoundError, match='no file is called'):
-    hmdb51.classes(str(tmp_path), 3)
+    hmdb51.read_classes(str(tmp_path), 3)
 
 
 def test_ucf101(tmp_path):

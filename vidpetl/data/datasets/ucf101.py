@@ -1,8 +1,21 @@
-"""UCF101's lists: classInd.txt, trainlist0N.txt and testlist0N.txt."""
+"""UCF101, by its three splits: `ucf101_1`, `ucf101_2` and `ucf101_3`.
+
+    <raw>/ucfTrainTestlist/{classInd,trainlist0N,testlist0N}.txt
+    <raw>/…/<Class>/<file>.avi                   unpacked, anywhere below <raw>
+
+'val' is the test list.
+"""
 
 from __future__ import annotations
 
+import os
+
+from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
+from vidpetl.data.sources import classification, columns, videos
+
+FPS = 25.0
+_NAMES = {'train': 'train', 'val': 'test'}
 
 
 def read_classes(path: str) -> list[str]:
@@ -59,3 +72,48 @@ def _rows(path):
     for number, line in enumerate(lines, 1):
       if fields := line.split():
         yield number, fields
+
+
+def open_split(dataset: str, raw: str, split: str) -> columns.Classification:
+  """Opens a split; see the module's docstring for the layout."""
+  name = f'{_NAMES[split]}list0{dataset[-1]}.txt'
+  classes = read_classes(_list(raw, 'classInd.txt'))
+  ids, labels = read(_list(raw, name), classes)
+  return classification.assemble(
+    name=dataset,
+    split=split,
+    fps=FPS,
+    classes=classes,
+    ids=ids,
+    labels=labels,
+    find=videos.ByClass(raw).get,
+    folder=raw,
+  )
+
+
+def _list(raw: str, name: str) -> str:
+  path = os.path.join(raw, 'ucfTrainTestlist', name)
+  return text.require(path, f"UCF101's {name}")
+
+
+DATASET = dataset_lib.Dataset(
+  name='ucf101',
+  names=('ucf101_1', 'ucf101_2', 'ucf101_3'),
+  kind='classification',
+  title='UCF101',
+  description='UCF101: clips of human actions from YouTube.',
+  layout=__doc__,
+  citation="""@article{soomro2012ucf101,
+  title={{UCF101}: A Dataset of 101 Human Actions Classes From Videos in The
+    Wild},
+  author={Soomro, Khurram and Zamir, Amir Roshan and Shah, Mubarak},
+  journal={arXiv:1212.0402},
+  year={2012}}""",
+  licence=(
+    'Not stated in its files; see https://www.crcv.ucf.edu/data/UCF101.php.'
+  ),
+  open=open_split,
+  num_classes=101,
+  fps=FPS,
+  demo_classes=8,
+)

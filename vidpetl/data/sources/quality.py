@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from vidpetl.data import decode, examples, frames
 from vidpetl.data.annotations.strings import Strings
@@ -139,10 +138,3 @@ def assemble(
     dropped=tuple(p for p in places if isinstance(p, examples.Dropped)),
   )
   return columns.Performances.of_examples(info, found, paths.__getitem__)
-
-
-def check_choice(field: str, value: Any, choices: Collection[Any]) -> None:
-  """Raises ValueError if an option is none of its choices."""
-  if value not in choices:
-    there = ', '.join(map(str, choices))
-    raise ValueError(f'{field}={value!r}; there are: {there}')

@@ -1,16 +1,39 @@
-"""JIGSAWS' meta files, and the pickled labels and folds of MUSDL."""
+"""JIGSAWS: three surgical tasks, each in four folds.
+
+    <raw>/info/splits.pkl                             folds, as of MUSDL
+    <raw>/<Task>/meta_file_<Task>.txt                 scores as released; or
+    <raw>/info/label.pkl                              as of MUSDL
+    <raw>/<Task>/video/<trial>_capture1.avi           the left camera; or
+    <raw>/frames/<trial>_capture1/*.jpg               its frames, as of MUSDL
+
+<Task> is Suturing, Needle_Passing or Knot_Tying. 'val' of fold 1 to 4 is that
+list of the task, 'train' are the other three. The score is the sum of six
+sub-scores, which are the judges'.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 
+from vidpetl import options
+from vidpetl.data import dataset as dataset_lib
+from vidpetl.data import examples
 from vidpetl.data.annotations import pickled, text
+from vidpetl.data.sources import columns, quality
 
 ASPECTS = 6  # respect for tissue, suture handling, time and motion, ...
 FOLDS = 4
 _LEAST, _MOST = 1, 5
 
 Ratings = dict[str, tuple[float, ...]]
+
+FPS = 30.0
+TASKS = {
+  'suturing': 'Suturing',
+  'needle_passing': 'Needle_Passing',
+  'knot_tying': 'Knot_Tying',
+}
 
 
 def read_meta(path: str) -> Ratings:
@@ -114,3 +137,84 @@ def read_folds(
       raise text.fail(path, None, f'{task}: {trial!r} is there twice', expected)
     seen.add(trial)
   return folds
+
+
+def open_split(
+  dataset: str, raw: str, split: str, task: str, fold: int
+) -> columns.Performances:
+  """Opens a split; see the module's docstring for the layout.
+
+  Args:
+    dataset: 'jigsaws'.
+    raw: its folder.
+    split: 'train' or 'val'.
+    task: one of `TASKS`.
+    fold: 1 to 4.
+
+  Returns:
+    The source.
+  """
+  options.one_of(dataset, 'task', task, TASKS)
+  options.one_of(dataset, 'fold', fold, range(1, FOLDS + 1))
+  folder = os.path.join(raw, TASKS[task])
+  ratings = _ratings(raw, os.path.join(folder, f'meta_file_{TASKS[task]}.txt'))
+  path = text.require(os.path.join(raw, 'info', 'splits.pkl'), "MUSDL's folds")
+  folds = read_folds(path, TASKS[task], ratings)
+  trials = [
+    trial
+    for number, members in enumerate(folds, 1)
+    for trial in members
+    if (number == fold) == (split == 'val')
+  ]
+  clips = quality.Clips(
+    os.path.join(raw, 'frames'), os.path.join(folder, 'video')
+  )
+  return quality.assemble(
+    name=f'{dataset}_{task}_{fold}',
+    split=split,
+    fps=FPS,
+    performances=[
+      examples.Performance(
+        id=trial,
+        score=sum(ratings[trial]),
+        judge_scores=ratings[trial],
+        action=task,
+      )
+      for trial in trials
+    ],
+    places=[
+      clips.get(f'{trial}_capture1') or quality.missing(trial, raw)
+      for trial in trials
+    ],
+    folder=raw,
+  )
+
+
+def _ratings(raw: str, meta: str) -> Ratings:
+  labels = os.path.join(raw, 'info', 'label.pkl')
+  if not os.path.isfile(meta) and os.path.isfile(labels):
+    return read_labels(labels)
+  return read_meta(text.require(meta, "JIGSAWS' scores"))
+
+
+DATASET = dataset_lib.Dataset(
+  name='jigsaws',
+  variants=('task', 'fold'),
+  kind='quality',
+  title='JIGSAWS',
+  description='JIGSAWS: surgical tasks on a bench, by surgeons of any skill.',
+  layout=__doc__,
+  citation="""@inproceedings{gao2014jigsaws,
+  title={{JHU-ISI} Gesture and Skill Assessment Working Set ({JIGSAWS}): A
+    Surgical Activity Dataset for Human Motion Modeling},
+  author={Gao, Yixin and others},
+  booktitle={MICCAI Workshop: M2CAI},
+  year={2014}}""",
+  licence=(
+    'On request; see https://cirl.lcsr.jhu.edu/research/hmm/datasets/'
+    'jigsaws_release/.'
+  ),
+  open=open_split,
+  fps=FPS,
+  demo_classes=0,
+)

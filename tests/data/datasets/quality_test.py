@@ -6,14 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
-from vidpetl.data.annotations import (
-  finediving,
-  jigsaws,
-  mtl_aqa,
-  pd4t,
-  pickled,
-  text,
-)
+from vidpetl.data.annotations import pickled, text
+from vidpetl.data.datasets import finediving, jigsaws, mtl_aqa, pd4t
 
 
 @pytest.fixture

@@ -21,18 +21,20 @@ from __future__ import annotations
 
 import collections
 import os
+import re
 from collections.abc import Sequence
 
-from vidpetl.data.annotations import ava, boxes, keyframes, labelmap, text
+from vidpetl.data import dataset as dataset_lib
+from vidpetl.data.annotations import ava as rows
+from vidpetl.data.annotations import boxes, keyframes, labelmap, text
 from vidpetl.data.sources import columns, localisation, videos
-from vidpetl.data.sources.official import classification
 
-DATASETS = ('ava', 'ava_kinetics')
+NUM_CLASSES = 80  # ids of AVA v2.2; its evaluation looks at 60 of them
 FPS = 30.0  # at which the public code bases extract AVA's frames
 _LABELMAP = 'ava_action_list_v2.2_for_activitynet_2019.pbtxt'
 
 
-def open(
+def open_split(
   dataset: str,
   raw: str,
   split: str,
@@ -64,7 +66,6 @@ def open(
     FileNotFoundError: for a missing annotation file, or if all videos are.
     ValueError: if the videos cannot begin at `video_start`.
   """
-  classification.check_split(split)
   parts = ['ava'] + ['kinetics'] * (dataset == 'ava_kinetics')
   truth = _truth(raw, split, parts)
   persons = _persons(raw, split, parts, detections, degenerate_boxes)
@@ -72,7 +73,7 @@ def open(
     truth,
     persons,
     _excluded(raw, split),
-    num_classes=ava.NUM_CLASSES,
+    num_classes=NUM_CLASSES,
     match_iou=match_iou,
     all_detected=split == 'val',
   )
@@ -97,8 +98,8 @@ def _truth(raw, split, parts) -> boxes.Boxes:
   names = [f'{part}_{split}_{version[part]}.csv' for part in parts]
   return boxes.concatenate(
     [
-      ava.read_ground_truth(
-        _annotation(raw, name, f'the {split} ground truth'), ava.NUM_CLASSES
+      rows.read_ground_truth(
+        _annotation(raw, name, f'the {split} ground truth'), NUM_CLASSES
       )
       for name in names
     ]
@@ -112,12 +113,12 @@ def _persons(raw, split, parts, detections, degenerate):
       os.path.join(folder, f'{part}_{split}_predicted_boxes.csv')
       for part in parts
     ]
-  return localisation.read_persons(detections, ava.NUM_CLASSES, degenerate)
+  return localisation.read_persons(detections, NUM_CLASSES, degenerate)
 
 
 def _excluded(raw, split):
   name = f'ava_{split}_excluded_timestamps_v2.2.csv'
-  return ava.read_excluded(_annotation(raw, name, 'the excluded timestamps'))
+  return rows.read_excluded(_annotation(raw, name, 'the excluded timestamps'))
 
 
 def _classes(raw) -> dict[int, str]:
@@ -125,12 +126,18 @@ def _classes(raw) -> dict[int, str]:
   return {number - 1: name for number, name in labelmap.read(path).items()}
 
 
+def clip_interval(stem: str) -> tuple[str, int, int] | None:
+  """Parses a Kinetics clip's file name, '{id}_{start:06d}_{end:06d}'."""
+  match = re.fullmatch(r'(.+)_(\d{6})_(\d{6})', stem)
+  return match and (match[1], int(match[2]), int(match[3]))
+
+
 def _finder(raw, video_start):
   """Returns (video id, seconds) -> (path or None, second at its beginning)."""
   files = videos.ByStem(raw)
   clips = collections.defaultdict(list)
   for stem in files:
-    interval = ava.clip_interval(stem)
+    interval = clip_interval(stem)
     if interval:
       clips[interval[0]].append((interval[1], interval[2], stem))
 
@@ -142,3 +149,48 @@ def _finder(raw, video_start):
     return files.get(name), video_start
 
   return find
+
+
+_LICENCE = (
+  'Annotations: CC BY 4.0 (https://research.google.com/ava/download.html); '
+  "the videos are their uploaders' on YouTube."
+)
+
+DATASETS = (
+  dataset_lib.Dataset(
+    name='ava',
+    kind='localisation',
+    title='AVA v2.2',
+    description=(
+      'AVA v2.2: 80 atomic actions of people at one keyframe per second.'
+    ),
+    layout=__doc__,
+    citation="""@inproceedings{gu2018ava,
+  title={{AVA}: A Video Dataset of Spatio-temporally Localized Atomic Visual
+    Actions},
+  author={Gu, Chunhui and others},
+  booktitle={CVPR},
+  year={2018}}""",
+    licence=_LICENCE,
+    open=open_split,
+    num_classes=NUM_CLASSES,
+    fps=FPS,
+    demo_classes=NUM_CLASSES,  # the ids of AVA; what nobody does is never true
+  ),
+  dataset_lib.Dataset(
+    name='ava_kinetics',
+    kind='localisation',
+    title='AVA-Kinetics',
+    description='AVA v2.2 and the Kinetics clips annotated like it.',
+    layout=__doc__,
+    citation="""@article{li2020ava,
+  title={The {AVA-Kinetics} Localized Human Actions Video Dataset},
+  author={Li, Ang and others},
+  journal={arXiv:2005.00214},
+  year={2020}}""",
+    licence=_LICENCE,
+    open=open_split,
+    num_classes=NUM_CLASSES,
+    fps=FPS,
+  ),
+)

@@ -109,7 +109,9 @@ def test_mtl_aqa_errors(tmp_path):
   _write(tmp_path, _MTL_AQA)
   with pytest.raises(FileNotFoundError, match=r'none of the 2 .* 26_01 and'):
     _open('mtl_aqa', tmp_path)
-  with pytest.raises(ValueError, match="split='test' is not"):
+  with pytest.raises(
+    ValueError, match="split 'test' is none of 'train', 'val'"
+  ):
     _open('mtl_aqa', tmp_path, 'test')
   _write(tmp_path, {'info/test_split_0.pkl': [(1, 1)]})
   with pytest.raises(text.AnnotationError, match=r'\(1, 1\) is in .* as well'):
@@ -158,9 +160,11 @@ def test_jigsaws_options(tmp_path):
   _write(tmp_path, _JIGSAWS)
   with pytest.raises(ValueError, match='needs task, fold'):
     _open('jigsaws', tmp_path)
-  with pytest.raises(ValueError, match="task='Knot_Tying'; there are: sutur"):
+  with pytest.raises(
+    ValueError, match="jigsaws: task 'Knot_Tying' is none of 'suturing'"
+  ):
     _open('jigsaws', tmp_path, task='Knot_Tying', fold=1)
-  with pytest.raises(ValueError, match='fold=0; there are: 1, 2, 3, 4'):
+  with pytest.raises(ValueError, match='jigsaws: fold 0 is none of 1, 2, 3, 4'):
     _open('jigsaws', tmp_path, task='knot_tying', fold=0)
   with pytest.raises(FileNotFoundError, match=r'meta_file_Suturing.txt: not'):
     _open('jigsaws', tmp_path, task='suturing', fold=1)

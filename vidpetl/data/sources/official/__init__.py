@@ -1,1 +1,0 @@
-"""The public datasets, on the layouts in which they are downloaded."""
