@@ -417,7 +417,7 @@ def test_door_prints_and_writes(tmp_path, capsys):
   ]
   frame_map.main([*arguments, f'--json={tmp_path}/result.json'])
   printed = capsys.readouterr().out
-  assert 'overall   50.00' in printed
+  assert 'overall  50.00' in printed
   assert 'left out: 1 detections (excluded image)' in printed
   assert 'head' not in printed
   result = json.loads((tmp_path / 'result.json').read_text())

@@ -10,7 +10,7 @@ import pytest
 
 from vidpetl.parameters import package, storage
 from vidpetl.recipes import methods
-from vidpetl.training import loop
+from vidpetl.training import loop, pending
 
 
 def final_params(workdir):
@@ -113,7 +113,7 @@ def test_nan_names_step_task_and_clips(make_config, tmp_path):
     name='sgd', learning_rate=1e30, schedule='constant', clip_norm=0.0
   )
   config.checkpoint.every = 1
-  with pytest.raises(loop.NonFiniteLossError) as error:
+  with pytest.raises(pending.NonFiniteLossError) as error:
     loop.run(config, str(tmp_path))
   message = str(error.value)
   assert 'task ava' in message and ',09' in message  # Ids end in ',0902'.

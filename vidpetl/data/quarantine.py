@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import threading
+
+from etils import epath
 
 
 class TooManyUndecodableError(Exception):
@@ -73,7 +76,8 @@ class Quarantine:
 
   def write(self, path: str | os.PathLike) -> None:
     """Writes a csv with header id,path,reason."""
-    with open(path, 'w', newline='') as file:
-      writer = csv.writer(file)
-      writer.writerow(('id', 'path', 'reason'))
-      writer.writerows(self.rows())
+    text = io.StringIO(newline='')
+    writer = csv.writer(text)
+    writer.writerow(('id', 'path', 'reason'))
+    writer.writerows(self.rows())
+    epath.Path(path).write_bytes(text.getvalue().encode())

@@ -34,36 +34,9 @@ from vidpetl.metrics import (
   ava_labels,
   columns,
   frame_map_benchmark,
-  frame_map_report,
+  frame_map_result,
+  matching,
 )
-
-IOU_THRESHOLD = 0.5
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-  """Frame-mAP and what it was computed from.
-
-  Attributes:
-    protocol: name of the protocol.
-    mean_ap: mean of `ap_by_class` without its NaNs; NaN if nothing else.
-    ap_by_class: class id to average precision in [0, 1]; NaN without ground
-      truth, 0 without detections.
-    groups: mean over AVA's head, mid and tail classes; empty if the label map
-      is not AVA's.
-    num_gt: class id to ground truth rows.
-    num_detections: class id to detections that entered the curve.
-    left_out: reason to number of detections left out for it: 'unlisted class',
-      'excluded image', 'image without ground truth', 'cap', 'degenerate box'.
-  """
-
-  protocol: str
-  mean_ap: float
-  ap_by_class: dict[int, float]
-  groups: dict[str, float]
-  num_gt: dict[int, int]
-  num_detections: dict[int, int]
-  left_out: dict[str, int]
 
 
 def evaluate(
@@ -72,7 +45,7 @@ def evaluate(
   classes: Collection[int],
   protocol: columns.Protocol = columns.PROTOCOLS['2019'],
   excluded: Collection[str] = (),
-) -> Result:
+) -> frame_map_result.Result:
   """Computes frame-mAP.
 
   Args:
@@ -97,7 +70,7 @@ def evaluate(
   boxes = np.asarray(dets.boxes, np.float64)
   _check_scores(rows, dets)
   rows, left_out = _select(rows, boxes, images, protocol)
-  right = _match(rows, boxes, truth, protocol.by_score)
+  right = matching.match(rows, boxes, truth, protocol.by_score)
   ap, num_gt, num_detections = {}, {}, {}
   by_class = np.argsort(rows.class_id, kind='stable')
   ends = np.searchsorted(rows.class_id[by_class], class_ids, side='right')
@@ -107,7 +80,7 @@ def evaluate(
     ap[class_id] = average_precision(
       rows.score[picked], right[picked], num_gt[class_id]
     )
-  return Result(
+  return frame_map_result.Result(
     protocol=protocol.name,
     mean_ap=_mean(ap, class_ids.tolist()),
     ap_by_class=ap,
@@ -147,17 +120,6 @@ def average_precision(
   found = np.cumsum(right[order])[last]
   envelope = np.maximum.accumulate((found / accepted)[::-1])[::-1]
   return float(np.sum(np.diff(found, prepend=0) / num_positive * envelope))
-
-
-def pairwise_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-  """Intersection over union of boxes x1, y1, x2, y2, [n, 4] with [n, 4]."""
-  low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])
-  width, height = np.maximum(high - low, 0.0).T
-  intersection = height * width
-  area_a, area_b = (
-    (box[:, 3] - box[:, 1]) * (box[:, 2] - box[:, 0]) for box in (a, b)
-  )
-  return intersection / (area_a + area_b - intersection)
 
 
 def _class_ids(
@@ -203,18 +165,9 @@ class _Images:
     self.annotated = np.arange(len(number)) < len(gt.images)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Truth:
-  """Ground truth under evaluation, in the order in which ties are resolved."""
-
-  image: np.ndarray
-  boxes: np.ndarray
-  class_id: np.ndarray
-
-
 def _listed_truth(
   gt: columns.GroundTruth, class_ids: np.ndarray, images: _Images
-) -> _Truth:
+) -> matching.Truth:
   """Takes the evaluated rows of the ground truth, sorted."""
   image = images.of_gt[gt.image]
   keep = np.isin(gt.class_id, class_ids) & ~images.excluded[image]
@@ -228,7 +181,7 @@ def _listed_truth(
     )
   image, boxes, class_id = image[keep], boxes[keep], gt.class_id[keep]
   order = np.lexsort((*boxes.T[::-1], class_id, image))
-  return _Truth(image[order], boxes[order], class_id[order])
+  return matching.Truth(image[order], boxes[order], class_id[order])
 
 
 def _check_scores(
@@ -264,81 +217,11 @@ def _select(
     'image without ground truth',
     images.annotated[rows.image] if ignored else np.ones(len(rows), bool),
   )
-  drop('cap', _within_cap(rows, boxes, protocol.cap))
+  drop('cap', matching.within_cap(rows, boxes, protocol.cap))
   proper = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
   # After the cap: a box without area still takes a place below it.
   drop('degenerate box', proper[rows.box])
   return rows, left_out
-
-
-def _within_cap(
-  rows: columns.Rows, boxes: np.ndarray, cap: int | None
-) -> np.ndarray:
-  """Returns which rows (bool [n]) are among the best `cap` of their image."""
-  keep = np.ones(len(rows), bool)
-  if cap is None or len(rows) == 0:
-    return keep
-  order = np.lexsort((-rows.score, rows.image))
-  image, score = rows.image[order], rows.score[order]
-  counts = np.bincount(image)
-  starts = np.cumsum(counts) - counts
-  rank = np.arange(len(rows)) - starts[image]
-  keep[order[rank >= cap]] = False
-  # An image is torn if its last row within the cap ties with the next one.
-  last = starts[counts > cap] + cap - 1
-  torn = last[score[last] == score[last + 1]]
-  if len(torn) == 0:
-    return keep
-  threshold = np.full(len(counts), np.nan)
-  threshold[image[torn]] = score[torn]
-  tied = np.flatnonzero(rows.score == threshold[rows.image])
-  places = np.bincount(rows.image[tied[keep[tied]]], minlength=len(counts))
-  keep[tied] = False
-  x1, y1, x2, y2 = -boxes[rows.box[tied]].T
-  tied = tied[
-    np.lexsort((x2, y2, x1, y1, -rows.class_id[tied], rows.image[tied]))
-  ]
-  counts = np.bincount(rows.image[tied], minlength=len(counts))
-  rank = np.arange(len(tied)) - (np.cumsum(counts) - counts)[rows.image[tied]]
-  keep[tied[rank < places[rows.image[tied]]]] = True
-  return keep
-
-
-def _match(
-  rows: columns.Rows, boxes: np.ndarray, truth: _Truth, by_score: bool
-) -> np.ndarray:
-  """Returns which rows (bool [n]) are true positives."""
-  right = np.zeros(len(rows), bool)
-  if len(rows) == 0 or len(truth.image) == 0:
-    return right
-  stride = int(max(truth.class_id.max(), rows.class_id.max())) + 1
-  keys, first, count = np.unique(
-    truth.image * stride + truth.class_id, return_index=True, return_counts=True
-  )
-  wanted = rows.image * stride + rows.class_id
-  slot = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-  row = np.flatnonzero(keys[slot] == wanted)
-  if len(row) == 0:
-    return right
-  slot = slot[row]
-  # One pair per detection and ground truth of its image and class.
-  count = count[slot]
-  begin = np.cumsum(count) - count
-  pair_truth = np.arange(count.sum()) + np.repeat(first[slot] - begin, count)
-  pair_row = np.repeat(np.arange(len(row)), count)
-  iou = pairwise_iou(boxes[rows.box[row[pair_row]]], truth.boxes[pair_truth])
-  best = np.maximum.reduceat(iou, begin)
-  at_best = np.flatnonzero(iou == best[pair_row])
-  _, leading = np.unique(pair_row[at_best], return_index=True)
-  claimed = pair_truth[at_best[leading]]
-  claims = best >= IOU_THRESHOLD
-  row, claimed = row[claims], claimed[claims]
-  # `row` rises, and lexsort is stable: what is left is the order of listing.
-  keys = (-rows.score[row], claimed) if by_score else (claimed,)
-  order = np.lexsort(keys)
-  winner = np.append(True, np.diff(claimed[order]) != 0)[: len(order)]
-  right[row[order[winner]]] = True
-  return right
 
 
 def _mean(ap: Mapping[int, float], class_ids: Sequence[int]) -> float:
@@ -401,9 +284,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
   except (OSError, ValueError) as error:
     parser.exit(1, f'error: {error}\n')
-  print(frame_map_report.table(result, classes))
+  print(frame_map_result.table(result, classes))
   if args.json is not None:
-    frame_map_report.write_json(result, classes, args.json)
+    frame_map_result.write_json(result, classes, args.json)
 
 
 if __name__ == '__main__':

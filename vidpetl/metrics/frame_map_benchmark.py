@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vidpetl import tables
 from vidpetl.metrics import ava_labels, columns
 
 # AVA v2.2 validation: 64 films, seconds 902 to 1798.
@@ -53,10 +54,13 @@ def run(evaluate: Callable) -> None:
   class_ids = sorted(ava_labels.HEAD + ava_labels.MID + ava_labels.TAIL)
   rows = len(dets.image) * len(class_ids)
   print(f'{KEYFRAMES} keyframes, {PEOPLE} boxes each, {rows} scores')
-  print(f'{"protocol":10s} {"seconds":>8s} {"mAP":>8s} {"peak GiB":>9s}')
+  lines = [('protocol', 'seconds', 'mAP', 'peak GiB')]
   for name, protocol in columns.PROTOCOLS.items():
     start = time.process_time()
     result = evaluate(gt, dets, class_ids, protocol)
     seconds = time.process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f'{name:10s} {seconds:8.1f} {result.mean_ap:8.4f} {peak:9.2f}')
+    lines.append(
+      (name, f'{seconds:.1f}', f'{result.mean_ap:.4f}', f'{peak:.2f}')
+    )
+  print(tables.columns(lines, '<>>>'))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import scipy.stats
 
 # A perfect correlation has an infinite z; one closer to 1 than this counts as
 # if it were this far from it (z = 7.25).
@@ -28,9 +29,7 @@ def spearman(predicted: np.ndarray, true: np.ndarray) -> float:
   """
   if undefined(predicted, true):
     return float('nan')
-  p, q = (_ranks(np.asarray(x)) for x in (predicted, true))
-  p, q = p - p.mean(), q - q.mean()
-  return float((p * q).sum() / np.sqrt((p**2).sum() * (q**2).sum()))
+  return float(scipy.stats.spearmanr(predicted, true).statistic)
 
 
 def undefined(predicted: np.ndarray, true: np.ndarray) -> str:
@@ -70,9 +69,3 @@ def relative_l2(predicted: np.ndarray, true: np.ndarray) -> float:
   """
   extent = float(np.ptp(true))
   return l2(predicted, true) / extent**2 if extent else float('nan')
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-  """Returns float64 ranks [n], from 1; equal values share their mean rank."""
-  _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-  return (np.cumsum(count) - (count - 1) / 2)[place]

@@ -17,13 +17,12 @@ import dataclasses
 import hashlib
 import json
 import os
-import pathlib
-import shutil
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
+from etils import epath
 
 from vidpetl.parameters import variables
 
@@ -116,15 +115,17 @@ def attach(package: Package, params: Flat) -> dict[str, Any]:
 
 def save(folder: str | os.PathLike, package: Package) -> None:
   """Writes a package; a folder that is there is replaced as a whole."""
-  folder = pathlib.Path(folder)
+  folder = epath.Path(folder)
   new = folder.with_name(folder.name + '.unfinished')
-  shutil.rmtree(new, ignore_errors=True)
+  if new.exists():
+    new.rmtree()
   new.mkdir(parents=True)
   arrays = {k: np.ascontiguousarray(v) for k, v in package.params.items()}
-  safetensors.numpy.save_file(arrays, new / MODEL)
+  (new / MODEL).write_bytes(safetensors.numpy.save(arrays))
   text = json.dumps(package.config, indent=2, sort_keys=True)
   (new / CONFIG).write_text(text + '\n', encoding='utf-8')
-  shutil.rmtree(folder, ignore_errors=True)
+  if folder.exists():
+    folder.rmtree()
   new.rename(folder)
 
 
@@ -134,20 +135,20 @@ def load(folder: str | os.PathLike) -> Package:
   Raises:
     PackageError: naming the file, and what is wrong with it.
   """
-  folder = pathlib.Path(folder)
+  folder = epath.Path(folder)
   for name in (CONFIG, MODEL):
     if not (folder / name).is_file():
       raise PackageError(f'{folder / name}: not found; it is part of a package')
   config = _read_config(folder / CONFIG)
   try:
-    params = safetensors.numpy.load_file(folder / MODEL)
+    params = safetensors.numpy.load((folder / MODEL).read_bytes())
   except Exception as error:  # the library has several for a damaged file
     raise PackageError(f'{folder / MODEL}: {error}') from None
   _check_paths(folder / MODEL, params)
   return Package(config, params)
 
 
-def _read_config(path: pathlib.Path) -> dict[str, Any]:
+def _read_config(path: epath.Path) -> dict[str, Any]:
   try:
     config = json.loads(path.read_text(encoding='utf-8'))
   except json.JSONDecodeError as error:
@@ -168,7 +169,7 @@ def _read_config(path: pathlib.Path) -> dict[str, Any]:
   return config
 
 
-def _check_paths(path: pathlib.Path, names: Iterable[str]) -> None:
+def _check_paths(path: epath.Path, names: Iterable[str]) -> None:
   known = 'backbone/', 'heads_'
   odd = [
     n for n in names if not (n.startswith(known) or variables.is_statistic(n))

@@ -13,7 +13,7 @@ import optax
 
 from vidpetl.data import augment as augment_lib
 from vidpetl.data import clips, decode, examples
-from vidpetl.metrics import columns, frame_map, frame_map_report
+from vidpetl.metrics import columns, frame_map, frame_map_result
 from vidpetl.tasks import drawing, heads
 from vidpetl.tasks import task as task_lib
 
@@ -107,14 +107,14 @@ class FrameMap:
     self._task = task
     self._scores: dict[int, np.ndarray] = {}
     self._classes = {i + 1: n for i, n in source.info.classes.items()}
-    self._results: list[frame_map.Result] | None = None
+    self._results: list[frame_map_result.Result] | None = None
 
   def update(self, rows: Mapping[str, np.ndarray]) -> None:
     for i, scores in zip(rows['index'], rows['scores']):
       self._scores[int(i)] = scores
     self._results = None
 
-  def evaluate(self) -> list[frame_map.Result]:
+  def evaluate(self) -> list[frame_map_result.Result]:
     """Returns the result under each of the task's protocols."""
     if self._results is None:  # Scalars and table share what takes seconds.
       self._results = [
@@ -122,7 +122,7 @@ class FrameMap:
       ]
     return self._results
 
-  def _evaluate(self, protocol: columns.Protocol) -> frame_map.Result:
+  def _evaluate(self, protocol: columns.Protocol) -> frame_map_result.Result:
     truth, detections, excluded = self._columns(protocol)
     return frame_map.evaluate(
       truth,
@@ -192,7 +192,7 @@ class FrameMap:
 
   def report(self) -> str:
     main, *others = self.evaluate()
-    lines = [frame_map_report.table(main, self._classes)]
+    lines = [frame_map_result.table(main, self._classes)]
     lines += [f'protocol {o.protocol}: {100 * o.mean_ap:.2f}' for o in others]
     if cut := clips.count_dropped(self._source, self._task.eval_clip):
       lines.append(f'{cut} boxes beyond eval_clip.max_boxes were not scored')

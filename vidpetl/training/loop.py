@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import jax
-import numpy as np
 from clu import parameter_overview
 from etils import epath
 
@@ -23,16 +20,13 @@ from vidpetl.training import (
   evaluation,
   feed,
   interruption,
+  pending,
   progress,
   results,
   sharding,
   writers,
 )
 from vidpetl.training import run as run_lib
-
-
-class NonFiniteLossError(RuntimeError):
-  """The loss became infinite or not a number."""
 
 
 def run(config: Any, workdir: str) -> dict[str, Any] | None:
@@ -63,7 +57,7 @@ class Loop:
   def __init__(self, config: Any, workdir: str):
     self.started = time.perf_counter()
     self.first = jax.process_index() == 0
-    self.config, self.workdir = config, workdir
+    self.config, self.workdir = config, epath.Path(workdir)
     self.run = run_lib.prepare(config)
     self.checkpoints = checkpoint.Checkpoints(
       workdir, config.checkpoint.keep, config.checkpoint.best
@@ -71,16 +65,15 @@ class Loop:
     self.predictors = self.run.predictors()
     self.comparers = self.run.comparers()
     self.writer = writers.silent()
-    self.progress = progress.Progress(0, self.run.total)
+    self.progress = progress.Progress(self.run.total)
 
   def close(self) -> None:
     """Finishes what is being written; says which videos were left out."""
+    self.progress.close()
     self.checkpoints.close()
     self.writer.close()
     if len(self.run.quarantine):
-      path = os.path.join(
-        self.workdir, f'undecodable.{jax.process_index()}.csv'
-      )
+      path = self.workdir / f'undecodable.{jax.process_index()}.csv'
       self.run.quarantine.write(path)
       self.say(f'{len(self.run.quarantine)} undecodable videos: see {path}')
 
@@ -95,54 +88,72 @@ class Loop:
     state, start = self._first_state()
     if self.first:
       self._describe(state, start)
-    steps = self.run.train_steps()
-    pending = Pending(self.run, start)
+    waiting = pending.Pending(self.run, start)
     source = feed.Feed(
       range(start, self.run.total),
       self.run.mixture.task,
       self.run.train_batches(start),
       lambda rows: sharding.to_device(rows, self.run.mesh),
       self.config.input.ready,
-      pending.done,
+      waiting.done,
     )
-    self.progress = progress.Progress(start, self.run.total)
     asked = interruption.Interruption()
-    results_now = {}
     try:
-      for step, name, batch in source:
-        if self.run.starts_epoch(step):
-          state = self.run.begin_epoch(state)
-        state, scalars = steps[name](state, batch)
-        pending.add(step, name, scalars)
-        done = step + 1
-        if step == start:
-          jax.block_until_ready(state)
-          self._log_start(done)
-        if done % self.config.log_every == 0 or done == self.run.total:
-          self._log(done, pending, source)
-        metrics = None
-        if self._evaluates_after(done):
-          pending.check()
-          results_now = self.evaluate(state, done)
-          metrics = results.flat(results_now)
-        why = asked.requested(done)
-        if why or metrics is not None or self._saves_after(done):
-          pending.check()
-          self._save(state, done, metrics)
-        if why and done < self.run.total:
-          self.checkpoints.wait()
-          self.say(f'{why}: saved step {done}; the same command goes on.')
-          return None
+      state, found = self._take_steps(state, start, waiting, source, asked)
     finally:
       asked.restore()
       source.close()
-    if not results_now:
-      results_now = self.evaluate(state, self.run.total)
-      self._save(state, self.run.total, results.flat(results_now))
-    record = self._finish(results_now, self.run.total)
+    if found is None:
+      return None
+    if not found:
+      found = self.evaluate(state, self.run.total)
+      self._save(state, self.run.total, results.flat(found))
+    record = self._finish(found, self.run.total)
     if state.frozen:
       self._write_package(state)
     return record
+
+  def _take_steps(
+    self,
+    state: state_lib.TrainState,
+    start: int,
+    waiting: pending.Pending,
+    source: feed.Feed,
+    asked: interruption.Interruption,
+  ) -> tuple[state_lib.TrainState, dict[str, Any] | None]:
+    """Takes the steps that are left; logs, evaluates and saves between them.
+
+    Returns:
+      The last state, and its evaluation: {} if no step was left to take, None
+      if the run was told to stop.
+    """
+    steps = self.run.train_steps()
+    found = {}
+    for step, name, batch in source:
+      if self.run.starts_epoch(step):
+        state = self.run.begin_epoch(state)
+      state, scalars = steps[name](state, batch)
+      waiting.add(step, name, scalars)
+      done = step + 1
+      if step == start:
+        jax.block_until_ready(state)
+        self._log_start(done)
+      if done % self.config.log_every == 0 or done == self.run.total:
+        self._log(done, waiting, source)
+      metrics = None
+      if self._evaluates_after(done):
+        waiting.check()
+        found = self.evaluate(state, done)
+        metrics = results.flat(found)
+      why = asked.requested(done)
+      if why or metrics is not None or self._saves_after(done):
+        waiting.check()
+        self._save(state, done, metrics)
+      if why and done < self.run.total:
+        self.checkpoints.wait()
+        self.say(f'{why}: saved step {done}; the same command goes on.')
+        return state, None
+    return state, found
 
   def _write_package(self, state: state_lib.TrainState) -> None:
     """Writes what was learned on top of the frozen parameters."""
@@ -166,7 +177,7 @@ class Loop:
       step=step,
       metrics=self.checkpoints.metrics(step),
     )
-    folder = os.path.join(self.workdir, 'adapter')
+    folder = self.workdir / 'adapter'
     package.save(folder, packed)
     self.say(f'Adapter package of step {step}: {folder}, '
              f'{packed.size / 1e6:.2f} MB')  # fmt: skip
@@ -199,14 +210,14 @@ class Loop:
     for note in report.notes:
       self.say(note)
     if self.first:
-      path = epath.Path(self.workdir) / 'init_report.txt'
+      path = self.workdir / 'init_report.txt'
       path.write_text(report.whole() + '\n')
 
   def _describe(self, state: state_lib.TrainState, start: int) -> None:
     """Writes what does not change during the run."""
     self.writer = writers.create(self.workdir, resumed_at=start)
     text = self.config.to_json_best_effort(indent=2) + '\n'
-    (epath.Path(self.workdir) / 'config.json').write_text(text)
+    (self.workdir / 'config.json').write_text(text)
     texts = {'config': f'```\n{self.config}\n```'}
     # Statistics of values that lie on other hosts cannot be had here.
     overview = parameter_overview.get_parameter_overview(
@@ -235,9 +246,11 @@ class Loop:
     self.writer.write_scalars(step, {'seconds_to_first_step': seconds})
     self.say(f'First step after {progress.duration(seconds)}.')
 
-  def _log(self, done: int, pending: Pending, source: feed.Feed) -> None:
-    losses = pending.take()
-    speed = pending.speed(done, source.starved)
+  def _log(
+    self, done: int, waiting: pending.Pending, source: feed.Feed
+  ) -> None:
+    losses = waiting.take()
+    speed = waiting.speed(done, source.starved)
     examples = speed['steps_per_second'] * self.config.batch_size
     scalars = losses | {f'speed/{k}': v for k, v in speed.items()}
     scalars['speed/clips_per_second'] = examples
@@ -305,9 +318,7 @@ class Loop:
 
   def _write_pictures(self, step: int, name: str, metric: Any) -> None:
     pictures = metric.pictures()
-    results.save_pictures(
-      pictures, os.path.join(self.workdir, 'pictures'), name
-    )
+    results.save_pictures(pictures, self.workdir / 'pictures', name)
     tagged = {f'{name}/{k}': v for k, v in pictures.items()}
     self.writer.write_images(step, writers.as_images(tagged))
 
@@ -343,58 +354,9 @@ class Loop:
     """Writes results.json, and prints the table."""
     record = results.record(self.run, found, step)
     if self.first:
-      path = epath.Path(self.workdir) / 'results.json'
+      path = self.workdir / 'results.json'
       path.write_text(json.dumps(record, indent=2) + '\n')
       self.say(results.table(found))
       self.say(f'Results: {path}')
       self.say(f'Curves and pictures: tensorboard --logdir {self.workdir}')
     return record
-
-
-class Pending:
-  """Scalars that are still on the devices, so that no step waits for them."""
-
-  def __init__(self, run: run_lib.Run, start: int):
-    self._run = run
-    self._rows: list[tuple[int, str, Mapping[str, jax.Array]]] = []
-    self._checked = 0
-    self._last = (start, time.perf_counter(), 0.0)
-
-  def add(self, step: int, name: str, scalars: Mapping[str, jax.Array]) -> None:
-    self._rows.append((step, name, scalars))
-
-  def done(self) -> bool:
-    """Whether the devices have finished the last step."""
-    return not self._rows or self._rows[-1][2]['loss'].is_ready()
-
-  def check(self) -> None:
-    """Raises NonFiniteLossError, naming step, task and clips."""
-    for step, name, scalars in self._rows[self._checked :]:
-      loss = float(scalars['loss'])
-      if not np.isfinite(loss):
-        ids = self._run.ids(step)
-        raise NonFiniteLossError(
-          f'The loss of task {name} is {loss} at step {step}. Its clips: '
-          f'{", ".join(ids)}. No checkpoint was written after it.'
-        )
-    self._checked = len(self._rows)
-
-  def take(self) -> dict[str, float]:
-    """Returns '<task>/<scalar>' means since the last time."""
-    self.check()
-    values: dict[str, list[float]] = {}
-    for _, name, scalars in self._rows:
-      for key, value in scalars.items():
-        values.setdefault(f'{name}/{key}', []).append(float(value))
-    self._rows, self._checked = [], 0
-    return {k: float(np.mean(v)) for k, v in values.items()}
-
-  def speed(self, done: int, starved: float) -> dict[str, float]:
-    """Returns rates since the last time."""
-    step, then, starved_then = self._last
-    now = time.perf_counter()
-    self._last = (done, now, starved)
-    return {
-      'steps_per_second': (done - step) / (now - then),
-      'input_wait': (starved - starved_then) / (now - then),
-    }

@@ -1,55 +1,65 @@
-"""One readable line in the terminal."""
+"""How far a run is: tqdm's bar on a terminal, a line per log elsewhere."""
 
 from __future__ import annotations
 
+import io
 import sys
-import time
+from typing import TextIO
+
+import tqdm
+
+_FORMAT = (
+  'step {n_fmt}/{total_fmt} |{bar:12}| {percentage:3.0f}% | {desc} | '
+  'ETA {remaining}'
+)
+_LINE = _FORMAT.replace(' |{bar:12}|', ' |')
 
 
 def duration(seconds: float) -> str:
-  """Returns '1h02m', '3m20s' or '45s'."""
-  seconds = round(seconds)
-  if seconds >= 3600:
-    return f'{seconds // 3600}h{seconds % 3600 // 60:02d}m'
-  if seconds >= 60:
-    return f'{seconds // 60}m{seconds % 60:02d}s'
-  return f'{seconds}s'
+  """Returns '1:02:05' or '03:20'."""
+  return tqdm.tqdm.format_interval(seconds)
 
 
 class Progress:
-  """Step, losses, speed and ETA; rewrites its line on a terminal."""
+  """Step, losses, speed and ETA."""
 
-  def __init__(self, start: int, total: int, stream=None):
+  def __init__(self, total: int, stream: TextIO | None = None):
+    """Starts.
+
+    Args:
+      total: steps of the run.
+      stream: that is written to; standard error if left out.
+    """
     self._total = total
-    self._began = start, time.perf_counter()
-    self._shown = False
     self._stream = stream or sys.stderr
-    self._open_line = False
+    self._bar: tqdm.tqdm | None = None
 
   def show(self, step: int, facts: dict[str, str]) -> None:
     """Shows that `step` steps are finished, and facts such as losses."""
-    first, began = self._began
-    now = time.perf_counter()
-    left = (now - began) / max(step - first, 1) * (self._total - step)
-    if not self._shown:  # What comes before it is compiling, for the most part.
-      self._began, self._shown = (step, now), True
-    parts = [f'step {step}/{self._total}', f'{step / self._total:4.0%}']
-    parts += [f'{k} {v}' for k, v in facts.items()]
-    parts.append(f'ETA {duration(left)}')
-    self._write(' | '.join(parts))
-
-  def _write(self, line: str) -> None:
-    if self._stream.isatty():
-      self._stream.write('\r\x1b[K' + line)
-      self._open_line = True
-    else:
-      self._stream.write(line + '\n')
-    self._stream.flush()
+    terminal = self._stream.isatty()
+    if self._bar is None:
+      # Its clock starts with the first log: what comes before it is compiling,
+      # for the most part.
+      self._bar = tqdm.tqdm(
+        total=self._total,
+        initial=step,
+        file=self._stream if terminal else io.StringIO(),
+        bar_format=_FORMAT if terminal else _LINE,
+        dynamic_ncols=terminal,
+      )
+    self._bar.n = step
+    text = ' | '.join(f'{name} {value}' for name, value in facts.items())
+    self._bar.set_description_str(text)
+    if not terminal:
+      self.say(str(self._bar))
 
   def say(self, text: str) -> None:
-    """Prints lines of their own."""
-    if self._open_line:
-      self._stream.write('\n')
-      self._open_line = False
-    self._stream.write(text + '\n')
+    """Prints lines of their own, above the bar if there is one."""
+    tqdm.tqdm.write(text, file=self._stream)
     self._stream.flush()
+
+  def close(self) -> None:
+    """Leaves the bar as it is, and goes below it."""
+    if self._bar is not None:
+      self._bar.close()
+      self._bar = None

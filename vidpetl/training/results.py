@@ -84,12 +84,11 @@ def table(found: Mapping[str, Any]) -> str:
 
 
 def save_pictures(
-  pictures: Mapping[str, np.ndarray], folder: str, task: str
+  pictures: Mapping[str, np.ndarray], folder: epath.Path, task: str
 ) -> None:
   """Writes [h, w, 3] uint8 pictures as <folder>/<task>_<name>.png."""
   if not pictures:
     return
-  folder = epath.Path(folder)
   folder.mkdir(parents=True, exist_ok=True)
   for name, picture in pictures.items():
     stem = re.sub(r'[^\w.-]', '_', f'{task}_{name}')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,8 +22,9 @@ def number(value: Any) -> float | None:
 class JsonLines(metric_writers.MetricWriter):
   """Appends {'step': s, tag: value, ...} to a file."""
 
-  def __init__(self, path: str):
-    self._file = tf.io.gfile.GFile(path, 'a')
+  def __init__(self, path: epath.Path):
+    # epath cannot append to a file of an object store.
+    self._file = tf.io.gfile.GFile(str(path), 'a')
 
   def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
     row = {'step': int(step)} | {k: number(v) for k, v in scalars.items()}
@@ -62,9 +62,8 @@ class JsonLines(metric_writers.MetricWriter):
     self._file.close()
 
 
-def forget_after(path: str, step: int) -> None:
+def forget_after(path: epath.Path, step: int) -> None:
   """Drops lines beyond `step`: a resumed run will write them again."""
-  path = epath.Path(path)
   if not path.exists():
     return
   kept = []
@@ -80,12 +79,14 @@ def forget_after(path: str, step: int) -> None:
   new.replace(path)
 
 
-def create(workdir: str, *, resumed_at: int) -> metric_writers.MetricWriter:
+def create(
+  workdir: epath.Path, *, resumed_at: int
+) -> metric_writers.MetricWriter:
   """Returns the writer of a run: TensorBoard events and metrics.jsonl."""
-  path = os.path.join(workdir, 'metrics.jsonl')
+  path = workdir / 'metrics.jsonl'
   forget_after(path, resumed_at)
   return metric_writers.AsyncMultiWriter(
-    [metric_writers.SummaryWriter(workdir), JsonLines(path)]
+    [metric_writers.SummaryWriter(str(workdir)), JsonLines(path)]
   )
 
 
