@@ -15,7 +15,6 @@ import argparse
 import functools
 import json
 import pathlib
-import runpy
 import statistics
 import time
 
@@ -23,6 +22,7 @@ import jax
 import numpy as np
 
 from vidpetl.experiment import experiment as experiment_lib
+from vidpetl.recipes import named
 from vidpetl.studies import tradeoff
 from vidpetl.training import step as step_lib
 
@@ -49,7 +49,7 @@ class Variant:
   """A training step, compiled."""
 
   def __init__(self, path: str, argument: str, size: int, dtype: str):
-    config = runpy.run_path(path)['get_config'](argument)
+    config = named.load(f'{path}:{argument}')
     config.unlock()
     config.dtype = dtype
     infos = experiment_lib.infos_from_config(config)

@@ -80,7 +80,7 @@ def test_nothing_is_written_where_something_differs(tmp_path):
   path = write(tmp_path / 'theirs.safetensors', arrays)
   out = tmp_path / 'ours.safetensors'
   failed = convert('--from=mae', path, out)
-  assert failed.returncode == 1 and 'Traceback' not in failed.stderr
+  assert failed.returncode == 2 and 'Traceback' not in failed.stderr
   for said in (
     r'missing +blocks\.0\.norm1\.bias',
     r'unexpected +blocks\.1\.gamma',
@@ -112,7 +112,7 @@ def test_what_is_named_may_be_left_over(tmp_path):
 )
 def test_errors_say_what_to_do(args, said):
   failed = convert(*args)
-  assert failed.returncode == 1
+  assert failed.returncode == 2
   assert re.search(said, failed.stderr + failed.stdout)
 
 
@@ -124,5 +124,5 @@ def test_a_model_with_techniques_is_not_exported(tmp_path):
   arrays['backbone/SpatialTransformer/site_tokens/prompt'] = np.ones((1, 4))
   write(ours, arrays)
   failed = convert('--into=mae', ours, tmp_path / 'back.safetensors')
-  assert failed.returncode == 1
+  assert failed.returncode == 2
   assert re.search(r'site_tokens/prompt.*\n.*adapter merge', failed.stderr)

@@ -142,7 +142,7 @@ def test_two_at_once_are_refused(raw, tmp_path):
   out = str(tmp_path)
   with (
     prepare._locked(str(tmp_path / 'kinetics400/staging')),
-    pytest.raises(RuntimeError, match='another process'),
+    pytest.raises(BlockingIOError, match='another process'),
   ):
     prepare.prepare(_RECIPE, raw, out)
 

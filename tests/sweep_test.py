@@ -1,8 +1,8 @@
 """Sweeps: what they run, what they leave alone, and what they draw."""
 
 import json
+import pathlib
 
-import experiments
 import numpy as np
 import pytest
 
@@ -140,7 +140,9 @@ def test_runs_once_reports_failures_and_refuses_changes(
 
 
 def test_configs_are_loaded_with_arguments_and_overrides():
-  path = str(experiments.ROOT / 'configs' / 'vpetl_ssv2.py')
-  config = series.load(path, 'method=lora,rank=3', {'seed': 5, 'epochs': 2.0})
+  runs = series.Series(
+    'vpetl_ssv2', 'method=lora', {'epochs': 2.0}, pathlib.Path('runs'), ''
+  )
+  config = runs.load('rank={seed}', 3)
   assert config.petl[0]['rank'] == 3
-  assert (config.seed, config.epochs) == (5, 2.0)
+  assert (config.seed, config.epochs) == (3, 2.0)

@@ -16,18 +16,23 @@ import os
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
-import jax
 import numpy as np
 from absl import app, flags, logging
-from ml_collections import config_flags
+from etils import epy
 
-from vidpetl.experiment import adapters, experiment, initialise, peft_format
-from vidpetl.parameters import package, storage, variables
+from vidpetl import cli
+from vidpetl.recipes import config_flag
+
+with epy.lazy_imports():
+  import jax
+
+  from vidpetl.experiment import adapters, experiment, initialise, peft_format
+  from vidpetl.parameters import package, storage, variables
 
 
 def define_flags() -> None:
   """Defines the command line."""
-  config_flags.DEFINE_config_file('config', None, 'from_peft: of a run.')
+  config_flag.define('from_peft: of a run.')
   flags.DEFINE_string('out', None, 'What to write.')
   flags.DEFINE_string('backbone', None, 'merge: what the package was made on.')
   flags.DEFINE_float('tolerance', 1e-3, 'merge: of logits.')
@@ -125,5 +130,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-  define_flags()
-  app.run(main)
+  cli.run(define_flags, main)

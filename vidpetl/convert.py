@@ -13,14 +13,19 @@ from __future__ import annotations
 
 import pathlib
 
-import jax
 from absl import app, flags, logging
+from etils import epy
 
-from vidpetl.experiment import published
-from vidpetl.parameters import storage
-from vidpetl.weights import exporting, importing, positions
+from vidpetl import cli
 from vidpetl.weights import family as family_lib
-from vidpetl.weights import report as report_lib
+
+with epy.lazy_imports():
+  import jax
+
+  from vidpetl.experiment import published
+  from vidpetl.parameters import storage
+  from vidpetl.weights import exporting, importing, positions
+  from vidpetl.weights import report as report_lib
 
 
 def define_flags() -> None:
@@ -79,22 +84,19 @@ def main(argv: list[str]) -> None:
   # Weights are not computed with here.
   jax.config.update('jax_platforms', 'cpu')
   path, out = argv[1:]
-  try:
-    if family:
-      report = import_file(
-        family,
-        path,
-        out,
-        target=args.to,
-        head=args.head,
-        entry=args.entry,
-        grid=_sizes(args.grid),
-        allow=args.allow,
-      )
-    else:
-      report = export_run(args.into, path, out, args.head)
-  except ValueError as error:
-    raise SystemExit(str(error)) from None
+  if family:
+    report = import_file(
+      family,
+      path,
+      out,
+      target=args.to,
+      head=args.head,
+      entry=args.entry,
+      grid=_sizes(args.grid),
+      allow=args.allow,
+    )
+  else:
+    report = export_run(args.into, path, out, args.head)
   whole = pathlib.Path(out).with_suffix('.report.txt')
   whole.write_text(report.whole() + '\n', encoding='utf-8')
   print(report.short())
@@ -108,5 +110,4 @@ def _sizes(texts: list[str]) -> list[int]:
 
 
 if __name__ == '__main__':
-  define_flags()
-  app.run(main)
+  cli.run(define_flags, main)

@@ -14,17 +14,21 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 from absl import app, flags, logging
-from jax.sharding import AbstractMesh
-from ml_collections import config_flags
+from etils import epy
 
-from vidpetl.data import clips
-from vidpetl.experiment import experiment as experiment_lib
-from vidpetl.parameters import trainable, variables
-from vidpetl.petl import adapted
-from vidpetl.training import sharding
-from vidpetl.training import step as step_lib
+from vidpetl import cli
+from vidpetl.recipes import config_flag
+
+with epy.lazy_imports():
+  import jax
+
+  from vidpetl.data import clips
+  from vidpetl.experiment import experiment as experiment_lib
+  from vidpetl.parameters import trainable, variables
+  from vidpetl.petl import adapted
+  from vidpetl.training import sharding
+  from vidpetl.training import step as step_lib
 
 
 def describe(config: Any, devices: int = 1) -> dict[str, Any]:
@@ -120,7 +124,7 @@ def _flops(config, infos, experiment, state, tx) -> dict[str, Any]:
 def _bytes(config, experiment, state, devices: int) -> dict[str, Any]:
   """Bytes on one device: state by its sharding, activations by residuals."""
   fsdp = max(config.mesh.fsdp, 1)
-  mesh = AbstractMesh((devices // fsdp, fsdp), sharding.AXES)
+  mesh = jax.sharding.AbstractMesh((devices // fsdp, fsdp), sharding.AXES)
   on_one = lambda tree: sharding.bytes_per_device(tree, mesh, config.sharding)
   at_a_time = config.batch_size / config.accumulate / devices
   tasks = {
@@ -208,9 +212,7 @@ def report(found: Mapping[str, Any]) -> str:
 
 def define_flags() -> None:
   """Defines the command line."""
-  config_flags.DEFINE_config_file(
-    'config', None, 'File of the experiment, with its arguments after a colon.'
-  )
+  config_flag.define('The experiment, with its arguments after a colon.')
   flags.DEFINE_string('json', None, 'Where to write all of it as JSON.')
   flags.DEFINE_integer('devices', 1, 'How many devices the run is spread over.')
   flags.mark_flag_as_required('config')
@@ -230,5 +232,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-  define_flags()
-  app.run(main)
+  cli.run(define_flags, main)

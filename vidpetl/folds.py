@@ -29,10 +29,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from absl import app, flags
+from absl import flags
+from etils import epy
 
+from vidpetl import cli
 from vidpetl.studies import cross_validation as folds_lib
-from vidpetl.studies import series, tradeoff
+from vidpetl.studies import series
+
+with epy.lazy_imports():
+  from vidpetl.studies import tradeoff
 
 
 def define_flags() -> None:
@@ -128,5 +133,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == '__main__':
-  define_flags()
-  app.run(main, flags_parser=series.parse_flags)
+  cli.run(define_flags, main, series.parse_flags)

@@ -14,19 +14,21 @@ import pathlib
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
-import jax
 from absl import app, flags, logging
-from etils import epath
-from ml_collections import config_flags
+from etils import epath, epy
 
-from vidpetl.training import loop
+from vidpetl import cli
+from vidpetl.recipes import config_flag
+
+with epy.lazy_imports():
+  import jax
+
+  from vidpetl.training import loop
 
 
 def define_flags() -> None:
   """Defines the command line."""
-  config_flags.DEFINE_config_file(
-    'config', None, 'File of the experiment, with its arguments after a colon.'
-  )
+  config_flag.define('The experiment, with its arguments after a colon.')
   flags.DEFINE_string(
     'workdir', None, 'Where the run lives; runs/<config>/<arguments> if unset.'
   )
@@ -42,7 +44,7 @@ def define_flags() -> None:
 
 
 def default_workdir(config_file: str) -> str:
-  """Returns runs/cofinetune_ava/demo for configs/cofinetune_ava.py:demo."""
+  """Returns runs/cofinetune_ava/demo for cofinetune_ava:demo."""
   path, _, arguments = config_file.partition(':')
   parts = [pathlib.Path(path).stem, arguments.replace(',', '_')]
   return os.path.join('runs', *filter(None, parts))
@@ -67,5 +69,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-  define_flags()
-  app.run(main)
+  cli.run(define_flags, main)

@@ -23,20 +23,25 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from absl import app, flags, logging
-from ml_collections import config_flags
+from etils import epy
 
-from vidpetl.data import augment, clips, decode, index
-from vidpetl.experiment import experiment as experiment_lib
-from vidpetl.experiment import state as state_lib
-from vidpetl.parameters import trainable
-from vidpetl.petl import adapted
-from vidpetl.studies import fusion, grad_cam
-from vidpetl.training import checkpoint as checkpoint_lib
-from vidpetl.training import run as run_lib
-from vidpetl.training import sharding
+from vidpetl import cli
+from vidpetl.recipes import config_flag
+
+with epy.lazy_imports():
+  import jax
+
+  from vidpetl.data import augment, clips, decode, index
+  from vidpetl.experiment import experiment as experiment_lib
+  from vidpetl.experiment import state as state_lib
+  from vidpetl.parameters import trainable
+  from vidpetl.petl import adapted
+  from vidpetl.studies import fusion, grad_cam
+  from vidpetl.training import checkpoint as checkpoint_lib
+  from vidpetl.training import run as run_lib
+  from vidpetl.training import sharding
 
 _DPI = 200
 _MODEL = ('backbone', 'petl', 'trainable')
@@ -44,9 +49,7 @@ _MODEL = ('backbone', 'petl', 'trainable')
 
 def define_flags() -> None:
   """Defines the command line."""
-  config_flags.DEFINE_config_file(
-    'config', None, 'The config that the run was trained with.'
-  )
+  config_flag.define('The config that the run was trained with.')
   flags.DEFINE_string('workdir', None, 'Folder of the run.')
   flags.DEFINE_string('checkpoint', 'latest', "'latest', 'best' or a step.")
   flags.DEFINE_integer('examples', 4, 'Clips to explain.', lower_bound=1)
@@ -266,5 +269,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-  define_flags()
-  app.run(main)
+  cli.run(define_flags, main)

@@ -1,4 +1,4 @@
-"""Turns a raw dataset into records: python -m vidpetl.prepare
+"""Turns a raw dataset into records.
 
     python -m vidpetl.prepare --dataset=ava --raw=/raw/ava --out=/records
 
@@ -35,6 +35,7 @@ import tqdm
 from absl import app, flags, logging
 from etils import epath
 
+from vidpetl import cli
 from vidpetl.data import builders
 from vidpetl.data.records import recipe as recipes
 from vidpetl.data.records import staging
@@ -65,7 +66,7 @@ def prepare(
   Raises:
     ValueError: if `out` holds records of another recipe.
     FileNotFoundError: for a missing annotation file, or if all videos are.
-    RuntimeError: if another process is preparing the same.
+    BlockingIOError: if another process is preparing the same.
   """
   if staged is None:
     if '://' in out:
@@ -124,7 +125,7 @@ def _locked(folder: str) -> Iterator[None]:
     try:
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-      raise RuntimeError(
+      raise BlockingIOError(
         f'{folder}: another process is at work on it'
       ) from None
     yield
@@ -294,19 +295,15 @@ def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f'unknown arguments: {" ".join(argv[1:])}')
   values = flags.FLAGS
-  try:
-    prepare(
-      recipe_of(values),
-      values.raw,
-      values.out,
-      processes=values.processes,
-      staged=values.staging,
-      beam_options=values.beam_options,
-    )
-  except (ValueError, FileNotFoundError, RuntimeError) as error:
-    raise SystemExit(f'error: {error}') from None
+  prepare(
+    recipe_of(values),
+    values.raw,
+    values.out,
+    processes=values.processes,
+    staged=values.staging,
+    beam_options=values.beam_options,
+  )
 
 
 if __name__ == '__main__':
-  define_flags(flags.FLAGS)
-  app.run(main)
+  cli.run(lambda: define_flags(flags.FLAGS), main)

@@ -27,9 +27,14 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from absl import app, flags
+from absl import flags
+from etils import epy
 
-from vidpetl.studies import series, tradeoff
+from vidpetl import cli
+from vidpetl.studies import series
+
+with epy.lazy_imports():
+  from vidpetl.studies import tradeoff
 
 
 def define_flags() -> None:
@@ -87,5 +92,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == '__main__':
-  define_flags()
-  app.run(main, flags_parser=series.parse_flags)
+  cli.run(define_flags, main, series.parse_flags)

@@ -283,7 +283,7 @@ def main(argv: Sequence[str] | None = None) -> None:
       excluded,
     )
   except (OSError, ValueError) as error:
-    parser.exit(1, f'error: {error}\n')
+    parser.exit(2, f'error: {error}\n')
   print(frame_map_result.table(result, classes))
   if args.json is not None:
     frame_map_result.write_json(result, classes, args.json)

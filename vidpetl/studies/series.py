@@ -9,24 +9,25 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-import runpy
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import jax
 from absl import app, flags, logging
+from etils import epy
 from ml_collections import config_flags
 
-from vidpetl.training import loop
+from vidpetl.recipes import config_flag, named
 
+# The command line is read before JAX is loaded.
+with epy.lazy_imports():
+  import jax
 
-def load(path: str, argument: str, overrides: Mapping[str, Any]) -> Any:
-  """Returns the config of a file and its argument, with fields overridden."""
-  config = runpy.run_path(path)['get_config'](argument)
-  config.update_from_flattened_dict(dict(overrides))
-  return config
+  from vidpetl.training import loop
+
+# The flags belong to the door that defines them.
+flags.disclaim_key_flags()
 
 
 def fill(argument: str, values: Mapping[str, Any]) -> str:
@@ -120,7 +121,7 @@ def define_flags(workdir: str, seeds: str) -> None:
   flags.DEFINE_string(
     'config',
     None,
-    'File of the experiment, with the arguments that all runs share. '
+    'The experiment, with the arguments that all runs share. '
     '--config.<field>=<value> sets a field of all of them.',
   )
   flags.DEFINE_string('workdir', None, f'Folder of the {workdir}.')
@@ -145,7 +146,7 @@ class Series:
   """What a command line says of all runs.
 
   Attributes:
-    path: of the config file.
+    path: name or file of the config.
     shared: argument of all configs.
     overrides: of their fields.
     folder: that gets the working directories.
@@ -170,7 +171,8 @@ class Series:
     """
     argument = ','.join(filter(None, [self.shared, argument]))
     argument = fill(argument, {**(values or {}), 'seed': seed})
-    return load(self.path, argument, {**self.overrides, 'seed': seed})
+    text = f'{self.path}:{argument}'
+    return named.load(text, {**self.overrides, 'seed': seed})
 
 
 def from_flags(
@@ -209,7 +211,7 @@ def _with_fields(
   """Returns a config, and the values of '--config.<field>=<value>'."""
   line = ['', f'--config={path}:{argument}', *fields]
   values = flags.FlagValues()
-  config_flags.DEFINE_config_file('config', flag_values=values, sys_argv=line)
+  config_flag.define('', values, line)
   try:
     values(line)
   except flags.Error as error:

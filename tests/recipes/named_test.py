@@ -1,0 +1,98 @@
+"""Configs by name and file, and the flag that takes them."""
+
+import pathlib
+
+import experiments
+import pytest
+from absl import flags
+
+from vidpetl.recipes import config_flag, named
+
+OWN = """
+import ml_collections
+
+def get_config(argument='none'):
+  return ml_collections.ConfigDict(
+    {'said': argument, 'rate': 0.1, 'tasks': {'a': {'weight': 1}}, 'rows': ()}
+  )
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+  """A folder with configs/mine.py, as the working directory."""
+  (tmp_path / 'configs').mkdir()
+  (tmp_path / 'configs' / 'mine.py').write_text(OWN)
+  monkeypatch.chdir(tmp_path)
+  return tmp_path
+
+
+def test_names_are_the_files_of_the_repository():
+  files = (experiments.ROOT / 'configs').glob('*.py')
+  assert set(named.names()) == {path.stem for path in files}
+
+
+def test_a_config_of_ones_own_comes_first(own):
+  assert 'cofinetune_ava' in named.names()
+  assert named.load('mine').said == 'none'
+  assert named.load('mine:x,y=z').said == 'x,y=z'
+  (own / 'configs' / 'cofinetune_ava.py').write_text(OWN)
+  assert named.load('cofinetune_ava').said == 'none'
+
+
+def test_files_are_taken_as_they_are(own):
+  path = (own / 'configs' / 'mine.py').rename(own / 'other.py')
+  for text in ('other.py', './other.py', str(path)):
+    assert named.split(f'{text}:a') == (pathlib.Path(text), 'a')
+  assert named.load('other.py', {'tasks.a.weight': 3}).tasks.a.weight == 3
+
+
+@pytest.mark.parametrize('text', ['min', 'configs/min.py', 'configs/mine', ''])
+def test_errors_list_the_names_there_are(own, text):
+  with pytest.raises(ValueError, match=rf'no config {text!r}: .*, mine, '):
+    named.load(f'{text}:demo')
+
+
+def test_a_file_without_get_config_is_refused(own):
+  (own / 'configs' / 'empty.py').touch()
+  with pytest.raises(ValueError, match=r'empty\.py has no function'):
+    named.load('empty')
+
+
+def parse(*words):
+  values, line = flags.FlagValues(), ['', *words]
+  config_flag.define('help', values, line)
+  values(line)
+  return values.config
+
+
+def test_fields_are_set_by_their_type(own):
+  config = parse(
+    '--config=mine:x', '--config.rate=2', '--config.tasks.a.weight=3'
+  )
+  assert (config.said, config.rate, config.tasks.a.weight) == ('x', 2.0, 3)
+  assert config.is_locked
+
+
+@pytest.mark.parametrize(
+  'word, said',
+  [
+    ('--config.rte=1', "config has no field 'rte'; its fields are rate, rows"),
+    ('--config.tasks.b.weight=1', "config.tasks has no field 'b'; its"),
+    ('--config.tasks.a.weigth', "a has no field 'weigth'; its fields are wei"),
+    ('--config.rate.x=1', "config.rate has no field 'x'; no fields"),
+    ('--config.rate=fast', 'flag --config.rate=fast: '),
+    ('--noconfig.rte', "config has no field 'rte'"),
+  ],
+)
+def test_fields_that_are_not_there_are_named(own, word, said):
+  with pytest.raises(flags.IllegalFlagValueError) as caught:
+    parse('--config=mine', word)
+  assert said in str(caught.value) and '\n' not in str(caught.value)
+
+
+def test_errors_of_a_config_s_code_are_not_the_flag_s(own):
+  path = own / 'configs' / 'mine.py'
+  path.write_text('def get_config():\n  return int("x")\n')
+  with pytest.raises(RuntimeError, match='--config=mine fails'):
+    parse('--config=mine')

@@ -1,0 +1,163 @@
+"""The command line: `vidpetl DOOR …` is `python -m vidpetl.DOOR …`.
+
+A door is a module with a docstring, `define_flags` and `main`, that ends in
+
+    if __name__ == '__main__':
+      cli.run(define_flags, main)
+
+It imports what it works with lazily, so that `--help` and a mistake in the
+command line answer before JAX and TensorFlow are loaded.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import pathlib
+import re
+import runpy
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from absl import app, flags
+
+from vidpetl import mistakes
+from vidpetl.recipes import named
+
+flags.disclaim_key_flags()
+
+# Command -> module, in the order in which a newcomer needs them.
+DOORS = {
+  'train': 'vidpetl.main',
+  'describe': 'vidpetl.describe',
+  'prepare': 'vidpetl.prepare',
+  'convert': 'vidpetl.convert',
+  'adapter': 'vidpetl.adapter',
+  'sweep': 'vidpetl.sweep',
+  'folds': 'vidpetl.folds',
+  'pictures': 'vidpetl.pictures',
+  'frame_map': 'vidpetl.metrics.frame_map',
+  'world': 'vidpetl.world.__main__',
+}
+USAGE_ERROR = 2
+# What absl says of a required flag that is not given.
+_MISSING = re.compile(r'^flag (--\w+)=None: Flag .* other than None\.$')
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs `vidpetl DOOR …`.
+
+  Args:
+    argv: the words behind 'vidpetl'; None is the process's own.
+
+  Returns:
+    The exit status, if a door has not ended the process with its own.
+  """
+  words = list(sys.argv[1:] if argv is None else argv)
+  if not words or words[0] in ('--help', '-h', 'help'):
+    print(overview())
+    return 0
+  door, *rest = words
+  if door not in DOORS:
+    return _fail(f'no command {door!r}; there are: ' + ', '.join(DOORS))
+  # As `python -m` has it, so that a config may import what lies here.
+  sys.path.insert(0, '')
+  sys.argv = [f'vidpetl {door}', *rest]
+  runpy.run_module(DOORS[door], run_name='__main__', alter_sys=True)
+  return 0
+
+
+def overview() -> str:
+  """Returns what `vidpetl --help` prints."""
+  doors = [f'  {door:<10} {summary(module)}' for door, module in DOORS.items()]
+  lines = [
+    'Adapts large video models with few trained parameters.',
+    '',
+    '  vidpetl COMMAND --help      explains a command',
+    '',
+    'Commands:',
+    *doors,
+    '',
+    configs(),
+  ]
+  return '\n'.join(lines)
+
+
+def summary(module: str) -> str:
+  """Returns the first line of a module's docstring, without importing it."""
+  source = pathlib.Path(importlib.util.find_spec(module).origin)
+  tree = ast.parse(source.read_text(encoding='utf-8'))
+  return ast.get_docstring(tree).partition('\n')[0]
+
+
+def configs() -> str:
+  """Returns the names that --config takes, as help shows them."""
+  listed = textwrap.fill(
+    ', '.join(named.names()), initial_indent='  ', subsequent_indent='  '
+  )
+  return f'Configs (--config=NAME:ARGUMENTS, or a file):\n{listed}'
+
+
+def run(
+  define_flags: Callable[[], None],
+  main: Callable[[list[str]], Any],
+  parse: Callable[[Sequence[str]], list[str]] = flags.FLAGS,
+) -> None:
+  """Runs a door, and ends the process.
+
+  A user's mistake (see `vidpetl.mistakes`) is one line and status 2; with
+  --debug it has its traceback, as an error of the program always has.
+
+  Args:
+    define_flags: of the door.
+    main: takes the words that are no flags; its result is the exit status.
+    parse: parses the command line and returns those words.
+  """
+  argv = sys.argv
+  flags.DEFINE_bool('debug', False, "Shows the traceback of a user's mistake.")
+  define_flags()
+  if {'--help', '-h', '-help'} & set(argv[1:]):
+    print(_help())
+    sys.exit(0)
+  debug = '--debug' in argv
+
+  def guarded(work: Callable[[Any], Any], argument: Any) -> Any:
+    try:
+      return work(argument)
+    except Exception as error:
+      if debug or not _is_mistake(error):
+        raise
+      sys.exit(_fail(_MISSING.sub(r'\1 is missing; see --help', str(error))))
+
+  app.run(
+    lambda words: guarded(main, words),
+    argv,
+    flags_parser=lambda words: guarded(parse, words),
+  )
+
+
+def _is_mistake(error: Exception) -> bool:
+  # absl words what is wrong with a flag.
+  absl = isinstance(error, flags.Error | app.UsageError)
+  return absl or mistakes.is_mistake(error)
+
+
+def _fail(message: str) -> int:
+  print(f'error: {message}', file=sys.stderr)
+  return USAGE_ERROR
+
+
+def _help() -> str:
+  """Returns the help of the door that runs: its docstring and its flags."""
+  lines = [sys.modules['__main__'].__doc__.strip(), '', 'Flags:']
+  for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0]):
+    default = '' if flag.default is None else f' (default {flag.default!r})'
+    lines.append(f'  --{flag.name}{default}')
+    lines += textwrap.wrap(
+      flag.help, initial_indent=' ' * 6, subsequent_indent=' ' * 6
+    )
+  if 'config' in flags.FLAGS:
+    lines += ['', configs()]
+  return '\n'.join(lines)

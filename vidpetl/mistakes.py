@@ -1,0 +1,35 @@
+"""Tells a user's mistake from an error of the program."""
+
+from __future__ import annotations
+
+import dis
+from types import TracebackType
+
+
+def is_mistake(error: BaseException) -> bool:
+  """Returns whether an error says all that a user needs to mend it.
+
+  That is: a file that cannot be read or written (OSError, from anywhere); and a
+  ValueError, or an exception of vidpetl's own, which a `raise` in vidpetl or in
+  a config states. A ValueError of a library, or of an expression such as
+  int('x'), is an error of the program, of which the traceback is needed.
+  """
+  if isinstance(error, OSError):
+    return True
+  if not isinstance(error, ValueError) and not _is_ours(type(error).__module__):
+    return False
+  trace = error.__traceback__
+  while trace and trace.tb_next:
+    trace = trace.tb_next
+  return trace is not None and _is_raise_of_ours(trace)
+
+
+def _is_ours(module: str) -> bool:
+  return module.partition('.')[0] == 'vidpetl'
+
+
+def _is_raise_of_ours(trace: TracebackType) -> bool:
+  frame = trace.tb_frame
+  instruction = frame.f_code.co_code[trace.tb_lasti]
+  raised = instruction == dis.opmap['RAISE_VARARGS']
+  return raised and _is_ours(frame.f_globals.get('__name__', ''))
