@@ -26,7 +26,13 @@ from vidpetl.recipes import config_flag
 with epy.lazy_imports():
   import jax
 
-  from vidpetl.experiment import adapters, experiment, initialise, peft_format
+  from vidpetl.experiment import (
+    adapters,
+    configure,
+    experiment,
+    initialise,
+    peft_format,
+  )
   from vidpetl.parameters import package, storage, variables
 
 
@@ -117,7 +123,7 @@ def main(argv: list[str]) -> None:
     ),
     'to_peft': (lambda f: to_peft(f, args.out, args.prefix), ('out',)),
     'from_peft': (
-      lambda f: from_peft(f, args.config, args.out),
+      lambda f: from_peft(f, configure.from_flags(), args.out),
       ('config', 'out'),
     ),
   }

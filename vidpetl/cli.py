@@ -24,7 +24,7 @@ from typing import Any
 from absl import app, flags
 
 from vidpetl import mistakes
-from vidpetl.recipes import named
+from vidpetl.recipes import config_flag, named
 
 flags.disclaim_key_flags()
 
@@ -103,7 +103,7 @@ def configs() -> str:
 def run(
   define_flags: Callable[[], None],
   main: Callable[[list[str]], Any],
-  parse: Callable[[Sequence[str]], list[str]] = flags.FLAGS,
+  parse: Callable[[Sequence[str]], list[str]] = config_flag.parse,
 ) -> None:
   """Runs a door, and ends the process.
 

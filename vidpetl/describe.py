@@ -24,6 +24,7 @@ with epy.lazy_imports():
   import jax
 
   from vidpetl.data import clips
+  from vidpetl.experiment import complete, configure
   from vidpetl.experiment import experiment as experiment_lib
   from vidpetl.parameters import trainable, variables
   from vidpetl.petl import adapted
@@ -41,6 +42,7 @@ def describe(config: Any, devices: int = 1) -> dict[str, Any]:
   Raises:
     ValueError: naming the config field that cannot work.
   """
+  config = complete.complete(config)
   infos = experiment_lib.infos_from_config(config)
   experiment = experiment_lib.build(config, infos)
   tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
@@ -224,7 +226,7 @@ def main(argv: list[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f'What is meant by {argv[1:]}?')
   logging.set_verbosity(logging.ERROR)
-  found = describe(args.config, args.devices)
+  found = describe(configure.from_flags(), args.devices)
   print(report(found))
   if args.json:
     with open(args.json, 'w') as file:

@@ -33,6 +33,7 @@ from absl import flags
 from etils import epy
 
 from vidpetl import cli
+from vidpetl.recipes import config_flag
 from vidpetl.studies import cross_validation as folds_lib
 from vidpetl.studies import series
 
@@ -133,4 +134,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == '__main__':
-  cli.run(define_flags, main, series.parse_flags)
+  cli.run(define_flags, main, config_flag.parse_unloaded)

@@ -23,6 +23,7 @@ from vidpetl.recipes import config_flag
 with epy.lazy_imports():
   import jax
 
+  from vidpetl.experiment import configure
   from vidpetl.training import loop
 
 
@@ -61,11 +62,12 @@ def main(argv: list[str]) -> None:
     )
   if not args['verbosity'].present:
     logging.set_verbosity(logging.ERROR)
-  workdir = args.workdir or default_workdir(args['config'].config_filename)
-  if args.config.compile_cache:
-    jax.config.update('jax_compilation_cache_dir', args.config.compile_cache)
+  workdir = args.workdir or default_workdir(args.config)
+  config = configure.from_flags()
+  if config.compile_cache:
+    jax.config.update('jax_compilation_cache_dir', config.compile_cache)
   epath.Path(workdir).mkdir(parents=True, exist_ok=True)
-  loop.run(args.config, workdir)
+  loop.run(config, workdir)
 
 
 if __name__ == '__main__':

@@ -34,6 +34,7 @@ with epy.lazy_imports():
   import jax
 
   from vidpetl.data import augment, clips, decode, index
+  from vidpetl.experiment import configure
   from vidpetl.experiment import experiment as experiment_lib
   from vidpetl.experiment import state as state_lib
   from vidpetl.parameters import trainable
@@ -235,7 +236,7 @@ def draw(
   """
   pictures = {}
   with jax.set_mesh(sharding.make_mesh(**config.mesh.to_dict())):
-    run = run_lib.prepare(config)
+    run = run_lib.prepare(config, workdir)
     tasks = choose_tasks(run, task)
     state, step = restore(run, workdir, checkpoint)
     print(f'Step {step} of {workdir}.')
@@ -263,9 +264,10 @@ def main(argv: list[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f'What is meant by {argv[1:]}?')
   logging.set_verbosity(logging.ERROR)
-  if args.config.compile_cache:
-    jax.config.update('jax_compilation_cache_dir', args.config.compile_cache)
-  draw(args.config, args.workdir, args.checkpoint, args.examples, args.task)
+  config = configure.from_flags()
+  if config.compile_cache:
+    jax.config.update('jax_compilation_cache_dir', config.compile_cache)
+  draw(config, args.workdir, args.checkpoint, args.examples, args.task)
 
 
 if __name__ == '__main__':

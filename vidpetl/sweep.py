@@ -31,6 +31,7 @@ from absl import flags
 from etils import epy
 
 from vidpetl import cli
+from vidpetl.recipes import config_flag
 from vidpetl.studies import series
 
 with epy.lazy_imports():
@@ -92,4 +93,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == '__main__':
-  cli.run(define_flags, main, series.parse_flags)
+  cli.run(define_flags, main, config_flag.parse_unloaded)

@@ -9,42 +9,27 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
+from absl import flags
 
 from vidpetl.experiment import complete as complete_lib
+from vidpetl.recipes import config_flag
 
 ConfigDict = ml_collections.ConfigDict
 
 _BOOLEANS = {'true': True, '1': True, 'false': False, '0': False}
 
 
-def split(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-  """Takes the fields of a config out of a command line.
+def from_flags() -> ConfigDict:
+  """Returns the config of the command line, with its fields replaced.
 
-  Args:
-    argv: arguments, e.g. '--config.epochs=5', '--config.epochs', '5' or
-      '--config.backbone.remat', which is true.
-
-  Returns:
-    The other arguments; field, without 'config.' -> text.
+  Raises:
+    ValueError: as `configure` does.
   """
-  rest, fields = [], {}
-  waiting = ''
-  for item in argv:
-    match = re.match(r'--?config\.([^=]+)(=?)(.*)$', item, re.DOTALL)
-    if waiting and not item.startswith('-'):
-      fields[waiting], waiting = item, ''
-    elif match:
-      name, has_value, value = match.groups()
-      fields[name] = value if has_value else 'true'
-      waiting = '' if has_value else name
-    else:
-      rest.append(item)
-      waiting = ''
-  return rest, fields
+  return configure(flags.FLAGS['config'].loaded, config_flag.fields())
 
 
 def configure(config: ConfigDict, fields: Mapping[str, Any]) -> ConfigDict:

@@ -94,7 +94,8 @@ def _read(
   config: Any, experiment: experiment_lib.Experiment
 ) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
   """Returns arrays by name, and what is known of them."""
-  if config.family:
+  said = published.read_metadata(config.path)
+  if config.family and not said:
     imported = importing.load(
       config.family,
       config.path,
@@ -104,10 +105,7 @@ def _read(
     )
     described = published.describe(config.family, config.path, imported)
     return imported.arrays, described
-  have = storage.load_arrays(config.path)
-  if config.path.endswith(storage.SUFFIX):
-    return have, published.read_metadata(config.path)
-  return have, {}
+  return storage.load_arrays(config.path), said
 
 
 def _settings(experiment, said) -> list[str]:

@@ -9,9 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import safetensors
+from etils import epath
 
 from vidpetl import backbones
-from vidpetl.parameters import variables
+from vidpetl.parameters import storage, variables
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import importing
 from vidpetl.weights.errors import WeightsError
@@ -101,6 +102,8 @@ def to_metadata(described: Mapping[str, Any]) -> dict[str, str]:
 
 
 def read_metadata(path: str) -> dict[str, Any]:
-  """Returns what `describe` said of a safetensors file, {} if it was not."""
+  """Returns what `describe` said of a converted file, {} of any other."""
+  if not (path.endswith(storage.SUFFIX) and epath.Path(path).exists()):
+    return {}
   with safetensors.safe_open(path, 'numpy') as file:
     return json.loads((file.metadata() or {}).get(_KEY, '{}'))

@@ -3,88 +3,80 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from absl import flags
-from ml_collections import ConfigDict, config_flags
 
-from vidpetl import mistakes
 from vidpetl.recipes import named
 
 # The flag belongs to the program that defines it, not to this module.
 flags.disclaim_key_flags()
 
-_FIELD = re.compile(r'--?(?:no)?config\.([^=]+)')
+_FIELD = re.compile(r'--?config\.([^=]+)(=?)(.*)', re.DOTALL)
 
 
-def define(
-  text: str,
-  values: flags.FlagValues = flags.FLAGS,
-  argv: Sequence[str] | None = None,
-) -> None:
+def define(text: str) -> None:
   """Defines --config.
 
   Args:
     text: what its help says.
-    values: where.
-    argv: the command line whose fields are meant; None is the process's own.
   """
-  config_flags.DEFINE_config_file(
-    'config', None, text, flag_values=values, sys_argv=argv
-  )
-  line = (lambda: sys.argv) if argv is None else (lambda: argv)
-  values['config'].parser = _Parser(line)
+  flags.DEFINE_string('config', None, text)
 
 
-class _Parser(flags.ArgumentParser):
-  """Loads a config by name or file, and checks that its fields exist."""
-
-  def __init__(self, argv: Callable[[], Sequence[str]]):
-    self._argv = argv
-
-  def parse(self, text: str) -> ConfigDict:
-    """Returns the locked config.
-
-    Raises:
-      ValueError: for what `named.load` refuses, and for unknown fields.
-      RuntimeError: from an error of the config's code.
-    """
-    try:
-      config = named.load(text)
-      for argument in self._argv():
-        if field := _FIELD.match(argument):
-          check_field(config, field[1])
-    except (TypeError, ValueError) as error:
-      if mistakes.is_mistake(error):
-        raise
-      # absl would take its message and drop its traceback.
-      raise RuntimeError(f'--config={text} fails') from error
-    return config.lock()
-
-  def flag_type(self) -> str:
-    return 'config'
-
-
-def check_field(config: ConfigDict, path: str) -> None:
-  """Raises ValueError, with the fields there are, unless a config has `path`.
+def parse(argv: Sequence[str]) -> list[str]:
+  """Parses a command line, and loads the config that it names.
 
   Args:
-    config: of a run.
-    path: 'tasks.ava.weight'.
+    argv: the program's name and its words.
+
+  Returns:
+    The words that are no flags.
+
+  Raises:
+    ValueError: if there is no such config, or it refuses its argument.
   """
-  at, found = 'config', config
-  for name in path.split('.'):
-    there = _fields(found)
-    # Subscripts such as petl[0] are ml_collections' to read.
-    if '[' in name:
-      return
-    if name not in there:
-      fields = f'its fields are {", ".join(there)}' if there else 'no fields'
-      raise ValueError(f'{at} has no field {name!r}; {fields}')
-    at, found = f'{at}.{name}', found[name]
+  words = parse_unloaded(argv)
+  if 'config' in flags.FLAGS and flags.FLAGS.config is not None:
+    flags.FLAGS['config'].loaded = named.load(flags.FLAGS.config)
+  return words
 
 
-def _fields(tree: Any) -> list[str]:
-  return list(tree) if isinstance(tree, ConfigDict) else []
+def parse_unloaded(argv: Sequence[str]) -> list[str]:
+  """Parses a command line of which runs complete the config's argument."""
+  if 'config' not in flags.FLAGS:
+    return flags.FLAGS(argv)
+  rest, flags.FLAGS['config'].fields = split(argv)
+  return flags.FLAGS(rest)
+
+
+def fields() -> Mapping[str, str]:
+  """Returns the fields on the command line that was parsed: path -> text."""
+  return flags.FLAGS['config'].fields
+
+
+def split(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+  """Takes the fields of a config out of a command line.
+
+  Args:
+    argv: words, e.g. '--config.epochs=5', or '--config.epochs' and '5', or
+      '--config.backbone.remat' alone, which is true.
+
+  Returns:
+    The other words; path of a field, without 'config.' -> text.
+  """
+  rest: list[str] = []
+  found: dict[str, str] = {}
+  waiting = ''
+  for word in argv:
+    match = _FIELD.fullmatch(word)
+    if match:
+      name, has_value, value = match.groups()
+      found[name] = value if has_value else 'true'
+      waiting = '' if has_value else name
+    elif waiting and not word.startswith('-'):
+      found[waiting], waiting = word, ''
+    else:
+      rest.append(word)
+      waiting = ''
+  return rest, found

@@ -22,9 +22,9 @@ def get_config() -> ml_collections.ConfigDict:
     petl: techniques bound to sites: {'site', 'technique', 'where', ...} each.
     trainable: (path regex, group) each; 'frozen' or one of optimizer.groups.
     init: whose parameters to start from (`path`): a workdir, a file of
-      `vidpetl.convert`, or a published file of a `family`, which may hold
-      several sets (`entry`); what is to stay as drawn, or to be left out
-      (`skip`, regexes of names). If its tokens' `grid` or its `window`s are
+      `vidpetl.convert`, or a published file of a `family` (which a converted
+      file knows itself), which may hold several sets (`entry`); what is to stay
+      as drawn, or to be left out (`skip`, regexes of names). If its tokens' `grid` or its `window`s are
       others, (t, h, w), and how to `inflate` an image's filters ('central' or
       'average'): files of `vidpetl.convert` and families know that themselves.
       An adapter package to put on them (`adapter`). Whose mean and standard

@@ -121,5 +121,5 @@ def _table(rows: list[Row]) -> list[str]:
 def _reported(row: Row) -> str:
   values = list(row.reported.values())
   if len(values) == 1:
-    return f'{values[0]:g}'
-  return ', '.join(f'{name} {value:g}' for name, value in row.reported.items())
+    return str(values[0])
+  return ', '.join(f'{name} {value}' for name, value in row.reported.items())

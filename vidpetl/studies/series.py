@@ -16,7 +16,6 @@ from typing import Any
 
 from absl import app, flags, logging
 from etils import epy
-from ml_collections import config_flags
 
 from vidpetl.recipes import config_flag, named
 
@@ -24,6 +23,7 @@ from vidpetl.recipes import config_flag, named
 with epy.lazy_imports():
   import jax
 
+  from vidpetl.experiment import complete, configure
   from vidpetl.training import loop
 
 # The flags belong to the door that defines them.
@@ -46,8 +46,11 @@ def check_unchanged(workdir: pathlib.Path, config: Any) -> None:
   path = workdir / 'config.json'
   if not path.exists():
     return
-  then = _flat(json.loads(path.read_text()))
-  now = _flat(json.loads(config.to_json_best_effort()))
+  # Completed, as a config.json of an older version lacks newer fields.
+  then, now = (
+    _flat(json.loads(complete.complete(each).to_json_best_effort()))
+    for each in (json.loads(path.read_text()), config)
+  )
   differ = sorted(k for k in then | now if then.get(k) != now.get(k))
   if differ:
     raise ValueError(
@@ -132,15 +135,6 @@ def define_flags(workdir: str, seeds: str) -> None:
   flags.mark_flags_as_required(['config', 'workdir'])
 
 
-def parse_flags(argv: Sequence[str]) -> list[str]:
-  """Parses a command line; what is left holds the config's fields.
-
-  What all runs share may not make a config by itself, so that fields are not
-  known before a run's own arguments are.
-  """
-  return flags.FLAGS(argv, known_only=True)
-
-
 @dataclasses.dataclass(frozen=True)
 class Series:
   """What a command line says of all runs.
@@ -148,14 +142,14 @@ class Series:
   Attributes:
     path: name or file of the config.
     shared: argument of all configs.
-    overrides: of their fields.
+    fields: of all configs, path -> text.
     folder: that gets the working directories.
     metric: '<task>/<metric>'.
   """
 
   path: str
   shared: str
-  overrides: Mapping[str, Any]
+  fields: Mapping[str, str]
   folder: pathlib.Path
   metric: str
 
@@ -171,8 +165,8 @@ class Series:
     """
     argument = ','.join(filter(None, [self.shared, argument]))
     argument = fill(argument, {**(values or {}), 'seed': seed})
-    text = f'{self.path}:{argument}'
-    return named.load(text, {**self.overrides, 'seed': seed})
+    config = named.load(f'{self.path}:{argument}')
+    return configure.configure(config, {**self.fields, 'seed': seed})
 
 
 def from_flags(
@@ -181,20 +175,18 @@ def from_flags(
   """Reads the command line, and sets where compiled programs are kept.
 
   Args:
-    argv: what `parse_flags` has left.
+    argv: what `config_flag.parse_unloaded` has left.
     first: the first run's own arguments.
     values: of placeholders in it, besides '{seed}'.
   """
   args = flags.FLAGS
-  fields = argv[1:]
-  if odd := [f for f in fields if not f.startswith('--config.')]:
-    raise app.UsageError(f'What is meant by {odd}?')
+  if len(argv) > 1:
+    raise app.UsageError(f'What is meant by {argv[1:]}?')
   logging.set_verbosity(logging.ERROR)
   path, _, shared = args.config.partition(':')
   folder = pathlib.Path(args.workdir)
-  argument = ','.join(filter(None, [shared, first]))
-  argument = fill(argument, {**(values or {}), 'seed': 0})
-  config, overrides = _with_fields(path, argument, fields)
+  series = Series(path, shared, config_flag.fields(), folder, '')
+  config = series.load(first, 0, values)
   metric = args.metric or config.checkpoint.best
   if not metric:
     raise app.UsageError('This config has no checkpoint.best: give --metric.')
@@ -202,21 +194,7 @@ def from_flags(
     'jax_compilation_cache_dir',
     config.compile_cache or str((folder / 'compiled').absolute()),
   )
-  return Series(path, shared, overrides, folder, metric)
-
-
-def _with_fields(
-  path: str, argument: str, fields: Sequence[str]
-) -> tuple[Any, dict[str, Any]]:
-  """Returns a config, and the values of '--config.<field>=<value>'."""
-  line = ['', f'--config={path}:{argument}', *fields]
-  values = flags.FlagValues()
-  config_flag.define('', values, line)
-  try:
-    values(line)
-  except flags.Error as error:
-    raise app.UsageError(str(error)) from None
-  return values.config, config_flags.get_override_values(values['config'])
+  return dataclasses.replace(series, metric=metric)
 
 
 def report(failed: Sequence[str] | None) -> int:

@@ -57,8 +57,9 @@ class Loop:
   def __init__(self, config: Any, workdir: str):
     self.started = time.perf_counter()
     self.first = jax.process_index() == 0
-    self.config, self.workdir = config, epath.Path(workdir)
-    self.run = run_lib.prepare(config)
+    self.workdir = epath.Path(workdir)
+    self.run = run_lib.prepare(config, workdir)
+    self.config = config = self.run.config
     self.checkpoints = checkpoint.Checkpoints(
       workdir, config.checkpoint.keep, config.checkpoint.best
     )
@@ -204,6 +205,8 @@ class Loop:
 
   def _report_start(self) -> None:
     """Keeps what became of the arrays that the run starts from."""
+    for note in self.run.notes:
+      self.say(note)
     report = self.run.report
     if report is None:
       return

@@ -9,11 +9,12 @@ from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
 
 from vidpetl.data import examples, index, mixture, pipeline, sources
 from vidpetl.data import quarantine as quarantine_lib
+from vidpetl.experiment import complete, initialise, pixels
 from vidpetl.experiment import experiment as experiment_lib
-from vidpetl.experiment import initialise
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import storage, trainable
 from vidpetl.training import checkpoint, sharding
@@ -38,6 +39,7 @@ class Run:
     total: steps in the run.
     tx: optimizer.
     learning_rate: step -> rate.
+    notes: what a user is told at the start.
     report: what became of every array of `config.init.path`, once it was read.
   """
 
@@ -54,6 +56,7 @@ class Run:
   tx: Any = None
   learning_rate: Any = None
   report: report_lib.Report | None = None
+  notes: tuple[str, ...] = ()
   _begin_epoch: Any = dataclasses.field(default=None, init=False, repr=False)
 
   def __post_init__(self):
@@ -228,12 +231,17 @@ class Run:
     }
 
 
-def prepare(config: Any) -> Run:
+def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
   """Opens the data of a config, and builds everything else.
+
+  Args:
+    config: see `configs/`.
+    workdir: of the run, whose choice of pixels holds; see `experiment.pixels`.
 
   Raises:
     ValueError: naming the field that cannot work.
   """
+  config, notes = pixels.resolve(complete.complete(config), workdir)
   mesh = sharding.make_mesh(**config.mesh.to_dict())
   part = config.batch_size // config.accumulate
   if part * config.accumulate != config.batch_size:
@@ -289,6 +297,7 @@ def prepare(config: Any) -> Run:
     quarantine=quarantine_lib.Quarantine(config.input.max_undecodable),
     epoch=epoch,
     total=total,
+    notes=tuple(notes),
   )
 
 
