@@ -24,9 +24,10 @@ def get_config() -> ml_collections.ConfigDict:
     init: whose parameters to start from (`path`): a workdir, a file of
       `vidpetl.convert`, or a published file of a `family` (which a converted
       file knows itself), which may hold several sets (`entry`); what is to stay
-      as drawn, or to be left out (`skip`, regexes of names). If its tokens' `grid` or its `window`s are
-      others, (t, h, w), and how to `inflate` an image's filters ('central' or
-      'average'): files of `vidpetl.convert` and families know that themselves.
+      as drawn, or to be left out (`skip`, regexes of names). If its tokens'
+      `grid` or its `window`s are others, (t, h, w), and how to `inflate` an
+      image's filters ('central' or 'average'): files of `vidpetl.convert` and
+      families know that themselves.
       An adapter package to put on them (`adapter`). Whose mean and standard
       deviation of pixels all tasks take (`pixels`): those of the 'weights',
       where they are known, or those of the 'config', augment.mean and .std.
