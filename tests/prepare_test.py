@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import os
 import shutil
@@ -11,10 +10,13 @@ import pytest
 from absl import flags
 
 from vidpetl import prepare, world
-from vidpetl.data import sources, transcode
+from vidpetl.data import sources
 from vidpetl.data.records import recipe
 
-_RECIPE = recipe.Recipe('kinetics400', transcode.Options(short_side=32))
+
+def _recipe(raw, **changes):
+  source = {'source': 'raw', 'dataset': 'kinetics400', 'raw': str(raw)}
+  return recipe.make(source, **{'short_side': 32} | changes)
 
 
 @pytest.fixture(scope='module')
@@ -77,7 +79,7 @@ def test_a_killed_run_goes_on_where_it_was(raw, tmp_path, monkeypatch):
     return pack(*arguments)
 
   monkeypatch.setattr(prepare, '_pack', spy)
-  report = prepare.prepare(_RECIPE, raw, str(tmp_path), processes=1)
+  report = prepare.prepare(_recipe(raw), str(tmp_path), processes=1)
   assert len(packing[0]) == 10 and before.items() <= packing[0].items()
   counts = {name: split['records'] for name, split in report['splits'].items()}
   assert counts == {'train': 6, 'val': 4}
@@ -94,7 +96,7 @@ def prepared(raw, tmp_path_factory):
   first.unlink()
   second.write_bytes(b'')
   out = str(root / 'out')
-  report = prepare.prepare(_RECIPE, str(damaged), out, processes=1)
+  report = prepare.prepare(_recipe(damaged), out, processes=1)
   return raw, out, report, (first.stem, second.stem)
 
 
@@ -118,7 +120,7 @@ def test_bad_videos_are_reported_and_shift_no_label(prepared):
 
 def test_what_is_done_is_not_done_again(prepared, capsys):
   _, out, report, _ = prepared
-  again = prepare.prepare(_RECIPE, '/gone', out)  # looks at no raw file
+  again = prepare.prepare(_recipe('/gone'), out)  # looks at no raw file
   assert again == report
   assert (
     'kinetics400: already prepared. train 4 records' in capsys.readouterr().out
@@ -128,14 +130,14 @@ def test_what_is_done_is_not_done_again(prepared, capsys):
 @pytest.mark.parametrize(
   'change, message',
   [
-    ({'options': transcode.Options()}, 'short_side=32, not None'),
+    ({'short_side': None}, 'short_side=32, not None'),
     ({'splits': ('train',)}, r"splits=\['train', 'val'\], not \['train'\]"),
   ],
 )
 def test_other_options_are_refused_once_it_is_done(prepared, change, message):
-  other = dataclasses.replace(_RECIPE, **change)
+  other = _recipe('/gone', **change)
   with pytest.raises(ValueError, match=message):
-    prepare.prepare(other, '/gone', prepared[1])
+    prepare.prepare(other, prepared[1])
 
 
 def test_two_at_once_are_refused(raw, tmp_path):
@@ -144,47 +146,95 @@ def test_two_at_once_are_refused(raw, tmp_path):
     prepare._locked(str(tmp_path / 'kinetics400/staging')),
     pytest.raises(BlockingIOError, match='another process'),
   ):
-    prepare.prepare(_RECIPE, raw, out)
+    prepare.prepare(_recipe(raw), out)
 
 
 def test_remote_records_need_a_local_staging_folder(raw):
   with pytest.raises(ValueError, match='local folder'):
-    prepare.prepare(_RECIPE, raw, 'gs://bucket/records')
+    prepare.prepare(_recipe(raw), 'gs://bucket/records')
 
 
 def _recipe_of(*arguments):
   values = flags.FlagValues()
   prepare.define_flags(values)
-  values(['prepare', '--raw=r', '--out=o', *arguments])
-  return prepare.recipe_of(values)
+  _, *more = values(['prepare', '--out=o', *arguments], known_only=True)
+  return prepare.recipe_of(values, more)
+
+
+_AVA = ('--dataset=ava', '--raw=r')
+_KINETICS = ('--dataset=kinetics400', '--raw=r')
 
 
 def test_the_command_line_describes_a_recipe():
-  assert _recipe_of('--dataset=ava') == recipe.Recipe(
-    'ava', transcode.Options(short_side=None), window=2.4
-  )
-  assert _recipe_of('--dataset=kinetics400').options.short_side == 256
+  source = {'source': 'raw', 'dataset': 'ava', 'raw': 'r'}
+  assert _recipe_of(*_AVA) == recipe.make(source)
+  assert _recipe_of(*_AVA).window == 2.4
+  assert _recipe_of(*_AVA).options.short_side is None
+  assert _recipe_of(*_KINETICS).options.short_side == 256
   made = _recipe_of(
-    *('--dataset=ava', '--short_side=320', '--gop=12', '--window=1.5'),
+    *(*_AVA, '--short_side=320', '--gop=12', '--window=1.5'),
     *('--video_start=0', '--detections=none', '--splits=val'),
   )
-  assert made == recipe.Recipe(
-    'ava',
-    transcode.Options(short_side=320, gop=12),
-    window=1.5,
+  assert made == recipe.make(
+    source | {'video_start': 0.0, 'detections': 'none'},
     splits=('val',),
-    source=(('detections', 'none'), ('video_start', 0.0)),
+    window=1.5,
+    short_side=320,
+    gop=12,
   )
+
+
+def test_records_are_called_by_what_makes_them_others():
+  jigsaws = _recipe_of(
+    '--dataset=jigsaws', '--raw=r', '--task=suturing', '--fold=2'
+  )
+  assert jigsaws.name == 'jigsaws_suturing_2'
+  assert dict(jigsaws.source)['fold'] == 2
+  pd4t = _recipe_of('--dataset=pd4t', '--raw=r', '--task=gait')
+  assert pd4t.name == 'pd4t_gait'
+  assert _recipe_of('--dataset=hmdb51_2', '--raw=r').name == 'hmdb51_2'
+  assert _recipe_of(*_KINETICS, '--name=small').name == 'small'
+
+
+def test_settings_of_a_dataset_are_those_of_earlier_records():
+  settings = _recipe_of(*_AVA, '--detections=none').settings()
+  assert settings == {
+    'dataset': 'ava',
+    'options': {
+      'short_side': None,
+      'gop': 30,
+      'crf': 20,
+      'preset': 'veryfast',
+      'copy': False,
+    },
+    'window': 2.4,
+    'splits': ['train', 'val'],
+    'source': {'detections': 'none'},
+  }
 
 
 @pytest.mark.parametrize(
   'arguments, message',
   [
-    (['--video_start=0', '--window=1'], 'takes no --video_start, --window'),
-    (['--short_side=small'], "short_side='small' is neither"),
-    (['--splits=train,train'], 'each once'),
+    ([*_KINETICS, '--window=1'], 'window=1.0, but kinetics400 is classificat'),
+    ([*_KINETICS, '--task=x'], 'kinetics400 has no field task; its fields'),
+    ([*_KINETICS, '--short_side=small'], "short_side='small' is neither"),
+    ([*_KINETICS, '--splits=train,train'], 'each once'),
+    ([*_KINETICS, '--splits=all'], "'all' for itself"),
+    ([*_KINETICS, '--split=val'], 'give `splits`, not `split`'),
+    ([*_KINETICS, '--name=Mine'], "name='Mine' of the records: small letters"),
+    ([*_AVA, '--video_start=soon'], "video_start='soon' is no float"),
+    ([*_AVA, '--copy'], 'keyframes are cut out'),
+    (['--dataset=jigsaws', '--raw=r'], 'needs task, fold; its fields are'),
+    (['--dataset=cifar100', '--raw=r'], 'cifar100 is prepared by TFDS itself'),
+    (['--dataset=kinetics400'], 'needs --raw'),
+    (['--source=records'], "source='records'; there are: ava_csv, folder, man"),
+    (['--source=folder', '--path=p'], 'needs a name of its records'),
+    (['--source=folder', '--name=n'], "source 'folder' needs path"),
+    (['--source=folder', '--name=n', 'p'], "'p' is no --name=value"),
+    ([], 'give either --dataset, one of ava, '),
   ],
 )
 def test_options_that_make_no_sense_are_named(arguments, message):
   with pytest.raises(ValueError, match=message):
-    _recipe_of('--dataset=kinetics400', *arguments)
+    _recipe_of(*arguments)

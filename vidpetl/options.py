@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -68,3 +69,50 @@ def call(
   """Calls a function with options that were checked; see `check`."""
   check(function, values, owner)
   return function(**values)
+
+
+def parse(
+  function: Callable[..., Any], texts: Mapping[str, str], owner: str
+) -> dict[str, Any]:
+  """Reads options as a command line writes them, by a function's type hints.
+
+  Args:
+    function: whose options they are.
+    texts: of the options; several strings are parted by commas.
+    owner: who has them, in errors.
+
+  Raises:
+    ValueError: naming an option that the function does not take, or whose text
+      is no value of it.
+  """
+  unknown = sorted(set(texts) - set(fields(function)))
+  if unknown:
+    raise ValueError(
+      f'{owner} has no field {", ".join(unknown)}; its fields are '
+      + ', '.join(fields(function))
+    )
+  hints = typing.get_type_hints(function)
+  return {
+    name: _value(hints[name], text, f'{owner}: {name}={text!r}')
+    for name, text in texts.items()
+  }
+
+
+_SWITCHES = {'true': True, '1': True, 'false': False, '0': False}
+
+
+def _value(hint: Any, text: str, what: str) -> Any:
+  types = set(typing.get_args(hint)) or {hint}
+  if str in types:
+    return text
+  if bool in types:
+    if text.lower() not in _SWITCHES:
+      raise ValueError(f'{what} is neither true nor false')
+    return _SWITCHES[text.lower()]
+  for kind in (int, float):
+    if kind in types:
+      try:
+        return kind(text)
+      except ValueError:
+        raise ValueError(f'{what} is no {kind.__name__}') from None
+  return tuple(text.split(','))

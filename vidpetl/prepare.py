@@ -1,17 +1,27 @@
-"""Turns a raw dataset into records.
+"""Turns raw videos and annotations into records.
 
     python -m vidpetl.prepare --dataset=ava --raw=/raw/ava --out=/records
+    python -m vidpetl.prepare --dataset=jigsaws --task=suturing --fold=1 \\
+      --raw=/raw/jigsaws --out=/records
+    python -m vidpetl.prepare --source=folder --path=my_videos \\
+      --name=my_clips --out=/records
 
-Cuts and re-encodes every video once, on all cores, packs the results with the
-dataset's TFDS builder into ArrayRecord, and writes an index with which they
-open at once; then `source='records', path='/records', dataset='ava'` reads
-them. Records hold compressed video: Kinetics-400 takes about 0.15 TB, and while
-it is packed up to three times that.
+Any dataset of `vidpetl.data.datasets` will do, or one's own videos: a folder of
+class folders, a manifest, performances, or an AVA-style csv. What a dataset or
+source takes is a flag: --task of jigsaws, --detections of ava, --path of a
+folder; the docstring of its `open` says what it means.
+
+Cuts and re-encodes every video once, on all cores, packs the results with TFDS
+into ArrayRecord, and writes an index with which they open at once. Then
+`source='records', path='/records', dataset='ava'` reads them. Records are
+called as the dataset, with its task and fold ('jigsaws_suturing_1'), or by
+--name. They hold compressed video: Kinetics-400 takes about 0.15 TB, and while
+it is packed up to three times that. Folders of frames are encoded as videos.
 
 A run that was interrupted, however harshly, goes on where it was when the same
 command is given again. Videos that are missing, empty, truncated or damaged are
-left out and listed with reasons in <out>/<dataset>/report.json; they stop
-nothing and change nobody's label.
+left out and listed with reasons in <out>/<name>/report.json; they stop nothing
+and change nobody's label.
 
 On a cluster, `--beam_options=--runner=…,--…` does the transcoding on Apache
 Beam (pip install apache-beam) in place of local processes.
@@ -23,7 +33,6 @@ import contextlib
 import dataclasses
 import fcntl
 import functools
-import importlib
 import json
 import os
 import shutil
@@ -35,15 +44,15 @@ import tqdm
 from absl import app, flags, logging
 from etils import epath
 
-from vidpetl import cli
-from vidpetl.data import builders
+from vidpetl import cli, options, parts
+from vidpetl.data import datasets, sources
+from vidpetl.data import records as records_lib
 from vidpetl.data.records import recipe as recipes
 from vidpetl.data.records import staging
 
 
 def prepare(
   recipe: recipes.Recipe,
-  raw: str,
   out: str,
   *,
   processes: int = 1,
@@ -53,15 +62,14 @@ def prepare(
   """Prepares a dataset; see the module's docstring.
 
   Args:
-    recipe: what to make.
-    raw: folder of the raw dataset.
+    recipe: what to make, and of what.
     out: folder for the records, TFDS's data_dir.
     processes: how many videos to transcode at a time.
     staged: local folder for what is under way.
     beam_options: Apache Beam's pipeline options, to transcode there.
 
   Returns:
-    The report, as it is written to '<out>/<dataset>/report.json'.
+    The report, as it is written to '<out>/<name>/report.json'.
 
   Raises:
     ValueError: if `out` holds records of another recipe.
@@ -71,20 +79,20 @@ def prepare(
   if staged is None:
     if '://' in out:
       raise ValueError(f'out={out} is not local: give a local folder `staging`')
-    staged = os.path.join(out, recipe.dataset, 'staging')
-  folder = epath.Path(out) / recipe.dataset
+    staged = os.path.join(out, recipe.name, 'staging')
+  folder = epath.Path(out) / recipe.name
   if _is_finished(folder, recipe):
     report = json.loads((folder / 'report.json').read_text())
-    print(f'{recipe.dataset}: already prepared. {_summary(report, folder)}')
+    print(f'{recipe.name}: already prepared. {_summary(report, folder)}')
     return report
   begun = time.time()
   with _locked(staged):
     if beam_options is None:
-      _transcode(recipe, raw, staged, processes)
-    left_out = _pack(recipe, raw, out, staged, beam_options)
-    report = _report(recipe, folder, left_out, time.time() - begun)
+      _transcode(recipe, staged, processes)
+    packed = _pack(recipe, out, staged, beam_options)
+    report = _report(recipe, folder, packed, time.time() - begun)
   shutil.rmtree(staged)
-  print(f'{recipe.dataset}: {_summary(report, folder)}')
+  print(f'{recipe.name}: {_summary(report, folder)}')
   return report
 
 
@@ -131,10 +139,10 @@ def _locked(folder: str) -> Iterator[None]:
     yield
 
 
-def _transcode(recipe, raw, staged, processes) -> None:
+def _transcode(recipe, staged, processes) -> None:
   """Stage 1: fills the staging folder."""
   stage = staging.Staging(staged, recipe.options)
-  sources = [recipe.open(raw, split) for split in recipe.splits]
+  sources = [recipe.open(split) for split in recipe.splits]
   total = sum(map(len, sources))
   with tqdm.tqdm(total=total, desc='transcoding', unit='video') as progress:
 
@@ -151,54 +159,23 @@ def _transcode(recipe, raw, staged, processes) -> None:
       progress.update()
 
 
-def _pack(recipe, raw, out, staged, beam_options) -> dict[str, list]:
-  """Stages 2 and 3: writes records and index; returns what was left out."""
-  # Imported here, by name, as spawned processes import this module too and
+def _pack(recipe, out, staged, beam_options) -> dict[str, dict[str, Any]]:
+  """Stages 2 and 3: writes records and index; returns what is in each split."""
+  # Loaded when it is needed: spawned processes import this module too, and
   # need no TensorFlow.
-  tfds = importlib.import_module('tensorflow_datasets')
-  records = importlib.import_module('vidpetl.data.records.records')
-  module, name = builders.BUILDERS[recipe.dataset]
-  module = importlib.import_module(f'vidpetl.data.builders.{module}')
-  builder = getattr(module, name)(
-    data_dir=out,
-    recipe=recipe,
-    staged=None if beam_options is not None else staged,
-    beam=beam_options is not None,
-  )
-  for unfinished in builder.data_path.parent.glob('incomplete.*'):
-    unfinished.rmtree()  # of a run that was killed; the lock is ours
-  config = tfds.download.DownloadConfig(
-    manual_dir=raw, beam_options=_pipeline_options(beam_options)
-  )
-  builder.download_and_prepare(download_dir=staged, download_config=config)
-  return {
-    split: records.read_dropped(builder.data_path, split)
-    for split in recipe.splits
-  }
+  builder = parts.load(records_lib, 'builder', 'pack', 'records')
+  return builder.pack(recipe, out, staged, beam_options)
 
 
-def _pipeline_options(beam_options):
-  if beam_options is None:
-    return None
-  pipeline = importlib.import_module('apache_beam.options.pipeline_options')
-  return pipeline.PipelineOptions(flags=list(beam_options))
-
-
-def _report(recipe, folder, left_out, seconds) -> dict[str, Any]:
+def _report(recipe, folder, packed, seconds) -> dict[str, Any]:
   """Writes the report, with which the records are finished."""
-  tfds = importlib.import_module('tensorflow_datasets')
-  version = next(iter(folder.glob('*/dataset_info.json'))).parent
-  splits = tfds.builder_from_directory(version).info.splits
   report = {
     'settings': recipe.settings(),
     'seconds': round(seconds, 1),
     'splits': {
-      split: {
-        'records': splits[split].num_examples,
-        'bytes': splits[split].num_bytes,
-        'left_out': [dataclasses.asdict(one) for one in left_out[split]],
-      }
-      for split in recipe.splits
+      name: split
+      | {'left_out': [dataclasses.asdict(one) for one in split['left_out']]}
+      for name, split in packed.items()
     },
   }
   unfinished = folder / 'report.json.unfinished'
@@ -229,56 +206,80 @@ def define_flags(values: flags.FlagValues) -> None:
   whole = functools.partial(flags.DEFINE_integer, flag_values=values)
   real = functools.partial(flags.DEFINE_float, flag_values=values)
   several = functools.partial(flags.DEFINE_list, flag_values=values)
-  datasets = sorted(builders.BUILDERS)
-  flags.DEFINE_enum(
-    'dataset', None, datasets, 'Which.', required=True, flag_values=values
-  )
-  text('raw', None, 'Its folder, in the official layout.', required=True)
+  text('dataset', None, 'A public dataset.')
+  text('raw', None, 'Its folder, in the official layout.')
+  text('source', None, 'In place of a dataset: folder, manifest, …')
+  text('name', None, "Of the records; a public dataset's own if unset.")
   text('out', None, 'Where to write.', required=True)
-  several('splits', ['train', 'val'], 'Which splits.')
+  several('splits', [], 'Which; training and evaluation if unset.')
   whole('processes', os.cpu_count(), 'Videos to transcode at a time.')
-  text('short_side', None, "Pixels, or 'keep'; 256, for AVA 'keep', if unset.")
+  text('short_side', None, "Pixels, or 'keep'; 256, for keyframes 'keep'.")
   whole('gop', 30, 'Frames from keyframe to keyframe.')
   whole('crf', 20, 'Quality: 18 is visually lossless.')
   flags.DEFINE_boolean(
     'copy', False, 'Copy files not to be shrunk.', flag_values=values
   )
-  real('window', None, 'AVA: seconds kept around a keyframe, 2.4 on each side.')
-  real('video_start', None, 'AVA: when files begin: 900 (cuts) or 0 (films).')
-  text('detections', None, "AVA: file of person boxes, or 'none'.")
+  real('window', None, 'Seconds kept on each side of a keyframe, 2.4.')
   text('staging', None, 'Local folder for work; below --out if unset.')
   several('beam_options', None, 'Transcode on Apache Beam, with these options.')
 
 
-def recipe_of(values: flags.FlagValues) -> recipes.Recipe:
+def recipe_of(
+  values: flags.FlagValues, more: Sequence[str] = ()
+) -> recipes.Recipe:
   """Returns the recipe that the command line describes.
 
+  Args:
+    values: the flags.
+    more: '--name=value' of what the dataset or source takes.
+
   Raises:
-    ValueError: for options that the dataset does not have.
+    ValueError: for options that the dataset or source does not have, and for
+      those it lacks.
   """
-  options = dataclasses.replace(
-    recipes.default_options(values.dataset),
-    gop=values.gop,
-    crf=values.crf,
-    copy=values.copy,
-  )
+  source = _source(values)
+  what = values.dataset or values.source
+  given = options.parse(recipes.opener(source), _pairs(more), what)
+  encoding = {name: values[name].value for name in ('gop', 'crf', 'copy')}
   if values.short_side is not None:
-    options = dataclasses.replace(options, short_side=_side(values.short_side))
-  given = {
-    name: values[name].value
-    for name in ('detections', 'video_start', 'window')
-    if values[name].value is not None
-  }
-  recipe = recipes.default(values.dataset)
-  if given and recipe.window is None:
-    raise ValueError(f'{values.dataset} takes no --{", --".join(given)}')
-  return dataclasses.replace(
-    recipe,
-    options=options,
-    window=given.pop('window', recipe.window),
-    splits=tuple(values.splits),
-    source=tuple(given.items()),
+    encoding['short_side'] = _side(values.short_side)
+  return recipes.make(
+    source | given,
+    name=values.name or '',
+    splits=values.splits,
+    window=values.window,
+    **encoding,
   )
+
+
+def _source(values: flags.FlagValues) -> dict[str, Any]:
+  """Returns the fields of the source that flags have.
+
+  Raises:
+    ValueError: unless there is either a dataset with its folder or a source.
+  """
+  if (values.dataset is None) == (values.source is None):
+    raise ValueError(
+      f'give either --dataset, one of {", ".join(datasets.names())}; or '
+      f'--source, one of {", ".join(sources.names())}'
+    )
+  if values.dataset is None:
+    sources.kind(values.source)
+    return {'source': values.source}
+  if values.raw is None:
+    raise ValueError(f'--dataset={values.dataset} needs --raw, its folder')
+  return {'source': 'raw', 'dataset': values.dataset, 'raw': values.raw}
+
+
+def _pairs(more: Sequence[str]) -> dict[str, str]:
+  """Returns what stands on both sides of the equals signs."""
+  pairs = {}
+  for argument in more:
+    name, equals, value = argument.partition('=')
+    if not name.startswith('--') or not equals:
+      raise ValueError(f'{argument!r} is no --name=value')
+    pairs[name.removeprefix('--')] = value
+  return pairs
 
 
 def _side(text: str) -> int | None:
@@ -289,15 +290,17 @@ def _side(text: str) -> int | None:
   return int(text)
 
 
+def parse(argv: Sequence[str]) -> list[str]:
+  """Parses the flags; leaves what a dataset or source takes."""
+  return flags.FLAGS(argv, known_only=True)
+
+
 def main(argv: Sequence[str]) -> None:
   """Runs the command line."""
   logging.set_verbosity(logging.WARNING)
-  if len(argv) > 1:
-    raise app.UsageError(f'unknown arguments: {" ".join(argv[1:])}')
   values = flags.FLAGS
   prepare(
-    recipe_of(values),
-    values.raw,
+    recipe_of(values, argv[1:]),
     values.out,
     processes=values.processes,
     staged=values.staging,
@@ -306,4 +309,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == '__main__':
-  cli.run(lambda: define_flags(flags.FLAGS), main)
+  cli.run(lambda: define_flags(flags.FLAGS), main, parse)

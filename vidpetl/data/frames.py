@@ -9,6 +9,7 @@ seconds: a folder does not know its frame rate, so its reader says it.
 from __future__ import annotations
 
 import functools
+import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -151,6 +152,19 @@ class Frames:
     indices = np.clip(indices, 0, self.frames - 1).astype(int)
     chosen = self._choose(indices)
     return decode.fill(self.name, chosen, len(times), size, allocate)
+
+  def between(
+    self, start: float, end: float
+  ) -> Iterator[tuple[float, av.VideoFrame]]:
+    """Yields (time, frame) from the frame shown at `start` to before `end`.
+
+    Raises:
+      decode.DecodeError: as `read` does.
+    """
+    first = min(int(start * self.fps + _ROUNDING), self.frames - 1)
+    last = min(end * self.fps - _ROUNDING, self.frames)
+    for places, picture in self._choose(np.arange(first, math.ceil(last))):
+      yield (first + int(places[0])) / self.fps, picture
 
   def _choose(
     self, indices: np.ndarray

@@ -14,6 +14,7 @@ import fractions
 import io
 import itertools
 import math
+import os
 from collections.abc import Iterator
 
 import av
@@ -21,6 +22,7 @@ import numpy as np
 from av.video import reformatter
 
 from vidpetl.data import decode
+from vidpetl.data import frames as frames_lib
 
 # Exact for 24, 25, 30, 30/1.001 and 50 fps; for containers that count frames.
 _CLOCK = fractions.Fraction(1, 90000)
@@ -62,14 +64,16 @@ def transcode(
   options: Options,
   start: float = 0.0,
   end: float | None = None,
+  fps: float | None = None,
 ) -> bytes:
-  """Cuts and re-encodes a video.
+  """Cuts and re-encodes a video, or encodes a folder of its frames.
 
   Args:
-    path: of the video.
+    path: of the video or folder.
     options: how.
     start: first second of the cut, on the file's clock.
     end: last second; None is the end of the file.
+    fps: of a folder of frames, 25 by default; a file knows its own.
 
   Returns:
     The encoded cut.
@@ -79,9 +83,9 @@ def transcode(
       container says, or has fewer than two frames in the cut.
   """
   try:
-    with _Frames(path) as video:
+    with _open(path, fps) as video:
       frames = video.between(start, math.inf if end is None else end)
-      whole = start == 0 and end is None
+      whole = start == 0 and end is None and not os.path.isdir(path)
       first = next(frames, None)
       if first is None:
         raise decode.DecodeError(path, f'no frame from {start:.2f} s on')
@@ -96,6 +100,16 @@ def transcode(
   except Exception as error:  # damaged files raise nearly anything
     reason = f'{type(error).__name__}: {error}'
     raise decode.DecodeError(path, reason) from error
+
+
+def _open(path: str, fps: float | None) -> _Frames | _Folder:
+  return _Folder(path, fps=fps) if os.path.isdir(path) else _Frames(path)
+
+
+class _Folder(frames_lib.Frames):
+  """A folder of frames, which has no clock of its own."""
+
+  clock = _CLOCK
 
 
 class _Frames(decode.Video):

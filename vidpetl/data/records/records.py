@@ -53,7 +53,7 @@ def open(
 
   Raises:
     FileNotFoundError: if there are no such records.
-    ValueError: for an unknown split, or detections of a classification set.
+    ValueError: for an unknown split, or detections of a set without boxes.
   """
   folder = _folder(path, dataset)
   splits = tfds.builder_from_directory(folder).info.splits
@@ -62,11 +62,13 @@ def open(
     raise ValueError(f'split={split!r} is not in {folder}; there are: {there}')
   info, flat = _read_index(folder, split)
   data = _Data(folder, split)
+  if info.kind != 'localisation' and detections is not None:
+    raise ValueError(f'detections={detections!r}, but {dataset} has no boxes')
   if info.kind == 'classification':
-    if detections is not None:
-      raise ValueError(f'detections={detections!r}, but {dataset} has no boxes')
     ids = Strings.of_arrays(flat, 'ids')
     return columns.Classification(info, ids, flat['labels'], data.video)
+  if info.kind == 'quality':
+    return _performances(info, flat, data.video)
   table = keyframes.Keyframes.of_arrays(flat)
   if detections is not None:
     persons = localisation.read_persons(
@@ -225,16 +227,50 @@ def collect(folder: epath.PathLike, split: str) -> dict[str, np.ndarray]:
     flat = {'labels': np.array([label for _, label in rows], np.int32)}
     return flat | Strings(name for name, _ in rows).arrays('ids')
   kept = [{k: v for k, v in r.items() if k != 'video'} for r in progress]
+  if 'score' in records.dataset_info.features:
+    return _score_columns(kept)
   return _table(kept).arrays()
 
 
 def record_ids(flat: Mapping[str, np.ndarray]) -> set[str]:
   """Returns the ids of all records."""
-  if 'labels' in flat:
+  if 'ids/bytes' in flat:
     return set(Strings.of_arrays(flat, 'ids'))
   table = keyframes.Keyframes.of_arrays(flat)
   pairs = zip(table.video_ids, table.timestamps)
   return {f'{video_id},{timestamp}' for video_id, timestamp in pairs}
+
+
+def _score_columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+  """Returns records of performances as the columns of an index."""
+  flat = {
+    name: np.array([row[field] for row in rows], np.float64)
+    for name, field in (
+      ('scores', 'score'),
+      ('judge_scores', 'judge_scores'),
+      ('difficulties', 'difficulty'),
+      ('steps', 'steps'),
+    )
+  }
+  for name, field in (('ids', 'id'), ('actions', 'action')):
+    flat |= Strings(row[field].decode() for row in rows).arrays(name)
+  return flat
+
+
+def _performances(
+  info: examples.Info,
+  flat: Mapping[str, np.ndarray],
+  video: columns.Video,
+) -> columns.Performances:
+  """Inverts `_score_columns`."""
+  numbers = ('scores', 'judge_scores', 'difficulties', 'steps')
+  return columns.Performances(
+    info,
+    Strings.of_arrays(flat, 'ids'),
+    video,
+    actions=list(Strings.of_arrays(flat, 'actions')),
+    **{name: flat[name] for name in numbers},
+  )
 
 
 def _table(rows: list[dict[str, Any]]) -> keyframes.Keyframes:

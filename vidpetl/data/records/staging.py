@@ -42,7 +42,10 @@ class Staging:
       version = status.st_size, status.st_mtime_ns
     except OSError:  # as good a version as any; transcoding will say why
       version = None
-    parts = [dataclasses.asdict(item), dataclasses.asdict(self.options)]
+    piece = dataclasses.asdict(item)
+    if item.fps is None:  # as files were named before folders had a rate
+      del piece['fps']
+    parts = [piece, dataclasses.asdict(self.options)]
     text = json.dumps([*parts, version], sort_keys=True)
     name = hashlib.sha256(text.encode()).hexdigest()[:32]
     return os.path.join(self.folder, name[:2], name)
@@ -58,7 +61,9 @@ class Staging:
       self._write(
         item,
         '.mp4',
-        transcode.transcode(item.path, self.options, item.start, item.end),
+        transcode.transcode(
+          item.path, self.options, item.start, item.end, item.fps
+        ),
       )
     except decode.DecodeError as error:
       self.fail(item, error.reason)

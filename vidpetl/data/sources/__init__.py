@@ -28,6 +28,20 @@ def opener(name: str) -> Callable[..., examples.Source]:
   return parts.load(sys.modules[__name__], name, 'open', 'source').open
 
 
+def kind(name: str) -> str:
+  """Returns the kind of annotation of a source of one's own.
+
+  Raises:
+    ValueError: if it is none, with those there are.
+  """
+  return parts.load(sys.modules[__name__], name, 'KIND', 'source').KIND
+
+
+def names() -> tuple[str, ...]:
+  """Returns the names of the sources of one's own videos."""
+  return parts.names(sys.modules[__name__], 'KIND')
+
+
 def open_source(config: Mapping[str, Any]) -> examples.Source:
   """Opens a source.
 

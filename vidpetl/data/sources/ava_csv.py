@@ -12,6 +12,7 @@ from vidpetl.data.annotations import labelmap as label_maps
 from vidpetl.data.sources import columns, localisation
 from vidpetl.data.sources import videos as files
 
+KIND = 'localisation'
 _LARGEST = 4096  # ids above this are a mistake rather than a vocabulary
 
 

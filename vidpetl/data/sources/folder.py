@@ -11,6 +11,8 @@ from vidpetl.data import examples
 from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.sources import columns, videos
 
+KIND = 'classification'
+
 
 def open(
   path: str, split: str, val_fraction: float = 0.2, name: str | None = None

@@ -12,6 +12,7 @@ from vidpetl.data.annotations import text
 from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.sources import columns
 
+KIND = 'classification'
 _REQUIRED = ('path', 'label')
 _OPTIONAL = ('start', 'end', 'split', 'id')
 

@@ -13,6 +13,7 @@ from vidpetl.data.annotations import text
 from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.sources import columns, manifest
 
+KIND = 'quality'
 _REQUIRED = ('video', 'score')
 _OPTIONAL = ('start', 'end', 'split', 'id', 'difficulty', 'action', 'steps')
 

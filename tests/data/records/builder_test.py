@@ -1,4 +1,4 @@
-"""The TFDS builders by themselves, and reading back what they wrote."""
+"""The TFDS builder by itself, and reading back what it wrote."""
 
 import json
 import os
@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from vidpetl.data import decode, sources, transcode
-from vidpetl.data.builders import ava, kinetics
-from vidpetl.data.records import recipe, records
+from vidpetl.data import decode, sources
+from vidpetl.data.records import builder, recipe, records
 
 _HEADER = 'label,youtube_id,time_start,time_end,split\n'
 _SAME = lambda height, width: (height, width)
@@ -23,9 +22,16 @@ def _write(root, files):
     path.write_text(content)
 
 
-def _prepare(builder, raw):
-  config = tfds.download.DownloadConfig(manual_dir=str(raw))
-  builder.download_and_prepare(download_config=config)
+def _raw(dataset, raw):
+  return {'source': 'raw', 'dataset': dataset, 'raw': str(raw)}
+
+
+def _prepare(out, source, **options):
+  made = builder.VideoBuilder(
+    recipe=recipe.make(source, **options), data_dir=str(out)
+  )
+  made.download_and_prepare()
+  return made
 
 
 @pytest.fixture(scope='module')
@@ -83,10 +89,10 @@ def raw(write_video, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def prepared(raw, tmp_path_factory):
-  """Records of both, by the builders alone."""
+  """Records of both, by the builder alone."""
   out = tmp_path_factory.mktemp('records')
-  _prepare(kinetics.Kinetics400(data_dir=str(out)), raw / 'kinetics400')
-  _prepare(ava.Ava(data_dir=str(out)), raw / 'ava')
+  for dataset in ('kinetics400', 'ava'):
+    _prepare(out, _raw(dataset, raw / dataset))
   return out
 
 
@@ -218,13 +224,12 @@ def test_missing_records_are_named(prepared, tmp_path):
 
 
 def test_a_builder_keeps_its_recipe(raw, tmp_path):
-  options = transcode.Options(short_side=24, preset='ultrafast')
-  mine = recipe.Recipe('kinetics400', options, splits=('val',))
-  builder = kinetics.Kinetics400(recipe=mine, data_dir=str(tmp_path))
-  _prepare(builder, raw / 'kinetics400')
+  options = {'short_side': 24, 'preset': 'ultrafast', 'splits': ('val',)}
+  source = _raw('kinetics400', raw / 'kinetics400')
+  made = _prepare(tmp_path, source, **options)
   source = records.open(tmp_path, 'kinetics400', 'val')
   assert decode.probe(source.video(0)).height == 24
-  metadata = (pathlib.Path(builder.data_dir) / 'metadata.json').read_text()
+  metadata = (pathlib.Path(made.data_dir) / 'metadata.json').read_text()
   assert json.loads(metadata)['settings']['options']['short_side'] == 24
 
 
@@ -240,23 +245,17 @@ def test_a_split_without_one_good_video_is_an_error(raw, tmp_path):
     },
   )
   with pytest.raises(Exception, match="none of the 1 videos of 'train' can be"):
-    _prepare(kinetics.Kinetics400(data_dir=str(tmp_path / 'out')), root)
+    _prepare(tmp_path / 'out', _raw('kinetics400', root))
 
 
 @pytest.mark.parametrize(
   'change, message',
   [
     ({'window': 0.0}, r'window=0\.0 is not above 0'),
-    ({'splits': ()}, 'splits='),
-    ({'options': transcode.Options(copy=True)}, 'copy=True'),
+    ({'splits': ('val', 'val')}, 'splits='),
+    ({'copy': True}, 'copy=True'),
   ],
 )
 def test_recipes_that_make_no_sense(change, message):
-  arguments = {
-    'dataset': 'ava',
-    'options': transcode.Options(),
-    'window': 2.4,
-    **change,
-  }
   with pytest.raises(ValueError, match=message):
-    recipe.Recipe(**arguments)
+    recipe.make(_raw('ava', 'raw'), **change)

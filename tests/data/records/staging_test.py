@@ -11,7 +11,7 @@ _OPTIONS = transcode.Options(preset='ultrafast')
 # Spawned processes import what they run, so it is a module of its own.
 _CRASHING = """
 import os
-from vidpetl.data.builders import staging
+from vidpetl.data.records import staging
 
 def make(stage, item):
   if 'killer' in item.id:
