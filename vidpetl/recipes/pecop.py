@@ -352,7 +352,10 @@ def _shrink(task: ConfigDict) -> None:
   """Makes a task one of the demo world's short videos."""
   task.clip.update(resolution=32, frames=32, fps=15.0)
   if task.task.startswith('quality.'):
-    task.clip.update(sampling='spread', shift=0)
+    task.clip.sampling = 'spread'
+    # An option of 'tail' alone.
+    if 'shift' in task.clip:
+      del task.clip.shift
     task.starts = (0, 16)
     if task.task == 'quality.tsa':
       task.update(widths=(8, 16), heads=2)

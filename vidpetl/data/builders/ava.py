@@ -5,6 +5,7 @@ Each keyframe is a record with a window of its film around it.
 
 from __future__ import annotations
 
+from vidpetl.data import kinds
 from vidpetl.data.annotations import ava
 from vidpetl.data.records import base
 
@@ -26,7 +27,7 @@ class Ava(base.VideoBuilder):
   """
 
   def features(self):
-    return base.keyframe_features(ava.NUM_CLASSES)
+    return base.features_of(kinds.load('localisation'), ava.NUM_CLASSES)
 
 
 class AvaKinetics(Ava):

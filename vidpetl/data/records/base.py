@@ -8,10 +8,9 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow_datasets as tfds
 
-from vidpetl.data import decode, examples, transcode
+from vidpetl.data import decode, examples, kinds, transcode
 from vidpetl.data.records import recipe as recipes
 from vidpetl.data.records import records, staging
 
@@ -58,7 +57,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def features(self) -> Mapping[str, Any]:
     """Returns the annotation's TFDS features."""
-    return {'label': tfds.features.ClassLabel()}
+    return features_of(kinds.load('classification'))
 
   def _info(self) -> tfds.core.DatasetInfo:
     return tfds.core.DatasetInfo(
@@ -81,9 +80,10 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     for split in self._recipe.splits:
       self._sources[split] = self._recipe.open(raw, split)
     info = next(iter(self._sources.values())).info
-    if info.kind == 'classification':
-      names = [info.classes[i] for i in range(info.num_classes)]
-      self.info.features['label'].names = names
+    for name, field in kinds.load(info.kind).fields(info.num_classes).items():
+      if field.is_class:
+        classes = [info.classes[i] for i in range(info.num_classes)]
+        self.info.features[name].names = classes
     self.info.metadata.update(
       settings=self._recipe.settings(),
       **records.describe(info),
@@ -142,7 +142,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def _write_index(self, split: str, source: examples.Source) -> None:
     flat = records.collect(self.data_path, split)
-    packed = records.record_ids(flat)
+    packed = kinds.load(source.info.kind).ids(flat)
     dropped = list(source.info.dropped)
     for i in range(len(source)):
       item = self._recipe.item(source, i)
@@ -171,19 +171,19 @@ def _beam_example(recipe, raw, split, i):
   return [(i, {'video': video, **recipe.annotation(source, i, item)})]
 
 
-def keyframe_features(num_classes: int) -> Mapping[str, Any]:
-  """Returns the features of `examples.Keyframe`."""
-  tensor = functools.partial(tfds.features.Tensor, dtype=np.float32)
-  flags = functools.partial(tfds.features.Tensor, dtype=np.bool_)
-  return {
-    'video_id': tfds.features.Text(),
-    'timestamp': tfds.features.Text(doc='as annotated, of the whole film'),
-    'time': tfds.features.Scalar(np.float32, doc='of the keyframe in `video`'),
-    'boxes': tensor(shape=(None, 4)),
-    'actions': flags(shape=(None, num_classes)),
-    'detections': tensor(shape=(None, 4)),
-    'scores': tensor(shape=(None,)),
-    'detected_actions': flags(shape=(None, num_classes)),
-    'excluded': tfds.features.Scalar(np.bool_),
-    'annotated': tfds.features.Scalar(np.bool_),
-  }
+def features_of(kind: kinds.Kind, num_classes: int = 0) -> Mapping[str, Any]:
+  """Returns the TFDS features of a kind's records."""
+  fields = kind.fields(num_classes)
+  return {name: _feature(field) for name, field in fields.items()}
+
+
+def _feature(field: kinds.Field):
+  if field.is_class:
+    return tfds.features.ClassLabel(doc=field.doc or None)
+  if field.dtype is str:
+    return tfds.features.Text(doc=field.doc or None)
+  if not field.shape:
+    return tfds.features.Scalar(field.dtype, doc=field.doc or None)
+  return tfds.features.Tensor(
+    shape=field.shape, dtype=field.dtype, doc=field.doc or None
+  )

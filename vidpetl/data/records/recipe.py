@@ -7,13 +7,10 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from vidpetl.data import examples, transcode
+from vidpetl.data import examples, kinds, transcode
+from vidpetl.data.kinds import localisation
 from vidpetl.data.sources import raw as raw_source
 from vidpetl.data.sources.official import ava
-
-# Seconds kept on each side of a keyframe: 32 frames of stride 2 at 30 fps take
-# 1.07 s on each side, and this holds twice that span.
-WINDOW = 2.4
 
 
 def default_options(dataset: str) -> transcode.Options:
@@ -27,7 +24,7 @@ def default_options(dataset: str) -> transcode.Options:
 
 def default(dataset: str) -> Recipe:
   """Returns the recipe with a dataset's default options."""
-  window = WINDOW if dataset in ava.DATASETS else None
+  window = localisation.KIND.window if dataset in ava.DATASETS else None
   return Recipe(dataset, default_options(dataset), window)
 
 
@@ -86,20 +83,15 @@ class Recipe:
 
   def item(self, source: examples.Source, i: int) -> Item:
     """Returns what to cut for example `i`."""
-    example, path = source[i], source.video(i)
-    if isinstance(example, examples.Classified):
-      return Item(example.id, path, example.start, example.end)
-    start = max(0.0, example.time - self.window)
-    return Item(example.id, path, start, example.time + self.window)
+    kind = kinds.load(source.info.kind)
+    start, end = kind.cut(source[i], self.window)
+    return Item(source[i].id, source.video(i), start, end)
 
   def annotation(
     self, source: examples.Source, i: int, item: Item
   ) -> Mapping[str, Any]:
     """Returns example `i` as a record's fields, times on the cut's clock."""
-    example = source[i]
-    if isinstance(example, examples.Classified):
-      return {'id': example.id, 'label': example.label}
-    return vars(example) | {'time': example.time - item.start}
+    return kinds.load(source.info.kind).row(source[i], item.start)
 
 
 @functools.lru_cache(maxsize=8)

@@ -24,7 +24,8 @@ import os
 from collections.abc import Sequence
 
 from vidpetl.data.annotations import ava, boxes, keyframes, labelmap, text
-from vidpetl.data.sources import columns, localisation, videos
+from vidpetl.data.kinds.localisation import Localisation
+from vidpetl.data.sources import localisation, videos
 from vidpetl.data.sources.official import classification
 
 DATASETS = ('ava', 'ava_kinetics')
@@ -40,7 +41,7 @@ def open(
   detections: str | Sequence[str] | None = None,
   match_iou: float = 0.9,
   degenerate_boxes: str = 'error',
-) -> columns.Localisation:
+) -> Localisation:
   """Opens a split; see the module's docstring for the layout.
 
   Args:

@@ -15,7 +15,7 @@ import os
 
 from vidpetl.data import examples
 from vidpetl.data.annotations import finediving, pickled, text
-from vidpetl.data.sources import columns
+from vidpetl.data.kinds.quality import Performance, Performances
 from vidpetl.data.sources.official import classification, quality
 
 DATASETS = ('finediving',)
@@ -27,7 +27,7 @@ _FRAMES = tuple(
 )
 
 
-def open(dataset: str, raw: str, split: str) -> columns.Performances:
+def open(dataset: str, raw: str, split: str) -> Performances:
   """Opens a split; see the module's docstring for the layout."""
   classification.check_split(split)
   path = _pickle(raw, 'fine-grained_annotation_aqa.pkl')
@@ -57,7 +57,7 @@ def _find(
   raw: str,
   key: tuple[str, int],
   dive: finediving.Dive,
-) -> tuple[examples.Performance, quality.Place]:
+) -> tuple[Performance, quality.Place]:
   """Returns a dive with its steps in seconds, and its video."""
   name = f'{key[0]}/{key[1]}'
   place = clips.get(name) or quality.missing(name, raw)
@@ -68,7 +68,7 @@ def _find(
       place = examples.Dropped(name, place, rate)
     else:
       steps = tuple(frame / rate for frame in dive.transitions)
-  performance = examples.Performance(
+  performance = Performance(
     id=name,
     score=dive.score,
     difficulty=dive.difficulty,

@@ -11,14 +11,15 @@ from __future__ import annotations
 import os
 
 from vidpetl.data.annotations import hmdb51
-from vidpetl.data.sources import columns, videos
+from vidpetl.data.kinds.classification import Classification
+from vidpetl.data.sources import videos
 from vidpetl.data.sources.official import classification
 
 DATASETS = ('hmdb51_1', 'hmdb51_2', 'hmdb51_3')
 FPS = 30.0
 
 
-def open(dataset: str, raw: str, split: str) -> columns.Classification:
+def open(dataset: str, raw: str, split: str) -> Classification:
   """Opens a split; see the module's docstring for the layout."""
   classification.check_split(split)
   fold = int(dataset[-1])

@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import os
 
-from vidpetl.data import examples
 from vidpetl.data.annotations import jigsaws, text
-from vidpetl.data.sources import columns
+from vidpetl.data.kinds.quality import Performance, Performances
 from vidpetl.data.sources.official import classification, quality
 
 DATASETS = ('jigsaws',)
@@ -31,7 +30,7 @@ TASKS = {
 
 def open(
   dataset: str, raw: str, split: str, task: str, fold: int
-) -> columns.Performances:
+) -> Performances:
   """Opens a split; see the module's docstring for the layout.
 
   Args:
@@ -65,7 +64,7 @@ def open(
     split=split,
     fps=FPS,
     performances=[
-      examples.Performance(
+      Performance(
         id=trial,
         score=sum(ratings[trial]),
         judge_scores=ratings[trial],

@@ -13,14 +13,15 @@ from __future__ import annotations
 import os
 
 from vidpetl.data.annotations import kinetics, text
-from vidpetl.data.sources import columns, videos
+from vidpetl.data.kinds.classification import Classification
+from vidpetl.data.sources import videos
 from vidpetl.data.sources.official import classification
 
 DATASETS = ('kinetics400', 'kinetics600', 'kinetics700')
 FPS = 25.0  # to which the public ViViT code resamples Kinetics
 
 
-def open(dataset: str, raw: str, split: str) -> columns.Classification:
+def open(dataset: str, raw: str, split: str) -> Classification:
   """Opens a split; see the module's docstring for the layout."""
   classification.check_split(split)
   read = {name: kinetics.read(_csv(raw, name)) for name in ('train', 'val')}

@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 
 from vidpetl.data.annotations import moments_in_time, text
-from vidpetl.data.sources import columns, videos
+from vidpetl.data.kinds.classification import Classification
+from vidpetl.data.sources import videos
 from vidpetl.data.sources.official import classification
 
 DATASETS = ('moments_in_time',)
 _NAMES = {'train': 'training', 'val': 'validation'}
 
 
-def open(dataset: str, raw: str, split: str) -> columns.Classification:
+def open(dataset: str, raw: str, split: str) -> Classification:
   """Opens a split; see the module's docstring for the layout."""
   name = _NAMES[classification.check_split(split)]
   categories = moments_in_time.read_categories(

@@ -21,7 +21,7 @@ import os
 
 from vidpetl.data import examples
 from vidpetl.data.annotations import mtl_aqa, pickled, text
-from vidpetl.data.sources import columns
+from vidpetl.data.kinds.quality import Performance, Performances
 from vidpetl.data.sources.official import classification, quality
 
 DATASETS = ('mtl_aqa',)
@@ -37,7 +37,7 @@ _EVENTS = (
 )
 
 
-def open(dataset: str, raw: str, split: str) -> columns.Performances:
+def open(dataset: str, raw: str, split: str) -> Performances:
   """Opens a split; see the module's docstring for the layout."""
   classification.check_split(split)
   info = os.path.join(raw, 'info')
@@ -74,7 +74,7 @@ class _Finder:
 
   def find(
     self, key: tuple[int, int], dive: mtl_aqa.Dive
-  ) -> tuple[examples.Performance, quality.Place]:
+  ) -> tuple[Performance, quality.Place]:
     """Returns a dive in seconds, and its video."""
     name = f'{key[0]:02d}_{key[1]:02d}'
     start, end = 0.0, None
@@ -88,7 +88,7 @@ class _Finder:
         path = examples.Dropped(name, path or self._raw, rate)
       else:
         start, end = dive.start_frame / rate, dive.end_frame / rate
-    performance = examples.Performance(
+    performance = Performance(
       id=name,
       score=dive.score,
       start=start,

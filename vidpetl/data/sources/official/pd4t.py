@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import os
 
-from vidpetl.data import examples
 from vidpetl.data.annotations import pd4t, text
-from vidpetl.data.sources import columns
+from vidpetl.data.kinds.quality import Performance, Performances
 from vidpetl.data.sources.official import classification, quality
 
 DATASETS = ('pd4t',)
@@ -36,7 +35,7 @@ def open(
   split: str,
   task: str,
   shared_subjects: bool = False,
-) -> columns.Performances:
+) -> Performances:
   """Opens a split; see the module's docstring for the layout.
 
   Args:
@@ -64,7 +63,7 @@ def open(
     split=split,
     fps=FPS,
     performances=[
-      examples.Performance(id=name, score=video.score, action=task)
+      Performance(id=name, score=video.score, action=task)
       for name, video in videos.items()
     ],
     places=[clips.get(name) or quality.missing(name, raw) for name in videos],

@@ -8,6 +8,7 @@ from typing import Any
 
 from vidpetl.data import decode, examples, frames
 from vidpetl.data.annotations.strings import Strings
+from vidpetl.data.kinds.quality import Performance, Performances
 from vidpetl.data.sources import columns, videos
 
 Place = str | examples.Dropped
@@ -99,10 +100,10 @@ def assemble(
   name: str,
   split: str,
   fps: float | None,
-  performances: Sequence[examples.Performance],
+  performances: Sequence[Performance],
   places: Sequence[Place],
   folder: str,
-) -> columns.Performances:
+) -> Performances:
   """Builds a source of the performances that have a video, lists the others.
 
   Args:
@@ -138,7 +139,7 @@ def assemble(
     fps=fps,
     dropped=tuple(p for p in places if isinstance(p, examples.Dropped)),
   )
-  return columns.Performances.of_examples(info, found, paths.__getitem__)
+  return Performances.of_examples(info, found, paths.__getitem__)
 
 
 def check_choice(field: str, value: Any, choices: Collection[Any]) -> None:

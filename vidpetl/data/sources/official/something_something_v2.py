@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 
 from vidpetl.data.annotations import something_something_v2, text
-from vidpetl.data.sources import columns, videos
+from vidpetl.data.kinds.classification import Classification
+from vidpetl.data.sources import videos
 from vidpetl.data.sources.official import classification
 
 DATASETS = ('something_something_v2',)
@@ -18,7 +19,7 @@ FPS = 12.0  # of the published webm files
 _NAMES = {'train': 'train', 'val': 'validation'}
 
 
-def open(dataset: str, raw: str, split: str) -> columns.Classification:
+def open(dataset: str, raw: str, split: str) -> Classification:
   """Opens a split; see the module's docstring for the layout."""
   name = _NAMES[classification.check_split(split)]
   templates = something_something_v2.read_labels(_json(raw, 'labels'))

@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 
 from vidpetl.data.annotations import text, ucf101
-from vidpetl.data.sources import columns, videos
+from vidpetl.data.kinds.classification import Classification
+from vidpetl.data.sources import videos
 from vidpetl.data.sources.official import classification
 
 DATASETS = ('ucf101_1', 'ucf101_2', 'ucf101_3')
@@ -19,7 +20,7 @@ FPS = 25.0
 _NAMES = {'train': 'train', 'val': 'test'}
 
 
-def open(dataset: str, raw: str, split: str) -> columns.Classification:
+def open(dataset: str, raw: str, split: str) -> Classification:
   """Opens a split; see the module's docstring for the layout."""
   name = f'{_NAMES[classification.check_split(split)]}list0{dataset[-1]}.txt'
   classes = ucf101.read_classes(_list(raw, 'classInd.txt'))
