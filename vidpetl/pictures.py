@@ -129,8 +129,7 @@ def choose_tasks(run: run_lib.Run, name: str | None) -> list[str]:
   known = [
     task
     for task, source in run.evaluation.items()
-    if source.info.kind == 'classification'
-    and not tasks[task].eval_clip.is_pretext
+    if 'label' in clips.signature(source.info, tasks[task].eval_clip)
   ]
   if name and name not in known:
     raise ValueError(

@@ -41,7 +41,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tqdm
-from absl import app, flags, logging
+from absl import flags, logging
 from etils import epath
 
 from vidpetl import cli, options, parts

@@ -3,6 +3,7 @@
 import numpy as np
 
 from vidpetl.data import benchmark, clips, examples
+from vidpetl.data.kinds.classification import Classified
 
 
 class One:
@@ -17,7 +18,7 @@ class One:
     return 1
 
   def __getitem__(self, i):
-    return examples.Classified('one', 0)
+    return Classified('one', 0)
 
   def video(self, i):
     return self._path
@@ -27,7 +28,9 @@ def test_the_bare_loop_reads_the_frames_of_the_pipeline(
   tmp_path, write_video, read_codes
 ):
   source = One(write_video(tmp_path / 'a.mp4', gop=30))
-  spec = clips.ClipSpec(frames=8, resolution=64, train=True)
+  spec = clips.ClipSpec.of(
+    {'frames': 8, 'resolution': 64, 'train': True}, 'classification'
+  )
   seen = set()
   for position, plan in enumerate(benchmark.make_plans(source, spec, 5)):
     seed = benchmark.index.example_seed(0, 'benchmark', position)
@@ -40,7 +43,9 @@ def test_the_bare_loop_reads_the_frames_of_the_pipeline(
 
 def test_comparison_and_table(tmp_path, write_video):
   source = One(write_video(tmp_path / 'a.mp4'))
-  spec = clips.ClipSpec(frames=4, resolution=32, train=True)
+  spec = clips.ClipSpec.of(
+    {'frames': 4, 'resolution': 32, 'train': True}, 'classification'
+  )
   speeds = benchmark.compare(source, spec, count=4, workers=1, turns=1)
   assert list(speeds) == ['bare PyAV loop', 'pipeline']
   assert all(speed.per_core > 0 for speed in speeds.values())

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 
 import av
 import numpy as np
@@ -9,6 +10,9 @@ import pytest
 
 from vidpetl.data import clips, decode, examples
 from vidpetl.data import quarantine as quarantine_lib
+from vidpetl.data.annotations.keyframes import Keyframe
+from vidpetl.data.kinds.classification import Classified
+from vidpetl.data.kinds.quality import Performance
 
 SEED = np.array([1, 2], np.uint32)
 
@@ -42,14 +46,18 @@ def keyframe(time, boxes=(), scores=(), truth=()):
 
   detections, detected_actions = arrays(boxes)
   truth, actions = arrays(truth)
-  return examples.Keyframe(
+  return Keyframe(
     f'film,{time}', 'film', f'{time}', time, truth, actions, detections,
     np.array(scores, np.float32), detected_actions,
   )  # fmt: skip
 
 
-def spec(**options):
-  return clips.ClipSpec(**{'frames': 8, 'resolution': 64, **options})
+def spec(kind='classification', **options):
+  return clips.ClipSpec.of({'frames': 8, 'resolution': 64, **options}, kind)
+
+
+around = functools.partial(spec, 'localisation')
+scored = functools.partial(spec, 'quality')
 
 
 @pytest.fixture(scope='module')
@@ -72,16 +80,16 @@ def codes(read_codes):
 
 def classified(path, fps=15, **options):
   return Listed(
-    'classification', [(examples.Classified('clip', 2, **options), path)], fps
+    'classification', [(Classified('clip', 2, **options), path)], fps
   )
 
 
 def test_a_keyframe_is_element_half_of_its_clip(video, codes):
   source = Listed('localisation', [(keyframe(2.0), video)])
-  assert codes(clips.load(source, 0, spec(), SEED)) == [
+  assert codes(clips.load(source, 0, around(), SEED)) == [
     22, 24, 26, 28, 30, 32, 34, 36,
   ]  # fmt: skip
-  wide = clips.load(source, 0, spec(frames=32, stride=1), SEED)
+  wide = clips.load(source, 0, around(frames=32, stride=1), SEED)
   assert codes(wide) == list(range(14, 46))
 
 
@@ -89,26 +97,35 @@ def test_strides_count_in_the_nominal_frame_rate(video, codes):
   # 30 fps strides of 4 are 15 fps strides of 2.
   source = Listed('localisation', [(keyframe(2.0), video)], fps=30)
   expected = [22, 24, 26, 28, 30, 32, 34, 36]
-  assert codes(clips.load(source, 0, spec(stride=4), SEED)) == expected
-  assert codes(clips.load(source, 0, spec(fps=15), SEED)) == expected
+  assert codes(clips.load(source, 0, around(stride=4), SEED)) == expected
+  assert codes(clips.load(source, 0, around(fps=15), SEED)) == expected
   source.info = examples.Info('n', 'val', 'localisation', 3, {}, fps=None)
-  assert codes(clips.load(source, 0, spec(), SEED)) == expected
+  assert codes(clips.load(source, 0, around(), SEED)) == expected
 
 
 def test_a_keyframe_near_the_end_repeats_the_last_frame(video, codes):
   source = Listed(
     'localisation', [(keyframe(3.8), video), (keyframe(0), video)]
   )
-  assert codes(clips.load(source, 0, spec(), SEED)) == [
+  assert codes(clips.load(source, 0, around(), SEED)) == [
     49, 51, 53, 55, 57, 59, 59, 59,
   ]  # fmt: skip
-  assert codes(clips.load(source, 1, spec(), SEED)) == [0, 0, 0, 0, 0, 2, 4, 6]
+  assert codes(clips.load(source, 1, around(), SEED)) == [
+    0,
+    0,
+    0,
+    0,
+    0,
+    2,
+    4,
+    6,
+  ]
 
 
 def test_a_keyframe_outside_of_the_file_is_an_error(video):
   source = Listed('localisation', [(keyframe(902.0), video)])
   with pytest.raises(decode.DecodeError, match='video_start'):
-    clips.load(source, 0, spec(), SEED)
+    clips.load(source, 0, around(), SEED)
 
 
 def test_one_view_is_centred(video, codes):
@@ -225,7 +242,7 @@ def load_boxes(video, **options):
   source = Listed(
     'localisation', [(keyframe(2.0, BOXES, SCORES, truth), video)]
   )
-  return clips.load(source, 0, spec(max_boxes=4, **options), SEED)
+  return clips.load(source, 0, around(max_boxes=4, **options), SEED)
 
 
 def test_detections_from_the_threshold_up_best_first(video):
@@ -250,22 +267,25 @@ def test_ground_truth_comes_before_detections_and_the_rest_is_cut(video):
 
 def test_no_boxes(video):
   source = Listed('localisation', [(keyframe(2.0), video)])
-  clip = clips.load(source, 0, spec(), SEED)
+  clip = clips.load(source, 0, around(), SEED)
   assert not clip['box_valid'].any() and not clip['boxes'].any()
   assert clip['valid']
 
 
 def test_cut_off_boxes_are_counted(video):
   source = Listed('localisation', [(keyframe(2.0, BOXES, SCORES), video)] * 2)
-  assert clips.count_dropped(source, spec(max_boxes=2)) == 2
-  assert clips.count_dropped(source, spec(max_boxes=2, min_score=0)) == 6
-  assert clips.count_dropped(source, spec(max_boxes=5, min_score=0)) == 0
+  assert around(max_boxes=2).kind.count_dropped(source) == 2
+  assert around(max_boxes=2, min_score=0).kind.count_dropped(source) == 6
+  assert around(max_boxes=5, min_score=0).kind.count_dropped(source) == 0
 
 
 def test_clips_have_their_signature(video):
   both = [
     (classified(video), spec(views=(2, 1))),
-    (Listed('localisation', [(keyframe(2.0), video)]), spec()),
+    (
+      Listed('localisation', [(keyframe(2.0), video)]),
+      around(),
+    ),
   ]
   for source, how in both:
     clip = clips.load(source, 0, how, SEED)
@@ -280,7 +300,7 @@ def test_an_undecodable_video_is_listed(tmp_path, video):
   bad = str(tmp_path / 'bad.mp4')
   source = Listed(
     'classification',
-    [(examples.Classified(f'clip {k}', 1), bad) for k in range(2)],
+    [(Classified(f'clip {k}', 1), bad) for k in range(2)],
   )
   quarantine = quarantine_lib.Quarantine()
   for i in (1, 0, 1):
@@ -304,7 +324,7 @@ def test_too_many_undecodable_videos_are_an_error(tmp_path, video):
   paths = [video] * 20 + [bad] * 40
   source = Listed(
     'classification',
-    [(examples.Classified(f'{k}', 1), path) for k, path in enumerate(paths)],
+    [(Classified(f'{k}', 1), path) for k, path in enumerate(paths)],
   )
   quarantine = quarantine_lib.Quarantine(limit=0.5)
   with pytest.raises(
@@ -317,28 +337,38 @@ def test_too_many_undecodable_videos_are_an_error(tmp_path, video):
 
 
 @pytest.mark.parametrize(
-  'options, message',
+  'kind, options, message',
   [
-    ({'frames': 0}, 'frames'),
-    ({'stride': -1}, 'stride'),
-    ({'fps': 0}, 'fps'),
-    ({'resize': 'squash'}, "'squash'"),
-    ({'boxes': 'all'}, "'all'"),
-    ({'views': (0, 1)}, 'views'),
-    ({'views': (1, 2), 'resize': 'crop'}, 'crops 1 or 3'),
-    ({'views': (1, 3)}, "resize='crop'"),
-    ({'views': (2, 1), 'train': True}, 'not training'),
+    ('classification', {'frames': 0}, 'frames'),
+    ('classification', {'stride': -1}, 'stride'),
+    ('classification', {'fps': 0}, 'fps'),
+    ('classification', {'resize': 'squash'}, "'squash'"),
+    ('localisation', {'boxes': 'all'}, "'all'"),
+    ('localisation', {'max_boxes': 0}, 'max_boxes'),
+    ('classification', {'views': (0, 1)}, 'views'),
+    ('classification', {'views': (1, 2), 'resize': 'crop'}, 'crops 1 or 3'),
+    ('classification', {'views': (1, 3)}, "resize='crop'"),
+    ('classification', {'views': (2, 1), 'train': True}, 'not training'),
+    ('localisation', {'resize': 'crop'}, 'boxes need resize="pad"'),
+    ('localisation', {'sampling': 'spread'}, 'boxes need .*"around"'),
+    ('quality', {'views': (2, 1)}, r'performances need .* \(2, 1\)'),
+    ('quality', {'exemplar': 'any'}, "exemplar='any' needs resize='crop'"),
+    ('classification', {'sampling': 'vspp'}, "'vspp' is for pretext tasks"),
+    (
+      'classification',
+      {'max_boxes': 3, 'parts': 2},
+      r"no field max_boxes, parts; .*'stride'.* classification .* are frames,",
+    ),
   ],
 )
-def test_settings_that_make_no_sense(options, message):
+def test_settings_that_make_no_sense(kind, options, message):
   with pytest.raises(ValueError, match=message):
-    clips.ClipSpec(**options)
+    spec(kind, **options)
 
 
-def test_boxes_need_the_whole_frame(video):
-  info = Listed('localisation', []).info
-  with pytest.raises(ValueError, match='listed has boxes'):
-    spec(resize='crop').check(info)
+def test_clips_show_what_their_source_is_annotated_with(video):
+  with pytest.raises(ValueError, match='listed is for localisation'):
+    spec().check(Listed('localisation', []).info)
 
 
 class Performances(Listed):
@@ -363,13 +393,13 @@ class Performances(Listed):
 
 def performance(k, **options):
   fields = {'difficulty': 2.0 + k, 'judge_scores': (7.5, k), **options}
-  return examples.Performance(f'dive {k}', 10.0 * k, **fields)
+  return Performance(f'dive {k}', 10.0 * k, **fields)
 
 
 def test_performances(video, codes):
   dive = performance(3, start=1.0, end=3.0, steps=(1.5,), judge_scores=(8.0,))
   source = Performances([(dive, video)])
-  clip = clips.load(source, 0, spec(sampling='spread', frames=4), SEED)
+  clip = clips.load(source, 0, scored(sampling='spread', frames=4), SEED)
   # 30 frames at 15 fps, from number 15.
   assert codes(clip) == [15, 24, 34, 44]
   assert clip['score'] == 30 and clip['difficulty'] == 5
@@ -380,7 +410,14 @@ def test_performances(video, codes):
 
 def test_a_difficulty_may_be_unknown(video):
   source = Performances([(performance(1, difficulty=float('nan')), video)])
-  assert np.isnan(clips.load(source, 0, spec(), SEED)['difficulty'])
+  assert np.isnan(
+    clips.load(
+      source,
+      0,
+      scored(),
+      SEED,
+    )['difficulty']
+  )
 
 
 def test_training_clips_hold_an_exemplar(video, short):
@@ -389,7 +426,7 @@ def test_training_clips_hold_an_exemplar(video, short):
   source = Performances(
     [(performance(k), path) for k, path in zip(numbers, paths)]
   )
-  how = spec(
+  how = scored(
     exemplar='difficulty', resize='crop', resolution=32, sampling='tail',
     train=True,
   )  # fmt: skip
@@ -421,21 +458,11 @@ def test_an_undecodable_exemplar_spoils_its_clip(tmp_path, video, bad):
   (tmp_path / 'bad.mp4').write_bytes(b'nothing')
   source = Performances([(performance(k), paths[k]) for k in range(2)])
   quarantine = quarantine_lib.Quarantine()
-  how = spec(exemplar='any', resize='crop', resolution=32, train=True)
+  how = scored(exemplar='any', resize='crop', resolution=32, train=True)
   clip = clips.load(source, 0, how, SEED, quarantine)
   assert not clip['valid'] and not clip['video'].any()
   assert not clip['size'].any()
   assert [row[:2] for row in quarantine.rows()] == [(f'dive {bad}', paths[bad])]
-
-
-def test_exemplars_are_whole_squares_of_performances(video):
-  source = Performances([(performance(0), video)])
-  with pytest.raises(ValueError, match="exemplar='any' needs resize='crop'"):
-    spec(exemplar='any').check(source.info)
-  with pytest.raises(ValueError, match='is for performances'):
-    spec(exemplar='any', resize='crop').check(classified(video).info)
-  with pytest.raises(ValueError, match=r'dives has performances: .* \(2, 1\)'):
-    spec(views=(2, 1)).check(source.info)
 
 
 @pytest.mark.parametrize(
@@ -449,7 +476,7 @@ def test_pretext_clips_are_of_any_source(video, sampling, labels, kind):
     'localisation': Listed('localisation', [(keyframe(2.0), video)]),
     'quality': Performances([(performance(1), video)]),
   }[kind]
-  how = spec(sampling=sampling, resize='crop', resolution=32)
+  how = spec('unlabelled', sampling=sampling, resize='crop', resolution=32)
   how.check(source.info)
   clip = clips.load(source, 0, how, SEED)
   assert set(clip) == {'video', 'size', 'index', 'seed', 'valid'} | labels
@@ -465,7 +492,9 @@ def test_clips_of_a_pair_are_cropped_at_places_of_their_own(
 ):
   ramp = np.broadcast_to(np.arange(0, 192, 2)[:, None, None], (96, 48, 3))
   path = write_video(tmp_path / 'r.mp4', frames=[ramp.astype(np.uint8)] * 20)
-  how = spec(sampling='pair', resize='crop', resolution=48, train=True)
+  how = spec(
+    'unlabelled', sampling='pair', resize='crop', resolution=48, train=True
+  )
   tops = np.array([
     clips.load(classified(path), 0, how, np.array([s, 0]))['video'][:, 0, 0]
     .mean((-1, -2))

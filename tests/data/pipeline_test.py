@@ -7,10 +7,13 @@ import pytest
 
 from vidpetl.data import clips, examples, pipeline
 from vidpetl.data import quarantine as quarantine_lib
+from vidpetl.data.kinds.classification import Classified
 
 N = 11
-SPEC = clips.ClipSpec(frames=4, resolution=32, train=True)
-EVAL = clips.ClipSpec(frames=4, resolution=32)
+SPEC = clips.ClipSpec.of(
+  {'frames': 4, 'resolution': 32, 'train': True}, 'classification'
+)
+EVAL = clips.ClipSpec.of({'frames': 4, 'resolution': 32}, 'classification')
 
 
 class Videos:
@@ -26,7 +29,7 @@ class Videos:
     return len(self._paths)
 
   def __getitem__(self, i):
-    return examples.Classified(f'v{i}', i)
+    return Classified(f'v{i}', i)
 
   def video(self, i):
     return self._paths[i]

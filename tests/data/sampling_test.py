@@ -5,10 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vidpetl.data import clip_spec, decode, examples, sampling
+from vidpetl.data import clip_spec, decode, examples, samplers, sampling
+from vidpetl.data.annotations.keyframes import Keyframe
+from vidpetl.data.kinds import quality
+from vidpetl.data.kinds.quality import Performance
+from vidpetl.data.samplers import pace, spread, vspp
 
 SEED = np.array([1, 2], np.uint32)
-INFO = examples.Info('films', 'train', 'quality', 0, {}, fps=25)
+KINDS = {Performance: 'quality', Keyframe: 'localisation'}
 
 
 @dataclasses.dataclass
@@ -25,14 +29,17 @@ class Opened:
 
 
 def performance(**options):
-  return examples.Performance('p', 1.0, **options)
+  return Performance('p', 1.0, **options)
 
 
 def frames_of(total, annotation=None, seed=SEED, member=0, **options):
   """Returns the numbers, from 0, of the file's frames that a clip shows."""
-  spec = clip_spec.ClipSpec(**{'frames': 8, 'resize': 'crop', **options})
+  options = {'frames': 8, 'resize': 'crop', **options}
+  spec = clip_spec.ClipSpec.of(options, 'unlabelled')
+  annotation = annotation or performance()
+  info = examples.Info('films', 'train', KINDS[type(annotation)], 0, {}, fps=25)
   times = sampling.frame_times(
-    Opened(total), annotation or performance(), spec, INFO, seed, member
+    Opened(total), annotation, spec, info, samplers.Draws(seed, member)
   )
   return np.floor(times * 25 + 1e-6).astype(int).tolist()
 
@@ -54,7 +61,7 @@ def run(first, last, step=1):
   ],
 )
 def test_vspp_walks(natural, rate, part, expected):
-  walk = sampling.vspp(
+  walk = vspp.walk(
     150, rate, part, frames=32, parts=4, natural=natural, count=300
   )
   assert walk.tolist() == expected
@@ -64,7 +71,7 @@ def test_vspp_walks(natural, rate, part, expected):
   'part, ends', [(1, (0, 10)), (2, (10, 21)), (3, (21, 32))]
 )
 def test_vspp_parts_have_both_ends(part, ends):
-  walk = sampling.vspp(1, 5, part, frames=32, parts=3, natural=1, count=900)
+  walk = vspp.walk(1, 5, part, frames=32, parts=3, natural=1, count=900)
   fast = np.flatnonzero(np.diff(walk) == 5) + 1
   first, last = ends
   # The first frame of the clip has none before it; the clip ends at 31.
@@ -73,25 +80,25 @@ def test_vspp_parts_have_both_ends(part, ends):
 
 def test_vspp_begins_anew_at_the_end():
   """By hand: 4 frames must follow one at natural speed, `rate` a fast one."""
-  walk = sampling.vspp(14, 3, 2, frames=8, parts=2, natural=1, count=20)
+  walk = vspp.walk(14, 3, 2, frames=8, parts=2, natural=1, count=20)
   # 14 15 16 (16 + 4 = 20 is there) 17 (17 + 4 is not) -> 1, fast from i = 4.
   assert walk.tolist() == [14, 15, 16, 17, 1, 4, 7, 10]
-  walk = sampling.vspp(14, 3, 1, frames=8, parts=2, natural=1, count=20)
+  walk = vspp.walk(14, 3, 1, frames=8, parts=2, natural=1, count=20)
   # 14 17 20 (20 + 3 is not there) -> 1, 4: the part's last; then natural.
   assert walk.tolist() == [14, 17, 20, 1, 4, 5, 6, 7]
 
 
 def test_pace_walks():
-  walk = sampling.pace(5, 3, frames=8, count=14)
+  walk = pace.walk(5, 3, frames=8, count=14)
   assert walk.tolist() == [5, 8, 11, 14, 1, 4, 7, 10]
 
 
 def test_spread_has_both_ends():
-  assert sampling.spread(4, 10).tolist() == [1, 4, 7, 10]
-  assert sampling.spread(5, 10).tolist() == [1, 3, 5, 7, 10]
-  assert sampling.spread(5, 3).tolist() == [1, 1, 2, 2, 3]
+  assert spread.frames_of(4, 10).tolist() == [1, 4, 7, 10]
+  assert spread.frames_of(5, 10).tolist() == [1, 3, 5, 7, 10]
+  assert spread.frames_of(5, 3).tolist() == [1, 1, 2, 2, 3]
   # Every frame of 113, none twice: places are whole numbers but for rounding.
-  assert sampling.spread(113, 113).tolist() == run(1, 113)
+  assert spread.frames_of(113, 113).tolist() == run(1, 113)
 
 
 def test_spread_is_over_what_is_annotated():
@@ -126,15 +133,15 @@ def test_tail_is_shifted_in_training_within_the_file():
 
 
 def test_vspp_draws():
-  spec = clip_spec.ClipSpec(sampling='vspp', rates=5, natural=3)
-  labels = [sampling.pretext_labels(spec, seed) for seed in seeds(600)]
+  sampler = vspp.Vspp(rates=5, natural=3)
+  labels = [sampler.labels(samplers.Draws(seed)) for seed in seeds(600)]
   speeds, counts = np.unique([x['speed'] for x in labels], return_counts=True)
   assert speeds.tolist() == [0, 1, 3, 4]
   assert counts.min() > 110
   _, counts = np.unique([x['part'] for x in labels], return_counts=True)
   assert len(counts) == 4 and counts.min() > 110
-  drawn = dataclasses.replace(spec, natural_drawn=True)
-  labels = [sampling.pretext_labels(drawn, seed) for seed in seeds(100)]
+  drawn = dataclasses.replace(sampler, natural_drawn=True)
+  labels = [drawn.labels(samplers.Draws(seed)) for seed in seeds(100)]
   assert {x['speed'] for x in labels} == set(range(5))
 
 
@@ -144,8 +151,8 @@ def test_vspp_clips_show_their_labels(train):
   for seed in seeds(80):
     options = {'sampling': 'vspp', 'frames': 16, 'train': train}
     (clip,) = frames_of(400, seed=seed, **options)
-    labels = sampling.pretext_labels(clip_spec.ClipSpec(**options), seed)
-    walk = sampling.vspp(
+    labels = vspp.Vspp().labels(samplers.Draws(seed))
+    walk = vspp.walk(
       clip[0] + 1, labels['speed'] + 1, labels['part'] + 1,
       frames=16, parts=4, natural=1, count=397,
     )  # fmt: skip
@@ -164,13 +171,8 @@ def test_pace_clips_show_their_labels():
   begins = []
   for seed in seeds(80):
     (clip,) = frames_of(60, seed=seed, sampling='pace')
-    rate = (
-      1
-      + sampling.pretext_labels(clip_spec.ClipSpec(sampling='pace'), seed)[
-        'speed'
-      ]
-    )
-    walk = sampling.pace(clip[0] + 1, rate, frames=8, count=60)
+    rate = 1 + pace.Pace().labels(samplers.Draws(seed))['speed']
+    walk = pace.walk(clip[0] + 1, rate, frames=8, count=60)
     assert (np.array(clip) + 1).tolist() == walk.tolist()
     begins.append(clip[0])
   assert min(begins) < 5 and 55 <= max(begins) <= 59
@@ -194,7 +196,7 @@ def test_pretext_clips_of_a_keyframe_are_around_it():
   no_actions = np.zeros((0, 3), bool)
   frames = set()
   for seed in seeds(40):
-    key = examples.Keyframe(
+    key = Keyframe(
       'k', 'film', '5', 5.0, empty, no_actions, empty,
       np.zeros(0, np.float32), no_actions,
     )  # fmt: skip
@@ -215,29 +217,39 @@ def test_members_of_a_clip_have_draws_of_their_own():
 
 def test_places_of_steps():
   times = np.array([1.0, 2.0, 3.0, 4.0])
-  places = sampling.step_places(times, np.array([2.5, 4.0, 0.5, 9.0, np.nan]))
+  places = quality.step_places(times, np.array([2.5, 4.0, 0.5, 9.0, np.nan]))
   np.testing.assert_allclose(places, [1.5, 3, 0, 3, np.nan])
   looped = np.array([1.0, 2.0, 3.0, 1.0, 2.0])
   np.testing.assert_allclose(
-    sampling.step_places(looped, np.array([2.5])), [1.5]
+    quality.step_places(looped, np.array([2.5])), [1.5]
   )
 
 
 @pytest.mark.parametrize(
   'options, message',
   [
-    ({'sampling': 'random'}, "sampling is 'random'"),
-    ({'rates': 0}, 'rates'),
-    ({'parts': 0}, 'parts'),
+    ({'sampling': 'random'}, "sampling='random'; there are: around, pace, "),
+    ({'sampling': 'pace', 'rates': 0}, 'rates'),
+    ({'sampling': 'vspp', 'parts': 0}, 'parts'),
     ({'sampling': 'vspp', 'rates': 1}, 'no speed but natural=1'),
-    ({'shift': 3}, 'shift'),
+    ({'shift': 3}, 'no field shift'),
     ({'sampling': 'tail', 'shift': -1}, 'shift'),
-    ({'sampling': 'tail', 'views': (2, 1)}, "sampling='stride'"),
+    ({'sampling': 'tail', 'views': (2, 1)}, "'tail' has one"),
     ({'sampling': 'pace', 'views': (1, 3), 'resize': 'crop'}, "'pace'"),
-    ({'exemplar': 'score'}, "exemplar is 'score'"),
-    ({'exemplar': 'any', 'sampling': 'vspp'}, "sampling='vspp'"),
   ],
 )
 def test_settings_that_make_no_sense(options, message):
   with pytest.raises(ValueError, match=message):
-    clip_spec.ClipSpec(**options)
+    clip_spec.ClipSpec.of(options, 'unlabelled')
+
+
+@pytest.mark.parametrize(
+  'options, message',
+  [
+    ({'exemplar': 'score'}, "exemplar 'score'"),
+    ({'exemplar': 'any', 'sampling': 'vspp'}, "sampling='vspp'"),
+  ],
+)
+def test_exemplars_that_make_no_sense(options, message):
+  with pytest.raises(ValueError, match=message):
+    clip_spec.ClipSpec.of(options, 'quality')

@@ -28,6 +28,7 @@ from vidpetl.data import (
   examples,
   index,
   pipeline,
+  samplers,
   sampling,
   sources,
 )
@@ -90,7 +91,9 @@ def make_plans(
     video = source.video(i)
     info = decode.probe(video, source[i].id)
     with decode.Video(video, source[i].id) as opened:
-      times = sampling.frame_times(opened, source[i], spec, source.info, seed)
+      times = sampling.frame_times(
+        opened, source[i], spec, source.info, samplers.Draws(seed)
+      )
       times = np.sort(times.ravel()) + opened.origin + opened.tolerance
     size = clips.target_size(info.height, info.width, spec)
     plans.append(Plan(video, times, size))
@@ -203,12 +206,13 @@ def main(argv: Sequence[str]) -> None:
   else:
     config = {'source': 'raw', 'raw': _RAW.value, 'dataset': _DATASET.value}
   source = sources.open_source({**config, 'split': _SPLIT.value})
-  spec = clips.ClipSpec(
-    frames=_FRAMES.value,
-    stride=_STRIDE.value,
-    resolution=_RESOLUTION.value,
-    train=True,
-  )
+  options = {
+    'frames': _FRAMES.value,
+    'stride': _STRIDE.value,
+    'resolution': _RESOLUTION.value,
+    'train': True,
+  }
+  spec = clips.ClipSpec.of(options, source.info.kind)
   speeds = compare(
     source,
     spec,

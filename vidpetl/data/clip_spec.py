@@ -1,94 +1,128 @@
-"""How clips are cut from videos: settings, and what does not go together."""
+"""How clips are cut from videos: settings, and what does not go together.
+
+A config's `clip` is flat: `{'frames': 32, 'sampling': 'vspp', 'parts': 4}`.
+`ClipSpec.of` gives each option to whom it belongs.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
-from vidpetl.data import examples
+from vidpetl import options as options_lib
+from vidpetl import parts
+from vidpetl.data import examples, kinds, samplers
 
-BOXES = ('detected', 'ground_truth', 'both')
 RESIZES = ('pad', 'crop')
-EXEMPLARS = ('', 'any', 'difficulty', 'action')
-
-# Clips that are drawn for a question of their own, instead of the source's.
-PRETEXTS = ('vspp', 'pace', 'pair')
-SAMPLINGS = ('stride', 'spread', 'tail', *PRETEXTS)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ClipSpec:
   """How clips are cut from videos.
 
   Attributes:
+    sampler: which frames of what is annotated, with its own options.
+    kind: what clips show of the annotation, with its own options.
     frames: of a clip.
-    stride: between its frames, counted in frames of `fps`; for 'stride' and
-      'pair'.
+    stride: between its frames, counted in frames of `fps`; for samplers with
+      even steps.
     fps: frame rate in which strides and frames count; None takes the source's
       nominal rate, and each file's own where the source names none.
-    sampling: which frames of what is annotated (see `sampling`): 'stride',
-      evenly from a random place or the middle; 'spread', evenly from its first
-      frame to its last; 'tail', the last ones; for pretext tasks 'vspp' (one
-      part of the clip is played at another speed), 'pace' (all of it is) and
-      'pair' (two clips of 'stride' from two random places).
-    shift: of 'tail', in training: by up to so many frames, to either side.
-    rates: of 'vspp' and 'pace': speeds are 1 to `rates` times the video's.
-    parts: of 'vspp': into how many parts the clip is divided.
-    natural: of 'vspp': speed of the other parts, and none of the speeds that
-      are drawn.
-    natural_drawn: of 'vspp': whether `natural` may be drawn all the same.
-    exemplar: 'any', 'difficulty' or 'action': in training a clip of a
-      performance holds that of another one too, of the same difficulty or
-      action; '' for none.
     resolution: R, side of the square that the model sees.
     resize: 'pad' makes the longer side R; 'crop' makes the shorter side R
       and cuts out R x R.
     views: (clips, crops) at evaluation: clips spread evenly over the video,
       each with 1 (centred) or 3 crops along the longer side.
-    max_boxes: boxes of an example, the best-scoring first.
-    boxes: 'detected', 'ground_truth', or 'both'.
-    min_score: detections scoring less are left out.
     train: random in time and, with 'crop', in place.
   """
 
+  sampler: samplers.Sampler
+  kind: kinds.Kind
   frames: int = 32
   stride: float = 2
   fps: float | None = None
   resolution: int = 224
   resize: str = 'pad'
   views: tuple[int, int] = (1, 1)
-  max_boxes: int = 32
-  boxes: str = 'detected'
-  min_score: float = 0.8
   train: bool = False
-  sampling: str = 'stride'
-  shift: int = 0
-  rates: int = 4
-  parts: int = 4
-  natural: int = 1
-  natural_drawn: bool = False
-  exemplar: str = ''
 
   def __post_init__(self):
     # A config's list, so that equal specs stay equal and hashable.
     object.__setattr__(self, 'views', tuple(self.views))
-    positive = ('frames', 'stride', 'resolution', 'max_boxes')
-    for field in (*positive, 'rates', 'parts', 'natural'):
+    for field in ('frames', 'stride', 'resolution'):
       if getattr(self, field) <= 0:
-        raise ValueError(f'{field} must be positive, not {self}')
+        raise ValueError(
+          f'{field} must be positive, not {getattr(self, field)}'
+        )
     if self.fps is not None and self.fps <= 0:
       raise ValueError(f'fps must be positive or None, not {self.fps}')
-    for field, choices in (
-      ('resize', RESIZES),
-      ('boxes', BOXES),
-      ('sampling', SAMPLINGS),
-      ('exemplar', EXEMPLARS),
-    ):
-      if getattr(self, field) not in choices:
-        raise ValueError(
-          f'{field} is {getattr(self, field)!r}, none of {choices}'
-        )
+    if self.resize not in RESIZES:
+      raise ValueError(f'resize is {self.resize!r}, none of {RESIZES}')
     self._check_views()
-    self._check_sampling()
+    self.kind.check(self)
+
+  @classmethod
+  def of(
+    cls, options: Mapping[str, Any], kind: str, owner: str = 'clip'
+  ) -> ClipSpec:
+    """Returns the settings of a config.
+
+    Args:
+      options: flat: `sampling`, the name of a sampler, fields of this class,
+        of the sampler and of the kind.
+      kind: of annotation that clips show.
+      owner: what errors call the options.
+
+    Raises:
+      ValueError: for an unknown option, with those there are, and for those
+        that do not go together.
+    """
+    sampling = options.get('sampling')
+    known = defaults(sampling, kind)
+    if unknown := sorted(set(options) - {*known, 'train'}):
+      raise ValueError(
+        f'{owner} has no field {", ".join(unknown)}; with '
+        f'sampling={known["sampling"]!r} and annotations for {kind} its fields '
+        f'are {", ".join(known)}'
+      )
+    sampler, shown = _parts(sampling, kind)
+    of = lambda part: {k: v for k, v in options.items() if k in _fields(part)}
+    try:
+      return cls(
+        sampler=sampler(**of(sampler)),
+        kind=type(shown)(**of(type(shown))),
+        **of(cls),
+      )
+    except ValueError as error:
+      raise ValueError(f'{owner}: {error}') from None
+
+  @property
+  def sampling(self) -> str:
+    """Name of the sampler."""
+    return self.sampler.name
+
+  @property
+  def num_views(self) -> int:
+    return self.views[0] * self.views[1]
+
+  @property
+  def paired(self) -> bool:
+    """Whether clips hold a second example."""
+    return self.kind.paired(self.train)
+
+  @property
+  def lead(self) -> tuple[int, ...]:
+    """Axes of a video before its frames: two clips of an example, or none."""
+    return (*self.sampler.lead, *((2,) if self.paired else ()))
+
+  def check(self, info: examples.Info) -> None:
+    """Raises ValueError if such clips cannot be cut from a source."""
+    if not self.kind.accepts(info.kind):
+      raise ValueError(
+        f'clips show annotations for {self.kind.name}, but {info.name} is for '
+        f'{info.kind}'
+      )
 
   def _check_views(self) -> None:
     if len(self.views) != 2 or self.views[0] < 1 or self.views[1] not in (1, 3):
@@ -99,82 +133,69 @@ class ClipSpec:
       raise ValueError(f'views {self.views} are for evaluation, not training')
     if self.views[1] > 1 and self.resize != 'crop':
       raise ValueError(f"{self.views[1]} crops need resize='crop'")
-    if self.views[0] > 1 and self.sampling != 'stride':
+    if self.views[0] > 1 and not self.sampler.several:
       raise ValueError(
-        f"views {self.views} are several clips: they need sampling='stride', "
-        f'not {self.sampling!r}'
+        f'views {self.views} are several clips: sampling={self.sampling!r} '
+        'has one'
       )
-
-  def _check_sampling(self) -> None:
-    if self.is_pretext and self.views != (1, 1):
+    if self.num_views > 1 and self.sampler.pretext:
       raise ValueError(
         f'views {self.views} do not go with sampling={self.sampling!r}'
       )
-    if self.shift < 0 or (self.shift and self.sampling != 'tail'):
-      raise ValueError(
-        f"shift is {self.shift}: frames >= 0, and 0 unless sampling='tail'"
-      )
-    if self.sampling == 'vspp' and not self.speeds:
-      raise ValueError(
-        f'rates={self.rates} leaves no speed but natural={self.natural}'
-      )
-    if self.exemplar and self.is_pretext:
-      raise ValueError(
-        f'exemplar={self.exemplar!r} does not go with '
-        f'sampling={self.sampling!r}'
-      )
 
-  @property
-  def num_views(self) -> int:
-    return self.views[0] * self.views[1]
 
-  @property
-  def is_pretext(self) -> bool:
-    """Whether clips come with a pretext task's labels, not the source's."""
-    return self.sampling in PRETEXTS
+def defaults(sampling: str | None, kind: str) -> dict[str, Any]:
+  """Returns every option of a config's `clip`, with its default.
 
-  @property
-  def has_exemplar(self) -> bool:
-    """Whether clips hold a second performance."""
-    return bool(self.exemplar) and self.train
+  Args:
+    sampling: name of a sampler; None is the one that the kind has by default.
+    kind: of annotation.
+  """
+  sampler, shown = _parts(sampling, kind)
+  shared = _fields(ClipSpec)
+  return {
+    **{name: shared[name] for name in shared if name != 'train'},
+    'sampling': _name(sampler),
+    **_fields(sampler),
+    **_fields(type(shown)),
+  }
 
-  @property
-  def lead(self) -> tuple[int, ...]:
-    """Axes of a video before its frames: two clips of an example, or none."""
-    return (2,) if self.has_exemplar or self.sampling == 'pair' else ()
 
-  @property
-  def speeds(self) -> tuple[int, ...]:
-    """What the speed of 'vspp' or 'pace' is drawn of."""
-    speeds = range(1, self.rates + 1)
-    if self.sampling == 'vspp' and not self.natural_drawn:
-      return tuple(speed for speed in speeds if speed != self.natural)
-    return tuple(speeds)
+def fitting(
+  options: Mapping[str, Any], kind: str, sampling: str | None = None
+) -> dict[str, Any]:
+  """Returns a config's `clip` without options of other samplers and kinds.
 
-  def check(self, info: examples.Info) -> None:
-    """Raises ValueError if clips of such a source cannot be cut like this."""
-    if self.exemplar and info.kind != 'quality':
-      raise ValueError(
-        f'exemplar={self.exemplar!r} is for performances; {info.name} is for '
-        f'{info.kind}'
-      )
-    if self.exemplar and self.resize != 'crop':
-      raise ValueError(
-        f"exemplar={self.exemplar!r} needs resize='crop', so that both videos "
-        'fill the square'
-      )
-    if self.is_pretext:
-      return
-    if info.kind == 'localisation' and (
-      self.resize != 'pad' or self.num_views > 1 or self.sampling != 'stride'
-    ):
-      raise ValueError(
-        f'{info.name} has boxes: they need resize="pad", views (1, 1) and '
-        f'sampling="stride", not {self.resize!r}, {self.views} and '
-        f'{self.sampling!r}'
-      )
-    if info.kind == 'quality' and self.num_views > 1:
-      raise ValueError(
-        f'{info.name} has performances: they need views (1, 1), not '
-        f'{self.views}'
-      )
+  Options that nobody has stay, so that `ClipSpec.of` names them.
+
+  Args:
+    options: flat, see `ClipSpec.of`.
+    kind: of annotation that clips show.
+    sampling: name of the sampler; that of the options by default.
+  """
+  sampling = sampling or options.get('sampling')
+  foreign = set().union(
+    *(_fields(samplers.load(n)) for n in parts.names(samplers, 'SAMPLER')),
+    *(_fields(type(kinds.load(n))) for n in parts.names(kinds, 'KIND')),
+  ) - set(defaults(sampling, kind))
+  kept = {k: v for k, v in options.items() if k not in foreign}
+  return kept | ({'sampling': sampling} if sampling else {})
+
+
+def _parts(
+  sampling: str | None, kind: str
+) -> tuple[type[samplers.Sampler], kinds.Kind]:
+  """Returns the sampler, and the kind with its defaults."""
+  shown = kinds.load(kind)
+  return samplers.load(shown.sampling(sampling)), shown
+
+
+def _name(sampler: type[samplers.Sampler]) -> str:
+  return sampler.__module__.rpartition('.')[2]
+
+
+def _fields(cls: type) -> dict[str, Any]:
+  """Returns the options of a class, but for nested ones, with defaults."""
+  nested = ('sampler', 'kind')
+  known = options_lib.fields(cls)
+  return {name: value for name, value in known.items() if name not in nested}

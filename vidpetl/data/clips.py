@@ -1,41 +1,18 @@
 """From an annotated video to a clip: a dict of arrays of fixed shapes.
 
-Keys of a clip (t frames, R resolution, n boxes, c actions):
+Keys of a clip (t frames, R resolution):
 
   video: uint8 [t, R, R, 3], content at the top left, zeros below and right of
-    it; with several test views [v, t, R, R, 3].
+    it; with several test views [v, t, R, R, 3]; with two clips of an example,
+    or an example and its partner, [2, t, R, R, 3].
   size: int32 [2], height and width of the content.
   index: int32 [], of the example in its source.
   seed: uint32 [2], the example's key for augmentation on the device.
   valid: bool [], False if the video could not be decoded (`video` is zeros and
     `size` 0 then).
 
-and, of a source that is for classification,
-
-  label: int32 [].
-
-for localisation,
-
-  boxes: float32 [n, 4]: x1, y1, x2, y2 as fractions of the content; zeros where
-    not valid.
-  box_valid: bool [n].
-  actions: float32 [n, c], multi-hot.
-
-or for quality, with j judges and k steps:
-
-  score: float32 [].
-  difficulty: float32 [], nan where unknown.
-  judge_scores: float32 [j], nan where unknown.
-  steps: float32 [k], where its second and further steps begin, as places
-    in [0, t - 1] among the frames; nan where unknown.
-
-With an exemplar, `video` and all of these have an axis of 2 in front, the
-performance in question and its exemplar. Clips of pretext tasks have none of
-these, but, with `ClipSpec.sampling`
-
-  speed: int32 [], 'vspp' and 'pace': counted from 0.
-  part: int32 [], 'vspp': counted from 0.
-  video: uint8 [2, t, R, R, 3], 'pair'.
+and what the modules of `kinds` say of the annotation. Clips of a `ClipSpec` of
+kind 'unlabelled' have none of it, but the sampler's `answers`, int32 [] each.
 """
 
 from __future__ import annotations
@@ -45,7 +22,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vidpetl.data import decode, examples, frames, index, sampling
+from vidpetl.data import decode, examples, frames, samplers, sampling
 from vidpetl.data import quarantine as quarantine_lib
 from vidpetl.data.clip_spec import ClipSpec
 
@@ -62,39 +39,10 @@ def signature(
     'index': ((), np.int32),
     'seed': ((2,), np.uint32),
     'valid': ((), np.bool_),
-    **_label_shapes(info, spec),
+    **dict.fromkeys(spec.sampler.answers, ((), np.int32)),
+    **spec.kind.signature(info, (2,) if spec.paired else ()),
   }
   return {key: (shape, np.dtype(kind)) for key, (shape, kind) in shapes.items()}
-
-
-def _label_shapes(
-  info: examples.Info, spec: ClipSpec
-) -> dict[str, tuple[tuple[int, ...], type]]:
-  """Returns shape and type of what a clip is annotated with."""
-  if spec.sampling == 'vspp':
-    return {'speed': ((), np.int32), 'part': ((), np.int32)}
-  if spec.sampling == 'pace':
-    return {'speed': ((), np.int32)}
-  if spec.is_pretext:
-    return {}
-  if info.kind == 'classification':
-    return {'label': ((), np.int32)}
-  if info.kind == 'quality':
-    judges, steps = (
-      info.table[key].shape[1] for key in ('judge_scores', 'steps')
-    )
-    return {
-      'score': (spec.lead, np.float32),
-      'difficulty': (spec.lead, np.float32),
-      'judge_scores': ((*spec.lead, judges), np.float32),
-      'steps': ((*spec.lead, steps), np.float32),
-    }
-  n = spec.max_boxes
-  return {
-    'boxes': ((n, 4), np.float32),
-    'box_valid': ((n,), np.bool_),
-    'actions': ((n, info.num_classes), np.float32),
-  }
 
 
 def _aligned_zeros(shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:
@@ -140,18 +88,19 @@ def load(
 
   Raises:
     decode.DecodeError: for an undecodable video, if `quarantine` is None.
-    ValueError: if an example has no exemplar.
+    ValueError: if an example has no partner.
   """
   clip = padding(source.info, spec) if out is None else out
   clip['index'][...] = i
   clip['seed'][:] = seed
+  draws = samplers.Draws(np.asarray(seed))
   members = [i]
-  if spec.has_exemplar:
-    members.append(_exemplar(source, i, spec, seed))
+  if spec.paired:
+    members.append(spec.kind.partner(source, i, draws))
   try:
     for k, reading in enumerate(members):
-      part = _member(clip, k) if spec.has_exemplar else clip
-      _fill(part, source, reading, spec, seed, k)
+      part = _member(clip, k) if spec.paired else clip
+      _fill(part, source, reading, spec, draws.of(k))
   except decode.DecodeError as error:
     if quarantine is None:
       raise
@@ -163,15 +112,6 @@ def load(
   if quarantine is not None:
     quarantine.succeed()
   return clip
-
-
-def _exemplar(
-  source: examples.Source, i: int, spec: ClipSpec, seed: np.ndarray
-) -> int:
-  """Draws which example is the exemplar of example `i`."""
-  partners = source.partners(i, spec.exemplar)
-  (draw,) = index.uniform(1, 'exemplar', *(int(word) for word in seed))
-  return int(partners[int(draw * len(partners))])
 
 
 def _member(clip: Mapping[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
@@ -188,36 +128,15 @@ def _fill(
   source: examples.Source,
   i: int,
   spec: ClipSpec,
-  seed: np.ndarray,
-  member: int,
+  draws: samplers.Draws,
 ) -> None:
   """Writes the labels and the video of an example into zeros."""
-  annotation = source[i]
-  if spec.is_pretext:
-    for key, label in sampling.pretext_labels(spec, seed).items():
-      clip[key][...] = label
-  elif isinstance(annotation, examples.Keyframe):
-    _fill_targets(clip, annotation, spec)
-  elif isinstance(annotation, examples.Performance):
-    _fill_quality(clip, annotation)
-  else:
-    clip['label'][...] = annotation.label
-  times, size = _fill_video(clip['video'], source, i, spec, seed, member)
+  for key, answer in spec.sampler.labels(draws).items():
+    clip[key][...] = answer
+  spec.kind.fill(clip, source[i])
+  times, size = _fill_video(clip['video'], source, i, spec, draws)
   clip['size'][:] = size
-  if 'steps' in clip:
-    clip['steps'][:] = sampling.step_places(times[0], clip['steps'])
-
-
-def _fill_quality(
-  clip: Mapping[str, np.ndarray], performance: examples.Performance
-) -> None:
-  """Writes what judges said; 'steps' in seconds."""
-  clip['score'][...] = performance.score
-  clip['difficulty'][...] = performance.difficulty
-  for key in ('judge_scores', 'steps'):
-    known = getattr(performance, key)
-    clip[key][:] = np.nan
-    clip[key][: len(known)] = known
+  spec.kind.place(clip, times[0])
 
 
 def target_size(height: int, width: int, spec: ClipSpec) -> tuple[int, int]:
@@ -238,8 +157,7 @@ def _fill_video(
   source: examples.Source,
   i: int,
   spec: ClipSpec,
-  seed: np.ndarray,
-  member: int,
+  draws: samplers.Draws,
 ) -> tuple[np.ndarray, tuple[int, int]]:
   """Writes frames into zeros [(v,) t, R, R, 3].
 
@@ -251,9 +169,7 @@ def _fill_video(
   side = spec.resolution
   flat = out.reshape(-1, side, side, 3)
   with frames.open_video(video, name, source.info.fps) as opened:
-    times = sampling.frame_times(
-      opened, annotation, spec, source.info, seed, member
-    )
+    times = sampling.frame_times(opened, annotation, spec, source.info, draws)
     shown = opened.read(
       times.ravel(),
       lambda height, width: target_size(height, width, spec),
@@ -268,7 +184,8 @@ def _fill_video(
   crops = out.reshape(len(shown), -1, *out.shape[-4:])
   for k, clip in enumerate(shown):
     # Each clip of a training example is cropped at a place of its own.
-    place = sampling.draws(seed, member + k)[1] if spec.train else None
+    own = draws.of(draws.member + k)
+    place = own.clip()[1] if spec.train else None
     corners = _corners(np.array(clip.shape[1:3]) - side, spec, place)
     for crop, (y, x) in zip(crops[k], corners):
       crop[:] = clip[:, y : y + side, x : x + side]
@@ -291,53 +208,3 @@ def _corners(
   if spec.views[1] == 1:
     return [slack // 2]
   return [slack * 0, slack // 2, slack]
-
-
-def _select(
-  annotation: examples.Keyframe, spec: ClipSpec
-) -> tuple[np.ndarray, np.ndarray]:
-  """Returns boxes [k, 4] and actions [k, c], best first; k is not limited.
-
-  Ground truth comes before detections; ties keep the annotation's order.
-  """
-  sure = annotation.scores >= spec.min_score
-  ranks = np.argsort(-annotation.scores[sure], kind='stable')
-  found = annotation.detections[sure][ranks]
-  shown = annotation.detected_actions[sure][ranks]
-  if spec.boxes == 'detected':
-    return found, shown
-  if spec.boxes == 'ground_truth':
-    return annotation.boxes, annotation.actions
-  return (
-    np.concatenate([annotation.boxes, found]),
-    np.concatenate([annotation.actions, shown]),
-  )
-
-
-def select_boxes(
-  annotation: examples.Keyframe, spec: ClipSpec
-) -> tuple[np.ndarray, np.ndarray]:
-  """Returns the boxes [k, 4] that a clip shows, and their actions [k, c]."""
-  boxes, actions = _select(annotation, spec)
-  return boxes[: spec.max_boxes], actions[: spec.max_boxes]
-
-
-def _fill_targets(
-  clip: Mapping[str, np.ndarray], annotation: examples.Keyframe, spec: ClipSpec
-) -> None:
-  """Writes `boxes`, `box_valid` and `actions` into zeros."""
-  boxes, actions = select_boxes(annotation, spec)
-  n = len(boxes)
-  clip['boxes'][:n], clip['actions'][:n] = boxes, actions
-  clip['box_valid'][:n] = True
-
-
-def count_dropped(source: examples.Source, spec: ClipSpec) -> int:
-  """Returns how many boxes of the whole source `spec.max_boxes` cuts off.
-
-  Boxes below `spec.min_score` are not meant to be there and do not count.
-  """
-  return sum(
-    max(0, len(_select(source[i], spec)[0]) - spec.max_boxes)
-    for i in range(len(source))
-  )

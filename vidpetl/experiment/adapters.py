@@ -25,6 +25,7 @@ from vidpetl.experiment import experiment
 from vidpetl.parameters import package, storage, trainable, variables
 from vidpetl.petl import adapted
 from vidpetl.petl.techniques import lora
+from vidpetl.tasks import task as task_lib
 
 Package = package.Package
 PackageError = package.PackageError
@@ -95,7 +96,10 @@ def model_of(config: Mapping[str, Any]) -> experiment.Experiment:
     'petl': tuple(config['petl']),
     'trainable': (('.*', 'all'),),
     'dtype': config['dtype'],
-    'tasks': {name: t['options'] for name, t in config['tasks'].items()},
+    'tasks': {
+      name: task_lib.fitting(t['options'])
+      for name, t in config['tasks'].items()
+    },
   }
   fields = ml_collections.ConfigDict(fields)
   infos = experiment.infos_from_config(fields)
@@ -318,8 +322,6 @@ def _random_batches(config, clips: int) -> dict[str, dict[str, np.ndarray]]:
     batch = {'video': rng.integers(0, 256, size, np.uint8)}
     for key, (shape, kind) in task.head_inputs(clip).items():
       batch[key] = np.ones((clips, *shape), kind)
-    if 'boxes' in batch:
-      batch['boxes'][..., :2] = 0.1
-      batch['box_valid'] = np.ones(batch['boxes'].shape[:2], bool)
+    clip.kind.noise(batch)
     batches[name] = batch
   return batches

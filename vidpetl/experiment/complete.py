@@ -14,11 +14,12 @@ from typing import Any
 
 import ml_collections
 
-from vidpetl import backbones, options, parts, tasks
+from vidpetl import backbones, options, parts
 from vidpetl.data import augment, clip_spec, sources
 from vidpetl.petl import techniques
 from vidpetl.recipes import defaults
 from vidpetl.tasks import distillation
+from vidpetl.tasks import task as task_lib
 
 ConfigDict = ml_collections.ConfigDict
 
@@ -104,16 +105,17 @@ def _technique(number: int, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _task(owner: str, given: Mapping[str, Any]) -> dict[str, Any]:
-  module = parts.load(tasks, given.get('task'), 'KIND', f'{owner}.task')
+  module = task_lib.module(given.get('task'), f'{owner}.task')
   own = _defaults(module.build)
   _fill(given, dict.fromkeys(_SHARED) | own, owner)
   whole = {'num_classes': None, **own, **given}
-  clip = given.get('clip', {})
+  clip, eval_clip = given.get('clip', {}), given.get('eval_clip', {})
+  inherited = clip_spec.fitting(clip, module.KIND, eval_clip.get('sampling'))
   for name, fields in {
     'clip': clip,
-    'eval_clip': {**clip, **given.get('eval_clip', {})},
+    'eval_clip': {**inherited, **eval_clip},
   }.items():
-    known = _defaults(clip_spec.ClipSpec)
+    known = clip_spec.defaults(fields.get('sampling'), module.KIND)
     whole[name] = _fill(fields, known, f'{owner}.{name}')
   known = _defaults(augment.Augment)
   whole['augment'] = _fill(given.get('augment', {}), known, f'{owner}.augment')

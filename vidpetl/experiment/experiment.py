@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -11,17 +10,17 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from vidpetl import backbones
-from vidpetl.data import examples
+from vidpetl.data import examples, kinds
 from vidpetl.experiment import model as model_lib
 from vidpetl.experiment import optimizer
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import trainable
 from vidpetl.parameters import variables as variables_lib
 from vidpetl.petl import bindings
+from vidpetl.tasks import distillation
 from vidpetl.tasks import task as task_lib
 
 _DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
@@ -137,7 +136,7 @@ def build(config: Any, infos: Mapping[str, examples.Info]) -> Experiment:
     )
   dtype = _DTYPES[config.dtype]
   tasks = {
-    name: task_lib.build(name, options.to_dict(), infos[name])
+    name: distillation.build(name, options.to_dict(), infos[name])
     for name, options in config.tasks.items()
   }
   _check_clips(tasks, dtype)
@@ -165,9 +164,8 @@ def infos_from_config(config: Any) -> dict[str, examples.Info]:
   """Stands in for the data: classes are counted by `num_classes` alone."""
   infos = {}
   for name, options in config.tasks.items():
-    module = importlib.import_module(f'vidpetl.tasks.{options.task}')
-    labelled = module.KIND in ('classification', 'localisation')
-    if labelled and not options.get('num_classes'):
+    kind = kinds.load(task_lib.module(options.task).KIND)
+    if kind.has_classes and not options.get('num_classes'):
       raise ValueError(
         f'config.tasks.{name}.num_classes must be set to describe a run '
         'without its data.'
@@ -175,23 +173,12 @@ def infos_from_config(config: Any) -> dict[str, examples.Info]:
     infos[name] = examples.Info(
       name=name,
       split='train',
-      kind=module.KIND or 'classification',
+      kind=kind.name,
       num_classes=options.get('num_classes') or 0,
       classes={},
-      table=_no_rows(options) if module.KIND == 'quality' else {},
+      table=kind.no_rows(options),
     )
   return infos
-
-
-def _no_rows(options: Mapping[str, Any]) -> dict[str, np.ndarray]:
-  """Returns the columns of a source of kind 'quality', without a row."""
-  return {
-    'scores': np.zeros(0),
-    'judge_scores': np.zeros((0, options.get('judges', 0))),
-    'difficulties': np.zeros(0),
-    'actions': np.zeros(0, str),
-    'steps': np.zeros((0, 2)),
-  }
 
 
 def model_inputs(

@@ -24,6 +24,7 @@ with epy.lazy_imports():
   import jax
 
   from vidpetl.experiment import complete, configure
+  from vidpetl.tasks import task
   from vidpetl.training import loop
 
 # The flags belong to the door that defines them.
@@ -46,10 +47,12 @@ def check_unchanged(workdir: pathlib.Path, config: Any) -> None:
   path = workdir / 'config.json'
   if not path.exists():
     return
-  # Completed, as a config.json of an older version lacks newer fields.
+  saved = json.loads(path.read_text())
+  # A config.json of an older version has fewer fields, and idle ones of clips.
+  saved['tasks'] = {k: task.fitting(v) for k, v in saved['tasks'].items()}
   then, now = (
     _flat(json.loads(complete.complete(each).to_json_best_effort()))
-    for each in (json.loads(path.read_text()), config)
+    for each in (saved, config)
   )
   differ = sorted(k for k in then | now if then.get(k) != now.get(k))
   if differ:

@@ -10,11 +10,14 @@ from. No gradient passes the teacher, and heads are not distilled.
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from vidpetl.data import examples
 from vidpetl.tasks import task as task_lib
 
 REDUCTIONS = ('sum', 'mean')
@@ -158,3 +161,26 @@ class Distilled(task_lib.Base):
     kept = {k: v for k, v in params.items() if k in mine}
     own = {'params': kept, 'batch_stats': batch_stats}
     return jax.tree.map(jnp.copy, own)
+
+
+def build(
+  name: str, config: Mapping[str, Any], info: examples.Info
+) -> task_lib.Base:
+  """Builds the task `config.tasks.<name>`, and wraps it if it is to be.
+
+  Args:
+    name: of the task.
+    config: see `task.build`; `distill`, if given, holds the options of
+      `Distilled`; a `weight` of 0 is none.
+    info: of its training source.
+
+  Raises:
+    ValueError: naming the field that is unknown or contradicts the data.
+  """
+  options = dict(config)
+  distill = options.pop('distill', None)
+  task = task_lib.build(name, options, info)
+  if not (distill and distill.get('weight', 1.0)):
+    return task
+  wrap = functools.partial(Distilled, task)
+  return task_lib.make(wrap, distill, f'config.tasks.{name}.distill')

@@ -13,6 +13,7 @@ import optax
 
 from vidpetl.data import augment as augment_lib
 from vidpetl.data import clips, decode, examples
+from vidpetl.data.annotations import keyframes
 from vidpetl.metrics import columns, frame_map, frame_map_result
 from vidpetl.tasks import drawing, heads
 from vidpetl.tasks import task as task_lib
@@ -67,7 +68,7 @@ class Localisation(task_lib.Base):
     return head(features, inputs['boxes'], size)
 
   def head_inputs(self, clip: clips.ClipSpec) -> dict[str, Any]:
-    return {'boxes': ((clip.max_boxes, 4), jnp.float32)}
+    return {'boxes': ((clip.kind.max_boxes, 4), jnp.float32)}
 
   def loss(self, logits, batch):
     """logits [b, n, c], batch['actions'] [b, n, c]; see `Base.loss`."""
@@ -89,9 +90,9 @@ class Localisation(task_lib.Base):
   def protocol(self) -> dict[str, Any]:
     clip = self.eval_clip
     return task_lib.clip_protocol(clip) | {
-      'boxes': clip.boxes,
-      'min_score': clip.min_score,
-      'max_boxes': clip.max_boxes,
+      'boxes': clip.kind.boxes,
+      'min_score': clip.kind.min_score,
+      'max_boxes': clip.kind.max_boxes,
       'frame_map': list(self.protocols),
     }
 
@@ -105,6 +106,7 @@ class FrameMap:
   def __init__(self, source: examples.Source, task: Localisation):
     self._source = source
     self._task = task
+    self._shown = task.eval_clip.kind
     self._scores: dict[int, np.ndarray] = {}
     self._classes = {i + 1: n for i, n in source.info.classes.items()}
     self._results: list[frame_map_result.Result] | None = None
@@ -146,7 +148,7 @@ class FrameMap:
         truth.add(len(annotated), keyframe.boxes, keyframe.actions)
         annotated.append(key)
       if i in self._scores:
-        boxes, _ = clips.select_boxes(keyframe, self._task.eval_clip)
+        boxes, _ = self._shown.select(keyframe)
         found.add(i, boxes, self._scores[i][: len(boxes)])
     return (
       columns.GroundTruth.from_actions(annotated, *truth.arrays()),
@@ -166,9 +168,9 @@ class FrameMap:
       drawn[keyframe.id] = self._draw(i, keyframe)
     return drawn
 
-  def _draw(self, i: int, keyframe: examples.Keyframe) -> np.ndarray:
+  def _draw(self, i: int, keyframe: keyframes.Keyframe) -> np.ndarray:
     names = self._source.info.classes
-    selected = clips.select_boxes(keyframe, self._task.eval_clip)
+    selected = self._shown.select(keyframe)
     people = []
     for box, actions, scores in zip(*selected, self._scores[i]):
       best = sorted(names, key=lambda a: -scores[a])[:3]
@@ -194,7 +196,7 @@ class FrameMap:
     main, *others = self.evaluate()
     lines = [frame_map_result.table(main, self._classes)]
     lines += [f'protocol {o.protocol}: {100 * o.mean_ap:.2f}' for o in others]
-    if cut := clips.count_dropped(self._source, self._task.eval_clip):
+    if cut := self._shown.count_dropped(self._source):
       lines.append(f'{cut} boxes beyond eval_clip.max_boxes were not scored')
     return '\n'.join(lines)
 

@@ -1,7 +1,7 @@
 """What a task is: dataset + head + loss + metric.
 
-A module `vidpetl/tasks/<kind>.py` is named by `config.tasks.<name>.task`. It
-has `KIND`, the `Info.kind` of the data that it is for (None for any), and
+A module of this folder is named by `config.tasks.<name>.task`. It has `KIND`,
+the kind of annotation that it learns (a module of `vidpetl.data.kinds`), and
 `build`, which makes a task of the fields that `Base` has, of its own options,
 and, if it asks for it, of the training data's `info`. Nothing here knows a
 backbone.
@@ -9,19 +9,20 @@ backbone.
 
 from __future__ import annotations
 
-import functools
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
 import flax.linen as nn
 import jax
 import numpy as np
 
+from vidpetl import options as options_lib
+from vidpetl import parts, tasks
 from vidpetl.backbones import features as features_lib
 from vidpetl.data import augment as augment_lib
-from vidpetl.data import clips, examples
+from vidpetl.data import clip_spec, clips, examples, kinds
 
 Batch = Mapping[str, jax.Array]
 
@@ -207,23 +208,21 @@ def build(name: str, config: Mapping[str, Any], info: examples.Info) -> Base:
   Args:
     name: of the task.
     config: its options. `task` names the module; `train` and `eval` (the
-      sources) are not read here; `clip` and `eval_clip` are fields of
-      `ClipSpec`, the latter on top of the former; `augment` of `Augment`;
-      `num_classes`, if given, must agree with the data; `distill`, if given,
-      holds the options of `distillation.Distilled`; the rest belongs to the
-      task's own `build`.
+      sources) are not read here; `clip` and `eval_clip` are options of
+      `ClipSpec.of`, the latter on top of the former; `augment` of `Augment`;
+      `num_classes`, if given, must agree with the data; the rest belongs to
+      the task's own `build`.
     info: of its training source.
 
   Raises:
     ValueError: naming the field that is unknown or contradicts the data.
   """
   options = {k: v for k, v in config.items() if k not in ('train', 'eval')}
-  module = importlib.import_module(f'vidpetl.tasks.{options.pop("task")}')
+  part = module(options.pop('task'), f'config.tasks.{name}.task')
   where = f'config.tasks.{name}'
-  distill = options.pop('distill', None)
-  if module.KIND not in (None, info.kind):
+  if not kinds.load(part.KIND).accepts(info.kind):
     raise ValueError(
-      f'{where}.task is for {module.KIND}, but {info.name} is for {info.kind}.'
+      f'{where}.task is for {part.KIND}, but {info.name} is for {info.kind}.'
     )
   num_classes = options.pop('num_classes', None) or info.num_classes
   if info.num_classes != num_classes:
@@ -231,34 +230,69 @@ def build(name: str, config: Mapping[str, Any], info: examples.Info) -> Base:
       f'{where}.num_classes is {num_classes}, but '
       f'{info.name}/{info.split} has {info.num_classes} classes.'
     )
-  clip = dict(options.pop('clip', {}))
-  eval_clip = clip | dict(options.pop('eval_clip', {})) | {'train': False}
+  train_clip, eval_clip = _clips(
+    options.pop('clip', {}), options.pop('eval_clip', {}), part.KIND, where
+  )
   augment = dict(options.pop('augment', {}))
   shared = {
     'name': name,
-    'train_clip': _make(clips.ClipSpec, clip | {'train': True}, where, 'clip'),
-    'eval_clip': _make(clips.ClipSpec, eval_clip, where, 'eval_clip'),
-    'augment': _make(augment_lib.Augment, augment, where, 'augment'),
+    'train_clip': train_clip,
+    'eval_clip': eval_clip,
+    'augment': make(augment_lib.Augment, augment, f'{where}.augment'),
     'num_classes': num_classes,
   }
-  if 'info' in inspect.signature(module.build).parameters:
+  if 'info' in inspect.signature(part.build).parameters:
     shared['info'] = info
-  task = _make(module.build, {**options, **shared}, where)
-  if not (distill and distill.get('weight', 1.0)):
-    return task
-  distillation = importlib.import_module('vidpetl.tasks.distillation')
-  make = functools.partial(distillation.Distilled, task)
-  return _make(make, distill, where, 'distill')
+  return make(part.build, {**options, **shared}, where)
 
 
-def _make(cls: Callable[..., Any], values: Mapping[str, Any], *where: str):
+def module(name: str, where: str = 'task') -> ModuleType:
+  """Returns the module of a task.
+
+  Args:
+    name: as a config has it, e.g. 'quality.core'.
+    where: who asks, in the error.
+
+  Raises:
+    ValueError: if there is none, with those there are.
+  """
+  return parts.load(tasks, name, 'KIND', where)
+
+
+def fitting(options: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns a task's options without those of clips that never did anything.
+
+  Once, `clip` had the options of every sampler and kind, whichever was used.
+  """
+  found = dict(options)
+  for field in ('clip', 'eval_clip'):
+    if field in found:
+      sampling = {**found.get('clip', {}), **found[field]}.get('sampling')
+      found[field] = clip_spec.fitting(
+        found[field], module(found['task']).KIND, sampling
+      )
+  return found
+
+
+def _clips(
+  clip: Mapping[str, Any], eval_clip: Mapping[str, Any], kind: str, where: str
+) -> tuple[clips.ClipSpec, clips.ClipSpec]:
+  """Returns how clips are cut in training, and in evaluation.
+
+  What is said of the former holds for the latter, but for options of another
+  sampler.
+  """
+  of = clips.ClipSpec.of
+  train = of({**clip, 'train': True}, kind, f'{where}.clip')
+  inherited = clip_spec.fitting(clip, kind, eval_clip.get('sampling'))
+  options = {**inherited, **eval_clip, 'train': False}
+  return train, of(options, kind, f'{where}.eval_clip')
+
+
+def make(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> Any:
   """Calls `cls` with config values; an unknown one is an error."""
-  known = sorted(inspect.signature(cls).parameters)
-  if unknown := sorted(set(values) - set(known)):
-    raise ValueError(
-      f'{".".join(where)} has no field {unknown}; it has {known}.'
-    )
-  return cls(**{k: _plain(v) for k, v in values.items()})
+  plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+  return options_lib.call(cls, plain, where)
 
 
 def clip_protocol(clip: clips.ClipSpec) -> dict[str, Any]:
@@ -271,7 +305,3 @@ def clip_protocol(clip: clips.ClipSpec) -> dict[str, Any]:
     'resize': clip.resize,
     'views': list(clip.views),
   }
-
-
-def _plain(value: Any) -> Any:
-  return tuple(value) if isinstance(value, list) else value

@@ -8,7 +8,7 @@ import pytest
 from vidpetl.data import examples, frames, sources
 from vidpetl.data.annotations import text
 from vidpetl.data.annotations.strings import Strings
-from vidpetl.data.sources import columns
+from vidpetl.data.kinds.quality import Performances
 
 
 def _write(root, files):
@@ -267,7 +267,7 @@ def _performances(**changes):
     'difficulties': [3.2, 3.2, np.nan, 1.5],
     'actions': ['x', 'y', '', 'x'],
   }
-  return columns.Performances(**given | changes)
+  return Performances(**given | changes)
 
 
 def test_partners():

@@ -3,12 +3,13 @@ import pytest
 
 from vidpetl.data import examples
 from vidpetl.data.annotations.strings import Strings
-from vidpetl.data.sources import columns, gallery
+from vidpetl.data.kinds.quality import Performances
+from vidpetl.data.sources import gallery
 
 
 def _source(split, actions, difficulties):
   n = len(actions)
-  return columns.Performances(
+  return Performances(
     info=examples.Info(split, split, 'quality', 0, {}),
     ids=Strings(f'{i}' for i in range(n)),
     video=lambda i: f'{split}{i}',

@@ -8,7 +8,9 @@ from vidpetl.data import clips, decode, sources
 from vidpetl.data import quarantine as quarantine_lib
 from vidpetl.world import images
 
-SPEC = clips.ClipSpec(frames=1, resolution=48, resize='crop')
+SPEC = clips.ClipSpec.of(
+  {'frames': 1, 'resolution': 48, 'resize': 'crop'}, 'classification'
+)
 
 
 @pytest.fixture(scope='module')

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vidpetl.backbones import features
-from vidpetl.data import augment, clips
+from vidpetl.data import augment, clip_spec, clips
 
 
 @pytest.fixture
@@ -15,10 +15,14 @@ def make_task():
   def make(module, sampling, clip=None, eval_clip=None, **options):
     fields = {'frames': 4, 'resolution': 8, 'sampling': sampling}
     fields |= clip or {}
+    tested = clip_spec.fitting(
+      fields, 'unlabelled', (eval_clip or {}).get('sampling')
+    )
+    tested |= eval_clip or {}
     return module.build(
       name='films',
-      train_clip=clips.ClipSpec(train=True, **fields),
-      eval_clip=clips.ClipSpec(**{**fields, **(eval_clip or {})}),
+      train_clip=clips.ClipSpec.of({**fields, 'train': True}, 'unlabelled'),
+      eval_clip=clips.ClipSpec.of(tested, 'unlabelled'),
       augment=augment.Augment(),
       num_classes=7,
       **options,

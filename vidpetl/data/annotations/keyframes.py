@@ -7,9 +7,45 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from vidpetl.data import examples
 from vidpetl.data.annotations import boxes
 from vidpetl.data.annotations.strings import Strings
+
+
+@dataclasses.dataclass(frozen=True)
+class Keyframe:
+  """An annotated moment with its people: AVA's unit.
+
+  Boxes are x1, y1, x2, y2 as fractions of the frame's width and height. Action
+  `a` of the label map is column `a - 1`, as in AVA's public code bases.
+
+  Attributes:
+    id: '{video_id},{timestamp}'.
+    video_id: name of the film in the annotation files.
+    timestamp: seconds as the annotation file writes them, e.g. '0902'.
+    time: of the keyframe, in seconds on the clock of the file in hand, which
+      may be a cut of the film.
+    boxes: float32 [n, 4], ground truth.
+    actions: bool [n, c], ground truth.
+    detections: float32 [m, 4], by a person detector.
+    scores: float32 [m], the detector's confidence.
+    detected_actions: bool [m, c], actions that detections inherit from the
+      ground truth; all False is a detection that shows none of them.
+    excluded: listed among the dataset's excluded timestamps.
+    annotated: whether annotators looked at it, even if they boxed nobody;
+      False where there are only detections.
+  """
+
+  id: str
+  video_id: str
+  timestamp: str
+  time: float
+  boxes: np.ndarray
+  actions: np.ndarray
+  detections: np.ndarray
+  scores: np.ndarray
+  detected_actions: np.ndarray
+  excluded: bool = False
+  annotated: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,12 +102,12 @@ class Keyframes:
   def __len__(self) -> int:
     return len(self.times)
 
-  def keyframe(self, i: int) -> examples.Keyframe:
+  def keyframe(self, i: int) -> Keyframe:
     """Returns keyframe `i` in the form that the rest of the code reads."""
     truth = slice(*self.truth.offsets[i : i + 2])
     detected = slice(*self.detected.offsets[i : i + 2])
     video_id, timestamp = self.video_ids[i], self.timestamps[i]
-    return examples.Keyframe(
+    return Keyframe(
       id=f'{video_id},{timestamp}',
       video_id=video_id,
       timestamp=timestamp,

@@ -27,7 +27,8 @@ from collections.abc import Sequence
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import ava as rows
 from vidpetl.data.annotations import boxes, keyframes, labelmap, text
-from vidpetl.data.sources import columns, localisation, videos
+from vidpetl.data.kinds.localisation import Localisation
+from vidpetl.data.sources import localisation, videos
 
 NUM_CLASSES = 80  # ids of AVA v2.2; its evaluation looks at 60 of them
 FPS = 30.0  # at which the public code bases extract AVA's frames
@@ -42,7 +43,7 @@ def open_split(
   detections: str | Sequence[str] | None = None,
   match_iou: float = 0.9,
   degenerate_boxes: str = 'error',
-) -> columns.Localisation:
+) -> Localisation:
   """Opens a split; see the module's docstring for the layout.
 
   Args:

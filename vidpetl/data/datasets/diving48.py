@@ -15,7 +15,8 @@ from typing import Any
 
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
-from vidpetl.data.sources import classification, columns, videos
+from vidpetl.data.kinds.classification import Classification
+from vidpetl.data.sources import classification, videos
 
 _NAMES = {'train': 'train', 'val': 'test'}
 
@@ -73,7 +74,7 @@ def _is_entry(entry: Any, count: int) -> bool:
   return isinstance(name, str) and type(label) is int and 0 <= label < count
 
 
-def open_split(dataset: str, raw: str, split: str) -> columns.Classification:
+def open_split(dataset: str, raw: str, split: str) -> Classification:
   """Opens a split; see the module's docstring for the layout."""
   classes = read_classes(_json(raw, 'vocab'))
   ids, labels = read(_json(raw, f'V2_{_NAMES[split]}'), len(classes))

@@ -19,7 +19,8 @@ import numpy as np
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import examples
 from vidpetl.data.annotations import pickled, text
-from vidpetl.data.sources import columns, quality
+from vidpetl.data.kinds.quality import Performance, Performances
+from vidpetl.data.sources import quality
 
 _EXPECTED = '{(video, instance): (dive number, score, difficulty, ..., ' \
             'step of each frame)}'  # fmt: skip
@@ -102,7 +103,7 @@ def _transitions(path: str, key: Any, labels: Any) -> tuple[int, int]:
   return int(changes[0]), int(changes[-1])
 
 
-def open_split(dataset: str, raw: str, split: str) -> columns.Performances:
+def open_split(dataset: str, raw: str, split: str) -> Performances:
   """Opens a split; see the module's docstring for the layout."""
   path = _pickle(raw, 'fine-grained_annotation_aqa.pkl')
   dives = read(path)
@@ -131,7 +132,7 @@ def _find(
   raw: str,
   key: tuple[str, int],
   dive: Dive,
-) -> tuple[examples.Performance, quality.Place]:
+) -> tuple[Performance, quality.Place]:
   """Returns a dive with its steps in seconds, and its video."""
   name = f'{key[0]}/{key[1]}'
   place = clips.get(name) or quality.missing(name, raw)
@@ -142,7 +143,7 @@ def _find(
       place = examples.Dropped(name, place, rate)
     else:
       steps = tuple(frame / rate for frame in dive.transitions)
-  performance = examples.Performance(
+  performance = Performance(
     id=name,
     score=dive.score,
     difficulty=dive.difficulty,

@@ -12,7 +12,8 @@ import os
 
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
-from vidpetl.data.sources import classification, columns, videos
+from vidpetl.data.kinds.classification import Classification
+from vidpetl.data.sources import classification, videos
 
 _ROLES = {'0': None, '1': 'train', '2': 'val'}
 _EXPECTED = 'file.avi and 0 (unused), 1 (training) or 2 (test)'
@@ -65,7 +66,7 @@ def _file_name(name: str, fold: int) -> str:
   return f'{name}_test_split{fold}.txt'
 
 
-def open_split(dataset: str, raw: str, split: str) -> columns.Classification:
+def open_split(dataset: str, raw: str, split: str) -> Classification:
   """Opens a split; see the module's docstring for the layout."""
   fold = int(dataset[-1])
   folder = os.path.join(raw, 'testTrainMulti_7030_splits')

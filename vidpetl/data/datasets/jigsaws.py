@@ -18,9 +18,9 @@ from collections.abc import Collection
 
 from vidpetl import options
 from vidpetl.data import dataset as dataset_lib
-from vidpetl.data import examples
 from vidpetl.data.annotations import pickled, text
-from vidpetl.data.sources import columns, quality
+from vidpetl.data.kinds.quality import Performance, Performances
+from vidpetl.data.sources import quality
 
 ASPECTS = 6  # respect for tissue, suture handling, time and motion, ...
 FOLDS = 4
@@ -141,7 +141,7 @@ def read_folds(
 
 def open_split(
   dataset: str, raw: str, split: str, task: str, fold: int
-) -> columns.Performances:
+) -> Performances:
   """Opens a split; see the module's docstring for the layout.
 
   Args:
@@ -174,7 +174,7 @@ def open_split(
     split=split,
     fps=FPS,
     performances=[
-      examples.Performance(
+      Performance(
         id=trial,
         score=sum(ratings[trial]),
         judge_scores=ratings[trial],

@@ -14,7 +14,8 @@ import os
 
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
-from vidpetl.data.sources import classification, columns, videos
+from vidpetl.data.kinds.classification import Classification
+from vidpetl.data.sources import classification, videos
 
 _COLUMNS = ('label', 'youtube_id', 'time_start', 'time_end')
 
@@ -51,7 +52,7 @@ def read(path: str) -> tuple[list[str], list[str]]:
   return clips, labels
 
 
-def open_split(dataset: str, raw: str, split: str) -> columns.Classification:
+def open_split(dataset: str, raw: str, split: str) -> Classification:
   """Opens a split; see the module's docstring for the layout."""
   lists = {name: read(_csv(raw, name)) for name in ('train', 'val')}
   classes = sorted({label for _, labels in lists.values() for label in labels})

@@ -29,7 +29,8 @@ import numpy as np
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import examples
 from vidpetl.data.annotations import pickled, text
-from vidpetl.data.sources import columns, quality
+from vidpetl.data.kinds.quality import Performance, Performances
+from vidpetl.data.sources import quality
 
 _EXPECTED = '{(video, clip): {"start_frame": ..., "end_frame": ..., ' \
             '"final_score": ..., "difficulty": ...}}'  # fmt: skip
@@ -139,7 +140,7 @@ def _dive(path: str, key: Any, record: Any) -> Dive:
   )
 
 
-def open_split(dataset: str, raw: str, split: str) -> columns.Performances:
+def open_split(dataset: str, raw: str, split: str) -> Performances:
   """Opens a split; see the module's docstring for the layout."""
   info = os.path.join(raw, 'info')
   paths = [os.path.join(info, name) for name in _ANNOTATIONS]
@@ -175,7 +176,7 @@ class _Finder:
 
   def find(
     self, key: tuple[int, int], dive: Dive
-  ) -> tuple[examples.Performance, quality.Place]:
+  ) -> tuple[Performance, quality.Place]:
     """Returns a dive in seconds, and its video."""
     name = f'{key[0]:02d}_{key[1]:02d}'
     start, end = 0.0, None
@@ -189,7 +190,7 @@ class _Finder:
         path = examples.Dropped(name, path or self._raw, rate)
       else:
         start, end = dive.start_frame / rate, dive.end_frame / rate
-    performance = examples.Performance(
+    performance = Performance(
       id=name,
       score=dive.score,
       start=start,

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 from vidpetl import options
 from vidpetl.data import dataset as dataset_lib
-from vidpetl.data import examples
 from vidpetl.data.annotations import text
-from vidpetl.data.sources import columns, quality
+from vidpetl.data.kinds.quality import Performance, Performances
+from vidpetl.data.sources import quality
 
 _MOST = 4  # severe; 0 is normal
 
@@ -120,7 +120,7 @@ def open_split(
   split: str,
   task: str,
   shared_subjects: bool = False,
-) -> columns.Performances:
+) -> Performances:
   """Opens a split; see the module's docstring for the layout.
 
   Args:
@@ -147,7 +147,7 @@ def open_split(
     split=split,
     fps=FPS,
     performances=[
-      examples.Performance(id=name, score=video.score, action=task)
+      Performance(id=name, score=video.score, action=task)
       for name, video in videos.items()
     ],
     places=[clips.get(name) or quality.missing(name, raw) for name in videos],

@@ -11,7 +11,8 @@ import os
 
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
-from vidpetl.data.sources import classification, columns, videos
+from vidpetl.data.kinds.classification import Classification
+from vidpetl.data.sources import classification, videos
 
 FPS = 12.0  # of the published webm files
 _NAMES = {'train': 'train', 'val': 'validation'}
@@ -70,7 +71,7 @@ def read(path: str, templates: list[str]) -> tuple[list[str], list[int]]:
   return ids, labels
 
 
-def open_split(dataset: str, raw: str, split: str) -> columns.Classification:
+def open_split(dataset: str, raw: str, split: str) -> Classification:
   """Opens a split; see the module's docstring for the layout."""
   name = _NAMES[split]
   templates = read_labels(_json(raw, 'labels'))

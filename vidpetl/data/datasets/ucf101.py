@@ -12,7 +12,8 @@ import os
 
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
-from vidpetl.data.sources import classification, columns, videos
+from vidpetl.data.kinds.classification import Classification
+from vidpetl.data.sources import classification, videos
 
 FPS = 25.0
 _NAMES = {'train': 'train', 'val': 'test'}
@@ -74,7 +75,7 @@ def _rows(path):
         yield number, fields
 
 
-def open_split(dataset: str, raw: str, split: str) -> columns.Classification:
+def open_split(dataset: str, raw: str, split: str) -> Classification:
   """Opens a split; see the module's docstring for the layout."""
   name = f'{_NAMES[split]}list0{dataset[-1]}.txt'
   classes = read_classes(_list(raw, 'classInd.txt'))

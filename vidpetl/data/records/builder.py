@@ -19,9 +19,9 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from vidpetl.data import decode, examples, transcode
+from vidpetl.data import decode, examples, kinds, transcode
 from vidpetl.data.records import recipe as recipes
-from vidpetl.data.records import records, rows, staging
+from vidpetl.data.records import records, staging
 
 
 class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -134,7 +134,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   def _write_index(self, split: str) -> None:
     source = self._recipe.open(split)
     flat = records.collect(self.data_path, split)
-    packed = records.record_ids(flat)
+    packed = records.kind_of(self.data_path).ids(flat)
     dropped = list(source.info.dropped)
     for i in range(len(source)):
       item = self._recipe.item(source, i)
@@ -168,7 +168,7 @@ def _beam_example(recipe: recipes.Recipe, split: str, i: int):
 
 
 def _feature(
-  field: rows.Field, info: examples.Info
+  field: kinds.Field, info: examples.Info
 ) -> tfds.features.FeatureConnector:
   """Returns a field in TFDS's words."""
   doc = field.doc or None

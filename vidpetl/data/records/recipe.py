@@ -11,8 +11,7 @@ from typing import Any
 
 from vidpetl import options as options_lib
 from vidpetl.data import dataset as dataset_lib
-from vidpetl.data import datasets, examples, sources, transcode
-from vidpetl.data.records import rows
+from vidpetl.data import datasets, examples, kinds, sources, transcode
 
 _SHORT_SIDE = 256
 _NAME = re.compile('[a-z][a-z0-9_]*')
@@ -83,9 +82,9 @@ class Recipe:
     return self.dataset.kind if self.dataset else sources.kind(source['source'])
 
   @property
-  def rows(self) -> rows.Rows:
+  def rows(self) -> kinds.Kind:
     """How the annotations are kept."""
-    return rows.load(self.kind)
+    return kinds.load(self.kind)
 
   def settings(self) -> dict[str, Any]:
     """Returns the recipe in json's types; where a raw folder lies is no part.
@@ -164,7 +163,7 @@ def make(
     raise ValueError(f'source {source["source"]!r} needs a name of its records')
   if not dataset and 'name' in options_lib.fields(opener(source)):
     source['name'] = name
-  default = rows.load(kind).window
+  default = kinds.load(kind).window
   encoding = {'short_side': _SHORT_SIDE if default is None else None} | encoding
   return Recipe(
     name=name or _name(dataset, source),

@@ -19,10 +19,8 @@ import tensorflow_datasets as tfds
 import tqdm
 from etils import epath
 
-from vidpetl.data import examples
-from vidpetl.data.annotations import keyframes
-from vidpetl.data.annotations.strings import Strings
-from vidpetl.data.sources import columns, localisation
+from vidpetl.data import examples, kinds
+from vidpetl.data.sources import localisation
 
 
 def open(
@@ -62,37 +60,15 @@ def open(
     raise ValueError(f'split={split!r} is not in {folder}; there are: {there}')
   info, flat = _read_index(folder, split)
   data = _Data(folder, split)
-  if info.kind != 'localisation' and detections is not None:
+  source = kinds.load(info.kind).source(info, flat, data.video)
+  if detections is None:
+    return source
+  if not hasattr(source, 'with_detections'):
     raise ValueError(f'detections={detections!r}, but {dataset} has no boxes')
-  if info.kind == 'classification':
-    ids = Strings.of_arrays(flat, 'ids')
-    return columns.Classification(info, ids, flat['labels'], data.video)
-  if info.kind == 'quality':
-    return _performances(info, flat, data.video)
-  table = keyframes.Keyframes.of_arrays(flat)
-  if detections is not None:
-    persons = localisation.read_persons(
-      detections, table.num_classes, degenerate_boxes
-    )
-    table, info = _replace_detections(table, info, dataset, persons, match_iou)
-  return columns.Localisation(info, table, data.video)
-
-
-def _replace_detections(table, info, dataset, persons, match_iou):
-  name = localisation.boxes_name(dataset, persons is None)
-  if persons is None:
-    table = table.truth_as_detections()
-    return table, dataclasses.replace(info, name=name)
-  table, unknown = table.with_detections(persons, match_iou)
-  dropped = [
-    examples.Dropped(
-      f'{video},{micros / 1e6:g}', '', 'has detections but no record'
-    )
-    for video, micros in unknown
-  ]
-  return table, dataclasses.replace(
-    info, name=name, dropped=(*info.dropped, *dropped)
+  persons = localisation.read_persons(
+    detections, info.num_classes, degenerate_boxes
   )
+  return source.with_detections(dataset, persons, match_iou)
 
 
 def _folder(path: str, dataset: str) -> epath.Path:
@@ -222,82 +198,11 @@ def collect(folder: epath.PathLike, split: str) -> dict[str, np.ndarray]:
     leave=False,
     disable=None,
   )
-  if 'label' in records.dataset_info.features:
-    rows = [(r['id'].decode(), r['label']) for r in progress]
-    flat = {'labels': np.array([label for _, label in rows], np.int32)}
-    return flat | Strings(name for name, _ in rows).arrays('ids')
-  kept = [{k: v for k, v in r.items() if k != 'video'} for r in progress]
-  if 'score' in records.dataset_info.features:
-    return _score_columns(kept)
-  return _table(kept).arrays()
+  rows = [{k: v for k, v in r.items() if k != 'video'} for r in progress]
+  return kind_of(folder).columns(rows)
 
 
-def record_ids(flat: Mapping[str, np.ndarray]) -> set[str]:
-  """Returns the ids of all records."""
-  if 'ids/bytes' in flat:
-    return set(Strings.of_arrays(flat, 'ids'))
-  table = keyframes.Keyframes.of_arrays(flat)
-  pairs = zip(table.video_ids, table.timestamps)
-  return {f'{video_id},{timestamp}' for video_id, timestamp in pairs}
-
-
-def _score_columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-  """Returns records of performances as the columns of an index."""
-  flat = {
-    name: np.array([row[field] for row in rows], np.float64)
-    for name, field in (
-      ('scores', 'score'),
-      ('judge_scores', 'judge_scores'),
-      ('difficulties', 'difficulty'),
-      ('steps', 'steps'),
-    )
-  }
-  for name, field in (('ids', 'id'), ('actions', 'action')):
-    flat |= Strings(row[field].decode() for row in rows).arrays(name)
-  return flat
-
-
-def _performances(
-  info: examples.Info,
-  flat: Mapping[str, np.ndarray],
-  video: columns.Video,
-) -> columns.Performances:
-  """Inverts `_score_columns`."""
-  numbers = ('scores', 'judge_scores', 'difficulties', 'steps')
-  return columns.Performances(
-    info,
-    Strings.of_arrays(flat, 'ids'),
-    video,
-    actions=list(Strings.of_arrays(flat, 'actions')),
-    **{name: flat[name] for name in numbers},
-  )
-
-
-def _table(rows: list[dict[str, Any]]) -> keyframes.Keyframes:
-  """Returns records of keyframes as a table."""
-  column = lambda name: np.array([row[name] for row in rows])
-  strings = lambda name: Strings(row[name].decode() for row in rows)
-  ones = [np.ones(len(row['boxes']), np.float32) for row in rows]
-  return keyframes.Keyframes(
-    video_ids=strings('video_id'),
-    timestamps=strings('timestamp'),
-    seconds=np.array([float(row['timestamp']) for row in rows]),
-    times=column('time').astype(np.float64),
-    excluded=column('excluded'),
-    annotated=column('annotated'),
-    truth=_ragged(rows, 'boxes', 'actions', ones),
-    detected=_ragged(
-      rows, 'detections', 'detected_actions', [row['scores'] for row in rows]
-    ),
-    num_classes=rows[0]['actions'].shape[1],
-  )
-
-
-def _ragged(rows, box, actions, scores) -> keyframes.Ragged:
-  counts = [len(row[box]) for row in rows]
-  return keyframes.Ragged(
-    offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-    box=np.concatenate([row[box] for row in rows]),
-    actions=np.packbits(np.concatenate([row[actions] for row in rows]), axis=1),
-    score=np.concatenate(scores),
-  )
+def kind_of(folder: epath.PathLike) -> kinds.Kind:
+  """Returns of which kind records are annotated."""
+  common = json.loads((epath.Path(folder) / 'metadata.json').read_text())
+  return kinds.load(common['kind'], f'{folder}: kind')

@@ -9,7 +9,8 @@ import numpy as np
 
 from vidpetl.data.annotations import ava, boxes, keyframes, text
 from vidpetl.data.annotations import labelmap as label_maps
-from vidpetl.data.sources import columns, localisation
+from vidpetl.data.kinds.localisation import Localisation
+from vidpetl.data.sources import localisation
 from vidpetl.data.sources import videos as files
 
 KIND = 'localisation'
@@ -28,7 +29,7 @@ def open(
   match_iou: float = 0.9,
   degenerate_boxes: str = 'error',
   name: str = 'ava_csv',
-) -> columns.Localisation:
+) -> Localisation:
   """Opens keyframes of one's own videos.
 
   The csv has no header and rows `video,seconds,x1,y1,x2,y2,action,person`, one

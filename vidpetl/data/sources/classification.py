@@ -8,6 +8,7 @@ import numpy as np
 
 from vidpetl.data import examples
 from vidpetl.data.annotations.strings import Strings
+from vidpetl.data.kinds.classification import Classification
 from vidpetl.data.sources import columns
 
 
@@ -21,7 +22,7 @@ def assemble(
   labels: Sequence[int],
   find: Callable[[str], str | None],
   folder: str,
-) -> columns.Classification:
+) -> Classification:
   """Builds a source of the clips that have a file, and lists the others.
 
   Args:
@@ -58,7 +59,7 @@ def assemble(
       if path is None
     ),
   )
-  return columns.Classification(
+  return Classification(
     info=info,
     ids=Strings(names[i] for i in have),
     labels=np.asarray(labels, np.int32)[have],

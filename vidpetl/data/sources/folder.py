@@ -9,14 +9,15 @@ import numpy as np
 
 from vidpetl.data import examples
 from vidpetl.data.annotations.strings import Strings
-from vidpetl.data.sources import columns, videos
+from vidpetl.data.kinds.classification import Classification
+from vidpetl.data.sources import videos
 
 KIND = 'classification'
 
 
 def open(
   path: str, split: str, val_fraction: float = 0.2, name: str | None = None
-) -> columns.Classification:
+) -> Classification:
   """Opens the videos of a folder, labelled by the folders they lie in.
 
   If there are folders `<path>/train` and `<path>/val`, they hold the class
@@ -75,7 +76,7 @@ def open(
     classes=dict(enumerate(classes)),
     dropped=tuple(dropped),
   )
-  return columns.Classification(
+  return Classification(
     info=info,
     ids=Strings(paths),
     labels=np.array([index[p.split('/')[0]] for p in paths]),

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from vidpetl.data import examples, index
-from vidpetl.data.sources import columns
+from vidpetl.data.kinds import quality
 
 # Ids of training performances, which may also be ids of test performances.
 _PREFIX = 'exemplar:'
@@ -37,7 +37,7 @@ class Gallery:
     Args:
       test: of kind 'quality'.
       train: where exemplars come from.
-      by: one of `columns.EXEMPLARS`.
+      by: one of `quality.EXEMPLARS`.
       voters: exemplars of each test example; all there are if they are fewer.
       seed: of the draw.
 
@@ -60,7 +60,7 @@ class Gallery:
   def __len__(self) -> int:
     return self.queries + len(self._exemplars)
 
-  def __getitem__(self, i: int) -> examples.Performance:
+  def __getitem__(self, i: int) -> quality.Performance:
     source, row = self._find(i)
     example = source[row]
     if source is self._test:
@@ -84,6 +84,6 @@ class Gallery:
 
 def _draw(example, train_info, by, voters, seed) -> np.ndarray:
   """Returns training examples, without replacement."""
-  candidates = columns.comparable(train_info, example, by)
+  candidates = quality.comparable(train_info, example, by)
   words = index.words(len(candidates), seed, 'voters', example.id)
   return candidates[np.argsort(words, kind='stable')[:voters]]

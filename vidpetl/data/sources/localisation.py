@@ -13,6 +13,7 @@ import numpy as np
 from vidpetl.data import examples
 from vidpetl.data.annotations import ava, boxes, keyframes, text
 from vidpetl.data.annotations.strings import Strings
+from vidpetl.data.kinds import localisation
 from vidpetl.data.sources import columns
 
 # (video id, seconds) -> (path or None, second at which the file begins)
@@ -46,11 +47,6 @@ def read_persons(
   )
 
 
-def boxes_name(name: str, ground_truth_boxes: bool) -> str:
-  """Returns a name that tells results with true boxes from others."""
-  return f'{name} (ground-truth boxes)' if ground_truth_boxes else name
-
-
 def assemble(
   table: keyframes.Keyframes,
   find: Find,
@@ -61,7 +57,7 @@ def assemble(
   classes: Mapping[int, str],
   ground_truth_boxes: bool,
   folder: str,
-) -> columns.Localisation:
+) -> localisation.Localisation:
   """Builds a source of the keyframes that have a file, and lists the others.
 
   Args:
@@ -96,7 +92,7 @@ def assemble(
   table, paths, missing = _with_videos(table, find, folder)
   _check_start(paths, table)
   info = examples.Info(
-    name=boxes_name(name, ground_truth_boxes),
+    name=localisation.boxes_name(name, ground_truth_boxes),
     split=split,
     kind='localisation',
     num_classes=table.num_classes,
@@ -104,7 +100,7 @@ def assemble(
     fps=fps,
     dropped=tuple(dropped + missing),
   )
-  return columns.Localisation(info, table, paths.__getitem__)
+  return localisation.Localisation(info, table, paths.__getitem__)
 
 
 def _with_videos(table, find, folder):

@@ -10,6 +10,7 @@ import numpy as np
 from vidpetl.data import examples
 from vidpetl.data.annotations import text
 from vidpetl.data.annotations.strings import Strings
+from vidpetl.data.kinds.classification import Classification
 from vidpetl.data.sources import columns
 
 KIND = 'classification'
@@ -22,7 +23,7 @@ def open(
   split: str = 'all',
   classes: Sequence[str] | None = None,
   name: str | None = None,
-) -> columns.Classification:
+) -> Classification:
   """Opens the videos that a csv lists.
 
   Its header is `path,label` and any of `start,end,split,id`:
@@ -89,7 +90,7 @@ def open(
     classes=dict(enumerate(classes)),
     dropped=tuple(dropped),
   )
-  return columns.Classification(
+  return Classification(
     info=info,
     ids=Strings(clip for clip, _ in kept),
     labels=np.array(labels),

@@ -11,6 +11,7 @@ import numpy as np
 from vidpetl.data import examples
 from vidpetl.data.annotations import text
 from vidpetl.data.annotations.strings import Strings
+from vidpetl.data.kinds.quality import Performance, Performances
 from vidpetl.data.sources import columns, manifest
 
 KIND = 'quality'
@@ -25,7 +26,7 @@ def open(
   split: str = 'all',
   name: str | None = None,
   fps: float | None = None,
-) -> columns.Performances:
+) -> Performances:
   """Opens the performances that a csv lists.
 
   Its header is `video,score` and any of
@@ -91,7 +92,7 @@ def open(
     ),
   )
   paths = Strings(files[i] for i in have)
-  return columns.Performances.of_examples(
+  return Performances.of_examples(
     info, [found[i] for i in have], paths.__getitem__
   )
 
@@ -114,7 +115,7 @@ def _id(row: Row) -> str:
 
 def _performance(
   path: str, line: int, row: Row, name: str, judges: list[str]
-) -> examples.Performance:
+) -> Performance:
   if not row['video']:
     raise text.fail(path, line, 'no video', 'one in each row')
   start, end = manifest.span(path, line, row)
@@ -124,7 +125,7 @@ def _performance(
     if difficulty <= 0:
       problem = f'difficulty is {difficulty:g}'
       raise text.fail(path, line, problem, 'more than 0, or nothing')
-  return examples.Performance(
+  return Performance(
     id=name,
     score=text.number(row['score'], path, line, 'score'),
     start=start,
@@ -151,8 +152,8 @@ def _steps(
 
 
 def _with_all_steps(
-  path: str, lines: list[int], found: list[examples.Performance]
-) -> list[examples.Performance]:
+  path: str, lines: list[int], found: list[Performance]
+) -> list[Performance]:
   """Gives performances whose steps are unknown as many, all nan."""
   count = max(len(performance.steps) for performance in found)
   for line, performance in zip(lines, found):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from vidpetl.data import decode, examples, frames
 from vidpetl.data.annotations.strings import Strings
+from vidpetl.data.kinds.quality import Performance, Performances
 from vidpetl.data.sources import columns, videos
 
 Place = str | examples.Dropped
@@ -98,10 +99,10 @@ def assemble(
   name: str,
   split: str,
   fps: float | None,
-  performances: Sequence[examples.Performance],
+  performances: Sequence[Performance],
   places: Sequence[Place],
   folder: str,
-) -> columns.Performances:
+) -> Performances:
   """Builds a source of the performances that have a video, lists the others.
 
   Args:
@@ -137,4 +138,4 @@ def assemble(
     fps=fps,
     dropped=tuple(p for p in places if isinstance(p, examples.Dropped)),
   )
-  return columns.Performances.of_examples(info, found, paths.__getitem__)
+  return Performances.of_examples(info, found, paths.__getitem__)

@@ -9,6 +9,7 @@ import pathlib
 import tensorflow_datasets as tfds
 
 from vidpetl.data import examples
+from vidpetl.data.kinds.classification import Classified
 
 
 def open(data_dir: str, dataset: str, split: str) -> Images:
@@ -64,9 +65,9 @@ class Images:
   def __len__(self) -> int:
     return self._n
 
-  def __getitem__(self, i: int) -> examples.Classified:
+  def __getitem__(self, i: int) -> Classified:
     label = int(self._records[int(i)]['label'])
-    return examples.Classified(f'{self._split}/{i}', label)
+    return Classified(f'{self._split}/{i}', label)
 
   def video(self, i: int) -> bytes:
     """Returns the encoded image of example `i`."""

@@ -80,7 +80,7 @@ def check_sampling(
     sampling: that it needs.
     train_clip: of the task.
     eval_clip: of the task.
-    same: fields in which both must agree.
+    same: options of the sampler in which both must agree.
   """
   where = f'config.tasks.{name}'
   for field, clip in (('clip', train_clip), ('eval_clip', eval_clip)):
@@ -90,7 +90,9 @@ def check_sampling(
         f'needs {sampling!r}.'
       )
   for field in same:
-    trained, tested = (getattr(c, field) for c in (train_clip, eval_clip))
+    trained, tested = (
+      getattr(clip.sampler, field) for clip in (train_clip, eval_clip)
+    )
     if trained != tested:
       raise ValueError(
         f'{where}.eval_clip.{field} is {tested}, but {where}.clip.{field} is '

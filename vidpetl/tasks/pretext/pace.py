@@ -10,7 +10,7 @@ from vidpetl.data import clips, examples
 from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.pretext import answers, linears
 
-KIND = None
+KIND = 'unlabelled'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,9 @@ class Pace(task_lib.Base):
       )
 
   def head(self) -> linears.Linears:
-    return linears.Linears((('speed', self.train_clip.rates),), self.dropout)
+    return linears.Linears(
+      (('speed', self.train_clip.sampler.rates),), self.dropout
+    )
 
   def read(self, head, features, inputs, train):
     del inputs, train
@@ -66,10 +68,10 @@ class Pace(task_lib.Base):
     return answers.Shares(('accuracy',))
 
   def protocol(self) -> dict[str, Any]:
-    clip = self.eval_clip
+    asked = self.eval_clip.sampler
     return super().protocol() | {
-      'sampling': clip.sampling,
-      'speeds': list(clip.speeds),
+      'sampling': asked.name,
+      'speeds': list(asked.speeds),
     }
 
 

@@ -21,7 +21,7 @@ from vidpetl.data import clips, examples
 from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.pretext import answers, contrast, linears
 
-KIND = None
+KIND = 'unlabelled'
 
 
 @dataclasses.dataclass(frozen=True)

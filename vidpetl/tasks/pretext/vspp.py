@@ -14,7 +14,7 @@ from vidpetl.data import clips, examples
 from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.pretext import answers, linears
 
-KIND = None
+KIND = 'unlabelled'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Vspp(task_lib.Base):
       )
 
   def head(self) -> linears.Linears:
-    clip = self.train_clip
-    sizes = (('speed', clip.rates), ('part', clip.parts))
+    asked = self.train_clip.sampler
+    sizes = (('speed', asked.rates), ('part', asked.parts))
     return linears.Linears(sizes, self.dropout)
 
   def read(self, head, features, inputs, train):
@@ -74,12 +74,12 @@ class Vspp(task_lib.Base):
     return answers.Shares(('accuracy', 'speed', 'part'))
 
   def protocol(self) -> dict[str, Any]:
-    clip = self.eval_clip
+    asked = self.eval_clip.sampler
     return super().protocol() | {
-      'sampling': clip.sampling,
-      'speeds': list(clip.speeds),
-      'natural': clip.natural,
-      'parts': clip.parts,
+      'sampling': asked.name,
+      'speeds': list(asked.speeds),
+      'natural': asked.natural,
+      'parts': asked.parts,
     }
 
 

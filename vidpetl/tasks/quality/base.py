@@ -12,8 +12,6 @@ from vidpetl.data import clips, examples
 from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.quality import segments
 
-KIND = 'quality'
-
 
 @dataclasses.dataclass(frozen=True)
 class Quality(task_lib.Base):

@@ -11,7 +11,7 @@ import numpy as np
 
 from vidpetl.tasks.quality import base, core_groups, core_tree, relative
 
-KIND = base.KIND
+KIND = 'quality'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Core(relative.Relative):
     return core_tree.RegressionTree(self.depth, self.width)
 
   def head_inputs(self, clip):
-    if not clip.has_exemplar:
+    if not clip.paired:
       return {}
     return dict.fromkeys(('score', 'difficulty'), ((2,), jnp.float32))
 

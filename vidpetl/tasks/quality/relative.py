@@ -31,7 +31,7 @@ class Relative(base.Quality):
 
   def __post_init__(self):
     super().__post_init__()
-    if not self.train_clip.exemplar:
+    if not self.train_clip.kind.exemplar:
       raise ValueError(
         f"{self.where('clip.exemplar')} is '': say what a query and its "
         "exemplar have in common, 'any' (nothing), 'difficulty' or 'action'."
@@ -43,7 +43,7 @@ class Relative(base.Quality):
 
   def kinds(self) -> np.ndarray:
     """Returns what two training examples have in common if equal, [n]."""
-    by = self.train_clip.exemplar
+    by = self.train_clip.kind.exemplar
     if by == 'any':
       return np.zeros(len(self.table['scores']))
     if by == 'difficulty':
@@ -53,7 +53,7 @@ class Relative(base.Quality):
   def evaluation_source(self, test, train):
     """Returns `test`, with the exemplars that it needs of `train`."""
     return gallery.Gallery(
-      test, train, self.train_clip.exemplar, self.voters, self.voter_seed
+      test, train, self.train_clip.kind.exemplar, self.voters, self.voter_seed
     )
 
   def metric(self, source: examples.Source) -> scores.RelativeScores:
@@ -61,14 +61,14 @@ class Relative(base.Quality):
 
   def protocol(self) -> dict[str, Any]:
     return super().protocol() | {
-      'exemplar': self.train_clip.exemplar,
+      'exemplar': self.train_clip.kind.exemplar,
       'voters': self.voters,
       'voter_seed': self.voter_seed,
     }
 
   def _check_partners(self) -> None:
     """Raises ValueError for a training example that has no exemplar."""
-    by, kinds = self.train_clip.exemplar, self.kinds()
+    by, kinds = self.train_clip.kind.exemplar, self.kinds()
     field = f'{self.where("clip.exemplar")}={by!r}'
     if by == 'difficulty':
       base.require_difficulties(self.info, field)

@@ -12,7 +12,7 @@ import optax
 
 from vidpetl.tasks.quality import base, relative, tsa_head, tsa_steps
 
-KIND = base.KIND
+KIND = 'quality'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Tsa(relative.Relative):
 
   def head_inputs(self, clip):
     # Any number of transitions would do: no parameter depends on it.
-    return {'steps': ((2, 2), jnp.float32)} if clip.has_exemplar else {}
+    return {'steps': ((2, 2), jnp.float32)} if clip.paired else {}
 
   def new_state(self, params, batch_stats):
     """Returns the number of the epoch."""

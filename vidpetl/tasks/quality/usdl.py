@@ -21,7 +21,7 @@ import numpy as np
 from vidpetl.data import examples
 from vidpetl.tasks.quality import base, mlp, scores
 
-KIND = base.KIND
+KIND = 'quality'
 DECODES = ('argmax', 'expectation')
 
 
@@ -155,9 +155,9 @@ class Usdl(base.Quality):
         f'{self.where("keep")} is {self.keep}: of {self.judges} judges as many '
         'must be left out above as below.'
       )
-    if self.train_clip.exemplar:
+    if exemplar := self.train_clip.kind.exemplar:
       raise ValueError(
-        f'{self.where("clip.exemplar")} is {self.train_clip.exemplar!r}, but '
+        f'{self.where("clip.exemplar")} is {exemplar!r}, but '
         'this task looks at one video at a time; leave it out.'
       )
 
