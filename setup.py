@@ -39,6 +39,7 @@ setuptools.setup(
     'matplotlib>=3.11',
     'ml-collections>=1.1',
     'numpy>=2.4',
+    'openpyxl>=3.1',
     'optax>=0.2.8',
     'orbax-checkpoint>=0.12.8',
     'pillow>=13.0',

@@ -22,7 +22,7 @@ ARGUMENTS = [
 PAPERS = sorted(
   p.stem
   for p in (experiments.ROOT / 'configs').glob('*.py')
-  if p.stem != 'own_videos'
+  if p.stem != 'adapt'
 )
 
 
@@ -65,13 +65,16 @@ def test_full_config_trains_a_step(world, tmp_path):
   'name, argument',
   [
     ('cofinetune_ava', 'method=patt,bottleneck=2,finetune'),
-    ('vpetl_ssv2', 'bottleneck=2,adapter=2'),
-    ('vpetl_ssv2', 'method=prefix,backbone=videomae,adapter=2,bottleneck=2'),
-    ('vpetl_hmdb51', 'method=lora,rank=2'),
-    ('vpetl_positions', ''),
+    ('vpetl', 'bottleneck=2,adapter=2'),
+    ('vpetl', 'method=prefix,backbone=videomae,adapter=2,bottleneck=2'),
+    ('vpetl', 'dataset=hmdb51,method=lora,rank=2'),
+    ('vpetl', 'method=attn_qkv'),
     ('vpetl_images', 'bottleneck=2,adapter=2'),
-    ('mst_adapter_k400', 'bottleneck=4'),
-    ('mst_adapter_ssv2', 'method=st_adapter,bottleneck=4'),
+    ('mst_adapter', 'bottleneck=4'),
+    (
+      'mst_adapter',
+      'dataset=something_something_v2,method=st_adapter,bottleneck=4',
+    ),
   ],
 )
 def test_config_of_a_method_trains_what_it_says(
@@ -100,8 +103,8 @@ def test_config_of_a_method_trains_what_it_says(
     ('pecop_aqa', 'head=tsa,dataset=finediving,backbone=c3d'),
     ('pecop_aqa', 'head=core,dataset=finediving,backbone=swin'),
     ('pecop_aqa', 'head=musdl,dataset=jigsaws,task=suturing,backbone=vit'),
-    ('pecop_r3d', 'stage=pretrain,task=hand_movement'),
-    ('pecop_r3d', 'stage=aqa,task=finger_tapping,site=block_out'),
+    ('pecop_pretrain', 'backbone=r3d,dataset=pd4t,task=hand_movement'),
+    ('pecop_aqa', 'backbone=r3d,dataset=pd4t,task=finger_tapping'),
     ('self_distillation', 'dataset=ucf101,backbone=r2plus1d'),
   ],
 )
@@ -115,7 +118,7 @@ def test_config_of_pretraining_and_quality_trains(
   assert measured['undecodable'] == 0
   method = argument.partition('method=')[2].partition(',')[0]
   count = results['parameters']
-  everything = name != 'pecop_pretrain' and 'stage=pretrain' not in argument
+  everything = name != 'pecop_pretrain'
   everything |= method in ('hpt', 'dom_s', 'dom_g')
   assert (count['trained'] == count['total']) == everything
 
@@ -125,10 +128,9 @@ def test_config_of_pretraining_and_quality_trains(
   [
     ('pecop_pretrain', 'dataset=jigsaws', 'needs task='),
     ('pecop_pretrain', 'method=dom_s,init=x', 'starts from random'),
-    ('pecop_pretrain', 'pretext=speednet', 'pretext=speednet is none of vspp'),
+    ('pecop_pretrain', 'pretext=speednet', "'speednet' is none of 'vspp'"),
     ('pecop_pretrain', 'backbone=vit,norm_statistics=batch', 'no BatchNorm'),
     ('pecop_aqa', 'head=musdl,dataset=pd4t,task=gait', 'no settings for'),
-    ('pecop_r3d', 'stage=both', 'not pretrain or aqa'),
     ('self_distillation', 'split=4', 'not 1, 2 or 3'),
   ],
 )
@@ -140,40 +142,6 @@ def test_arguments_that_do_not_go_together(name, argument, match):
 def test_unknown_argument_is_an_error():
   with pytest.raises(ValueError, match='varient'):
     experiments.load_config('cofinetune_ava', 'varient=L')
-
-
-def own(argument):
-  config = experiments.load_config(
-    'own_videos',
-    f'variant=Ti,frames=4,resolution=32,batch=4,epochs=0.5,{argument}',
-  )
-  config.unlock()
-  config.backbone.update(width=8, heads=2, mlp=16, depth=1, temporal_depth=1)
-  config.optimizer.warmup_epochs = 0.0
-  config.steps = 2
-  return config.lock()
-
-
-def test_a_folder_of_class_folders_trains(world, tmp_path):
-  folder = world['moments_in_time'] / 'training'
-  results = loop.run(own(f'folder={folder}'), str(tmp_path))
-  assert 'top1' in results['tasks']['own']['metrics']
-
-
-def test_ones_own_boxes_train(world, tmp_path):
-  notes = world['ava'] / 'annotations'
-  argument = (
-    f'videos={world["ava"]},annotations={notes}/ava_train_v2.2.csv,'
-    f'val_annotations={notes}/ava_val_v2.2.csv,video_start=900,'
-    f'labelmap={notes}/ava_action_list_v2.2_for_activitynet_2019.pbtxt'
-  )
-  results = loop.run(own(argument), str(tmp_path))
-  assert 0 <= results['tasks']['own']['metrics']['mAP'] <= 1
-
-
-def test_own_videos_want_one_kind_of_data():
-  with pytest.raises(ValueError, match='folder=, manifest= and videos='):
-    experiments.load_config('own_videos', 'variant=B')
 
 
 @pytest.mark.parametrize('name', PAPERS)

@@ -3,6 +3,8 @@
 import importlib.util
 import pathlib
 
+from vidpetl.recipes import presets
+
 ROOT = pathlib.Path(__file__).parent.parent
 
 
@@ -15,40 +17,21 @@ def load_config(name, argument=''):
   return module.get_config(argument)
 
 
-BACKBONES = {
-  'vivit': {
-    'width': 8,
-    'heads': 2,
-    'mlp': 16,
-    'depth': 1,
-    'temporal_depth': 1,
-    'tubelet': (2, 16, 16),
-  },
-  'swin': {'width': 8, 'depths': (2, 1), 'heads': (1, 2), 'window': (2, 3, 3)},
-  'vit': {'width': 8, 'heads': 2, 'mlp': 16, 'depth': 1, 'patch': 16},
-  'i3d': {'width': 16},
-  'resnet3d': {'width': 4},
-  'c3d': {'width': 4},
-}
-# Of the encoded clips, where the backbone needs more than 4.
-FRAMES = {'c3d': 8, 'i3d': 8}
-
-
 def shrink(config, world, tasks=None):
   """The same experiment, a few steps of a tiny model on tiny raw videos."""
   config = config.copy_and_resolve_references()
   config.unlock()
+  preset = presets.like(config.backbone.to_dict())
   for name in [n for n in config.tasks if tasks and n not in tasks]:
     del config.tasks[name]
   for name, task in config.tasks.items():
     for split in ('train', 'eval'):
       task[split] = _on_raw_files(name, task[split], world)
-    _shrink_task(task, FRAMES.get(config.backbone.name, 4))
+    _shrink_task(task, preset.tiny_frames)
     if 'views' in task.get('eval_clip', ()):
       clips, crops = task.eval_clip.views
       task.eval_clip.views = (min(clips, 2), crops)
-  backbone = config.backbone.to_dict()
-  config.backbone = {**backbone, **BACKBONES[backbone['name']]}
+  config.backbone = {**config.backbone.to_dict(), **preset.tiny}
   if 'ava' not in config.tasks:
     config.checkpoint.best = ''
   config.dtype = 'float32'

@@ -16,13 +16,20 @@ from vidpetl.data import clips, decode
 from vidpetl.experiment import model as model_lib
 from vidpetl.parameters import trainable
 from vidpetl.petl import adapted, bindings
-from vidpetl.recipes import methods
+from vidpetl.recipes import methods, presets
 from vidpetl.studies import fusion, grad_cam
 from vidpetl.tasks import heads
 from vidpetl.training import loop
 from vidpetl.training import run as run_lib
 
-TINY = experiments.BACKBONES
+TINY = {
+  name: dict(presets.find(preset).tiny)
+  for name, preset in (
+    ('vit', 'mae_b'),
+    ('vivit', 'vivit_b'),
+    ('swin', 'swin_t'),
+  )
+}
 SWIN = {**TINY['swin'], 'depths': (1, 1)}
 
 

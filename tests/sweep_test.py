@@ -141,7 +141,7 @@ def test_runs_once_reports_failures_and_refuses_changes(
 
 def test_configs_are_loaded_with_arguments_and_overrides():
   runs = series.Series(
-    'vpetl_ssv2', 'method=lora', {'epochs': 2.0}, pathlib.Path('runs'), ''
+    'vpetl', 'method=lora', {'epochs': 2.0}, pathlib.Path('runs'), ''
   )
   config = runs.load('rank={seed}', 3)
   assert config.petl[0]['rank'] == 3

@@ -43,7 +43,7 @@ def describe(config: Any, devices: int = 1) -> dict[str, Any]:
     ValueError: naming the config field that cannot work.
   """
   config = complete.complete(config)
-  infos = experiment_lib.infos_from_config(config)
+  infos = experiment_lib.infos(config)
   experiment = experiment_lib.build(config, infos)
   tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
   state = jax.eval_shape(

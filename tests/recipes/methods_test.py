@@ -130,7 +130,7 @@ def test_options_have_defaults_of_the_types_that_a_config_parses():
     ({'site': 'mlp', 'technique': 'x'}, "technique='x'; there are: adapter"),
     (
       {'site': 'mlp', 'technique': 'adapter', 'bottle': 1},
-      r"adapter has no option \['bottle'\]; it has .*'bottleneck'",
+      r'\(adapter\) has no field bottle; its fields are bottleneck, ',
     ),
   ],
 )

@@ -2,15 +2,7 @@
 
 import pytest
 
-from configs import (
-  cofinetune_ava,
-  mst_adapter_k400,
-  mst_adapter_ssv2,
-  vpetl_hmdb51,
-  vpetl_images,
-  vpetl_positions,
-  vpetl_ssv2,
-)
+from configs import cofinetune_ava, mst_adapter, vpetl, vpetl_images
 from vidpetl.recipes import methods
 
 VPETL = (
@@ -26,15 +18,19 @@ VPETL = (
   'bapat,source=learned',
   'vpt,backbone=videomae',
 )
+SSV2 = 'dataset=something_something_v2'
 ROWS = [
-  *((vpetl_ssv2, f'method={row}') for row in VPETL),
-  *((vpetl_hmdb51, f'method={row},head=true,split=2') for row in VPETL),
-  *((vpetl_positions, f'method={name}') for name in methods.POSITIONS),
+  *((vpetl, f'method={row}') for row in VPETL),
+  *((vpetl, f'dataset=hmdb51,method={row},head=true,split=2') for row in VPETL),
+  *((vpetl, f'method={name}') for name in methods.POSITIONS),
   (vpetl_images, 'dataset=svhn_cropped,method=vpt'),
-  (mst_adapter_k400, 'model=L14,frames=16'),
-  (mst_adapter_k400, 'layers=5-8,shift=false'),
-  (mst_adapter_ssv2, 'placement=pre_norm,fuse=average,pointwise=false'),
-  (mst_adapter_ssv2, 'method=aim'),
+  (mst_adapter, 'model=L14,frames=16'),
+  (mst_adapter, 'layers=5-8,shift=false'),
+  (
+    mst_adapter,
+    f'{SSV2},placement=pre_norm,fuse=average,pointwise=false',
+  ),
+  (mst_adapter, f'{SSV2},method=aim'),
   (cofinetune_ava, 'method=patt,bottleneck=32'),
 ]
 
@@ -50,18 +46,18 @@ def test_rows_parse_and_have_a_demo(module, row):
 
 
 def test_a_pretraining_binds_nothing_and_trains_kinetics():
-  config = vpetl_ssv2.get_config('pretrain,method=bapat,head=false')
+  config = vpetl.get_config('pretrain,method=bapat,head=false')
   assert config.petl == () and list(config.tasks) == ['kinetics400']
   assert config.trainable[0] == ('^heads_', 'all')
 
 
 def test_layers_are_counted_from_one():
-  entries = mst_adapter_k400.get_config('layers=1-4').petl
+  entries = mst_adapter.get_config('layers=1-4').petl
   assert {e['where'] for e in entries} == {'encoderblock_(0|1|2|3)(/|$)'}
 
 
 def test_something_something_is_never_mirrored():
-  for module, flip in ((vpetl_ssv2, False), (mst_adapter_k400, True)):
+  for module, flip in ((vpetl, False), (mst_adapter, True)):
     (task,) = module.get_config('').tasks.values()
     assert task.augment.flip is flip
 
@@ -69,11 +65,11 @@ def test_something_something_is_never_mirrored():
 @pytest.mark.parametrize(
   'module, argument, match',
   [
-    (vpetl_ssv2, 'backbone=resnet', 'backbone=resnet is none of swin, videom'),
-    (vpetl_ssv2, 'method=head,bottleneck=3', "Unknown config argument 'bottl"),
-    (vpetl_images, 'dataset=mnist', 'dataset=mnist is none of cifar100'),
-    (mst_adapter_k400, 'layers=4-1', 'layers=4-1 is not "first-last"'),
-    (mst_adapter_k400, 'model=B32', 'model=B32 is none of B16, L14'),
+    (vpetl, 'backbone=resnet', "backbone 'resnet' is none of 'swin', 'videom"),
+    (vpetl, 'method=head,bottleneck=3', "Unknown config argument 'bottl"),
+    (vpetl_images, 'dataset=mnist', "dataset 'mnist' is none of 'cifar100'"),
+    (mst_adapter, 'layers=4-1', 'layers=4-1 is not "first-last"'),
+    (mst_adapter, 'model=B32', "model 'B32' is none of 'B16', 'L14'"),
   ],
 )
 def test_mistakes_are_named(module, argument, match):

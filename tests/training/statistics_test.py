@@ -23,7 +23,8 @@ def make(world):
   """Returns a function that makes a small run of C3D."""
 
   def make(method='full', statistics='batch', **fields):
-    config = experiments.load_config('vpetl_hmdb51', 'method=head,head=true')
+    argument = 'dataset=hmdb51,method=head,head=true'
+    config = experiments.load_config('vpetl', argument)
     config.unlock()
     config.backbone = {'name': 'c3d', 'norm_statistics': statistics}
     config.petl, config.trainable = methods.make(method)

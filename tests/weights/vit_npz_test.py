@@ -2,11 +2,11 @@
 
 import converted
 import damaged
-import experiments
 import numpy as np
 import pytest
 
 from vidpetl.parameters import storage, variables
+from vidpetl.recipes import presets
 from vidpetl.training import run
 from vidpetl.weights import positions
 
@@ -182,7 +182,7 @@ def start(make_config, tmp_path, w, **fields):
 
 
 def test_a_vivit_starts_from_images_in_half_precision(make_config, tmp_path):
-  sizes = experiments.BACKBONES['vivit']
+  sizes = presets.find('vivit_b').tiny
   w = arrays(
     patch=16,
     d=sizes['width'],

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from vidpetl import backbones
-from vidpetl.data import examples, kinds
+from vidpetl.data import datasets, examples, kinds, sources
 from vidpetl.experiment import model as model_lib
 from vidpetl.experiment import optimizer
 from vidpetl.experiment import state as state_lib
@@ -160,25 +160,59 @@ def build_backbone(config: Any, dtype: Any) -> nn.Module:
   return bindings.bind(backbone, config.petl)
 
 
+def infos(config: Any) -> dict[str, examples.Info]:
+  """Returns what is known of each task's training data.
+
+  Data are opened where they are there and needed, to count classes or to see
+  what judges said. Elsewhere classes are those that the config or the named
+  dataset has.
+
+  Raises:
+    ValueError: if classes cannot be counted.
+  """
+  found = {}
+  for name, options in config.tasks.items():
+    missing = None
+    if not options.get('num_classes') and options.get('train'):
+      try:
+        found[name] = sources.open_source(options.train).info
+        continue
+      except FileNotFoundError as error:
+        missing = error
+    found[name] = _stand_in(name, options, missing)
+  return found
+
+
 def infos_from_config(config: Any) -> dict[str, examples.Info]:
   """Stands in for the data: classes are counted by `num_classes` alone."""
-  infos = {}
-  for name, options in config.tasks.items():
-    kind = kinds.load(task_lib.module(options.task).KIND)
-    if kind.has_classes and not options.get('num_classes'):
-      raise ValueError(
-        f'config.tasks.{name}.num_classes must be set to describe a run '
-        'without its data.'
-      )
-    infos[name] = examples.Info(
-      name=name,
-      split='train',
-      kind=kind.name,
-      num_classes=options.get('num_classes') or 0,
-      classes={},
-      table=kind.no_rows(options),
+  return {
+    name: _stand_in(name, options, None)
+    for name, options in config.tasks.items()
+  }
+
+
+def _stand_in(
+  name: str, options: Mapping[str, Any], missing: Exception | None
+) -> examples.Info:
+  """Returns what is known of data that are not there."""
+  kind = kinds.load(task_lib.module(options['task']).KIND)
+  count = options.get('num_classes') or 0
+  dataset = (options.get('train') or {}).get('dataset')
+  if kind.has_classes and not count and dataset:
+    count = datasets.find(dataset).num_classes
+  if kind.has_classes and not count:
+    raise ValueError(
+      f'config.tasks.{name}.num_classes must be set to describe a run without '
+      'its data' + (f': {missing}' if missing else '.')
     )
-  return infos
+  return examples.Info(
+    name=name,
+    split='train',
+    kind=kind.name,
+    num_classes=count,
+    classes={},
+    table=kind.no_rows(options),
+  )
 
 
 def model_inputs(

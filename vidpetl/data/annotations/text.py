@@ -8,6 +8,10 @@ import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from etils import epy
+
+with epy.lazy_imports():
+  import openpyxl
 
 
 class AnnotationError(ValueError):
@@ -70,10 +74,10 @@ def read_rows(
 def read_table(
   path: str, required: Sequence[str], optional: Sequence[str] | None = None
 ) -> Iterator[tuple[int, dict[str, str]]]:
-  """Reads a csv with a header.
+  """Reads a table with a header.
 
   Args:
-    path: of the csv.
+    path: of a csv, tsv or xlsx file.
     required: columns that must be there.
     optional: further columns that may be; None admits any.
 
@@ -87,28 +91,63 @@ def read_table(
   expected = f'a header with the columns {",".join(required)}'
   if optional:
     expected += f' and possibly {",".join(optional)}'
+  lines = _lines(path)
+  _, header = next(lines, (1, []))
+  header = [name.strip() for name in header]
+  missing = [name for name in required if name not in header]
+  if missing:
+    raise fail(path, 1, f'no column {", ".join(missing)}', expected)
+  allowed = None if optional is None else {*required, *optional}
+  unknown = [n for n in header if allowed is not None and n not in allowed]
+  if unknown or len(set(header)) < len(header):
+    problem = f'unknown columns {unknown}' if unknown else 'repeated columns'
+    raise fail(path, 1, problem, expected)
+  for line, row in lines:
+    if len(row) != len(header):
+      problem = f'{len(row)} columns'
+      raise fail(path, line, problem, f'{len(header)} as in the header')
+    yield line, dict(zip(header, row))
+
+
+def first_row(path: str) -> list[str]:
+  """Returns the first row of a table, which may be its header."""
+  _, row = next(_lines(path), (1, []))
+  return [cell.strip() for cell in row]
+
+
+def _lines(path: str) -> Iterator[tuple[int, list[str]]]:
+  """Yields line numbers and the cells of lines that are not empty.
+
+  A `.xlsx` file's first sheet is read, a `.tsv` file has tabs between cells.
+  """
+  if path.endswith('.xlsx'):
+    yield from _sheet(path)
+    return
+  delimiter = '\t' if path.endswith('.tsv') else ','
   with open(path, newline='', encoding='utf-8-sig') as file:
-    reader = csv.reader(file)
-    header = [name.strip() for name in next(reader, [])]
-    missing = [name for name in required if name not in header]
-    if missing:
-      raise fail(path, 1, f'no column {", ".join(missing)}', expected)
-    allowed = None if optional is None else {*required, *optional}
-    unknown = [n for n in header if allowed is not None and n not in allowed]
-    if unknown or len(set(header)) < len(header):
-      problem = f'unknown columns {unknown}' if unknown else 'repeated columns'
-      raise fail(path, 1, problem, expected)
+    reader = csv.reader(file, delimiter=delimiter)
     for row in reader:
-      if not row:
-        continue
-      if len(row) != len(header):
-        raise fail(
-          path,
-          reader.line_num,
-          f'{len(row)} columns',
-          f'{len(header)} as in the header',
-        )
-      yield reader.line_num, dict(zip(header, row))
+      if row:
+        yield reader.line_num, row
+
+
+def _sheet(path: str) -> Iterator[tuple[int, list[str]]]:
+  book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+  rows = book.worksheets[0].iter_rows(values_only=True)
+  width = 0
+  for line, row in enumerate(rows, 1):
+    cells = ['' if cell is None else str(cell) for cell in row]
+    # Sheets may be wider than what is written in them.
+    width = width or len(_trimmed(cells))
+    if any(cells):
+      yield line, cells[:width] + [''] * (width - len(cells))
+
+
+def _trimmed(cells: list[str]) -> list[str]:
+  """Returns cells without empty ones at the end."""
+  while cells and not cells[-1]:
+    cells = cells[:-1]
+  return cells
 
 
 def number(text: str, path: str, line: int | None, name: str) -> float:

@@ -1,0 +1,295 @@
+"""Any backbone, method and task on one's own videos, or on a dataset.
+
+  python -m vidpetl.main --workdir=runs/my_clips \
+    --config=configs/adapt.py:backbone=videomae_b,weights=checkpoint.pth,\
+method=lora,data=my_clips
+
+adapts a published VideoMAE with LoRA to a folder of class folders.
+
+Arguments, separated by commas:
+  data        a folder of class folders; a table (csv, tsv, xlsx) with a header
+              path,label (clips) or video,score (performances), or of keyframes
+              in AVA's format; or a dataset's name, as prepared or as
+              downloaded.
+  val         table to evaluate on, where `data` has no column `split`.
+  backbone    a preset of vidpetl/recipes/presets: videomae_b, clip_b16, swin_b,
+              vivit_b, i3d, …
+  weights     what to start from: the published file, what vidpetl.convert made
+              of it, or a run's workdir. Without it the backbone starts from
+              random parameters, which needs far more than a small dataset.
+  method      what trains: lora, head, full, adaptformer, bapat, st_adapter, …
+              of vidpetl/recipes/methods.py with its options: method=lora,
+              rank=16. Transformers take all of them; on convolutional networks
+              those that say so in their refusal do not work, and adapter3d
+              does.
+  task        classification, multilabel, localisation, quality (or
+              quality.core, quality.tsa), pretext (or pretext.pace,
+              pretext.rspnet); by default what the data are annotated for.
+  with        further data for co-finetuning, 'a+b': each step is a batch of
+              one of them, each has a head of its own.
+  frames, stride, resolution   of a clip; by default what the backbone was
+              trained on.
+  batch       clips a step; eval_batch of an evaluation.
+  epochs, rate
+  views       clips spread over a video, whose answers a test averages.
+  mirrored    whether a mirrored clip keeps its label; by default what is known
+              of the dataset, and true of one's own.
+  low, high   range of scores (quality); by default that of the training data.
+  segments    into how many a performance is cut (quality).
+  videos, labelmap, detections, val_detections, video_start   of keyframes:
+              their folder (that of the csv), the actions' names, a person
+              detector's boxes, and the annotated second at which files begin.
+  variant, fold   of jigsaws and pd4t: which of their tasks, and which fold.
+  prepared, raw   folders of prepared records, and of the raw datasets.
+  small       the backbone's small twin, and small clips: to try on a laptop.
+
+All else is --config.<field>=…. Nothing was measured with this config: it has no
+paper.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_collections
+
+from vidpetl.data import sources
+from vidpetl.recipes import (
+  arguments,
+  data,
+  defaults,
+  methods,
+  preset,
+  presets,
+)
+
+ConfigDict = ml_collections.ConfigDict
+
+_ARGUMENTS = {
+  'data': '',
+  'val': '',
+  'backbone': 'videomae_b',
+  'weights': '',
+  'task': '',
+  'with': (),
+  'frames': 0,
+  'stride': 0.0,
+  'resolution': 0,
+  'batch': 8,
+  'eval_batch': 8,
+  'epochs': 30.0,
+  'rate': 0.0,
+  'views': 1,
+  'mirrored': True,
+  'low': float('nan'),
+  'high': float('nan'),
+  'segments': 4,
+  'videos': '',
+  'labelmap': '',
+  'detections': '',
+  'val_detections': '',
+  'video_start': 0.0,
+  'variant': '',
+  'fold': 0,
+  'prepared': 'data/prepared',
+  'raw': 'data/raw',
+  'small': False,
+}
+# Learning rates of AdamW, for all parameters and for few.
+_RATES = {'full': 1e-4}
+_RATE = 1e-3
+# Short names of tasks.
+_TASKS = {'quality': 'quality.usdl', 'pretext': 'pretext.vspp'}
+# Task -> what 'best' means.
+_BEST = {
+  'classification': 'top1',
+  'multilabel': 'mAP',
+  'localisation': 'mAP',
+  'quality': 'spearman',
+  'pretext.rspnet': 'speed_order',
+  'pretext': 'accuracy',
+}
+
+
+def get_config(argument: str = '') -> ConfigDict:
+  """Returns the locked config of `argument`."""
+  method = arguments.value(argument, 'method', 'lora')
+  of_method = methods.options(method)
+  arg = arguments.parse(argument, method=method, **of_method, **_ARGUMENTS)
+  found = presets.find(arg.backbone)
+  config = defaults.get_config()
+  config.backbone = {**found.fields, **(found.small if arg.small else {})}
+  chosen = {name: arg[name] for name in of_method}
+  for name in {'site'} & set(chosen):
+    chosen[name] = _site(argument, method, found, chosen[name])
+  config.petl, config.trainable = methods.make(method, **chosen)
+  config.init.update(
+    path=arg.weights, family=found.family, skip=('^heads_', '/site_')
+  )
+  config.epochs, config.batch_size = arg.epochs, arg.batch
+  config.eval_batch_size = arg.eval_batch
+  config.dtype = 'float32'
+  config.log_every, config.checkpoint.every = 10, 200
+  config.input.workers = 8
+  config.optimizer.update(
+    name='adamw',
+    learning_rate=arg.rate or _RATES.get(method, _RATE),
+    warmup_epochs=min(1.0, arg.epochs / 10),
+  )
+  named = [arg.data, *arg['with']]
+  config.tasks = {}
+  for number, each in enumerate(named):
+    name, task = _task(argument, arg, found, each, first=number == 0)
+    if name in config.tasks:
+      raise ValueError(f'with={each}: there is a task {name!r} already.')
+    config.tasks[name] = task
+  config.checkpoint.best = _best(*next(iter(config.tasks.items())))
+  return config.lock()
+
+
+def _site(argument: str, method: str, of: preset.Preset, default: str) -> str:
+  """Returns where a method's technique sits in a backbone."""
+  return arguments.value(argument, 'site', of.sites.get(method, default))
+
+
+def _best(name: str, task: ConfigDict) -> str:
+  kind = task.task.partition('.')[0]
+  return f'{name}/{_BEST.get(task.task, _BEST.get(kind))}'
+
+
+def _task(
+  argument: str,
+  arg: ConfigDict,
+  of: preset.Preset,
+  named: str,
+  *,
+  first: bool,
+) -> tuple[str, dict[str, Any]]:
+  """Returns a task's name and fields, without the data's own numbers.
+
+  Args:
+    argument: of the config.
+    arg: the same, parsed.
+    of: the backbone.
+    named: the data.
+    first: whether it is `data=`, and not one of `with=`.
+  """
+  found = data.find(
+    named,
+    roots=(arg.prepared, arg.raw),
+    val=arg.val if first else '',
+    variants={'task': arg.variant, 'fold': arg.fold},
+    boxes={
+      name: arg[name]
+      for name in ('videos', 'labelmap', 'detections', 'val_detections')
+    }
+    | {'video_start': arg.video_start},
+  )
+  task = arg.task if first and arg.task else found.kind
+  task = _TASKS.get(task, task)
+  mirrored = found.known.mirrored if found.known else True
+  if arguments.value(argument, 'mirrored', ''):
+    mirrored = arg.mirrored
+  fields = {
+    'task': task,
+    'train': dict(found.train),
+    'eval': dict(found.eval),
+    'clip': _clip(arg, of, found),
+    'augment': {
+      'scale_jitter': (1.0, 1.43),
+      'flip': mirrored,
+      'mean': of.mean,
+      'std': of.std,
+    },
+  }
+  if found.known and found.kind == 'classification' and task == found.kind:
+    fields['num_classes'] = found.known.num_classes
+  change = _CHANGES.get(task, _CHANGES.get(task.partition('.')[0]))
+  if change:
+    change(arg, fields)
+  return found.name, fields
+
+
+def _clip(
+  arg: ConfigDict, of: preset.Preset, found: data.Data
+) -> dict[str, Any]:
+  clip = {**of.clip, **({} if not arg.small else _small(of))}
+  for name in ('frames', 'stride', 'resolution'):
+    clip[name] = arg[name] or clip[name]
+  if found.known and found.known.fps:
+    clip['fps'] = found.known.fps
+  return clip
+
+
+def _small(of: preset.Preset) -> dict[str, Any]:
+  """Returns two seconds at 15 frames a second."""
+  return {**of.small_clip, 'stride': 30 / of.small_clip['frames'], 'fps': 15.0}
+
+
+def _classify(arg: ConfigDict, fields: dict[str, Any]) -> None:
+  fields['label_smoothing'] = 0.1
+  fields['eval_clip'] = {'views': (arg.views, 1)}
+
+
+def _several_labels(arg: ConfigDict, fields: dict[str, Any]) -> None:
+  fields['eval_clip'] = {'views': (arg.views, 1)}
+  for split in ('train', 'eval'):
+    fields[split]['kind'] = 'multilabel'
+
+
+def _localise(arg: ConfigDict, fields: dict[str, Any]) -> None:
+  detected = fields['train'].get('detections')
+  known = fields['train']['source'] != 'ava_csv'
+  fields['clip'].update(
+    resize='pad',
+    max_boxes=16,
+    boxes='detected' if detected or known else 'ground_truth',
+  )
+  fields['eval_clip'] = {'boxes': 'detected', 'max_boxes': 32}
+  fields['augment'].update(scale_jitter=(0.8, 1.1), box_jitter=0.1)
+  fields['protocols'] = ('2019', 'slowfast') if known else ('2020',)
+
+
+def _rate_quality(arg: ConfigDict, fields: dict[str, Any]) -> None:
+  """Cuts a performance into segments of the backbone's clip."""
+  length = fields['clip']['frames']
+  fields['clip'].update(sampling='spread', frames=arg.segments * length)
+  fields['length'] = length
+  fields['starts'] = tuple(range(0, arg.segments * length, length))
+  if fields['task'] == 'quality.usdl':
+    low, high = _scores(arg, fields['train'])
+    fields.update(low=low, high=high)
+  else:
+    fields['clip']['exemplar'] = 'any'
+
+
+def _scores(arg: ConfigDict, train: dict[str, Any]) -> tuple[float, float]:
+  """Returns the range of the scores, from the training data if not given."""
+  if arg.low == arg.low and arg.high == arg.high:
+    return arg.low, arg.high
+  try:
+    scores = sources.open_source(train).info.table['scores']
+  except FileNotFoundError as error:
+    raise ValueError(
+      f'give low= and high=, the range of scores: {error}'
+    ) from None
+  return float(scores.min()), float(scores.max())
+
+
+def _ask(arg: ConfigDict, fields: dict[str, Any]) -> None:
+  """Makes clips those of a pretext task."""
+  kind = fields['task'].partition('.')[2]
+  if kind == 'rspnet':
+    fields['clip'].update(sampling='pair', resize='pad')
+    fields['augment'].update(scale_jitter=None, crop_area=(0.4, 1.0))
+    return
+  fields['clip']['sampling'] = kind
+
+
+_CHANGES = {
+  'classification': _classify,
+  'multilabel': _several_labels,
+  'localisation': _localise,
+  'quality': _rate_quality,
+  'pretext': _ask,
+}

@@ -1,0 +1,182 @@
+"""What `data=` of a config names: a dataset, a folder, or a table.
+
+found = data.find('my_clips', val='', roots=('data/prepared', 'data/raw'))
+found.kind, found.train, found.eval
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from vidpetl.data import dataset as dataset_lib
+from vidpetl.data import datasets
+from vidpetl.data.annotations import text
+
+TABLES = ('.csv', '.tsv', '.xlsx')
+
+# Columns that tell what a table lists -> its source, kind of annotation.
+_HEADERS = (
+  (('path', 'label'), 'manifest', 'classification'),
+  (('video', 'score'), 'performances', 'quality'),
+)
+# Kind -> what the task is, if a config does not say.
+TASKS = {'quality': 'quality.usdl'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+  """Training and evaluation data of a task.
+
+  Attributes:
+    name: of the task.
+    kind: of its annotations.
+    train: fields of its training source.
+    eval: of its evaluation source.
+    known: the public dataset; None if it is one's own.
+  """
+
+  name: str
+  kind: str
+  train: Mapping[str, Any]
+  eval: Mapping[str, Any]
+  known: dataset_lib.Dataset | None = None
+
+
+def find(
+  named: str,
+  *,
+  roots: tuple[str, str],
+  val: str = '',
+  variants: Mapping[str, Any] | None = None,
+  boxes: Mapping[str, Any] | None = None,
+) -> Data:
+  """Returns the data that a config's argument names.
+
+  Args:
+    named: a dataset's name, the path of a folder of class folders, or of a
+      table: a manifest `path,label`, performances `video,score`, or keyframes
+      in AVA's format.
+    roots: folder of prepared records, and folder of the raw datasets' folders.
+    val: table of the evaluation, where `named` has no column `split`.
+    variants: options of a dataset that make others of it: task and fold.
+    boxes: of keyframes: `videos`, `labelmap`, `detections`,
+      `val_detections` and `video_start`, as of the source 'ava_csv'.
+
+  Raises:
+    ValueError: if it is none of these, or lacks its evaluation.
+    FileNotFoundError: if there is no such table.
+  """
+  if not named:
+    raise ValueError(
+      'data= names nothing: give a folder of class folders, a table '
+      f'({", ".join(TABLES)}), or a dataset: {", ".join(datasets.names())}.'
+    )
+  if named.endswith(TABLES):
+    return _table(named, val, boxes or {})
+  if os.path.isdir(named):
+    return _pair(_name(named), 'classification', 'folder', {'path': named})
+  try:
+    known = datasets.find(named)
+  except ValueError as error:
+    raise ValueError(
+      f'data={named} is no folder, no table ({", ".join(TABLES)}), and no '
+      f'dataset: {error}'
+    ) from None
+  return _dataset(named, known, roots, variants or {})
+
+
+def _pair(
+  name: str,
+  kind: str,
+  source: str,
+  fields: Mapping[str, Any],
+  known: dataset_lib.Dataset | None = None,
+) -> Data:
+  train, test = known.splits if known else ('train', 'val')
+  shared = {'source': source, **fields}
+  return Data(
+    name, kind, {**shared, 'split': train}, {**shared, 'split': test}, known
+  )
+
+
+def _name(path: str) -> str:
+  """Returns a name that a config's fields may have."""
+  stem = os.path.splitext(os.path.basename(os.path.abspath(path)))[0]
+  return ''.join(c if c.isalnum() else '_' for c in stem)
+
+
+def _table(path: str, val: str, boxes: Mapping[str, Any]) -> Data:
+  """Returns what a table lists, by its first row."""
+  text.require(path, 'a table of videos')
+  header = text.first_row(path)
+  for columns, source, kind in _HEADERS:
+    if set(columns) <= set(header):
+      return _listed(path, val, 'split' in header, source, kind)
+  if len(header) in (2, 7, 8):
+    return _keyframes(path, val, boxes)
+  raise ValueError(
+    f'{path}: its first row is {",".join(header)}; expected a header with '
+    'path and label (clips) or video and score (performances), or keyframes '
+    'video,seconds,x1,y1,x2,y2,action,person.'
+  )
+
+
+def _listed(path, val, has_split, source, kind) -> Data:
+  if has_split:
+    return _pair(_name(path), kind, source, {'path': path})
+  if not val:
+    raise ValueError(
+      f"{path} has no column 'split': add one with the values train and val, "
+      'or give the videos to evaluate on as val=OTHER.csv.'
+    )
+  split = {'source': source, 'split': 'all'}
+  return Data(
+    _name(path), kind, {**split, 'path': path}, {**split, 'path': val}
+  )
+
+
+def _keyframes(path: str, val: str, boxes: Mapping[str, Any]) -> Data:
+  if not val:
+    raise ValueError(
+      f'{path} has keyframes: give those to evaluate on as val=OTHER.csv.'
+    )
+  known = {k: v for k, v in boxes.items() if v and k != 'val_detections'}
+  shared = {'source': 'ava_csv', 'videos': os.path.dirname(path) or '.'}
+  train = {**shared, **known, 'annotations': path, 'split': 'train'}
+  test = {
+    **train,
+    'annotations': val,
+    'split': 'val',
+    'detections': boxes.get('val_detections') or None,
+  }
+  return Data(_name(path), 'localisation', train, test)
+
+
+def _dataset(
+  named: str,
+  known: dataset_lib.Dataset,
+  roots: tuple[str, str],
+  variants: Mapping[str, Any],
+) -> Data:
+  """Returns a public dataset, from its records where they are prepared."""
+  prepared, raw = roots
+  if known.open is None:
+    fields = {'dataset': named, 'data_dir': prepared}
+    return _pair(known.name, known.kind, 'tfds_images', fields, known)
+  if named not in known.names:
+    raise ValueError(
+      f'data={named} has splits of its own: {", ".join(known.names)}.'
+    )
+  chosen = {name: variants.get(name) for name in known.variants}
+  if missing := [name for name, value in chosen.items() if not value]:
+    raise ValueError(f'data={named} needs {", ".join(missing)}.')
+  records = '_'.join([named, *map(str, chosen.values())])
+  if os.path.isdir(os.path.join(prepared, records)) or '://' in prepared:
+    fields = {'path': prepared, 'dataset': records}
+    return _pair(known.name, known.kind, 'records', fields, known)
+  folder = os.path.join(raw, known.name)
+  fields = {'dataset': named, 'raw': folder, **chosen}
+  return _pair(known.name, known.kind, 'raw', fields, known)
