@@ -85,6 +85,8 @@ def prepare(
     report = json.loads((folder / 'report.json').read_text())
     print(f'{recipe.name}: already prepared. {_summary(report, folder)}')
     return report
+  for split in recipe.splits:  # its mistakes come before anything is written
+    recipe.open(split)
   begun = time.time()
   with _locked(staged):
     if beam_options is None:
