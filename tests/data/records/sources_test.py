@@ -63,11 +63,12 @@ def _performances(root):
 
 def _ava_csv(root):
   rows = [('1', '1.2', 0.1, 0.2, 0.5, 0.9, 3, 1), ('3', '0.4')]
-  path = _rows(root / 'people.csv', *rows)
+  _rows(root / 'people_train.csv', *rows)
+  _rows(root / 'people_val.csv', ('4', '0.9', 0.1, 0.3, 0.5, 0.9, 5, 1))
   return {
     'source': 'ava_csv',
     'videos': str(root),
-    'annotations': path,
+    'annotations': str(root / 'people_{split}.csv'),
     'num_classes': 5,
   }
 
@@ -104,7 +105,7 @@ def test_records_say_and_show_what_the_source_does(
     recipe=made, data_dir=str(tmp_path)
   ).download_and_prepare()
   for split in ('train', 'val'):
-    before = sources.open_source({**source, 'split': split, 'name': 'my_clips'})
+    before = made.open(split)
     after = records.open(str(tmp_path), 'my_clips', split)
     assert len(after) == len(before) > 0
     for name in ('name', 'kind', 'num_classes', 'classes', 'fps', 'dropped'):
@@ -198,3 +199,12 @@ def test_records_of_performances_find_partners_and_refuse_boxes(
   assert source.info.table['steps'].shape == (2, 2)
   with pytest.raises(ValueError, match='mine has no boxes'):
     records.open(str(tmp_path), 'mine', 'train', detections='none')
+
+
+def test_splits_of_the_same_examples_are_refused(folder, tmp_path):
+  source = _ava_csv(folder)
+  source['annotations'] = source['annotations'].replace('{split}', 'train')
+  made = recipe.make(source, name='mine')
+  with pytest.raises(ValueError, match=r"'train' and 'val' hold the same .*\{"):
+    made.open_all()
+  assert recipe.make(source, name='mine', splits=['train']).open_all()
