@@ -238,3 +238,35 @@ def test_settings_of_a_dataset_are_those_of_earlier_records():
 def test_options_that_make_no_sense_are_named(arguments, message):
   with pytest.raises(ValueError, match=message):
     _recipe_of(*arguments)
+
+
+def test_ones_own_folder_by_the_command_line(tmp_path):
+  root = world.write(tmp_path, size='tiny', datasets=('ucf101',), processes=1)[
+    'ucf101'
+  ]
+  command = [
+    *(sys.executable, '-m', 'vidpetl.prepare', '--source=folder'),
+    *(f'--path={root}/UCF-101', '--val_fraction=0.5', '--name=my_clips'),
+    *(f'--out={tmp_path}/out', '--processes=1', '--short_side=32'),
+  ]
+  subprocess.run(command, check=True, capture_output=True)
+  with open(tmp_path / 'out/my_clips/report.json') as file:
+    counts = [split['records'] for split in json.load(file)['splits'].values()]
+  common = {'path': tmp_path / 'out', 'dataset': 'my_clips', 'split': 'val'}
+  source = sources.open_source({'source': 'records', **common})
+  assert source.info.num_classes == 8 and sum(counts) == 16
+  for i in range(len(source)):
+    folder = source[i].id.split('/')[0]
+    assert source.info.classes[source[i].label] == folder
+  command[4] = f'--path={root}/elsewhere'
+  other = subprocess.run(command, capture_output=True, text=True)
+  assert other.returncode == 1
+  assert 'was prepared otherwise: path=' in other.stderr
+
+
+def test_a_mistake_in_an_option_leaves_nothing_behind(tmp_path):
+  (tmp_path / 'raw').mkdir()
+  source = {'source': 'raw', 'dataset': 'pd4t', 'raw': str(tmp_path / 'raw')}
+  with pytest.raises(ValueError, match="task 'x' is none of 'gait'"):
+    prepare.prepare(recipe.make({**source, 'task': 'x'}), str(tmp_path / 'out'))
+  assert not (tmp_path / 'out').exists()

@@ -55,12 +55,17 @@ def check(
     for name, default in known.items()
     if default is inspect.Parameter.empty and name not in values
   ]
-  for problem, names in (('has no field', unknown), ('needs', missing)):
-    if names:
-      raise ValueError(
-        f'{owner} {problem} {", ".join(names)}; its fields are '
-        + (', '.join(known) or 'none')
-      )
+  _refuse(owner, 'has no field', unknown, known)
+  _refuse(owner, 'needs', missing, known)
+
+
+def _refuse(
+  owner: str, problem: str, names: Iterable[str], known: Iterable[str]
+) -> None:
+  """Raises ValueError, with the fields there are, if there is a name."""
+  if names := ', '.join(names):
+    there = ', '.join(known) or 'none'
+    raise ValueError(f'{owner} {problem} {names}; its fields are {there}')
 
 
 def call(
@@ -85,12 +90,8 @@ def parse(
     ValueError: naming an option that the function does not take, or whose text
       is no value of it.
   """
-  unknown = sorted(set(texts) - set(fields(function)))
-  if unknown:
-    raise ValueError(
-      f'{owner} has no field {", ".join(unknown)}; its fields are '
-      + ', '.join(fields(function))
-    )
+  known = fields(function)
+  _refuse(owner, 'has no field', sorted(set(texts) - set(known)), known)
   hints = typing.get_type_hints(function)
   return {
     name: _value(hints[name], text, f'{owner}: {name}={text!r}')

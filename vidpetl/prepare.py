@@ -9,7 +9,12 @@
 Any dataset of `vidpetl.data.datasets` will do, or one's own videos: a folder of
 class folders, a manifest, performances, or an AVA-style csv. What a dataset or
 source takes is a flag: --task of jigsaws, --detections of ava, --path of a
-folder; the docstring of its `open` says what it means.
+folder; the docstring of its `open` says what it means. Where each split is a
+file of its own, '{split}' stands for its name:
+
+    python -m vidpetl.prepare --source=ava_csv --videos=my_videos \\
+      --annotations=people_{split}.csv --labelmap=actions.txt \\
+      --name=my_people --out=/records
 
 Cuts and re-encodes every video once, on all cores, packs the results with TFDS
 into ArrayRecord, and writes an index with which they open at once. Then
@@ -85,6 +90,7 @@ def prepare(
     report = json.loads((folder / 'report.json').read_text())
     print(f'{recipe.name}: already prepared. {_summary(report, folder)}')
     return report
+  recipe.open_all()  # what is wrong with it shows before anything is written
   begun = time.time()
   with _locked(staged):
     if beam_options is None:
@@ -118,7 +124,7 @@ def _is_finished(folder: epath.Path, recipe: recipes.Recipe) -> bool:
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns nested settings with their own names, which are unique."""
+  """Returns nested settings with their own names; the inner ones count."""
   flat = {}
   for name, value in settings.items():
     flat |= value if isinstance(value, dict) else {name: value}
@@ -142,12 +148,12 @@ def _locked(folder: str) -> Iterator[None]:
 def _transcode(recipe, staged, processes) -> None:
   """Stage 1: fills the staging folder."""
   stage = staging.Staging(staged, recipe.options)
-  sources = [recipe.open(split) for split in recipe.splits]
-  total = sum(map(len, sources))
+  opened = recipe.open_all().values()
+  total = sum(map(len, opened))
   with tqdm.tqdm(total=total, desc='transcoding', unit='video') as progress:
 
     def to_do():
-      for source in sources:
+      for source in opened:
         for i in range(len(source)):
           item = recipe.item(source, i)
           if stage.done(item):

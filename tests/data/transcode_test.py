@@ -4,8 +4,9 @@ import os
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
-from vidpetl.data import decode, transcode
+from vidpetl.data import decode, frames, transcode
 
 _OPTIONS = transcode.Options(gop=10, preset='ultrafast')
 _SAME = lambda height, width: (height, width)
@@ -223,3 +224,55 @@ def test_copy_still_finds_truncated_files(write_video, tmp_path):
 def test_bad_options_are_named(field, value):
   with pytest.raises(ValueError, match=f'{field}={value}'):
     transcode.Options(**{field: value})
+
+
+def _write_folder(folder, suffix, size=(64, 48), frames=40):
+  """Writes frames whose colour says their number, and returns the folder."""
+  folder.mkdir()
+  for i in range(frames):
+    picture = Image.new('RGB', size, (6 * i, 255 - 6 * i, 40))
+    picture.save(folder / f'{489 + i:05d}{suffix}')
+  return str(folder)
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png'])
+@pytest.mark.parametrize('fps', [None, 29.97])
+@pytest.mark.parametrize('start, end', [(0.0, None), (0.4, 1.0), (0.41, 0.99)])
+def test_a_folder_of_frames_becomes_the_video_of_them(
+  tmp_path, suffix, fps, start, end
+):
+  folder = _write_folder(tmp_path / 'frames', suffix)
+  encoded = transcode.transcode(folder, _OPTIONS, start, end, fps)
+  with (
+    frames.open_video(folder, fps=fps) as truth,
+    frames.open_video(encoded) as video,
+  ):
+    if start == 0:  # of a cut, the first frame may be shown for less
+      assert video.fps == pytest.approx(truth.fps, rel=1e-3)
+    until = truth.duration if end is None else end
+    times = np.arange(start, until - 1e-3, 0.013)
+    np.testing.assert_allclose(
+      video.read(times - start, _SAME).mean(axis=(1, 2)),
+      truth.read(times, _SAME).mean(axis=(1, 2)),
+      atol=5,
+    )
+    assert video.duration == pytest.approx(until - start, abs=2 / truth.fps)
+
+
+def test_a_folder_is_shrunk_and_never_copied(tmp_path):
+  folder = _write_folder(tmp_path / 'frames', '.jpg')
+  options = transcode.Options(short_side=24, copy=True)
+  _, images, _ = _frames(transcode.transcode(folder, options))
+  assert images.shape == (40, 24, 32, 3)
+  options = transcode.Options(short_side=64, copy=True)
+  _, images, _ = _frames(transcode.transcode(folder, options))
+  assert images.shape == (40, 48, 64, 3)
+
+
+def test_a_folder_with_a_damaged_frame_is_refused(tmp_path):
+  folder = _write_folder(tmp_path / 'frames', '.jpg')
+  (tmp_path / 'frames/00500.jpg').write_bytes(b'no picture')
+  with pytest.raises(decode.DecodeError, match=r'00500\.jpg'):
+    transcode.transcode(folder, _OPTIONS)
+  with pytest.raises(decode.DecodeError, match='too short'):
+    transcode.transcode(folder, _OPTIONS, 100.0, 102.0)

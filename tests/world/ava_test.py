@@ -6,7 +6,8 @@ import csv
 import numpy as np
 import pytest
 
-from vidpetl.world import ava, ava_labels, behaviours, detector, scene
+from vidpetl.world import ava_labels, behaviours, detector, scene
+from vidpetl.world.datasets import ava
 
 HEAD = {11, 12, 14, 17, 79, 80}
 TAIL = {5, 7, 20, 22, 36, 45, 46, 47, 58, 69}

@@ -9,16 +9,13 @@ from vidpetl.metrics import rank
 from vidpetl.world import (
   clinic,
   diving,
-  finediving,
-  jigsaws,
   legibility,
-  mtl_aqa,
-  pd4t,
   performances,
   scene,
   surgery,
   video,
 )
+from vidpetl.world.datasets import finediving, jigsaws, mtl_aqa, pd4t
 
 SEED = 3
 TIMES = np.arange(600) / 100

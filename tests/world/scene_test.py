@@ -7,17 +7,19 @@ import pytest
 from PIL import Image
 
 from vidpetl.world import (
-  ava,
   behaviours,
   body,
   canvas,
   closeup,
   handling,
-  kinetics,
-  moments,
   motions,
   scene,
-  something,
+)
+from vidpetl.world.datasets import (
+  ava,
+  kinetics400,
+  moments_in_time,
+  something_something_v2,
 )
 
 SIZE = (128, 96)
@@ -120,7 +122,7 @@ def test_a_gesture_held_still_is_not_an_action():
 
 def test_classification_datasets_show_the_rare_actions():
   shown = set()
-  for module in (kinetics, moments):
+  for module in (kinetics400, moments_in_time):
     for choices in module.CLASSES.values():
       for name in choices:
         shown |= behaviours.BEHAVIOURS[name].shows
@@ -131,7 +133,9 @@ def test_classification_datasets_show_the_rare_actions():
   assert rare <= shown | {'stand', 'sit', 'walk'}
 
 
-@pytest.mark.parametrize('action', list(something.CLASSES.values()))
+@pytest.mark.parametrize(
+  'action', list(something_something_v2.CLASSES.values())
+)
 def test_object_of_a_close_up_stays_in_view(action):
   filmed = closeup.stage(('close-up', action), action, 2.5, SIZE, 15)
   thing = [s for s in filmed.moving if s.layer == 2.0]

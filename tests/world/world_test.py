@@ -6,19 +6,10 @@ import json
 import av
 import pytest
 
-from vidpetl import world
-from vidpetl.world import (
-  ava,
-  finediving,
-  hmdb51,
-  jigsaws,
-  kinetics,
-  moments,
-  mtl_aqa,
-  pd4t,
-  something,
-  ucf101,
-)
+from vidpetl import parts, world
+from vidpetl.data import datasets, sources
+from vidpetl.world import datasets as drawn
+from vidpetl.world import images
 
 
 def digests(folder):
@@ -107,31 +98,24 @@ def test_unknown_arguments(tmp_path, arguments):
     world.write(tmp_path, **arguments)
 
 
-FILES = [
-  ava,
-  hmdb51,
-  jigsaws,
-  kinetics,
-  moments,
-  mtl_aqa,
-  pd4t,
-  something,
-  ucf101,
-]
-MODULES = [*FILES, finediving]
 CODECS = {
-  something: 'vp9',
-  hmdb51: 'mpeg4',
-  jigsaws: 'mpeg4',
-  ucf101: 'mpeg4',
+  'something_something_v2': 'vp9',
+  'hmdb51': 'mpeg4',
+  'jigsaws': 'mpeg4',
+  'ucf101': 'mpeg4',
 }
 
 
-@pytest.mark.parametrize('module', FILES)
-def test_videos_open_with_the_stated_length(tiny, module):
-  films = module.films(3, 'tiny')
-  folder = tiny[module.DATASET]
-  codec = CODECS.get(module, 'h264')
+def films_of(dataset, *arguments):
+  return parts.load(drawn, dataset, 'films', 'dataset').films(*arguments)
+
+
+# FineDiving is drawn as folders of frames.
+@pytest.mark.parametrize('dataset', sorted({*world.DATASETS} - {'finediving'}))
+def test_videos_open_with_the_stated_length(tiny, dataset):
+  films = films_of(dataset, 3, 'tiny')
+  folder = tiny[dataset]
+  codec = CODECS.get(dataset, 'h264')
   for film in films[:2] + films[-2:]:
     rate, size, frames, name = decode(folder / film.path)
     assert rate == pytest.approx(15)
@@ -140,9 +124,46 @@ def test_videos_open_with_the_stated_length(tiny, module):
     assert name == codec
 
 
-@pytest.mark.parametrize('module', MODULES)
-def test_splits_share_no_video(module):
-  films = module.films(0, 'demo')
+@pytest.mark.parametrize('dataset', world.DATASETS)
+def test_splits_share_no_video(dataset):
+  films = films_of(dataset, 0, 'demo')
   assert len({film.id for film in films}) == len(films)
   assert len({film.path for film in films}) == len(films)
   assert len({film.key for film in films}) == len(films)
+
+
+def test_what_is_drawn_is_what_the_records_of_datasets_say():
+  demos = {
+    name
+    for name in datasets.names()
+    if datasets.find(name).demo_classes is not None
+  }
+  assert demos == {*world.DATASETS, *images.DATASETS}
+
+
+@pytest.mark.parametrize('dataset', world.DATASETS)
+def test_classes_drawn_are_as_many_as_the_dataset_says(dataset):
+  record = datasets.find(dataset)
+  if record.kind == 'classification':
+    labels = {film.label for film in films_of(dataset, 0, 'demo')}
+    assert len(labels) == record.demo_classes
+  else:
+    assert record.demo_classes == record.num_classes
+
+
+@pytest.mark.parametrize('dataset', world.DATASETS)
+def test_what_is_drawn_opens_as_the_dataset_does(tiny, dataset):
+  record = datasets.find(dataset)
+  options = {name: values[0] for name, values in record.variants.items()}
+  source = sources.open_source(
+    {
+      'source': 'raw',
+      'dataset': record.names[0],
+      'raw': str(tiny[dataset]),
+      'split': record.splits[0],
+      **options,
+    }
+  )
+  assert source.info.kind == record.kind and len(source)
+  if record.kind == 'localisation':
+    assert source.info.num_classes == record.num_classes

@@ -8,7 +8,7 @@ rate, and whether a clip may be mirrored stand there and nowhere else.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from vidpetl.data import examples
 
@@ -31,8 +31,8 @@ class Dataset:
       dataset, and the source 'tfds_images' opens it.
     names: by which it can be opened, where that is not `name` alone: of splits
       that are datasets of their own ('hmdb51_1', ...).
-    variants: options of `open` whose values make datasets of their own; they
-      are part of the name of its records.
+    variants: option of `open` -> its values, where each makes a dataset of its
+      own ('task' -> 'suturing', ...); they are part of the name of records.
     splits: of training and of evaluation.
     num_classes: outputs of a head; 0 where there are none.
     fps: nominal frame rate, in which published strides count; None is each
@@ -50,7 +50,9 @@ class Dataset:
   licence: str
   open: Callable[..., examples.Source] | None = None
   names: tuple[str, ...] = ()
-  variants: tuple[str, ...] = ()
+  variants: Mapping[str, tuple[str | int, ...]] = dataclasses.field(
+    default_factory=dict
+  )
   splits: tuple[str, str] = ('train', 'val')
   num_classes: int = 0
   fps: float | None = None

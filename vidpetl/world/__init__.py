@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import importlib
 import json
 import multiprocessing
 import os
@@ -25,25 +24,16 @@ from typing import Any
 
 import tqdm
 
+from vidpetl import parts
+from vidpetl.world import datasets as datasets_lib
 from vidpetl.world.film import SIZES, Film
 
 # Written into every dataset's folder; the version changes with the pictures.
 MARKER = 'world.json'
 VERSION = 1
 
-# One module each, which knows the dataset's classes and files.
-DATASETS = {
-  'ava': 'ava',
-  'finediving': 'finediving',
-  'hmdb51': 'hmdb51',
-  'jigsaws': 'jigsaws',
-  'kinetics400': 'kinetics',
-  'moments_in_time': 'moments',
-  'mtl_aqa': 'mtl_aqa',
-  'pd4t': 'pd4t',
-  'something_something_v2': 'something',
-  'ucf101': 'ucf101',
-}
+# Each is a module that knows the dataset's classes and files.
+DATASETS = parts.names(datasets_lib, 'annotate')
 # Below this many videos per process, starting one costs more than it saves.
 _WORTH_A_PROCESS = 40
 
@@ -53,7 +43,7 @@ def write(
   *,
   seed: int = 0,
   size: str = 'demo',
-  datasets: Sequence[str] = tuple(DATASETS),
+  datasets: Sequence[str] = DATASETS,
   processes: int | None = None,
 ) -> dict[str, pathlib.Path]:
   """Writes datasets; what is already there is left alone.
@@ -66,7 +56,7 @@ def write(
     seed: of everything; what comes out depends on nothing else, also not on
       the number of processes.
     size: 'demo', or 'tiny' for tests.
-    datasets: keys of `DATASETS`.
+    datasets: some of `DATASETS`.
     processes: how many make videos; None is one per core, or a single one
       where there is little to do.
 
@@ -98,7 +88,7 @@ def write(
 
 
 def _module(dataset: str) -> Any:
-  return importlib.import_module(f'{__name__}.{DATASETS[dataset]}')
+  return parts.load(datasets_lib, dataset, 'annotate', 'dataset')
 
 
 def _mark(folder: pathlib.Path, state: dict[str, Any]) -> None:

@@ -13,14 +13,11 @@ import tensorflow_datasets as tfds
 from absl import app, flags
 from PIL import Image, ImageDraw
 
+from vidpetl.data import datasets as datasets_lib
 from vidpetl.world import scene
 
-# Dataset -> (its splits, side in pixels).
-DATASETS = {
-  'cifar100': (('train', 'test'), 32),
-  'svhn_cropped': (('train', 'test'), 32),
-  'food101': (('train', 'validation'), 48),
-}
+# Dataset -> side in pixels.
+DATASETS = {'cifar100': 32, 'svhn_cropped': 32, 'food101': 48}
 COUNTS = {'demo': (600, 200), 'tiny': (20, 10)}
 CLASSES = 10
 
@@ -56,7 +53,7 @@ def write(
 
 def _builder(dataset: str, size: str, seed: int) -> type:
   """Returns TFDS's builder of a dataset, drawing what it would download."""
-  splits, side = DATASETS[dataset]
+  splits, side = datasets_lib.find(dataset).splits, DATASETS[dataset]
 
   class Drawn(tfds.builder_cls(dataset), skip_registration=True):
     name = dataset

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from absl import app, flags
 
-from vidpetl.data import examples, frames, sources
+from vidpetl.data import dataset as dataset_lib
+from vidpetl.data import datasets, examples, frames, sources
 from vidpetl.metrics import rank
 from vidpetl.world import video
 
@@ -30,18 +31,24 @@ _BANDS = (0.2, 1.0, 2.0, 3.5, np.inf)
 # Penalties, relative to the number of features; leaving one out chooses.
 _PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
 
+
+def _parts(dataset: dataset_lib.Dataset) -> dict[str, list[dict[str, Any]]]:
+  """Returns the options of a dataset's parts: by task, of all its folds."""
+  settings = [
+    dict(zip(dataset.variants, values))
+    for values in itertools.product(*dataset.variants.values())
+  ]
+  parts: dict[str, list[dict[str, Any]]] = {}
+  for options in settings:
+    parts.setdefault(options.get('task', ''), []).append(options)
+  return parts
+
+
 # Dataset -> options of its parts; the folds of a task are averaged.
 PARTS: Mapping[str, Mapping[str, list[dict[str, Any]]]] = {
-  'mtl_aqa': {'': [{}]},
-  'finediving': {'': [{}]},
-  'jigsaws': {
-    task: [{'task': task, 'fold': fold} for fold in range(1, 5)]
-    for task in ('suturing', 'needle_passing', 'knot_tying')
-  },
-  'pd4t': {
-    task: [{'task': task}]
-    for task in ('finger_tapping', 'gait', 'hand_movement', 'leg_agility')
-  },
+  name: _parts(datasets.find(name))
+  for name in datasets.names()
+  if datasets.find(name).kind == 'quality'
 }
 
 

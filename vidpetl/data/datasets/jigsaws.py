@@ -199,7 +199,7 @@ def _ratings(raw: str, meta: str) -> Ratings:
 
 DATASET = dataset_lib.Dataset(
   name='jigsaws',
-  variants=('task', 'fold'),
+  variants={'task': tuple(TASKS), 'fold': tuple(range(1, FOLDS + 1))},
   kind='quality',
   title='JIGSAWS',
   description='JIGSAWS: surgical tasks on a bench, by surgeons of any skill.',

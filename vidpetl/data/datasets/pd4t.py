@@ -164,7 +164,7 @@ def _path(raw: str, task: str, name: str) -> str:
 
 DATASET = dataset_lib.Dataset(
   name='pd4t',
-  variants=('task',),
+  variants={'task': tuple(TASKS)},
   kind='quality',
   title='PD4T',
   description='PD4T: motor tasks of patients with their UPDRS scores.',

@@ -85,7 +85,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   def _split_generators(self, dl_manager) -> Mapping[str, Any]:
     del dl_manager
     return {
-      split: self._generate_examples(split) for split in self._recipe.splits
+      split: self._generate_examples(split) for split in self._recipe.open_all()
     }
 
   def _generate_examples(self, split: str):

@@ -42,7 +42,8 @@ class Recipe:
 
   Attributes:
     name: of the records, by which they are opened.
-    source: fields of `sources.open_source` but for the split, in pairs.
+    source: fields of `sources.open_source` but for the split, in pairs;
+      '{split}' in a text stands for its name.
     options: how videos are encoded.
     window: seconds kept before and after a keyframe; None for clips.
     splits: which.
@@ -68,7 +69,10 @@ class Recipe:
     if len(set(self.splits)) < len(self.splits) or not self.splits:
       raise ValueError(f'splits={self.splits}: each once, at least one')
     if 'all' in self.splits:
-      raise ValueError("splits: TFDS keeps the name 'all' for itself")
+      raise ValueError(
+        "splits: TFDS keeps the name 'all' for itself; a csv tells splits "
+        "apart by a column 'split'"
+      )
 
   @property
   def dataset(self) -> dataset_lib.Dataset | None:
@@ -110,6 +114,25 @@ class Recipe:
     """Opens a split of the source."""
     return _open(self.source, split)
 
+  def open_all(self) -> dict[str, examples.Source]:
+    """Opens all splits.
+
+    Raises:
+      ValueError: if two splits are the same, which would be tested on what was
+        learned.
+    """
+    opened = {split: self.open(split) for split in self.splits}
+    seen: dict[str, str] = {}
+    for split, source in opened.items():
+      first = seen.setdefault(source.info.fingerprint, split)
+      if first != split:
+        raise ValueError(
+          f'{self.name}: the splits {first!r} and {split!r} hold the same '
+          "examples; where each is a file of its own, write '{split}' in the "
+          'name, or prepare one of them by `splits`'
+        )
+    return opened
+
   def item(self, source: examples.Source, i: int) -> Item:
     """Returns what to cut for example `i`."""
     example, path = source[i], source.video(i)
@@ -126,7 +149,11 @@ class Recipe:
 
 @functools.lru_cache(maxsize=8)
 def _open(source, split):
-  return sources.open_source({**dict(source), 'split': split})
+  fields = {
+    name: value.replace('{split}', split) if isinstance(value, str) else value
+    for name, value in source
+  }
+  return sources.open_source({**fields, 'split': split})
 
 
 def make(
@@ -143,7 +170,8 @@ def make(
   side. Other videos get a shorter side of 256 pixels.
 
   Args:
-    source: fields of `sources.open_source` but for the split.
+    source: fields of `sources.open_source` but for the split, for which
+      '{split}' stands in texts.
     name: of the records; a public dataset has one of its own.
     splits: which; those of the dataset, or 'train' and 'val'.
     window: seconds kept before and after a keyframe.
