@@ -73,7 +73,7 @@ def show(folder: str) -> None:
 
 
 def merge(folder: str, backbone: str, out: str, tolerance: float) -> None:
-  """Writes backbone and heads with the package's LoRA in their weights."""
+  """Writes backbone and heads with the package's techniques merged in."""
   loaded = adapters.Adapters(backbone)
   loaded.load(folder, 'package')
   params, drift = loaded.merge('package', tolerance)

@@ -13,11 +13,13 @@ from vidpetl.petl.techniques import (
   adapter3d,
   aim,
   cls_shift,
+  ia3,
   lora,
   mst_adapter,
   patt,
   prefix,
   prompt,
+  ssf,
   st_adapter,
   time_embedding,
 )
@@ -145,18 +147,43 @@ def test_what_is_computed_from_tokens_passes_a_prefix_by():
   assert v2.shape == v.shape
 
 
-def test_lora_is_what_merging_makes_of_the_kernel():
+def test_lora_adds_to_the_kernel():
   x = normal(2, 5, D)
   kernels = normal(3, D, 2, D // 2, seed=1)
   y = tuple(np.einsum('bnd,dhc->bnhc', x, kernel) for kernel in kernels)
   p, out = apply(lora.LoRA(2, alpha=6.0), y, x)
   assert set(p) == {'query_a', 'query_b', 'value_a', 'value_b'}
   for i, name in ((0, 'query'), (2, 'value')):
-    kernel = lora.merged(kernels[i], p[f'{name}_a'], p[f'{name}_b'], 6.0)
-    close(out[i], np.einsum('bnd,dhc->bnhc', x, kernel))
     update = (p[f'{name}_a'] @ p[f'{name}_b'].reshape(2, D)) * 6 / 2
-    close(kernel.reshape(D, D), kernels[i].reshape(D, D) + update)
+    kernel = kernels[i] + update.reshape(D, 2, D // 2)
+    close(out[i], np.einsum('bnd,dhc->bnhc', x, kernel))
   close(out[1], y[1])
+  p, out = apply(lora.LoRA(2, alpha=6.0), x @ normal(D, 5), x)
+  close(out, x @ (normal(D, 5) + 6 / 2 * p['a'] @ p['b']))
+
+
+def test_ia3_scales_keys_and_values_or_tokens():
+  y, tokens = qkv(), normal(2, 3, 5, D)
+  p, (q, k, v) = apply(ia3.IA3(), y)
+  assert set(p) == {'key_vector', 'value_vector'}
+  assert q is y[0]
+  close(k, y[1] * p['key_vector'])
+  close(v, y[2] * p['value_vector'])
+  p, out = apply(ia3.IA3(), tokens)
+  close(out, tokens * p['vector'])
+
+
+def test_ssf_scales_and_shifts_all_three_or_tokens():
+  y, tokens = qkv(), normal(2, 3, 5, D)
+  p, out = apply(ssf.SSF(), y)
+  for x, before, name in zip(out, y, ('query', 'key', 'value')):
+    close(x, before * p[f'{name}_scale'] + p[f'{name}_shift'])
+  p, out = apply(ssf.SSF(), tokens)
+  close(out, tokens * p['scale'] + p['shift'])
+  start = ssf.SSF().init(jax.random.key(0), normal(1, 4000), None, None)
+  for name, mean in (('scale', 1), ('shift', 0)):
+    drawn = start['params'][name]
+    assert abs(drawn.mean() - mean) < 2e-3 and abs(drawn.std() - 0.02) < 2e-3
 
 
 def test_prompts_take_the_place_between_class_tokens_and_grid():

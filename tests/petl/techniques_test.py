@@ -4,40 +4,15 @@ One table; what holds for all of it, and what is refused with which reason.
 """
 
 import functools
-import zlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 
-from vidpetl.backbones import swin, vit, vivit
 from vidpetl.parameters import trainable
 from vidpetl.petl import bindings
-
-VIDEO = np.random.default_rng(0).normal(size=(2, 4, 16, 16, 3))
-VIDEO = VIDEO.astype(np.float32)
-SIZE = {'width': 8, 'depth': 1, 'heads': 2, 'mlp': 8}
-
-
-def make_vivit(attention, **fields):
-  options = {'tubelet': (2, 8, 8), 'stochastic_depth': 0.0, **fields}
-  return vivit.build(attention=attention, **SIZE, **options)
-
-
-BACKBONES = {
-  'dense': lambda **o: make_vivit('factorised_encoder', temporal_depth=1, **o),
-  'spacetime': lambda **o: make_vivit('spacetime', classifier='token', **o),
-  'self_attention': lambda **o: make_vivit('factorised_self_attention', **o),
-  'dot_product': lambda **o: make_vivit('factorised_dot_product', **o),
-  'mae': lambda **o: vit.build(kind='mae', patch=8, **SIZE, **o),
-  'videomae': lambda **o: vit.build(kind='videomae', patch=8, **SIZE, **o),
-  'clip': lambda **o: vit.build(kind='clip', patch=8, **SIZE, **o),
-  # Its windows are padded and shifted in the first stage, and cut in the next.
-  'swin': lambda **o: swin.build(
-    width=8, depths=(2, 1), heads=(2, 4), window=(2, 3, 3), **o
-  ),
-}
 
 # What is bound -> (entry, whether it starts at the identity).
 TECHNIQUES = {
@@ -82,11 +57,20 @@ TECHNIQUES = {
     False,
   ),
   'lora': ({'site': 'attn_qkv', 'rank': 2, 'to': 'qkv'}, True),
+  'lora of attn_proj': ({'site': 'attn_proj', 'rank': 2}, True),
+  'lora of mlp_fc1': ({'site': 'mlp_fc1', 'rank': 2}, True),
+  'lora of mlp_fc2': ({'site': 'mlp_fc2', 'rank': 2}, True),
   'st_adapter': ({'site': 'block_in', 'bottleneck': 4}, True),
   'aim': ({'site': 'block_in', 'inner': True}, True),
   'time_embedding': ({'site': 'tokens'}, True),
   'mst_adapter': ({'site': 'mlp_residual', 'bottleneck': 4}, True),
   'cls_shift': ({'site': 'block_in'}, False),
+  'ia3': ({'site': 'attn_qkv'}, True),
+  'ia3 of the mlp': ({'site': 'mlp_hidden'}, True),
+  # What shifts all keys alike is without effect.
+  'ssf': ({'site': 'attn_qkv', 'to': 'qv'}, False),
+  'ssf of a norm': ({'site': 'attn_in'}, False),
+  'ssf of a dense layer': ({'site': 'mlp_fc1'}, False),
   'adapter3d': ({'site': 'mlp_residual'}, False),
 }
 
@@ -95,7 +79,7 @@ _NO_PLACE = 'no place for tokens'
 REFUSED = {
   **{
     ('cls_shift', backbone): _NO_TOKEN
-    for backbone in BACKBONES
+    for backbone in tiny.BACKBONES
     if backbone not in ('mae', 'clip')
   },
   ('prompt', 'self_attention'): _NO_PLACE,
@@ -109,7 +93,7 @@ REFUSED = {
 # Variants of a technique are tried on two backbones.
 CASES = [
   (t, b)
-  for b in BACKBONES
+  for b in tiny.BACKBONES
   for t in TECHNIQUES
   if ' ' not in t or b in ('swin', 'clip')
 ]
@@ -117,30 +101,6 @@ CASES = [
 
 def entry(technique):
   return {'technique': technique.split()[0], **TECHNIQUES[technique][0]}
-
-
-def at_a_site(path):
-  return '/site_' in '/' + path
-
-
-def key(seed):
-  """Of a generator that compiles quickly."""
-  return jax.random.key(seed, impl='unsafe_rbg')
-
-
-def shapes(model):
-  tree = jax.eval_shape(lambda: model.init(key(0), VIDEO, False))
-  flat = trainable.flatten(tree['params'])
-  return {path: x.shape for path, x in flat.items()}
-
-
-def random(shapes):
-  return {
-    path: np.random.default_rng(zlib.crc32(path.encode()))
-    .normal(scale=0.3, size=shape)
-    .astype(np.float32)
-    for path, shape in shapes.items()
-  }
 
 
 def wave(y):
@@ -152,7 +112,7 @@ def run(model):
 
   def loss(learned, frozen):
     params = trainable.unflatten({**frozen, **learned})
-    out = model.apply({'params': params}, VIDEO, False)
+    out = model.apply({'params': params}, tiny.VIDEO, False)
     # A class token does not see what the last block does to the grid.
     read = (out.summary, out.grid)
     return sum((y * wave(y)).sum() for y in read), read
@@ -160,7 +120,7 @@ def run(model):
   grad = jax.jit(jax.grad(loss, has_aux=True))
 
   def call(params):
-    learned = {p: x for p, x in params.items() if at_a_site(p)}
+    learned = {p: x for p, x in params.items() if tiny.at_a_site(p)}
     grads, (summary, grid) = grad(
       learned, {p: x for p, x in params.items() if p not in learned}
     )
@@ -172,33 +132,35 @@ def run(model):
 @functools.cache
 def base(name):
   """Parameters of a backbone by path, and what it makes of the video."""
-  model = BACKBONES[name]()
-  params = random(shapes(model))
+  model = tiny.BACKBONES[name]()
+  params = tiny.random(tiny.shapes(model))
   return params, run(model)(params)[0]
 
 
 @pytest.mark.parametrize('technique, backbone', CASES)
 def test_technique_on_backbone(technique, backbone):
-  model = bindings.bind(BACKBONES[backbone](), [entry(technique)])
+  model = bindings.bind(tiny.BACKBONES[backbone](), [entry(technique)])
   if reason := REFUSED.get((technique, backbone)):
     with pytest.raises(ValueError, match=reason):
-      shapes(model)
+      tiny.shapes(model)
     return
   frozen, before = base(backbone)
-  bound = shapes(model)
-  own = {path: x for path, x in bound.items() if not at_a_site(path)}
+  bound = tiny.shapes(model)
+  own = {path: x for path, x in bound.items() if not tiny.at_a_site(path)}
   assert own == {path: x.shape for path, x in frozen.items()}
 
   def initial():
-    params = trainable.flatten(model.init(key(2), VIDEO, False)['params'])
-    return {path: x for path, x in params.items() if at_a_site(path)}
+    params = trainable.flatten(
+      model.init(tiny.key(2), tiny.VIDEO, False)['params']
+    )
+    return {path: x for path, x in params.items() if tiny.at_a_site(path)}
 
   call = run(model)
   after, _ = call({**jax.jit(initial)(), **frozen})
   assert after.shape == before.shape
   starts_as_it_was = np.abs(after - before).max() < 1e-5
   assert starts_as_it_was == TECHNIQUES[technique][1]
-  _, grads = call({**random(bound), **frozen})
+  _, grads = call({**tiny.random(bound), **frozen})
   assert set(grads) == set(bound) - set(own)
   assert bool(grads) == (technique != 'cls_shift')
   for path, grad in grads.items():
@@ -208,10 +170,10 @@ def test_technique_on_backbone(technique, backbone):
 @pytest.mark.parametrize('backbone', ['dense', 'clip', 'swin'])
 def test_all_at_once_and_recomputed(backbone):
   models = [
-    bindings.bind(BACKBONES[backbone](remat=remat), together(backbone))
+    bindings.bind(tiny.BACKBONES[backbone](remat=remat), together(backbone))
     for remat in (False, True)
   ]
-  params = random(shapes(models[0]))
+  params = tiny.random(tiny.shapes(models[0]))
   (plain, grads), (remat, again) = (run(model)(params) for model in models)
   np.testing.assert_allclose(plain, remat, rtol=1e-4, atol=1e-5)
   assert set(grads) == set(again)
@@ -232,10 +194,10 @@ def together(backbone):
 @pytest.mark.parametrize('backbone', ['clip', 'swin'])
 def test_half_precision_stays_half(backbone):
   model = bindings.bind(
-    BACKBONES[backbone](dtype='bfloat16'), together(backbone)
+    tiny.BACKBONES[backbone](dtype='bfloat16'), together(backbone)
   )
   out, variables = jax.eval_shape(
-    lambda: model.init_with_output(key(0), VIDEO, False)
+    lambda: model.init_with_output(tiny.key(0), tiny.VIDEO, False)
   )
   assert out.grid.dtype == jnp.bfloat16
   leaves = jax.tree.leaves(variables)
@@ -262,7 +224,20 @@ def test_half_precision_stays_half(backbone):
       {'technique': 'adapter', 'site': 'attn_qkv', 'bottleneck': 1},
       'adapter: works on tokens, and attn_qkv has',
     ),
-    ({'technique': 'lora', 'site': 'mlp'}, 'lora: works at the site attn_qkv'),
+    (
+      {'technique': 'lora', 'site': 'mlp'},
+      'lora: works right behind a dense layer, at attn_qkv, attn_proj, '
+      'mlp_fc1, mlp_fc2; mlp is no such site',
+    ),
+    (
+      {'technique': 'patt', 'site': 'attn_out'},
+      'patt: works at the site attn_qkv alone',
+    ),
+    (
+      {'technique': 'ssf', 'site': 'mlp', 'to': 'x'},
+      "ssf: to 'x' is no subset",
+    ),
+    ({'technique': 'ia3', 'site': 'mlp', 'to': ''}, "ia3: to '' is no subset"),
     ({'technique': 'lora', 'site': 'attn_qkv', 'to': 'qq'}, "to 'qq' is no"),
     (
       {
@@ -283,5 +258,5 @@ def test_half_precision_stays_half(backbone):
 )
 def test_what_cannot_be_is_refused(entry, match):
   with pytest.raises(ValueError, match=match):
-    model = bindings.bind(BACKBONES['clip'](), [entry])
-    shapes(model)
+    model = bindings.bind(tiny.BACKBONES['clip'](), [entry])
+    tiny.shapes(model)

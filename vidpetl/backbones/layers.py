@@ -89,7 +89,9 @@ def takes_fused(q: jax.Array, device: Any = None) -> bool:
 
 
 class Attention(nn.Module):
-  """Multi-head self-attention within rows. Site: `attn_qkv`.
+  """Multi-head self-attention within rows.
+
+  Sites: `attn_qkv`, `attn_out`, `attn_proj`.
 
   It has the parameters of `nn.MultiHeadDotProductAttention`: `query`, `key`,
   `value` with kernels [d, heads, d / heads], and `out`.
@@ -136,12 +138,19 @@ class Attention(nn.Module):
       ),
       given=x,
       grid=self.grid,
+      behind=('query', 'key', 'value'),
     )
 
   @nn.nowrap
   def project_out(self, x: jax.Array, y: jax.Array) -> jax.Array:
     """Maps what was attended to, [..., n, heads, c], to the shape of x."""
-    return self.dense(x.shape[-1], axis=(-2, -1), name='out')(y)
+    split = y.shape[-2:]
+    y = y.reshape(*y.shape[:-2], -1)
+    y = site('attn_out', y, grid=self.grid, before=('out',))
+    out = self.dense(x.shape[-1], axis=(-2, -1), name='out')(
+      y.reshape(*y.shape[:-1], *split)
+    )
+    return site('attn_proj', out, given=y, grid=self.grid, behind=('out',))
 
   @nn.nowrap
   def dense(self, features: int | tuple[int, int], **options) -> nn.Module:
@@ -168,26 +177,35 @@ ACTIVATIONS = {
 class Mlp(nn.Module):
   """Two dense layers with an activation between them.
 
+  Sites: `mlp_fc1`, `mlp_hidden`, `mlp_fc2`.
+
   Attributes:
     hidden: width between the layers.
     dtype: of the computation.
     activation: one of `ACTIVATIONS`.
+    grid: where the tokens sit.
   """
 
   hidden: int
   dtype: Any = jnp.float32
   activation: str = 'gelu_tanh'
+  grid: Grid | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
+    at = functools.partial(site, grid=self.grid)
     dense = functools.partial(
       nn.Dense,
       dtype=self.dtype,
       kernel_init=nn.initializers.xavier_uniform(),
       bias_init=nn.initializers.normal(1e-6),
     )
-    y = ACTIVATIONS[self.activation](dense(self.hidden, name='Dense_0')(x))
-    return dense(x.shape[-1], name='Dense_1')(y)
+    y = dense(self.hidden, name='Dense_0')(x)
+    y = at('mlp_fc1', y, given=x, behind=('Dense_0',))
+    y = ACTIVATIONS[self.activation](y)
+    y = at('mlp_hidden', y, before=('Dense_1',))
+    z = dense(x.shape[-1], name='Dense_1')(y)
+    return at('mlp_fc2', z, given=y, behind=('Dense_1',))
 
 
 class StochasticDepth(nn.Module):
@@ -221,7 +239,7 @@ class Block(nn.Module):
   """Pre-norm transformer block.
 
   Sites: `block_in`, and `attn_in`, `attn`, `attn_residual`, `mlp_in`, `mlp`,
-  `mlp_residual`.
+  `mlp_residual`, and those within `Attention` and `Mlp`.
 
   Attributes:
     heads: of the attention.
@@ -270,7 +288,7 @@ class Block(nn.Module):
 
   @nn.nowrap
   def make_mlp(self, name: str) -> Mlp:
-    return Mlp(self.mlp, self.dtype, self.activation, name=name)
+    return Mlp(self.mlp, self.dtype, self.activation, self.grid, name=name)
 
   @nn.nowrap
   def enter(self, x: jax.Array, norm: nn.Module, layer: nn.Module) -> jax.Array:
@@ -289,7 +307,7 @@ class Block(nn.Module):
   ) -> jax.Array:
     """x + layer(norm(x)), with the sites f_in, f and f_residual."""
     at = functools.partial(site, grid=grid or self.grid)
-    y = at(f'{f}_in', norm(x))
+    y = at(f'{f}_in', norm(x), behind=(norm.name,))
     z = at(f, layer(y), given=y)
     z = StochasticDepth(self.drop, self.rescale, name=f'{f}_drop')(z)
     return at(f'{f}_residual', x + z, given=x)

@@ -7,6 +7,24 @@ brings the two together.
 A site is a module without parameters, so that a backbone to which nothing is
 bound has exactly its published parameter tree, and everything that techniques
 learn lies below a `site_*` scope.
+
+These are the names. `tokens` is what enters the blocks. A block has `block_in`
+and `block_out`, and for each branch f of it, 'attn', 'mlp' or 'conv',
+
+  f_in        value = what the branch is given
+  f           value = f(u), given = u
+  f_residual  value = x + f(u), given = x
+
+A transformer's branches have a site on each side of their dense layers:
+
+  attn_in -> query, key, value -> attn_qkv, attention, attn_out -> out ->
+  attn_proj;    mlp_in -> fc1 -> mlp_fc1, activation, mlp_hidden -> fc2 ->
+  mlp_fc2
+
+At those of `DENSE`, value = W u + b and given = u, so that a low-rank update
+goes to any dense layer. `attn_out` and `mlp_hidden` are what the second layer
+of a branch reads. A site also names the layers next to it (`Site.behind` and
+`Site.before`); that is all that merging needs to know of a backbone.
 """
 
 from __future__ import annotations
@@ -22,12 +40,15 @@ import jax
 import jax.numpy as jnp
 
 PREFIX = 'site_'
+# Sites right behind dense layers, with `given` what these read.
+DENSE = ('attn_qkv', 'attn_proj', 'mlp_fc1', 'mlp_fc2')
 
 _TOKENS = {
   'clip': 'b (t h w) d',
   'frame': 'b t (h w) d',
   'location': 'b (h w) t d',
 }
+_AXES = {'clip': 3, 'frame': 4, 'location': 4}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +95,12 @@ class Grid:
     """Returns (leading tokens off the grid, volume [b, t, h, w, d])."""
     if x.ndim == 5:
       return None, x
+    if x.ndim != _AXES[self.rows]:
+      raise ValueError(
+        f'tokens {x.shape} are no rows of a {self.rows}: inside a windowed '
+        'attention a technique sees no neighbours on the grid; bind it around '
+        'the branch'
+      )
     lead, x = jnp.split(x, [x.shape[-2] - self.row_length], axis=-2)
     pattern = f'{_TOKENS[self.rows]} -> b t h w d'
     return lead, einops.rearrange(x, pattern, **self.sizes)
@@ -107,29 +134,64 @@ class Branch:
 
 
 class Site(nn.Module):
-  """A place in a backbone; the identity, unless a technique is bound to it."""
+  """A place in a backbone; the identity, unless a technique is bound to it.
+
+  Attributes:
+    behind: the layers whose output this is, by their scope beside the site:
+      dense layers, or a LayerNorm. (q, k, v) have one each.
+    before: the dense layers that read this, and nothing else does.
+  """
+
+  behind: tuple[str, ...] = ()
+  before: tuple[str, ...] = ()
 
   @nn.compact
   def __call__(self, y, given, grid):
     return y
 
 
-def site(name: str, y, *, given=None, grid: Grid | None = None):
+def site(
+  name: str,
+  y,
+  *,
+  given=None,
+  grid: Grid | None = None,
+  behind: tuple[str, ...] = (),
+  before: tuple[str, ...] = (),
+):
   """Marks `y` as a place where techniques may act.
 
   Args:
-    name: `tokens`, `block_in`, `block_out`, `attn_qkv`, or for a branch f of a
-      block `f_in`, `f`, `f_residual`.
+    name: one of those above.
     y: the value that a technique edits: an array, or (q, k, v) each
       [..., n, heads, c] at `attn_qkv`.
     given: what the branch that made `y` was given; the block's `Branch` at
       `block_in`, if its attention takes any rows.
     grid: where the tokens of `y` and `given` sit.
+    behind: see `Site`.
+    before: see `Site`.
 
   Returns:
     `y`, as edited by the techniques bound here.
   """
-  return Site(name=PREFIX + name)(y, given, grid)
+  here = Site(behind, before, name=PREFIX + name)
+  return here(y, given, grid)
+
+
+def check_dense(technique: str, here: Any) -> None:
+  """Raises ValueError unless a technique is bound right behind dense layers.
+
+  Args:
+    technique: its name, in the error.
+    here: the `Site` it is at, its parent; anything else passes.
+  """
+  if isinstance(here, Site):
+    name = here.name.removeprefix(PREFIX)
+    if name not in DENSE:
+      raise ValueError(
+        f'{technique}: works right behind a dense layer, at '
+        f'{", ".join(DENSE)}; {name} is no such site'
+      )
 
 
 def check_tokens(technique: str, y: Any) -> None:
@@ -137,5 +199,5 @@ def check_tokens(technique: str, y: Any) -> None:
   if isinstance(y, tuple):
     raise ValueError(
       f'{technique}: works on tokens, and attn_qkv has queries, keys and '
-      'values; lora, patt and prefix work there'
+      'values instead'
     )

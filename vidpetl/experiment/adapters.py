@@ -13,7 +13,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import ml_collections
@@ -23,8 +22,7 @@ import vidpetl
 from vidpetl.data import augment, examples
 from vidpetl.experiment import experiment
 from vidpetl.parameters import package, storage, trainable, variables
-from vidpetl.petl import adapted
-from vidpetl.petl.techniques import lora
+from vidpetl.petl import adapted, merging
 from vidpetl.tasks import task as task_lib
 
 Package = package.Package
@@ -212,15 +210,13 @@ class Adapters:
       All parameters by path, without sites; the largest difference.
 
     Raises:
-      ValueError: if a technique is not linear, or logits differ by more.
+      ValueError: if a technique is not linear, or has no layer next to its
+        site, or logits differ by more.
     """
     config = self._get(name).config
-    if others := [t for t in self._get(name).techniques if t != 'lora']:
-      raise ValueError(
-        f'{", ".join(others)} cannot be merged: no weight of the backbone does '
-        'the same; LoRA alone can'
-      )
-    merged = _merge_lora(self._params[name], config)
+    merging.check(self._get(name).techniques)
+    bound = merging.bound(lambda: model_of(config))
+    merged = merging.merge(self._params[name], bound)
     plain = Package(
       {**config, 'petl': (), 'backbone_sha256': package.fingerprint({})},
       {k: np.asarray(v) for k, v in merged.items()},
@@ -281,34 +277,6 @@ def _scaled(backbone, scale):
   if not isinstance(backbone, adapted.Adapted):
     raise ValueError('nothing is bound to this backbone that could be scaled')
   return backbone.clone(scale=scale)
-
-
-def _merge_lora(params, config) -> dict[str, Any]:
-  """Returns parameters without sites, LoRA's products added to kernels."""
-  merged = {k: v for k, v in params.items() if '/site_' not in k}
-  for scope, alpha in _lora_scopes(config).items():
-    attention = scope.partition('/site_')[0]
-    for name in lora.PROJECTIONS.values():
-      if f'{scope}/{name}_a' in params:
-        kernel = f'{attention}/{name}/kernel'
-        factors = (params[f'{scope}/{name}_{part}'] for part in 'ab')
-        merged[kernel] = lora.merged(merged[kernel], *factors, alpha)
-  return merged
-
-
-def _lora_scopes(config) -> dict[str, float]:
-  """Returns alpha of every LoRA in the model, by its scope."""
-  found = {}
-
-  def observe(call, args, kwargs, context):
-    module = context.module
-    if isinstance(module, lora.LoRA):
-      found['/'.join(module.path)] = module.alpha
-    return call(*args, **kwargs)
-
-  with nn.intercept_methods(observe):
-    model_of(config)
-  return found
 
 
 def _random_batches(config, clips: int) -> dict[str, dict[str, np.ndarray]]:

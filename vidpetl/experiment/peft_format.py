@@ -20,6 +20,7 @@ import numpy as np
 import safetensors.numpy
 
 from vidpetl.parameters import package
+from vidpetl.petl import qkv
 from vidpetl.petl.techniques import lora
 
 _Q_PROJ = {'query': 'q_proj', 'key': 'k_proj', 'value': 'v_proj'}
@@ -30,7 +31,7 @@ NAMES = {
   'videomae': ('encoder.layer.{}.attention.attention', _QUERY),
   'vivit': ('layers.{}.attention', _Q_PROJ),
 }
-_LETTERS = {name: letter for letter, name in lora.PROJECTIONS.items()}
+_LETTERS = {name: letter for letter, name in qkv.PROJECTIONS.items()}
 _SCOPE = re.compile(
   r'^backbone/(\w+)/encoderblock_(\d+)/\w+/site_attn_qkv/\w+/(\w+)_([ab])$'
 )
@@ -101,7 +102,7 @@ def write(
     'r': entry.get('rank', lora.LoRA.rank),
     'lora_alpha': entry.get('alpha', lora.LoRA.alpha),
     'lora_dropout': entry.get('dropout', lora.LoRA.dropout),
-    'target_modules': [names[lora.PROJECTIONS[c]] for c in 'qkv' if c in to],
+    'target_modules': [names[qkv.PROJECTIONS[c]] for c in 'qkv' if c in to],
     'modules_to_save': ['classifier'] if heads else None,
     'bias': 'none',
     'inference_mode': True,

@@ -7,10 +7,14 @@ last of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
 LETTERS = 'qkv'
+# Letter -> the layer; what is learned for it is called '<layer>_…'.
+PROJECTIONS = {'q': 'query', 'k': 'key', 'v': 'value'}
 
 
 def check(technique: str, to: str) -> None:
@@ -33,6 +37,26 @@ def named(technique: str, y) -> dict[str, jax.Array]:
 def chosen(to: str) -> list[str]:
   """Returns the letters of `to` in the order q, k, v."""
   return [letter for letter in LETTERS if letter in to]
+
+
+def each(y, to: str, edit: Callable[[jax.Array, int, str], jax.Array]):
+  """Edits (q, k, v), or tokens.
+
+  Args:
+    y: (q, k, v), or tokens [..., d].
+    to: which of q, k and v; of no interest for tokens.
+    edit: maps an array, the number of axes that are its channels, and how names
+      of what is learned begin, to an array.
+
+  Returns:
+    What y was, edited.
+  """
+  if not isinstance(y, tuple):
+    return edit(y, 1, '')
+  return tuple(
+    edit(x, 2, f'{PROJECTIONS[letter]}_') if letter in to else x
+    for letter, x in zip(LETTERS, y)
+  )
 
 
 def add(x: jax.Array, update: jax.Array) -> jax.Array:

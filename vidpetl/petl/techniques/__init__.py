@@ -1,5 +1,17 @@
 """Techniques, one file each: the folder is the list.
 
-A module has `build`, which makes a linen module `(y, given, grid) -> y` of the
-technique's options (see `vidpetl.petl.adapted`).
+A module has `build`, the class of a linen module `(y, given, grid) -> y` (see
+`vidpetl.petl.adapted`). Its dataclass fields are the technique's options, with
+the one set of defaults that there is: a published method (`vidpetl.recipes.
+methods`) offers all of them, and states where the paper's differ.
+
+A class whose technique is linear also has
+
+    merge(learned, layer) -> layer
+
+which puts what was learned into a layer next to the site, a `linear.Layer`, so
+that the plain backbone computes the same. `learned` holds the technique's
+parameters by name. At a site of several layers it is called once for each, with
+those that are named after the layer, 'key_scale' as 'scale' for `key`; a layer
+without any is left alone.
 """

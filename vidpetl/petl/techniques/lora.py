@@ -1,25 +1,28 @@
-"""LoRA: low-rank updates of projections (Hu et al. 2022)."""
+"""LoRA: low-rank updates of dense layers (Hu et al. 2022)."""
 
 from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from vidpetl import options
-from vidpetl.backbones import torch_layers
-from vidpetl.petl import qkv
+from vidpetl.backbones import site, torch_layers
+from vidpetl.petl import linear, qkv
 
-PROJECTIONS = {'q': 'query', 'k': 'key', 'v': 'value'}
+Flat = Mapping[str, jax.Array]
 
 
 class LoRA(nn.Module):
-  """W x + (alpha / r) B (A x) for some of W_q, W_k, W_v; B is 0 at first.
+  """W x + (alpha / r) B (A x), behind a dense layer W x; B is 0 at first.
 
   Attributes:
     rank: r.
     alpha: numerator of the scale.
-    to: which of 'q', 'k', 'v'.
+    to: which of 'q', 'k', 'v' at `attn_qkv`.
     dropout: rate, on x.
   """
 
@@ -35,35 +38,30 @@ class LoRA(nn.Module):
 
   @nn.compact
   def __call__(self, y, given: jax.Array, grid):
-    """Returns (q, k, v), each [..., n, heads, c]."""
-    parts = qkv.named('lora', y)
-    d, (heads, c) = given.shape[-1], y[0].shape[-2:]
-    for letter in qkv.chosen(self.to):
-      name = PROJECTIONS[letter]
-      a = self.param(f'{name}_a', torch_layers.uniform(d), (d, self.rank))
-      b = self.param(f'{name}_b', torch_layers.zeros, (self.rank, heads, c))
-      x = nn.Dropout(self.dropout)(
-        given, deterministic=not self.has_rng('dropout')
-      )
-      update = jnp.einsum(
-        '...r,rhc->...hc', x @ a.astype(x.dtype), b.astype(x.dtype)
-      )
-      parts[letter] = qkv.add(parts[letter], self.alpha / self.rank * update)
-    return tuple(parts.values())
+    """Returns tokens [..., d], or (q, k, v), of the shape of y."""
+    site.check_dense('lora', self.parent)
+    return qkv.each(y, self.to, functools.partial(self.updated, given))
 
+  @nn.nowrap
+  def updated(
+    self, x: jax.Array, y: jax.Array, axes: int, prefix: str
+  ) -> jax.Array:
+    """Returns y + (alpha / r) B (A x); its channels are the last `axes`."""
+    d, shape, out = x.shape[-1], y.shape[-axes:], 'hc'[:axes]
+    a = self.param(f'{prefix}a', torch_layers.uniform(d), (d, self.rank))
+    b = self.param(f'{prefix}b', torch_layers.zeros, (self.rank, *shape))
+    x = nn.Dropout(self.dropout)(x, deterministic=not self.has_rng('dropout'))
+    update = jnp.einsum(
+      f'...r,r{out}->...{out}', x @ a.astype(x.dtype), b.astype(x.dtype)
+    )
+    update = self.alpha / self.rank * update
+    return qkv.add(y, update) if axes == 2 else y + update
 
-def merged(
-  kernel: jax.Array, a: jax.Array, b: jax.Array, alpha: float
-) -> jax.Array:
-  """Returns W + (alpha / r) B A, [d, heads, c].
-
-  Args:
-    kernel: W, [d, heads, c].
-    a: [d, r].
-    b: [r, heads, c].
-    alpha: as in `LoRA`.
-  """
-  return kernel + alpha / a.shape[-1] * jnp.einsum('dr,rhc->dhc', a, b)
+  @nn.nowrap
+  def merge(self, learned: Flat, layer: linear.Layer) -> linear.Layer:
+    """W + (alpha / r) A B."""
+    a, b = learned['a'], learned['b']
+    return layer.plus(self.alpha / self.rank * a @ b.reshape(self.rank, -1))
 
 
 build = LoRA

@@ -1,0 +1,59 @@
+"""A dense layer beside a site, and what a linear technique makes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+
+# What is added to all keys alike changes no weight of an attention.
+_SHIFTED_FOR_NOTHING = ('key',)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+  """A dense layer x W + b beside a site, or the gains of a LayerNorm.
+
+  Attributes:
+    name: its scope, in errors.
+    kernel: W, [*in, *out]; or gains, [d].
+    bias: b, [*out], if there is one.
+    behind: whether the site has the layer's output; if not, its input.
+  """
+
+  name: str
+  kernel: jax.Array
+  bias: jax.Array | None
+  behind: bool = True
+
+  def scaled(self, gain: jax.Array, shift: jax.Array | None = None) -> Layer:
+    """Returns the layer that has gain * y + shift for y at the site.
+
+    Args:
+      gain: [*out] behind the layer; [in] before it.
+      shift: the same; None is 0.
+
+    Raises:
+      ValueError: if there is a shift, and no bias to take it.
+    """
+    if self.behind:
+      bias = None if self.bias is None else self.bias * gain
+      return self._with(self.kernel * gain, bias, shift)
+    flat = self.kernel.reshape(gain.size, -1)
+    if shift is not None:
+      shift = (shift @ flat).reshape(self.kernel.shape[-1:])
+    kernel = (gain[:, None] * flat).reshape(self.kernel.shape)
+    return self._with(kernel, self.bias, shift)
+
+  def plus(self, update: jax.Array) -> Layer:
+    """Returns the layer with W + update, which is [in, out]."""
+    kernel = self.kernel + update.reshape(self.kernel.shape)
+    return dataclasses.replace(self, kernel=kernel)
+
+  def _with(self, kernel, bias, shift) -> Layer:
+    if shift is not None:
+      if bias is not None:
+        bias = bias + shift
+      elif self.name.split('/')[-1] not in _SHIFTED_FOR_NOTHING:
+        raise ValueError(f'{self.name} has no bias that could take a shift')
+    return dataclasses.replace(self, kernel=kernel, bias=bias)

@@ -1,0 +1,47 @@
+"""(IA)^3: learned vectors that scale activations (Liu et al. 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import flax.linen as nn
+import jax
+
+from vidpetl.petl import linear, qkv
+
+Flat = Mapping[str, jax.Array]
+
+
+class IA3(nn.Module):
+  """l * y, channel by channel; l is 1 at first.
+
+  At `attn_qkv` these are the paper's l_k and l_v, at `mlp_hidden` its l_ff.
+
+  Attributes:
+    to: which of 'q', 'k', 'v' at `attn_qkv`.
+  """
+
+  to: str = 'kv'
+
+  def __post_init__(self):
+    qkv.check('ia3', self.to)
+    super().__post_init__()
+
+  @nn.compact
+  def __call__(self, y, given, grid):
+    """Returns tokens [..., d], or (q, k, v), of the shape of y."""
+    return qkv.each(y, self.to, self.scaled)
+
+  @nn.nowrap
+  def scaled(self, y: jax.Array, axes: int, prefix: str) -> jax.Array:
+    """Returns l * y; l has the last `axes` of y."""
+    ones = nn.initializers.ones
+    vector = self.param(f'{prefix}vector', ones, y.shape[-axes:])
+    return y * vector.astype(y.dtype)
+
+  @nn.nowrap
+  def merge(self, learned: Flat, layer: linear.Layer) -> linear.Layer:
+    return layer.scaled(learned['vector'])
+
+
+build = IA3
