@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import pathlib
-import runpy
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,15 +15,28 @@ from typing import Any
 
 import jax
 from absl import app, flags, logging
+from etils import epath
 from ml_collections import config_flags
 
+from vidpetl.studies import settings as settings_lib
 from vidpetl.training import loop
 
 
-def load(path: str, argument: str, overrides: Mapping[str, Any]) -> Any:
-  """Returns the config of a file and its argument, with fields overridden."""
-  config = runpy.run_path(path)['get_config'](argument)
-  config.update_from_flattened_dict(dict(overrides))
+def load(path: str, argument: str, fields: Mapping[str, Any]) -> Any:
+  """Returns the config of a file and its argument, with fields set.
+
+  Args:
+    path: of the file.
+    argument: of its config.
+    fields: path without 'config.' -> value; a text is read as on the command
+      line, `--config.<path>=<text>`.
+  """
+  texts = {k: v for k, v in fields.items() if isinstance(v, str)}
+  line = [f'--config.{name}={text}' for name, text in texts.items()]
+  config, _ = _with_fields(path, argument, line)
+  config.update_from_flattened_dict(
+    {k: v for k, v in fields.items() if k not in texts}
+  )
   return config
 
 
@@ -36,7 +47,7 @@ def fill(argument: str, values: Mapping[str, Any]) -> str:
   return argument
 
 
-def check_unchanged(workdir: pathlib.Path, config: Any) -> None:
+def check_unchanged(workdir: epath.Path, config: Any) -> None:
   """Refuses to go on in a folder that another config has begun.
 
   Raises:
@@ -64,7 +75,7 @@ def _flat(tree: Any, path: str = 'config') -> dict[str, Any]:
   return flat
 
 
-def run(config: Any, workdir: pathlib.Path) -> dict[str, Any] | None:
+def run(config: Any, workdir: epath.Path) -> dict[str, Any] | None:
   """Returns a run's results: those it has, or those of training it now."""
   check_unchanged(workdir, config)
   results = workdir / 'results.json'
@@ -83,8 +94,8 @@ class Interrupted(Exception):
 
 
 def run_all(
-  configs: Mapping[pathlib.Path, Callable[[], Any]], failed: list[str]
-) -> Iterator[tuple[pathlib.Path, dict[str, Any]]]:
+  configs: Mapping[epath.Path, Callable[[], Any]], failed: list[str]
+) -> Iterator[tuple[epath.Path, dict[str, Any]]]:
   """Runs one after the other.
 
   Args:
@@ -125,8 +136,11 @@ def define_flags(workdir: str, seeds: str) -> None:
   )
   flags.DEFINE_string('workdir', None, f'Folder of the {workdir}.')
   flags.DEFINE_integer('seeds', 1, f'Runs of each {seeds}.', lower_bound=1)
-  flags.DEFINE_string(
-    'metric', None, "'<task>/<metric>'; config.checkpoint.best if unset."
+  flags.DEFINE_list(
+    'metric',
+    None,
+    "'<task>/<metric>', several separated by commas; config.checkpoint.best if "
+    'unset.',
   )
   flags.mark_flags_as_required(['config', 'workdir'])
 
@@ -149,39 +163,53 @@ class Series:
     shared: argument of all configs.
     overrides: of their fields.
     folder: that gets the working directories.
-    metric: '<task>/<metric>'.
+    metrics: '<task>/<metric>' each.
   """
 
   path: str
   shared: str
   overrides: Mapping[str, Any]
-  folder: pathlib.Path
-  metric: str
+  folder: epath.Path
+  metrics: tuple[str, ...]
 
-  def load(
-    self, argument: str, seed: int, values: Mapping[str, Any] | None = None
-  ) -> Any:
+  def load(self, settings: Sequence[settings_lib.Setting], seed: int) -> Any:
     """Returns the config of a run.
 
     Args:
-      argument: in addition to the shared one.
+      settings: in addition to what is shared. '{seed}' in their texts stands
+        for the run's seed, and '{name}' for their argument of that name.
       seed: of the run.
-      values: of placeholders in the argument, besides '{seed}'.
     """
-    argument = ','.join(filter(None, [self.shared, argument]))
-    argument = fill(argument, {**(values or {}), 'seed': seed})
-    return load(self.path, argument, {**self.overrides, 'seed': seed})
+    argument, fields = _of_run(self.shared, settings, seed)
+    return load(self.path, argument, {**self.overrides, **fields})
+
+
+def _of_run(
+  shared: str, settings: Sequence[settings_lib.Setting], seed: int
+) -> tuple[str, dict[str, Any]]:
+  """Returns the argument and the fields of a run, placeholders filled."""
+  arguments = [shared, *(setting.argument for setting in settings)]
+  placeholders = {'seed': seed}
+  fields: dict[str, Any] = {}
+  for setting in settings:
+    placeholders |= setting.arguments
+    fields |= setting.fields
+  fields = {
+    key: fill(value, placeholders) if isinstance(value, str) else value
+    for key, value in fields.items()
+  }
+  argument = fill(','.join(filter(None, arguments)), placeholders)
+  return argument, {**fields, 'seed': seed}
 
 
 def from_flags(
-  argv: Sequence[str], first: str, values: Mapping[str, Any] | None = None
+  argv: Sequence[str], first: Sequence[settings_lib.Setting]
 ) -> Series:
   """Reads the command line, and sets where compiled programs are kept.
 
   Args:
     argv: what `parse_flags` has left.
-    first: the first run's own arguments.
-    values: of placeholders in it, besides '{seed}'.
+    first: settings of the first run.
   """
   args = flags.FLAGS
   fields = argv[1:]
@@ -189,18 +217,17 @@ def from_flags(
     raise app.UsageError(f'What is meant by {odd}?')
   logging.set_verbosity(logging.ERROR)
   path, _, shared = args.config.partition(':')
-  folder = pathlib.Path(args.workdir)
-  argument = ','.join(filter(None, [shared, first]))
-  argument = fill(argument, {**(values or {}), 'seed': 0})
+  folder = epath.Path(args.workdir)
+  argument, _ = _of_run(shared, first, 0)
   config, overrides = _with_fields(path, argument, fields)
-  metric = args.metric or config.checkpoint.best
-  if not metric:
+  metrics = args.metric or [config.checkpoint.best]
+  if not all(metrics):
     raise app.UsageError('This config has no checkpoint.best: give --metric.')
   jax.config.update(
     'jax_compilation_cache_dir',
     config.compile_cache or str((folder / 'compiled').absolute()),
   )
-  return Series(path, shared, overrides, folder, metric)
+  return Series(path, shared, overrides, folder, tuple(metrics))
 
 
 def _with_fields(
