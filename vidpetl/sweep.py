@@ -4,13 +4,18 @@
     --config=configs/vpetl_hmdb51.py:demo,init=demo/swin \\
     --over='method=head; method=full; method=bapat,bottleneck=4|16|64'
 
-What is in --over is appended to the config's arguments: variants are separated
-by ';', values of one argument by '|', and 'name: ' before a variant calls it so
-in table and folders. '{seed}' in arguments stands for the run's seed, so that
-each can start from another run of its own. Flags such as --config.epochs=5 go
-to all runs. Each run is a working directory of its own. The same command again
-leaves alone what is finished and resumes what is not; an error in one run does
-not keep the others from running.
+What is in --over is set beside what all runs share: settings are separated by
+';', what they set by ',', values of one thing by '|', and 'name: ' before a
+setting calls it so in table and folders. Each sets arguments of the config, or
+fields of it (config.optimizer.learning_rate=0.1|0.2); what is in quotes is not
+cut. In place of --over the config's file, or that of --settings=file.py, may
+list its settings in a function get_hyper: see vidpetl/studies/settings.py.
+
+'{seed}' in a setting stands for the run's seed, so that each can start from
+another run of its own. Flags such as --config.epochs=5 go to all runs. Each run
+is a working directory of its own. The same command again leaves alone what is
+finished and resumes what is not; an error in one run does not keep the others
+from running.
 
 Leaves sweep.md, sweep.json and tradeoff.png.
 """
@@ -23,16 +28,16 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
 import functools
-import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from absl import flags
-from etils import epy
+from absl import app, flags
+from etils import epath, epy
 
 from vidpetl import cli
-from vidpetl.recipes import config_flag
+from vidpetl.recipes import config_flag, named
 from vidpetl.studies import series
+from vidpetl.studies import settings as settings_lib
 
 with epy.lazy_imports():
   from vidpetl.studies import tradeoff
@@ -40,55 +45,78 @@ with epy.lazy_imports():
 
 def define_flags() -> None:
   """Defines the command line."""
-  series.define_flags('sweep', 'variant')
-  flags.DEFINE_string('over', None, 'Variants: a=1; a=2,b=x|y')
-  flags.mark_flag_as_required('over')
+  series.define_flags('sweep', 'setting')
+  flags.DEFINE_string('over', None, 'Settings: a=1; a=2,b=x|y')
+  flags.DEFINE_string(
+    'settings',
+    None,
+    'File whose get_hyper(argument) lists settings, with its argument after a '
+    "colon; the config's own if unset.",
+  )
 
 
 def sweep(
-  load_config: Callable[[str, int], Any],
-  variants: Sequence[tradeoff.Variant],
+  load_config: Callable[[Sequence[settings_lib.Setting], int], Any],
+  settings: Sequence[settings_lib.Setting],
   seeds: int,
-  metric: str,
-  folder: pathlib.Path,
+  metrics: Sequence[str],
+  folder: epath.Path,
 ) -> list[str] | None:
-  """Runs every variant with every seed; draws after each run.
+  """Runs every setting with every seed; draws after each run.
 
   Args:
-    load_config: (argument, seed) -> config.
-    variants: to run.
+    load_config: (settings of a run, seed) -> config.
+    settings: to run.
     seeds: runs of each.
-    metric: '<task>/<metric>'.
+    metrics: '<task>/<metric>' each; the first is drawn.
     folder: of the sweep.
 
   Returns:
     What went wrong, a line per run; None if it was told to stop.
   """
   failed = []
-  found: dict[tradeoff.Variant, list[dict]] = {v: [] for v in variants}
-  variant_of, configs = {}, {}
+  found: dict[settings_lib.Setting, list[dict]] = {s: [] for s in settings}
+  setting_of, configs = {}, {}
   for seed in range(seeds):
-    for variant in variants:
-      workdir = folder / variant.slug / f'seed{seed}'
-      variant_of[workdir] = variant
-      configs[workdir] = functools.partial(load_config, variant.argument, seed)
+    for setting in settings:
+      workdir = folder / setting.slug / f'seed{seed}'
+      setting_of[workdir] = setting
+      configs[workdir] = functools.partial(load_config, [setting], seed)
   try:
     for workdir, results in series.run_all(configs, failed):
-      found[variant_of[workdir]].append(results)
-      tradeoff.write(folder, found, metric)
+      found[setting_of[workdir]].append(results)
+      tradeoff.write(folder, found, metrics)
   except series.Interrupted:
     return None
-  print(f'\n{tradeoff.table(found, metric)}\n')
+  print(f'\n{tradeoff.table(found, metrics)}\n')
   return failed
+
+
+def listed(
+  over: str | None, file: str | None, config: str
+) -> list[settings_lib.Setting]:
+  """Returns the settings that a command line names.
+
+  Args:
+    over: as text.
+    file: that lists them, with its argument after a colon.
+    config: file of the experiment, which may list them too.
+  """
+  if over and file:
+    raise app.UsageError('--over and --settings are two lists of settings.')
+  if over:
+    return settings_lib.parse(over)
+  path, argument = named.split(file or config)
+  return settings_lib.load(str(path), argument)
 
 
 def main(argv: list[str]) -> int:
   """Runs the command line; returns 1 if a run failed or was stopped."""
   args = flags.FLAGS
-  variants = tradeoff.expand(args.over)
-  runs = series.from_flags(argv, variants[0].argument)
+  settings = listed(args.over, args.settings, args.config)
+  runs = series.from_flags(argv, settings[:1])
   return series.report(
-    sweep(runs.load, variants, args.seeds, runs.metric, runs.folder)
+    sweep(runs.load, settings, args.seeds, runs.metrics, runs.folder)
   )
 
 

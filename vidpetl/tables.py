@@ -20,7 +20,7 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-  return '| ' + ' | '.join(cells) + ' |'
+  return '|' + '|'.join(f' {cell} ' if cell else ' ' for cell in cells) + '|'
 
 
 def columns(rows: Sequence[Sequence[str]], sides: str, indent: str = '') -> str:

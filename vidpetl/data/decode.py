@@ -14,13 +14,10 @@ converted by the matrix that the file names, else ITU-R BT.601.
 from __future__ import annotations
 
 import bisect
-import collections
 import contextlib
 import dataclasses
-import heapq
 import io
 import itertools
-import re
 from collections.abc import Callable, Iterator
 from typing import Self
 
@@ -28,12 +25,11 @@ import av
 import numpy as np
 from av.video import reformatter
 
+from vidpetl.data import timestamps
+
 # Timestamps are rounded to the stream's ticks: 1 ms in webm, where frame 1 of
 # a 30 fps video begins at 0.033. A tick of an avi is a whole frame instead.
 _MOST_TOLERANCE = 1e-3
-
-# Frames that H.264 may hold back before it shows them.
-_MOST_REORDERED = 16
 
 # Seconds to go further back when a seek lands after the wanted frame, which
 # containers that index by decoding time do.
@@ -46,8 +42,6 @@ _UNDATED = ('avi',)
 
 # Of files and folders that do not say how fast they are.
 DEFAULT_FPS = 25.0
-
-_CLOCK = re.compile(r'(\d+):(\d+):(\d+(?:\.\d*)?)')
 
 Size = tuple[int, int] | Callable[[int, int], tuple[int, int]]
 
@@ -191,11 +185,9 @@ class Video:
       counted = stream.frames / self.fps
       undated = self._container.format.name in _UNDATED
       return max(stream.duration * self._tick, counted * undated)
-    if tag := _CLOCK.fullmatch(stream.metadata.get('DURATION', '')):
-      hours, minutes, seconds = tag.groups()
-      return (
-        3600 * int(hours) + 60 * int(minutes) + float(seconds) - self.origin
-      )
+    tag = timestamps.seconds(stream.metadata.get('DURATION', ''))
+    if tag is not None:
+      return tag - self.origin
     silent = not self._container.streams.audio
     if self._container.duration and silent:
       return self._container.duration / av.time_base - self.origin
@@ -253,7 +245,7 @@ class Video:
     frames = self._container.decode(self.stream)
     undated = self._container.format.name in _UNDATED
     if undated and self.stream.codec_context.has_b_frames:
-      return _in_order(frames, _MOST_REORDERED)
+      return timestamps.in_order(frames)
     return frames
 
   def read(
@@ -323,33 +315,6 @@ class Video:
         f'ends at {begins + period:.2f} s although its container promises '
         f'{self.duration:.2f} s: truncated or damaged',
       )
-
-
-def _in_order(
-  frames: Iterator[av.VideoFrame], delay: int
-) -> Iterator[av.VideoFrame]:
-  """Gives frames, which come in the order shown, ascending timestamps.
-
-  Args:
-    frames: whose timestamps are the right ones in another order.
-    delay: by how many frames a timestamp may come late.
-  """
-  waiting, stamps = collections.deque(), []
-  for frame in frames:
-    waiting.append(frame)
-    if frame.pts is not None:
-      heapq.heappush(stamps, frame.pts)
-    if len(waiting) > delay:
-      yield _stamped(waiting.popleft(), stamps)
-  while waiting:
-    yield _stamped(waiting.popleft(), stamps)
-
-
-def _stamped(frame: av.VideoFrame, stamps: list[int]) -> av.VideoFrame:
-  """Gives a frame the earliest of the timestamps, if it has one."""
-  if frame.pts is not None:
-    frame.pts = heapq.heappop(stamps)
-  return frame
 
 
 def fill(

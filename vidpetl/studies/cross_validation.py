@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from vidpetl import tables
 from vidpetl.metrics import rank
 
 AVERAGES = {'fisher_z': rank.fisher_z, 'arithmetic': np.mean}
@@ -31,12 +31,6 @@ class Row:
   @property
   def mean(self) -> float:
     return float(np.mean(self.folds))
-
-  @property
-  def spread(self) -> float:
-    """Standard deviation of `seeds`; nan of one."""
-    many = len(self.seeds) > 1
-    return float(np.std(self.seeds, ddof=1)) if many else math.nan
 
 
 def value(results: Mapping[str, Any], metric: str, where: str) -> float:
@@ -74,21 +68,19 @@ def table(
     average: over rows, a key of `AVERAGES`; shown if there are several.
   """
   seeds = len(rows[0].seeds)
-  lines = [
-    f'{metric} x 100, {seeds} {"seed" if seeds == 1 else "seeds"}\n',
-    f'| | {" | ".join(folds)} | mean over folds |',
-    '|---' * (len(folds) + 2) + '|',
+  cells = [
+    [
+      r.name or 'all',
+      *(f'{100 * v:.1f}' for v in r.folds),
+      tables.mean_std(r.seeds),
+    ]
+    for r in rows
   ]
-  for r in rows:
-    spread = '' if math.isnan(r.spread) else f' ± {100 * r.spread:.1f}'
-    cells = ' | '.join(f'{100 * v:.1f}' for v in r.folds)
-    lines.append(
-      f'| {r.name or "all"} | {cells} | {100 * r.mean:.1f}{spread} |'
-    )
   if len(rows) > 1:
     mean = AVERAGES[average]([r.mean for r in rows])
-    lines.append(
-      f'| average ({average.replace("_", " ")}) | '
-      f'{"| " * len(folds)}{100 * mean:.1f} |'
-    )
-  return '\n'.join(lines)
+    name = f'average ({average.replace("_", " ")})'
+    cells.append([name, *([''] * len(folds)), f'{100 * mean:.1f}'])
+  return (
+    f'{metric} x 100, {seeds} {"seed" if seeds == 1 else "seeds"}\n\n'
+    + tables.markdown(['', *folds, 'mean over folds'], cells)
+  )

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import pathlib
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from absl import app, flags, logging
-from etils import epy
+from etils import epath, epy
 
 from vidpetl.recipes import config_flag, named
+from vidpetl.studies import settings as settings_lib
 
 # The command line is read before JAX is loaded.
 with epy.lazy_imports():
@@ -31,6 +31,18 @@ with epy.lazy_imports():
 flags.disclaim_key_flags()
 
 
+def load(path: str, argument: str, fields: Mapping[str, Any]) -> Any:
+  """Returns the config of a file and its argument, with fields set.
+
+  Args:
+    path: name or file of the config.
+    argument: of it.
+    fields: path without 'config.' -> value; a text is read as on the command
+      line, `--config.<path>=<text>`.
+  """
+  return configure.configure(named.load(f'{path}:{argument}'), fields)
+
+
 def fill(argument: str, values: Mapping[str, Any]) -> str:
   """Returns an argument with each '{name}' replaced by its value."""
   for name, value in values.items():
@@ -38,7 +50,7 @@ def fill(argument: str, values: Mapping[str, Any]) -> str:
   return argument
 
 
-def check_unchanged(workdir: pathlib.Path, config: Any) -> None:
+def check_unchanged(workdir: epath.Path, config: Any) -> None:
   """Refuses to go on in a folder that another config has begun.
 
   Raises:
@@ -71,7 +83,7 @@ def _flat(tree: Any, path: str = 'config') -> dict[str, Any]:
   return flat
 
 
-def run(config: Any, workdir: pathlib.Path) -> dict[str, Any] | None:
+def run(config: Any, workdir: epath.Path) -> dict[str, Any] | None:
   """Returns a run's results: those it has, or those of training it now."""
   check_unchanged(workdir, config)
   results = workdir / 'results.json'
@@ -90,8 +102,8 @@ class Interrupted(Exception):
 
 
 def run_all(
-  configs: Mapping[pathlib.Path, Callable[[], Any]], failed: list[str]
-) -> Iterator[tuple[pathlib.Path, dict[str, Any]]]:
+  configs: Mapping[epath.Path, Callable[[], Any]], failed: list[str]
+) -> Iterator[tuple[epath.Path, dict[str, Any]]]:
   """Runs one after the other.
 
   Args:
@@ -124,16 +136,17 @@ def define_flags(workdir: str, seeds: str) -> None:
     workdir: what --workdir is the folder of.
     seeds: what --seeds counts.
   """
-  flags.DEFINE_string(
-    'config',
-    None,
+  config_flag.define(
     'The experiment, with the arguments that all runs share. '
-    '--config.<field>=<value> sets a field of all of them.',
+    '--config.<field>=<value> sets a field of all of them.'
   )
   flags.DEFINE_string('workdir', None, f'Folder of the {workdir}.')
   flags.DEFINE_integer('seeds', 1, f'Runs of each {seeds}.', lower_bound=1)
-  flags.DEFINE_string(
-    'metric', None, "'<task>/<metric>'; config.checkpoint.best if unset."
+  flags.DEFINE_list(
+    'metric',
+    None,
+    "'<task>/<metric>', several separated by commas; config.checkpoint.best if "
+    'unset.',
   )
   flags.mark_flags_as_required(['config', 'workdir'])
 
@@ -147,57 +160,70 @@ class Series:
     shared: argument of all configs.
     fields: of all configs, path -> text.
     folder: that gets the working directories.
-    metric: '<task>/<metric>'.
+    metrics: '<task>/<metric>' each.
   """
 
   path: str
   shared: str
   fields: Mapping[str, str]
-  folder: pathlib.Path
-  metric: str
+  folder: epath.Path
+  metrics: tuple[str, ...]
 
-  def load(
-    self, argument: str, seed: int, values: Mapping[str, Any] | None = None
-  ) -> Any:
+  def load(self, settings: Sequence[settings_lib.Setting], seed: int) -> Any:
     """Returns the config of a run.
 
     Args:
-      argument: in addition to the shared one.
+      settings: in addition to what is shared. '{seed}' in their texts stands
+        for the run's seed, and '{name}' for their argument of that name.
       seed: of the run.
-      values: of placeholders in the argument, besides '{seed}'.
     """
-    argument = ','.join(filter(None, [self.shared, argument]))
-    argument = fill(argument, {**(values or {}), 'seed': seed})
-    config = named.load(f'{self.path}:{argument}')
-    return configure.configure(config, {**self.fields, 'seed': seed})
+    argument, fields = _of_run(self.shared, settings, seed)
+    return load(self.path, argument, {**self.fields, **fields})
+
+
+def _of_run(
+  shared: str, settings: Sequence[settings_lib.Setting], seed: int
+) -> tuple[str, dict[str, Any]]:
+  """Returns the argument and the fields of a run, placeholders filled."""
+  arguments = [shared, *(setting.argument for setting in settings)]
+  placeholders = {'seed': seed}
+  fields: dict[str, Any] = {}
+  for setting in settings:
+    placeholders |= setting.arguments
+    fields |= setting.fields
+  fields = {
+    key: fill(value, placeholders) if isinstance(value, str) else value
+    for key, value in fields.items()
+  }
+  argument = fill(','.join(filter(None, arguments)), placeholders)
+  return argument, {**fields, 'seed': seed}
 
 
 def from_flags(
-  argv: Sequence[str], first: str, values: Mapping[str, Any] | None = None
+  argv: Sequence[str], first: Sequence[settings_lib.Setting]
 ) -> Series:
   """Reads the command line, and sets where compiled programs are kept.
 
   Args:
     argv: what `config_flag.parse_unloaded` has left.
-    first: the first run's own arguments.
-    values: of placeholders in it, besides '{seed}'.
+    first: settings of the first run.
   """
   args = flags.FLAGS
   if len(argv) > 1:
     raise app.UsageError(f'What is meant by {argv[1:]}?')
   logging.set_verbosity(logging.ERROR)
   path, _, shared = args.config.partition(':')
-  folder = pathlib.Path(args.workdir)
-  series = Series(path, shared, config_flag.fields(), folder, '')
-  config = series.load(first, 0, values)
-  metric = args.metric or config.checkpoint.best
-  if not metric:
+  folder = epath.Path(args.workdir)
+  series = Series(path, shared, config_flag.fields(), folder, ())
+  config = series.load(first, 0)
+  metrics = args.metric or [config.checkpoint.best]
+  if not all(metrics):
     raise app.UsageError('This config has no checkpoint.best: give --metric.')
   jax.config.update(
     'jax_compilation_cache_dir',
     config.compile_cache or str((folder / 'compiled').absolute()),
   )
-  return dataclasses.replace(series, metric=metric)
+  return dataclasses.replace(series, metrics=tuple(metrics))
 
 
 def report(failed: Sequence[str] | None) -> int:

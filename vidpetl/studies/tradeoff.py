@@ -3,88 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
-import pathlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from etils import epath
 from matplotlib import figure, ticker, transforms
+
+from vidpetl import tables
+from vidpetl.studies import settings
 
 # For every ten families, which have a colour each.
 _MARKERS = 'os^Dv'
-# Inches between variants of one size.
+# Inches between settings of one size.
 _ASIDE = 0.12
 
-Found = Mapping['Variant', Sequence[Mapping[str, Any]]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Variant:
-  """One way to set a config's arguments.
-
-  Attributes:
-    argument: 'method=bapat,bottleneck=16'.
-    family: what it has in common with those that differ in size alone.
-    name: what tables call it.
-  """
-
-  argument: str
-  family: str
-  name: str
-
-  @property
-  def slug(self) -> str:
-    """Name of its folder."""
-    return re.sub(r'[^\w.=+-]+', '_', self.name.replace(', ', ','))
-
-
-def expand(text: str) -> list[Variant]:
-  """Returns the variants of 'a=1; a=2,b=x|y; name: a=3', in their order.
-
-  Raises:
-    ValueError: for what is no 'name=value', and for repetitions.
-  """
-  variants = []
-  for part in filter(None, map(str.strip, text.split(';'))):
-    label, rest = re.match(r'(?:([^=,;:]+):\s)?(.*)', part).groups()
-    fields = [field.strip() for field in rest.split(',')]
-    choices = []
-    for field in fields:
-      name, equals, values = field.partition('=')
-      if not name or not equals or not all(values.split('|')):
-        raise ValueError(f'over: {field!r} is no name=value or name=x|y')
-      choices.append([f'{name}={value}' for value in values.split('|')])
-    fixed = [f for f, c in zip(fields, choices) if len(c) == 1]
-    varied = [f.partition('=')[0] for f, c in zip(fields, choices) if c[1:]]
-    family = label or ' '.join(fixed or varied).removeprefix('method=')
-    for chosen in itertools.product(*choices):
-      own = [f for f in chosen if f not in fixed] if label else chosen
-      name = ', '.join(filter(None, [label, *own])).removeprefix('method=')
-      variants.append(Variant(','.join(chosen), family, name))
-  slugs = [v.slug for v in variants]
-  if twice := sorted({s for s in slugs if slugs.count(s) > 1}):
-    raise ValueError(f'over: {", ".join(twice)} is there twice')
-  if not variants:
-    raise ValueError('over: there is nothing in it')
-  return variants
+Found = Mapping[settings.Setting, Sequence[Mapping[str, Any]]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-  """A variant, measured.
+  """A setting, measured.
 
   Attributes:
-    variant: which.
+    setting: which.
     backbone: trained parameters without heads.
     heads: trained parameters of heads.
     total: all parameters.
     values: of the metric, one per seed.
   """
 
-  variant: Variant
+  setting: settings.Setting
   backbone: int
   heads: int
   total: int
@@ -98,92 +48,98 @@ class Point:
   def mean(self) -> float:
     return float(np.mean(self.values))
 
-  @property
-  def spread(self) -> float:
-    """Standard deviation over the seeds; nan of one."""
-    many = len(self.values) > 1
-    return float(np.std(self.values, ddof=1)) if many else float('nan')
-
 
 def points(found: Found, metric: str) -> list[Point]:
   """Reads results.
 
+  Args:
+    found: results of each setting's finished runs; those without are left out.
+    metric: '<task>/<metric>'.
+
   Raises:
     ValueError: if they do not have the metric.
   """
-  task, _, name = metric.partition('/')
   measured = []
-  for variant, results in found.items():
+  for setting, results in found.items():
     if not results:
       continue
-    for result in results:
-      have = result['tasks'].get(task, {}).get('metrics', {})
-      if name not in have:
-        known = [
-          f'{t}/{m}' for t, r in result['tasks'].items() for m in r['metrics']
-        ]
-        raise ValueError(f'metric {metric!r} is none of {", ".join(known)}')
-    values = [result['tasks'][task]['metrics'][name] for result in results]
-    # What is not defined, as a correlation with a constant.
-    values = [float('nan') if v is None else v for v in values]
     count = results[0]['parameters']
     measured.append(
       Point(
-        variant,
+        setting,
         count['trained'] - count['trained_heads'],
         count['trained_heads'],
         count['total'],
-        tuple(values),
+        tuple(_value(result, metric) for result in results),
       )
     )
   return measured
 
 
-def table(found: Found, metric: str) -> str:
+def _value(result: Mapping[str, Any], metric: str) -> float:
+  """Returns a run's metric; nan if undefined, as a constant's correlation."""
+  task, _, name = metric.partition('/')
+  metrics = result['tasks'].get(task, {}).get('metrics', {})
+  if name not in metrics:
+    known = [
+      f'{t}/{m}' for t, r in result['tasks'].items() for m in r['metrics']
+    ]
+    raise ValueError(f'metric {metric!r} is none of {", ".join(known)}')
+  return float('nan') if metrics[name] is None else metrics[name]
+
+
+def table(found: Found, metrics: Sequence[str]) -> str:
   """Returns the Markdown table of what is measured."""
-  lines = [
-    f'| | trained | with heads | of all | {metric}, % | seeds |',
-    '|---|---|---|---|---|---|',
-  ]
-  for p in points(found, metric):
-    spread = '' if np.isnan(p.spread) else f' ± {100 * p.spread:.1f}'
-    lines.append(
-      f'| {p.variant.name} | {p.backbone:,} | {p.trained:,} | '
-      f'{p.trained / p.total:.2%} | {100 * p.mean:.1f}{spread} | '
-      f'{len(p.values)} |'
+  header = ['', 'trained', 'with heads', 'of all']
+  header += [f'{metric}, %' for metric in metrics]
+  rows = []
+  for measured in zip(*(points(found, metric) for metric in metrics)):
+    first = measured[0]
+    rows.append(
+      [
+        first.setting.name,
+        f'{first.backbone:,}',
+        f'{first.trained:,}',
+        f'{first.trained / first.total:.2%}',
+        *(tables.mean_std(point.values) for point in measured),
+        str(len(first.values)),
+      ]
     )
-  return '\n'.join(lines)
+  return tables.markdown([*header, 'seeds'], rows)
 
 
-def write(folder: pathlib.Path, found: Found, metric: str) -> None:
-  """Writes sweep.md, sweep.json and tradeoff.png."""
-  measured = points(found, metric)
-  rows = [
-    {
-      'name': p.variant.name,
-      'argument': p.variant.argument,
-      'trained': p.trained,
-      'trained_heads': p.heads,
-      'total': p.total,
-      metric: p.values,
-    }
-    for p in measured
-  ]
+def write(folder: epath.Path, found: Found, metrics: Sequence[str]) -> None:
+  """Writes sweep.md, sweep.json and tradeoff.png, of the first metric."""
+  rows = []
+  for measured in zip(*(points(found, metric) for metric in metrics)):
+    first = measured[0]
+    rows.append(
+      {
+        'name': first.setting.name,
+        'argument': first.setting.argument,
+        'fields': {k: str(v) for k, v in first.setting.fields.items()},
+        'trained': first.trained,
+        'trained_heads': first.heads,
+        'total': first.total,
+        **{m: point.values for m, point in zip(metrics, measured)},
+      }
+    )
   (folder / 'sweep.json').write_text(json.dumps(rows, indent=1) + '\n')
-  (folder / 'sweep.md').write_text(table(found, metric) + '\n')
-  draw(measured, metric).savefig(folder / 'tradeoff.png', dpi=200)
+  (folder / 'sweep.md').write_text(table(found, metrics) + '\n')
+  with (folder / 'tradeoff.png').open('wb') as file:
+    draw(points(found, metrics[0]), metrics[0]).savefig(file, dpi=200)
 
 
 def _families(measured: Sequence[Point]) -> dict[str, list[Point]]:
   """Returns what a picture joins, by name."""
   families: dict[str, list[Point]] = {}
   for point in measured:
-    families.setdefault(point.variant.family, []).append(point)
+    families.setdefault(point.setting.family, []).append(point)
   # What differs, but not in size, is a family each.
   for family, members in list(families.items()):
     if len(members) > 1 and len({p.trained for p in members}) == 1:
       del families[family]
-      families |= {p.variant.name: [p] for p in members}
+      families |= {p.setting.name: [p] for p in members}
   return families
 
 
@@ -202,7 +158,7 @@ def _asides(families: Mapping[str, Sequence[Point]]) -> dict[str, float]:
 def draw(measured: Sequence[Point], metric: str) -> figure.Figure:
   """Draws the metric against the number of trained parameters.
 
-  Variants of one family, which differ in size alone, are joined; those of one
+  Settings of one family, which differ in size alone, are joined; those of one
   size are named one by one, and stand side by side.
   """
   picture = figure.Figure(figsize=(7, 4.5), layout='constrained')
@@ -214,7 +170,7 @@ def draw(measured: Sequence[Point], metric: str) -> figure.Figure:
     drawn = axes.errorbar(
       [p.trained for p in members],
       [100 * p.mean for p in members],
-      [100 * np.nan_to_num(p.spread) for p in members],
+      [100 * np.nan_to_num(tables.std(p.values)) for p in members],
       fmt=f'{_MARKERS[number // 10 % len(_MARKERS)]}-',
       color=f'C{number % 10}',
       capsize=3,

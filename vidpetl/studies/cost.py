@@ -1,10 +1,10 @@
 """What training costs: methods against full tuning of the same model.
 
-  .venv/bin/python launch/cost.py --config=configs/vpetl_images.py \\
+  python -m vidpetl.studies.cost --config=configs/vpetl_images.py \\
     --over='method=head; method=lora; method=patt; method=adaptformer'
 
-Compiles the training step of each variant (arguments of the config, see
-vidpetl.sweep) and of method=full; prints FLOPs and temporary memory as XLA
+Compiles the training step of each setting (see vidpetl.sweep) and of
+method=full; prints FLOPs and temporary memory as XLA
 counts them, the optimizer's memory, and the time of a step, measured in turns.
 Needs neither data nor weights.
 """
@@ -14,16 +14,18 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import pathlib
 import statistics
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
 
+from vidpetl import tables
 from vidpetl.experiment import experiment as experiment_lib
-from vidpetl.recipes import named
-from vidpetl.studies import tradeoff
+from vidpetl.studies import series, settings
 from vidpetl.training import step as step_lib
 
 COLUMNS = ('trained', 'FLOPs', 'time', 'temporary memory', 'optimizer memory')
@@ -45,13 +47,16 @@ def batch_of(task, size: int) -> dict[str, np.ndarray]:
   }
 
 
-class Variant:
+class Step:
   """A training step, compiled."""
 
-  def __init__(self, path: str, argument: str, size: int, dtype: str):
-    config = named.load(f'{path}:{argument}')
-    config.unlock()
-    config.dtype = dtype
+  def __init__(self, config: Any, size: int):
+    """Compiles.
+
+    Args:
+      config: of the run.
+      size: of the batch, in clips.
+    """
     infos = experiment_lib.infos_from_config(config)
     experiment = experiment_lib.build(config, infos)
     tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
@@ -86,53 +91,65 @@ class Variant:
     )
 
 
-def table(variants: dict[str, Variant]) -> str:
-  """Markdown; all but the first row as shares of the first."""
-  names = list(variants)
-  costs = {name: variants[name].costs() for name in names}
-  full = costs[names[0]]
-  units = (
-    f'{full[0]:,}',
-    f'{full[1] / 1e9:.0f} G',
-    f'{full[2]:.2f} s',
-    f'{full[3] / 1e6:.0f} MB',
-    f'{full[4] / 1e6:.0f} MB',
-  )
-  lines = [
-    '| | ' + ' | '.join(COLUMNS) + ' |',
-    '|---' * (len(COLUMNS) + 1) + '|',
-    f'| {names[0]} | ' + ' | '.join(units) + ' |',
+def table(costs: Mapping[str, tuple[float, ...]]) -> str:
+  """Returns Markdown; all but the first row as shares of the first."""
+  (name, full), *others = costs.items()
+  trained, flops, seconds, temporary, optimizer = full
+  rows = [
+    (
+      name,
+      f'{trained:,}',
+      f'{flops / 1e9:.0f} G',
+      f'{seconds:.2f} s',
+      f'{temporary / 1e6:.0f} MB',
+      f'{optimizer / 1e6:.0f} MB',
+    )
   ]
-  for name in names[1:]:
-    shares = [f'{own / all_:.3f}' for own, all_ in zip(costs[name], full)]
-    lines.append(f'| {name} | ' + ' | '.join(shares) + ' |')
-  return '\n'.join(lines)
+  for name, values in others:
+    shares = (f'{value / whole:.3f}' for value, whole in zip(values, full))
+    rows.append((name, *shares))
+  return tables.markdown(['', *COLUMNS], rows)
 
 
-def main() -> None:
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def measure(
+  config: str, over: str, size: int, steps: int, dtype: str
+) -> dict[str, tuple[float, ...]]:
+  """Returns what a step of full tuning and of each setting costs.
+
+  Args:
+    config: file of the experiment, with shared arguments after a colon.
+    over: settings, as of `vidpetl.sweep`.
+    size: of the batch, in clips.
+    steps: to take the time of, 2 or more.
+    dtype: of the computation.
+  """
+  path, _, shared = config.partition(':')
+  compiled = {}
+  for setting in settings.parse(f'method=full; {over}'):
+    argument = ','.join(filter(None, [shared, setting.argument]))
+    fields = {**setting.fields, 'dtype': dtype}
+    compiled[setting.name] = Step(series.load(path, argument, fields), size)
+  for _ in range(steps):
+    for step in compiled.values():
+      step.run()
+  return {name: step.costs() for name, step in compiled.items()}
+
+
+def main(argv: list[str] | None = None) -> None:
+  """Runs the command line."""
+  parser = argparse.ArgumentParser(
+    prog='python -m vidpetl.studies.cost', description=__doc__.splitlines()[0]
+  )
   parser.add_argument('--config', default='configs/vpetl_images.py')
   parser.add_argument('--over', required=True)
   parser.add_argument('--batch', type=int, default=4)
   parser.add_argument('--steps', type=int, default=4, help='2 or more')
   parser.add_argument('--dtype', default='float32')
-  parser.add_argument('--json', type=pathlib.Path)
-  args = parser.parse_args()
-  path, _, shared = args.config.partition(':')
-  variants = {}
-  for argument in [
-    'method=full',
-    *(v.argument for v in tradeoff.expand(args.over)),
-  ]:
-    joined = ','.join(filter(None, [shared, argument]))
-    name = argument.removeprefix('method=').replace(',', ', ')
-    variants[name] = Variant(path, joined, args.batch, args.dtype)
-  for _ in range(args.steps):
-    for variant in variants.values():
-      variant.run()
-  print(table(variants))
+  parser.add_argument('--json', type=epath.Path)
+  args = parser.parse_args(argv)
+  costs = measure(args.config, args.over, args.batch, args.steps, args.dtype)
+  print(table(costs))
   if args.json:
-    costs = {name: v.costs() for name, v in variants.items()}
     args.json.write_text(json.dumps(costs, indent=1) + '\n')
 
 

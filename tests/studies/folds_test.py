@@ -7,10 +7,11 @@ import sys
 import experiments
 import numpy as np
 import pytest
+from etils import epath
 
 from vidpetl import folds as door
 from vidpetl.studies import cross_validation as folds
-from vidpetl.studies import series, tradeoff
+from vidpetl.studies import series, settings
 
 
 def test_table_averages_folds_then_tasks_by_fisher_z():
@@ -38,32 +39,27 @@ def test_what_a_run_did_not_measure_is_named(metrics, match):
     folds.value(results, 'q/spearman', 'runs/x')
 
 
-def test_placeholders_are_filled():
-  argument = series.fill('adapter=pre/fold={fold}/seed{seed}', {'fold': 2})
-  assert argument == 'adapter=pre/fold=2/seed{seed}'
-
-
 def test_every_fold_of_every_variant_runs_with_every_seed(
   tmp_path, monkeypatch, capsys
 ):
   """What is run is replaced; planning, averaging and writing are not."""
 
   def run(config, workdir):
-    argument, seed = config
-    if argument == 'task=b,fold=2' and seed == 1:
+    task, fold, seed = config
+    if (task, fold, seed) == ('b', '2', 1):
       raise ValueError('no such fold')
-    value = None if argument == 'task=c,fold=1' else 0.5 + 0.1 * seed
+    value = None if (task, fold) == ('c', '1') else 0.5 + 0.1 * seed
     return {'tasks': {'q': {'metrics': {'spearman': value}}}}
 
   monkeypatch.setattr(series, 'run', run)
   arguments = (
-    lambda argument, seed: (argument, seed),
-    tradeoff.expand('task=a|b|c'),
-    tradeoff.expand('fold=1|2'),
+    lambda s, seed: (s[0].arguments['task'], s[1].arguments['fold'], seed),
+    settings.parse('task=a|b|c'),
+    settings.parse('fold=1|2'),
     2,
     'q/spearman',
     'fisher_z',
-    tmp_path,
+    epath.Path(tmp_path),
   )
   missing, undefined = door.cross_validate(*arguments)
   assert missing.endswith('task=b/fold=2/seed1: no such fold')

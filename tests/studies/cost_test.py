@@ -1,0 +1,24 @@
+"""What training costs."""
+
+from vidpetl.studies import cost
+
+
+def test_settings_are_shares_of_full_tuning(capsys, tmp_path):
+  cost.main(
+    [
+      '--config=configs/vpetl_hmdb51.py:demo,head=true',
+      '--over=method=head',
+      '--batch=1',
+      '--steps=2',
+      f'--json={tmp_path}/costs.json',
+    ]
+  )
+  header, _, full, head = capsys.readouterr().out.splitlines()
+  assert header.split(' | ')[1:3] == ['trained', 'FLOPs']
+  assert full.startswith('| full | ')
+  name, trained, flops, *_ = head.strip('| ').split(' | ')
+  # A linear head has few parameters, and needs no gradient of the backbone's.
+  assert name == 'head'
+  assert 0 < float(trained) < 0.1
+  assert 0.2 < float(flops) < 0.5
+  assert (tmp_path / 'costs.json').exists()

@@ -1,0 +1,151 @@
+"""Sweeps: what they run, what they leave alone, and what they draw."""
+
+import json
+
+import experiments
+import numpy as np
+import pytest
+from absl import app
+from etils import epath
+
+from vidpetl import sweep
+from vidpetl.studies import series, settings, tradeoff
+
+
+def result(trained, value, heads=10):
+  return {
+    'parameters': {
+      'total': 1000,
+      'trained': trained,
+      'trained_heads': heads,
+    },
+    'tasks': {'a': {'metrics': {'top1': value}}},
+  }
+
+
+def test_table_and_picture(tmp_path):
+  head, lora = settings.parse('method=head; method=lora,rank=2')
+  found = {
+    head: [result(10, 0.25)],
+    lora: [result(110, 0.5), result(110, 0.6)],
+  }
+  rows = tradeoff.table(found, ['a/top1']).splitlines()
+  assert rows[2] == '| head | 0 | 10 | 1.00% | 25.0 | 1 |'
+  assert rows[3] == '| lora, rank=2 | 100 | 110 | 11.00% | 55.0 ± 7.1 | 2 |'
+  tradeoff.write(epath.Path(tmp_path), found, ['a/top1'])
+  assert (tmp_path / 'tradeoff.png').stat().st_size > 5000
+  saved = json.loads((tmp_path / 'sweep.json').read_text())
+  assert saved[1]['a/top1'] == [0.5, 0.6]
+  with pytest.raises(ValueError, match='is none of a/top1'):
+    tradeoff.table(found, ['a/mAP'])
+
+
+@pytest.mark.parametrize(
+  'sizes, named', [((4, 4), ['weight=0', 'weight=1']), ((4, 8), ['weight'])]
+)
+def test_settings_of_one_size_stand_side_by_side(sizes, named):
+  points = [
+    tradeoff.Point(setting, size, 1, 9, (0.5, 0.25))
+    for setting, size in zip(settings.parse('weight=0|1'), sizes)
+  ]
+  picture = tradeoff.draw(points, 'k/top1')
+  (legend,) = picture.legends
+  texts = [text.get_text() for text in legend.get_texts()]
+  assert texts == named
+  (axes,) = picture.axes
+  shown = [
+    line.get_transform().transform(line.get_xydata())[:, 0]
+    for line in axes.get_lines()
+    if line.get_marker() == 'o'
+  ]
+  places = np.concatenate(shown)
+  assert len(set(places.round())) == len(places) == 2
+
+
+def test_runs_once_reports_failures_and_refuses_changes(
+  make_config, tmp_path, capsys
+):
+  """Real runs of a step: what is finished stays, one error stops no other."""
+
+  def load_config(chosen, seed):
+    (setting,) = chosen
+    rate = float(setting.arguments['rate'])
+    if not rate:
+      raise ValueError('a rate of 0')
+    config = make_config('kinetics400', steps=1, seed=seed)
+    config.unlock()
+    config.optimizer.learning_rate = rate
+    config.checkpoint.best = 'kinetics400/top1'
+    return config.lock()
+
+  chosen = settings.parse('rate=0|0.25|0.5')
+  arguments = (chosen, 1, ['kinetics400/top1'], epath.Path(tmp_path))
+  (failed,) = sweep.sweep(load_config, *arguments)
+  assert failed.endswith('rate=0/seed0: a rate of 0')
+  results = sorted(tmp_path.rglob('results.json'))
+  assert len(results) == 2
+  assert (tmp_path / 'sweep.md').read_text().count('| 1 |') == 2
+  before = [path.stat().st_mtime_ns for path in results]
+  sweep.sweep(load_config, *arguments)
+  assert [path.stat().st_mtime_ns for path in results] == before
+
+  def changed(chosen, seed):
+    config = load_config(chosen, seed)
+    config.unlock()
+    config.batch_size = 4
+    return config.lock()
+
+  failed = sweep.sweep(changed, *arguments)
+  assert sum('other values of config.batch_size' in f for f in failed) == 2
+  assert [path.stat().st_mtime_ns for path in results] == before
+
+
+def test_configs_are_loaded_with_arguments_and_fields():
+  path = str(experiments.ROOT / 'configs' / 'vpetl_ssv2.py')
+  text = '(("x|y,z", "train"),)'
+  fields = {'seed': 5, 'epochs': '2', 'trainable': text}
+  config = series.load(path, 'method=lora,rank=3', fields)
+  assert config.petl[0]['rank'] == 3
+  assert (config.seed, config.epochs) == (5, 2.0)
+  assert config.trainable == (('x|y,z', 'train'),)
+
+
+def test_a_run_has_what_is_shared_its_settings_and_its_seed(tmp_path):
+  path = tmp_path / 'config.py'
+  path.write_text(
+    'import ml_collections\n\n\n'
+    'def get_config(argument):\n'
+    '  fields = {"got": argument, "seed": 0, "start": "", "rate": 0.0}\n'
+    '  return ml_collections.ConfigDict(fields).lock()\n'
+  )
+  runs = series.Series(str(path), 'demo', {'rate': 0.5}, tmp_path, ('a/b',))
+  chosen, fold = (
+    *settings.make([{'init': 'pre/{fold}/{seed}', 'config.start': '{fold}'}]),
+    *settings.parse('fold=2'),
+  )
+  config = runs.load([chosen, fold], 7)
+  assert config.got == 'demo,init=pre/2/7,fold=2'
+  assert (config.seed, config.start, config.rate) == (7, '2', 0.5)
+
+
+def test_table_of_several_metrics():
+  (head,) = settings.parse('method=head')
+  found = {head: [result(10, 0.25)]}
+  found[head][0]['tasks']['a']['metrics']['top5'] = 0.5
+  header, _, row = tradeoff.table(found, ['a/top1', 'a/top5']).splitlines()
+  assert '| a/top1, % | a/top5, % |' in header
+  assert '| 25.0 | 50.0 |' in row
+
+
+def test_settings_come_from_one_place(tmp_path):
+  file = tmp_path / 'mine.py'
+  file.write_text('def get_hyper(argument):\n  return [{"a": argument}]\n')
+  for over, settings_file, config in (
+    ('a=b', None, 'x.py'),
+    (None, f'{file}:b', 'x.py'),
+    (None, None, f'{file}:b'),
+  ):
+    (setting,) = sweep.listed(over, settings_file, config)
+    assert setting.argument == 'a=b'
+  with pytest.raises(app.UsageError, match='two lists of settings'):
+    sweep.listed('a=b', str(file), 'x.py')
