@@ -3,7 +3,8 @@
 #
 #   bash launch/docs.sh [arguments of mkdocs build]
 #
-# The build reads this folder alone. Open build/site/index.html in a browser.
+# The build reads this folder alone. Open build/site/index.html in a browser; to
+# search as well, serve it: python -m http.server --directory build/site
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source launch/venv.sh
