@@ -24,8 +24,32 @@ setuptools.setup(
   name='vidpetl',
   version=VERSION,
   description='Adapting large video models with few trained parameters.',
+  long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
+  long_description_content_type='text/markdown',
+  author='The vidpetl authors',
+  license='Apache-2.0',
+  license_files=['LICENSE'],
+  keywords='video, jax, flax, transfer learning, adapter, lora, peft',
+  classifiers=[
+    'Development Status :: 4 - Beta',
+    'Environment :: Console',
+    'Intended Audience :: Science/Research',
+    'Operating System :: POSIX',
+    'Programming Language :: Python :: 3',
+    'Programming Language :: Python :: 3.11',
+    'Programming Language :: Python :: 3.12',
+    'Programming Language :: Python :: 3.13',
+    'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    'Topic :: Scientific/Engineering :: Image Recognition',
+  ],
   python_requires='>=3.11',
-  packages=setuptools.find_packages(include=['vidpetl', 'vidpetl.*']),
+  # A wheel carries the configs, where `vidpetl.recipes.named` finds them.
+  packages=[
+    *setuptools.find_packages(include=['vidpetl', 'vidpetl.*']),
+    'vidpetl.configs',
+  ],
+  package_dir={'vidpetl.configs': 'configs'},
+  entry_points={'console_scripts': ['vidpetl = vidpetl.cli:main']},
   # Lower bounds are the oldest versions that the tests were run with.
   install_requires=[
     'absl-py>=2.5',
@@ -55,6 +79,7 @@ setuptools.setup(
   extras_require={
     'beam': ['apache-beam'],
     'cuda': ['jax[cuda12]'],
+    'docs': ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.26'],
     'test': ['pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5'],
     'torch': [
       'peft>=0.21',

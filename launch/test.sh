@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source launch/venv.sh
 
-extras=(test)
+extras=(test docs)
 marked=(-m 'not torch')
 if [[ "${1:-}" == --torch ]]; then
   shift

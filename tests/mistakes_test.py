@@ -34,7 +34,7 @@ def test_own_exceptions_count_where_vidpetl_raises_them(tmp_path):
   assert type(error) is decode.DecodeError
   assert mistakes.is_mistake(error)
   # Raised here, it is not vidpetl's refusal.
-  assert not mistakes.is_mistake(caught(_raise, decode.DecodeError('x')))
+  assert not mistakes.is_mistake(caught(_raise, decode.DecodeError('x', 'y')))
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ class Classification(task_lib.Base):
     return head(features)
 
   def loss(self, logits, batch):
-    """logits [b, c], batch['label'] [b]; see `Base.loss`."""
+    """Logits [b, c] against labels [b]; see `Base.loss`."""
     target = jax.nn.one_hot(batch['label'], self.num_classes)
     target = optax.smooth_labels(target, self.label_smoothing)
     valid = batch['valid'].astype(jnp.float32)

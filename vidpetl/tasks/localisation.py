@@ -71,7 +71,7 @@ class Localisation(task_lib.Base):
     return {'boxes': ((clip.kind.max_boxes, 4), jnp.float32)}
 
   def loss(self, logits, batch):
-    """logits [b, n, c], batch['actions'] [b, n, c]; see `Base.loss`."""
+    """Logits [b, n, c] against actions [b, n, c]; see `Base.loss`."""
     targets = optax.smooth_labels(batch['actions'], self.label_smoothing)
     losses = optax.sigmoid_binary_cross_entropy(
       logits.astype(jnp.float32), targets

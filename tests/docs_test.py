@@ -1,0 +1,152 @@
+"""README and site: the site builds, and what they name is there."""
+
+import importlib.util
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import experiments
+import pytest
+
+from vidpetl import cli
+from vidpetl.recipes import named
+from vidpetl.studies import tradeoff
+
+ROOT = experiments.ROOT
+PAGES = [
+  *(ROOT / name for name in ('README.md', 'CONTRIBUTING.md')),
+  *sorted((ROOT / 'docs').rglob('*.md')),
+]
+_FENCE = re.compile(r'^ *```bash\n(.*?)^ *```', re.M | re.S)
+_PATH = re.compile(
+  r'`((?:vidpetl|configs|docs|launch|tests)/[\w./]*|\w+\.(?:md|txt|cff)|LICENSE)`'
+)
+_OURS = re.compile(r'(?:python -m )?vidpetl[ .]')
+
+
+def commands():
+  """Yields (page, words) of every command of vidpetl's in a block of bash."""
+  for page in PAGES:
+    for block in _FENCE.findall(page.read_text(encoding='utf-8')):
+      joined = block.replace('\\\n', '')
+      for words in _split(joined):
+        yield pytest.param(words, id=f'{page.stem}: {" ".join(words)[:60]}')
+
+
+def _split(block):
+  """The commands of a block as words, `vidpetl` or `python -m vidpetl.x`."""
+  lines, at = [], ''
+  for line in block.splitlines():
+    at += line + '\n'
+    try:
+      words = shlex.split(at, comments=True)
+    except ValueError:  # within quotes
+      continue
+    at = ''
+    if _OURS.match(' '.join(words)):
+      lines.append(words)
+  return lines
+
+
+@pytest.mark.parametrize('words', list(commands()))
+def test_a_command_parses(words):
+  """Its door, flags, config, argument and fields are those there are."""
+  start, *rest = words
+  if start == 'vidpetl':
+    door, *rest = rest
+    assert door in cli.DOORS
+    module = cli.DOORS[door]
+  else:
+    module, rest = rest[1], rest[2:]
+  configs = [w for w in rest if w.startswith('--config=')]
+  for text in configs:
+    name = text.removeprefix('--config=').partition(':')[0]
+    if name == 'adapt' and name not in named.names():
+      pytest.skip('configs/adapt.py is not there yet')
+  if module == 'vidpetl.metrics.frame_map':  # argparse's
+    assert all(w.partition('=')[0] in _help(module) for w in rest)
+    return
+  done = subprocess.run(
+    [sys.executable, '-m', module, *rest, '--only_check_args'],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr
+  options = dict(w.removeprefix('--').split('=', 1) for w in rest if '=' in w)
+  for variant in _variants(options):
+    argument = variant.replace('{seed}', '0').replace('{fold}', '1')
+    separator = ',' if ':' in options['config'] else ':'
+    named.load(f'{options["config"]}{separator}{argument}')
+
+
+def _variants(options):
+  """The arguments that a series appends to its config's."""
+  over = options.get('over')
+  variants = [v.argument for v in tradeoff.expand(over)] if over else ['']
+  if folds := options.get('folds'):
+    folds = [v.argument for v in tradeoff.expand(folds)]
+    return [','.join(filter(None, (v, f))) for v in variants for f in folds]
+  return variants if over else []
+
+
+def _help(module):
+  done = subprocess.run(
+    [sys.executable, '-m', module, '--help'], capture_output=True, text=True
+  )
+  return done.stdout
+
+
+# By runs, and by the reader.
+MADE = {'configs/mine.py', 'folds.md', 'init_report.txt', 'sweep.md'}
+# Rooms of which the pages speak already.
+NOT_YET = {
+  f'vidpetl/data/{room}/' for room in ('datasets', 'kinds', 'samplers')
+}
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda p: p.stem)
+def test_files_that_a_page_names_are_there(page):
+  text = page.read_text(encoding='utf-8')
+  missing = {p for p in _PATH.findall(text) if not (ROOT / p).exists()}
+  assert missing - MADE - NOT_YET == set()
+
+
+def test_what_is_not_there_yet_is_not():
+  assert {p for p in NOT_YET if (ROOT / p).exists()} == set()
+
+
+def test_every_room_has_a_page():
+  rooms = {p.parent.name for p in (ROOT / 'vidpetl').glob('*/__init__.py')}
+  pages = {p.stem for p in (ROOT / 'docs' / 'api').glob('*.md')}
+  assert pages == rooms | {'index', 'rest'}
+
+
+def test_the_readme_is_short():
+  assert len((ROOT / 'README.md').read_text().splitlines()) <= 150
+
+
+@pytest.mark.skipif(
+  not all(map(importlib.util.find_spec, ('mkdocs', 'mkdocstrings'))),
+  reason="needs the extra 'docs': pip install -e .[docs]",
+)
+def test_the_site_builds_strictly(tmp_path):
+  """Links, anchors and docstrings' references resolve; nothing is fetched."""
+  done = subprocess.run(
+    [sys.executable, '-m', 'mkdocs', 'build', '--strict', f'-d{tmp_path}'],
+    cwd=ROOT,
+    env={**os.environ, 'NO_MKDOCS_2_WARNING': '1'},
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr[-3000:]
+  loaded = re.compile(
+    r'<(?:script|link|img)[^>]+(?:src|href)="?(https?:[^">]+)'
+  )
+  for page in pathlib.Path(tmp_path).rglob('*.html'):
+    assert loaded.findall(page.read_text(encoding='utf-8')) == []
+  text = (tmp_path / 'api' / 'petl.html').read_text(encoding='utf-8')
+  assert 'vidpetl.petl.techniques.lora.LoRA' in text
