@@ -18,10 +18,10 @@ make_venv
   --raw=demo/raw/kinetics400 --out=demo/records
 .venv/bin/python -m vidpetl.prepare --dataset=hmdb51_1 --copy \
   --raw=demo/raw/hmdb51 --out=demo/records
-.venv/bin/python -m vidpetl.main --config=configs/vpetl_hmdb51.py:demo,pretrain \
+.venv/bin/python -m vidpetl.main --config=configs/vpetl.py:dataset=hmdb51,demo,pretrain \
   --workdir=demo/swin
 .venv/bin/python -m vidpetl.sweep --workdir=demo/sweep \
-  --config=configs/vpetl_hmdb51.py:demo,head=true,init=demo/swin \
+  --config=configs/vpetl.py:dataset=hmdb51,demo,head=true,init=demo/swin \
   --over='method=head; method=full; method=lora,rank=2|8;
     method=adaptformer,bottleneck=4|16|64;
     method=bapat,adapter=16,bottleneck=4|16|64' "$@"

@@ -1,7 +1,7 @@
 """Runs a list of methods and sizes; draws accuracy against trained parameters.
 
   python -m vidpetl.sweep --workdir=runs/sweep --seeds=3 \\
-    --config=configs/vpetl_hmdb51.py:demo,init=demo/swin \\
+    --config=configs/vpetl.py:dataset=hmdb51,demo,init=demo/swin \\
     --over='method=head; method=full; method=bapat,bottleneck=4|16|64'
 
 What is in --over is set beside what all runs share: settings are separated by

@@ -6,7 +6,7 @@ from vidpetl.studies import cost
 def test_settings_are_shares_of_full_tuning(capsys, tmp_path):
   cost.main(
     [
-      '--config=configs/vpetl_hmdb51.py:demo,head=true',
+      '--config=configs/vpetl.py:dataset=hmdb51,demo,head=true',
       '--over=method=head',
       '--batch=1',
       '--steps=2',

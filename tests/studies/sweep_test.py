@@ -101,7 +101,7 @@ def test_runs_once_reports_failures_and_refuses_changes(
 
 
 def test_configs_are_loaded_with_arguments_and_fields():
-  path = str(experiments.ROOT / 'configs' / 'vpetl_ssv2.py')
+  path = str(experiments.ROOT / 'configs' / 'vpetl.py')
   text = '(("x|y,z", "train"),)'
   fields = {'seed': 5, 'epochs': '2', 'trainable': text}
   config = series.load(path, 'method=lora,rank=3', fields)
