@@ -179,7 +179,6 @@ def _quality(table: str, argument: str, reported: dict, **more) -> rows.Row:
     batch=batch,
     rate=rate,
     frames=_CLIPS[dataset][0]['frames'],
-    stride=1.0,
     augmentation=pecop.AUGMENTATION,
     **more,
   )

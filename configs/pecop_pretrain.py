@@ -187,7 +187,6 @@ ROWS = (
     batch=16,
     rate=1e-3,
     frames=32,
-    stride=2.0,
     augmentation=pecop.AUGMENTATION + ', colours jittered',
   ),
 )

@@ -8,6 +8,7 @@ Needs neither data nor weights, and allocates nothing.
 from __future__ import annotations
 
 import collections
+import dataclasses
 import functools
 import json
 import math
@@ -17,17 +18,19 @@ from typing import Any
 from absl import app, flags, logging
 from etils import epy
 
-from vidpetl import cli
+from vidpetl import cli, tables
 from vidpetl.recipes import config_flag
 
 with epy.lazy_imports():
   import jax
 
+  from vidpetl.data import augment as augment_lib
   from vidpetl.data import clips
   from vidpetl.experiment import complete, configure
   from vidpetl.experiment import experiment as experiment_lib
   from vidpetl.parameters import trainable, variables
   from vidpetl.petl import adapted
+  from vidpetl.tasks import task as task_lib
   from vidpetl.training import sharding
   from vidpetl.training import step as step_lib
 
@@ -50,7 +53,8 @@ def describe(config: Any, devices: int = 1) -> dict[str, Any]:
     functools.partial(experiment.init_state, tx=tx), jax.random.key(0)
   )
   return {
-    'params': _params(experiment),
+    'recipe': recipe(config, experiment),
+    'params': parameters(experiment),
     'sites': _sites(experiment),
     'flops': _flops(config, infos, experiment, state, tx),
     'bytes': _bytes(config, experiment, state, devices),
@@ -58,7 +62,58 @@ def describe(config: Any, devices: int = 1) -> dict[str, Any]:
   }
 
 
-def _params(experiment: experiment_lib.Experiment) -> dict[str, Any]:
+def recipe(
+  config: Any, experiment: experiment_lib.Experiment
+) -> dict[str, Any]:
+  """Returns how a run trains and tests: what rows of tables differ in."""
+  heads = {
+    path.partition('/')[0]: group
+    for path, group in experiment.group_of.items()
+    if path.startswith('heads_')
+  }
+  return {
+    'epochs': config.epochs,
+    'steps': config.steps,
+    'batch': config.batch_size,
+    'optimizer': config.optimizer.name,
+    'rate': config.optimizer.learning_rate,
+    'warmup_epochs': config.optimizer.warmup_epochs,
+    'tasks': {
+      name: {
+        **_clips(task),
+        'head': heads.get(f'heads_{name}') != trainable.FROZEN,
+        'augment': _changed(task.augment),
+      }
+      for name, task in experiment.tasks.items()
+    },
+  }
+
+
+def _clips(task: task_lib.Base) -> dict[str, Any]:
+  clip = task.train_clip
+  return {
+    'frames': clip.frames,
+    'stride': clip.stride,
+    'sampling': clip.sampling,
+    'resolution': clip.resolution,
+    'views': task.eval_clip.views,
+  }
+
+
+def _changed(augment: augment_lib.Augment) -> dict[str, Any]:
+  """Returns settings that are not as if there were no augmentation."""
+  quiet = {'scale_jitter': None, 'flip': False, 'box_jitter': 0.0}
+  known = {f.name: f.default for f in dataclasses.fields(augment)} | quiet
+  shown = {name: getattr(augment, name) for name in known}
+  return {
+    name: value
+    for name, value in shown.items()
+    if value != known[name] and name not in ('mean', 'std', 'dtype')
+  }
+
+
+def parameters(experiment: experiment_lib.Experiment) -> dict[str, Any]:
+  """Returns how many parameters there are, where, and how many train."""
   modules, groups = collections.Counter(), collections.Counter()
   heads = total = 0
   for path, leaf in trainable.flatten(experiment.variables['params']).items():
@@ -178,38 +233,75 @@ def _activation_bytes(experiment, state, name: str) -> int:
 
 def report(found: Mapping[str, Any]) -> str:
   """Returns the tables."""
-  params, flops, size = found['params'], found['flops'], found['bytes']
-  lines = ['Parameters']
-  lines += [
-    f'  {name:<44}{count:>14,}' for name, count in params['modules'].items()
+  parts = (_recipe_table, _params_table, _sites_table, _flops_table)
+  return '\n\n'.join([*(part(found) for part in parts), _bytes_table(found)])
+
+
+def _recipe_table(found: Mapping[str, Any]) -> str:
+  recipe = found['recipe']
+  length = f'{recipe["epochs"]:g} epochs'
+  if recipe['steps']:
+    length = f'{recipe["steps"]} steps'
+  lines = [
+    f'{length} of batches of {recipe["batch"]}; {recipe["optimizer"]}, rate '
+    f'{recipe["rate"]:g} after {recipe["warmup_epochs"]:g} epochs of warm-up'
   ]
-  for name in ('total', 'trained', 'frozen', 'heads'):
-    lines.append(f'  {name:<44}{params[name]:>14,}')
-  lines += [
-    f'  group {name:<38}{count:>14,}'
-    for name, count in params['groups'].items()
-  ]
-  lines.append('\nSites')
-  for place in found['sites']:
-    bound = ', '.join(place['bound']) or '-'
+  for name, task in recipe['tasks'].items():
+    head = 'trains' if task['head'] else 'stays as drawn'
     lines.append(
-      f'  {place["site"]:<16}x {len(place["paths"]):<4}{bound:<24}'
-      f'{place["value"]}'
+      f'  {name}: {task["frames"]} frames ({task["sampling"]}, stride '
+      f'{task["stride"]:g}) of {task["resolution"]} pixels, tested on '
+      f'{task["views"][0]} clips x {task["views"][1]} crops; its head {head}'
     )
-  lines.append('\nGFLOPs              a clip forward  a training step')
-  lines += [
-    f'  {name:<24}{task["forward"] / 1e9:>10,.1f}{task["step"] / 1e9:>17,.1f}'
-    for name, task in flops['tasks'].items()
+    if task['augment']:
+      changes = ', '.join(f'{k} {v}' for k, v in task['augment'].items())
+      lines.append(f'    {changes}')
+  return '\n'.join(['Training', *lines])
+
+
+def _params_table(found: Mapping[str, Any]) -> str:
+  params = found['params']
+  rows = [*params['modules'].items()]
+  rows += [(n, params[n]) for n in ('total', 'trained', 'frozen', 'heads')]
+  rows += [(f'group {name}', n) for name, n in params['groups'].items()]
+  cells = [(name, f'{count:,}') for name, count in rows]
+  return 'Parameters\n' + tables.columns(cells, '<>', '  ')
+
+
+def _sites_table(found: Mapping[str, Any]) -> str:
+  cells = [
+    (
+      place['site'],
+      f'x {len(place["paths"])}',
+      ', '.join(place['bound']) or '-',
+      str(place['value']),
+    )
+    for place in found['sites']
   ]
-  lines.append(f'\nMiB on one of {found["devices"]} devices')
-  for name in ('params', 'gradients', 'optimizer'):
-    lines.append(f'  {name:<44}{size[name] / 2**20:>14,.1f}')
-  lines += [
-    f'  {f"activations, {name}":<44}{n / 2**20:>14,.1f}'
-    for name, n in size['tasks'].items()
+  if not cells:
+    return 'Sites: none'
+  return 'Sites\n' + tables.columns(cells, '<<<<', '  ')
+
+
+def _flops_table(found: Mapping[str, Any]) -> str:
+  cells = [('GFLOPs', 'a clip forward', 'a training step')]
+  cells += [
+    (f'  {name}', f'{t["forward"] / 1e9:,.1f}', f'{t["step"] / 1e9:,.1f}')
+    for name, t in found['flops']['tasks'].items()
   ]
-  lines.append(f'  ({size["clips_per_device"]:g} clips at a time)')
-  return '\n'.join(lines)
+  return tables.columns(cells, '<>>')
+
+
+def _bytes_table(found: Mapping[str, Any]) -> str:
+  size = found['bytes']
+  rows = [(name, size[name]) for name in ('params', 'gradients', 'optimizer')]
+  rows += [(f'activations, {name}', n) for name, n in size['tasks'].items()]
+  cells = [(name, f'{n / 2**20:,.1f}') for name, n in rows]
+  return (
+    f'MiB on one of {found["devices"]} devices, '
+    f'{size["clips_per_device"]:g} clips at a time\n'
+    + tables.columns(cells, '<>', '  ')
+  )
 
 
 def define_flags() -> None:

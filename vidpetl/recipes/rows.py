@@ -28,7 +28,8 @@ class Row:
     batch: clips a step.
     rate: learning rate, after the warm-up.
     frames: of a clip.
-    stride: between its frames, at the dataset's frame rate.
+    stride: between its frames, at the dataset's frame rate; 0 where frames are
+      not sampled in even steps from a random place.
     views: (clips, crops) of a test.
     augmentation: of training clips, in words.
     head: whether the head trains.
@@ -84,7 +85,7 @@ def markdown(config: str, rows: Iterable[Row]) -> str:
         '' if row.trained is None else f'{row.trained:,}',
         _reported(row),
         f'{row.epochs:g} / {row.batch} / {row.rate:g}',
-        f'{row.frames} x {row.stride:g}, {row.views[0]} x {row.views[1]}',
+        _clips(row),
         'yes' if row.head else 'no',
         row.note,
       )
@@ -116,6 +117,11 @@ def _table(rows: list[Row]) -> list[str]:
     for row in rows
   ]
   return tables.columns(cells, '<>><').split('\n')
+
+
+def _clips(row: Row) -> str:
+  frames = f'{row.frames} x {row.stride:g}' if row.stride else str(row.frames)
+  return f'{frames}, {row.views[0]} x {row.views[1]}'
 
 
 def _reported(row: Row) -> str:
