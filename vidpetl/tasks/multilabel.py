@@ -12,8 +12,7 @@ import numpy as np
 import optax
 
 from vidpetl import options
-from vidpetl.data import augment as augment_lib
-from vidpetl.data import clips, examples
+from vidpetl.data import examples
 from vidpetl.metrics import average_precision
 from vidpetl.tasks import heads
 from vidpetl.tasks import task as task_lib
@@ -22,7 +21,7 @@ KIND = 'multilabel'
 
 
 @dataclasses.dataclass(frozen=True)
-class MultiLabel(task_lib.Base):
+class MultiLabel(task_lib.Task):
   """Sigmoid cross-entropy on the clip's summary, summed over classes.
 
   y = sigmoid(W z_v), with z_v the backbone's clip representation; the mean of
@@ -33,11 +32,6 @@ class MultiLabel(task_lib.Base):
     initial: where the head's weights start, a key of `heads.INITIALS`.
   """
 
-  name: str
-  train_clip: clips.ClipSpec
-  eval_clip: clips.ClipSpec
-  augment: augment_lib.Augment
-  num_classes: int
   init_bias: float = 0.0
   initial: str = 'zeros'
 
