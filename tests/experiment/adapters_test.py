@@ -75,6 +75,27 @@ def test_several_share_a_program_and_are_forgotten():
     ours.logits('two', packages.CLIPS, 'x')
 
 
+def test_packages_with_options_of_other_samplers_and_kinds_load():
+  """Such options did nothing, and every package of before may have them."""
+  packed, params = packages.pack(packages.make_config('clip', 'head'))
+  ours = adapters.Adapters(packages.backbone_of(params))
+  ours.load(packed, 'a')
+  config = json.loads(json.dumps(dict(packed.config)))
+  options = config['tasks']['own']['options']
+  options['clip'].update(
+    sampling='stride', max_boxes=32, boxes='detected', min_score=0.8,
+    shift=0, rates=4, parts=4, natural=1, natural_drawn=False, exemplar='',
+  )  # fmt: skip
+  options['eval_clip'] = {'views': [2, 1], 'max_boxes': 64}
+  ours.load(package.Package(config, packed.params), 'b')
+  np.testing.assert_array_equal(
+    ours.logits('a', packages.CLIPS), ours.logits('b', packages.CLIPS)
+  )
+  options['clip']['strides'] = 2
+  with pytest.raises(ValueError, match=r'own\.clip has no field strides'):
+    ours.load(package.Package(config, packed.params), 'c')
+
+
 def test_scaling_goes_from_without_to_with():
   config = packages.make_config('clip', 'adaptformer', bottleneck=2)
   packed, params = packages.pack(config)

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vidpetl.data import augment as augment_lib
 from vidpetl.data import clips, decode, examples
 from vidpetl.data.annotations import keyframes
 from vidpetl.metrics import columns, frame_map, frame_map_result
@@ -22,7 +21,7 @@ KIND = 'localisation'
 
 
 @dataclasses.dataclass(frozen=True)
-class Localisation(task_lib.Base):
+class Localisation(task_lib.Task):
   """Multi-label classification of person boxes.
 
   z_j = ROI-Align(z^L, p_j), y_j = W z_j (Arnab et al. 2022, eq. 1 and 2). The
@@ -40,11 +39,6 @@ class Localisation(task_lib.Base):
     pictures: validation keyframes to draw.
   """
 
-  name: str
-  train_clip: clips.ClipSpec
-  eval_clip: clips.ClipSpec
-  augment: augment_lib.Augment
-  num_classes: int
   label_smoothing: float = 0.0
   init_bias: float = 0.0
   pool: tuple[int, int] = (7, 7)

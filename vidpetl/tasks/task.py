@@ -2,13 +2,14 @@
 
 A module of this folder is named by `config.tasks.<name>.task`. It has `KIND`,
 the kind of annotation that it learns (a module of `vidpetl.data.kinds`), and
-`build`, which makes a task of the fields that `Base` has, of its own options,
+`build`, which makes a task of the fields that `Task` has, of its own options,
 and, if it asks for it, of the training data's `info`. Nothing here knows a
 backbone.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -81,23 +82,7 @@ class Relative(Protocol):
 
 
 class Base:
-  """What tasks do unless they say otherwise: one clip, nothing of their own.
-
-  A task is a frozen dataclass with these fields, and its own behind them.
-
-  Attributes:
-    name: of the dataset in the config; its parameters live in 'heads_<name>'.
-    train_clip: how training clips are cut and sized.
-    eval_clip: how evaluation clips are.
-    augment: what the device does to a training clip.
-    num_classes: outputs of the head, where they are classes.
-  """
-
-  name: str
-  train_clip: clips.ClipSpec
-  eval_clip: clips.ClipSpec
-  augment: augment_lib.Augment
-  num_classes: int
+  """What tasks do unless they say otherwise: one clip, nothing of their own."""
 
   def head(self) -> nn.Module:
     """Returns the task's own layers."""
@@ -200,6 +185,25 @@ class Base:
     """
     del inputs, forward
     return {}, own
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task(Base):
+  """What all tasks are built of; each has its own fields behind these.
+
+  Attributes:
+    name: of the dataset in the config; its parameters live in 'heads_<name>'.
+    train_clip: how training clips are cut and sized.
+    eval_clip: how evaluation clips are.
+    augment: what the device does to a training clip.
+    num_classes: outputs of the head, where they are classes.
+  """
+
+  name: str
+  train_clip: clips.ClipSpec
+  eval_clip: clips.ClipSpec
+  augment: augment_lib.Augment
+  num_classes: int
 
 
 def build(name: str, config: Mapping[str, Any], info: examples.Info) -> Base:

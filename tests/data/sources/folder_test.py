@@ -73,3 +73,13 @@ def test_errors(tmp_path):
   _make(tmp_path, 'stray.mp4')
   with pytest.raises(ValueError, match=r'stray\.mp4 lies in no class folder'):
     _open(path, 'train')
+
+
+def test_videos_without_classes_lie_anywhere(tmp_path):
+  path = _make(tmp_path, 'a.mp4', 'deep/er/b.mp4', 'deep/c.txt')
+  source = _open(path, 'train', val_fraction=0.0, kind='unlabelled')
+  assert _ids(source) == ['a.mp4', 'deep/er/b.mp4']
+  assert (source.info.kind, source.info.num_classes) == ('unlabelled', 0)
+  assert [d.id for d in source.info.dropped] == ['deep/c.txt']
+  with pytest.raises(ValueError, match="kind='quality' is not for clips"):
+    _open(path, 'train', val_fraction=0.0, kind='quality')

@@ -81,3 +81,16 @@ def test_a_split_that_is_not_there(tmp_path):
 def test_no_video_at_all(tmp_path):
   with pytest.raises(FileNotFoundError, match=r'none of the 1 .* no\.mp4'):
     _open(tmp_path, 'path,label\nno.mp4,run\n')
+
+
+def test_labels_may_be_several_or_none(tmp_path):
+  content = 'path,label\na.mp4,run | jump\nb.mp4,\n'
+  source = _open(tmp_path, content, kind='multilabel')
+  assert dict(source.info.classes) == {0: 'jump', 1: 'run'}
+  assert [source[i].labels for i in range(2)] == [(0, 1), ()]
+  source = _open(tmp_path, 'path,start\na.mp4,2\n', kind='unlabelled')
+  assert (source[0].id, source[0].start) == ('a.mp4@2', 2.0)
+  with pytest.raises(text.AnnotationError, match="'quality' is not for a csv"):
+    _open(tmp_path, content, kind='quality')
+  with pytest.raises(ValueError, match="kind='film'; there are: class"):
+    _open(tmp_path, content, kind='film')

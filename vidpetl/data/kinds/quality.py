@@ -262,13 +262,12 @@ class Scores(kinds.Kind):
     }
 
   def fields(self, num_classes):
-    several = kinds.Field(np.float64, (None,))
     return {
       'score': kinds.Field(np.float64),
-      'judge_scores': several,
-      'difficulty': kinds.Field(np.float64, doc='nan if there is none'),
+      'judge_scores': kinds.Field(np.float64, (None,)),
+      'difficulty': kinds.Field(np.float64),
       'action': kinds.Field(str),
-      'steps': several,
+      'steps': kinds.Field(np.float64, (None,), doc='seconds of `video`'),
     }
 
   def row(self, annotation, begin):

@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 
-import numpy as np
-
-from vidpetl.data import examples
+from vidpetl.data import examples, kinds
 from vidpetl.data.annotations.strings import Strings
-from vidpetl.data.kinds.classification import Classification
 from vidpetl.data.sources import videos
 
 KIND = 'classification'
 
 
 def open(
-  path: str, split: str, val_fraction: float = 0.2, name: str | None = None
-) -> Classification:
+  path: str,
+  split: str,
+  val_fraction: float = 0.2,
+  name: str | None = None,
+  kind: str = 'classification',
+) -> examples.Source:
   """Opens the videos of a folder, labelled by the folders they lie in.
 
   If there are folders `<path>/train` and `<path>/val`, they hold the class
@@ -29,13 +30,15 @@ def open(
   recording apart: give such data train/ and val/ folders of your making.
 
   Classes are the sorted names of the class folders (over all splits), also of
-  empty ones.
+  empty ones. Of kind 'unlabelled' there are no classes, and videos lie anywhere
+  below the folder.
 
   Args:
     path: folder.
     split: 'train' or 'val'; any folder's name if there are split folders.
     val_fraction: share of the videos in 'val', where there are none.
     name: of the dataset; the folder's name by default.
+    kind: of annotation, a module of `vidpetl.data.kinds`.
 
   Returns:
     The source, in the order of file names. Files that are no videos by their
@@ -56,32 +59,32 @@ def open(
       if divided
       else f"split={split!r} of {path} is not 'train' or 'val'"
     )
-  classes = _classes(path, splits if divided else [''])
+  shown = kinds.load(kind, 'source folder: kind')
+  classes = []
+  if shown.has_classes:
+    classes = _classes(path, splits if divided else [''])
   root = os.path.join(path, split) if divided else path
   paths, dropped = _files(root, classes)
   if not divided:
     paths = [p for p in paths if _in_val(p, val_fraction) == (split == 'val')]
   if not paths:
     raise FileNotFoundError(
-      f'{root}: no video of the split {split!r} in the class folders '
-      f'{", ".join(classes[:5])}…; suffixes are {" ".join(videos.SUFFIXES)}'
+      f'{root}: no video of the split {split!r} in '
+      + (f'the class folders {", ".join(classes[:5])}…' if classes else 'it')
+      + f'; suffixes are {" ".join(videos.SUFFIXES)}'
     )
   index = {c: i for i, c in enumerate(classes)}
   files = Strings(os.path.join(root, p) for p in paths)
   info = examples.Info(
     name=name or os.path.basename(os.path.abspath(path)),
     split=split,
-    kind='classification',
+    kind=kind,
     num_classes=len(classes),
     classes=dict(enumerate(classes)),
     dropped=tuple(dropped),
   )
-  return Classification(
-    info=info,
-    ids=Strings(paths),
-    labels=np.array([index[p.split('/')[0]] for p in paths]),
-    video=files.__getitem__,
-  )
+  labels = [[index[p.split('/')[0]]] if classes else [] for p in paths]
+  return shown.labelled(info, Strings(paths), labels, files.__getitem__)
 
 
 def _folders(path: str) -> list[str]:
@@ -105,7 +108,7 @@ def _files(root: str, classes: list[str]):
     if not videos.is_video(path):
       reason = f'its suffix is none of {" ".join(videos.SUFFIXES)}'
       dropped.append(examples.Dropped(path, os.path.join(root, path), reason))
-    elif '/' not in path:
+    elif classes and '/' not in path:
       raise ValueError(
         f'{os.path.join(root, path)} lies in no class folder; the classes are '
         + ', '.join(classes[:5])

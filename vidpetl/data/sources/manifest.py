@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vidpetl.data import examples
+from vidpetl.data import examples, kinds
 from vidpetl.data.annotations import text
 from vidpetl.data.annotations.strings import Strings
-from vidpetl.data.kinds.classification import Classification
 from vidpetl.data.sources import columns
 
 KIND = 'classification'
@@ -23,13 +22,15 @@ def open(
   split: str = 'all',
   classes: Sequence[str] | None = None,
   name: str | None = None,
-) -> Classification:
+  kind: str = 'classification',
+) -> examples.Source:
   """Opens the videos that a csv lists.
 
   Its header is `path,label` and any of `start,end,split,id`:
 
     path   of a video, relative to the csv (or absolute)
-    label  name of its class
+    label  name of its class; of kind 'multilabel' any number of names, as
+           'sit|read a book'; of kind 'unlabelled' it may be left out
     start  second at which the clip begins; empty is the beginning
     end    second at which it ends; empty is the end of the file
     split  e.g. train or val
@@ -44,6 +45,7 @@ def open(
       where there is no column `split`.
     classes: names in the order of their indices.
     name: of the dataset; the csv's name by default.
+    kind: of annotation, a module of `vidpetl.data.kinds`.
 
   Returns:
     The source, in the order of the csv. Missing videos are in `info.dropped`.
@@ -52,13 +54,18 @@ def open(
     FileNotFoundError: for a missing csv, or if all videos are.
     vidpetl.data.annotations.text.AnnotationError: with file and line, for
       unknown columns, labels not in `classes`, and times that are none.
-    ValueError: for a split that the csv does not have.
+    ValueError: for a split that the csv does not have, and for a kind that is
+      not for a csv of labels.
   """
   text.require(path, 'a csv with the header path,label')
-  rows = list(text.read_table(path, _REQUIRED, _OPTIONAL))
-  _check_rows(path, rows)
+  shown = kinds.load(kind, 'source manifest: kind')
+  columns_of = (_REQUIRED, _OPTIONAL)
+  if not shown.has_classes:
+    columns_of = (_REQUIRED[:1], (*_REQUIRED[1:], *_OPTIONAL))
+  rows = list(text.read_table(path, *columns_of))
+  names = _names(path, rows, shown)
   if classes is None:
-    classes = sorted({row['label'] for _, row in rows})
+    classes = sorted({name for found in names.values() for name in found})
   index = {label: i for i, label in enumerate(classes)}
   rows = of_split(path, rows, split)
   folder = os.path.dirname(os.path.abspath(path))
@@ -66,8 +73,8 @@ def open(
   kept, dropped, labels, times = [], [], [], []
   for clip, (line, row) in zip(ids, rows):
     file = os.path.join(folder, row['path'])
-    if row['label'] not in index:
-      problem = f'label {row["label"]!r} is not among `classes`'
+    if strange := [label for label in names[line] if label not in index]:
+      problem = f'label {strange[0]!r} is not among `classes`'
       raise text.fail(path, line, problem, ', '.join(classes))
     extent = span(path, line, row)
     if not os.path.isfile(file):
@@ -75,7 +82,7 @@ def open(
       dropped.append(examples.Dropped(clip, file, reason))
       continue
     kept.append((clip, file))
-    labels.append(index[row['label']])
+    labels.append([index[label] for label in names[line]])
     times.append(extent)
   columns.require_some(
     len(kept), len(rows), rows[0][1]['path'] + ' and others', folder
@@ -85,19 +92,13 @@ def open(
   info = examples.Info(
     name=name or os.path.splitext(os.path.basename(path))[0],
     split=split,
-    kind='classification',
+    kind=kind,
     num_classes=len(classes),
     classes=dict(enumerate(classes)),
     dropped=tuple(dropped),
   )
-  return Classification(
-    info=info,
-    ids=Strings(clip for clip, _ in kept),
-    labels=np.array(labels),
-    video=files.__getitem__,
-    starts=starts,
-    ends=ends,
-  )
+  ids = Strings(clip for clip, _ in kept)
+  return shown.labelled(info, ids, labels, files.__getitem__, starts, ends)
 
 
 def _id(row) -> str:
@@ -105,13 +106,19 @@ def _id(row) -> str:
   return row.get('id') or row['path'] + (f'@{start}' if start else '')
 
 
-def _check_rows(path, rows):
+def _names(path, rows, kind: kinds.Kind) -> dict[int, list[str]]:
+  """Returns the names of each line's classes, having checked the rows."""
+  found = {}
   for line, row in rows:
-    for field in _REQUIRED:
-      if not row[field]:
-        raise text.fail(path, line, f'no {field}', 'path and label in each row')
+    if not row['path']:
+      raise text.fail(path, line, 'no path', 'one in each row')
+    try:
+      found[line] = kind.names(row.get('label', ''))
+    except ValueError as error:
+      raise text.fail(path, line, str(error), 'one in each row') from None
   if not rows:
     raise text.fail(path, None, 'no rows', 'one per video')
+  return found
 
 
 def of_split(
