@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from vidpetl.backbones import swin, vit
+from vidpetl.backbones import site, swin, vit
 from vidpetl.parameters import trainable
 from vidpetl.petl import bindings
 from vidpetl.recipes import methods
@@ -80,6 +80,9 @@ METHODS = {
   'mst 1-8': ('clip_b', 'mst_adapter', layers(1, 8)),
   'mst 5-12': ('clip_b', 'mst_adapter', layers(5, 12)),
   'st_adapter': ('clip_b', 'st_adapter', {}),
+  'vit ia3': ('mae', 'ia3', {}),
+  'vit ssf': ('mae', 'ssf', {}),
+  'vit lora': ('mae', 'lora', {'rank': 4, 'sites': site.DENSE}),
   'clip L full': ('clip_l', 'full', {}),
   'mst L': ('clip_l', 'mst_adapter', {}),
 }
@@ -156,6 +159,13 @@ EXACT = {
   'mst 1-4': 5_965_848,
   'mst L': 45_244_560,
   'st_adapter': 14_220_288,
+  # 12 blocks of l_k, l_v and l_ff.
+  'vit ia3': 12 * (2 * 768 + 3072),
+  # 12 blocks of two LayerNorms and q, k, v, o, fc1, fc2; the paper's 205,824
+  # hold those of the patch embedding and of the last LayerNorm besides.
+  'vit ssf': 12 * 2 * (4 * 768 + 2304 + 3072),
+  # q and v; o; fc1 and fc2.
+  'vit lora': 12 * 4 * (2 * 2 * 768 + 2 * 768 + 2 * (768 + 3072)),
 }
 
 # (table, method, classes of the head that the number includes, printed).

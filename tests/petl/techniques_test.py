@@ -207,7 +207,6 @@ def test_half_precision_stays_half(backbone):
 @pytest.mark.parametrize(
   'entry, match',
   [
-    ({'technique': 'adapter', 'site': 'mlp'}, 'either bottleneck or ratio'),
     (
       {'technique': 'adapter', 'site': 'mlp', 'bottleneck': 1, 'mode': 'x'},
       "adapter: mode 'x' is none of 'parallel', 'sequential'",

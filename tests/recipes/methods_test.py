@@ -1,16 +1,18 @@
 """Methods bind what they say and train what they say, and nothing else."""
 
-import inspect
+import subprocess
+import sys
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import pytest
 
+from vidpetl import options, parts
 from vidpetl.backbones import vivit
 from vidpetl.parameters import trainable
-from vidpetl.petl import bindings
-from vidpetl.recipes import methods
+from vidpetl.petl import bindings, techniques
+from vidpetl.recipes import arguments, methods
 
 VIDEO = jax.ShapeDtypeStruct((1, 2, 16, 16, 3), jnp.float32)
 
@@ -25,9 +27,9 @@ class Model(nn.Module):
     return nn.Dense(3, name='heads_a')(self.backbone(video, False).summary)
 
 
-def trained(method, **options):
+def trained(method, **chosen):
   """Paths that train, and all others."""
-  entries, rules = methods.make(method, **options)
+  entries, rules = methods.make(method, **chosen)
   backbone = vivit.build(
     attention='spacetime',
     width=8,
@@ -81,12 +83,12 @@ def binding_methods():
 @pytest.mark.parametrize('method', binding_methods())
 def test_what_is_bound_trains_and_the_backbone_does_not(method):
   if method == 'mst_adapter':
-    options = {'shift': False}  # No class token here.
+    chosen = {'shift': False}  # No class token here.
   elif method == 'adapter3d':
-    options = {'site': 'mlp_residual'}
+    chosen = {'site': 'mlp_residual'}
   else:
-    options = {}
-  moving, frozen = trained(method, **options)
+    chosen = {}
+  moving, frozen = trained(method, **chosen)
   assert {p for p in moving if '/site_' not in p} == {
     'heads_a/kernel',
     'heads_a/bias',
@@ -98,10 +100,97 @@ def test_bapat_is_patt_and_adaptformer():
   (patt, adapter), _ = methods.make('bapat', bottleneck=32, to='qv')
   assert (patt,) == methods.make('patt', bottleneck=32, to='qv')[0]
   assert (adapter,) == methods.make('adaptformer')[0]
+  assert methods.make('bapat', adapter=0)[0] == methods.make('patt')[0]
+
+
+def test_what_published_methods_set_apart_from_their_techniques():
+  """Widths and scales of the papers, whatever a technique's default is."""
+  published = {
+    'adaptformer': [{'bottleneck': 64, 'mode': 'parallel', 'scale': 0.1}],
+    'houlsby': [{'bottleneck': 64, 'mode': 'sequential', 'scale': 1.0}] * 2,
+    'prefix': [{'tokens': 16, 'middle': 128}, {'bottleneck': 64, 'scale': 0.1}],
+    'patt': [{'bottleneck': 128, 'to': 'kv', 'scale': 0.8}],
+    'bapat': [{'bottleneck': 128, 'scale': 0.8}, {'bottleneck': 64}],
+    'lora': [{'site': 'attn_qkv', 'rank': 8, 'alpha': 8.0, 'to': 'qv'}],
+    'vpt': [{'site': 'block_in', 'tokens': 1, 'initial': 'vpt'}],
+    'st_adapter': [{'bottleneck': 384, 'kernel': (3, 1, 1)}] * 2,
+    'aim': [
+      {'technique': 'time_embedding'},
+      {'technique': 'aim', 'ratio': 0.25},
+      {'activation': 'gelu', 'ratio': 0.25, 'scale': 1.0},
+      {'activation': 'gelu', 'ratio': 0.25, 'scale': 0.5},
+    ],
+  }
+  for method, expected in published.items():
+    entries, _ = methods.make(method)
+    assert len(entries) == len(expected)
+    for entry, fields in zip(entries, expected):
+      assert entry.items() >= fields.items(), method
+
+
+@pytest.mark.parametrize('method', binding_methods())
+def test_entries_hold_every_option_with_the_technique_s_default(method):
+  known = methods.options(method)
+  for entry in methods.make(method)[0]:
+    technique = parts.load(techniques, entry['technique'], 'build', '')
+    fields = options.fields(technique.build)
+    assert set(entry) == {'site', 'technique', *fields} - {'name'}
+  bound = methods.METHODS[method]()[0]
+  for each in bound:
+    # Of two techniques with an option of one name it is the same default.
+    assert each.options().items() <= known.items()
 
 
 @pytest.mark.parametrize(
-  'method, options, match',
+  'argument, technique, field, value',
+  [
+    ('method=lora,dropout=0.1', 'lora', 'dropout', 0.1),
+    ('method=lora,sites=attn_proj+mlp_fc2', 'lora', 'site', 'attn_proj'),
+    ('method=adapter3d,reduction=8', 'adapter3d', 'reduction', 8),
+    ('method=bapat,adapter_scale=0.5', 'adapter', 'scale', 0.5),
+    ('method=mst_adapter,div=8', 'cls_shift', 'div', 8),
+    ('method=st_adapter,kernel=3+3+3', 'st_adapter', 'kernel', (3, 3, 3)),
+    (
+      'method=mst_adapter,kernels=3x1x1+5x3x3',
+      'mst_adapter',
+      'kernels',
+      ((3, 1, 1), (5, 3, 3)),
+    ),
+  ],
+)
+def test_a_technique_s_options_are_arguments(argument, technique, field, value):
+  method = arguments.value(argument, 'method', '')
+  arg = arguments.parse(argument, method='', **methods.options(method))
+  chosen = {name: arg[name] for name in methods.options(method)}
+  entries, _ = methods.make(method, **chosen)
+  found = (e[field] for e in entries if e['technique'] == technique)
+  assert next(found) == value
+
+
+@pytest.mark.parametrize('method', methods.METHODS)
+def test_every_option_can_be_said_in_an_argument(method):
+  known = methods.options(method)
+  said = ','.join(f'{name}={text(value)}' for name, value in known.items())
+  assert arguments.parse(said, **known).to_dict() == known
+
+
+def text(value, between='+x'):
+  if isinstance(value, tuple):
+    return between[0].join(text(v, between[1:]) for v in value)
+  return str(value)
+
+
+def test_recipes_import_no_jax_until_a_technique_is_asked_for():
+  code = (
+    'import sys; from vidpetl.recipes import methods; methods.make("full"); '
+    'assert "jax" not in sys.modules; methods.options("lora"); '
+    'assert "jax" in sys.modules'
+  )
+  subprocess.run([sys.executable, '-c', code], check=True)
+
+
+@pytest.mark.parametrize(
+  'method, chosen, match',
   [
     ('bapatt', {}, "'bapatt' is none of full.*bapat"),
     ('bapat', {'rank': 2}, 'no option rank; it has bottleneck'),
@@ -110,17 +199,9 @@ def test_bapat_is_patt_and_adaptformer():
     ('mst_adapter', {'placement': 'b'}, "placement 'b' is none of post_resid"),
   ],
 )
-def test_mistakes_are_named(method, options, match):
+def test_mistakes_are_named(method, chosen, match):
   with pytest.raises(ValueError, match=match):
-    methods.make(method, **options)
-
-
-def test_options_have_defaults_of_the_types_that_a_config_parses():
-  for method in methods.METHODS:
-    for value in methods.options(method).values():
-      assert isinstance(value, bool | int | float | str)
-    parameters = inspect.signature(methods.METHODS[method]).parameters
-    assert list(methods.options(method)) == list(parameters)
+    methods.make(method, **chosen)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +211,7 @@ def test_options_have_defaults_of_the_types_that_a_config_parses():
     ({'site': 'mlp', 'technique': 'x'}, "technique='x'; there are: adapter"),
     (
       {'site': 'mlp', 'technique': 'adapter', 'bottle': 1},
-      r'\(adapter\) has no field bottle; its fields are bottleneck, ',
+      r'config.petl\[0\] \(adapter\) has no field bottle; its .*bottleneck',
     ),
   ],
 )

@@ -16,7 +16,8 @@ def parse(argument: str | None, **defaults: Any) -> ml_collections.ConfigDict:
     argument: what stands behind the colon of `--config=file.py:argument`;
       a bare name sets a boolean to True.
     **defaults: every allowed argument with its default: bool, int, float, str
-      or a tuple of str (given as 'a+b').
+      or a tuple of these (given as 'a+b'); in a tuple of tuples, the inner ones
+      are given as '3x1x1'.
 
   Returns:
     A locked ConfigDict with one field per default.
@@ -42,9 +43,10 @@ def value(argument: str | None, key: str, default: str) -> str:
   return {name: text for name, _, text in items}.get(key, default)
 
 
-def _convert(key: str, text: str, default: Any) -> Any:
+def _convert(key: str, text: str, default: Any, between: str = '+x') -> Any:
   if isinstance(default, tuple):
-    return tuple(filter(None, text.split('+')))
+    like, items = (*default, '')[0], filter(None, text.split(between[0]))
+    return tuple(_convert(key, item, like, between[1:]) for item in items)
   try:
     if isinstance(default, bool):
       return _BOOLEANS[text.lower()]

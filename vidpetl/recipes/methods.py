@@ -4,13 +4,23 @@ A method is nothing that a config could not write out: entries of `config.petl`
 and rules of `config.trainable`. Whether the head trains belongs to all of them.
 
     config.petl, config.trainable = methods.make('bapat', bottleneck=128)
+
+Here stand sites, and what sets a method apart from its techniques' defaults.
+The options themselves and their defaults are the fields of the technique (a
+file of `vidpetl.petl.techniques`), which is loaded when a method that binds it
+is asked for: this module imports no JAX, a config with such a method does.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from vidpetl import options as options_lib
+from vidpetl import parts
+from vidpetl.petl import techniques
 
 Entry = dict[str, Any]
 Rules = tuple[tuple[str, str], ...]
@@ -40,7 +50,7 @@ def make(
     head: whether the heads train, too; if not, they stay as they were drawn.
     where: restricts what is bound to paths that contain this regex, e.g.
       'encoderblock_(10|11)(/|$)' or 'stage_3'.
-    **chosen: options of the method.
+    **chosen: options of the method, see `options`.
 
   Raises:
     ValueError: for an unknown method or option, with what there is.
@@ -50,10 +60,8 @@ def make(
       f'method {method!r} has no option {", ".join(unknown)}; it has '
       + (', '.join(known) or 'none')
     )
-  if method in POSITIONS:
-    entries, trained = (), (POSITIONS[method],)
-  else:
-    entries, trained = METHODS[method](**chosen)
+  bound, trained = _method(method, chosen)
+  entries = tuple(b.entry(chosen) for b in bound if b.is_wanted(chosen))
   if where:
     if not entries:
       raise ValueError(f'method {method!r} binds nothing: where={where!r}')
@@ -68,9 +76,83 @@ def make(
 def options(method: str) -> dict[str, Any]:
   """Returns the options of a method with their defaults.
 
+  These are the method's own, and those of all techniques that it binds. Where
+  several have one of the same name, it is for all of them.
+
   Raises:
     ValueError: if there is no such method.
   """
+  known = dict(_own(method))
+  for bound in _method(method, {})[0]:
+    for name, default in bound.options().items():
+      known.setdefault(name, default)
+  return known
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound:
+  """A technique at a site, as a method has it.
+
+  Attributes:
+    site: where.
+    technique: a file of `vidpetl.petl.techniques`.
+    fixed: options without which it would not be this method.
+    defaults: the paper's, where they differ from the technique's.
+    names: option -> what the method calls it.
+    prefix: of the names of all others.
+    without: an option that leaves the technique out, where it is 0.
+  """
+
+  site: str
+  technique: str
+  fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  prefix: str = ''
+  without: str = ''
+
+  def options(self) -> dict[str, Any]:
+    """Returns what of it the method has as options, with their defaults."""
+    return {
+      self._name(field): default
+      for field, default in self._fields().items()
+      if field not in self.fixed
+    }
+
+  def entry(self, chosen: Mapping[str, Any]) -> Entry:
+    """Returns the entry of `config.petl`, with every option.
+
+    Args:
+      chosen: options of the method, where they are not the default.
+    """
+    fields = {
+      field: chosen.get(self._name(field), default)
+      for field, default in self._fields().items()
+    }
+    return {
+      'site': self.site,
+      'technique': self.technique,
+      **fields,
+      **self.fixed,
+    }
+
+  def is_wanted(self, chosen: Mapping[str, Any]) -> bool:
+    return not self.without or bool(self.entry(chosen)[self.without])
+
+  def _fields(self) -> dict[str, Any]:
+    part = parts.load(techniques, self.technique, 'build', 'technique')
+    fields = options_lib.fields(part.build)
+    return {k: v for k, v in {**fields, **self.defaults}.items() if k != 'name'}
+
+  def _name(self, field: str) -> str:
+    return self.names.get(field, self.prefix + field)
+
+
+Method = tuple[Sequence[Bound], Sequence[str]]
+
+
+def _own(method: str) -> dict[str, Any]:
+  """Returns the options that are the method's own, with their defaults."""
   if method in POSITIONS:
     return {}
   if method not in METHODS:
@@ -81,21 +163,30 @@ def options(method: str) -> dict[str, Any]:
   return {p.name: p.default for p in parameters}
 
 
-def _techniques(*entries: Entry) -> tuple[tuple[Entry, ...], Sequence[str]]:
-  return entries, (_SITES,)
+def _method(method: str, chosen: Mapping[str, Any]) -> Method:
+  own = {name: chosen[name] for name in _own(method) if name in chosen}
+  if method in POSITIONS:
+    return (), (POSITIONS[method],)
+  return METHODS[method](**own)
 
 
-def full():
+def _at(sites: Sequence[str], technique: str, **more: Any) -> Method:
+  """Returns a method that binds one technique to some sites, or to one."""
+  sites = (sites,) if isinstance(sites, str) else sites
+  return [Bound(site, technique, **more) for site in sites], (_SITES,)
+
+
+def full() -> Method:
   """Everything trains."""
   return (), ('^backbone/',)
 
 
-def head_only():
+def head_only() -> Method:
   """A linear probe."""
   return (), ()
 
 
-def bitfit(norms: bool = True):
+def bitfit(norms: bool = True) -> Method:
   """Biases (Zaken et al. 2022).
 
   V-PETL's counts come out with the tables of relative positions, whose name
@@ -105,110 +196,116 @@ def bitfit(norms: bool = True):
   return (), patterns + (('/LayerNorm_[01]/scale$',) if norms else ())
 
 
-def layer_norm():
+def layer_norm() -> Method:
   """All LayerNorms."""
   return (), (r'/(LayerNorm_\w+|[a-z_]*norm|ln_\w+)/',)
 
 
-def adaptformer(bottleneck: int = 64, scale: float = 0.1, site: str = 'mlp'):
+# The adapter that V-PETL has beside each MLP; adapter=0 leaves it out.
+_BESIDE_MLP = Bound(
+  'mlp',
+  'adapter',
+  fixed={'mode': 'parallel'},
+  names={'bottleneck': 'adapter'},
+  prefix='adapter_',
+  without='bottleneck',
+)
+
+
+def adaptformer(site: str = 'mlp') -> Method:
   """A bottleneck parallel to the MLP (Chen et al. 2022; V-PETL eq. 6).
 
   Args:
-    bottleneck: its width.
-    scale: of what it adds.
     site: 'mlp', where it sees what the MLP does; or 'mlp_residual', before the
       LayerNorm, as in AdaptFormer's code for ViT.
   """
-  return _techniques({**_adaptformer(bottleneck, scale), 'site': site})
+  return _at(site, 'adapter', fixed={'mode': 'parallel'})
 
 
-def houlsby(bottleneck: int = 64):
+def houlsby() -> Method:
   """Sequential adapters behind attention and MLP (Houlsby et al. 2019)."""
-  adapter = {
-    'technique': 'adapter',
-    'mode': 'sequential',
-    'bottleneck': bottleneck,
-    'scale': 1.0,
-  }
-  return _techniques({'site': 'attn', **adapter}, {'site': 'mlp', **adapter})
+  return _at(
+    ('attn', 'mlp'),
+    'adapter',
+    fixed={'mode': 'sequential'},
+    defaults={'scale': 1.0},
+  )
 
 
-def prefix(tokens: int = 16, bottleneck: int = 128, adapter: int = 64):
+def prefix() -> Method:
   """Prefix-tuning as V-PETL counts it: with an adapter beside each MLP."""
-  entry = {
-    'site': 'attn_qkv',
-    'technique': 'prefix',
-    'tokens': tokens,
-    'middle': bottleneck,
-  }
-  return _techniques(entry, *_beside_mlp(adapter))
+  prefixes = Bound('attn_qkv', 'prefix', names={'middle': 'bottleneck'})
+  return (prefixes, _BESIDE_MLP), (_SITES,)
 
 
-def patt(
-  bottleneck: int = 128,
-  to: str = 'kv',
-  scale: float = 0.8,
-  combine: str = 'add',
-  source: str = 'given',
-):
+def patt() -> Method:
   """Parallel attention alone (V-PETL eq. 9 and 10)."""
-  return _techniques(_patt(bottleneck, to, scale, combine, source))
+  return _at('attn_qkv', 'patt')
 
 
-def bapat(
-  bottleneck: int = 128,
-  to: str = 'kv',
-  scale: float = 0.8,
-  combine: str = 'add',
-  source: str = 'given',
-  adapter: int = 64,
-):
+def bapat() -> Method:
   """Swin-BAPAT and ViT-BAPAT: PATT, and an adapter beside each MLP."""
-  return _techniques(
-    _patt(bottleneck, to, scale, combine, source), *_beside_mlp(adapter)
-  )
+  return (Bound('attn_qkv', 'patt'), _BESIDE_MLP), (_SITES,)
 
 
-def lora(rank: int = 8, alpha: float = 8.0, to: str = 'qv'):
-  """Low-rank updates of projections (Hu et al. 2022)."""
-  return _techniques(
-    {
-      'site': 'attn_qkv',
-      'technique': 'lora',
-      'rank': rank,
-      'alpha': alpha,
-      'to': to,
-    }
-  )
-
-
-def vpt(tokens: int = 1, deep: bool = True):
-  """Visual prompts, new ones in each block if deep (Jia et al. 2022)."""
-  site = 'block_in' if deep else 'tokens'
-  return _techniques({'site': site, 'technique': 'prompt', 'tokens': tokens})
-
-
-def st_adapter(bottleneck: int = 384):
-  """Before attention and MLP, on the main path (Pan et al. 2022)."""
-  return _techniques(
-    *_on_path('st_adapter', ('block_in', 'attn_residual'), bottleneck)
-  )
-
-
-def aim(scale: float = 0.5):
-  """Spatial, temporal and joint adaptation (Yang et al. 2023).
+def lora(sites: Sequence[str] = ('attn_qkv',)) -> Method:
+  """Low-rank updates of dense layers (Hu et al. 2022).
 
   Args:
-    scale: of the adapter beside the MLP: 0.5 for Kinetics, 1 for SSv2.
+    sites: some of attn_qkv, attn_proj, mlp_fc1 and mlp_fc2.
   """
-  adapter = {'technique': 'adapter', 'activation': 'gelu', 'ratio': 0.25}
-  entries = (
-    {'site': 'tokens', 'technique': 'time_embedding'},
-    {'site': 'block_in', 'technique': 'aim'},
-    {'site': 'attn', **adapter, 'mode': 'sequential', 'scale': 1.0},
-    {'site': 'mlp', **adapter, 'mode': 'parallel', 'scale': scale},
+  return _at(sites, 'lora')
+
+
+def ia3(sites: Sequence[str] = ('attn_qkv', 'mlp_hidden')) -> Method:
+  """(IA)^3: keys, values and hidden units are scaled (Liu et al. 2022)."""
+  return _at(sites, 'ia3')
+
+
+def ssf(
+  sites: Sequence[str] = (
+    'attn_in',
+    'attn_qkv',
+    'attn_proj',
+    'mlp_in',
+    'mlp_fc1',
+    'mlp_fc2',
+  ),
+) -> Method:
+  """Scales and shifts behind all layers of a block (Lian et al. 2022).
+
+  The paper's code has them behind the patch embedding and the last LayerNorm,
+  too, 4 d parameters that are not here.
+  """
+  return _at(sites, 'ssf')
+
+
+def vpt(deep: bool = True) -> Method:
+  """Visual prompts, new ones in each block if deep (Jia et al. 2022)."""
+  return _at('block_in' if deep else 'tokens', 'prompt')
+
+
+def st_adapter() -> Method:
+  """Before attention and MLP, on the main path (Pan et al. 2022)."""
+  return _at(('block_in', 'attn_residual'), 'st_adapter')
+
+
+def aim() -> Method:
+  """Spatial, temporal and joint adaptation (Yang et al. 2023).
+
+  `scale` is that of the adapter beside the MLP: 0.5 for Kinetics, 1 for SSv2;
+  `ratio` that of all bottlenecks.
+  """
+  gelu = {'activation': 'gelu', 'ratio': 0.25}
+  behind = {'mode': 'sequential', 'bottleneck': 0, 'scale': 1.0}
+  beside = {'mode': 'parallel', 'bottleneck': 0}
+  bound = (
+    Bound('tokens', 'time_embedding'),
+    Bound('block_in', 'aim'),
+    Bound('attn', 'adapter', behind, gelu),
+    Bound('mlp', 'adapter', beside, {**gelu, 'scale': 0.5}),
   )
-  return entries, (_SITES, '^backbone/norm/')
+  return bound, (_SITES, '^backbone/norm/')
 
 
 # Where MST-Adapter's variants sit (its Figure 5).
@@ -220,58 +317,20 @@ PLACEMENTS = {
 }
 
 
-def mst_adapter(
-  bottleneck: int = 384,
-  placement: str = 'post_residual',
-  fuse: str = 'learned',
-  pointwise: bool = True,
-  shift: bool = True,
-):
+def mst_adapter(placement: str = 'post_residual', shift: bool = True) -> Method:
   """Multi-scale temporal adapters and [CLS] token shift on CLIP."""
   if placement not in PLACEMENTS:
     raise ValueError(
       f'placement {placement!r} is none of {", ".join(PLACEMENTS)}'
     )
-  adapters = _on_path('mst_adapter', PLACEMENTS[placement], bottleneck)
-  options = {'fuse': fuse, 'pointwise': pointwise}
-  shifts = ({'site': 'attn_in', 'technique': 'cls_shift'},) if shift else ()
-  return _techniques(*shifts, *({**a, **options} for a in adapters))
+  adapters, trained = _at(PLACEMENTS[placement], 'mst_adapter')
+  shifts = [Bound('attn_in', 'cls_shift')] if shift else []
+  return (*shifts, *adapters), trained
 
 
-def adapter3d(site: str = 'block_out'):
+def adapter3d(site: str = 'block_out') -> Method:
   """PECoP's 3D-Adapter."""
-  return _techniques({'site': site, 'technique': 'adapter3d'})
-
-
-def _adaptformer(bottleneck: int, scale: float = 0.1) -> Entry:
-  return {
-    'site': 'mlp',
-    'technique': 'adapter',
-    'mode': 'parallel',
-    'bottleneck': bottleneck,
-    'scale': scale,
-  }
-
-
-def _beside_mlp(bottleneck: int) -> tuple[Entry, ...]:
-  return (_adaptformer(bottleneck),) if bottleneck else ()
-
-
-def _patt(bottleneck, to, scale, combine, source) -> Entry:
-  return {
-    'site': 'attn_qkv',
-    'technique': 'patt',
-    'bottleneck': bottleneck,
-    'to': to,
-    'scale': scale,
-    'combine': combine,
-    'source': source,
-  }
-
-
-def _on_path(technique: str, sites: Sequence[str], bottleneck: int):
-  entry = {'technique': technique, 'bottleneck': bottleneck}
-  return tuple({'site': site, **entry} for site in sites)
+  return _at(site, 'adapter3d')
 
 
 METHODS = {
@@ -285,6 +344,8 @@ METHODS = {
   'patt': patt,
   'bapat': bapat,
   'lora': lora,
+  'ia3': ia3,
+  'ssf': ssf,
   'vpt': vpt,
   'st_adapter': st_adapter,
   'aim': aim,

@@ -30,7 +30,7 @@ class Adapter(nn.Module):
 
   Attributes:
     bottleneck: width between Down and Up.
-    ratio: the same as a share of d, instead of `bottleneck`.
+    ratio: if positive, the same as a share of d, instead of `bottleneck`.
     mode: 'parallel' or 'sequential'.
     activation: 'relu', 'gelu' or 'none'.
     norm: LayerNorm 'in' front of Down, on what comes 'out' after scaling, or
@@ -41,8 +41,8 @@ class Adapter(nn.Module):
       'houlsby' (both from a narrow Gaussian, nearly so).
   """
 
-  bottleneck: int | None = None
-  ratio: float | None = None
+  bottleneck: int = 64
+  ratio: float = 0.0
   mode: str = 'parallel'
   activation: str = 'relu'
   norm: str = 'none'
@@ -58,9 +58,7 @@ class Adapter(nn.Module):
     check('initial', self.initial, INITIALS)
     if isinstance(self.scale, str):
       check('scale', self.scale, ('learned',))
-    if (self.bottleneck is None) == (self.ratio is None):
-      raise ValueError('adapter: give either bottleneck or ratio')
-    if self.bottleneck is not None:
+    if not self.ratio:
       options.positive('adapter', bottleneck=self.bottleneck)
     super().__post_init__()
 
@@ -84,7 +82,7 @@ class Adapter(nn.Module):
       down = up = nn.initializers.truncated_normal(0.01)
     if self.norm == 'in':
       x = nn.LayerNorm(dtype=x.dtype, name='norm')(x)
-    hidden = self.bottleneck or max(int(d * self.ratio), 1)
+    hidden = max(int(d * self.ratio), 1) if self.ratio else self.bottleneck
     x = torch_layers.dense(x, hidden, 'down', kernel=down)
     x = ACTIVATIONS[self.activation](x)
     x = nn.Dropout(self.dropout)(x, deterministic=not self.has_rng('dropout'))

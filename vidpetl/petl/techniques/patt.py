@@ -32,7 +32,7 @@ class PATT(nn.Module):
       prefix-tuning does (its Table 4, "No Z").
   """
 
-  bottleneck: int = 64
+  bottleneck: int = 128
   to: str = 'kv'
   scale: float = 0.8
   combine: str = 'add'
