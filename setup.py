@@ -79,7 +79,7 @@ setuptools.setup(
   extras_require={
     'beam': ['apache-beam'],
     'cuda': ['jax[cuda12]'],
-    'docs': ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.26'],
+    'docs': ['mkdocs-material>=9.8', 'mkdocstrings[python]>=1.0'],
     'test': ['pytest>=9.2', 'pytest-xdist>=3.8', 'ruff>=0.17.5'],
     'torch': [
       'peft>=0.21',

@@ -7,6 +7,7 @@ two. Blocks behind the first section (`Args:` and others) are left as they are.
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import Any
 
 import griffe
@@ -33,7 +34,7 @@ def _fenced(block: str) -> str:
   lines = block.split('\n')
   if not block.strip() or not all(x.startswith('  ') for x in lines if x):
     return block
-  return '\n'.join(['```text', *lines, '```'])
+  return f'```text\n{textwrap.dedent(block)}\n```'
 
 
 class DocsBlocks(griffe.Extension):

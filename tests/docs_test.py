@@ -150,3 +150,5 @@ def test_the_site_builds_strictly(tmp_path):
     assert loaded.findall(page.read_text(encoding='utf-8')) == []
   text = (tmp_path / 'api' / 'petl.html').read_text(encoding='utf-8')
   assert 'vidpetl.petl.techniques.lora.LoRA' in text
+  # What a docstring indents is code.
+  assert re.search(r'<code>model = Adapted', text)
