@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vidpetl.data import augment as augment_lib
-from vidpetl.data import clips, examples
+from vidpetl.data import examples
 from vidpetl.metrics import accuracy
 from vidpetl.tasks import heads
 from vidpetl.tasks import task as task_lib
@@ -35,11 +34,6 @@ class Classification(task_lib.Base):
     average: what is averaged over the views of a test: 'softmax' or 'logits'.
   """
 
-  name: str
-  train_clip: clips.ClipSpec
-  eval_clip: clips.ClipSpec
-  augment: augment_lib.Augment
-  num_classes: int
   label_smoothing: float = 0.0
   init_bias: float = 0.0
   initial: str = 'zeros'

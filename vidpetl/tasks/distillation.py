@@ -22,8 +22,10 @@ STATISTICS = ('running', 'batch')
 
 
 @dataclasses.dataclass(frozen=True)
-class Distilled(task_lib.Base):
-  """A task whose encoder stays close to what it was an epoch ago.
+class Distilled:
+  """A task (see `task.Base`) whose encoder stays close to what it was.
+
+  That is, to what it was at the end of the last epoch.
 
   The teacher is a copy of what trains of the encoder; what is frozen is the
   same for both. It is kept in the run's state, so that a resumed run goes on

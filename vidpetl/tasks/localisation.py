@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vidpetl.data import augment as augment_lib
 from vidpetl.data import clips, decode, examples
 from vidpetl.metrics import columns, frame_map, frame_map_result
 from vidpetl.tasks import drawing, heads
@@ -39,11 +38,6 @@ class Localisation(task_lib.Base):
     pictures: validation keyframes to draw.
   """
 
-  name: str
-  train_clip: clips.ClipSpec
-  eval_clip: clips.ClipSpec
-  augment: augment_lib.Augment
-  num_classes: int
   label_smoothing: float = 0.0
   init_bias: float = 0.0
   pool: tuple[int, int] = (7, 7)

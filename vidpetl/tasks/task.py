@@ -9,6 +9,7 @@ backbone.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -79,10 +80,9 @@ class Relative(Protocol):
     """
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Base:
   """What tasks do unless they say otherwise: one clip, nothing of their own.
-
-  A task is a frozen dataclass with these fields, and its own behind them.
 
   Attributes:
     name: of the dataset in the config; its parameters live in 'heads_<name>'.

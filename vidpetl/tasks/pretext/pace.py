@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from vidpetl.data import augment as augment_lib
-from vidpetl.data import clips, examples
+from vidpetl.data import examples
 from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.pretext import answers, linears
 
@@ -24,11 +23,6 @@ class Pace(task_lib.Base):
     dropout: of the summary in training.
   """
 
-  name: str
-  train_clip: clips.ClipSpec
-  eval_clip: clips.ClipSpec
-  augment: augment_lib.Augment
-  num_classes: int
   dropout: float = 0.0
 
   def __post_init__(self):

@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vidpetl.data import augment as augment_lib
 from vidpetl.data import clips, examples
 from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.pretext import answers, contrast, linears
@@ -55,11 +54,6 @@ class RspNet(task_lib.Base):
     motion: weight of L_M.
   """
 
-  name: str
-  train_clip: clips.ClipSpec
-  eval_clip: clips.ClipSpec
-  augment: augment_lib.Augment
-  num_classes: int
   embedding: int = 128
   queue: int = 16384
   momentum: float = 0.999

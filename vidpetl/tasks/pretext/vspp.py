@@ -9,8 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from vidpetl.data import augment as augment_lib
-from vidpetl.data import clips, examples
+from vidpetl.data import examples
 from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.pretext import answers, linears
 
@@ -30,11 +29,6 @@ class Vspp(task_lib.Base):
     dropout: of the summary in training, an independent mask for each layer.
   """
 
-  name: str
-  train_clip: clips.ClipSpec
-  eval_clip: clips.ClipSpec
-  augment: augment_lib.Augment
-  num_classes: int
   dropout: float = 0.5
 
   def __post_init__(self):

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vidpetl.data import augment as augment_lib
-from vidpetl.data import clips, examples
+from vidpetl.data import examples
 from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.quality import segments
 
@@ -27,11 +26,6 @@ class Quality(task_lib.Base):
       a run is only described there are none.
   """
 
-  name: str
-  train_clip: clips.ClipSpec
-  eval_clip: clips.ClipSpec
-  augment: augment_lib.Augment
-  num_classes: int
   starts: tuple[int, ...] = (*range(0, 81, 10), 87)
   length: int = 16
   info: examples.Info | None = dataclasses.field(
