@@ -270,8 +270,9 @@ def _source(values: flags.FlagValues) -> dict[str, Any]:
       f'--source, one of {", ".join(sources.names())}'
     )
   if values.dataset is None:
-    sources.kind(values.source)
-    return {'source': values.source}
+    source = {'source': values.source}
+    sources.kind(source)  # names the sources there are, if it is none
+    return source
   if values.raw is None:
     raise ValueError(f'--dataset={values.dataset} needs --raw, its folder')
   return {'source': 'raw', 'dataset': values.dataset, 'raw': values.raw}

@@ -1,1 +1,1 @@
-"""Readers of the datasets' official annotation files: numpy, no TensorFlow."""
+"""What readers of annotation files share: numpy, no TensorFlow."""

@@ -83,7 +83,7 @@ class Recipe:
   def kind(self) -> str:
     """The kind of the annotations."""
     source = dict(self.source)
-    return self.dataset.kind if self.dataset else sources.kind(source['source'])
+    return self.dataset.kind if self.dataset else sources.kind(source)
 
   @property
   def rows(self) -> kinds.Kind:
@@ -183,7 +183,7 @@ def make(
   """
   source = dict(source)
   dataset = dataset_of(source)
-  kind = dataset.kind if dataset else sources.kind(source['source'])
+  kind = dataset.kind if dataset else sources.kind(source)
   if 'split' in source:
     raise ValueError('records hold several splits: give `splits`, not `split`')
   check(source)

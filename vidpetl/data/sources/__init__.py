@@ -28,13 +28,18 @@ def opener(name: str) -> Callable[..., examples.Source]:
   return parts.load(sys.modules[__name__], name, 'open', 'source').open
 
 
-def kind(name: str) -> str:
-  """Returns the kind of annotation of a source of one's own.
+def kind(source: Mapping[str, Any]) -> str:
+  """Returns the kind of annotation of one's own videos, without opening them.
+
+  Args:
+    source: as of `open_source`.
 
   Raises:
-    ValueError: if it is none, with those there are.
+    ValueError: if there is no such source, with those there are.
   """
-  return parts.load(sys.modules[__name__], name, 'KIND', 'source').KIND
+  name = source['source']
+  module = parts.load(sys.modules[__name__], name, 'KIND', 'source')
+  return source.get('kind', module.KIND)
 
 
 def names() -> tuple[str, ...]:
