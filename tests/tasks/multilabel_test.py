@@ -2,7 +2,6 @@
 
 import shutil
 
-import experiments
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -79,7 +78,11 @@ def test_a_csv_with_several_labels_trains(world, tmp_path):
   config.backbone = {
     'name': 'vit',
     'kind': 'mae',
-    **experiments.BACKBONES['vit'],
+    'width': 8,
+    'heads': 2,
+    'mlp': 16,
+    'depth': 1,
+    'patch': 16,
   }
   config.batch_size = config.eval_batch_size = 4
   config.steps, config.log_every, config.input.workers = 2, 1, 2
