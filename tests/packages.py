@@ -12,6 +12,7 @@ CLIPS = {'video': RNG.integers(0, 256, (2, 4, 16, 16, 3), np.uint8)}
 SIZE = {'width': 8, 'depth': 1, 'heads': 2, 'mlp': 8}
 BACKBONES = {
   'clip': {'name': 'vit', 'kind': 'clip', 'patch': 8, **SIZE},
+  'videomae': {'name': 'vit', 'kind': 'videomae', 'patch': 8, **SIZE},
   'vivit': {
     'name': 'vivit',
     'attention': 'spacetime',

@@ -92,7 +92,7 @@ def from_peft(folder: str, config, out: str) -> None:
   """Writes the package of what peft has saved."""
   config = config.copy_and_resolve_references()
   config.unlock()
-  config.petl = (peft_format.read_config(folder),)
+  config.petl = peft_format.read_config(folder)
   config.trainable = (('^heads_', 'all'), ('/site_', 'all'), ('.*', 'frozen'))
   infos = experiment.infos_from_config(config)
   built = experiment.build(config, infos)

@@ -1,7 +1,10 @@
+import jax
 import numpy as np
 import pytest
+import tiny
 
-from vidpetl.backbones import site
+from vidpetl.backbones import layers, site
+from vidpetl.parameters import trainable
 
 
 @pytest.mark.parametrize(
@@ -37,3 +40,25 @@ def test_a_volume_is_left_alone():
   x = np.ones((2, 3, 4, 5, 6))
   lead, volume = grid.to_volume(x)
   assert lead is None and volume is x and grid.to_tokens(lead, x) is x
+
+
+def test_windows_have_no_volume():
+  """Rows of tokens that are no whole clip, as in a windowed attention."""
+  with pytest.raises(ValueError, match='inside a windowed attention'):
+    site.Grid(2, 3, 3).to_volume(np.ones((2, 4, 18, 8)))
+
+
+@pytest.mark.parametrize('backbone', ['self_attention', 'dot_product', 'swin'])
+def test_unbound_sites_do_nothing(backbone, monkeypatch):
+  def shapes_and_features():
+    model = tiny.BACKBONES[backbone]()
+    shapes = tiny.shapes(model)
+    params = {'params': trainable.unflatten(tiny.random(shapes))}
+    return shapes, jax.jit(lambda p: model.apply(p, tiny.VIDEO, False))(params)
+
+  shapes, features = shapes_and_features()
+  monkeypatch.setattr(layers, 'site', lambda name, y, **around: y)
+  bare, expected = shapes_and_features()
+  assert shapes == bare
+  np.testing.assert_array_equal(features.grid, expected.grid)
+  np.testing.assert_array_equal(features.summary, expected.summary)

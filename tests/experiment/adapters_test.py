@@ -7,6 +7,7 @@ import numpy as np
 import packages
 import pytest
 
+from vidpetl.backbones import site
 from vidpetl.experiment import adapters, experiment
 from vidpetl.parameters import package, trainable
 
@@ -130,28 +131,48 @@ def test_what_lengthens_tokens_cannot_be_scaled():
     ours.logits('a', packages.CLIPS, scale=0.5)
 
 
-@pytest.mark.parametrize('backbone', ['clip', 'swin'])
-def test_lora_merges_and_others_do_not(backbone):
+QKV = {'query', 'key', 'value'}
+# Backbone, method, its options, what changes of the backbone.
+MERGED = [
+  ('clip', 'lora', {'rank': 2, 'to': 'qkv'}, QKV),
+  (
+    'swin',
+    'lora',
+    {'rank': 2, 'sites': site.DENSE},
+    {'query', 'value', 'out', 'Dense_0', 'Dense_1'},
+  ),
+  ('vivit', 'ia3', {}, {'key', 'value', 'Dense_1'}),
+  (
+    'swin',
+    'ssf',
+    {},
+    QKV | {'out', 'Dense_0', 'Dense_1', 'LayerNorm_0', 'LayerNorm_1'},
+  ),
+]
+
+
+@pytest.mark.parametrize('backbone, method, options, layers', MERGED)
+def test_linear_techniques_merge(backbone, method, options, layers):
   packed, params = packages.pack(
-    packages.make_config(backbone, 'lora', rank=2, to='qkv')
+    packages.make_config(backbone, method, **options)
   )
   ours = adapters.Adapters(packages.backbone_of(params))
   ours.load(packed, 'a')
   merged, drift = ours.merge('a', tolerance=1e-3)
-  assert 0 < drift < 1e-3
-  assert not any('/site_' in path for path in merged)
-  changed = {
-    k for k, v in packages.backbone_of(params).items() if (merged[k] != v).any()
-  }
-  assert changed and all(
-    k.split('/')[-2] in ('query', 'key', 'value') for k in changed
-  )
+  assert 0 <= drift < 1e-3
+  own = packages.backbone_of(params)
+  assert {k for k in merged if k.startswith('backbone/')} == set(own)
+  changed = {k.split('/')[-2] for k, v in own.items() if (merged[k] != v).any()}
+  assert changed == layers
   with pytest.raises(ValueError, match='merging changes logits by up to'):
-    ours.merge('a', tolerance=0.0)
-  other, _ = packages.pack(
-    packages.make_config(backbone, 'bapat', bottleneck=2, adapter=2)
-  )
-  ours.load(other, 'b')
+    ours.merge('a', tolerance=-1.0)
+
+
+def test_what_is_not_linear_does_not_merge():
+  config = packages.make_config('swin', 'bapat', bottleneck=2, adapter=2)
+  packed, params = packages.pack(config)
+  ours = adapters.Adapters(packages.backbone_of(params))
+  ours.load(packed, 'b')
   with pytest.raises(ValueError, match='patt, adapter cannot be merged'):
     ours.merge('b')
 

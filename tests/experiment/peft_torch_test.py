@@ -7,6 +7,7 @@ import packages
 import pytest
 import torchvision_build
 
+from vidpetl.backbones import site
 from vidpetl.data import augment
 from vidpetl.experiment import adapters, peft_format
 from vidpetl.parameters import trainable
@@ -18,7 +19,16 @@ peft = pytest.importorskip('peft')
 pytestmark = pytest.mark.torch
 
 
-def test_logits_of_a_package_in_peft(tmp_path):
+@pytest.mark.parametrize(
+  'method, options',
+  [
+    ('lora', {'rank': 2, 'alpha': 6.0, 'to': 'qkv'}),
+    ('lora', {'rank': 2, 'alpha': 6.0, 'to': 'k', 'sites': site.DENSE}),
+    ('ia3', {}),
+    ('ia3', {'sites': ('attn_qkv', 'attn_out', 'mlp_fc1', 'mlp_hidden')}),
+  ],
+)
+def test_logits_of_a_package_in_peft(method, options, tmp_path):
   torch.manual_seed(0)
   size = {**huggingface.SIZES, 'patch_size': 8, 'image_size': 16}
   model, w = huggingface.model_and_weights(
@@ -28,7 +38,7 @@ def test_logits_of_a_package_in_peft(tmp_path):
   prefix = 'vision_model.'
   own = {k[len(prefix) :]: v for k, v in w.items() if k.startswith(prefix)}
   backbone = trainable.flatten({'backbone': huggingface.clip_params(own)})
-  config = packages.make_config('clip', 'lora', rank=2, alpha=6.0, to='qkv')
+  config = packages.make_config('clip', method, **options)
   config.backbone.update(huggingface.FIELDS)
   described, params = packages.pack(config)
   packed = adapters.pack(
@@ -54,5 +64,47 @@ def test_logits_of_a_package_in_peft(tmp_path):
     )
   huggingface.close(logits, expected)
   assert (
-    np.abs(logits - ours.logits('a', packages.CLIPS, scale=0.0)).max() > 0.1
+    np.abs(logits - ours.logits('a', packages.CLIPS, scale=0.0)).max() > 0.02
   )
+
+
+MODELS = {
+  'videomae': (
+    transformers.VideoMAEConfig,
+    transformers.VideoMAEForVideoClassification,
+    'videomae.',
+  ),
+  'vivit': (
+    transformers.VivitConfig,
+    transformers.VivitForVideoClassification,
+    'vivit.',
+  ),
+}
+
+
+@pytest.mark.parametrize('backbone', MODELS)
+@pytest.mark.parametrize(
+  'method, options',
+  [
+    ('lora', {'rank': 2, 'sites': site.DENSE}),
+    ('lora', {'rank': 2, 'sites': ('mlp_fc2',)}),
+    ('ia3', {}),
+  ],
+)
+def test_peft_finds_every_module_and_no_other(
+  backbone, method, options, tmp_path
+):
+  packed, _ = packages.pack(packages.make_config(backbone, method, **options))
+  configuration, model, prefix = MODELS[backbone]
+  size = {
+    'hidden_size': 8,
+    'num_attention_heads': 2,
+    'num_hidden_layers': 1,
+    'intermediate_size': 8,
+  }
+  shapes = peft_format.write(str(tmp_path), packed, prefix)
+  theirs = peft.PeftModel.from_pretrained(
+    model(configuration(**size, num_labels=3)), str(tmp_path)
+  )
+  found = peft.get_peft_model_state_dict(theirs)
+  assert {k: tuple(v.shape) for k, v in found.items()} == shapes
