@@ -1,6 +1,7 @@
 """The shell scripts: their syntax, and what the TPU script would run."""
 
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -104,7 +105,7 @@ def test_constraints_name_what_setup_requires():
     if '==' in line
   }
   required = {
-    line.strip().strip("',").split('>=')[0]
+    line.strip().strip("',").split('>=')[0].split('[')[0].split('[')[0]
     for line in setup.partition('install_requires=[')[2]
     .partition(']')[0]
     .splitlines()
@@ -112,3 +113,26 @@ def test_constraints_name_what_setup_requires():
   }
   assert 'jax' in required and len(required) > 15
   assert required <= pinned
+
+
+def test_the_oldest_versions_are_the_lower_bounds():
+  bounds = dict(
+    re.findall(
+      r"'([\w-]+)(?:\[[\w,]+\])?>=([\d.]+)", (ROOT / 'setup.py').read_text()
+    )
+  )
+  pins = dict(
+    re.findall(
+      r'^([\w-]+)==([\d.]+)$',
+      (ROOT / 'constraints-oldest.txt').read_text(),
+      re.MULTILINE,
+    )
+  )
+  tested = bounds.keys() & pins.keys()
+  assert {'jax', 'numpy', 'etils', 'pytest'} <= tested
+  for name in tested:
+    bound, pin = (v.removesuffix('.0') for v in (bounds[name], pins[name]))
+    assert bound in (pin, pin.removesuffix('.0')), name
+  install = (ROOT / 'setup.py').read_text().partition('install_requires=[')[2]
+  for name in re.findall(r"^    '([\w-]+)", install.partition(']')[0], re.M):
+    assert name in pins
