@@ -105,7 +105,7 @@ def test_constraints_name_what_setup_requires():
     if '==' in line
   }
   required = {
-    line.strip().strip("',").split('>=')[0].split('[')[0].split('[')[0]
+    re.split(r'\[|>=', line.strip().strip("',"))[0].split('[')[0].split('[')[0]
     for line in setup.partition('install_requires=[')[2]
     .partition(']')[0]
     .splitlines()
