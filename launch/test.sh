@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Checks the style and runs the tests, in .venv:
 #
-#   bash launch/test.sh [--torch] [pytest arguments]
+#   bash launch/test.sh [--fast | --torch] [pytest arguments]
 #
-# --torch also runs the comparisons with PyTorch and installs it for them. Any
-# build of it will do; to spare the download of the CUDA one, install the CPU
-# build of the version in constraints.txt into .venv beforehand.
+# --fast leaves out what is marked as slow. --torch also runs the comparisons
+# with PyTorch and installs it for them. Any build of it will do; to spare the
+# download of the CUDA one, install the CPU build of the version in
+# constraints.txt into .venv beforehand.
 # With CI=true in the environment everything is compiled anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,11 +14,17 @@ source launch/venv.sh
 
 extras=(test docs)
 marked=(-m 'not torch')
-if [[ "${1:-}" == --torch ]]; then
-  shift
-  extras+=(torch)
-  marked=()
-fi
+case "${1:-}" in
+  --fast)
+    shift
+    marked=(-m 'not torch and not slow')
+    ;;
+  --torch)
+    shift
+    extras+=(torch)
+    marked=()
+    ;;
+esac
 make_venv "${extras[@]}"
 
 export JAX_PLATFORMS="${JAX_PLATFORMS:-cpu}"

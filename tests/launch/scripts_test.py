@@ -1,6 +1,7 @@
 """The shell scripts: their syntax, and what the TPU script would run."""
 
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -96,19 +97,40 @@ def test_an_old_python_is_refused(tmp_path):
   assert 'needs Python 3.11 or newer' in result.stderr
 
 
-def test_constraints_name_what_setup_requires():
+def _required():
+  """Returns the names in setup.py's install_requires."""
   setup = (ROOT / 'setup.py').read_text()
+  listed = setup.partition('install_requires=[')[2].partition('\n  ],')[0]
+  return set(re.findall(r"^    '([\w-]+)", listed, re.MULTILINE))
+
+
+def test_constraints_name_what_setup_requires():
   pinned = {
     line.split('==')[0]
     for line in (ROOT / 'constraints.txt').read_text().splitlines()
     if '==' in line
   }
-  required = {
-    line.strip().strip("',").split('>=')[0]
-    for line in setup.partition('install_requires=[')[2]
-    .partition(']')[0]
-    .splitlines()
-    if line.strip().startswith("'")
-  }
+  required = _required()
   assert 'jax' in required and len(required) > 15
   assert required <= pinned
+
+
+def test_the_oldest_versions_are_the_lower_bounds():
+  bounds = dict(
+    re.findall(
+      r"'([\w-]+)(?:\[[\w,]+\])?>=([\d.]+)", (ROOT / 'setup.py').read_text()
+    )
+  )
+  pins = dict(
+    re.findall(
+      r'^([\w-]+)==([\d.]+)$',
+      (ROOT / 'constraints-oldest.txt').read_text(),
+      re.MULTILINE,
+    )
+  )
+  tested = bounds.keys() & pins.keys()
+  assert {'jax', 'numpy', 'etils', 'pytest'} <= tested
+  for name in tested:
+    bound, pin = (v.removesuffix('.0') for v in (bounds[name], pins[name]))
+    assert bound in (pin, pin.removesuffix('.0')), name
+  assert _required() <= pins.keys()
