@@ -249,6 +249,11 @@ def test_half_precision_stays_half(backbone):
     ),
     ({'technique': 'aim', 'site': 'mlp'}, 'aim: works at block_in'),
     ({'technique': 'cls_shift', 'site': 'mlp', 'div': 1}, 'at least 2'),
+    ({'technique': 'cls_shift', 'site': 'attn_qkv'}, 'works on tokens'),
+    (
+      {'technique': 'prompt', 'site': 'mlp_hidden'},
+      'prompt: lengthens rows, so .* mlp_hidden is inside a branch',
+    ),
     (
       {'technique': 'adapter3d', 'site': 'mlp', 'reduction': 3},
       'reduction 3 does not divide the 8 channels',

@@ -194,6 +194,23 @@ def check_dense(technique: str, here: Any) -> None:
       )
 
 
+def check_stream(technique: str, here: Any) -> None:
+  """Raises ValueError where rows must keep their length: inside a branch.
+
+  Args:
+    technique: its name, in the error.
+    here: the `Site` it is at, its parent; anything else passes.
+  """
+  if isinstance(here, Site):
+    name = here.name.removeprefix(PREFIX)
+    if name not in ('tokens', 'block_in') and not name.endswith('_residual'):
+      raise ValueError(
+        f'{technique}: lengthens rows, so it works at tokens, block_in or the '
+        f'f_residual of a branch f; {name} is inside a branch, whose result is '
+        'added to the shorter rows'
+      )
+
+
 def check_tokens(technique: str, y: Any) -> None:
   """Raises ValueError where y is no array, as at `attn_qkv`."""
   if isinstance(y, tuple):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import options
+from vidpetl.backbones import site
 
 
 class ClsShift(nn.Module):
@@ -33,6 +34,7 @@ class ClsShift(nn.Module):
   @nn.compact
   def __call__(self, y: jax.Array, given, grid) -> jax.Array:
     """Returns an array of the shape of y, [b, t, cls + n, d]."""
+    site.check_tokens('cls_shift', y)
     if grid is None or grid.rows != 'frame' or not grid.cls:
       raise ValueError(
         'cls_shift: needs a class token in every frame, as CLIP has them; '

@@ -42,6 +42,7 @@ class Prompt(nn.Module):
     site.check_tokens('prompt', y)
     if y.ndim == 5:
       raise ValueError('prompt: needs rows of tokens; a volume has no place')
+    site.check_stream('prompt', self.parent)
     d = y.shape[-1]
     parts = (
       3 * self.patch + d if self.initial == 'vpt' else d * (self.tokens + 1)
