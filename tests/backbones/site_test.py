@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tiny
 
-from vidpetl.backbones import layers, site
+from vidpetl.backbones import attention, layers, site
 from vidpetl.parameters import trainable
 
 
@@ -57,7 +57,8 @@ def test_unbound_sites_do_nothing(backbone, monkeypatch):
     return shapes, jax.jit(lambda p: model.apply(p, tiny.VIDEO, False))(params)
 
   shapes, features = shapes_and_features()
-  monkeypatch.setattr(layers, 'site', lambda name, y, **around: y)
+  for module in (attention, layers):
+    monkeypatch.setattr(module, 'site', lambda name, y, **around: y)
   bare, expected = shapes_and_features()
   assert shapes == bare
   np.testing.assert_array_equal(features.grid, expected.grid)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
+from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import layers
 from vidpetl.backbones import site as site_lib
 from vidpetl.petl.techniques import (
@@ -129,7 +130,7 @@ def test_prefix_is_attended_to_like_other_tokens():
   close(k[0, 1, :4], for_k)
   close(v[1, 0, :4], for_v)
   bias = normal(2, 5, 5)
-  ours = layers.attend(q, k, v, bias)
+  ours = attention_lib.attend(q, k, v, bias)
   scores = np.einsum('brnhc,brmhc->brhnm', q, k) / np.sqrt(D // 2)
   scores[..., 4:] += bias
   weights = np.exp(scores - scores.max(-1, keepdims=True))
@@ -304,7 +305,7 @@ class Reused(nn.Module):
   @nn.compact
   def __call__(self, x):
     norm = layers.layer_norm(np.float32, 'norm')
-    attention = layers.Attention(2, self.grid, name='attention')
+    attention = attention_lib.Attention(2, self.grid, name='attention')
     out = self.technique(x, site_lib.Branch(norm, attention), self.grid)
     # Its own use, so that both exist whatever the technique does.
     return out, attention(norm(x))
@@ -329,7 +330,7 @@ def test_aim_attends_over_time_with_the_same_parameters(grid, inner):
 
   part = x if grid is FRAMES else x[:, 1:].reshape(2, 3, 4, D)
   expected = part.copy()
-  attention = layers.Attention(2, grid)
+  attention = attention_lib.Attention(2, grid)
   for i in range(part.shape[2]):
     h = part[:, :, i]
     h = (h - h.mean(-1, keepdims=True)) / np.sqrt(

@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import features, layers, variants
 from vidpetl.backbones import site as site_lib
 
@@ -90,7 +91,7 @@ def fit(window: Size, shift: Size, sizes: Size) -> tuple[Size, Size]:
   )
 
 
-class WindowAttention(layers.Attention):
+class WindowAttention(attention_lib.Attention):
   """Attention with biases by relative position.
 
   Attributes:
@@ -115,7 +116,7 @@ class WindowAttention(layers.Attention):
     """
     q, k, v = self.project_in(x)
     bias = self.biases(x.shape[-2], mask) if windowed else None
-    return self.project_out(x, layers.attend(q, k, v, bias))
+    return self.project_out(x, attention_lib.attend(q, k, v, bias))
 
   @nn.nowrap
   def biases(self, length: int, mask: np.ndarray | None) -> jax.Array:

@@ -27,6 +27,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import features, layers, variants
 from vidpetl.backbones import site as site_lib
 
@@ -242,7 +243,7 @@ class SelfAttentionBlock(layers.Block):
     )
 
 
-class DotProductAttention(layers.Attention):
+class DotProductAttention(attention_lib.Attention):
   """The first half of the heads attends over time, the other over space."""
 
   any_rows = False
@@ -278,7 +279,7 @@ class DotProductAttention(layers.Attention):
       x = grid.flatten(self.grid.to_volume(x.reshape(b, n, heads * c))[1])
       return x.reshape(*x.shape[:-1], heads, c)
 
-    y = layers.attend(*map(split, qkv))
+    y = attention_lib.attend(*map(split, qkv))
     y = grid.to_volume(y.reshape(*y.shape[:-2], heads * c))[1]
     return self.grid.flatten(y).reshape(b, n, heads, c)
 
