@@ -16,6 +16,7 @@ import ml_collections
 
 from vidpetl import backbones, options, parts
 from vidpetl.data import augment, clip_spec, sources
+from vidpetl.experiment import optimizer
 from vidpetl.petl import techniques
 from vidpetl.recipes import defaults
 from vidpetl.tasks import distillation
@@ -47,6 +48,11 @@ def complete(config: Mapping[str, Any]) -> ConfigDict:
       whole[name] = _fill(value, whole[name], f'config.{name}')
     else:
       whole[name] = value
+  groups = whole['optimizer']['groups'].items()
+  whole['optimizer']['groups'] = {
+    name: _fill(group, optimizer.GROUP, f'config.optimizer.groups.{name}')
+    for name, group in groups
+  }
   whole['backbone'] = _backbone(whole['backbone'])
   whole['petl'] = tuple(
     _technique(i, entry) for i, entry in enumerate(whole['petl'])

@@ -11,7 +11,8 @@ import optax
 
 from vidpetl.parameters import trainable
 
-_GROUP_FIELDS = ('lr_scale', 'weight_decay', 'decay_filter')
+# Fields of a group, with their defaults.
+GROUP = {'lr_scale': 1.0, 'weight_decay': 0.0, 'decay_filter': 'kernel'}
 
 
 def schedule(config: Mapping[str, Any], epoch: float, total: int):
@@ -93,15 +94,15 @@ def build(
 
 def _group(config, name, learning_rate):
   options = dict(config['groups'][name])
-  if unknown := sorted(set(options) - set(_GROUP_FIELDS)):
+  if unknown := sorted(set(options) - set(GROUP)):
     raise ValueError(
       f'config.optimizer.groups.{name} has no field {unknown}; it has '
-      f'{_GROUP_FIELDS}.'
+      f'{tuple(GROUP)}.'
     )
-  scale = options.get('lr_scale', 1.0)
-  decay = options.get('weight_decay', 0.0)
+  options = {**GROUP, **options}
+  scale = options['lr_scale']
   return optax.chain(
-    _direction(config, decay, options.get('decay_filter', 'kernel')),
+    _direction(config, options['weight_decay'], options['decay_filter']),
     optax.scale_by_learning_rate(lambda step: scale * learning_rate(step)),
   )
 

@@ -1,0 +1,172 @@
+"""configs/adapt.py: any backbone, method, task and data from one command."""
+
+import json
+
+import openpyxl
+import pytest
+
+from vidpetl import describe
+from vidpetl.experiment import complete, configure
+from vidpetl.recipes import named
+from vidpetl.studies import combinations
+from vidpetl.training import loop
+
+
+def load(argument):
+  return named.load(f'adapt:{argument}')
+
+
+def train(argument, tmp_path, **fields):
+  fields = {
+    'steps': 2,
+    'log_every': 1,
+    'batch_size': 4,
+    'eval_batch_size': 4,
+    'input.workers': 2,
+    'optimizer.warmup_epochs': 0.0,
+    **fields,
+  }
+  config = configure.configure(load(f'{argument},small'), fields)
+  return loop.run(config, str(tmp_path / 'run'))
+
+
+def test_lora_on_videomae_adapts_to_a_folder(world, tmp_path):
+  """The first sentence of the README."""
+  folder = world['moments_in_time'] / 'training'
+  results = train(f'data={folder},method=lora,rank=2', tmp_path)
+  assert 'top1' in results['tasks']['training']['metrics']
+  assert results['parameters']['trained'] < results['parameters']['total'] / 10
+  packed = json.loads(
+    (tmp_path / 'run' / 'adapter' / 'adapter_config.json').read_text()
+  )
+  assert {e['technique'] for e in packed['petl']} == {'lora'}
+
+
+def test_a_spreadsheet_is_a_table(world, tmp_path):
+  videos = sorted((world['hmdb51'] / 'videos').glob('*/*'))
+  book = openpyxl.Workbook()
+  book.active.append(['path', 'label', 'split'])
+  for i, path in enumerate(videos):
+    row = [str(path), path.parent.name, 'val' if i % 3 == 0 else 'train']
+    book.active.append(row)
+  book.save(tmp_path / 'clips.xlsx')
+  results = train(f'data={tmp_path / "clips.xlsx"},method=head', tmp_path)
+  assert 'top1' in results['tasks']['clips']['metrics']
+
+
+def test_people_with_boxes_train(world, tmp_path):
+  notes = world['ava'] / 'annotations'
+  results = train(
+    f'data={notes}/ava_train_v2.2.csv,val={notes}/ava_val_v2.2.csv,'
+    f'videos={world["ava"]},video_start=900,backbone=vivit_b,'
+    f'labelmap={notes}/ava_action_list_v2.2_for_activitynet_2019.pbtxt',
+    tmp_path,
+  )
+  (found,) = results['tasks'].values()
+  assert 0 <= found['metrics']['mAP'] <= 1
+
+
+def test_datasets_are_cofinetuned(world, tmp_path):
+  root = world['ava'].parent
+  results = train(
+    f'data=ava,with=hmdb51_1,raw={root},backbone=vivit_b,method=full', tmp_path
+  )
+  assert set(results['tasks']) == {'ava', 'hmdb51'}
+
+
+def test_the_range_of_scores_comes_from_the_data(world):
+  root = world['ava'].parent
+  config = load(f'data=mtl_aqa,raw={root},backbone=i3d,method=adapter3d')
+  assert config.tasks.mtl_aqa.low < config.tasks.mtl_aqa.high
+  given = load(f'data=mtl_aqa,raw={root},backbone=i3d,low=1,high=9,method=full')
+  assert (given.tasks.mtl_aqa.low, given.tasks.mtl_aqa.high) == (1.0, 9.0)
+  with pytest.raises(ValueError, match='give low= and high='):
+    load('data=mtl_aqa,raw=/nowhere,backbone=i3d,method=full')
+
+
+def test_a_method_sits_where_the_backbone_has_a_place():
+  sites = {
+    backbone: load(f'data=hmdb51_1,backbone={backbone},method=adapter3d').petl[
+      0
+    ]['site']
+    for backbone in ('i3d', 'r3d_18', 'videomae_b')
+  }
+  assert sites == {
+    'i3d': 'block_out',
+    'r3d_18': 'conv',
+    'videomae_b': 'mlp_residual',
+  }
+
+
+@pytest.mark.parametrize(
+  'argument, match',
+  [
+    ('', 'data= names nothing: give a folder of class folders'),
+    ('data=clips', 'data=clips is no folder, no table .*; there are: ava, '),
+    ('data=hmdb51', 'data=hmdb51 has splits of its own: hmdb51_1, '),
+    ('data=jigsaws', 'data=jigsaws needs task, fold'),
+    ('data=hmdb51_1,backbone=bert', 'backbone=bert is none of .*videomae_b'),
+    ('data=hmdb51_1,method=magic', "method 'magic' is none of full, "),
+    ('data=hmdb51_1,method=lora,tokens=3', "Unknown config argument 'tokens'"),
+    ('data=hmdb51_1,with=hmdb51_2', "there is a task 'hmdb51' already"),
+  ],
+)
+def test_a_mistake_is_named(argument, match):
+  with pytest.raises(ValueError, match=match):
+    load(argument)
+
+
+def test_tables_that_tell_nothing_are_refused(tmp_path):
+  table = tmp_path / 'a.csv'
+  table.write_text('film,mark\nx.mp4,1\n')
+  with pytest.raises(ValueError, match='its first row is film,mark; expected'):
+    load(f'data={table}')
+  table.write_text('path,label\nx.mp4,a\n')
+  with pytest.raises(ValueError, match=r"no column 'split'.*or give .*val="):
+    load(f'data={table}')
+
+
+def test_describe_reads_the_data_that_are_there(world):
+  folder = world['moments_in_time'] / 'training'
+  config = load(f'data={folder},small')
+  found = describe.describe(complete.complete(config))
+  assert found['recipe']['tasks']['training']['frames'] == 8
+
+
+@pytest.mark.parametrize('backbone', ['i3d', 'r2plus1d_vcop', 'c3d'])
+def test_a_method_without_a_place_is_refused_with_the_places(backbone):
+  config = load(f'data=kinetics400,backbone={backbone},method=lora,small')
+  with pytest.raises(ValueError, match=r'matches nothing: .* Its sites: block'):
+    describe.describe(complete.complete(config))
+
+
+# Each method once and each task with each sort of backbone; all combinations
+# are vidpetl.studies.combinations.
+SOME = [
+  combinations.Combination(backbone, method, task)
+  for backbone, method, task in (
+    ('videomae_b', 'lora', 'quality.usdl'),
+    ('videomae_b', 'ia3', 'pretext.vspp'),
+    ('clip_b16', 'mst_adapter', 'multilabel'),
+    ('clip_b16', 'aim', 'quality.core'),
+    ('mae_b', 'vpt', 'localisation'),
+    ('augreg_b', 'ssf', 'pretext.pace'),
+    ('swin_t', 'bapat', 'quality.tsa'),
+    ('swin_t', 'prefix', 'pretext.rspnet'),
+    ('vivit_b', 'houlsby', 'pretext.vspp'),
+    ('vivit_b_joint', 'st_adapter', 'localisation'),
+    ('i3d', 'adapter3d', 'quality.core'),
+    ('r3d_18', 'layer_norm', 'localisation'),
+    ('c3d', 'head', 'pretext.pace'),
+  )
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('one', SOME, ids=str)
+def test_combinations_train(one, tmp_path_factory, monkeypatch):
+  root = tmp_path_factory.getbasetemp().parent / 'combinations'
+  combinations.draw(root)
+  monkeypatch.chdir(tmp_path_factory.mktemp('here'))
+  outcome = combinations.attempt(one, root)
+  assert outcome == {'outcome': 'trained', 'reason': ''}
