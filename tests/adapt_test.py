@@ -5,10 +5,10 @@ import json
 import openpyxl
 import pytest
 
+from launch import combinations
 from vidpetl import describe
 from vidpetl.experiment import complete, configure
 from vidpetl.recipes import named
-from vidpetl.studies import combinations
 from vidpetl.training import loop
 
 
@@ -141,7 +141,7 @@ def test_a_method_without_a_place_is_refused_with_the_places(backbone):
 
 
 # Each method once and each task with each sort of backbone; all combinations
-# are vidpetl.studies.combinations.
+# are launch/combinations.py.
 SOME = [
   combinations.Combination(backbone, method, task)
   for backbone, method, task in (

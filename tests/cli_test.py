@@ -56,14 +56,6 @@ def test_help_lists_doors_and_configs():
     (['train', '--config=cofinetune'], 'cofinetune_ava, '),
     (['train', '--config=cofinetune_ava:dmeo'], "Unknown config argument 'dm"),
     (['train', '--confg=cofinetune_ava'], "Unknown command line flag 'confg'"),
-    (
-      ['describe', '--config=cofinetune_ava', '--config.mixture.mod=x'],
-      "config.mixture has no field 'mod'; its fields are ",
-    ),
-    (
-      ['describe', '--config=cofinetune_ava', '--config.batch_size=many'],
-      '--config.batch_size=many',
-    ),
     (['describe', '--config=cofinetune_ava', 'twice'], "['twice']"),
     (['prepare', '--dataset=x', '--raw=x', '--out=y'], '--dataset=x'),
   ],
@@ -72,6 +64,22 @@ def test_a_mistake_on_the_line_is_one_line_and_loads_nothing(words, said):
   done = run(*words, traced=True)
   assert done.returncode == cli.USAGE_ERROR, done.stderr
   assert 'LOADED []' in done.stdout
+  (line,) = done.stderr.splitlines()
+  assert line.startswith('error: ') and said in line
+
+
+@pytest.mark.parametrize(
+  'field, said',
+  [
+    ('mixture.mod=x', "config.mixture has no field 'mod'; it has mode, "),
+    ('mixture.mode=x', "config.mixture: mode 'x' is none of 'weighted', "),
+    ('batch_size=many', "config.batch_size='many' is not a int, as 128 is"),
+    ('backbone.name=layers', "'layers'; there are: c3d, "),
+  ],
+)
+def test_a_mistake_in_a_field_is_one_line(field, said):
+  done = run('describe', '--config=cofinetune_ava', f'--config.{field}')
+  assert done.returncode == cli.USAGE_ERROR, done.stderr
   (line,) = done.stderr.splitlines()
   assert line.startswith('error: ') and said in line
 

@@ -4,9 +4,8 @@ import pathlib
 
 import experiments
 import pytest
-from absl import flags
 
-from vidpetl.recipes import config_flag, named
+from vidpetl.recipes import named
 
 OWN = """
 import ml_collections
@@ -57,42 +56,3 @@ def test_a_file_without_get_config_is_refused(own):
   (own / 'configs' / 'empty.py').touch()
   with pytest.raises(ValueError, match=r'empty\.py has no function'):
     named.load('empty')
-
-
-def parse(*words):
-  values, line = flags.FlagValues(), ['', *words]
-  config_flag.define('help', values, line)
-  values(line)
-  return values.config
-
-
-def test_fields_are_set_by_their_type(own):
-  config = parse(
-    '--config=mine:x', '--config.rate=2', '--config.tasks.a.weight=3'
-  )
-  assert (config.said, config.rate, config.tasks.a.weight) == ('x', 2.0, 3)
-  assert config.is_locked
-
-
-@pytest.mark.parametrize(
-  'word, said',
-  [
-    ('--config.rte=1', "config has no field 'rte'; its fields are rate, rows"),
-    ('--config.tasks.b.weight=1', "config.tasks has no field 'b'; its"),
-    ('--config.tasks.a.weigth', "a has no field 'weigth'; its fields are wei"),
-    ('--config.rate.x=1', "config.rate has no field 'x'; no fields"),
-    ('--config.rate=fast', 'flag --config.rate=fast: '),
-    ('--noconfig.rte', "config has no field 'rte'"),
-  ],
-)
-def test_fields_that_are_not_there_are_named(own, word, said):
-  with pytest.raises(flags.IllegalFlagValueError) as caught:
-    parse('--config=mine', word)
-  assert said in str(caught.value) and '\n' not in str(caught.value)
-
-
-def test_errors_of_a_config_s_code_are_not_the_flag_s(own):
-  path = own / 'configs' / 'mine.py'
-  path.write_text('def get_config():\n  return int("x")\n')
-  with pytest.raises(RuntimeError, match='--config=mine fails'):
-    parse('--config=mine')

@@ -19,7 +19,7 @@ class Dataset:
 
   Attributes:
     name: of the dataset, and of its folder below a folder of datasets.
-    kind: of its annotations: 'classification', 'localisation' or 'quality'.
+    kind: of its annotations, a module of `vidpetl.data.kinds`.
     title: for people, 'Kinetics-400'.
     description: what it is, a sentence.
     layout: which files belong where in its folder.

@@ -15,7 +15,7 @@ from typing import Any
 import ml_collections
 
 from vidpetl import backbones, options, parts
-from vidpetl.data import augment, clip_spec, sources
+from vidpetl.data import augment, clip_spec, mixture, sources
 from vidpetl.experiment import optimizer
 from vidpetl.petl import techniques
 from vidpetl.recipes import defaults
@@ -48,6 +48,9 @@ def complete(config: Mapping[str, Any]) -> ConfigDict:
       whole[name] = _fill(value, whole[name], f'config.{name}')
     else:
       whole[name] = value
+  for owner, field, known in _CHOICES:
+    place = whole[owner] if owner else whole
+    options.one_of(f'config.{owner}'.rstrip('.'), field, place[field], known)
   groups = whole['optimizer']['groups'].items()
   whole['optimizer']['groups'] = {
     name: _fill(group, optimizer.GROUP, f'config.optimizer.groups.{name}')
@@ -64,6 +67,10 @@ def complete(config: Mapping[str, Any]) -> ConfigDict:
   return ConfigDict(whole).lock()
 
 
+_CHOICES = (
+  ('', 'mode', ('train', 'eval')),
+  ('mixture', 'mode', mixture.MODES),
+)
 # Their fields are fixed, and those of mixture.weights and optimizer.groups are
 # names of one's own.
 _GROUPS = ('init', 'optimizer', 'mixture', 'mesh', 'checkpoint', 'input')

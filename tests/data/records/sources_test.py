@@ -50,6 +50,21 @@ def _manifest(root):
   return {'source': 'manifest', 'path': path, 'classes': ('run', 'jump')}
 
 
+def _several_labels(root):
+  rows = [
+    ('path', 'label', 'start', 'split'),
+    ('a/1.mp4', 'jump|run', '', 'train'),
+    ('a/2.mp4', '', '0.8', 'train'),
+    ('b/3.mp4', 'sit', '1', 'val'),
+  ]
+  path = _rows(root / 'homes.csv', *rows)
+  return {'source': 'manifest', 'path': path, 'kind': 'multilabel'}
+
+
+def _no_labels(root):
+  return {**_manifest(root), 'kind': 'unlabelled', 'classes': ()}
+
+
 def _performances(root):
   rows = [
     'video,score,start,end,split,difficulty,action,steps,judge_1,judge_2',
@@ -85,6 +100,8 @@ def _start(example, window):
   [
     (_folder, 'classification'),
     (_manifest, 'classification'),
+    (_several_labels, 'multilabel'),
+    (_no_labels, 'unlabelled'),
     (_performances, 'quality'),
     (_ava_csv, 'localisation'),
   ],

@@ -1,6 +1,6 @@
 """Every backbone with every method on every task, for two steps each.
 
-  python -m vidpetl.studies.combinations --out=combinations [--only=lora]
+  python launch/combinations.py --out=combinations [--only=lora]
 
 Takes the small twins of all presets, configs/adapt.py, and tiny drawn films.
 A combination trains and saves, or is refused at start-up with a reason;
