@@ -1,87 +1,24 @@
 """Clips: which frames, which pixels, which boxes."""
 
 import csv
-import dataclasses
-import functools
 
 import av
 import numpy as np
 import pytest
+from listed import (
+  SEED,
+  Listed,
+  Performances,
+  around,
+  classified,
+  keyframe,
+  performance,
+  spec,
+)
 
 from vidpetl.data import clips, decode, examples
 from vidpetl.data import quarantine as quarantine_lib
-from vidpetl.data.annotations.keyframes import Keyframe
 from vidpetl.data.kinds.classification import Classified
-from vidpetl.data.kinds.quality import Performance
-
-SEED = np.array([1, 2], np.uint32)
-
-
-class Listed:
-  """A source that is a list of (annotation, video)."""
-
-  def __init__(self, kind, items, fps=15, num_classes=3):
-    names = {i: str(i) for i in range(num_classes)}
-    self.info = examples.Info(
-      'listed', 'val', kind, num_classes, names, fps=fps
-    )
-    self.items = items
-
-  def __len__(self):
-    return len(self.items)
-
-  def __getitem__(self, i):
-    return self.items[i][0]
-
-  def video(self, i):
-    return self.items[i][1]
-
-
-def keyframe(time, boxes=(), scores=(), truth=()):
-  """Returns a keyframe whose box k shows action k % 3 alone."""
-
-  def arrays(rows):
-    rows = np.array(rows, np.float32).reshape(-1, 4)
-    return rows, np.eye(3, dtype=bool)[np.arange(len(rows)) % 3]
-
-  detections, detected_actions = arrays(boxes)
-  truth, actions = arrays(truth)
-  return Keyframe(
-    f'film,{time}', 'film', f'{time}', time, truth, actions, detections,
-    np.array(scores, np.float32), detected_actions,
-  )  # fmt: skip
-
-
-def spec(kind='classification', **options):
-  return clips.ClipSpec.of({'frames': 8, 'resolution': 64, **options}, kind)
-
-
-around = functools.partial(spec, 'localisation')
-scored = functools.partial(spec, 'quality')
-
-
-@pytest.fixture(scope='module')
-def video(tmp_path_factory, write_video):
-  return write_video(tmp_path_factory.mktemp('clips') / 'a.mp4')
-
-
-@pytest.fixture(scope='module')
-def short(tmp_path_factory, write_video):
-  return write_video(tmp_path_factory.mktemp('clips') / 'b.mp4', frames=10)
-
-
-@pytest.fixture
-def codes(read_codes):
-  """Returns a function from a clip to its frames' numbers."""
-  return lambda clip: read_codes(
-    clip['video'][..., : clip['size'][0], : clip['size'][1], :]
-  ).tolist()
-
-
-def classified(path, fps=15, **options):
-  return Listed(
-    'classification', [(Classified('clip', 2, **options), path)], fps
-  )
 
 
 def test_a_keyframe_is_element_half_of_its_clip(video, codes):
@@ -369,100 +306,6 @@ def test_settings_that_make_no_sense(kind, options, message):
 def test_clips_show_what_their_source_is_annotated_with(video):
   with pytest.raises(ValueError, match='listed is for localisation'):
     spec().check(Listed('localisation', []).info)
-
-
-class Performances(Listed):
-  """A source of performances, each the exemplar of all the others."""
-
-  def __init__(self, items, judges=2, steps=2):
-    super().__init__('quality', items)
-    n = len(items)
-    table = {
-      'judge_scores': np.zeros((n, judges)),
-      'steps': np.zeros((n, steps)),
-    }
-    self.info = examples.Info(
-      'dives', 'train', 'quality', 0, {}, fps=15, table=table
-    )
-    self.asked = []
-
-  def partners(self, i, by):
-    self.asked.append(by)
-    return np.array([k for k in range(len(self)) if k != i])
-
-
-def performance(k, **options):
-  fields = {'difficulty': 2.0 + k, 'judge_scores': (7.5, k), **options}
-  return Performance(f'dive {k}', 10.0 * k, **fields)
-
-
-def test_performances(video, codes):
-  dive = performance(3, start=1.0, end=3.0, steps=(1.5,), judge_scores=(8.0,))
-  source = Performances([(dive, video)])
-  clip = clips.load(source, 0, scored(sampling='spread', frames=4), SEED)
-  # 30 frames at 15 fps, from number 15.
-  assert codes(clip) == [15, 24, 34, 44]
-  assert clip['score'] == 30 and clip['difficulty'] == 5
-  np.testing.assert_array_equal(clip['judge_scores'], [8, np.nan])
-  # 1.5 s is frame 22.5 on the clock that shows frame 15 at (15.5) / 15 s.
-  np.testing.assert_allclose(clip['steps'], [7 / 9, np.nan], rtol=1e-5)
-
-
-def test_a_difficulty_may_be_unknown(video):
-  source = Performances([(performance(1, difficulty=float('nan')), video)])
-  assert np.isnan(
-    clips.load(
-      source,
-      0,
-      scored(),
-      SEED,
-    )['difficulty']
-  )
-
-
-def test_training_clips_hold_an_exemplar(video, short):
-  numbers = range(4)
-  paths = [video, video, short, video]
-  source = Performances(
-    [(performance(k), path) for k, path in zip(numbers, paths)]
-  )
-  how = scored(
-    exemplar='difficulty', resize='crop', resolution=32, sampling='tail',
-    train=True,
-  )  # fmt: skip
-  how.check(source.info)
-  clip = clips.load(source, 0, how, SEED)
-  assert clip['video'].shape == (2, 8, 32, 32, 3)
-  assert clip['score'].shape == (2,) and clip['steps'].shape == (2, 2)
-  drawn = [
-    clips.load(source, 0, how, np.array([k, 0], np.uint32)) for k in range(30)
-  ]
-  assert {tuple(c['score']) for c in drawn} == {(0, 10), (0, 20), (0, 30)}
-  assert set(source.asked) == {'difficulty'}
-  for found in drawn:
-    query, exemplar = found['score'] / 10
-    assert found['judge_scores'].tolist() == [[7.5, query], [7.5, exemplar]]
-    assert found['difficulty'].tolist() == [2 + query, 2 + exemplar]
-    # The short video is another one than the others, so that its last frames
-    # are.
-    other = (found['video'][0] != found['video'][1]).any((1, 2, 3)).all()
-    assert other or exemplar != 2
-  single = clips.load(source, 0, dataclasses.replace(how, train=False), SEED)
-  assert single['video'].ndim == 4 and single['score'].shape == ()
-
-
-@pytest.mark.parametrize('bad', [0, 1])
-def test_an_undecodable_exemplar_spoils_its_clip(tmp_path, video, bad):
-  paths = [video, video]
-  paths[bad] = str(tmp_path / 'bad.mp4')
-  (tmp_path / 'bad.mp4').write_bytes(b'nothing')
-  source = Performances([(performance(k), paths[k]) for k in range(2)])
-  quarantine = quarantine_lib.Quarantine()
-  how = scored(exemplar='any', resize='crop', resolution=32, train=True)
-  clip = clips.load(source, 0, how, SEED, quarantine)
-  assert not clip['valid'] and not clip['video'].any()
-  assert not clip['size'].any()
-  assert [row[:2] for row in quarantine.rows()] == [(f'dive {bad}', paths[bad])]
 
 
 @pytest.mark.parametrize(

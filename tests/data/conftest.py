@@ -79,3 +79,21 @@ def read_codes():
     return (bits * 2 ** np.arange(_ROWS * _COLUMNS)).sum(-1)
 
   return read
+
+
+@pytest.fixture(scope='module')
+def video(tmp_path_factory, write_video):
+  return write_video(tmp_path_factory.mktemp('clips') / 'a.mp4')
+
+
+@pytest.fixture(scope='module')
+def short(tmp_path_factory, write_video):
+  return write_video(tmp_path_factory.mktemp('clips') / 'b.mp4', frames=10)
+
+
+@pytest.fixture
+def codes(read_codes):
+  """Returns a function from a clip to its frames' numbers."""
+  return lambda clip: read_codes(
+    clip['video'][..., : clip['size'][0], : clip['size'][1], :]
+  ).tolist()
