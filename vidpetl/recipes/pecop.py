@@ -135,7 +135,8 @@ def _shrink_task(task: ConfigDict) -> None:
   task.clip.update(resolution=32, frames=32, fps=15.0)
   if task.task.startswith('quality.'):
     task.clip.sampling = 'spread'
-    task.clip.pop('shift', None)
+    if 'shift' in task.clip:  # An option of 'tail' alone.
+      del task.clip.shift
     task.starts = (0, 16)
     if task.task == 'quality.tsa':
       task.update(widths=(8, 16), heads=2)

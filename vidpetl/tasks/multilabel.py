@@ -49,7 +49,7 @@ class MultiLabel(task_lib.Task):
     return head(features)
 
   def loss(self, logits, batch):
-    """logits [b, c], batch['labels'] [b, c]; see `Base.loss`."""
+    """Logits and `batch['labels']` are `[b, c]`; see `Base.loss`."""
     losses = optax.sigmoid_binary_cross_entropy(
       logits.astype(jnp.float32), batch['labels']
     ).sum(-1)
