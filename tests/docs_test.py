@@ -11,7 +11,7 @@ import sys
 import experiments
 import pytest
 
-from launch import docs_rows
+from launch import docs_tables
 from vidpetl import cli
 from vidpetl.experiment import configure
 from vidpetl.recipes import config_flag, named
@@ -124,8 +124,9 @@ def test_files_that_a_page_names_are_there(page):
   assert missing - MADE == set()
 
 
-def test_the_page_of_rows_is_that_of_the_configs():
-  assert docs_rows.PAGE.read_text(encoding='utf-8') == docs_rows.page()
+@pytest.mark.parametrize('page', docs_tables.pages(), ids=lambda p: p.stem)
+def test_a_page_of_tables_is_that_of_the_code(page):
+  assert page.read_text(encoding='utf-8') == docs_tables.pages()[page]
 
 
 def test_every_room_has_a_page():

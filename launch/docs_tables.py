@@ -1,0 +1,86 @@
+"""Writes the pages of the documentation that are made of tables in the code.
+
+  python launch/docs_tables.py
+
+docs/rows.md has the rows of tables that the configs list, docs/presets.md the
+published backbones.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import runpy
+
+from vidpetl import tables
+from vidpetl.recipes import named, presets, rows
+
+DOCS = pathlib.Path(__file__).parents[1] / 'docs'
+
+_ROWS = """# Rows of the papers' tables
+
+Each row is one command: `vidpetl train --config=<config> --workdir=runs/row`.
+This page is made from the lists `ROWS` in `configs/` by
+`python launch/docs_tables.py`. A test holds every row against what its command
+trains, and against the printed count of parameters.
+
+**No accuracy of these tables was reproduced here.** That needs datasets,
+weights and accelerators. "Reported" is what the paper prints.
+"""
+_PRESETS = """# Published backbones
+
+`backbone=` of `adapt` and of the papers' configs takes these. The files are named
+as their authors name them, and [Published weights](weights.md) says how they are
+read. A run takes the pixel statistics of the weights that it starts from. The
+licences are those of the weights, as far as they are known.
+
+This page is made from `vidpetl/recipes/presets/` by
+`python launch/docs_tables.py`.
+"""
+_COLUMNS = (
+  *('preset', 'what it is', '`--from=`', 'files'),
+  *('frames x stride, pixels', 'licence'),
+)
+
+
+def pages() -> dict[pathlib.Path, str]:
+  """Returns file -> text."""
+  parts = {
+    'rows.md': [_ROWS, *_rows()],
+    'presets.md': [_PRESETS, _presets()],
+  }
+  return {
+    DOCS / name: '\n\n'.join(text.strip() for text in texts) + '\n'
+    for name, texts in parts.items()
+  }
+
+
+def _rows() -> list[str]:
+  texts = []
+  for name, path in named.names().items():
+    module = runpy.run_path(str(path), run_name=f'vidpetl.configs.{name}')
+    if listed := module.get('ROWS'):
+      title = module['__doc__'].partition('\n')[0].rstrip('.')
+      texts += [f'## {title}', rows.markdown(name, listed)]
+  return texts
+
+
+def _presets() -> str:
+  cells = []
+  for name, preset in presets.all_presets().items():
+    clip = preset.clip
+    cells.append(
+      (
+        f'`{name}`',
+        preset.title,
+        f'`{preset.family}`',
+        ', '.join(preset.files),
+        f'{clip["frames"]} x {clip["stride"]}, {clip["resolution"]}',
+        preset.licence,
+      )
+    )
+  return tables.markdown(_COLUMNS, cells)
+
+
+if __name__ == '__main__':
+  for page, text in pages().items():
+    page.write_text(text, encoding='utf-8')
