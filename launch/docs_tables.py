@@ -28,10 +28,10 @@ weights and accelerators. "Reported" is what the paper prints.
 """
 _PRESETS = """# Published backbones
 
-`backbone=` of `adapt` and of the papers' configs takes these. The files are named
-as their authors name them, and [Published weights](weights.md) says how they are
-read. A run takes the pixel statistics of the weights that it starts from. The
-licences are those of the weights, as far as they are known.
+`backbone=` of `adapt` and of the papers' configs takes these. The files are
+named as their authors name them, and [Published weights](weights.md) says how
+they are read. A run takes the pixel statistics of the weights that it starts
+from. The licences are those of the weights, as far as they are known.
 
 This page is made from `vidpetl/recipes/presets/` by
 `python launch/docs_tables.py`.
