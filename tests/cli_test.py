@@ -84,6 +84,7 @@ def test_a_mistake_in_a_field_is_one_line(field, said):
   assert line.startswith('error: ') and said in line
 
 
+@pytest.mark.slow
 def test_debug_shows_where_a_mistake_was_found(tmp_path):
   words = ['train', '--config=cofinetune_ava:demo', f'--workdir={tmp_path}']
   words += ['--config.tasks.ava.train.path=/nowhere']

@@ -45,6 +45,7 @@ def test_paper_settings():
   assert not config.tasks.something_something_v2.augment.flip
 
 
+@pytest.mark.slow
 def test_full_config_trains_a_step(world, tmp_path):
   """bf16-free and tiny, but with the paper's optimizer and remat."""
   config = experiments.load_config('cofinetune_ava', 'with=kinetics400')
@@ -61,6 +62,7 @@ def test_full_config_trains_a_step(world, tmp_path):
   assert results['step'] == 2
 
 
+@pytest.mark.tail(2)
 @pytest.mark.parametrize(
   'name, argument',
   [
@@ -88,6 +90,7 @@ def test_config_of_a_method_trains_what_it_says(
   assert 0 < count['trained'] < count['total']
 
 
+@pytest.mark.tail(1)
 @pytest.mark.parametrize(
   'name, argument',
   [

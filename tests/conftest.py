@@ -1,5 +1,6 @@
 """A tiny demo world, and experiments on it that train in seconds."""
 
+import collections
 import contextlib
 import fcntl
 import os
@@ -38,6 +39,19 @@ def pytest_unconfigure():
   ours = os.path.basename(cache).startswith('vidpetl-tests-')
   if ours and 'PYTEST_XDIST_WORKER' not in os.environ:
     shutil.rmtree(cache, ignore_errors=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+  """Marks the cases of a test as slow that are behind those of its `tail`."""
+  seen = collections.Counter()
+  for item in items:
+    tail = item.get_closest_marker('tail')
+    if tail:
+      test = item.path, item.originalname
+      seen[test] += 1
+      if seen[test] > tail.args[0]:
+        item.add_marker('slow')
 
 
 @pytest.fixture(scope='session')

@@ -69,6 +69,7 @@ def test_door_prints_tables_and_writes_json(tmp_path):
   assert 'attn_qkv' in done.stdout
 
 
+@pytest.mark.slow
 def test_num_classes_are_needed_without_data():
   config = experiments.load_config('cofinetune_ava', 'demo')
   config.unlock()

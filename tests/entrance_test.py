@@ -82,6 +82,7 @@ def test_the_wheel_has_licence_command_and_configs(wheel):
   assert len(tops) == 2, 'nothing but vidpetl and its metadata'
 
 
+@pytest.mark.slow
 def test_a_config_is_found_by_name_from_an_empty_folder(installed, tmp_path):
   printed = installed(
     'vidpetl', 'describe', '--config=cofinetune_ava:demo', cwd=tmp_path

@@ -52,6 +52,7 @@ def finished_steps(workdir):
   return sorted(int(p.name) for p in folder.iterdir() if p.name.isdigit())
 
 
+@pytest.mark.slow
 def test_killed_terminated_and_continued_is_as_never_stopped(
   make_config, config_file, tmp_path
 ):
@@ -103,6 +104,7 @@ def evaluated(workdir):
   return results['tasks']['ava']['metrics']
 
 
+@pytest.mark.slow
 def test_one_and_eight_devices_and_two_hosts_agree(
   make_config, config_file, tmp_path
 ):

@@ -193,6 +193,7 @@ def test_fusion_weights_by_layer():
   assert fusion.read({}, places) == []
 
 
+@pytest.mark.slow
 def test_door(make_config, config_file, tmp_path, monkeypatch, capsys):
   """On a run with MST-Adapters, then on what cannot be drawn."""
   config = make_config('kinetics400', steps=1)

@@ -51,6 +51,7 @@ def test_parts_of_vspp_are_those_asked_for(argument, parts):
   assert loaded.tasks.mtl_aqa.clip.parts == parts
 
 
+@pytest.mark.slow
 def test_adapters_and_statistics_go_on_to_stage_two(world, general, tmp_path):
   first = config(world, 'pecop_pretrain', f'init={general}')
   loop.run(first, str(tmp_path))
@@ -68,6 +69,7 @@ def test_adapters_and_statistics_go_on_to_stage_two(world, general, tmp_path):
   assert max(np.abs(now[k] - before[k]).max() for k in drifted) > 1e-4
 
 
+@pytest.mark.slow
 def test_tuned_norms_go_on_without_adapters(world, general, tmp_path):
   first = config(world, 'pecop_pretrain', f'method=hpt_bn,init={general}')
   loop.run(first, str(tmp_path))
@@ -80,6 +82,7 @@ def test_tuned_norms_go_on_without_adapters(world, general, tmp_path):
     np.testing.assert_array_equal(now[name], packed.params[name])
 
 
+@pytest.mark.slow
 def test_everything_goes_on_as_a_run(world, general, tmp_path):
   loop.run(
     config(world, 'pecop_pretrain', f'method=hpt,init={general}'),
@@ -91,6 +94,7 @@ def test_everything_goes_on_as_a_run(world, general, tmp_path):
     np.testing.assert_array_equal(now[name], saved[name])
 
 
+@pytest.mark.slow
 def test_a_package_of_core_has_its_groups(world, general, tmp_path):
   """Without them, another process would score with other leaves."""
   tuned = config(world, 'pecop_aqa', f'head=core,init={general}')

@@ -1,8 +1,11 @@
 """What training costs."""
 
+import pytest
+
 from vidpetl.studies import cost
 
 
+@pytest.mark.slow
 def test_settings_are_shares_of_full_tuning(capsys, tmp_path):
   cost.main(
     [

@@ -62,6 +62,7 @@ def test_settings_of_one_size_stand_side_by_side(sizes, named):
   assert len(set(places.round())) == len(places) == 2
 
 
+@pytest.mark.slow
 def test_runs_once_reports_failures_and_refuses_changes(
   make_config, tmp_path, capsys
 ):

@@ -73,6 +73,7 @@ def test_resuming_is_bit_for_bit_and_says_so(make_config, tmp_path, capfd):
   )
 
 
+@pytest.mark.slow
 def test_another_seed_does_not_resume(make_config, tmp_path):
   config = make_config('ava', steps=1)
   loop.run(config, str(tmp_path))
@@ -81,6 +82,7 @@ def test_another_seed_does_not_resume(make_config, tmp_path):
     loop.run(config, str(tmp_path))
 
 
+@pytest.mark.slow
 def test_evaluation_of_a_checkpoint_gives_the_same(make_config, tmp_path):
   config = make_config('ava', steps=1)
   trained = loop.run(config, str(tmp_path))
@@ -138,6 +140,7 @@ def test_undecodable_videos_are_listed_and_the_run_goes_on(
   assert len(rows) == 3
 
 
+@pytest.mark.slow
 def test_starting_from_another_run(make_config, tmp_path):
   first = make_config('kinetics400', steps=1)
   loop.run(first, str(tmp_path / 'first'))
@@ -154,6 +157,7 @@ def test_starting_from_another_run(make_config, tmp_path):
     loop.run(second, str(tmp_path / 'third'))
 
 
+@pytest.mark.slow
 def test_a_package_is_written_and_evaluates_to_the_same(make_config, tmp_path):
   base, tuned, again = (tmp_path / name for name in ('base', 'tuned', 'again'))
   loop.run(make_config('kinetics400', steps=1), str(base))
@@ -182,6 +186,7 @@ def test_a_package_is_written_and_evaluates_to_the_same(make_config, tmp_path):
     loop.run(make_config('kinetics400', **fields), str(again))
 
 
+@pytest.mark.slow
 def test_a_frozen_head_of_zeros_is_refused(make_config, tmp_path):
   fields = {'trainable': (('^heads_', 'frozen'), ('.*', 'all'))}
   with pytest.raises(ValueError, match='which is zero'):
@@ -192,6 +197,7 @@ def test_a_frozen_head_of_zeros_is_refused(make_config, tmp_path):
   assert loop.run(config.lock(), str(tmp_path))['step'] == 1
 
 
+@pytest.mark.slow
 def test_nothing_recompiles(make_config, tmp_path):
   config = make_config('ava', 'kinetics400', steps=6)
   run = loop.Loop(config, str(tmp_path))
@@ -205,6 +211,7 @@ def test_nothing_recompiles(make_config, tmp_path):
   }
 
 
+@pytest.mark.slow
 def test_starting_from_a_run_at_another_resolution(make_config, tmp_path):
   first = make_config('ava', steps=1)
   loop.run(first, str(tmp_path / 'first'))

@@ -64,6 +64,7 @@ def test_frozen_statistics_stay(make):
   assert float(scalars['grad_norm']) > 0
 
 
+@pytest.mark.slow
 def test_statistics_move_under_frozen_parameters(make):
   """As in PECoP, whose frozen network runs in training mode."""
   before, after, _ = one_step(make('adapter3d'))
@@ -71,6 +72,7 @@ def test_statistics_move_under_frozen_parameters(make):
   assert difference(before.frozen, after.frozen) == 0
 
 
+@pytest.mark.slow
 def test_parts_of_a_batch_move_them_one_after_the_other(make):
   before, once, _ = one_step(make())
   _, twice, _ = one_step(make(accumulate=2))
@@ -82,6 +84,7 @@ def test_parts_of_a_batch_move_them_one_after_the_other(make):
   assert 1.7 < float(ratio) < 2.1
 
 
+@pytest.mark.slow
 def test_another_run_starts_from_them(make, tmp_path):
   loop.run(make(), str(tmp_path / 'first'))
   saved = storage.load_arrays(str(tmp_path / 'first'))
@@ -99,6 +102,7 @@ def test_another_run_starts_from_them(make, tmp_path):
     run_lib.prepare(config).init_state()
 
 
+@pytest.mark.slow
 def test_a_package_has_them(make, tmp_path):
   base, tuned = str(tmp_path / 'base'), str(tmp_path / 'tuned')
   loop.run(make(), base)
@@ -118,6 +122,7 @@ def test_a_package_has_them(make, tmp_path):
   assert np.isfinite(served.logits('tuned', {'video': clip})).all()
 
 
+@pytest.mark.slow
 def test_they_are_those_of_all_devices(make, config_file, tmp_path):
   """One device and four see the same batch, in BatchNorm too."""
   for devices in (1, 4):

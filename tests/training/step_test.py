@@ -101,6 +101,7 @@ def test_frozen_parameters_have_no_optimizer_state(parts):
   assert slots <= 2 * trained + 8  # Adam's two, and a few counters.
 
 
+@pytest.mark.slow
 def test_absent_heads_move_by_momentum_unless_held(parts):
   p = parts()
   momentum = jax.tree.map(jnp.ones_like, p.state.opt_state)
