@@ -66,6 +66,7 @@ def folder(tmp_path, monkeypatch):
   return tmp_path
 
 
+@pytest.mark.tail(10)
 @pytest.mark.parametrize('words', list(commands()))
 def test_a_command_parses(words, folder):
   """Its door, flags, config, argument and fields are those there are."""
