@@ -202,8 +202,6 @@ def _task(
       'std': of.std,
     },
   }
-  if found.known and found.kind == 'classification' and task == found.kind:
-    fields['num_classes'] = found.known.num_classes
   change = _CHANGES.get(task, _CHANGES.get(task.partition('.')[0]))
   if change:
     change(arg, fields)

@@ -57,7 +57,7 @@ def test_help_lists_doors_and_configs():
     (['train', '--config=cofinetune_ava:dmeo'], "Unknown config argument 'dm"),
     (['train', '--confg=cofinetune_ava'], "Unknown command line flag 'confg'"),
     (['describe', '--config=cofinetune_ava', 'twice'], "['twice']"),
-    (['prepare', '--dataset=x', '--raw=x', '--out=y'], '--dataset=x'),
+    (['prepare', '--dataset=x', '--raw=x', '--out=y'], "dataset='x'; there"),
   ],
 )
 def test_a_mistake_on_the_line_is_one_line_and_loads_nothing(words, said):

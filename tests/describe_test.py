@@ -74,5 +74,10 @@ def test_num_classes_are_needed_without_data():
   config = experiments.load_config('cofinetune_ava', 'demo')
   config.unlock()
   config.tasks.ava.num_classes = None
+  config.tasks.ava.train = {
+    'source': 'ava_csv',
+    'videos': 'nowhere',
+    'annotations': 'nowhere.csv',
+  }
   with pytest.raises(ValueError, match=r'config\.tasks\.ava\.num_classes'):
     describe.describe(config)

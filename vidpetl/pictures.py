@@ -34,7 +34,7 @@ with epy.lazy_imports():
   import jax
 
   from vidpetl.data import augment, clips, decode, index
-  from vidpetl.experiment import configure
+  from vidpetl.experiment import complete, configure
   from vidpetl.experiment import experiment as experiment_lib
   from vidpetl.experiment import state as state_lib
   from vidpetl.parameters import trainable
@@ -67,8 +67,8 @@ def check_same_model(config: Any, workdir: str) -> None:
   path = pathlib.Path(workdir, 'config.json')
   if not path.exists():
     return
-  then = json.loads(path.read_text())
-  now = json.loads(config.to_json_best_effort())
+  then = complete.as_json(json.loads(path.read_text()))
+  now = complete.as_json(config)
   differ = [f for f in _MODEL if then.get(f) != now.get(f)]
   if differ:
     raise ValueError(

@@ -29,7 +29,7 @@ def test_settings_that_the_weights_were_not_trained_with_are_said(
   }
   storage.save_arrays(path, arrays, published.to_metadata(said))
   with config.unlocked():
-    config.init.path = path
+    config.init.path, config.init.pixels = path, 'config'
   started = run_lib.prepare(config)
   started.init_state()
   activation, mean = started.report.notes

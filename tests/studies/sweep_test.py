@@ -114,19 +114,23 @@ def test_configs_are_loaded_with_arguments_and_fields():
 def test_a_run_has_what_is_shared_its_settings_and_its_seed(tmp_path):
   path = tmp_path / 'config.py'
   path.write_text(
-    'import ml_collections\n\n\n'
+    'from vidpetl.recipes import defaults, presets\n\n\n'
     'def get_config(argument):\n'
-    '  fields = {"got": argument, "seed": 0, "start": "", "rate": 0.0}\n'
-    '  return ml_collections.ConfigDict(fields).lock()\n'
+    '  config = defaults.get_config()\n'
+    "  config.backbone = dict(presets.find('c3d').fields)\n"
+    '  config.data = argument\n'
+    '  return config.lock()\n'
   )
-  runs = series.Series(str(path), 'demo', {'rate': 0.5}, tmp_path, ('a/b',))
+  runs = series.Series(str(path), 'demo', {'epochs': '2'}, tmp_path, ('a/b',))
   chosen, fold = (
-    *settings.make([{'init': 'pre/{fold}/{seed}', 'config.start': '{fold}'}]),
+    *settings.make(
+      [{'init': 'pre/{fold}/{seed}', 'config.init.path': '{fold}'}]
+    ),
     *settings.parse('fold=2'),
   )
   config = runs.load([chosen, fold], 7)
-  assert config.got == 'demo,init=pre/2/7,fold=2'
-  assert (config.seed, config.start, config.rate) == (7, '2', 0.5)
+  assert config.data == 'demo,init=pre/2/7,fold=2'
+  assert (config.seed, config.init.path, config.epochs) == (7, '2', 2.0)
 
 
 def test_table_of_several_metrics():

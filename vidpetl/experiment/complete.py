@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -74,6 +75,20 @@ _CHOICES = (
 # Their fields are fixed, and those of mixture.weights and optimizer.groups are
 # names of one's own.
 _GROUPS = ('init', 'optimizer', 'mixture', 'mesh', 'checkpoint', 'input')
+
+
+def as_json(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns a completed config as config.json holds it, to compare two.
+
+  Args:
+    config: of a run, or what its config.json held. That of an older version
+      has fewer fields, and idle ones of clips.
+  """
+  fields = _plain(config)
+  fields['tasks'] = {
+    name: task_lib.fitting(task) for name, task in fields['tasks'].items()
+  }
+  return json.loads(complete(fields).to_json_best_effort())
 
 
 def unknown(owner: str, name: str, known: Mapping[str, Any]) -> str:

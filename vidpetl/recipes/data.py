@@ -115,13 +115,17 @@ def _table(path: str, val: str, boxes: Mapping[str, Any]) -> Data:
   for columns, source, kind in _HEADERS:
     if set(columns) <= set(header):
       return _listed(path, val, 'split' in header, source, kind)
-  if len(header) in (2, 7, 8):
+  if len(header) in (2, 7, 8) and _is_number(header[1]):
     return _keyframes(path, val, boxes)
   raise ValueError(
     f'{path}: its first row is {",".join(header)}; expected a header with '
     'path and label (clips) or video and score (performances), or keyframes '
     'video,seconds,x1,y1,x2,y2,action,person.'
   )
+
+
+def _is_number(text: str) -> bool:
+  return text.replace('.', '', 1).isdigit()
 
 
 def _listed(path, val, has_split, source, kind) -> Data:

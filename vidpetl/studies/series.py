@@ -24,7 +24,6 @@ with epy.lazy_imports():
   import jax
 
   from vidpetl.experiment import complete, configure
-  from vidpetl.tasks import task
   from vidpetl.training import loop
 
 # The flags belong to the door that defines them.
@@ -60,12 +59,7 @@ def check_unchanged(workdir: epath.Path, config: Any) -> None:
   if not path.exists():
     return
   saved = json.loads(path.read_text())
-  # A config.json of an older version has fewer fields, and idle ones of clips.
-  saved['tasks'] = {k: task.fitting(v) for k, v in saved['tasks'].items()}
-  then, now = (
-    _flat(json.loads(complete.complete(each).to_json_best_effort()))
-    for each in (saved, config)
-  )
+  then, now = (_flat(complete.as_json(each)) for each in (saved, config))
   differ = sorted(k for k in then | now if then.get(k) != now.get(k))
   if differ:
     raise ValueError(
