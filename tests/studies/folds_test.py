@@ -88,4 +88,4 @@ def test_the_command_line(tmp_path):
   for fold in (1, 2):
     line = rf'FAILED .*task=suturing/fold={fold}/seed0: .*{tmp_path}/nothing'
     assert re.search(line, done.stderr), done.stderr
-  assert "What is meant by ['--sedes=2']" in run('--sedes=2').stderr
+  assert "Unknown command line flag 'sedes'" in run('--sedes=2').stderr

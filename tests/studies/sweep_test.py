@@ -111,22 +111,20 @@ def test_configs_are_loaded_with_arguments_and_fields():
   assert config.trainable == (('x|y,z', 'train'),)
 
 
-def test_a_run_has_what_is_shared_its_settings_and_its_seed(tmp_path):
-  path = tmp_path / 'config.py'
-  path.write_text(
-    'import ml_collections\n\n\n'
-    'def get_config(argument):\n'
-    '  fields = {"got": argument, "seed": 0, "start": "", "rate": 0.0}\n'
-    '  return ml_collections.ConfigDict(fields).lock()\n'
+def test_a_run_has_what_is_shared_its_settings_and_its_seed():
+  shared = 'demo,dataset=hmdb51'
+  runs = series.Series('vpetl', shared, {'epochs': '0.5'}, epath.Path(), ())
+  chosen, split = (
+    *settings.make(
+      [{'init': 'pre/{split}/{seed}', 'config.checkpoint.best': '{split}'}]
+    ),
+    *settings.parse('split=2'),
   )
-  runs = series.Series(str(path), 'demo', {'rate': 0.5}, tmp_path, ('a/b',))
-  chosen, fold = (
-    *settings.make([{'init': 'pre/{fold}/{seed}', 'config.start': '{fold}'}]),
-    *settings.parse('fold=2'),
-  )
-  config = runs.load([chosen, fold], 7)
-  assert config.got == 'demo,init=pre/2/7,fold=2'
-  assert (config.seed, config.start, config.rate) == (7, '2', 0.5)
+  config = runs.load([chosen, split], 7)
+  assert config.init.path == 'pre/2/7'
+  assert config.tasks.hmdb51.train.dataset == 'hmdb51_2'
+  assert (config.seed, config.checkpoint.best) == (7, '2')
+  assert config.epochs == 0.5
 
 
 def test_table_of_several_metrics():
