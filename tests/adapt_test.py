@@ -42,6 +42,7 @@ def test_lora_on_videomae_adapts_to_a_folder(world, tmp_path):
   assert {e['technique'] for e in packed['petl']} == {'lora'}
 
 
+@pytest.mark.slow
 def test_a_spreadsheet_is_a_table(world, tmp_path):
   videos = sorted((world['hmdb51'] / 'videos').glob('*/*'))
   book = openpyxl.Workbook()
@@ -54,6 +55,7 @@ def test_a_spreadsheet_is_a_table(world, tmp_path):
   assert 'top1' in results['tasks']['clips']['metrics']
 
 
+@pytest.mark.slow
 def test_people_with_boxes_train(world, tmp_path):
   notes = world['ava'] / 'annotations'
   results = train(

@@ -13,6 +13,7 @@ def demo():
   return describe.describe(experiments.load_config('cofinetune_ava', 'demo'))
 
 
+@pytest.mark.slow
 def test_parameters_add_up(demo):
   params = demo['params']
   assert params['total'] == params['trained'] + params['frozen']

@@ -66,7 +66,7 @@ def folder(tmp_path, monkeypatch):
   return tmp_path
 
 
-@pytest.mark.tail(10)
+@pytest.mark.tail(5)
 @pytest.mark.parametrize('words', list(commands()))
 def test_a_command_parses(words, folder):
   """Its door, flags, config, argument and fields are those there are."""
@@ -140,6 +140,7 @@ def test_the_readme_is_short():
   assert len((ROOT / 'README.md').read_text().splitlines()) <= 150
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
   not all(map(importlib.util.find_spec, ('mkdocs', 'mkdocstrings'))),
   reason="needs the extra 'docs': pip install -e .[docs]",

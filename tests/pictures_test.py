@@ -104,6 +104,7 @@ def test_maps_are_those_of_the_formula():
     np.testing.assert_allclose(found, expected / expected.max(), atol=1e-5)
 
 
+@pytest.mark.tail(2)
 @pytest.mark.parametrize(
   'backbone, method, grid',
   [

@@ -300,6 +300,7 @@ def test_sites_of_c3d_are_around_its_five_stages():
   ]
 
 
+@pytest.mark.slow
 def test_adapters_act_in_training():
   video = clip()
   technique = adapter3d.Adapter3D(reduction=2)

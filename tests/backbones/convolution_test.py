@@ -84,6 +84,7 @@ LARGE = [
 ]
 
 
+@pytest.mark.tail(6)
 @pytest.mark.parametrize(
   'wrap', [lambda f: f, jax.jit, jax.checkpoint], ids=['eager', 'jit', 'remat']
 )

@@ -24,6 +24,7 @@ def count(frames=2, size=8, **fields):
   return sum(x.size for x in jax.tree.leaves(shapes))
 
 
+@pytest.mark.tail(2)
 @pytest.mark.parametrize(
   'fields, expected',
   [

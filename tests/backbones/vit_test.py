@@ -82,6 +82,7 @@ def test_videomae_has_fixed_positions_and_keys_without_bias():
   assert biased == {'query', 'value', 'out'}
 
 
+@pytest.mark.tail(1)
 @pytest.mark.parametrize('kind', ['mae', 'videomae', 'clip'])
 def test_half_precision_and_dropped_branches(kind):
   fields = {**TOY, 'depth': 2}

@@ -24,6 +24,7 @@ CASES = [
 ]
 
 
+@pytest.mark.tail(4)
 @pytest.mark.parametrize('backbone, method, options', CASES)
 def test_a_package_gives_the_logits_of_its_run(
   backbone, method, options, tmp_path
@@ -151,6 +152,7 @@ MERGED = [
 ]
 
 
+@pytest.mark.tail(2)
 @pytest.mark.parametrize('backbone, method, options, layers', MERGED)
 def test_linear_techniques_merge(backbone, method, options, layers):
   packed, params = packages.pack(

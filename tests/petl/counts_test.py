@@ -248,6 +248,7 @@ def digits(number):
   return len(number.partition('.')[2])
 
 
+@pytest.mark.tail(12)
 @pytest.mark.parametrize('name', EXACT)
 def test_exact_count(name):
   assert count(name) == EXACT[name]

@@ -144,7 +144,7 @@ def base(name):
   return params, run(model)(params)[0]
 
 
-@pytest.mark.parametrize('technique, backbone', _cases())
+@pytest.mark.parametrize('technique, backbone', list(_cases()))
 def test_technique_on_backbone(technique, backbone):
   model = bindings.bind(tiny.BACKBONES[backbone](), [entry(technique)])
   if reason := REFUSED.get((technique, backbone)):
@@ -174,7 +174,7 @@ def test_technique_on_backbone(technique, backbone):
     assert np.isfinite(grad).all() and np.abs(grad).max() > 0, path
 
 
-@pytest.mark.tail(1)
+@pytest.mark.slow
 @pytest.mark.parametrize('backbone', ['dense', 'clip', 'swin'])
 def test_all_at_once_and_recomputed(backbone):
   models = [

@@ -65,7 +65,7 @@ def test_a_row_trains_and_tests_as_it_says(name, row):
   assert task.augment.flip == mirrored or 'mirrored but for' in row.augmentation
 
 
-@pytest.mark.tail(20)
+@pytest.mark.tail(10)
 @pytest.mark.slow
 @pytest.mark.parametrize('name, row', COUNTED, ids=ids)
 def test_a_row_trains_as_many_parameters_as_are_printed(name, row):

@@ -111,26 +111,20 @@ def test_configs_are_loaded_with_arguments_and_fields():
   assert config.trainable == (('x|y,z', 'train'),)
 
 
-def test_a_run_has_what_is_shared_its_settings_and_its_seed(tmp_path):
-  path = tmp_path / 'config.py'
-  path.write_text(
-    'from vidpetl.recipes import defaults, presets\n\n\n'
-    'def get_config(argument):\n'
-    '  config = defaults.get_config()\n'
-    "  config.backbone = dict(presets.find('c3d').fields)\n"
-    '  config.data = argument\n'
-    '  return config.lock()\n'
-  )
-  runs = series.Series(str(path), 'demo', {'epochs': '2'}, tmp_path, ('a/b',))
-  chosen, fold = (
+def test_a_run_has_what_is_shared_its_settings_and_its_seed():
+  shared = 'demo,dataset=hmdb51'
+  runs = series.Series('vpetl', shared, {'epochs': '0.5'}, epath.Path(), ())
+  chosen, split = (
     *settings.make(
-      [{'init': 'pre/{fold}/{seed}', 'config.init.path': '{fold}'}]
+      [{'init': 'pre/{split}/{seed}', 'config.checkpoint.best': '{split}'}]
     ),
-    *settings.parse('fold=2'),
+    *settings.parse('split=2'),
   )
-  config = runs.load([chosen, fold], 7)
-  assert config.data == 'demo,init=pre/2/7,fold=2'
-  assert (config.seed, config.init.path, config.epochs) == (7, '2', 2.0)
+  config = runs.load([chosen, split], 7)
+  assert config.init.path == 'pre/2/7'
+  assert config.tasks.hmdb51.train.dataset == 'hmdb51_2'
+  assert (config.seed, config.checkpoint.best) == (7, '2')
+  assert config.epochs == 0.5
 
 
 def test_table_of_several_metrics():

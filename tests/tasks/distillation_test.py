@@ -90,6 +90,7 @@ def test_the_teacher_is_the_encoder_at_the_end_of_the_last_epoch(world):
   assert max(jax.tree.leaves(moved)) > 1e-4
 
 
+@pytest.mark.tail(1)
 @pytest.mark.parametrize('mode', ['batch', 'running'])
 def test_distance_at_the_first_step_of_an_epoch(world, mode):
   """0 where the teacher computes as the student does; not so by other norms."""
@@ -123,6 +124,7 @@ def test_without_weight_nothing_changes(world, tmp_path):
     np.testing.assert_allclose(a[name], b[name], atol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_same_teacher(world, tmp_path):
   config = make(
     world,
@@ -142,6 +144,7 @@ def test_a_resumed_run_has_the_same_teacher(world, tmp_path):
   jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
+@pytest.mark.slow
 def test_adapters_are_distilled_on_a_transformer(world):
   config = make(world, 'backbone=swin,method=adaptformer', steps=2)
   (before, _), (_, scalars) = steps_of(config, 2)
