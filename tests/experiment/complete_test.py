@@ -11,6 +11,8 @@ FIELDS = [
   ('cofinetune_ava:demo', 'tasks.ava.eval_clip.min_score', '0.5', 0.5),
   ('cofinetune_ava:demo', 'tasks.ava.train.match_iou', '0.5', 0.5),
   ('mst_adapter', 'backbone.activation', 'gelu', 'gelu'),
+  ('mst_adapter', 'petl[0].name', 'mine', 'mine'),
+  ('cofinetune_ava:demo', 'backbone.classifier', 'gap', 'gap'),
   ('mst_adapter', 'tasks.kinetics400.clip.sampling', 'spread', 'spread'),
   ('mst_adapter', 'petl[1].kernels', '((3,1,1),)', ((3, 1, 1),)),
   ('mst_adapter', 'tasks.kinetics400.distill.weight', '10', 10.0),

@@ -41,7 +41,6 @@ def complete(config: Mapping[str, Any]) -> ConfigDict:
   """
   given = _plain(config)
   whole = defaults.get_config().to_dict() | {'backbone': {}, 'tasks': {}}
-  whole['data'] = ''
   for name, value in given.items():
     if name not in whole:
       raise ValueError(unknown('config', name, whole))
@@ -113,12 +112,13 @@ def _plain(config: Any) -> Any:
 
 def _backbone(given: Mapping[str, Any]) -> dict[str, Any]:
   model = backbones.build(given)
+  part = parts.load(backbones, given['name'], 'build', 'config.backbone.name')
   chosen = {
     field.name: getattr(model, field.name)
     for field in dataclasses.fields(model)
     if field.name not in _OF_THE_RUN
   }
-  return {**given, **chosen}
+  return {**_defaults(part.build), **given, **chosen}
 
 
 def _technique(number: int, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,7 +128,8 @@ def _technique(number: int, entry: Mapping[str, Any]) -> dict[str, Any]:
   part = parts.load(
     techniques, entry['technique'], 'build', f'{owner}.technique'
   )
-  known = {'site': '', 'technique': '', 'where': '', **_defaults(part.build)}
+  shared = {'site': '', 'technique': '', 'where': '', 'name': None}
+  known = {**shared, **_defaults(part.build)}
   return _fill(entry, known, owner)
 
 
