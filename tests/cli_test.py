@@ -1,5 +1,6 @@
 """The command line as a user meets it, in processes of its own."""
 
+import shlex
 import subprocess
 import sys
 
@@ -85,6 +86,18 @@ def test_a_mistake_in_a_field_is_one_line(field, said):
 
 
 @pytest.mark.slow
+def test_a_reader_who_has_seen_enough_is_no_mistake():
+  words = [sys.executable, '-m', 'vidpetl', 'describe', '--config=vpetl:demo']
+  shell = f'{shlex.join(words)} | true; echo ${{PIPESTATUS[0]}}'
+  done = subprocess.run(
+    ['bash', '-c', shell],
+    cwd=experiments.ROOT,
+    capture_output=True,
+    text=True,
+  )
+  assert 'error' not in done.stderr and 'Traceback' not in done.stderr
+
+
 def test_debug_shows_where_a_mistake_was_found(tmp_path):
   words = ['train', '--config=cofinetune_ava:demo', f'--workdir={tmp_path}']
   words += ['--config.tasks.ava.train.path=/nowhere']

@@ -21,7 +21,7 @@ STOREYS = ('backbones', 'petl', 'tasks', 'experiment', 'training', 'studies')
 # A consumer of data, for demos and tests.
 OUTBUILDING = 'world'
 # What doors share. Nothing imports a door.
-COMMAND_LINE = ('vidpetl.cli', 'vidpetl.mistakes')
+COMMAND_LINE = ('vidpetl.cli',)
 PLAN = {
   'helpers': (),
   **dict.fromkeys(GROUND[1:], GROUND),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import pathlib
 import re
 import runpy
@@ -126,6 +127,9 @@ def run(
   def guarded(work: Callable[[Any], Any], argument: Any) -> Any:
     try:
       return work(argument)
+    except BrokenPipeError:  # The reader, such as `head`, has seen enough.
+      os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+      sys.exit(1)
     except Exception as error:
       if debug or not _is_mistake(error):
         raise

@@ -16,6 +16,7 @@ from typing import Any
 from absl import app, flags, logging
 from etils import epath, epy
 
+from vidpetl import mistakes
 from vidpetl.recipes import config_flag, named
 from vidpetl.studies import settings as settings_lib
 
@@ -115,7 +116,8 @@ def run_all(
     try:
       results = run(make(), workdir)
     except Exception as error:
-      traceback.print_exc()
+      if not mistakes.is_mistake(error):
+        traceback.print_exc()
       failed.append(f'{workdir}: {error}')
       continue
     if results is None:
