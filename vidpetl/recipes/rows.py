@@ -7,7 +7,7 @@ page of the documentation and a test over `describe` are made from the list.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vidpetl import tables
@@ -91,17 +91,27 @@ def markdown(config: str, rows: Iterable[Row]) -> str:
       )
       for row in members
     ]
-    header = (
-      *('config', 'printed', 'counted', 'reported', 'epochs / batch / rate'),
-      *('frames x stride, clips x crops', 'head trains', 'note'),
-    )
     augmentations = dict.fromkeys(row.augmentation for row in members)
     parts += [
       f'### {table}',
-      tables.markdown(header, cells),
+      tables.markdown(*_filled(_HEADER, cells)),
       'Training clips: ' + '; '.join(filter(None, augmentations)) + '.',
     ]
   return '\n\n'.join(parts)
+
+
+_HEADER = (
+  *('config', 'printed', 'counted', 'reported', 'epochs / batch / rate'),
+  *('frames x stride, clips x crops', 'head trains', 'note'),
+)
+
+
+def _filled(
+  header: Sequence[str], cells: Sequence[Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
+  """Returns a table without its empty columns."""
+  kept = [i for i in range(len(header)) if any(row[i] for row in cells)]
+  return [header[i] for i in kept], [[row[i] for i in kept] for row in cells]
 
 
 def _by_table(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
