@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 
+from etils import epath
+
 from vidpetl.data import examples, kinds
 from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.sources import videos
@@ -48,7 +50,7 @@ def open(
     FileNotFoundError: if there is no folder, class or video.
     ValueError: for an unknown split, or files outside of a class folder.
   """
-  if not os.path.isdir(path):
+  if not epath.Path(path).is_dir():
     raise FileNotFoundError(f'{path}: no such folder')
   splits = [f for f in _folders(path) if f in ('train', 'val', split)]
   divided = {'train', 'val'} <= set(splits)
@@ -76,6 +78,7 @@ def open(
   index = {c: i for i, c in enumerate(classes)}
   files = Strings(os.path.join(root, p) for p in paths)
   info = examples.Info(
+    # Not `resolve`, which would name what a link leads to.
     name=name or os.path.basename(os.path.abspath(path)),
     split=split,
     kind=kind,
@@ -88,6 +91,7 @@ def open(
 
 
 def _folders(path: str) -> list[str]:
+  # It knows folders from files without asking for the status of each.
   with os.scandir(path) as entries:
     return sorted(
       e.name for e in entries if e.is_dir() and not e.name.startswith('.')
