@@ -90,7 +90,7 @@ def open(
   return shown.labelled(info, Strings(paths), labels, files.__getitem__)
 
 
-def _folders(path: str) -> list[str]:
+def _folders(path: epath.PathLike) -> list[str]:
   # It knows folders from files without asking for the status of each.
   with os.scandir(path) as entries:
     return sorted(
@@ -99,7 +99,7 @@ def _folders(path: str) -> list[str]:
 
 
 def _classes(path: str, parts: list[str]) -> list[str]:
-  names = {c for part in parts for c in _folders(os.path.join(path, part))}
+  names = {c for part in parts for c in _folders(epath.Path(path) / part)}
   if not names:
     raise FileNotFoundError(f'{path}: no class folders in it')
   return sorted(names)
