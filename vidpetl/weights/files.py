@@ -42,7 +42,7 @@ def read(path: str) -> Any:
     WeightsError: if there is no such file, if it is none of these or damaged,
       if it holds more than data, or if PyTorch is needed and not installed.
   """
-  if not epath.Path(path).exists():
+  if not path or not epath.Path(path).exists():  # '' would be '.'
     raise WeightsError(f'{path}: no such file')
   if epath.Path(path).is_dir():
     return _guarded(path, 'an orbax checkpoint', _orbax)

@@ -50,7 +50,7 @@ def open(
     FileNotFoundError: if there is no folder, class or video.
     ValueError: for an unknown split, or files outside of a class folder.
   """
-  if not epath.Path(path).is_dir():
+  if not path or not epath.Path(path).is_dir():  # '' would be '.'
     raise FileNotFoundError(f'{path}: no such folder')
   splits = [f for f in _folders(path) if f in ('train', 'val', split)]
   divided = {'train', 'val'} <= set(splits)

@@ -33,7 +33,7 @@ def walk(folder: epath.PathLike) -> Iterator[str]:
   Raises:
     FileNotFoundError: if there is no such folder.
   """
-  if not epath.Path(folder).is_dir():
+  if not folder or not epath.Path(folder).is_dir():  # '' would be '.'
     raise FileNotFoundError(f'{folder}: no such folder')
   seen = set()
   stack = ['']
