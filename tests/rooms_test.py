@@ -34,6 +34,17 @@ PLAN = {
 BY_NAME = ('vidpetl/parts.py', 'vidpetl/weights/family.py')
 # Slow to import, and more than a config's name needs.
 JAX = {'jax', 'jaxlib', 'flax', 'optax', 'orbax', 'tensorflow'}
+# A user's path is an epath.Path. The modules that take texts apart, and why.
+TEXTS = {
+  'vidpetl.data.frames': 'the names of 100,000 frames of a folder',
+  'vidpetl.data.sources.folder': 'hands out a million paths as texts',
+  'vidpetl.data.sources.manifest': 'hands out a million paths as texts',
+  'vidpetl.data.sources.performances': 'hands out a million paths as texts',
+  'vidpetl.data.sources.quality': 'hands out a million paths as texts',
+  'vidpetl.data.sources.videos': 'hands out a million paths as texts',
+  'vidpetl.recipes.data': 'paths in configs stay as they were spelled, so that '
+  'runs of before resume',
+}
 # Longest files, and functions without their docstring, in lines.
 LINES_OF_FILE, LINES_OF_FUNCTION = 400, 60
 
@@ -206,3 +217,21 @@ def test_functions_are_short():
     if isinstance(node, ast.FunctionDef) and _lines(node) > LINES_OF_FUNCTION
   ]
   assert not long
+
+
+def _taken(module):
+  """Yields the names that a module imports or takes from what it imports."""
+  for node in ast.walk(_tree(_modules()[module])):
+    if isinstance(node, ast.Import):
+      yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      yield node.module
+      yield from (f'{node.module}.{alias.name}' for alias in node.names)
+    elif isinstance(node, ast.Attribute):
+      yield ast.unparse(node)
+
+
+def test_paths_are_epath():
+  by_text = {m for m in _modules() if 'os.path' in _taken(m)}
+  assert by_text == TEXTS.keys()
+  assert not [m for m in _modules() if 'pathlib' in _taken(m)]

@@ -14,7 +14,6 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
-import pathlib
 import re
 import runpy
 import sys
@@ -23,6 +22,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import app, flags
+from etils import epath
 
 from vidpetl import mistakes
 from vidpetl.recipes import config_flag, named
@@ -88,7 +88,7 @@ def overview() -> str:
 
 def summary(module: str) -> str:
   """Returns the first line of a module's docstring, without importing it."""
-  source = pathlib.Path(importlib.util.find_spec(module).origin)
+  source = epath.Path(importlib.util.find_spec(module).origin)
   tree = ast.parse(source.read_text(encoding='utf-8'))
   return ast.get_docstring(tree).partition('\n')[0]
 

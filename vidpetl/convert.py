@@ -11,10 +11,8 @@ nothing if there is one that nobody has named. No network is used.
 
 from __future__ import annotations
 
-import pathlib
-
 from absl import app, flags, logging
-from etils import epy
+from etils import epath, epy
 
 from vidpetl import cli
 from vidpetl.weights import family as family_lib
@@ -97,7 +95,7 @@ def main(argv: list[str]) -> None:
     )
   else:
     report = export_run(args.into, path, out, args.head)
-  whole = pathlib.Path(out).with_suffix('.report.txt')
+  whole = epath.Path(out).with_suffix('.report.txt')
   whole.write_text(report.whole() + '\n', encoding='utf-8')
   print(report.short())
   print(f'Wrote {out}; every array is in {whole}.')

@@ -8,7 +8,6 @@ The same command again goes on where the run stopped.
 from __future__ import annotations
 
 import os
-import pathlib
 
 # TensorFlow only moves data here; its start-up notes are noise.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
@@ -47,8 +46,8 @@ def define_flags() -> None:
 def default_workdir(config_file: str) -> str:
   """Returns runs/cofinetune_ava/demo for cofinetune_ava:demo."""
   path, _, arguments = config_file.partition(':')
-  parts = [pathlib.Path(path).stem, arguments.replace(',', '_')]
-  return os.path.join('runs', *filter(None, parts))
+  parts = [epath.Path(path).stem, arguments.replace(',', '_')]
+  return os.fspath(epath.Path('runs', *filter(None, parts)))
 
 
 def main(argv: list[str]) -> None:

@@ -19,13 +19,12 @@ os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 import dataclasses
 import functools
 import json
-import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from absl import app, flags, logging
-from etils import epy
+from etils import epath, epy
 
 from vidpetl import cli
 from vidpetl.recipes import config_flag
@@ -64,7 +63,7 @@ def check_same_model(config: Any, workdir: str) -> None:
   Raises:
     ValueError: naming the fields that differ from the run's config.json.
   """
-  path = pathlib.Path(workdir, 'config.json')
+  path = epath.Path(workdir, 'config.json')
   if not path.exists():
     return
   then = complete.as_json(json.loads(path.read_text()))
@@ -90,7 +89,7 @@ def restore(
   Raises:
     ValueError: if there is no such checkpoint, or it is of another model.
   """
-  folder = pathlib.Path(workdir, 'checkpoints')
+  folder = epath.Path(workdir, 'checkpoints')
   if not folder.is_dir():
     raise ValueError(f'{folder} is not there: train with this --workdir first.')
   check_same_model(run.config, workdir)
@@ -220,7 +219,7 @@ def draw(
   checkpoint: str = 'latest',
   count: int = 4,
   task: str | None = None,
-) -> list[pathlib.Path]:
+) -> list[epath.Path]:
   """Draws all pictures of a run.
 
   Args:
@@ -248,7 +247,7 @@ def draw(
     for name in tasks:
       if examples := explain_clips(run, state, places, name, count):
         pictures[f'grad_cam_{name}'] = grad_cam.draw(examples)
-  folder = pathlib.Path(workdir, 'pictures')
+  folder = epath.Path(workdir, 'pictures')
   folder.mkdir(exist_ok=True)
   paths = [folder / f'{name}.png' for name in pictures]
   for path, picture in zip(paths, pictures.values()):

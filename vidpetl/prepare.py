@@ -84,7 +84,7 @@ def prepare(
   if staged is None:
     if '://' in out:
       raise ValueError(f'out={out} is not local: give a local folder `staging`')
-    staged = os.path.join(out, recipe.name, 'staging')
+    staged = os.fspath(epath.Path(out) / recipe.name / 'staging')
   folder = epath.Path(out) / recipe.name
   if _is_finished(folder, recipe):
     report = json.loads((folder / 'report.json').read_text())
@@ -134,8 +134,9 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 @contextlib.contextmanager
 def _locked(folder: str) -> Iterator[None]:
   """Keeps a second process out of a folder, until this one ends or dies."""
-  os.makedirs(folder, exist_ok=True)
-  with open(os.path.join(folder, 'lock'), 'w') as file:
+  path = epath.Path(folder)
+  path.mkdir(parents=True, exist_ok=True)
+  with (path / 'lock').open('w') as file:
     try:
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

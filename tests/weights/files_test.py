@@ -111,6 +111,8 @@ def test_other_files_are_refused(tmp_path, data):
 def test_what_is_not_there_or_only_packed_is_said(tmp_path):
   with pytest.raises(WeightsError, match='no such file'):
     files.read(str(tmp_path / 'nothing.pth'))
+  with pytest.raises(WeightsError, match='no such file'):
+    files.read('')
   path = tmp_path / 'weights.zip'
   with zipfile.ZipFile(path, 'w') as archive:
     archive.writestr('model.pth', b'')

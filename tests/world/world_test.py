@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pathlib
 
 import av
 import pytest
@@ -16,7 +17,7 @@ def digests(folder):
   """Relative path -> hash of every file below a folder."""
   return {
     str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).digest()
-    for path in sorted(folder.rglob('*'))
+    for path in sorted(pathlib.Path(folder).rglob('*'))
     if path.is_file()
   }
 
@@ -50,7 +51,8 @@ def test_another_seed_is_another_world(tiny, tmp_path):
     tmp_path, seed=4, size='tiny', datasets=['kinetics400'], processes=1
   )
   ours, theirs = (
-    {f.name for f in d['kinetics400'].rglob('*.mp4')} for d in (tiny, other)
+    {f.name for f in pathlib.Path(d['kinetics400']).rglob('*.mp4')}
+    for d in (tiny, other)
   )
   assert len(ours) == len(theirs) and not ours & theirs
 
@@ -66,7 +68,7 @@ def test_finished_dataset_is_left_alone_and_broken_one_redone(tmp_path):
     )['something_something_v2']
 
   folder = write()
-  video = next(folder.rglob('*.webm'))
+  video = next(pathlib.Path(folder).rglob('*.webm'))
   video.unlink()
   write()
   assert not video.exists()

@@ -17,6 +17,7 @@ from typing import NamedTuple, Self
 
 import av
 import numpy as np
+from etils import epath
 
 from vidpetl.data import decode
 
@@ -55,6 +56,7 @@ def _numbering(folder: str, changed: int) -> _Numbering:
     decode.DecodeError: unless the images are numbered without a gap.
   """
   del changed
+  # Lists 100,000 names without making a path of each.
   with os.scandir(folder) as entries:
     names = {e.name for e in entries if _suffix(e.name) in _CODECS}
   numbers = {}
@@ -81,6 +83,7 @@ def _numbering(folder: str, changed: int) -> _Numbering:
 
 
 def _suffix(name: str) -> str:
+  # A string: there may be 100,000 frames, and epath takes ten times as long.
   return os.path.splitext(name)[1].lower()
 
 
@@ -212,6 +215,6 @@ def open_video(
   Raises:
     decode.DecodeError: if it cannot be opened.
   """
-  if isinstance(video, str) and os.path.isdir(video):
+  if isinstance(video, str) and epath.Path(video).is_dir():
     return Frames(video, name, fps)
   return decode.Video(video, name)

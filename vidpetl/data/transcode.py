@@ -14,12 +14,12 @@ import fractions
 import io
 import itertools
 import math
-import os
 from collections.abc import Iterator
 
 import av
 import numpy as np
 from av.video import reformatter
+from etils import epath
 
 from vidpetl.data import decode
 from vidpetl.data import frames as frames_lib
@@ -85,7 +85,7 @@ def transcode(
   try:
     with _open(path, fps) as video:
       frames = video.between(start, math.inf if end is None else end)
-      whole = start == 0 and end is None and not os.path.isdir(path)
+      whole = start == 0 and end is None and isinstance(video, _Frames)
       first = next(frames, None)
       if first is None:
         raise decode.DecodeError(path, f'no frame from {start:.2f} s on')
@@ -103,7 +103,8 @@ def transcode(
 
 
 def _open(path: str, fps: float | None) -> _Frames | _Folder:
-  return _Folder(path, fps=fps) if os.path.isdir(path) else _Frames(path)
+  folder = epath.Path(path).is_dir()
+  return _Folder(path, fps=fps) if folder else _Frames(path)
 
 
 class _Folder(frames_lib.Frames):

@@ -13,13 +13,13 @@ exist there have names; Video Swin is none of them.
 from __future__ import annotations
 
 import json
-import pathlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
+from etils import epath
 
 from vidpetl.parameters import package
 from vidpetl.petl import qkv
@@ -139,7 +139,7 @@ def write(
     'base_model_name_or_path': None,
     'task_type': None,
   }
-  out = pathlib.Path(folder)
+  out = epath.Path(folder)
   out.mkdir(parents=True, exist_ok=True)
   safetensors.numpy.save_file(arrays, out / package.MODEL)
   text = json.dumps(config, indent=2, sort_keys=True)
@@ -254,7 +254,7 @@ def read_config(folder: str) -> tuple[Entry, ...]:
   Raises:
     ValueError: if it is neither plain LoRA nor (IA)^3 of dense layers.
   """
-  path = pathlib.Path(folder) / package.CONFIG
+  path = epath.Path(folder) / package.CONFIG
   if not path.is_file():
     raise ValueError(f'{path}: not found; it is part of what peft saves')
   config = json.loads(path.read_text(encoding='utf-8'))
@@ -302,7 +302,7 @@ def _entries(
   return tuple(entries)
 
 
-def _places(config: Entry, field: str, path: pathlib.Path) -> list[str]:
+def _places(config: Entry, field: str, path: epath.Path) -> list[str]:
   """Returns the places of a list of modules' names.
 
   Raises:
@@ -349,7 +349,7 @@ def read(
   Raises:
     ValueError: naming what is missing, left over or of another shape.
   """
-  file = pathlib.Path(folder) / package.MODEL
+  file = epath.Path(folder) / package.MODEL
   arrays = safetensors.numpy.load_file(file)
   ours = {
     (int(m[1]), _place(m[2], m[3]), _PARTS[m[4]].split('.')[0]): path

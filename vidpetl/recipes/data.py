@@ -11,6 +11,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from etils import epath
+
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import datasets
 from vidpetl.data.annotations import text
@@ -76,7 +78,7 @@ def find(
     )
   if named.endswith(TABLES):
     return _table(named, val, boxes or {})
-  if os.path.isdir(named):
+  if epath.Path(named).is_dir():
     return _pair(_name(named), 'classification', 'folder', {'path': named})
   try:
     known = datasets.find(named)
@@ -104,7 +106,8 @@ def _pair(
 
 def _name(path: str) -> str:
   """Returns a name that a config's fields may have."""
-  stem = os.path.splitext(os.path.basename(os.path.abspath(path)))[0]
+  # Not `resolve`, which would name what a link leads to.
+  stem = epath.Path(os.path.abspath(path)).stem
   return ''.join(c if c.isalnum() else '_' for c in stem)
 
 
@@ -148,6 +151,7 @@ def _keyframes(path: str, val: str, boxes: Mapping[str, Any]) -> Data:
       f'{path} has keyframes: give those to evaluate on as val=OTHER.csv.'
     )
   known = {k: v for k, v in boxes.items() if v and k != 'val_detections'}
+  # As it was spelled: configs of runs of before have it so.
   shared = {'source': 'ava_csv', 'videos': os.path.dirname(path) or '.'}
   train = {**shared, **known, 'annotations': path, 'split': 'train'}
   test = {
@@ -178,9 +182,10 @@ def _dataset(
   if missing := [name for name, value in chosen.items() if not value]:
     raise ValueError(f'data={named} needs {", ".join(missing)}.')
   records = '_'.join([named, *map(str, chosen.values())])
-  if os.path.isdir(os.path.join(prepared, records)) or '://' in prepared:
+  if '://' in prepared or (epath.Path(prepared) / records).is_dir():
     fields = {'path': prepared, 'dataset': records}
     return _pair(known.name, known.kind, 'records', fields, known)
+  # As it was spelled: configs of runs of before have it so.
   folder = os.path.join(raw, known.name)
   fields = {'dataset': named, 'raw': folder, **chosen}
   return _pair(known.name, known.kind, 'raw', fields, known)

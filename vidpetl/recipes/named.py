@@ -7,20 +7,20 @@ an installed package carries.
 
 from __future__ import annotations
 
-import pathlib
 import runpy
 from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
+from etils import epath
 
-_PACKAGE = pathlib.Path(__file__).parents[1]
+_PACKAGE = epath.Path(__file__).parents[1]
 
 
-def folders() -> list[pathlib.Path]:
+def folders() -> list[epath.Path]:
   """Returns the folders of configs that there are, the first to win first."""
   repository = _PACKAGE.parent
-  found = [pathlib.Path('configs')]
+  found = [epath.Path('configs')]
   # What stands beside an installed package belongs to anybody.
   if (repository / 'setup.py').exists():
     found.append(repository / 'configs')
@@ -28,7 +28,7 @@ def folders() -> list[pathlib.Path]:
   return [folder for folder in found if folder.is_dir()]
 
 
-def names() -> dict[str, pathlib.Path]:
+def names() -> dict[str, epath.Path]:
   """Returns the file of every config that has a name, by its name, sorted."""
   files = {}
   for folder in reversed(folders()):
@@ -38,14 +38,14 @@ def names() -> dict[str, pathlib.Path]:
   return dict(sorted(files.items()))
 
 
-def split(text: str) -> tuple[pathlib.Path, str]:
+def split(text: str) -> tuple[epath.Path, str]:
   """Returns the file and the argument of 'name:argument' or 'file:argument'.
 
   Raises:
     ValueError: if there is no such name or file, with the names there are.
   """
   config, _, argument = text.partition(':')
-  path = pathlib.Path(config)
+  path = epath.Path(config)
   if path.suffix != '.py' and len(path.parts) == 1:
     path = names().get(config)
   if path is None or not path.is_file():

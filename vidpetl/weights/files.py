@@ -7,8 +7,6 @@ nested dicts with numpy arrays at their leaves, beside whatever else was saved.
 from __future__ import annotations
 
 import argparse
-import os
-import pathlib
 import re
 import zipfile
 from collections.abc import Callable
@@ -19,6 +17,7 @@ import ml_dtypes
 import numpy as np
 import safetensors
 import safetensors.numpy
+from etils import epath
 
 from vidpetl.weights import torchscript
 from vidpetl.weights.errors import WeightsError
@@ -43,9 +42,9 @@ def read(path: str) -> Any:
     WeightsError: if there is no such file, if it is none of these or damaged,
       if it holds more than data, or if PyTorch is needed and not installed.
   """
-  if not os.path.exists(path):
+  if not path or not epath.Path(path).exists():  # '' would be '.'
     raise WeightsError(f'{path}: no such file')
-  if os.path.isdir(path):
+  if epath.Path(path).is_dir():
     return _guarded(path, 'an orbax checkpoint', _orbax)
   kind, reader = _sniff(path)
   return _guarded(path, kind, reader)
@@ -59,10 +58,14 @@ def _guarded(path: str, kind: str, reader: Callable[[str], Any]) -> Any:
   except Exception as error:  # Every library has its own for damaged files.
     said = str(error).strip().split('\n')[0]
     raise WeightsError(
-      f'{path} ({os.path.getsize(path):,} bytes) begins as {kind}, but cannot '
+      f'{_sized(path)} begins as {kind}, but cannot '
       f'be read to its end; an incomplete download? '
       f'({type(error).__name__}: {said})'
     ) from None
+
+
+def _sized(path: str) -> str:
+  return f'{path} ({epath.Path(path).stat().length:,} bytes)'
 
 
 def _sniff(path: str) -> tuple[str, Callable[[str], Any]]:
@@ -89,7 +92,7 @@ def _sniff_zip(path: str) -> tuple[str, Callable[[str], Any]]:
       names = archive.namelist()
   except zipfile.BadZipFile as error:
     raise WeightsError(
-      f'{path} ({os.path.getsize(path):,} bytes) begins as an archive, but '
+      f'{_sized(path)} begins as an archive, but '
       f'has no end; an incomplete download? ({error})'
     ) from None
   if any(name.endswith('.npy') for name in names):
@@ -145,7 +148,7 @@ def nest(flat: dict[str, Any], separator: str) -> dict[str, Any]:
 
 
 def _msgpack(path: str) -> Any:
-  return flax.serialization.msgpack_restore(pathlib.Path(path).read_bytes())
+  return flax.serialization.msgpack_restore(epath.Path(path).read_bytes())
 
 
 def _orbax(path: str) -> Any:
@@ -154,7 +157,7 @@ def _orbax(path: str) -> Any:
 
   handler = ocp.PyTreeCheckpointHandler()
   with ocp.Checkpointer(handler) as checkpointer:
-    return checkpointer.restore(os.path.abspath(path))
+    return checkpointer.restore(epath.Path(path).absolute())
 
 
 def _torch(path: str) -> Any:

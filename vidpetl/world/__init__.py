@@ -17,12 +17,11 @@ import contextlib
 import json
 import multiprocessing
 import os
-import pathlib
-import shutil
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import tqdm
+from etils import epath
 
 from vidpetl import parts
 from vidpetl.world import datasets as datasets_lib
@@ -45,7 +44,7 @@ def write(
   size: str = 'demo',
   datasets: Sequence[str] = DATASETS,
   processes: int | None = None,
-) -> dict[str, pathlib.Path]:
+) -> dict[str, epath.Path]:
   """Writes datasets; what is already there is left alone.
 
   With several processes the calling script needs the usual
@@ -75,7 +74,7 @@ def write(
       f'datasets: {", ".join(unknown)} not in {", ".join(DATASETS)}.'
     )
   state = {'version': VERSION, 'seed': seed, 'size': size}
-  folders = {name: pathlib.Path(out) / name for name in datasets}
+  folders = {name: epath.Path(out) / name for name in datasets}
   missing = [n for n in datasets if not _begin(folders[n], state)]
   films = {n: _module(n).films(seed, size) for n in missing}
   tasks = [(film, folders[n]) for n in missing for film in films[n]]
@@ -91,18 +90,18 @@ def _module(dataset: str) -> Any:
   return parts.load(datasets_lib, dataset, 'annotate', 'dataset')
 
 
-def _mark(folder: pathlib.Path, state: dict[str, Any]) -> None:
+def _mark(folder: epath.Path, state: dict[str, Any]) -> None:
   text = json.dumps(state) + '\n'
   (folder / MARKER).write_text(text, encoding='utf-8')
 
 
-def _begin(folder: pathlib.Path, state: dict[str, Any]) -> bool:
+def _begin(folder: epath.Path, state: dict[str, Any]) -> bool:
   """Empties a folder of an earlier world, unless it is just what is wanted."""
   marker = folder / MARKER
   if marker.exists():
     if json.loads(marker.read_text()) == {**state, 'complete': True}:
       return True
-    shutil.rmtree(folder)
+    folder.rmtree()
   elif folder.exists() and any(folder.iterdir()):
     raise ValueError(
       f'{folder}: not empty and without {MARKER}, so it is not a demo world. '
@@ -113,13 +112,13 @@ def _begin(folder: pathlib.Path, state: dict[str, Any]) -> bool:
   return False
 
 
-def _shoot(task: tuple[Film, pathlib.Path]) -> Any:
+def _shoot(task: tuple[Film, epath.Path]) -> Any:
   film, folder = task
   return _module(film.dataset).shoot(film, folder)
 
 
 def _shoot_all(
-  tasks: Sequence[tuple[Film, pathlib.Path]], processes: int | None
+  tasks: Sequence[tuple[Film, epath.Path]], processes: int | None
 ) -> Generator[Any, None, None]:
   """Makes all videos; yields what each dataset keeps of them, in order."""
   if processes is None:
@@ -132,7 +131,7 @@ def _shoot_all(
 
 
 def _made(
-  tasks: Sequence[tuple[Film, pathlib.Path]], processes: int
+  tasks: Sequence[tuple[Film, epath.Path]], processes: int
 ) -> Iterator[Any]:
   """Makes the videos here, or in that many processes."""
   if processes == 1:

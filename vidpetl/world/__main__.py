@@ -5,9 +5,8 @@ python -m vidpetl.world --out=demo/raw [--size=tiny]
 
 from __future__ import annotations
 
-import pathlib
-
 from absl import app, flags
+from etils import epath
 
 from vidpetl import cli, world
 from vidpetl.world import film, sheet
@@ -33,7 +32,7 @@ def main(argv: list[str]) -> None:
     raise app.UsageError(f'Not understood: {" ".join(argv[1:])}')
   args = flags.FLAGS
   if args.sheet:
-    sheet.draw(pathlib.Path(args.sheet), args.seed)
+    sheet.draw(epath.Path(args.sheet), args.seed)
     print(args.sheet)
     return
   if not args.out:

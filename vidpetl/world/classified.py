@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
+
+from etils import epath
 
 from vidpetl.world import film as film_lib
 from vidpetl.world import scene, video
@@ -98,7 +99,7 @@ def folded_films(
   return [dataclasses.replace(film, path=path(film)) for film in planned]
 
 
-def shoot(film: Film, folder: pathlib.Path) -> None:
+def shoot(film: Film, folder: epath.Path) -> None:
   """Makes the video of one clip."""
   scripts = film_lib.scripts(film, [0.0, _FOR_EVER])
   staged = scene.stage(film.key, scripts, film.seconds, film.size, video.FPS)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from absl import app, flags
+from etils import epath
 
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import datasets, examples, frames, sources
@@ -193,7 +194,7 @@ def main(argv: list[str]) -> None:
     raise app.UsageError(f'What is meant by {argv[1:]}?')
   print(f'{"Spearman":<24}' + ''.join(f'{name:>14}' for name in FEATURES))
   for dataset, parts in PARTS.items():
-    raw = os.path.join(flags.FLAGS.raw, dataset)
+    raw = os.fspath(epath.Path(flags.FLAGS.raw) / dataset)
     for part, settings in parts.items():
       found = [measure(dataset, raw, options) for options in settings]
       means = [np.mean([f[name] for f in found]) for name in FEATURES]

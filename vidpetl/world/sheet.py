@@ -5,9 +5,8 @@ Performances come three times, from the best to the worst.
 
 from __future__ import annotations
 
-import pathlib
-
 import numpy as np
+from etils import epath
 from PIL import Image, ImageDraw
 
 from vidpetl.world import behaviours, clinic, closeup, diving, scene, surgery
@@ -20,7 +19,7 @@ _FIRST, _EVERY = 8, 2
 _QUALITIES = (1.0, 0.5, 0.0)
 
 
-def draw(path: pathlib.Path, seed: int = 0) -> None:
+def draw(path: epath.Path, seed: int = 0) -> None:
   """Writes the sheet as an image, one row per action or performance.
 
   Args:

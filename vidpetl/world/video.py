@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterable
 
 import av
 import numpy as np
+from etils import epath
 from PIL import Image
 
 FPS = 15
@@ -25,7 +25,7 @@ _FORMATS = {
 
 
 def write(
-  path: pathlib.Path,
+  path: epath.Path,
   frames: Iterable[np.ndarray],
   *,
   fps: int = FPS,
@@ -63,7 +63,7 @@ def write(
     file.mux(stream.encode())
 
 
-def write_frames(folder: pathlib.Path, frames: Iterable[np.ndarray]) -> int:
+def write_frames(folder: epath.Path, frames: Iterable[np.ndarray]) -> int:
   """Writes frames uint8 [h, w, 3] as 00001.jpg and so on.
 
   Args:

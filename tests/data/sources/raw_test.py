@@ -277,6 +277,18 @@ def test_missing_arguments_are_named():
     sources.open_source({'source': 'raw', 'dataset': 'ava'})
 
 
+@pytest.mark.parametrize(
+  'source',
+  [
+    {'source': 'raw', 'dataset': 'ava', 'raw': ''},
+    {'source': 'folder', 'path': ''},
+  ],
+)
+def test_an_empty_text_is_not_the_current_folder(source):
+  with pytest.raises(FileNotFoundError, match='no such folder'):
+    sources.open_source({**source, 'split': 'train'})
+
+
 def test_missing_files_are_named(tmp_path):
   with pytest.raises(FileNotFoundError, match='no such folder'):
     _open('ava', tmp_path / 'no', 'train')

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from etils import epy
+from etils import epath, epy
 
 with epy.lazy_imports():
   import openpyxl
@@ -19,22 +19,25 @@ class AnnotationError(ValueError):
 
 
 def fail(
-  path: str, line: int | None, problem: str, expected: str
+  path: epath.PathLike, line: int | None, problem: str, expected: str
 ) -> AnnotationError:
   """Returns the error for `path:line`; the caller raises it."""
   where = path if line is None else f'{path}:{line}'
   return AnnotationError(f'{where}: {problem}; expected {expected}')
 
 
-def require(path: str, what: str) -> str:
-  """Returns `path` if it is a file.
+def require(path: epath.PathLike, what: str) -> str:
+  """Returns `path` as text if it is a file.
+
+  Readers of annotations open local files: the csv module wants `newline=''`,
+  which epath does not take.
 
   Raises:
     FileNotFoundError: naming the path and `what` it would be.
   """
-  if not os.path.isfile(path):
+  if not epath.Path(path).is_file():
     raise FileNotFoundError(f'{path}: not found; it should be {what}')
-  return path
+  return os.fspath(path)
 
 
 def read_rows(

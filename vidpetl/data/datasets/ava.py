@@ -20,9 +20,10 @@ keyframe is a false positive), with the excluded ones flagged.
 from __future__ import annotations
 
 import collections
-import os
 import re
 from collections.abc import Sequence
+
+from etils import epath
 
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import ava as rows
@@ -91,7 +92,7 @@ def open_split(
 
 
 def _annotation(raw, name, what):
-  return text.require(os.path.join(raw, 'annotations', name), what)
+  return text.require(epath.Path(raw) / 'annotations' / name, what)
 
 
 def _truth(raw, split, parts) -> boxes.Boxes:
@@ -109,10 +110,9 @@ def _truth(raw, split, parts) -> boxes.Boxes:
 
 def _persons(raw, split, parts, detections, degenerate):
   if detections is None:
-    folder = os.path.join(raw, 'person_boxes')
+    folder = epath.Path(raw) / 'person_boxes'
     detections = [
-      os.path.join(folder, f'{part}_{split}_predicted_boxes.csv')
-      for part in parts
+      folder / f'{part}_{split}_predicted_boxes.csv' for part in parts
     ]
   return localisation.read_persons(detections, NUM_CLASSES, degenerate)
 

@@ -10,8 +10,9 @@ one dive as a whole; its start_frame and end_frame are its own first and last.
 
 from __future__ import annotations
 
-import os
 from typing import Any
+
+from etils import epath
 
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
@@ -92,9 +93,9 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
 
 def _json(raw: str, name: str) -> str:
   file = f'Diving48_{name}.json'
-  below = os.path.join(raw, 'annotations', file)
-  here = os.path.join(raw, file)
-  path = below if os.path.isfile(below) else here
+  here = epath.Path(raw) / file
+  below = epath.Path(raw) / 'annotations' / file
+  path = below if below.is_file() else here
   return text.require(path, "one of Diving48's lists")
 
 

@@ -11,10 +11,10 @@ dive number; the steps are when the second and the last begin.
 
 from __future__ import annotations
 
-import os
 from typing import Any, NamedTuple
 
 import numpy as np
+from etils import epath
 
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import examples
@@ -27,8 +27,8 @@ _EXPECTED = '{(video, instance): (dive number, score, difficulty, ..., ' \
 _FIELDS = 5
 
 _FRAMES = tuple(
-  os.path.join(above, folder)
-  for above in ('', 'Trimmed_Video_Frames')
+  above + folder
+  for above in ('', 'Trimmed_Video_Frames/')
   for folder in ('FINADiving_MTL_256s', 'FineDiving')
 )
 
@@ -110,7 +110,7 @@ def open_split(dataset: str, raw: str, split: str) -> Performances:
   lists = tuple(_pickle(raw, f'{n}_split.pkl') for n in ('train', 'test'))
   keys = [pickled.read_split(path, dives) for path in lists]
   pickled.require_apart(lists, *keys)
-  clips = quality.Clips(*(os.path.join(raw, folder) for folder in _FRAMES))
+  clips = quality.Clips(*(epath.Path(raw) / folder for folder in _FRAMES))
   rates = quality.FrameRates()
   found = [
     _find(clips, rates, raw, key, dives[key]) for key in keys[split == 'val']
@@ -154,9 +154,9 @@ def _find(
 
 
 def _pickle(raw: str, name: str) -> str:
-  below = os.path.join(raw, 'Annotations', name)
-  here = os.path.join(raw, name)
-  path = here if os.path.isfile(here) else below
+  here = epath.Path(raw) / name
+  below = epath.Path(raw) / 'Annotations' / name
+  path = here if here.is_file() else below
   return text.require(path, "one of FineDiving's pickles")
 
 

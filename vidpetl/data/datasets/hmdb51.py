@@ -8,7 +8,7 @@ Class ids are positions in the sorted names; 'val' is the test list.
 
 from __future__ import annotations
 
-import os
+from etils import epath
 
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
@@ -21,7 +21,7 @@ _EXPECTED = 'file.avi and 0 (unused), 1 (training) or 2 (test)'
 FPS = 30.0
 
 
-def read_classes(folder: str, fold: int) -> list[str]:
+def read_classes(folder: epath.PathLike, fold: int) -> list[str]:
   """Returns the classes that have a file in `folder`, sorted.
 
   Args:
@@ -31,24 +31,29 @@ def read_classes(folder: str, fold: int) -> list[str]:
   Raises:
     FileNotFoundError: if there is no folder, or none of its files is of `fold`.
   """
-  if not os.path.isdir(folder):
+  folder = epath.Path(folder)
+  if not folder.is_dir():
     raise FileNotFoundError(
       f"{folder}: no such folder; it should have HMDB51's split files"
     )
   end = _file_name('', fold)
-  names = [f.removesuffix(end) for f in os.listdir(folder) if f.endswith(end)]
+  names = [
+    path.name.removesuffix(end)
+    for path in folder.iterdir()
+    if path.name.endswith(end)
+  ]
   if not names:
     raise FileNotFoundError(f'{folder}: no file is called <class>{end}')
   return sorted(names)
 
 
-def read(folder: str, fold: int, name: str, split: str) -> list[str]:
+def read(folder: epath.PathLike, fold: int, name: str, split: str) -> list[str]:
   """Returns the files of a class in a split, 'train' or 'val'.
 
   Raises:
     text.AnnotationError: with file and line.
   """
-  path = os.path.join(folder, _file_name(name, fold))
+  path = epath.Path(folder) / _file_name(name, fold)
   files = []
   with open(path, encoding='utf-8') as lines:
     for number, line in enumerate(lines, 1):
@@ -69,7 +74,7 @@ def _file_name(name: str, fold: int) -> str:
 def open_split(dataset: str, raw: str, split: str) -> Classification:
   """Opens a split; see the module's docstring for the layout."""
   fold = int(dataset[-1])
-  folder = os.path.join(raw, 'testTrainMulti_7030_splits')
+  folder = epath.Path(raw) / 'testTrainMulti_7030_splits'
   classes = read_classes(folder, fold)
   ids, labels = [], []
   for label, name in enumerate(classes):

@@ -16,6 +16,8 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 
+from etils import epath
+
 from vidpetl import options
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import pickled, text
@@ -156,9 +158,10 @@ def open_split(
   """
   options.one_of(dataset, 'task', task, TASKS)
   options.one_of(dataset, 'fold', fold, range(1, FOLDS + 1))
-  folder = os.path.join(raw, TASKS[task])
-  ratings = _ratings(raw, os.path.join(folder, f'meta_file_{TASKS[task]}.txt'))
-  path = text.require(os.path.join(raw, 'info', 'splits.pkl'), "MUSDL's folds")
+  root = epath.Path(raw)
+  folder = root / TASKS[task]
+  ratings = _ratings(root, folder / f'meta_file_{TASKS[task]}.txt')
+  path = text.require(root / 'info' / 'splits.pkl', "MUSDL's folds")
   folds = read_folds(path, TASKS[task], ratings)
   trials = [
     trial
@@ -166,9 +169,7 @@ def open_split(
     for trial in members
     if (number == fold) == (split == 'val')
   ]
-  clips = quality.Clips(
-    os.path.join(raw, 'frames'), os.path.join(folder, 'video')
-  )
+  clips = quality.Clips(root / 'frames', folder / 'video')
   return quality.assemble(
     name=f'{dataset}_{task}_{fold}',
     split=split,
@@ -190,10 +191,10 @@ def open_split(
   )
 
 
-def _ratings(raw: str, meta: str) -> Ratings:
-  labels = os.path.join(raw, 'info', 'label.pkl')
-  if not os.path.isfile(meta) and os.path.isfile(labels):
-    return read_labels(labels)
+def _ratings(raw: epath.Path, meta: epath.Path) -> Ratings:
+  labels = raw / 'info' / 'label.pkl'
+  if not meta.is_file() and labels.is_file():
+    return read_labels(os.fspath(labels))
   return read_meta(text.require(meta, "JIGSAWS' scores"))
 
 

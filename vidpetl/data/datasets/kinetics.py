@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import os
 
+from etils import epath
+
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
 from vidpetl.data.kinds.classification import Classification
@@ -58,7 +60,7 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
   classes = sorted({label for _, labels in lists.values() for label in labels})
   index = {name: i for i, name in enumerate(classes)}
   ids, labels = lists[split]
-  folder = os.path.join(raw, split)
+  folder = os.fspath(epath.Path(raw) / split)
   files = videos.ByStem(folder)
   return classification.assemble(
     name=dataset,
@@ -73,10 +75,10 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
 
 
 def _csv(raw: str, split: str) -> str:
-  path = os.path.join(raw, 'annotations', f'{split}.csv')
-  other = os.path.join(raw, 'annotations', 'validate.csv')
-  if split == 'val' and not os.path.exists(path) and os.path.exists(other):
-    return other
+  folder = epath.Path(raw) / 'annotations'
+  path, other = folder / f'{split}.csv', folder / 'validate.csv'
+  if split == 'val' and not path.exists() and other.exists():
+    return os.fspath(other)
   return text.require(path, f'the {split} list of Kinetics')
 
 

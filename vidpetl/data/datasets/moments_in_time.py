@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 
+from etils import epath
+
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
 from vidpetl.data.kinds.classification import Classification
@@ -68,19 +70,15 @@ def read(path: str, categories: list[str]) -> tuple[list[str], list[int]]:
 
 def open_split(dataset: str, raw: str, split: str) -> Classification:
   """Opens a split; see the module's docstring for the layout."""
-  name = _NAMES[split]
+  name, raw = _NAMES[split], epath.Path(raw)
   categories = read_categories(
-    text.require(
-      os.path.join(raw, 'moments_categories.txt'), 'the list of classes'
-    )
+    text.require(raw / 'moments_categories.txt', 'the list of classes')
   )
   ids, labels = read(
-    text.require(
-      os.path.join(raw, f'{name}Set.csv'), f'the list of {split} videos'
-    ),
+    text.require(raw / f'{name}Set.csv', f'the list of {split} videos'),
     categories,
   )
-  folder = os.path.join(raw, name)
+  folder = os.fspath(raw / name)
   files = set(videos.walk(folder))
   return classification.assemble(
     name=dataset,
@@ -89,7 +87,7 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     classes=categories,
     ids=ids,
     labels=labels,
-    find=lambda path: os.path.join(folder, path) if path in files else None,
+    find=lambda path: f'{folder}/{path}' if path in files else None,
     folder=folder,
   )
 

@@ -20,11 +20,11 @@ where the fourth judge of (4, 49) gave 4.5, which is refused here.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from etils import epath
 
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import examples
@@ -142,12 +142,12 @@ def _dive(path: str, key: Any, record: Any) -> Dive:
 
 def open_split(dataset: str, raw: str, split: str) -> Performances:
   """Opens a split; see the module's docstring for the layout."""
-  info = os.path.join(raw, 'info')
-  paths = [os.path.join(info, name) for name in _ANNOTATIONS]
-  path = next(filter(os.path.isfile, paths), paths[0])
+  info = epath.Path(raw) / 'info'
+  paths = [info / name for name in _ANNOTATIONS]
+  path = next((path for path in paths if path.is_file()), paths[0])
   dives = read(text.require(path, "MTL-AQA's annotations"))
   lists = tuple(
-    text.require(os.path.join(info, f'{name}_split_0.pkl'), 'a list of dives')
+    text.require(info / f'{name}_split_0.pkl', 'a list of dives')
     for name in ('train', 'test')
   )
   keys = [pickled.read_split(path, dives) for path in lists]
@@ -170,8 +170,9 @@ class _Finder:
 
   def __init__(self, raw: str):
     self._raw = raw
-    self._dives = quality.Clips(os.path.join(raw, 'frames'))
-    self._events = quality.Clips(*(os.path.join(raw, n) for n in _EVENTS))
+    folder = epath.Path(raw)
+    self._dives = quality.Clips(folder / 'frames')
+    self._events = quality.Clips(*(folder / name for name in _EVENTS))
     self._rates = quality.FrameRates()
 
   def find(

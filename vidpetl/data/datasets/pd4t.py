@@ -17,6 +17,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from etils import epath
+
 from vidpetl import options
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
@@ -139,7 +141,7 @@ def open_split(
   if not shared_subjects:
     require_apart(lists, *found)
   clips = quality.Clips(
-    *(os.path.join(raw, kind, TASKS[task]) for kind in ('Videos', 'Frames'))
+    *(epath.Path(raw) / kind / TASKS[task] for kind in ('Videos', 'Frames'))
   )
   videos = {f'{v.subject}/{v.sample}': v for v in found[split == 'val']}
   return quality.assemble(
@@ -156,10 +158,11 @@ def open_split(
 
 
 def _path(raw: str, task: str, name: str) -> str:
-  path = os.path.join(raw, 'Annotations', task, name)
-  if os.path.isfile(f'{path}.list') and not os.path.isfile(f'{path}.csv'):
-    return f'{path}.list'
-  return text.require(f'{path}.csv', "one of PD4T's lists")
+  folder = epath.Path(raw) / 'Annotations' / task
+  path, other = folder / f'{name}.csv', folder / f'{name}.list'
+  if other.is_file() and not path.is_file():
+    return os.fspath(other)
+  return text.require(path, "one of PD4T's lists")
 
 
 DATASET = dataset_lib.Dataset(

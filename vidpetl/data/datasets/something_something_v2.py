@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 
+from etils import epath
+
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
 from vidpetl.data.kinds.classification import Classification
@@ -76,7 +78,7 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
   name = _NAMES[split]
   templates = read_labels(_json(raw, 'labels'))
   ids, labels = read(_json(raw, name), templates)
-  folder = os.path.join(raw, '20bn-something-something-v2')
+  folder = os.fspath(epath.Path(raw) / '20bn-something-something-v2')
   return classification.assemble(
     name=dataset,
     split=split,
@@ -90,10 +92,10 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
 
 
 def _json(raw: str, name: str) -> str:
-  old = os.path.join(raw, f'something-something-v2-{name}.json')
-  if os.path.exists(old):
-    return old
-  path = os.path.join(raw, 'labels', f'{name}.json')
+  old = epath.Path(raw) / f'something-something-v2-{name}.json'
+  if old.exists():
+    return os.fspath(old)
+  path = epath.Path(raw) / 'labels' / f'{name}.json'
   return text.require(path, f'the {name} file of SSv2 (or {old})')
 
 

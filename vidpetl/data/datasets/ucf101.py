@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-import os
+from etils import epath
 
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
@@ -93,7 +93,7 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
 
 
 def _list(raw: str, name: str) -> str:
-  path = os.path.join(raw, 'ucfTrainTestlist', name)
+  path = epath.Path(raw) / 'ucfTrainTestlist' / name
   return text.require(path, f"UCF101's {name}")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from etils import epath
 
 from vidpetl import options as options_lib
 from vidpetl.data import dataset as dataset_lib
@@ -137,7 +138,7 @@ class Recipe:
     """Returns what to cut for example `i`."""
     example, path = source[i], source.video(i)
     start, end = self.rows.cut(example, self.window)
-    fps = source.info.fps if os.path.isdir(path) else None
+    fps = source.info.fps if epath.Path(path).is_dir() else None
     return Item(example.id, path, start, end, fps)
 
   def annotation(

@@ -17,6 +17,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 
+from etils import epath
+
 from vidpetl.data import decode, transcode
 from vidpetl.data.records.recipe import Item
 
@@ -35,8 +37,8 @@ class Staging:
   folder: str
   options: transcode.Options
 
-  def _path(self, item: Item) -> str:
-    """Returns the item's file without suffix."""
+  def _path(self, item: Item, suffix: str) -> epath.Path:
+    """Returns the item's file."""
     try:
       status = os.stat(item.path)
       version = status.st_size, status.st_mtime_ns
@@ -48,12 +50,11 @@ class Staging:
     parts = [piece, dataclasses.asdict(self.options)]
     text = json.dumps([*parts, version], sort_keys=True)
     name = hashlib.sha256(text.encode()).hexdigest()[:32]
-    return os.path.join(self.folder, name[:2], name)
+    return epath.Path(self.folder) / name[:2] / f'{name}{suffix}'
 
   def done(self, item: Item) -> bool:
     """Returns whether the item was dealt with, successfully or not."""
-    path = self._path(item)
-    return os.path.exists(path + '.mp4') or os.path.exists(path + '.json')
+    return any(self._path(item, end).exists() for end in ('.mp4', '.json'))
 
   def make(self, item: Item) -> None:
     """Transcodes an item and files the result, or why there is none."""
@@ -73,12 +74,11 @@ class Staging:
     self._write(item, '.json', json.dumps({'reason': reason}).encode())
 
   def _write(self, item, suffix, data):
-    path = self._path(item)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    unfinished = f'{path}.{os.getpid()}.unfinished'
-    with open(unfinished, 'wb') as file:
-      file.write(data)
-    os.replace(unfinished, path + suffix)
+    path = self._path(item, suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(f'.{os.getpid()}.unfinished')
+    unfinished.write_bytes(data)
+    unfinished.replace(path)
 
   def read(self, item: Item) -> bytes:
     """Returns the encoded item.
@@ -87,15 +87,16 @@ class Staging:
       decode.DecodeError: if there is none.
       FileNotFoundError: if it was not dealt with.
     """
-    path = self._path(item)
-    with contextlib.suppress(FileNotFoundError), open(path + '.mp4', 'rb') as f:
-      return f.read()
-    if not os.path.exists(path + '.json'):
+    with contextlib.suppress(FileNotFoundError):
+      return self._path(item, '.mp4').read_bytes()
+    reason = self._path(item, '.json')
+    if not reason.exists():
       raise FileNotFoundError(
         f'{item.path} was not transcoded, or changed since; prepare it again'
       )
-    with open(path + '.json', encoding='utf-8') as file:
-      raise decode.DecodeError(item.path, json.load(file)['reason'])
+    raise decode.DecodeError(
+      item.path, json.loads(reason.read_text())['reason']
+    )
 
 
 def run(

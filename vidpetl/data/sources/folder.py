@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 
+from etils import epath
+
 from vidpetl.data import examples, kinds
 from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.sources import videos
@@ -48,7 +50,7 @@ def open(
     FileNotFoundError: if there is no folder, class or video.
     ValueError: for an unknown split, or files outside of a class folder.
   """
-  if not os.path.isdir(path):
+  if not path or not epath.Path(path).is_dir():  # '' would be '.'
     raise FileNotFoundError(f'{path}: no such folder')
   splits = [f for f in _folders(path) if f in ('train', 'val', split)]
   divided = {'train', 'val'} <= set(splits)
@@ -76,6 +78,7 @@ def open(
   index = {c: i for i, c in enumerate(classes)}
   files = Strings(os.path.join(root, p) for p in paths)
   info = examples.Info(
+    # Not `resolve`, which would name what a link leads to.
     name=name or os.path.basename(os.path.abspath(path)),
     split=split,
     kind=kind,
@@ -87,7 +90,8 @@ def open(
   return shown.labelled(info, Strings(paths), labels, files.__getitem__)
 
 
-def _folders(path: str) -> list[str]:
+def _folders(path: epath.PathLike) -> list[str]:
+  # It knows folders from files without asking for the status of each.
   with os.scandir(path) as entries:
     return sorted(
       e.name for e in entries if e.is_dir() and not e.name.startswith('.')
@@ -95,7 +99,7 @@ def _folders(path: str) -> list[str]:
 
 
 def _classes(path: str, parts: list[str]) -> list[str]:
-  names = {c for part in parts for c in _folders(os.path.join(path, part))}
+  names = {c for part in parts for c in _folders(epath.Path(path) / part)}
   if not names:
     raise FileNotFoundError(f'{path}: no class folders in it')
   return sorted(names)

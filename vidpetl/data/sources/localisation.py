@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import av
 import numpy as np
+from etils import epath
 
 from vidpetl.data import examples
 from vidpetl.data.annotations import ava, boxes, keyframes, text
@@ -23,7 +24,9 @@ _CUT = 1000.0  # seconds; AVA's usual cuts last 901, its films far longer
 
 
 def read_persons(
-  detections: str | Sequence[str], num_classes: int, degenerate: str
+  detections: str | Sequence[epath.PathLike],
+  num_classes: int,
+  degenerate: str,
 ) -> boxes.Boxes | None:
   """Reads detected persons from one file or several; None for 'none'.
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
+from etils import epath
 
 from vidpetl.data import examples, kinds
 from vidpetl.data.annotations import text
@@ -68,6 +69,7 @@ def open(
     classes = sorted({name for found in names.values() for name in found})
   index = {label: i for i, label in enumerate(classes)}
   rows = of_split(path, rows, split)
+  # Strings: there may be a million rows, and epath takes ten times as long.
   folder = os.path.dirname(os.path.abspath(path))
   ids = columns.unique([_id(row) for _, row in rows])
   kept, dropped, labels, times = [], [], [], []
@@ -90,7 +92,7 @@ def open(
   files = Strings(file for _, file in kept)
   starts, ends = np.array(times).T
   info = examples.Info(
-    name=name or os.path.splitext(os.path.basename(path))[0],
+    name=name or epath.Path(path).stem,
     split=split,
     kind=kind,
     num_classes=len(classes),

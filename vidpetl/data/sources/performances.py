@@ -7,6 +7,7 @@ import itertools
 import os
 
 import numpy as np
+from etils import epath
 
 from vidpetl.data import examples
 from vidpetl.data.annotations import text
@@ -73,6 +74,7 @@ def open(
     for name, (line, row) in zip(ids, rows)
   ]
   found = _with_all_steps(path, [line for line, _ in rows], found)
+  # Strings: there may be a million rows, and epath takes ten times as long.
   folder = os.path.dirname(os.path.abspath(path))
   files = [os.path.join(folder, row['video']) for _, row in rows]
   have = [i for i, file in enumerate(files) if os.path.exists(file)]
@@ -80,7 +82,7 @@ def open(
     len(have), len(rows), rows[0][1]['video'] + ' and others', folder
   )
   info = examples.Info(
-    name=name or os.path.splitext(os.path.basename(path))[0],
+    name=name or epath.Path(path).stem,
     split=split,
     kind='quality',
     num_classes=0,

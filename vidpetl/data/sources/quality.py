@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from etils import epath
+
 from vidpetl.data import decode, examples, frames
 from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.kinds.quality import Performance, Performances
@@ -19,7 +21,7 @@ class Clips:
   Folders are listed when they are first looked into, and no frames are.
   """
 
-  def __init__(self, *folders: str):
+  def __init__(self, *folders: epath.PathLike):
     """Names the folders.
 
     Args:
@@ -39,6 +41,7 @@ class Clips:
       ValueError: if two videos are called so.
     """
     for folder in self._folders:
+      # Strings: epath takes ten times as long, and there are many clips.
       parent, stem = os.path.split(os.path.join(folder, name))
       if parent not in self._listings:
         self._listings[parent] = _listing(parent)
@@ -53,15 +56,16 @@ def _listing(folder: str) -> dict[str, str]:
   Raises:
     ValueError: if two videos have one stem.
   """
-  if not os.path.isdir(folder):
+  if not epath.Path(folder).is_dir():
     return {}
   found, films = {}, {}
+  # It knows folders from files without asking for the status of each.
   with os.scandir(folder) as entries:
     for entry in sorted(entries, key=lambda entry: entry.name):
       if entry.is_dir():
         found[entry.name] = entry.path
       elif videos.is_video(entry.name):
-        stem = os.path.splitext(entry.name)[0]
+        stem = videos.stem(entry.name)
         if stem in films:
           raise ValueError(
             f'{films[stem]} and {entry.path} are both called {stem!r}; keep one'
@@ -78,7 +82,7 @@ class FrameRates:
 
   def get(self, path: str) -> float | str:
     """Returns the rate of a video or folder, or why it cannot be read."""
-    if os.path.isdir(path):
+    if epath.Path(path).is_dir():
       return decode.DEFAULT_FPS
     if path not in self._known:
       try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
+
+from etils import epath
 
 from vidpetl import options as options_lib
 from vidpetl.data import datasets, examples
@@ -38,7 +39,7 @@ def open(dataset: str, raw: str, split: str, **options: Any) -> examples.Source:
     raise ValueError(
       f"dataset={dataset!r} is TFDS's own; source='tfds_images' opens it"
     )
-  if not os.path.isdir(raw):
+  if not raw or not epath.Path(raw).is_dir():  # '' would be '.'
     raise FileNotFoundError(f'raw={raw}: no such folder (dataset {dataset!r})')
   options_lib.one_of(dataset, 'split', split, found.splits)
   arguments = {'dataset': dataset, 'raw': raw, 'split': split, **options}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import pathlib
 
 import tensorflow_datasets as tfds
+from etils import epath
 
 from vidpetl.data import examples
 from vidpetl.data.kinds.classification import Classified
@@ -92,7 +92,7 @@ def _builder(data_dir: str, dataset: str) -> tfds.core.DatasetBuilder:
     f"'{dataset}', data_dir='{data_dir}', file_format='array_record')"
     '.download_and_prepare()"'
   )
-  if not pathlib.Path(builder.data_dir, 'dataset_info.json').exists():
+  if not epath.Path(builder.data_dir, 'dataset_info.json').exists():
     raise FileNotFoundError(
       f'{builder.data_dir}: {dataset} is not prepared there; this does it: '
       f'{command}'

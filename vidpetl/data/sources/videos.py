@@ -1,9 +1,16 @@
-"""Finding video files below a folder: one walk, then a dict."""
+"""Finding video files below a folder: one walk, then a dict.
+
+A dataset has a million files. They are listed by `os.scandir`, which knows
+folders without asking for each file's status, and their names are strings:
+epath takes ten times as long to take one apart.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+
+from etils import epath
 
 SUFFIXES = (
   *('.3gp', '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg'),
@@ -11,7 +18,7 @@ SUFFIXES = (
 )
 
 
-def walk(folder: str) -> Iterator[str]:
+def walk(folder: epath.PathLike) -> Iterator[str]:
   """Yields all files below a folder, sorted within each folder.
 
   Links to folders are followed, each folder is visited once; names that begin
@@ -26,7 +33,7 @@ def walk(folder: str) -> Iterator[str]:
   Raises:
     FileNotFoundError: if there is no such folder.
   """
-  if not os.path.isdir(folder):
+  if not folder or not epath.Path(folder).is_dir():  # '' would be '.'
     raise FileNotFoundError(f'{folder}: no such folder')
   seen = set()
   stack = ['']
@@ -55,12 +62,17 @@ def is_video(path: str) -> bool:
   return os.path.splitext(path)[1].lower() in SUFFIXES
 
 
+def stem(path: str) -> str:
+  """Returns a file's name without suffix."""
+  return os.path.splitext(os.path.basename(path))[0]
+
+
 class _ByName:
   """The videos below a folder by a part of their paths."""
 
   same = 'are both {!r}'  # How an error says what two paths share.
 
-  def __init__(self, folder: str):
+  def __init__(self, folder: epath.PathLike):
     self.folder = folder
     self._paths: dict[str, str] = {}
     self._others: dict[str, str] = {}
@@ -97,9 +109,7 @@ class ByStem(_ByName):
 
   same = 'are both called {!r}'
 
-  @staticmethod
-  def name(path: str) -> str:
-    return os.path.splitext(os.path.basename(path))[0]
+  name = staticmethod(stem)
 
 
 class ByClass(_ByName):

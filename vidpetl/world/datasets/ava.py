@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from etils import epath
 
 from vidpetl.world import behaviours, detector, scene, video
 from vidpetl.world import film as film_lib
@@ -151,7 +151,7 @@ def films(seed: int, size: str) -> list[Film]:
   return planned
 
 
-def shoot(film: Film, folder: pathlib.Path) -> list[Annotated]:
+def shoot(film: Film, folder: epath.Path) -> list[Annotated]:
   """Makes one video; returns who does what at its keyframes."""
   cuts = next(c for c in CUTS.values() if c[-1] == film.seconds)
   scripts = film_lib.scripts(film, cuts)
@@ -183,7 +183,7 @@ def keyframes(seconds: float) -> range:
 
 
 def annotate(
-  folder: pathlib.Path,
+  folder: epath.Path,
   films: Sequence[Film],
   records: Sequence[Sequence[Annotated]],
 ) -> None:
@@ -208,8 +208,8 @@ def annotate(
 Made = Sequence[tuple[Film, Sequence[Annotated]]]
 
 
-def _rows(path: pathlib.Path, rows: Iterable[Sequence[object]]) -> None:
-  with path.open('w', newline='', encoding='utf-8') as file:
+def _rows(path: epath.Path, rows: Iterable[Sequence[object]]) -> None:
+  with open(path, 'w', newline='', encoding='utf-8') as file:
     csv.writer(file, lineterminator='\n').writerows(rows)
 
 

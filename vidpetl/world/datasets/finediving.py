@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import pathlib
 import pickle
 from collections.abc import Sequence
+
+from etils import epath
 
 from vidpetl.world import diving, scene, video
 from vidpetl.world import film as film_lib
@@ -50,7 +51,7 @@ def _schedule(key: tuple, size: str) -> diving.Schedule:
   return diving.Schedule.draw(rng, diving.HURRY[size])
 
 
-def shoot(film: Performed, folder: pathlib.Path) -> None:
+def shoot(film: Performed, folder: epath.Path) -> None:
   """Makes the frames of one dive."""
   staged = diving.stage(
     film.key,
@@ -64,7 +65,7 @@ def shoot(film: Performed, folder: pathlib.Path) -> None:
 
 
 def annotate(
-  folder: pathlib.Path, films: Sequence[Performed], records: Sequence[None]
+  folder: epath.Path, films: Sequence[Performed], records: Sequence[None]
 ) -> None:
   """Writes Annotations/{fine-grained_annotation_aqa,*_split}.pkl."""
   del records
@@ -91,5 +92,5 @@ def _row(film: Performed) -> list:
   return [number, total, difficulty, ['Take-off', turns, 'Entry'], steps]
 
 
-def _write(path: pathlib.Path, value: object) -> None:
+def _write(path: epath.Path, value: object) -> None:
   path.write_bytes(pickle.dumps(value, protocol=4))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Sequence
+
+from etils import epath
 
 from vidpetl.world import classified
 from vidpetl.world.film import Film
@@ -39,7 +40,7 @@ def films(seed: int, size: str) -> list[Film]:
 
 
 def annotate(
-  folder: pathlib.Path, films: Sequence[Film], records: Sequence[None]
+  folder: epath.Path, films: Sequence[Film], records: Sequence[None]
 ) -> None:
   """Writes testTrainMulti_7030_splits/<class>_test_split{1,2,3}.txt.
 
@@ -50,7 +51,7 @@ def annotate(
   out = folder / 'testTrainMulti_7030_splits'
   out.mkdir(parents=True, exist_ok=True)
   for label in CLASSES:
-    names = [pathlib.Path(f.path).name for f in films if f.label == label]
+    names = [epath.Path(f.path).name for f in films if f.label == label]
     for fold in classified.FOLDS:
       roles = classified.roles(len(names), fold)
       lines = [f'{name} {role} \n' for name, role in zip(names, roles)]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pathlib
 import pickle
 from collections.abc import Sequence
 
 import numpy as np
+from etils import epath
 
 from vidpetl.world import film as film_lib
 from vidpetl.world import performances, scene, surgery, video
@@ -59,7 +59,7 @@ def films(seed: int, size: str) -> list[Performed]:
   return planned
 
 
-def shoot(film: Performed, folder: pathlib.Path) -> None:
+def shoot(film: Performed, folder: epath.Path) -> None:
   """Makes the video of one trial, for some also the second camera's."""
   skill = surgery.Skill.draw(film.key, film.qualities[0])
   staged = surgery.stage(
@@ -84,7 +84,7 @@ def sub_scores(film: Performed) -> list[int]:
 
 
 def annotate(
-  folder: pathlib.Path, films: Sequence[Performed], records: Sequence[None]
+  folder: epath.Path, films: Sequence[Performed], records: Sequence[None]
 ) -> None:
   """Writes <Task>/meta_file_<Task>.txt and info/splits.pkl."""
   del records

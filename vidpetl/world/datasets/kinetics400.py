@@ -8,8 +8,9 @@ under CVDF's names.
 from __future__ import annotations
 
 import csv
-import pathlib
 from collections.abc import Sequence
+
+from etils import epath
 
 from vidpetl.world import classified, scene
 from vidpetl.world.film import Film
@@ -68,17 +69,17 @@ def _file_name(id_: str, size: str) -> str:
 
 
 def annotate(
-  folder: pathlib.Path, films: Sequence[Film], records: Sequence[None]
+  folder: epath.Path, films: Sequence[Film], records: Sequence[None]
 ) -> None:
   """Writes annotations/{train,val}.csv: label, YouTube id, excerpt, split."""
   del records
   (folder / 'annotations').mkdir(parents=True, exist_ok=True)
   for split in ('train', 'val'):
     path = folder / 'annotations' / f'{split}.csv'
-    with path.open('w', newline='', encoding='utf-8') as file:
+    with open(path, 'w', newline='', encoding='utf-8') as file:
       out = csv.writer(file, lineterminator='\n')
       out.writerow(['label', 'youtube_id', 'time_start', 'time_end', 'split'])
       for film in films:
         if film.split == split:
-          start, end = pathlib.Path(film.path).stem[-13:].split('_')
+          start, end = epath.Path(film.path).stem[-13:].split('_')
           out.writerow([film.label, film.id, int(start), int(end), split])

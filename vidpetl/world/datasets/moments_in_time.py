@@ -6,8 +6,9 @@ Verbs are of that dataset's kind; most are AVA's rare actions.
 from __future__ import annotations
 
 import csv
-import pathlib
 from collections.abc import Sequence
+
+from etils import epath
 
 from vidpetl.world import classified, scene
 from vidpetl.world.film import Film
@@ -61,7 +62,7 @@ def _start(id_: str) -> int:
 
 
 def annotate(
-  folder: pathlib.Path, films: Sequence[Film], records: Sequence[None]
+  folder: epath.Path, films: Sequence[Film], records: Sequence[None]
 ) -> None:
   """Writes moments_categories.txt and the lists of both splits.
 
@@ -72,7 +73,7 @@ def annotate(
   path = folder / 'moments_categories.txt'
   path.write_text(categories, encoding='utf-8')
   for split, name in _LISTS.items():
-    with (folder / name).open('w', newline='', encoding='utf-8') as file:
+    with open(folder / name, 'w', newline='', encoding='utf-8') as file:
       out = csv.writer(file, lineterminator='\n')
       for film in films:
         if film.split == split:

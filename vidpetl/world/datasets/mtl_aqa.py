@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pathlib
 import pickle
 from collections.abc import Sequence
 
 import numpy as np
+from etils import epath
 
 from vidpetl.world import diving, scene, video
 from vidpetl.world import film as film_lib
@@ -57,7 +57,7 @@ def _schedules(key: tuple, dives: int, size: str) -> list[diving.Schedule]:
   return [diving.Schedule.draw(rng, hurry) for _ in range(dives)]
 
 
-def shoot(film: Performed, folder: pathlib.Path) -> None:
+def shoot(film: Performed, folder: epath.Path) -> None:
   """Makes the video of one event."""
   staged = diving.stage(
     film.key,
@@ -71,7 +71,7 @@ def shoot(film: Performed, folder: pathlib.Path) -> None:
 
 
 def annotate(
-  folder: pathlib.Path, films: Sequence[Performed], records: Sequence[None]
+  folder: epath.Path, films: Sequence[Performed], records: Sequence[None]
 ) -> None:
   """Writes info/{final_annotations_dict_with_dive_number,*_split_0}.pkl."""
   del records
@@ -112,5 +112,5 @@ def _row(film: Performed, i: int, start: int, end: int) -> dict:
   }
 
 
-def _write(path: pathlib.Path, value: object) -> None:
+def _write(path: epath.Path, value: object) -> None:
   path.write_bytes(pickle.dumps(value, protocol=4))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
+from etils import epath
 
 from vidpetl.world import clinic, performances, scene, video
 from vidpetl.world import film as film_lib
@@ -73,7 +73,7 @@ def _film(
   )
 
 
-def shoot(film: Performed, folder: pathlib.Path) -> None:
+def shoot(film: Performed, folder: epath.Path) -> None:
   """Makes the video of one visit's test."""
   staged = clinic.stage(
     film.key,
@@ -97,7 +97,7 @@ def updrs(film: Performed) -> int:
 
 
 def annotate(
-  folder: pathlib.Path, films: Sequence[Performed], records: Sequence[None]
+  folder: epath.Path, films: Sequence[Performed], records: Sequence[None]
 ) -> None:
   """Writes Annotations/<Task>/{train,test}.csv: sample, frames, score."""
   del records

@@ -7,8 +7,9 @@ movement's direction alone.
 from __future__ import annotations
 
 import json
-import pathlib
 from collections.abc import Sequence
+
+from etils import epath
 
 from vidpetl.world import closeup, scene, video
 from vidpetl.world import film as film_lib
@@ -62,7 +63,7 @@ def films(seed: int, size: str) -> list[Film]:
   return planned
 
 
-def shoot(film: Film, folder: pathlib.Path) -> str:
+def shoot(film: Film, folder: epath.Path) -> str:
   """Makes the video of one clip; returns the name of its object."""
   action = film.casts[0][0]
   staged = closeup.stage(film.key, action, film.seconds, film.size, video.FPS)
@@ -79,7 +80,7 @@ def _object(film: Film, action: str) -> str:
 
 
 def annotate(
-  folder: pathlib.Path, films: Sequence[Film], records: Sequence[str]
+  folder: epath.Path, films: Sequence[Film], records: Sequence[str]
 ) -> None:
   """Writes labels/{train,validation,labels}.json."""
   (folder / 'labels').mkdir(parents=True, exist_ok=True)
@@ -103,5 +104,5 @@ def annotate(
   _write(folder / 'labels' / 'labels.json', indices)
 
 
-def _write(path: pathlib.Path, value: object) -> None:
+def _write(path: epath.Path, value: object) -> None:
   path.write_text(json.dumps(value, indent=1) + '\n', encoding='utf-8')

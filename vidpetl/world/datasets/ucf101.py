@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Sequence
+
+from etils import epath
 
 from vidpetl.world import classified
 from vidpetl.world.film import Film
@@ -39,7 +40,7 @@ def films(seed: int, size: str) -> list[Film]:
 
 
 def annotate(
-  folder: pathlib.Path, films: Sequence[Film], records: Sequence[None]
+  folder: epath.Path, films: Sequence[Film], records: Sequence[None]
 ) -> None:
   """Writes ucfTrainTestlist/{classInd,trainlist0N,testlist0N}.txt.
 
