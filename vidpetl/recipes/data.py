@@ -24,8 +24,6 @@ _HEADERS = (
   (('path', 'label'), 'manifest', 'classification'),
   (('video', 'score'), 'performances', 'quality'),
 )
-# Kind -> what the task is, if a config does not say.
-TASKS = {'quality': 'quality.usdl'}
 
 
 @dataclasses.dataclass(frozen=True)
