@@ -14,15 +14,15 @@ from typing import Any
 from etils import epath
 
 from vidpetl.data import dataset as dataset_lib
-from vidpetl.data import datasets
+from vidpetl.data import datasets, sources
 from vidpetl.data.annotations import text
 
 TABLES = ('.csv', '.tsv', '.xlsx')
 
-# Columns that tell what a table lists -> its source, kind of annotation.
+# Columns that tell what a table lists, and its source.
 _HEADERS = (
-  (('path', 'label'), 'manifest', 'classification'),
-  (('video', 'score'), 'performances', 'quality'),
+  (('path', 'label'), 'manifest'),
+  (('video', 'score'), 'performances'),
 )
 
 
@@ -77,7 +77,7 @@ def find(
   if named.endswith(TABLES):
     return _table(named, val, boxes or {})
   if epath.Path(named).is_dir():
-    return _pair(_name(named), 'classification', 'folder', {'path': named})
+    return _pair(_name(named), 'folder', {'path': named})
   try:
     known = datasets.find(named)
   except ValueError as error:
@@ -90,12 +90,12 @@ def find(
 
 def _pair(
   name: str,
-  kind: str,
   source: str,
   fields: Mapping[str, Any],
   known: dataset_lib.Dataset | None = None,
 ) -> Data:
   train, test = known.splits if known else ('train', 'val')
+  kind = known.kind if known else sources.kind({'source': source})
   shared = {'source': source, **fields}
   return Data(
     name, kind, {**shared, 'split': train}, {**shared, 'split': test}, known
@@ -113,9 +113,9 @@ def _table(path: str, val: str, boxes: Mapping[str, Any]) -> Data:
   """Returns what a table lists, by its first row."""
   text.require(path, 'a table of videos')
   header = text.first_row(path)
-  for columns, source, kind in _HEADERS:
+  for columns, source in _HEADERS:
     if set(columns) <= set(header):
-      return _listed(path, val, 'split' in header, source, kind)
+      return _listed(path, val, 'split' in header, source)
   if len(header) in (2, 7, 8) and _is_number(header[1]):
     return _keyframes(path, val, boxes)
   raise ValueError(
@@ -129,15 +129,16 @@ def _is_number(text: str) -> bool:
   return text.replace('.', '', 1).isdigit()
 
 
-def _listed(path, val, has_split, source, kind) -> Data:
+def _listed(path: str, val: str, has_split: bool, source: str) -> Data:
   if has_split:
-    return _pair(_name(path), kind, source, {'path': path})
+    return _pair(_name(path), source, {'path': path})
   if not val:
     raise ValueError(
       f"{path} has no column 'split': add one with the values train and val, "
       'or give the videos to evaluate on as val=OTHER.csv.'
     )
   split = {'source': source, 'split': 'all'}
+  kind = sources.kind(split)
   return Data(
     _name(path), kind, {**split, 'path': path}, {**split, 'path': val}
   )
@@ -158,7 +159,7 @@ def _keyframes(path: str, val: str, boxes: Mapping[str, Any]) -> Data:
     'split': 'val',
     'detections': boxes.get('val_detections') or None,
   }
-  return Data(_name(path), 'localisation', train, test)
+  return Data(_name(path), sources.kind(train), train, test)
 
 
 def _dataset(
@@ -171,7 +172,7 @@ def _dataset(
   prepared, raw = roots
   if known.open is None:
     fields = {'dataset': named, 'data_dir': prepared}
-    return _pair(known.name, known.kind, 'tfds_images', fields, known)
+    return _pair(known.name, 'tfds_images', fields, known)
   if named not in known.names:
     raise ValueError(
       f'data={named} has splits of its own: {", ".join(known.names)}.'
@@ -182,8 +183,8 @@ def _dataset(
   records = '_'.join([named, *map(str, chosen.values())])
   if '://' in prepared or (epath.Path(prepared) / records).is_dir():
     fields = {'path': prepared, 'dataset': records}
-    return _pair(known.name, known.kind, 'records', fields, known)
+    return _pair(known.name, 'records', fields, known)
   # As it was spelled: configs of runs of before have it so.
   folder = os.path.join(raw, known.name)
   fields = {'dataset': named, 'raw': folder, **chosen}
-  return _pair(known.name, known.kind, 'raw', fields, known)
+  return _pair(known.name, 'raw', fields, known)
