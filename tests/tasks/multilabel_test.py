@@ -1,5 +1,6 @@
 """Several labels per clip: loss by hand, the metric, and a run from a csv."""
 
+import pathlib
 import shutil
 
 import jax.numpy as jnp
@@ -52,7 +53,7 @@ def test_metric_is_the_mean_over_classes_that_are_shown(task):
 
 def _manifest(world, folder):
   """Writes a csv of one video under four names; returns its path."""
-  video = next(p for p in world['kinetics400'].rglob('*.mp4'))
+  video = next(pathlib.Path(world['kinetics400']).rglob('*.mp4'))
   rows = ['path,label,split']
   labels = ['sit|read', '', 'run', 'run|sit']
   for k, (label, split) in enumerate(zip(labels * 2, ['train', 'val'] * 4)):
