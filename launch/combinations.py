@@ -15,6 +15,7 @@ import collections
 import dataclasses
 import itertools
 import json
+import os
 import re
 import shutil
 import sys
@@ -136,7 +137,7 @@ def _shrink(task: Any, frames: int) -> None:
 
 def attempt(one: Combination, root: epath.Path) -> dict[str, str]:
   """Returns 'outcome': trained, refused or failed, and the 'reason'."""
-  workdir = root / 'run'
+  workdir = root / f'run-{os.getpid()}'
   try:
     loop.run(config_of(one, root), str(workdir))
   except Exception as error:
