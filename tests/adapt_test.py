@@ -1,14 +1,15 @@
 """configs/adapt.py: any backbone, method, task and data from one command."""
 
 import json
+import re
 
 import openpyxl
 import pytest
 
 from launch import combinations
-from vidpetl import describe
-from vidpetl.experiment import complete, configure
-from vidpetl.recipes import named
+from vidpetl import describe, mistakes
+from vidpetl.experiment import complete, configure, experiment
+from vidpetl.recipes import methods, named, presets
 from vidpetl.training import loop
 
 
@@ -142,6 +143,9 @@ def test_a_method_without_a_place_is_refused_with_the_places(backbone):
     describe.describe(complete.complete(config))
 
 
+CONVOLUTIONAL = ('i3d', 'resnet3d', 'c3d')
+
+
 # Each method once and each task with each sort of backbone; all combinations
 # are launch/combinations.py.
 SOME = [
@@ -166,9 +170,27 @@ SOME = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize('one', SOME, ids=str)
-def test_combinations_train(one, tmp_path_factory, monkeypatch):
-  root = tmp_path_factory.getbasetemp().parent / 'combinations'
-  combinations.draw(root)
-  monkeypatch.chdir(tmp_path_factory.mktemp('here'))
-  outcome = combinations.attempt(one, root)
+def test_combinations_train(one, films):
+  outcome = combinations.attempt(one, films)
   assert outcome == {'outcome': 'trained', 'reason': ''}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('backbone', combinations.architectures())
+def test_every_method_is_built_or_refused_with_a_reason(backbone, films):
+  """Nothing is computed; launch/combinations.py trains all of them."""
+  works = []
+  for method in methods.METHODS:
+    one = combinations.Combination(backbone, method, 'classification')
+    config = combinations.config_of(one, films)
+    try:
+      experiment.build(config, experiment.infos(config))
+    except Exception as error:
+      assert mistakes.is_mistake(error), method
+      reason = 'has no site|needs a class token|works at|no place|needs rows'
+      assert re.search(reason, str(error)), method
+    else:
+      works.append(method)
+  assert {'full', 'head', 'adapter3d'} <= set(works)
+  convolutional = presets.find(backbone).fields['name'] in CONVOLUTIONAL
+  assert ('lora' in works) != convolutional

@@ -29,7 +29,9 @@ if 'PYTEST_XDIST_WORKER' not in os.environ:
 
 import experiments
 import pytest
+from etils import epath
 
+from launch import combinations
 from vidpetl import world as world_lib
 from vidpetl.world import images
 
@@ -62,6 +64,15 @@ def world(tmp_path_factory):
     images.write(str(out / 'images'), size='tiny')
     folders = world_lib.write(out, size='tiny', processes=1)
   return {**folders, 'images': out / 'images'}
+
+
+@pytest.fixture(scope='session')
+def films(tmp_path_factory):
+  """The folder of what launch/combinations.py draws; written once."""
+  out = tmp_path_factory.getbasetemp().parent / 'combinations'
+  with _lock(out.with_suffix('.lock')):
+    combinations.draw(epath.Path(out))
+  return epath.Path(out)
 
 
 @contextlib.contextmanager
