@@ -9,9 +9,11 @@ mean of all frames.
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from collections.abc import Sequence
 
 import numpy as np
+from etils import epath
 
 from vidpetl.world import scene
 from vidpetl.world.film import Film
@@ -109,3 +111,8 @@ def judged(
     [judges].
   """
   return np.clip(quality + noise * rng.normal(size=judges), 0, 1)
+
+
+def write_pickle(path: epath.Path, value: object) -> None:
+  """Writes annotations as the official files of performances have them."""
+  path.write_bytes(pickle.dumps(value, protocol=4))

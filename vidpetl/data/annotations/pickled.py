@@ -6,7 +6,7 @@ Errors name the file, the record by its key, and the field.
 from __future__ import annotations
 
 import numbers
-from collections.abc import Collection, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,27 @@ def read_split(path: str, records: Collection[Hashable]) -> list[Hashable]:
       raise text.fail(path, None, f'{key!r} is there twice', expected)
     seen[key] = True
   return list(seen)
+
+
+def pair(
+  path: str, key: Any, first: Callable[[Any], Any], expected: str
+) -> tuple[Any, int]:
+  """Returns a record's key, (video, number).
+
+  Args:
+    path: of the file.
+    key: as it stands there.
+    first: type of the video's name.
+    expected: the format in words, for errors.
+
+  Raises:
+    text.AnnotationError: unless it is one.
+  """
+  try:
+    video, number_in_video = key
+    return first(video), int(number_in_video)
+  except (TypeError, ValueError):
+    raise text.fail(path, None, f'the key {key!r}', expected) from None
 
 
 def require_apart(

@@ -64,16 +64,9 @@ def read(path: str) -> dict[tuple[str, int], Dive]:
   """
   records = pickled.read(path, dict, _EXPECTED)
   return {
-    _key(path, key): _dive(path, key, record) for key, record in records.items()
+    pickled.pair(path, key, str, _EXPECTED): _dive(path, key, record)
+    for key, record in records.items()
   }
-
-
-def _key(path: str, key: Any) -> tuple[str, int]:
-  try:
-    video, instance = key
-    return str(video), int(instance)
-  except (TypeError, ValueError):
-    raise text.fail(path, None, f'the key {key!r}', _EXPECTED) from None
 
 
 def _dive(path: str, key: Any, record: Any) -> Dive:

@@ -87,7 +87,7 @@ def read(path: str) -> dict[tuple[int, int], Dive]:
     text.AnnotationError: naming file, record and field.
   """
   dives = {
-    _key(path, key): _dive(path, key, record)
+    pickled.pair(path, key, int, _EXPECTED): _dive(path, key, record)
     for key, record in pickled.read(path, dict, _EXPECTED).items()
   }
   first = next(iter(dives.values()))
@@ -101,14 +101,6 @@ def read(path: str) -> dict[tuple[int, int], Dive]:
       problem = f'{key!r}: dive_number {dive.number!r}'
       raise text.fail(path, None, problem, 'all records to have one, or none')
   return dives
-
-
-def _key(path: str, key: Any) -> tuple[int, int]:
-  try:
-    video, clip = key
-    return int(video), int(clip)
-  except (TypeError, ValueError):
-    raise text.fail(path, None, f'the key {key!r}', _EXPECTED) from None
 
 
 def _dive(path: str, key: Any, record: Any) -> Dive:

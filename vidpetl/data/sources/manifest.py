@@ -75,16 +75,14 @@ def open(
   kept, dropped, labels, times = [], [], [], []
   for clip, (line, row) in zip(ids, rows):
     file = os.path.join(folder, row['path'])
-    if strange := [label for label in names[line] if label not in index]:
-      problem = f'label {strange[0]!r} is not among `classes`'
-      raise text.fail(path, line, problem, ', '.join(classes))
+    found = _indices(path, line, names[line], index)
     extent = span(path, line, row)
     if not os.path.isfile(file):
       reason = f'not found ({path}:{line})'
       dropped.append(examples.Dropped(clip, file, reason))
       continue
     kept.append((clip, file))
-    labels.append([index[label] for label in names[line]])
+    labels.append(found)
     times.append(extent)
   columns.require_some(
     len(kept), len(rows), rows[0][1]['path'] + ' and others', folder
@@ -121,6 +119,14 @@ def _names(path, rows, kind: kinds.Kind) -> dict[int, list[str]]:
   if not rows:
     raise text.fail(path, None, 'no rows', 'one per video')
   return found
+
+
+def _indices(path, line, names, index: dict[str, int]) -> list[int]:
+  """Returns the indices of a line's classes."""
+  if strange := [name for name in names if name not in index]:
+    problem = f'label {strange[0]!r} is not among `classes`'
+    raise text.fail(path, line, problem, ', '.join(index))
+  return [index[name] for name in names]
 
 
 def of_split(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 
 from etils import epath
 
-from vidpetl.world import diving, scene, video
+from vidpetl.world import diving, performances, scene, video
 from vidpetl.world import film as film_lib
 from vidpetl.world.performances import Performed
 
@@ -77,9 +76,9 @@ def annotate(
     splits[film.splits[0]].append(key)
   out = folder / 'Annotations'
   out.mkdir(parents=True, exist_ok=True)
-  _write(out / 'fine-grained_annotation_aqa.pkl', rows)
+  performances.write_pickle(out / 'fine-grained_annotation_aqa.pkl', rows)
   for split, keys in splits.items():
-    _write(out / f'{split}_split.pkl', keys)
+    performances.write_pickle(out / f'{split}_split.pkl', keys)
 
 
 def _row(film: Performed) -> list:
@@ -90,7 +89,3 @@ def _row(film: Performed) -> list:
   turns = f'{diving.halves(number) / 2} Soms.{number[3]}'
   steps = _schedule(film.key, film.label).steps(video.FPS).tolist()
   return [number, total, difficulty, ['Take-off', turns, 'Entry'], steps]
-
-
-def _write(path: epath.Path, value: object) -> None:
-  path.write_bytes(pickle.dumps(value, protocol=4))

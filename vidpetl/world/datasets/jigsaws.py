@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 
 import numpy as np
@@ -98,8 +97,7 @@ def annotate(
     path = folder / task / f'meta_file_{task}.txt'
     path.write_text(''.join(lines), encoding='utf-8')
   (folder / 'info').mkdir(parents=True, exist_ok=True)
-  path = folder / 'info' / 'splits.pkl'
-  path.write_bytes(pickle.dumps(folds, protocol=4))
+  performances.write_pickle(folder / 'info' / 'splits.pkl', folds)
 
 
 def _line(film: Performed) -> str:

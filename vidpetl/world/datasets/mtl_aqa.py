@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 
 import numpy as np
 from etils import epath
 
-from vidpetl.world import diving, scene, video
+from vidpetl.world import diving, performances, scene, video
 from vidpetl.world import film as film_lib
 from vidpetl.world.performances import Performed
 
@@ -86,9 +85,11 @@ def annotate(
       splits[film.splits[i]].append(key)
   out = folder / 'info'
   out.mkdir(parents=True, exist_ok=True)
-  _write(out / 'final_annotations_dict_with_dive_number.pkl', rows)
+  performances.write_pickle(
+    out / 'final_annotations_dict_with_dive_number.pkl', rows
+  )
   for split, keys in splits.items():
-    _write(out / f'{split}_split_0.pkl', keys)
+    performances.write_pickle(out / f'{split}_split_0.pkl', keys)
 
 
 def _row(film: Performed, i: int, start: int, end: int) -> dict:
@@ -110,7 +111,3 @@ def _row(film: Performed, i: int, start: int, end: int) -> dict:
     'judge_scores': np.array(given),
     'dive_number': number,
   }
-
-
-def _write(path: epath.Path, value: object) -> None:
-  path.write_bytes(pickle.dumps(value, protocol=4))
