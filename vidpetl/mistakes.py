@@ -1,9 +1,23 @@
-"""Tells a user's mistake from an error of the program."""
+"""Tells a user's mistake from an error of the program, and what to note."""
 
 from __future__ import annotations
 
 import dis
+import warnings
 from types import TracebackType
+
+
+class Note(UserWarning):
+  """Something that a user should know, and that stops nothing."""
+
+
+def note(text: str) -> None:
+  """Tells a user something once; a door prints it as a line 'note: …'."""
+  # Each text once, wherever it comes from.
+  warnings.warn_explicit(text, Note, 'vidpetl', 1, registry=_told)
+
+
+_told: dict = {}
 
 
 def is_mistake(error: BaseException) -> bool:

@@ -36,6 +36,8 @@ class Info:
     fps: nominal frame rate, in which strides are counted; None takes each
       file's own.
     dropped: annotated videos that are missing or unreadable.
+    notes: what a user should know of the data, a sentence each: 'a class
+      without training clips: jump'.
     fingerprint: hash of ids and annotations, in order.
     table: labels as columns, where a kind has them ('quality': 'scores' [n],
       'judge_scores' [n, j], 'difficulties' [n], 'actions' [n], 'steps' [n, k]).
@@ -48,6 +50,7 @@ class Info:
   classes: Mapping[int, str]
   fps: float | None = None
   dropped: tuple[Dropped, ...] = ()
+  notes: tuple[str, ...] = ()
   fingerprint: str = ''
   table: Mapping[str, np.ndarray] = dataclasses.field(
     default_factory=dict, compare=False

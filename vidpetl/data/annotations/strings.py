@@ -7,16 +7,19 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+_CODEC = ('utf-8', 'surrogateescape')
+
 
 class Strings:
   """An immutable list of strings that is small in memory and in a file.
 
   A million Python strings are a million objects (and as many page copies in
-  forked workers); here they are one buffer of UTF-8 and one of offsets.
+  forked workers); here they are one buffer of UTF-8 and one of offsets. File
+  names that are no UTF-8 keep their bytes, as Python's own functions have them.
   """
 
   def __init__(self, values: Iterable[str]):
-    encoded = [value.encode() for value in values]
+    encoded = [value.encode(*_CODEC) for value in values]
     lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
     self._offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     self._bytes = np.frombuffer(b''.join(encoded), np.uint8)
@@ -28,11 +31,11 @@ class Strings:
     if not -len(self) <= i < len(self):
       raise IndexError(f'{i} of {len(self)} strings')
     begin, end = self._offsets[[i % len(self), i % len(self) + 1]]
-    return self._bytes[begin:end].tobytes().decode()
+    return self._bytes[begin:end].tobytes().decode(*_CODEC)
 
   def __iter__(self) -> Iterator[str]:
     data, offsets = self._bytes.tobytes(), self._offsets.tolist()
-    return (data[a:b].decode() for a, b in itertools.pairwise(offsets))
+    return (data[a:b].decode(*_CODEC) for a, b in itertools.pairwise(offsets))
 
   def take(self, rows: np.ndarray) -> Strings:
     """Returns these rows, in their order."""

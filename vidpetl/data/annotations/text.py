@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import functools
 import json
 import os
 from collections.abc import Iterator, Sequence
+from typing import TextIO
 
 import numpy as np
 from etils import epath, epy
 
+from vidpetl import mistakes
+from vidpetl.data import names
+
 with epy.lazy_imports():
   import openpyxl
+
+
+# Byte order marks; that of UTF-32 begins as that of UTF-16 does.
+_MARKS = (
+  (codecs.BOM_UTF8, 'utf-8-sig'),
+  (codecs.BOM_UTF32_LE, 'utf-32'),
+  (codecs.BOM_UTF32_BE, 'utf-32'),
+  (codecs.BOM_UTF16_LE, 'utf-16'),
+  (codecs.BOM_UTF16_BE, 'utf-16'),
+)
+_GUESS = 'cp1252'  # Latin-1 as Windows writes it
 
 
 class AnnotationError(ValueError):
@@ -38,6 +55,70 @@ def require(path: epath.PathLike, what: str) -> str:
   if not epath.Path(path).is_file():
     raise FileNotFoundError(f'{path}: not found; it should be {what}')
   return os.fspath(path)
+
+
+@functools.lru_cache(maxsize=256)
+def _encoding(path: str, size: int, changed: int) -> str:
+  """Returns how a file is encoded; says so where that had to be guessed.
+
+  Args:
+    path: of the file.
+    size: of it, and
+    changed: when it did, so that an answer is not kept for longer.
+  """
+  del size, changed
+  decoder = codecs.getincrementaldecoder('utf-8')()
+  with open(path, 'rb') as file:
+    start = file.read(4)
+    for mark, encoding in _MARKS:
+      if start.startswith(mark):
+        return encoding
+    try:
+      while start:
+        decoder.decode(start)
+        start = file.read(1 << 20)
+      decoder.decode(b'', final=True)
+    except UnicodeDecodeError:
+      mistakes.note(
+        f'{path}: neither UTF-8 nor UTF-16; read as Latin-1 (Windows-1252). '
+        'Save it as UTF-8 if letters come out wrong.'
+      )
+      return _GUESS
+  return 'utf-8'
+
+
+def encoding(path: epath.PathLike) -> str:
+  """Returns the encoding of a text file: by its byte order mark, else UTF-8.
+
+  A file that is no UTF-8 is taken for Windows-1252, and the user is told.
+  """
+  status = os.stat(path)
+  return _encoding(os.fspath(path), status.st_size, status.st_mtime_ns)
+
+
+def open_text(path: epath.PathLike) -> TextIO:
+  """Opens a text file for reading, whatever its encoding.
+
+  Every text file of a user is opened here. Ends of lines are left to the
+  reader, as the csv module wants them.
+  """
+  guessed = encoding(path)
+  # Five bytes mean nothing in Windows-1252.
+  errors = 'replace' if guessed == _GUESS else 'strict'
+  return open(path, newline='', encoding=guessed, errors=errors)
+
+
+def read(path: epath.PathLike) -> str:
+  """Returns what a text file says, with '\n' at the end of lines."""
+  with open_text(path) as file:
+    return '\n'.join(file.read().splitlines()) + '\n'
+
+
+def lines(path: epath.PathLike) -> Iterator[tuple[int, str]]:
+  """Yields (number from 1, line) of lines that are not blank, cleaned."""
+  for number, line in enumerate(read(path).splitlines(), 1):
+    if line := names.clean(line):
+      yield number, line
 
 
 def read_rows(

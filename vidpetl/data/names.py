@@ -1,0 +1,42 @@
+"""Names of files and of classes, as file systems and annotation tools write
+them.
+
+Two names are the same if they look the same: without blanks around them, in
+Unicode's composed form (NFC). A file is opened by the name that it has.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+
+# Folders and files that systems leave beside one's own.
+_LITTER = frozenset(
+  {'__macosx', '@eadir', 'thumbs.db', 'desktop.ini', '$recycle.bin'}
+  | {'system volume information', 'lost+found'}
+)
+
+
+def clean(name: str) -> str:
+  """Returns a name as it is compared and shown: NFC, without blanks around."""
+  return unicodedata.normalize('NFC', name).strip()
+
+
+def is_litter(name: str) -> bool:
+  """Returns whether a system left a file or folder of this name.
+
+  These are names that begin with a dot ('.DS_Store', '._a.mp4', '.git') and
+  those that macOS, Windows and network storages make ('__MACOSX', '@eaDir').
+
+  Args:
+    name: without its folder.
+  """
+  return name.startswith('.') or name.lower() in _LITTER
+
+
+def shown(path: str | os.PathLike) -> str:
+  r"""Returns a path as text that can be printed and written.
+
+  A name whose bytes are no UTF-8 has them escaped: 'caf\xe9.mp4'.
+  """
+  return os.fsencode(path).decode('utf-8', 'backslashreplace')
