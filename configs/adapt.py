@@ -39,6 +39,8 @@ Arguments, separated by commas:
   videos, labelmap, detections, val_detections, video_start   of keyframes:
               their folder (that of the csv), the actions' names, a person
               detector's boxes, and the annotated second at which files begin.
+  boxes       what becomes of boxes that leave the frame: rounding (cut those
+              that do by a pixel or so), clip (by a tenth of it), error.
   variant, fold   of jigsaws and pd4t: which of their tasks, and which fold.
   prepared, raw   folders of prepared records, and of the raw datasets.
   small       the backbone's small twin, and small clips: to try on a laptop.
@@ -89,6 +91,7 @@ _ARGUMENTS = {
   'detections': '',
   'val_detections': '',
   'video_start': 0.0,
+  'boxes': '',
   'variant': '',
   'fold': 0,
   'prepared': 'data/prepared',
@@ -181,7 +184,9 @@ def _task(
     variants={'task': arg.variant, 'fold': arg.fold},
     boxes={
       name: arg[name]
-      for name in ('videos', 'labelmap', 'detections', 'val_detections')
+      for name in (
+        *('videos', 'labelmap', 'detections', 'val_detections', 'boxes'),
+      )
     }
     | {'video_start': arg.video_start},
   )
