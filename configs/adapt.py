@@ -7,7 +7,7 @@ method=lora,data=my_clips
 adapts a published VideoMAE with LoRA to a folder of class folders.
 
 Arguments, separated by commas:
-  data        a folder of class folders; a table (csv, tsv, xlsx) with a header
+  data        a folder of class folders; a table (csv, xlsx, ods) with a header
               path,label (clips) or video,score (performances), or of keyframes
               in AVA's format; or a dataset's name, as prepared or as
               downloaded.
@@ -34,7 +34,8 @@ Arguments, separated by commas:
   views       clips spread over a video, whose answers a test averages.
   mirrored    whether a mirrored clip keeps its label; by default what is known
               of the dataset, and true of one's own.
-  low, high   range of scores (quality); by default that of the training data.
+  low, high   range of scores (quality); by default that of the training data
+              and a tenth of it more on both sides.
   segments    into how many a performance is cut (quality).
   videos, labelmap, detections, val_detections, video_start   of keyframes:
               their folder (that of the csv), the actions' names, a person
@@ -55,7 +56,6 @@ from typing import Any
 
 import ml_collections
 
-from vidpetl.data import sources
 from vidpetl.recipes import (
   arguments,
   data,
@@ -63,6 +63,7 @@ from vidpetl.recipes import (
   methods,
   preset,
   presets,
+  scores,
 )
 
 ConfigDict = ml_collections.ConfigDict
@@ -271,12 +272,12 @@ def _scores(arg: ConfigDict, train: dict[str, Any]) -> tuple[float, float]:
   if arg.low == arg.low and arg.high == arg.high:
     return arg.low, arg.high
   try:
-    scores = sources.open_source(train).info.table['scores']
+    own = scores.table(train)
   except FileNotFoundError as error:
     raise ValueError(
       f'give low= and high=, the range of scores: {error}'
     ) from None
-  return float(scores.min()), float(scores.max())
+  return scores.span(own['scores'])
 
 
 def _ask(arg: ConfigDict, fields: dict[str, Any]) -> None:

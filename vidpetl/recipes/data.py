@@ -77,7 +77,7 @@ def find(
   if named.endswith(TABLES):
     return _table(named, val, boxes or {})
   if epath.Path(named).is_dir():
-    return _pair(_name(named), 'folder', {'path': named})
+    return _pair(task_name(named), 'folder', {'path': named})
   try:
     known = datasets.find(named)
   except ValueError as error:
@@ -102,8 +102,8 @@ def _pair(
   )
 
 
-def _name(path: str) -> str:
-  """Returns a name that a config's fields may have."""
+def task_name(path: str) -> str:
+  """Returns what the task of a folder or table is called in a config."""
   # Not `resolve`, which would name what a link leads to.
   stem = epath.Path(os.path.abspath(path)).stem
   return ''.join(c if c.isalnum() else '_' for c in stem)
@@ -131,7 +131,7 @@ def _is_number(text: str) -> bool:
 
 def _listed(path: str, val: str, has_split: bool, source: str) -> Data:
   if has_split:
-    return _pair(_name(path), source, {'path': path})
+    return _pair(task_name(path), source, {'path': path})
   if not val:
     raise ValueError(
       f"{path} has no column 'split': add one with the values train and val, "
@@ -140,7 +140,7 @@ def _listed(path: str, val: str, has_split: bool, source: str) -> Data:
   split = {'source': source, 'split': 'all'}
   kind = sources.kind(split)
   return Data(
-    _name(path), kind, {**split, 'path': path}, {**split, 'path': val}
+    task_name(path), kind, {**split, 'path': path}, {**split, 'path': val}
   )
 
 
@@ -159,7 +159,7 @@ def _keyframes(path: str, val: str, boxes: Mapping[str, Any]) -> Data:
     'split': 'val',
     'detections': boxes.get('val_detections') or None,
   }
-  return Data(_name(path), sources.kind(train), train, test)
+  return Data(task_name(path), sources.kind(train), train, test)
 
 
 def _dataset(

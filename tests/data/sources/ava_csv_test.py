@@ -95,7 +95,7 @@ def test_pixels_are_refused_with_a_hint(own):
 
 def test_boxes_are_cut_by_the_sources_own_rule(own):
   found = 'one,0.5,0.1,0.1,0.5,1.08,,0.9\n'
-  with pytest.raises(text.AnnotationError, match=r"by 0.08.*boxes=.clip"):
+  with pytest.raises(text.AnnotationError, match=r'by 0.08.*boxes=.clip'):
     own(detections=found)
   with pytest.warns(mistakes.Note, match='1 box left the frame'):
     source = own(detections=found, boxes='clip')
