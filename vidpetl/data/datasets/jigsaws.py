@@ -52,26 +52,23 @@ def read_meta(path: str) -> Ratings:
   """
   expected = 'a trial, its skill, its total score and six sub-scores 1 to 5'
   ratings: Ratings = {}
-  with open(path, encoding='utf-8') as lines:
-    for line, content in enumerate(lines, 1):
-      fields = content.split()
-      if not fields:
-        continue
-      if len(fields) != 3 + ASPECTS:
-        raise text.fail(path, line, f'{len(fields)} columns', expected)
-      scores = tuple(
-        text.number(field, path, line, f'sub-score {i}')
-        for i, field in enumerate(fields[3:], 1)
-      )
-      if not all(_LEAST <= score <= _MOST for score in scores):
-        raise text.fail(path, line, f'sub-scores {fields[3:]}', expected)
-      total = text.number(fields[2], path, line, 'total score')
-      if total != sum(scores):
-        problem = f'total score {total:g}, and sub-scores of {sum(scores):g}'
-        raise text.fail(path, line, problem, expected)
-      if fields[0] in ratings:
-        raise text.fail(path, line, f'{fields[0]} again', 'each trial once')
-      ratings[fields[0]] = scores
+  for line, content in text.lines(path):
+    fields = content.split()
+    if len(fields) != 3 + ASPECTS:
+      raise text.fail(path, line, f'{len(fields)} columns', expected)
+    scores = tuple(
+      text.number(field, path, line, f'sub-score {i}')
+      for i, field in enumerate(fields[3:], 1)
+    )
+    if not all(_LEAST <= score <= _MOST for score in scores):
+      raise text.fail(path, line, f'sub-scores {fields[3:]}', expected)
+    total = text.number(fields[2], path, line, 'total score')
+    if total != sum(scores):
+      problem = f'total score {total:g}, and sub-scores of {sum(scores):g}'
+      raise text.fail(path, line, problem, expected)
+    if fields[0] in ratings:
+      raise text.fail(path, line, f'{fields[0]} again', 'each trial once')
+    ratings[fields[0]] = scores
   if not ratings:
     raise text.fail(path, None, 'no trials', expected)
   return ratings

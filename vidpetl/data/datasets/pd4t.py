@@ -105,15 +105,12 @@ def _read_csv(path: str) -> Iterator[tuple[int, str, str, str]]:
 
 
 def _read_list(path: str) -> Iterator[tuple[int, str, str, str]]:
-  with open(path, encoding='utf-8') as lines:
-    for line, content in enumerate(lines, 1):
-      fields = content.split()
-      if not fields:
-        continue
-      if len(fields) != 4:
-        problem = f'{len(fields)} columns'
-        raise text.fail(path, line, problem, 'sample score frames subject')
-      yield line, fields[0], fields[3], fields[1]
+  for line, content in text.lines(path):
+    fields = content.split()
+    if len(fields) != 4:
+      problem = f'{len(fields)} columns'
+      raise text.fail(path, line, problem, 'sample score frames subject')
+    yield line, fields[0], fields[3], fields[1]
 
 
 def open_split(
