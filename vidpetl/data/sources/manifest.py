@@ -98,7 +98,7 @@ def open(
   """
   text.require(path, 'a csv with the header path,label')
   shown = kinds.load(kind, 'source manifest: kind')
-  rows = _read(path, shown, val_fraction)
+  rows = _read(path, shown, 0.0 if split == 'all' else val_fraction)
   if classes is None:
     classes = sorted({label for row in rows for label in row.labels})
   index = {label: i for i, label in enumerate(classes)}
