@@ -15,14 +15,15 @@ from etils import epath
 
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import datasets, sources
-from vidpetl.data.annotations import text
+from vidpetl.data.annotations import sheets, text
+from vidpetl.data.sources import performances
 
-TABLES = ('.csv', '.tsv', '.xlsx')
+TABLES = ('.csv', '.tsv', '.txt', *sheets.SUFFIXES)
 
-# Columns that tell what a table lists, and its source.
+# Columns that tell what a table lists, how they are spelled, and its source.
 _HEADERS = (
-  (('path', 'label'), 'manifest'),
-  (('video', 'score'), 'performances'),
+  (('path', 'label'), text.column, 'manifest'),
+  (('video', 'score'), performances.column, 'performances'),
 )
 
 
@@ -56,9 +57,9 @@ def find(
   """Returns the data that a config's argument names.
 
   Args:
-    named: a dataset's name, the path of a folder of class folders, or of a
-      table: a manifest `path,label`, performances `video,score`, or keyframes
-      in AVA's format.
+    named: a dataset's name, the path of a folder of class folders (split or
+      not), or of a table: a manifest `path,label`, performances `video,score`,
+      or keyframes in AVA's format.
     roots: folder of prepared records, and folder of the raw datasets' folders.
     val: table of the evaluation, where `named` has no column `split`.
     variants: options of a dataset that make others of it: task and fold.
@@ -113,9 +114,10 @@ def _table(path: str, val: str, boxes: Mapping[str, Any]) -> Data:
   """Returns what a table lists, by its first row."""
   text.require(path, 'a table of videos')
   header = text.first_row(path)
-  for columns, source in _HEADERS:
-    if set(columns) <= set(header):
-      return _listed(path, val, 'split' in header, source)
+  for columns, spelled, source in _HEADERS:
+    found = set(map(spelled, header))
+    if found.issuperset(columns):
+      return _listed(path, val, 'split' in found, source)
   if len(header) in (2, 7, 8) and _is_number(header[1]):
     return _keyframes(path, val, boxes)
   raise ValueError(
@@ -130,13 +132,9 @@ def _is_number(text: str) -> bool:
 
 
 def _listed(path: str, val: str, has_split: bool, source: str) -> Data:
-  if has_split:
+  # A share is evaluated where nothing else is said.
+  if has_split or not val:
     return _pair(task_name(path), source, {'path': path})
-  if not val:
-    raise ValueError(
-      f"{path} has no column 'split': add one with the values train and val, "
-      'or give the videos to evaluate on as val=OTHER.csv.'
-    )
   split = {'source': source, 'split': 'all'}
   kind = sources.kind(split)
   return Data(

@@ -5,6 +5,7 @@
     <raw>/annotations/ava_action_list_v2.2_for_activitynet_2019.pbtxt
     <raw>/person_boxes/ava_{train,val}_predicted_boxes.csv
     <raw>/…/<video id>.{mp4,mkv,webm,…}          anywhere below <raw>
+    <raw>/…/<video id>/<video id>_000001.jpg     or the film's frames
 
 and for AVA-Kinetics in addition
 
@@ -46,6 +47,7 @@ def open_split(
   match_iou: float = 0.9,
   degenerate_boxes: str = 'error',
   boxes: str = 'rounding',
+  fps: float | None = None,
 ) -> Localisation:
   """Opens a split; see the module's docstring for the layout.
 
@@ -65,6 +67,7 @@ def open_split(
     boxes: what becomes of boxes that leave the frame: 'rounding' cuts those
       that leave it by up to 0.005 of its width or height, 'clip' by up to 0.1,
       as detectors' do, and 'error' none. How many are cut is noted.
+    fps: of folders of frames, where films were taken apart; 30 by default.
 
   Returns:
     The source, by video and time.
@@ -93,6 +96,7 @@ def open_split(
     classes=_classes(raw),
     ground_truth_boxes=persons is None,
     folder=raw,
+    frame_rate=fps,
   )
 
 
@@ -137,7 +141,7 @@ def clip_interval(stem: str) -> tuple[str, int, int] | None:
 
 def _finder(raw, video_start):
   """Returns (video id, seconds) -> (path or None, second at its beginning)."""
-  files = videos.ByStem(raw)
+  files = videos.Finder(raw)
   clips = collections.defaultdict(list)
   for stem in files:
     interval = clip_interval(stem)

@@ -54,14 +54,23 @@ def read(path: str) -> tuple[list[str], list[str]]:
   return clips, labels
 
 
-def open_split(dataset: str, raw: str, split: str) -> Classification:
-  """Opens a split; see the module's docstring for the layout."""
+def open_split(
+  dataset: str, raw: str, split: str, fps: float | None = None
+) -> Classification:
+  """Opens a split; see the module's docstring for the layout.
+
+  Args:
+    dataset: its name.
+    raw: folder.
+    split: 'train' or 'val'.
+    fps: of folders of frames, where videos were taken apart.
+  """
   lists = {name: read(_csv(raw, name)) for name in ('train', 'val')}
   classes = sorted({label for _, labels in lists.values() for label in labels})
   index = {name: i for i, name in enumerate(classes)}
   ids, labels = lists[split]
   folder = os.fspath(epath.Path(raw) / split)
-  files = videos.ByStem(folder)
+  files = videos.Finder(folder)
   return classification.assemble(
     name=dataset,
     split=split,
@@ -71,6 +80,7 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     labels=[index[label] for label in labels],
     find=files.get,
     folder=folder,
+    frame_rate=fps,
   )
 
 

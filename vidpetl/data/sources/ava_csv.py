@@ -31,15 +31,17 @@ def open(
   degenerate_boxes: str = 'error',
   boxes: str = 'rounding',
   name: str = 'ava_csv',
+  fps: float | None = None,
 ) -> Localisation:
   """Opens keyframes of one's own videos.
 
   The csv has no header and rows `video,seconds,x1,y1,x2,y2,action,person`, one
-  per box and action: `video` is a file's name without suffix, anywhere below
-  `videos`; `seconds` is any decimal within it; boxes are fractions of width
-  and height; actions count from 1; the last column may be left out. A row
-  `video,seconds` is a keyframe on which nobody does anything. Clips may be of
-  any length: a model's window is clamped to the file.
+  per box and action: `video` is the name of a file without suffix, or of a
+  folder of frames, anywhere below `videos`; `seconds` is any decimal within it;
+  boxes are fractions of width and height; actions count from 1; the last column
+  may be left out. A row `video,seconds` is a keyframe on which nobody does
+  anything. Clips may be of any length: a model's window is clamped to the
+  file.
 
   Person boxes at test time come from a detector of your choice: write its
   boxes as rows `video,seconds,x1,y1,x2,y2,,score` and name the file in
@@ -70,6 +72,8 @@ def open(
       that leave it by up to 0.005 of its width or height, 'clip' by up to 0.1,
       as detectors' do, and 'error' none. How many are cut is noted.
     name: of the dataset.
+    fps: nominal frame rate, and that of folders of frames; None is each file's
+      own, and 25 for folders.
 
   Returns:
     The source, by video and time.
@@ -99,7 +103,7 @@ def open(
   )
   if not len(table):
     raise text.fail(annotations, None, 'no rows', 'at least one keyframe')
-  found = files.ByStem(videos)
+  found = files.Finder(videos)
   return localisation.assemble(
     table,
     lambda video, seconds: (found.get(video), video_start),
@@ -109,6 +113,7 @@ def open(
     classes=classes,
     ground_truth_boxes=persons is None,
     folder=videos,
+    frame_rate=fps,
   )
 
 
