@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from vidpetl import mistakes
 from vidpetl.data import sources
 
 # Of the training scores' range, on both sides: a test score may lie outside.
 MARGIN = 0.1
+_AWAY = 0.1  # of a score, which is more than rounding
 
 Table = Mapping[str, np.ndarray]
 
@@ -60,12 +62,29 @@ def of_head(head: str, usual: Mapping[str, Any], own: Table) -> dict[str, Any]:
     if judges != options.get('judges'):
       options.update(judges=judges, keep=0)
     options['difficulty'] = has_difficulties(own)
+    _note_other_sums(own, options.get('keep', 0), options['difficulty'])
   elif head == 'core':
     known = has_difficulties(own) and options.get('divide_by_difficulty', False)
     labels = own['scores'] / own['difficulties'] if known else own['scores']
     low, high = span(labels)
     options.update(divide_by_difficulty=known, score_range=high - low)
   return options
+
+
+def _note_other_sums(own: Table, keep: int, difficulty: bool) -> None:
+  """Tells of scores that are not what MUSDL makes of the judges'."""
+  judged = np.sort(own['judge_scores'], axis=1)
+  out = (judged.shape[1] - keep) // 2 if keep else 0
+  total = judged[:, out : judged.shape[1] - out].sum(1)
+  if difficulty:
+    total = total * own['difficulties']
+  away = np.abs(total - own['scores']) / np.abs(total)
+  if np.isfinite(away).any() and np.nanmedian(away) > _AWAY:
+    mistakes.note(
+      "The column score is not the sum of the judges' scores"
+      f'{" times the difficulty" * difficulty}, which is predicted: ranks '
+      'are comparable, distances (l2) are not.'
+    )
 
 
 def exemplar(usual: str, own: Table) -> str:
