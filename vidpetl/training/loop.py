@@ -76,6 +76,8 @@ class Loop:
     if len(self.run.quarantine):
       path = self.workdir / f'undecodable.{jax.process_index()}.csv'
       self.run.quarantine.write(path)
+      for share in self.run.quarantine.shares():
+        self.say(f'{share}.')
       self.say(f'{len(self.run.quarantine)} undecodable videos: see {path}')
 
   def say(self, text: str) -> None:
@@ -300,6 +302,7 @@ class Loop:
           state, sharding.to_device(rows, self.run.mesh)
         ),
       )
+      self.run.quarantine.require(source, undecodable)
       if isinstance(metric, task_lib.Relative):
         metric.compare(functools.partial(self.comparers[name], state))
       found[name] = {
