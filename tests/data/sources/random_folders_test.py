@@ -12,6 +12,7 @@ import pytest
 from hypothesis import strategies as st
 
 from vidpetl.data import names, sources, splits
+from vidpetl.data.sources import videos
 
 # A table says what stands between its columns.
 pytestmark = pytest.mark.filterwarnings('ignore::vidpetl.mistakes.Note')
@@ -81,8 +82,6 @@ def _add(draw, files, clips, folders, below, label, split):
   within, name, suffix = below
   path = '/'.join([*folders, *within, name + suffix])
   parents = [path.rsplit('/', i)[0] for i in range(1, path.count('/') + 1)]
-  if any(os.path.splitext(path)[0] == os.path.splitext(c)[0] for c in clips):
-    return
   if {path, *parents} & files.keys() or {*parents} & clips.keys():
     return
   if any(c.startswith(f'{path}/') for c in clips):
@@ -146,7 +145,7 @@ def test_each_clip_of_a_folder_is_in_one_split_or_named(tmp_path_factory, made):
   has_val = any(splits.role(s or '') == 'val' for _, s in clips.values())
   for clip, (label, split) in clips.items():
     role = splits.role(split or '')
-    if label is None:
+    if label is None or _is_copy(clip, clips):
       assert names.shown(clip) in dropped and names.shown(clip) in said
     elif layout == 'class':
       assert (clip in train) != (clip in val)
@@ -160,6 +159,15 @@ def test_each_clip_of_a_folder_is_in_one_split_or_named(tmp_path_factory, made):
   assert train.keys() | val.keys() <= clips.keys()
   others = {names.shown(file) for file in files if file.endswith('.bin')}
   assert others - _inside_litter(files) <= dropped
+
+
+def _is_copy(clip, clips):
+  """Returns whether it is the frames of a video that lies beside them."""
+  is_folder = not videos.is_video(clip)
+  return is_folder and any(
+    videos.is_video(other) and videos.without_suffix(other) == clip
+    for other in clips
+  )
 
 
 def _inside_litter(files):
