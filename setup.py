@@ -83,6 +83,7 @@ setuptools.setup(
     'cuda': ['jax[cuda12]'],
     'docs': ['mkdocs-material>=9.8', 'mkdocstrings[python]>=1.0'],
     'test': [
+      'hypothesis>=6.100',
       'openpyxl>=3.1',
       'pytest>=8.0.2',
       'pytest-xdist>=3.6.1',

@@ -121,7 +121,10 @@ def open(
       for i, file in enumerate(files)
       if not file
     ),
-    notes=notes,
+    notes=(
+      *notes,
+      *videos.rate_note(filter(videos.is_folder, filter(None, files)), fps),
+    ),
   )
   paths = Strings(files[i] for i in have)
   return Performances.of_examples(
