@@ -28,11 +28,12 @@ import numpy as np
 from av.video import reformatter
 
 from vidpetl.data import clock as clock_lib
-from vidpetl.data import faults, orientation, streams, timestamps
+from vidpetl.data import faults, frame_rate, orientation, streams, timestamps
+from vidpetl.data import packets as packets_lib
 
 # What others know these by.
 DecodeError, blaming = faults.DecodeError, faults.blaming
-DEFAULT_FPS = clock_lib.DEFAULT_FPS
+DEFAULT_FPS = frame_rate.DEFAULT_FPS
 
 # Seconds to go further back when a seek lands after the wanted frame, which
 # containers that index by decoding time do.
@@ -182,7 +183,7 @@ class Video:
     if not self._source.undated:
       ahead = float('inf')
       if self._source.discontinuous:
-        ahead = clock_lib.JUMP_AHEAD / self.clock.tick
+        ahead = packets_lib.JUMP_AHEAD / self.clock.tick
       return timestamps.checked(frames, ahead)
     if not self._source.reordered:
       frames = map(timestamps.decoding, frames)
@@ -196,12 +197,9 @@ class Video:
 
   def _decoded_from_start(self, time: float) -> Iterator[av.VideoFrame]:
     """Yields frames from before `time`, with times as from the start."""
-    self._source.rewind()
-    packets = self._source.packets()
-    if self._source.discontinuous:
-      packets = clock_lib.joined(packets, self.clock.tick)
+    packets = packets_lib.from_start(self._source)
     if self.clock.dated:
-      packets = clock_lib.skipped(packets, self.clock.ticks(time))
+      packets = packets_lib.skipped(packets, self.clock.ticks(time))
     frames = (frame for packet in packets for frame in packet.decode())
     return self._ordered(frames)
 
@@ -332,12 +330,27 @@ def fill(
     out = allocate(height, width)
   with blaming(name):
     for places, frame in itertools.chain([first], chosen):
-      rgb = orientation.pixels(
-        frame, height, width, reformatter.Interpolation.BILINEAR
-      )
+      rgb = _convert(frame, height, width)
       for place in places:
         out[place] = rgb
   return out
+
+
+def _convert(frame: av.VideoFrame, height: int, width: int) -> np.ndarray:
+  """Returns a view of a frame as shown, uint8 [height, width, 3]."""
+  turned = orientation.of(frame)
+  if turned.transposed:
+    height, width = width, height
+  plane = frame.reformat(
+    width=width,
+    height=height,
+    format='rgb24',
+    interpolation=reformatter.Interpolation.BILINEAR,
+    threads=1,
+  ).planes[0]
+  # Lines are padded to a width that suits the processor.
+  lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+  return turned.apply(lines[:height, : 3 * width].reshape(height, width, 3))
 
 
 def probe(video: str | bytes, name: str = '') -> VideoInfo:

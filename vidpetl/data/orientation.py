@@ -15,7 +15,6 @@ from typing import NamedTuple
 import av
 import numpy as np
 from av.sidedata.sidedata import Type
-from av.video import reformatter
 
 # Shapes of pixels beyond this are damage.
 _MOST_STRETCH = 8
@@ -67,25 +66,3 @@ def shown_size(
   if aspect and 1 / _MOST_STRETCH <= aspect <= _MOST_STRETCH:
     width = max(1, round(width * aspect))
   return (width, height) if of(frame).transposed else (height, width)
-
-
-def pixels(
-  frame: av.VideoFrame,
-  height: int,
-  width: int,
-  interpolation: reformatter.Interpolation,
-) -> np.ndarray:
-  """Returns a view of a frame as shown, uint8 [height, width, 3], RGB."""
-  turned = of(frame)
-  if turned.transposed:
-    height, width = width, height
-  plane = frame.reformat(
-    width=width,
-    height=height,
-    format='rgb24',
-    interpolation=interpolation,
-    threads=1,
-  ).planes[0]
-  # Lines are padded to a width that suits the processor.
-  lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-  return turned.apply(lines[:height, : 3 * width].reshape(height, width, 3))

@@ -137,9 +137,7 @@ class Stream:
     self.container.close()
     self.container = self._opened()
     return [
-      s
-      for s in self.container.streams.video
-      if s.index in (moving or counts)
+      s for s in self.container.streams.video if s.index in (moving or counts)
     ]
 
   @property
@@ -162,15 +160,20 @@ class Stream:
     """Whether frames are shown in another order than they are stored in."""
     return bool(self.stream.codec_context.has_b_frames)
 
-  def packets(self) -> Iterator[av.Packet]:
-    """Yields packets from where the file stands; the last is empty."""
+  def packets(self, sound: bool = False) -> Iterator[av.Packet]:
+    """Yields packets from where the file stands; the last is empty.
+
+    Args:
+      sound: whether those of the first sound come in between.
+    """
     self._at_start = False
     ahead, self._ahead = self._ahead, []
     ended = ahead and is_end(ahead[-1])
-    rest = () if ended else self.container.demux(self.stream)
+    heard = self.container.streams.audio[: int(sound)]
+    rest = () if ended else self.container.demux(self.stream, *heard)
     for packet in itertools.chain(ahead, rest):
       begins = packet.dts if packet.pts is None else packet.pts
-      if begins is not None:
+      if begins is not None and packet.stream.index == self._index:
         ends = begins + (packet.duration or 0)
         self.reached = max(ends, self.reached or ends)
       yield packet
@@ -182,9 +185,13 @@ class Stream:
     self._ahead, self._at_start, self.reached = packets, True, None
     return packets
 
-  def rewind(self) -> None:
-    """Goes back to where the file begins."""
-    if self._at_start:
+  def rewind(self, sound: bool = False) -> None:
+    """Goes back to where the file begins.
+
+    Args:
+      sound: whether the first packets are needed of the sound, too.
+    """
+    if self._at_start and not (sound and self._ahead):
       return
     if self.format == 'mpegts':  # much quicker than to look for its streams
       self._sought(0, unsupported_byte_offset=True)

@@ -81,7 +81,7 @@ def checked(
     most_ahead: ticks from one frame to the next.
 
   Raises:
-    faults.LyingError: if one has no timestamp, an earlier one, or one too far ahead.
+    faults.LyingError: if one has none, an earlier one, or one too far ahead.
   """
   last = None
   for frame in frames:
