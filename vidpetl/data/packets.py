@@ -17,6 +17,11 @@ from vidpetl.data import faults, streams
 
 JUMP_BACK, JUMP_AHEAD = 0.1, 10.0  # seconds
 
+# Codecs whose pictures have numbers, and seconds by which their times in a
+# program stream may be off.
+_COUNTED = ('mpeg1video', 'mpeg2video')
+_MOST_GUESSED = 0.25
+
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
@@ -39,6 +44,50 @@ class Measured:
   blank: int
 
 
+class _Counted:
+  """Dates pictures of MPEG-1 and MPEG-2 by their number.
+
+  Program streams date few of their pictures. FFmpeg guesses the others, and is
+  off by some frames now and then. But pictures say their place among those of
+  their group.
+  """
+
+  _GROUP, _PICTURE = b'\0\0\1\xb8', b'\0\0\1\0'
+
+  def __init__(self):
+    self._count, self._group = 0, 0
+    self._shown, self._delay = None, None  # ticks
+
+  def date(self, packet: av.Packet) -> None:
+    """Gives a packet of such a stream the time at which it is shown."""
+    content = bytes(packet)
+    at = content.find(self._PICTURE)
+    if at < 0 or len(content) < at + 6:
+      return
+    if content.find(self._GROUP, 0, at) >= 0:
+      self._group = self._count
+    place = (content[at + 4] << 2) + (content[at + 5] >> 6)
+    later = (self._group + place - self._count) * packet.duration
+    self._follow(packet, later)
+    packet.dts = self._shown
+    packet.pts = self._shown + later
+    self._shown += packet.duration
+    self._count += 1
+
+  def _follow(self, packet: av.Packet, later: int) -> None:
+    """Goes on from the last packet, unless there is a gap."""
+    if self._shown is None:
+      stated = packet.dts if packet.pts is None else packet.pts - later
+      self._shown = stated or 0
+    if packet.dts is None:
+      return
+    if self._delay is None:
+      self._delay = self._shown - packet.dts
+    off = packet.dts + self._delay - self._shown
+    if abs(off) * packet.time_base > _MOST_GUESSED:
+      self._shown += off
+
+
 def joined(stream: streams.Stream, jumps: list[float]) -> Iterator[av.Packet]:
   """Yields packets from the start, as if their clock did not jump.
 
@@ -52,8 +101,12 @@ def joined(stream: streams.Stream, jumps: list[float]) -> Iterator[av.Packet]:
   stream.rewind(sound=True)
   film, shift = stream.stream.index, 0.0
   last, expected = {}, {}
+  counted = stream.format == 'mpeg' and stream.codec in _COUNTED
+  counter = _Counted() if counted else None
   for packet in stream.packets(sound=True):
     index, tick = packet.stream.index, float(packet.time_base)
+    if counter and index == film and packet.size:
+      counter.date(packet)
     if packet.dts is not None:
       dts = packet.dts * tick + shift
       if index in last and (
