@@ -95,10 +95,8 @@ def read(stream: streams.Stream, careful: bool = False) -> Clock:
   Raises:
     faults.Refused: if it has no timestamps.
   """
-  blank = not stream.undated and any(
-    packet.pts is None and packet.size for packet in frame_rate.head(stream)
-  )
-  if careful or blank or not stream.seekable or _jumps(stream):
+  careful = careful or not stream.seekable or _misdated(stream)
+  if careful or _jumps(stream):
     return _careful(stream)
   tick = stream.tick
   fps = frame_rate.of(stream)
@@ -136,6 +134,17 @@ def _careful(stream: streams.Stream) -> Clock:
     steady=False,
     dated=not measured.blank,
   )
+
+
+def _misdated(stream: streams.Stream) -> bool:
+  """Returns whether timestamps lack, or are those of decoding throughout."""
+  first = [packet for packet in frame_rate.head(stream) if packet.size]
+  if stream.undated or not first:
+    return False
+  if any(packet.pts is None for packet in first):
+    return True
+  by_decoding = all(packet.pts == packet.dts for packet in first)
+  return stream.reordered and by_decoding and len(first) > 1
 
 
 def _tolerance(tick: float) -> float:
