@@ -31,7 +31,7 @@ _LOST = 0.5
 
 # Bytes of a stream that is read whole to see whether its clock jumps; larger
 # ones are looked at in so many places.
-_SMALL, _PLACES = 1 << 24, 64
+_SMALL, _PLACES = 1 << 24, 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _careful(stream: streams.Stream) -> Clock:
   end = measured.end
   if end == measured.last:
     end += 1 / (fps * tick)
-  if stream.seekable and not stream.discontinuous:
+  if stream.format in _CLAIM and not stream.discontinuous:
     end = max(end, _claimed_end(stream, fps))
   return Clock(
     origin=origin,

@@ -270,6 +270,15 @@ class Video:
       self.check_end(begins, shown, times[-1])
       yield order[done:], shown
 
+  def _packets_end(self) -> float:
+    """Returns when the packets end, whose last may hold no picture."""
+    source = self._source
+    if source.undated:
+      return self.clock.seconds(source.indexed_end())
+    if self.clock.steady and source.reached is not None:
+      return self.clock.seconds(source.reached)
+    return 0.0
+
   def check_end(
     self, begins: float, last: av.VideoFrame, wanted: float
   ) -> None:
@@ -283,11 +292,7 @@ class Video:
       wanted: time up to which the file is to be whole.
     """
     period = max(1 / self.fps, (last.duration or 0) * self.clock.tick)
-    ends = begins + period
-    if self.clock.steady and not self._source.undated:
-      ends = max(ends, self.clock.seconds(self._source.reached))
-    elif self._source.undated:
-      ends = max(ends, self.clock.seconds(self._source.indexed_end()))
+    ends = max(begins + period, self._packets_end())
     missing = min(wanted, self.duration) - ends
     if missing > max(period, _SLACK) + self.tolerance:
       raise DecodeError(

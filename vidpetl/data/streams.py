@@ -26,10 +26,10 @@ _NO_TIMESTAMPS, _DISCONTINUOUS = 0x80, 0x200
 _UNDATED = {'avi', 'asf'}
 
 # Containers in which a seek dates its packets as reading from the start does.
-# In others, MPEG program streams first of all, it guesses.
+# In others, MPEG program streams and damaged MXF, it guesses.
 _SEEKABLE = {
-  *('mov', 'matroska', 'avi', 'mpegts', 'flv', 'ogg', 'asf', 'nut', 'mxf'),
-  *('gif', 'dv', 'ivf', 'yuv4mpegpipe'),
+  *('mov', 'matroska', 'avi', 'mpegts', 'flv', 'ogg', 'asf', 'nut', 'gif'),
+  *('dv', 'ivf', 'yuv4mpegpipe'),
 }
 
 _NO_FILM = (
