@@ -232,7 +232,7 @@ def test_who_is_like_no_other_is_named_and_gives_no_edge(make_task, labels):
 def test_examples_that_are_all_unlike_are_refused(make_task, labels):
   info = labels([1.0, 9.0], difficulties=[2.0, 3.0])
   with pytest.raises(
-    ValueError, match="no two examples of dives/train .*'any'"
+    ValueError, match=r"no two examples of dives/train .*'any'"
   ):
     make_task('core', exemplar='difficulty', labels=info)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from etils import epath
 
 from vidpetl.data import dataset as dataset_lib
+from vidpetl.data import names as names_lib
 from vidpetl.data.annotations import text
 from vidpetl.data.kinds.classification import Classification
 from vidpetl.data.sources import classification, videos
@@ -40,7 +41,7 @@ def read_classes(folder: epath.PathLike, fold: int) -> list[str]:
   names = [
     path.name.removesuffix(end)
     for path in folder.iterdir()
-    if path.name.endswith(end)
+    if path.name.endswith(end) and not names_lib.is_litter(path.name)
   ]
   if not names:
     raise FileNotFoundError(f'{folder}: no file is called <class>{end}')
@@ -55,15 +56,13 @@ def read(folder: epath.PathLike, fold: int, name: str, split: str) -> list[str]:
   """
   path = epath.Path(folder) / _file_name(name, fold)
   files = []
-  with open(path, encoding='utf-8') as lines:
-    for number, line in enumerate(lines, 1):
-      fields = line.split()
-      if not fields:
-        continue
-      if len(fields) != 2 or fields[1] not in _ROLES:
-        raise text.fail(path, number, repr(line.strip()), _EXPECTED)
-      if _ROLES[fields[1]] == split:
-        files.append(fields[0])
+  for number, line in text.lines(path):
+    # Names of files have anything in them: '#', '!', ';', even blanks.
+    fields = line.rsplit(maxsplit=1)
+    if len(fields) != 2 or fields[1] not in _ROLES:
+      raise text.fail(path, number, repr(line), _EXPECTED)
+    if _ROLES[fields[1]] == split:
+      files.append(fields[0])
   return files
 
 

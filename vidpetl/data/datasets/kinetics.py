@@ -10,11 +10,14 @@ videos are still to be had.
 
 from __future__ import annotations
 
+import collections
 import os
 
 from etils import epath
 
+from vidpetl import mistakes
 from vidpetl.data import dataset as dataset_lib
+from vidpetl.data import names
 from vidpetl.data.annotations import text
 from vidpetl.data.kinds.classification import Classification
 from vidpetl.data.sources import classification, videos
@@ -38,6 +41,10 @@ def read(path: str) -> tuple[list[str], list[str]]:
   Raises:
     text.AnnotationError: with file and line.
   """
+  if 'label' not in text.first_row(path):
+    raise text.fail(
+      path, 1, 'no column label', 'a list with labels; a test list has none'
+    )
   clips, labels = [], []
   for line, row in text.read_table(path, _COLUMNS):
     start = text.number(row['time_start'], path, line, 'time_start')
@@ -45,13 +52,25 @@ def read(path: str) -> tuple[list[str], list[str]]:
     if not 0 <= start < end:
       problem = f'time_start {start:g}, time_end {end:g}'
       raise text.fail(path, line, problem, '0 <= time_start < time_end')
-    if not row['label'] or not row['youtube_id']:
+    label, video = names.clean(row['label']), row['youtube_id'].strip()
+    if not label or not video:
       raise text.fail(path, line, 'an empty field', 'label and youtube_id')
-    clips.append(f'{row["youtube_id"]}_{int(start):06d}_{int(end):06d}')
-    labels.append(row['label'])
+    clips.append(f'{video}_{int(start):06d}_{int(end):06d}')
+    labels.append(label)
   if not clips:
     raise text.fail(path, None, 'no clips', 'rows below the header')
+  _name_repeated(path, clips)
   return clips, labels
+
+
+def _name_repeated(path: str, clips: list[str]) -> None:
+  """Names clips that a list has more than once; each row counts."""
+  count = collections.Counter(clips)
+  if repeated := [clip for clip, times in count.items() if times > 1]:
+    mistakes.note(
+      f'{path}: {len(repeated)} clips are listed more than once, and count as '
+      f'often: {", ".join(repeated[:5])}{", …" if repeated[5:] else ""}.'
+    )
 
 
 def open_split(dataset: str, raw: str, split: str) -> Classification:

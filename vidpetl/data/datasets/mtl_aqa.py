@@ -162,8 +162,8 @@ def _judged(
       path,
       None,
       f'{key!r}: {fields}',
-      f'0 to {_MOST_JUDGED}, or ten times the score that gives the final_score; '
-      f'mend the file, or take {_ANNOTATIONS[0]}',
+      f'0 to {_MOST_JUDGED}, or ten times what gives the final_score; mend the '
+      f'file, or take {_ANNOTATIONS[0]}',
     )
   read_as = ', '.join(f'{mended[i]:g}' for i in high)
   mistakes.note(

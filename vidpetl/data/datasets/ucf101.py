@@ -69,10 +69,8 @@ def read(path: str, classes: list[str]) -> tuple[list[str], list[int]]:
 
 
 def _rows(path):
-  with open(path, encoding='utf-8') as lines:
-    for number, line in enumerate(lines, 1):
-      if fields := line.split():
-        yield number, fields
+  for number, line in text.lines(path):
+    yield number, line.split()
 
 
 def open_split(dataset: str, raw: str, split: str) -> Classification:
