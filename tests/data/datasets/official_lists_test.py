@@ -148,8 +148,8 @@ def test_a_kinetics_test_list_says_that_it_has_no_labels(tmp_path):
     kinetics.read(path)
 
 
-# As many as were never recorded, of five trials of each of eight surgeons; which
-# ones is made up.
+# As many as were never recorded, of five trials of each of eight surgeons;
+# which ones is made up.
 _MISSING = {
   'Suturing': {'H002'},
   'Needle_Passing': {
