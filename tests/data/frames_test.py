@@ -146,8 +146,9 @@ def test_a_gap_is_named_also_when_it_comes_later(folder):
     (['notes.txt'], 'has no frames'),
     (['1.jpg', 'cover.jpg'], r'cover\.jpg: is no frame'),
     (['1.jpg', '2.png'], r'2\.jpg: is missing: .* there is 2\.png'),
-    (['img_1.jpg', 'flow_1.jpg'], r'flow_2\.jpg: .* there is img_1\.jpg'),
+    (['flow_x_1.jpg'], 'has no frames'),
     (['1.jpg', '01.jpg'], 'is missing'),
+    (['img_1.jpg', 'u_1.jpg'], r'img_2\.jpg: .* there is u_1\.jpg'),
   ],
 )
 def test_a_folder_that_is_no_video(tmp_path, names, message):

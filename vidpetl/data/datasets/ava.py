@@ -135,7 +135,7 @@ def clip_interval(stem: str) -> tuple[str, int, int] | None:
 
 def _finder(raw, video_start):
   """Returns (video id, seconds) -> (path or None, second at its beginning)."""
-  files = videos.ByStem(raw)
+  files = videos.Finder(raw)
   clips = collections.defaultdict(list)
   for stem in files:
     interval = clip_interval(stem)

@@ -86,7 +86,7 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     classes=classes,
     ids=ids,
     labels=labels,
-    find=videos.ByStem(raw).get,
+    find=videos.Finder(raw).get,
     folder=raw,
   )
 

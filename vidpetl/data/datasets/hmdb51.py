@@ -11,7 +11,7 @@ from __future__ import annotations
 from etils import epath
 
 from vidpetl.data import dataset as dataset_lib
-from vidpetl.data import names as names_lib
+from vidpetl.data import names
 from vidpetl.data.annotations import text
 from vidpetl.data.kinds.classification import Classification
 from vidpetl.data.sources import classification, videos
@@ -38,14 +38,14 @@ def read_classes(folder: epath.PathLike, fold: int) -> list[str]:
       f"{folder}: no such folder; it should have HMDB51's split files"
     )
   end = _file_name('', fold)
-  names = [
+  found = [
     path.name.removesuffix(end)
     for path in folder.iterdir()
-    if path.name.endswith(end) and not names_lib.is_litter(path.name)
+    if path.name.endswith(end) and not names.is_litter(path.name)
   ]
-  if not names:
+  if not found:
     raise FileNotFoundError(f'{folder}: no file is called <class>{end}')
-  return sorted(names)
+  return sorted(found)
 
 
 def read(folder: epath.PathLike, fold: int, name: str, split: str) -> list[str]:
@@ -87,7 +87,7 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     classes=classes,
     ids=ids,
     labels=labels,
-    find=videos.ByClass(raw).get,
+    find=videos.Finder(raw, videos.class_and_stem).get,
     folder=raw,
   )
 

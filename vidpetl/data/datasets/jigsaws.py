@@ -22,7 +22,7 @@ from vidpetl import mistakes, options
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import pickled, text
 from vidpetl.data.kinds.quality import Performance, Performances
-from vidpetl.data.sources import quality
+from vidpetl.data.sources import quality, videos
 
 ASPECTS = 6  # respect for tissue, suture handling, time and motion, ...
 FOLDS = 4
@@ -169,7 +169,7 @@ def open_split(
     for trial in members
     if (number == fold) == (split == 'val')
   ]
-  clips = quality.Clips(root / 'frames', folder / 'video')
+  clips = videos.Places(root / 'frames', folder / 'video')
   return quality.assemble(
     name=f'{dataset}_{task}_{fold}',
     split=split,

@@ -80,7 +80,7 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
   index = {name: i for i, name in enumerate(classes)}
   ids, labels = lists[split]
   folder = os.fspath(epath.Path(raw) / split)
-  files = videos.ByStem(folder)
+  files = videos.Finder(folder)
   return classification.assemble(
     name=dataset,
     split=split,

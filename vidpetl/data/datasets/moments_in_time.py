@@ -79,7 +79,6 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     categories,
   )
   folder = os.fspath(raw / name)
-  files = set(videos.walk(folder))
   return classification.assemble(
     name=dataset,
     split=split,
@@ -87,7 +86,7 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     classes=categories,
     ids=ids,
     labels=labels,
-    find=lambda path: f'{folder}/{path}' if path in files else None,
+    find=videos.Places(folder).get,
     folder=folder,
   )
 

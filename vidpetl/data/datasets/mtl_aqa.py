@@ -32,7 +32,7 @@ from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import examples
 from vidpetl.data.annotations import pickled, text
 from vidpetl.data.kinds.quality import Performance, Performances
-from vidpetl.data.sources import quality
+from vidpetl.data.sources import quality, videos
 
 _EXPECTED = '{(video, clip): {"start_frame": ..., "end_frame": ..., ' \
             '"final_score": ..., "difficulty": ...}}'  # fmt: skip
@@ -215,8 +215,8 @@ class _Finder:
   def __init__(self, raw: str):
     self._raw = raw
     folder = epath.Path(raw)
-    self._dives = quality.Clips(folder / 'frames')
-    self._events = quality.Clips(*(folder / name for name in _EVENTS))
+    self._dives = videos.Places(folder / 'frames')
+    self._events = videos.Places(*(folder / name for name in _EVENTS))
     self._rates = quality.FrameRates()
 
   def find(

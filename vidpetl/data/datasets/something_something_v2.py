@@ -86,7 +86,7 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     classes=templates,
     ids=ids,
     labels=labels,
-    find=videos.ByStem(folder).get,
+    find=videos.Finder(folder).get,
     folder=folder,
   )
 

@@ -85,7 +85,7 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     classes=classes,
     ids=ids,
     labels=labels,
-    find=videos.ByClass(raw).get,
+    find=videos.Finder(raw, videos.class_and_stem).get,
     folder=raw,
   )
 

@@ -94,7 +94,7 @@ def open(
   )
   if not len(table):
     raise text.fail(annotations, None, 'no rows', 'at least one keyframe')
-  found = files.ByStem(videos)
+  found = files.Finder(videos)
   return localisation.assemble(
     table,
     lambda video, seconds: (found.get(video), video_start),
