@@ -17,7 +17,6 @@ from etils import epath
 
 from vidpetl import mistakes
 from vidpetl.data import dataset as dataset_lib
-from vidpetl.data import names
 from vidpetl.data.annotations import text
 from vidpetl.data.kinds.classification import Classification
 from vidpetl.data.sources import classification, videos
@@ -41,7 +40,7 @@ def read(path: str) -> tuple[list[str], list[str]]:
   Raises:
     text.AnnotationError: with file and line.
   """
-  if 'label' not in text.first_row(path):
+  if 'label' not in map(text.column, text.first_row(path)):
     raise text.fail(
       path, 1, 'no column label', 'a list with labels; a test list has none'
     )
@@ -52,11 +51,10 @@ def read(path: str) -> tuple[list[str], list[str]]:
     if not 0 <= start < end:
       problem = f'time_start {start:g}, time_end {end:g}'
       raise text.fail(path, line, problem, '0 <= time_start < time_end')
-    label, video = names.clean(row['label']), row['youtube_id'].strip()
-    if not label or not video:
+    if not row['label'] or not row['youtube_id']:
       raise text.fail(path, line, 'an empty field', 'label and youtube_id')
-    clips.append(f'{video}_{int(start):06d}_{int(end):06d}')
-    labels.append(label)
+    clips.append(f'{row["youtube_id"]}_{int(start):06d}_{int(end):06d}')
+    labels.append(row['label'])
   if not clips:
     raise text.fail(path, None, 'no clips', 'rows below the header')
   _name_repeated(path, clips)
