@@ -141,7 +141,7 @@ DATASET = dataset_lib.Dataset(
   year={2019}}""",
   licence=(
     'By agreement, for research; it is accepted before the download '
-    '(https://www.qualcomm.com/developer/software/jester-dataset).'
+    '(https://developer.qualcomm.com/software/ai-datasets/jester).'
   ),
   open=open_split,
   num_classes=27,
