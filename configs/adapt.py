@@ -34,8 +34,11 @@ Arguments, separated by commas:
   batch       clips a step; eval_batch of an evaluation.
   epochs, rate
   views       clips spread over a video, whose answers a test averages.
-  mirrored    whether a mirrored clip keeps its label; by default what is known
-              of the dataset, and true of one's own.
+  mirrored    whether a mirrored clip keeps its label, so that half of the
+              training clips are flipped; by default what is known of the
+              dataset, and of one's own, whether no class's name tells left
+              from right.
+  fps         of videos that are folders of frames; 25 by default.
   low, high   range of scores (quality); by default that of the training data.
   segments    into how many a performance is cut (quality).
   videos, labelmap, detections, val_detections, video_start   of keyframes:
@@ -51,11 +54,13 @@ paper.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
 
-from vidpetl.data import sources
+from vidpetl import mistakes
+from vidpetl.data import kinds, mirroring, sources
 from vidpetl.recipes import (
   arguments,
   data,
@@ -85,6 +90,7 @@ _ARGUMENTS = {
   'epochs': 30.0,
   'rate': 0.0,
   'views': 1,
+  'fps': 0.0,
   'mirrored': True,
   'low': float('nan'),
   'high': float('nan'),
@@ -192,13 +198,13 @@ def _task(
   )
   task = arg.task if first and arg.task else found.kind
   task = _TASKS.get(task, task)
-  mirrored = found.known.mirrored if found.known else True
-  if arguments.value(argument, 'mirrored', ''):
-    mirrored = arg.mirrored
+  mirrored = arg.mirrored
+  if not arguments.value(argument, 'mirrored', ''):
+    mirrored = _may_mirror(found)
   fields = {
     'task': task,
-    'train': {**found.train, **_part(arg)},
-    'eval': dict(found.eval),
+    'train': {**_source(arg, found.train), **_part(arg)},
+    'eval': _source(arg, found.eval),
     'clip': _clip(arg, of, found),
     'augment': {
       'scale_jitter': (1.0, 1.43),
@@ -217,6 +223,35 @@ def _part(arg: ConfigDict) -> dict[str, Any]:
   """Returns which part of the training data is used."""
   part = {name: arg[name] for name in ('shots', 'share') if arg[name]}
   return {**part, 'seed': arg.seed} if part else {}
+
+
+def _source(arg: ConfigDict, fields: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the fields of a source, with what arguments say of it."""
+  if arg.fps and 'fps' in sources.arguments(fields):
+    return {**fields, 'fps': arg.fps}
+  return dict(fields)
+
+
+def _may_mirror(found: data.Data) -> bool:
+  """Returns whether mirrored clips keep their labels; says so if they do not.
+
+  Of one's own data, the names of the classes tell.
+  """
+  if found.known:
+    return found.known.mirrored
+  if not kinds.load(found.kind).has_classes:
+    return True
+  try:
+    classes = sources.open_source(found.train).info.classes
+  except FileNotFoundError:  # the data lie elsewhere
+    return True
+  sided = mirroring.tells_sides(classes.values())
+  if sided:
+    mistakes.note(
+      f'{found.name}: training clips are not mirrored, because classes tell '
+      f'left from right ({", ".join(sided[:5])}); mirrored=true mirrors them'
+    )
+  return not sided
 
 
 def _clip(

@@ -40,7 +40,9 @@ TEXTS = {
   'vidpetl.data.sources.folder': 'hands out a million paths as texts',
   'vidpetl.data.sources.manifest': 'hands out a million paths as texts',
   'vidpetl.data.sources.performances': 'hands out a million paths as texts',
-  'vidpetl.data.sources.quality': 'hands out a million paths as texts',
+  'vidpetl.data.sources.layout_notes': 'takes a million paths apart',
+  'vidpetl.data.sources.split_folders': 'takes a million paths apart',
+  'vidpetl.data.sources.split_lists': 'takes a million paths apart',
   'vidpetl.data.sources.videos': 'hands out a million paths as texts',
   'vidpetl.recipes.data': 'paths in configs stay as they were spelled, so that '
   'runs of before resume',

@@ -56,9 +56,9 @@ def find(
   """Returns the data that a config's argument names.
 
   Args:
-    named: a dataset's name, the path of a folder of class folders, or of a
-      table: a manifest `path,label`, performances `video,score`, or keyframes
-      in AVA's format.
+    named: a dataset's name, the path of a folder of class folders (split or
+      not), or of a table: a manifest `path,label`, performances `video,score`,
+      or keyframes in AVA's format.
     roots: folder of prepared records, and folder of the raw datasets' folders.
     val: table of the evaluation, where `named` has no column `split`.
     variants: options of a dataset that make others of it: task and fold.
@@ -112,7 +112,7 @@ def _name(path: str) -> str:
 def _table(path: str, val: str, boxes: Mapping[str, Any]) -> Data:
   """Returns what a table lists, by its first row."""
   text.require(path, 'a table of videos')
-  header = text.first_row(path)
+  header = [text.column(name) for name in text.first_row(path)]
   for columns, source in _HEADERS:
     if set(columns) <= set(header):
       return _listed(path, val, 'split' in header, source)
@@ -130,7 +130,8 @@ def _is_number(text: str) -> bool:
 
 
 def _listed(path: str, val: str, has_split: bool, source: str) -> Data:
-  if has_split:
+  # Of clips, a share of each class is evaluated where nothing else is said.
+  if has_split or (source == 'manifest' and not val):
     return _pair(_name(path), source, {'path': path})
   if not val:
     raise ValueError(

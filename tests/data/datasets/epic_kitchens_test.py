@@ -93,6 +93,10 @@ def test_actions_of_frames_are_frames(tmp_path, write_frames):
   write_frames(folder, 'frame_{:010d}.jpg', 90)
   source = _open(tmp_path, 'noun')
   assert source.video(0) == str(folder)
+  assert source.info.notes == (
+    '1 videos are folders of frames, of 60 or 50 a second: strides count '
+    'frames',
+  )
   spec = clips.ClipSpec.of(
     {'frames': 75, 'stride': 1.0, 'resolution': 32, 'sampling': 'spread'},
     'classification',

@@ -5,6 +5,7 @@
     <raw>/annotations/ava_action_list_v2.2_for_activitynet_2019.pbtxt
     <raw>/person_boxes/ava_{train,val}_predicted_boxes.csv
     <raw>/…/<video id>.{mp4,mkv,webm,…}          anywhere below <raw>
+    <raw>/…/<video id>/<video id>_000001.jpg     or the film's frames
 
 and for AVA-Kinetics in addition
 
@@ -44,6 +45,7 @@ def open_split(
   detections: str | Sequence[str] | None = None,
   match_iou: float = 0.9,
   degenerate_boxes: str = 'error',
+  fps: float | None = None,
 ) -> Localisation:
   """Opens a split; see the module's docstring for the layout.
 
@@ -60,6 +62,7 @@ def open_split(
     match_iou: detections without a label inherit the actions of a ground-truth
       box that they overlap this much.
     degenerate_boxes: 'error', or 'drop' for detections without area.
+    fps: of folders of frames, where films were taken apart; 30 by default.
 
   Returns:
     The source, by video and time.
@@ -88,6 +91,7 @@ def open_split(
     classes=_classes(raw),
     ground_truth_boxes=persons is None,
     folder=raw,
+    frame_rate=fps,
   )
 
 

@@ -26,7 +26,7 @@ from etils import epath
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import decode, examples
 from vidpetl.data.annotations import text
-from vidpetl.data.sources import listed
+from vidpetl.data.sources import listed, videos
 
 _NAMES = {'train': 'train', 'val': 'validation'}
 _ANNOTATIONS = ('', 'epic-kitchens-100-annotations', 'annotations')
@@ -148,7 +148,9 @@ def open_split(dataset: str, raw: str, split: str) -> examples.Source:
   films = sorted({action.video for action in actions})
   find = listed.finder(raw, _PLACES, films)
   places = {film: find(film) for film in films}
-  of_frames = {film for film in films if _is_folder(places[film])}
+  of_frames = {
+    film for film, place in places.items() if place and videos.is_folder(place)
+  }
   return listed.assemble(
     name=dataset,
     split=split,
@@ -160,11 +162,17 @@ def open_split(dataset: str, raw: str, split: str) -> examples.Source:
       for action in actions
     ],
     folder=raw,
+    notes=_notes(of_frames),
   )
 
 
-def _is_folder(place: str | None) -> bool:
-  return place is not None and epath.Path(place).is_dir()
+def _notes(of_frames: set[str]) -> list[str]:
+  if not of_frames:
+    return []
+  return [
+    f'{len(of_frames)} videos are folders of frames, of 60 or 50 a second: '
+    'strides count frames'
+  ]
 
 
 def _clip(action: Action, place: str | None, of_frames: bool) -> listed.Clip:

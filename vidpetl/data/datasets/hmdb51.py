@@ -3,6 +3,8 @@
     <raw>/testTrainMulti_7030_splits/<class>_test_split{1,2,3}.txt
     <raw>/…/<class>/<file>.avi                   unpacked, anywhere below <raw>
 
+A video may have another suffix, or be a folder of its frames.
+
 Class ids are positions in the sorted names; 'val' is the test list.
 """
 
@@ -70,8 +72,17 @@ def _file_name(name: str, fold: int) -> str:
   return f'{name}_test_split{fold}.txt'
 
 
-def open_split(dataset: str, raw: str, split: str) -> Classification:
-  """Opens a split; see the module's docstring for the layout."""
+def open_split(
+  dataset: str, raw: str, split: str, fps: float | None = None
+) -> Classification:
+  """Opens a split; see the module's docstring for the layout.
+
+  Args:
+    dataset: its name.
+    raw: folder.
+    split: 'train' or 'val'.
+    fps: of folders of frames, where videos were taken apart.
+  """
   fold = int(dataset[-1])
   folder = epath.Path(raw) / 'testTrainMulti_7030_splits'
   classes = read_classes(folder, fold)
@@ -89,6 +100,7 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     labels=labels,
     find=videos.Finder(raw, videos.class_and_stem).get,
     folder=raw,
+    frame_rate=fps,
   )
 
 

@@ -10,12 +10,10 @@ videos are still to be had.
 
 from __future__ import annotations
 
-import collections
 import os
 
 from etils import epath
 
-from vidpetl import mistakes
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
 from vidpetl.data.kinds.classification import Classification
@@ -57,22 +55,20 @@ def read(path: str) -> tuple[list[str], list[str]]:
     labels.append(row['label'])
   if not clips:
     raise text.fail(path, None, 'no clips', 'rows below the header')
-  _name_repeated(path, clips)
   return clips, labels
 
 
-def _name_repeated(path: str, clips: list[str]) -> None:
-  """Names clips that a list has more than once; each row counts."""
-  count = collections.Counter(clips)
-  if repeated := [clip for clip, times in count.items() if times > 1]:
-    mistakes.note(
-      f'{path}: {len(repeated)} clips are listed more than once, and count as '
-      f'often: {", ".join(repeated[:5])}{", …" if repeated[5:] else ""}.'
-    )
+def open_split(
+  dataset: str, raw: str, split: str, fps: float | None = None
+) -> Classification:
+  """Opens a split; see the module's docstring for the layout.
 
-
-def open_split(dataset: str, raw: str, split: str) -> Classification:
-  """Opens a split; see the module's docstring for the layout."""
+  Args:
+    dataset: its name.
+    raw: folder.
+    split: 'train' or 'val'.
+    fps: of folders of frames, where videos were taken apart.
+  """
   lists = {name: read(_csv(raw, name)) for name in ('train', 'val')}
   classes = sorted({label for _, labels in lists.values() for label in labels})
   index = {name: i for i, name in enumerate(classes)}
@@ -88,6 +84,7 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     labels=[index[label] for label in labels],
     find=files.get,
     folder=folder,
+    frame_rate=fps,
   )
 
 

@@ -68,8 +68,17 @@ def read(path: str, categories: list[str]) -> tuple[list[str], list[int]]:
   return files, labels
 
 
-def open_split(dataset: str, raw: str, split: str) -> Classification:
-  """Opens a split; see the module's docstring for the layout."""
+def open_split(
+  dataset: str, raw: str, split: str, fps: float | None = None
+) -> Classification:
+  """Opens a split; see the module's docstring for the layout.
+
+  Args:
+    dataset: its name.
+    raw: folder.
+    split: 'train' or 'val'.
+    fps: of folders of frames, where videos were taken apart.
+  """
   name, raw = _NAMES[split], epath.Path(raw)
   categories = read_categories(
     text.require(raw / 'moments_categories.txt', 'the list of classes')
@@ -88,6 +97,7 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     labels=labels,
     find=videos.Places(folder).get,
     folder=folder,
+    frame_rate=fps,
   )
 
 

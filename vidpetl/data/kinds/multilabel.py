@@ -8,6 +8,7 @@ A clip has, with c classes,
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 
@@ -64,6 +65,8 @@ class MultiLabel(kinds.Spans):
 @dataclasses.dataclass(frozen=True)
 class LabelSets(kinds.Kind):
   """The kind; it has no options."""
+
+  several: ClassVar[bool] = True
 
   def signature(self, info, lead):
     return {'labels': ((*lead, info.num_classes), np.float32)}

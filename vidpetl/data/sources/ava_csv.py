@@ -29,15 +29,17 @@ def open(
   match_iou: float = 0.9,
   degenerate_boxes: str = 'error',
   name: str = 'ava_csv',
+  fps: float | None = None,
 ) -> Localisation:
   """Opens keyframes of one's own videos.
 
   The csv has no header and rows `video,seconds,x1,y1,x2,y2,action,person`, one
-  per box and action: `video` is a file's name without suffix, anywhere below
-  `videos`; `seconds` is any decimal within it; boxes are fractions of width
-  and height; actions count from 1; the last column may be left out. A row
-  `video,seconds` is a keyframe on which nobody does anything. Clips may be of
-  any length: a model's window is clamped to the file.
+  per box and action: `video` is the name of a file without suffix, or of a
+  folder of frames, anywhere below `videos`; `seconds` is any decimal within it;
+  boxes are fractions of width and height; actions count from 1; the last column
+  may be left out. A row `video,seconds` is a keyframe on which nobody does
+  anything. Clips may be of any length: a model's window is clamped to the
+  file.
 
   Person boxes at test time come from a detector of your choice: write its
   boxes as rows `video,seconds,x1,y1,x2,y2,,score` and name the file in
@@ -65,6 +67,8 @@ def open(
       box that they overlap this much.
     degenerate_boxes: 'error', or 'drop' for detections without area.
     name: of the dataset.
+    fps: nominal frame rate, and that of folders of frames; None is each file's
+      own, and 25 for folders.
 
   Returns:
     The source, by video and time.
@@ -104,6 +108,7 @@ def open(
     classes=classes,
     ground_truth_boxes=persons is None,
     folder=videos,
+    frame_rate=fps,
   )
 
 

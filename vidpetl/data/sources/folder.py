@@ -170,7 +170,7 @@ def _require_some(
     )
   raise FileNotFoundError(
     f'{names.shown(path)}: no video of the split {split!r}; all '
-    f'{len(found.clips)} are in other splits. Folders train/ and val/ around '
-    'the class folders, lists train.txt and val.txt beside them, or '
-    'val_fraction=… say which is which'
+    f'{len(found.clips)} are in other splits (of a share, a class of one clip '
+    'has it in train). Folders train/ and val/ around the class folders, lists '
+    'train.txt and val.txt beside them, or val_fraction=… say which is which'
   )

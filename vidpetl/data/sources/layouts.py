@@ -95,7 +95,9 @@ def read(
   if test_is_val:
     clips = [_test_for_val(clip) for clip in clips]
     lost = [('val' if of == 'test' else of, row) for of, row in lost]
-    said.append(f'no split is called val: the {count} clips of test are taken')
+    said.append(
+      f'no split is called val: the {count} clips of test are taken for it'
+    )
   return Layout(
     clips=tuple(clips),
     classes=tuple(classes),

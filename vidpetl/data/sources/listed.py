@@ -41,6 +41,7 @@ def assemble(
   classes: Sequence[str],
   clips: Sequence[Clip],
   folder: str,
+  notes: Sequence[str] = (),
 ) -> examples.Source:
   """Builds a source of the clips that can be shown, and lists the others.
 
@@ -53,6 +54,7 @@ def assemble(
     classes: names by index.
     clips: in the order of the list.
     folder: where they were looked for.
+    notes: what there is to say of them.
 
   Returns:
     The source.
@@ -72,6 +74,7 @@ def assemble(
     num_classes=len(classes),
     classes=dict(enumerate(classes)),
     fps=fps,
+    notes=tuple(notes),
     dropped=tuple(
       examples.Dropped(
         clip_id,

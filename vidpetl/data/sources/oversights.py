@@ -29,6 +29,10 @@ class Row:
   start: float = 0.0
   end: float = float('inf')
 
+  def with_split(self, split: str) -> Row:
+    """Returns the same clip in another split."""
+    return dataclasses.replace(self, split=split)
+
 
 def some(items: Iterable[str]) -> str:
   """Returns the first of some names, and how many more there are."""
@@ -125,12 +129,9 @@ def _of_one_split(rows: Sequence[Row], classes: Iterable[str]) -> Iterator[str]:
       if not counts[split][name] and counts[other][name]
     ]
     if found:
-      yield (
-        f'{len(found)} of {len(names)} classes have no clip in {split}, so '
-        f'that {means}: {some(found)}'
-      )
+      yield f'classes without a clip in {split}: {some(found)}; {means}'
   if nowhere := [n for n in names if not any(c[n] for c in counts.values())]:
-    yield f'{len(nowhere)} classes have no clip: {some(nowhere)}'
+    yield f'classes without a clip: {some(nowhere)}'
 
 
 def _in_neither(rows: Sequence[Row]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from etils import epath
 
-from vidpetl.data import frames, names
+from vidpetl.data import decode, frames, names
 
 # Of containers, and of streams without one, that the decoder opens as videos.
 SUFFIXES = (
@@ -263,8 +263,8 @@ class _Listing:
       for spelled in _spellings(name):
         self._spelled.setdefault(spelled, name)
       if name in self._folders or is_video(name):
-        key = name if name in self._folders else without_suffix(name)
-        self._stems.setdefault(names.clean(key), []).append(name)
+        key = names.clean(without_suffix(name))
+        self._stems.setdefault(key, []).append(name)
 
   def get(self, name: str) -> str | None:
     """Returns the name that a file or folder has, or None."""
@@ -313,17 +313,26 @@ def holds_frames(folder: str) -> bool:
     return any(frames.is_frame(entry.name) for entry in entries)
 
 
-def rate_note(folders: Iterable[str], fps: float | None) -> tuple[str, ...]:
+def is_folder(path: str) -> bool:
+  """Returns whether a clip is a folder; a file's suffix tells it at once."""
+  return not is_video(path) and epath.Path(path).is_dir()
+
+
+def rate_note(
+  folders: Iterable[str], fps: float | None, usual: float | None = None
+) -> tuple[str, ...]:
   """Returns what to say of folders of frames whose rate is not given.
 
   Args:
     folders: of frames.
-    fps: as the user says.
+    fps: as the user says; None if he does not.
+    usual: what is taken instead; 25 by default.
   """
   first = next(iter(folders), None)
   if first is None or fps:
     return ()
   return (
     f'{names.shown(first)} is a folder of frames, which does not know its '
-    'frame rate; it is taken for 25 a second, unless the data say fps=…',
+    f'frame rate: it is taken for {usual or decode.DEFAULT_FPS:g} a second; '
+    'give fps=… if it is another',
   )
