@@ -285,7 +285,9 @@ def _classify(arg: ConfigDict, fields: dict[str, Any]) -> None:
 def _several_labels(arg: ConfigDict, fields: dict[str, Any]) -> None:
   fields['eval_clip'] = {'views': (arg.views, 1)}
   for split in ('train', 'eval'):
-    fields[split]['kind'] = 'multilabel'
+    # A public dataset knows what it is annotated with.
+    if fields[split]['source'] not in ('raw', 'records'):
+      fields[split]['kind'] = 'multilabel'
 
 
 def _localise(arg: ConfigDict, fields: dict[str, Any]) -> None:

@@ -56,6 +56,18 @@ def test_a_few_shots_of_the_training_data(tmp_path):
   assert task.eval == everything
 
 
+def test_a_dataset_with_several_labels_is_known_to_have_them():
+  config = load('data=charades,raw=raw,views=3')
+  task = config.tasks.charades
+  assert task.task == 'multilabel' and config.checkpoint.best == 'charades/mAP'
+  assert task.train.to_dict() == {
+    'source': 'raw', 'dataset': 'charades', 'raw': 'raw/charades',
+    'split': 'train',
+  }  # fmt: skip
+  assert (task.clip.fps, task.augment.flip) == (24, True)
+  assert task.eval_clip.views == (3, 1)
+
+
 @pytest.mark.slow
 def test_a_spreadsheet_is_a_table(world, tmp_path):
   videos = sorted((world['hmdb51'] / 'videos').glob('*/*'))

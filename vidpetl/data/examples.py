@@ -40,7 +40,8 @@ class Info:
       without training clips: jump'.
     fingerprint: hash of ids and annotations, in order.
     table: labels as columns, where a kind has them ('quality': 'scores' [n],
-      'judge_scores' [n, j], 'difficulties' [n], 'actions' [n], 'steps' [n, k]).
+      'judge_scores' [n, j], 'difficulties' [n], 'actions' [n], 'steps' [n, k],
+      'ids' [n]).
   """
 
   name: str

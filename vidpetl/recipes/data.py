@@ -183,6 +183,6 @@ def _dataset(
     fields = {'path': prepared, 'dataset': records}
     return _pair(known.name, 'records', fields, known)
   # As it was spelled: configs of runs of before have it so.
-  folder = os.path.join(raw, known.name)
+  folder = os.path.join(raw, known.folder)
   fields = {'dataset': named, 'raw': folder, **chosen}
   return _pair(known.name, 'raw', fields, known)

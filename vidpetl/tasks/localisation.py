@@ -186,6 +186,13 @@ class FrameMap:
     scalars |= {f'mAP_{o.protocol}': o.mean_ap for o in others}
     return scalars
 
+  def per_class(self) -> list[dict[str, Any]]:
+    main, *_ = self.evaluate()
+    return [
+      {'class': self._classes[i], 'ap': ap, 'truth': main.num_gt[i]}
+      for i, ap in main.ap_by_class.items()
+    ]
+
   def report(self) -> str:
     main, *others = self.evaluate()
     lines = [frame_map_result.table(main, self._classes)]

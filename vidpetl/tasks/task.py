@@ -81,6 +81,18 @@ class Relative(Protocol):
     """
 
 
+@runtime_checkable
+class PerClass(Protocol):
+  """A `Metric` that is a mean over classes."""
+
+  def per_class(self) -> list[dict[str, Any]]:
+    """Returns {'class', 'ap', 'truth'} of each class, in the order of classes.
+
+    'class' is its name, 'ap' the average precision, nan where 'truth', the
+    number of what shows it, is 0.
+    """
+
+
 class Base:
   """What tasks do unless they say otherwise: one clip, nothing of their own."""
 

@@ -316,6 +316,7 @@ class Loop:
       found[name] = {
         'metrics': metric.result(),
         'report': metric.report(),
+        'classes': _per_class(metric),
         'examples': len(self.run.tested[name]),
         'undecodable': undecodable,
         'seconds': time.perf_counter() - began,
@@ -374,3 +375,8 @@ class Loop:
       self.say(f'Results: {path}')
       self.say(f'Curves and pictures: tensorboard --logdir {self.workdir}')
     return record
+
+
+def _per_class(metric: task_lib.Metric) -> list[dict[str, Any]]:
+  """Returns the metric of each class; [] where it is no mean over them."""
+  return metric.per_class() if isinstance(metric, task_lib.PerClass) else []

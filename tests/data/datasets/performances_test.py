@@ -277,11 +277,15 @@ def test_partners():
   assert source.partners(0, 'action').tolist() == [3]
 
 
+def test_who_is_like_no_other_is_compared_with_himself():
+  source = _performances()
+  assert source.partners(3, 'difficulty').tolist() == [3]
+  assert source.partners(1, 'action').tolist() == [1]
+
+
 def test_who_has_no_partner_is_named():
   source = _performances()
   for i, by, message in (
-    (3, 'difficulty', "d: no other .* mine has difficulty 1.5; use .*'any'"),
-    (1, 'action', "b: no other performance of mine has action 'y'"),
     (2, 'difficulty', 'c: its difficulty is unknown'),
     (2, 'action', 'c: its action is unknown'),
     (0, 'judge', "exemplar='judge' is none of"),

@@ -49,6 +49,7 @@ def test_columns(tmp_path):
     'difficulties': (2,),
     'actions': (2,),
     'steps': (2, 2),
+    'ids': (2,),
   }
   assert len(_open(tmp_path, _ALL)) == 3  # 'all'
 

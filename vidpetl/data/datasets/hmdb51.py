@@ -59,7 +59,8 @@ def read(folder: epath.PathLike, fold: int, name: str, split: str) -> list[str]:
   path = epath.Path(folder) / _file_name(name, fold)
   files = []
   for number, line in text.lines(path):
-    fields = line.split()
+    # Names of files have anything in them: '#', '!', ';', even blanks.
+    fields = line.rsplit(maxsplit=1)
     if len(fields) != 2 or fields[1] not in _ROLES:
       raise text.fail(path, number, repr(line), _EXPECTED)
     if _ROLES[fields[1]] == split:

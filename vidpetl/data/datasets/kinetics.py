@@ -38,6 +38,10 @@ def read(path: str) -> tuple[list[str], list[str]]:
   Raises:
     text.AnnotationError: with file and line.
   """
+  if 'label' not in map(text.column, text.first_row(path)):
+    raise text.fail(
+      path, 1, 'no column label', 'a list with labels; a test list has none'
+    )
   clips, labels = [], []
   for line, row in text.read_table(path, _COLUMNS):
     start = text.number(row['time_start'], path, line, 'time_start')

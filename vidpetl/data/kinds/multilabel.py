@@ -12,7 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from vidpetl import mistakes
 from vidpetl.data import examples, kinds
+from vidpetl.data import names as names_lib
 from vidpetl.data.annotations.strings import Strings
 
 
@@ -74,7 +76,13 @@ class LabelSets(kinds.Kind):
 
   def names(self, text):
     """Returns names that a bar separates: 'sit|read a book'."""
-    return [name.strip() for name in text.split('|') if name.strip()]
+    if ';' in text and '|' not in text:
+      mistakes.note(
+        "A label has a ';' and is taken as one: several are separated by '|', "
+        "as in 'sit|read a book'."
+      )
+    found = [names_lib.clean(name) for name in text.split('|')]
+    return [name for name in found if name]
 
   def labelled(self, info, ids, labels, video, starts=None, ends=None):
     hot = np.zeros((len(ids), info.num_classes), bool)

@@ -76,12 +76,20 @@ def assemble(
 def _repeated(
   ids: Sequence[str], labels: Sequence[int], classes: Sequence[str]
 ) -> Iterator[str]:
-  """Finds clips that a list has with two labels; each stays an example."""
+  """Finds clips that a list has more than once; each stays an example."""
   first: dict[str, int] = {}
-  found = [
-    f'{clip} ({classes[first[clip]]}, {classes[label]})'
-    for clip, label in zip(ids, labels)
-    if first.setdefault(clip, label) != label
-  ]
+  again, found = [], []
+  for clip, label in zip(ids, labels):
+    if clip not in first:
+      first[clip] = label
+    elif first[clip] == label:
+      again.append(clip)
+    else:
+      found.append(f'{clip} ({classes[first[clip]]}, {classes[label]})')
   if found:
     yield f'{len(found)} clips have two labels: {oversights.some(found)}'
+  if again:
+    yield (
+      f'{len(again)} clips are listed again, and count as often: '
+      f'{oversights.some(again)}'
+    )
