@@ -88,6 +88,11 @@ class Kind:
       f'of its {duration:.2f} s'
     )
 
+  def classes(self, annotation: Any) -> Sequence[int]:
+    """Returns the indices of what an example shows, as often as it does."""
+    del annotation
+    return ()
+
   # What clips hold.
 
   def accepts(self, kind: str) -> bool:

@@ -69,6 +69,9 @@ class Classification(kinds.Spans):
 class Labels(kinds.Kind):
   """The kind; it has no options."""
 
+  def classes(self, annotation):
+    return (annotation.label,)
+
   def signature(self, info, lead):
     return {'label': (lead, np.int32)}
 

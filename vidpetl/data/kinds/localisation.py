@@ -107,6 +107,10 @@ class Boxes(kinds.Kind):
     end = min(duration, annotation.time + _AROUND)
     return samplers.Extent(begin, end, duration, annotation.time)
 
+  def classes(self, annotation):
+    """Each action of each annotated person."""
+    return np.nonzero(annotation.actions)[1].tolist()
+
   def outside(self, annotation, duration):
     return (
       f'keyframe at {annotation.time:.2f} s is outside of its '

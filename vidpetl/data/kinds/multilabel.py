@@ -57,6 +57,9 @@ class MultiLabel(kinds.Spans):
 class LabelSets(kinds.Kind):
   """The kind; it has no options."""
 
+  def classes(self, annotation):
+    return annotation.labels
+
   def signature(self, info, lead):
     return {'labels': ((*lead, info.num_classes), np.float32)}
 
