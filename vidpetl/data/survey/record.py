@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Sequence
 from typing import Any
@@ -89,7 +90,12 @@ def read(path: str) -> Record:
         return Record(fault=EMPTY, reason='has no bytes')
       return _read_file(path, status.st_size)
   except decode.DecodeError as error:
-    return Record(status.st_size, UNREADABLE, error.reason)
+    return Record(status.st_size, UNREADABLE, _plain(error.reason, path))
+
+
+def _plain(reason: str, path: str) -> str:
+  """Returns a reason without what FFmpeg's errors say for programs."""
+  return re.sub(r'\[Errno \d+\] ', '', reason).replace(f": '{path}'", '')
 
 
 def _read_file(path: str, size: int) -> Record:

@@ -174,13 +174,13 @@ class Subject:
     name: of the task.
     parts: 'train', and 'val' where there is an evaluation.
     recipe: None if nobody says what is to see them.
-    unlisted: rows of a table that are in no split.
+    unlisted: clips of a table that are in neither split.
   """
 
   name: str
   parts: Mapping[str, Part]
   recipe: Recipe | None
-  unlisted: int = 0
+  unlisted: tuple[str, ...] = ()
 
   @property
   def kind(self) -> str:
@@ -198,9 +198,7 @@ class Subject:
     found = (path for part in self.parts.values() for path in part.paths)
     return list(dict.fromkeys(filter(None, found)))
 
-  def with_records(
-    self, records: Mapping[str, record_lib.Record]
-  ) -> Subject:
+  def with_records(self, records: Mapping[str, record_lib.Record]) -> Subject:
     """Returns the same, with what is known of its files."""
     parts = {
       name: dataclasses.replace(part, records=records)
