@@ -137,7 +137,9 @@ def config_of(values: flags.FlagValues, words: Sequence[str]) -> Any:
         f'{name} has a comma, which parts the arguments of a config: give a '
         'link to it that has none'
       )
-    config = named.load(':'.join(['adapt', ','.join([f'data={name}', *more])]))
+    # What trains is of no matter, unless it is said; 'full' loads no technique.
+    argument = ','.join([f'data={name}', 'method=full', *more])
+    config = named.load(f'adapt:{argument}')
   fields = config_flag.fields()
   return (configure.configure(config, fields) if fields else config), name
 

@@ -11,6 +11,7 @@ import jax
 from clu import parameter_overview
 from etils import epath
 
+from vidpetl.data.survey import start as survey
 from vidpetl.experiment import adapters
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import package, storage, variables
@@ -236,13 +237,10 @@ class Loop:
       f'{self.run.mesh.size} devices; steps per task '
       f'{self.run.mixture.counts()}.'
     )
-    for name, source in self.run.train.items():
-      if source.info.dropped:
-        first = source.info.dropped[0]
-        self.say(
-          f'{name}: {len(source.info.dropped)} annotated examples are left '
-          f'out, e.g. {first.id} ({first.reason}).'
-        )
+    for line in survey.look(
+      self.config, self.run.train, self.run.tested, self.workdir
+    ):
+      self.say(line)
 
   def _log_start(self, step: int) -> None:
     seconds = time.perf_counter() - self.started

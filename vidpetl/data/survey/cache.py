@@ -30,9 +30,16 @@ _PATIENCE = 30  # seconds that another process may be writing
 
 
 def default_path() -> str:
-  """Returns where records are kept if nobody says otherwise."""
-  home = os.environ.get('XDG_CACHE_HOME') or epath.Path('~/.cache').expanduser()
-  return os.fspath(epath.Path(home) / 'vidpetl' / 'survey.sqlite')
+  """Returns where records are kept if nobody says otherwise.
+
+  That is in the folder VIDPETL_CACHE of the environment, or else in 'vidpetl'
+  of XDG_CACHE_HOME, or of ~/.cache.
+  """
+  folder = os.environ.get('VIDPETL_CACHE')
+  if not folder:
+    home = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+    folder = epath.Path(home).expanduser() / 'vidpetl'
+  return os.fspath(epath.Path(folder) / 'survey.sqlite')
 
 
 def stamp(path: str) -> Stamp | None:

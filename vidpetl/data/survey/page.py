@@ -58,7 +58,8 @@ td:first-child, th:first-child { text-align: left; }
 .bars i { display: block; height: 9px; background: var(--bar); margin: 1px 0;
   border-radius: 1px; min-width: 1px; }
 .bars i.val { background: var(--bar2); }
-.bars tr.zero td { color: var(--wrong); }
+.bars tr.apart td { color: var(--wrong); }
+.bars tr.none td { color: #98a2b3; }
 .plots { display: flex; flex-wrap: wrap; gap: 1.2rem 2rem; }
 figure { margin: 0; } figcaption { font-size: .85rem; color: var(--dim); }
 .key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .8em;
@@ -178,9 +179,10 @@ def _class_bars(
       if one[s]
     )
     cells = ''.join(f'<td>{one[s]:,}</td>' for s in splits)
-    zero = ' class="zero"' if not all(one[s] for s in splits) else ''
+    shown_in = {s for s in splits if one[s]}
+    state = {0: 'none', len(splits): ''}.get(len(shown_in), 'apart')
     rows.append(
-      f'<tr{zero}><td>{_text(one["name"])}</td>{cells}'
+      f'<tr class="{state}"><td>{_text(one["name"])}</td>{cells}'
       f'<td class="bar">{bars}</td></tr>'
     )
   table = lambda some: f'<table class="bars">{"".join(some)}</table>'

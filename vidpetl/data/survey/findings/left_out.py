@@ -21,6 +21,10 @@ def find(subject: subject_lib.Subject) -> Iterator[findings.Finding]:
         f'{findings.plural(len(found), "entry", "entries")} of {name} '
         f'{"is" if len(found) == 1 else "are"} left out'
       )
+      reasons = {one.reason for one in part.info.dropped}
+      if len(reasons) == 1:
+        text += f': {reasons.pop()}'
+        found = [one.id for one in part.info.dropped]
       yield findings.of(findings.NOTE, 'left_out', text, found)
   if subject.unlisted:
     rows = findings.plural(len(subject.unlisted), 'row is', 'rows are')
