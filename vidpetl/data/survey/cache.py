@@ -12,7 +12,8 @@ import dataclasses
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from etils import epath
 
@@ -71,18 +72,7 @@ class Cache:
       stamps: of the same.
     """
     wanted = {_key(p): (p, s) for p, s in zip(paths, stamps) if s}
-    found = {}
-    with self._connected() as connection:
-      for keys in _parts(list(wanted)):
-        marks = ','.join('?' * len(keys))
-        rows = connection.execute(
-          f'SELECT * FROM records WHERE path IN ({marks})', keys
-        )
-        for key, size, changed, version, text in rows:
-          path, now = wanted[key]
-          if (size, changed) == now and version == record_lib.VERSION:
-            found[path] = record_lib.Record(*json.loads(text))
-    return found
+    return self._ask(lambda connection: _found(connection, wanted)) or {}
 
   def put(
     self, rows: Iterable[tuple[str, Stamp | None, record_lib.Record]]
@@ -94,37 +84,44 @@ class Cache:
       if now
     ]
     if values:
-      with self._connected() as connection:
-        connection.executemany(
+      self._ask(
+        lambda connection: connection.executemany(
           'INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)', values
         )
+      )
 
-  @contextlib.contextmanager
-  def _connected(self) -> Iterator[sqlite3.Connection]:
-    """Opens the file for one question or one answer, and commits."""
+  def _ask(self, question: Callable[[sqlite3.Connection], Any]) -> Any:
+    """Opens the file for one question; None if there is no answer."""
     if not self._path:
-      yield _connect(':memory:')
-      return
+      return None
+    file = epath.Path(self._path)
     try:
-      with contextlib.closing(_open(self._path)) as connection, connection:
-        yield connection
-    except (sqlite3.Error, OSError, ValueError) as error:
-      mistakes.note(f'{self._path} cannot be used as a cache: {error}')
+      file.parent.mkdir(parents=True, exist_ok=True)
+      with contextlib.closing(_connect(self._path)) as connection, connection:
+        return question(connection)
+    except (sqlite3.OperationalError, OSError) as error:  # read-only, full
+      mistakes.note(f'{file} cannot be used as a cache: {error}')
       self._path = ''
+    except (sqlite3.DatabaseError, ValueError, TypeError):
+      mistakes.note(f'{file} was damaged and begins anew; files are read again')
+      file.unlink(missing_ok=True)
+    return None
 
 
-def _open(path: str) -> sqlite3.Connection:
-  """Opens the file, or a new one in place of one that is damaged."""
-  file = epath.Path(path)
-  file.parent.mkdir(parents=True, exist_ok=True)
-  try:
-    return _connect(path)
-  except sqlite3.OperationalError:  # locked, read-only, full
-    raise
-  except sqlite3.DatabaseError:
-    mistakes.note(f'{path} was damaged and begins anew; files are read again')
-    file.unlink(missing_ok=True)
-    return _connect(path)
+def _found(
+  connection: sqlite3.Connection, wanted: dict[bytes, tuple[str, Stamp]]
+) -> dict[str, record_lib.Record]:
+  found = {}
+  for keys in _parts(list(wanted)):
+    marks = ','.join('?' * len(keys))
+    rows = connection.execute(
+      f'SELECT * FROM records WHERE path IN ({marks})', keys
+    )
+    for key, size, changed, version, text in rows:
+      path, now = wanted[key]
+      if (size, changed) == now and version == record_lib.VERSION:
+        found[path] = record_lib.Record(*json.loads(text))
+  return found
 
 
 def _connect(path: str) -> sqlite3.Connection:

@@ -15,35 +15,36 @@ def find(subject: subject_lib.Subject) -> Iterator[findings.Finding]:
   recipe = subject.recipe
   if recipe is None:
     return
+  lengths, wanted, found, of_split = [], [], [], []
   for name, part in subject.parts.items():
-    lengths, needed = _lengths(part, recipe)
-    short = [i for i in lengths if lengths[i] < needed[i]]
-    if not short:
-      continue
-    median = np.median([lengths[i] for i in short])
-    wanted = np.median([needed[i] for i in short])
-    text = (
-      f'{len(short):,} of {findings.plural(len(lengths), f"{name} clip")} '
-      f'{"is" if len(short) == 1 else "are"} shorter ({median:.2f} s in the '
-      f'median) than the {recipe.frames} frames that are sampled, '
-      f'{wanted:.2f} s: frames are shown more than once'
-    )
-    if recipe.views > 1 and name == subject_lib.VAL:
-      text += f', and their {recipe.views} views are the same'
-    found = [f'{part.ids[i]}: {lengths[i]:.2f} s' for i in short]
-    yield findings.of(findings.NOTE, 'short', text, found)
+    known = list(_lengths(part, recipe))
+    short = [(i, has, needs) for i, has, needs in known if has < needs]
+    if short:
+      of_split.append(f'{len(short):,} of {len(known):,} {name} clips')
+    lengths += [has for _, has, _ in short]
+    wanted += [needs for _, _, needs in short]
+    found += [f'{part.ids[i]} ({name}): {has:.2f} s' for i, has, _ in short]
+  if not found:
+    return
+  text = (
+    f'{" and ".join(of_split)} are shorter ({np.median(lengths):.2f} s in the '
+    f'median) than the {recipe.frames} frames that are sampled, '
+    f'{np.median(wanted):.2f} s: frames are shown more than once'
+  )
+  if recipe.views > 1:
+    text += f', and the {recipe.views} views of a test are the same'
+  yield findings.of(findings.NOTE, 'short', text, found)
 
 
-def _lengths(part, recipe) -> tuple[dict[int, float], dict[int, float]]:
-  """Returns seconds that clips have, and that a sample takes, by clip."""
-  lengths, needed = {}, {}
+def _lengths(part, recipe) -> Iterator[tuple[int, float, float]]:
+  """Yields (clip, seconds that it has, seconds that a sample takes)."""
   for i, record in part.known():
     if not record.readable:
       continue
-    lengths[i] = part.end(i) - part.begins[i]
+    length = part.end(i) - float(part.begins[i])
     if part.info.kind == 'localisation':  # The whole file may be shown.
-      lengths[i] = record.duration
+      length = record.duration
     fps = recipe.fps or part.info.fps or record.fps
     # The last frame need not be shown for its whole time.
-    needed[i] = ((recipe.frames - 1) * recipe.stride + 1) / fps - 1e-3
-  return lengths, needed
+    needed = ((recipe.frames - 1) * recipe.stride + 1) / fps - 1e-3
+    yield i, length, needed

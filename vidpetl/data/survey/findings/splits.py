@@ -133,16 +133,23 @@ def _contradictions(subject, same) -> Iterator[findings.Finding]:
 
 
 def _duplicates(subject, same) -> Iterator[findings.Finding]:
+  counts, found = collections.Counter(), []
   for name, part in subject.parts.items():
-    found = []
     for clips in same:
       ids = [part.ids[i] for split, i in clips if split == name]
       if len(ids) > 1:
-        found.append(' = '.join(ids))
-    if found:
-      clips = findings.plural(len(found), 'clip is', 'clips are')
-      text = f'{clips} in {name} more than once'
-      yield findings.of(findings.NOTE, 'duplicate', text, found)
+        counts[name] += len(ids) - 1
+        found.append(' = '.join(ids) + f' ({name})')
+  if found:
+    parts = [
+      findings.plural(count, f'{name} clip') for name, count in counts.items()
+    ]
+    is_one = counts.total() == 1
+    text = (
+      f'{" and ".join(parts)} {"is" if is_one else "are"} there already, in '
+      'the same split'
+    )
+    yield findings.of(findings.NOTE, 'duplicate', text, found)
 
 
 def _small(subject) -> Iterator[findings.Finding]:
