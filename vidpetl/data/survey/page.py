@@ -119,7 +119,8 @@ def _findings(found: Mapping[str, Any]) -> list[str]:
 
 
 def _finding(finding: Mapping[str, Any], several: bool) -> str:
-  task = f'<b>{_text(finding["task"])}</b>: ' if several else ''
+  is_named = several and finding['task']
+  task = f'<b>{_text(finding["task"])}</b>: ' if is_named else ''
   sentence = finding['text'][:1].upper() + finding['text'][1:]
   examples = [e for e in finding['examples'] if e not in finding['text']]
   more = finding['count'] - len(finding['examples'])

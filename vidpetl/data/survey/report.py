@@ -49,7 +49,7 @@ def lines_of(found: Mapping[str, Any], examples: int = 1) -> Iterator[str]:
   """
   several = len(found['tasks']) > 1
   for finding in found['findings']:
-    task = f'{finding["task"]}: ' if several else ''
+    task = f'{finding["task"]}: ' if several and finding['task'] else ''
     yield f'{finding["level"]:<5}  {task}{finding["text"]}.'
     some = [e for e in finding['examples'] if e not in finding['text']]
     some = some[:examples]

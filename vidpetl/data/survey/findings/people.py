@@ -45,15 +45,35 @@ def _of_part(name, part, recipe) -> Iterator[findings.Finding]:
       'fractions of width and height'
     )
     yield findings.of(findings.WRONG, 'boxes_outside', text, ids(outside))
-  idle = ~truth.actions.any(axis=1)
-  if idle.any():
-    people = findings.plural(int(idle.sum()), 'person', 'people')
-    text = (
-      f'{people} in {name} {"has" if idle.sum() == 1 else "have"} no action'
-    )
-    yield findings.of(findings.NOTE, 'no_action', text, ids(idle))
+  yield from _idle(name, part)
   if recipe is not None:
     yield from _for_recipe(name, part, recipe, truth, ids)
+
+
+def _idle(name, part) -> Iterator[findings.Finding]:
+  """People whom nobody said to do anything: annotated ones, and detected ones
+  that no annotated box overlaps."""
+  table = part.source.table
+  for what, ragged in (
+    ('annotated', table.truth),
+    ('detected', table.detected),
+  ):
+    idle = np.flatnonzero(~ragged.actions.any(axis=1))
+    if not len(idle):
+      continue
+    where = np.searchsorted(ragged.offsets, idle, side='right') - 1
+    found = [
+      f'{part.ids[i]}: ' + ', '.join(f'{x:g}' for x in ragged.box[k])
+      for i, k in zip(where, idle)
+    ]
+    people = findings.plural(
+      len(ragged.box), f'{what} person', f'{what} people'
+    )
+    text = (
+      f'{len(idle):,} of {people} in {name} have no action, and are shown as '
+      'doing nothing'
+    )
+    yield findings.of(findings.NOTE, 'no_action', text, found)
 
 
 def _for_recipe(name, part, recipe, truth, ids) -> Iterator[findings.Finding]:
