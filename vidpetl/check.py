@@ -173,7 +173,11 @@ def check(
   paths = list(dict.fromkeys(p for one in subjects for p in one.paths()))
   # A bar for what takes a moment would only flicker.
   with tqdm.tqdm(
-    total=len(paths), desc='reading', unit='file', delay=0.5
+    total=len(paths),
+    desc='reading',
+    unit='file',
+    delay=0.5,
+    mininterval=0.5,
   ) as progress:
     records = reading.read_all(
       paths, cache.Cache(cache_path), processes, progress.update

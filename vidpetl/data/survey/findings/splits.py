@@ -95,6 +95,8 @@ def _same(subject, groups) -> list[list[tuple[str, int]]]:
   """Returns the clips that show the very same, [(split, clip), …] each."""
   found = []
   for group in groups.values():
+    if sum(map(len, group.values())) < 2:
+      continue
     moments = collections.defaultdict(list)
     for name, clips in group.items():
       part = subject.parts[name]
