@@ -33,6 +33,7 @@ flags.disclaim_key_flags()
 # Command -> module, in the order in which a newcomer needs them.
 DOORS = {
   'train': 'vidpetl.main',
+  'check': 'vidpetl.check',
   'describe': 'vidpetl.describe',
   'prepare': 'vidpetl.prepare',
   'convert': 'vidpetl.convert',

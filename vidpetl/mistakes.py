@@ -64,4 +64,7 @@ def _is_raise_of_ours(trace: TracebackType) -> bool:
   frame = trace.tb_frame
   instruction = frame.f_code.co_code[trace.tb_lasti]
   raised = instruction == dis.opmap['RAISE_VARARGS']
-  return raised and _is_ours(frame.f_globals.get('__name__', ''))
+  # A door runs as '__main__'; its spec has its name.
+  spec = frame.f_globals.get('__spec__')
+  name = spec.name if spec else frame.f_globals.get('__name__', '')
+  return raised and _is_ours(name)

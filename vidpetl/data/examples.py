@@ -83,8 +83,8 @@ class Source(Protocol):
   def shown(self) -> tuple[np.ndarray, np.ndarray]:
     """Returns examples and the classes that they show, int [m] each.
 
-    Pairs come in the order of the examples; one that shows several classes has
-    as many, one without any has none.
+    Pairs come in the order of the examples; one that shows several classes, or
+    one of them several times, has as many, and one without any has none.
     """
 
   def take(self, rows: np.ndarray) -> Source:
