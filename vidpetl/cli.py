@@ -34,6 +34,7 @@ flags.disclaim_key_flags()
 DOORS = {
   'train': 'vidpetl.main',
   'describe': 'vidpetl.describe',
+  'import': 'vidpetl.importing',
   'prepare': 'vidpetl.prepare',
   'convert': 'vidpetl.convert',
   'adapter': 'vidpetl.adapter',
