@@ -19,6 +19,7 @@ below --videos, which are found by their names.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -41,19 +42,26 @@ from vidpetl.data.importers import (
 )
 
 
-def define_flags() -> None:
-  """Defines the command line."""
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+  """Defines the command line's flags.
+
+  Args:
+    values: where.
+  """
   known = ', '.join(importers.names())
-  text, real = flags.DEFINE_string, flags.DEFINE_float
+  text = functools.partial(flags.DEFINE_string, flag_values=values)
+  real = functools.partial(flags.DEFINE_float, flag_values=values)
+  several = functools.partial(flags.DEFINE_list, flag_values=values)
+  whole = functools.partial(flags.DEFINE_integer, flag_values=values)
   text('from', 'auto', f'Format of FILES: {known}; auto looks at them.')
   text('out', None, 'Folder to write into.', required=True)
   text('videos', '', 'Folder of the films, of which the rest is read.')
   real('fps', None, 'Frames a second of the films.', lower_bound=1e-3)
   text('size', '', 'Of the pictures that were annotated, as 1920x1080.')
-  flags.DEFINE_integer('first', None, "Number of a film's first frame.")
+  whole('first', None, "Number of a film's first frame.")
   text('film', '', 'Name of the film, where there is one that nothing names.')
   text('pattern', '', 'Regex with (?P<video>…) and (?P<frame>…) of pictures.')
-  flags.DEFINE_list('action', [], "'label' or attributes that name actions.")
+  several('action', [], "'label' or attributes that name actions.")
   text('person', '', 'Attribute that names the person, if no track does.')
   real('every', 0.0, 'Seconds from keyframe to keyframe; 0 is all of them.')
   text('names', '', 'File of class names, such as labels.txt of an import.')
@@ -200,14 +208,20 @@ def _split(text: str) -> str:
   return role
 
 
-def main(argv: Sequence[str]) -> None:
-  """Runs the command line."""
-  logging.set_verbosity(logging.WARNING)
-  values = flags.FLAGS
-  if len(argv) < 2:
-    raise app.UsageError('name the FILES to import')
-  done = run(
-    argv[1:],
+def from_flags(
+  values: flags.FlagValues, paths: Sequence[str]
+) -> dict[str, Any]:
+  """Imports what a command line names; returns the report.
+
+  Args:
+    values: the flags.
+    paths: the words behind them.
+
+  Raises:
+    As `run` does.
+  """
+  return run(
+    paths,
     values.out,
     format=values['from'].value,
     videos=values.videos,
@@ -226,8 +240,16 @@ def main(argv: Sequence[str]) -> None:
     split=_split(values.split),
     share=values.share,
   )
+
+
+def main(argv: Sequence[str]) -> None:
+  """Runs the command line."""
+  logging.set_verbosity(logging.WARNING)
+  if len(argv) < 2:
+    raise app.UsageError('name the FILES to import')
+  done = from_flags(flags.FLAGS, argv[1:])
   print(report.shown(done))
-  print(_next(done, values.videos))
+  print(_next(done, flags.FLAGS.videos))
 
 
 def _next(done: Mapping[str, Any], videos: str) -> str:

@@ -75,6 +75,27 @@ def values(shape: Shape, chosen: Sequence[str]) -> list[str]:
   return list(found)
 
 
+def vocabulary(reading: Reading, chosen: Sequence[str]) -> tuple[str, ...]:
+  """Returns the names of actions in the order of their ids.
+
+  They are those that files declare, in the files' order, field by field; then
+  others that occur, sorted. A checkbox that is never ticked is an action, too,
+  so that two imports of one project agree.
+
+  Args:
+    reading: of boxes.
+    chosen: the fields that name actions.
+  """
+  ordered: dict[str, None] = {}
+  for field in chosen:
+    seen = {name for s in reading.shapes for name in values(s, [field])}
+    stated = [] if field == LABEL or seen - {field} else [field]
+    ordered.update(reading.declared.get(field, {}))
+    ordered.update(dict.fromkeys([*stated, *sorted(seen)]))
+  ordered.pop('', None)
+  return tuple(ordered)
+
+
 def of_span(
   attributes: Mapping[str, Sequence[str]], wanted: Sequence[str]
 ) -> tuple[str, ...]:

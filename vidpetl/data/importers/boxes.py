@@ -135,7 +135,7 @@ class _Work:
       self.facts,
       dict(annotated),
       dict(self.cut),
-      self._classes(rows),
+      self._classes(),
       self.fields,
     )
 
@@ -234,10 +234,11 @@ class _Work:
     """Returns a box as fractions within the frame; None of what is no box."""
     x1, y1, x2, y2 = shape.corners
     shown = ','.join(f'{value:.10g}' for value in shape.corners)
+    leave_out = lambda why: self.reading.leave_out(
+      shape.where, f'box {shown}', why, shape.at
+    )
     if x1 >= x2 or y1 >= y2:
-      self.reading.leave_out(
-        shape.where, f'box {shown}', 'it has no area', shape.at
-      )
+      leave_out('it has no area')
       return None
     w, h = (1.0, 1.0) if self.reading.fractions else self._size(shape)
     whole = (x1 / w, y1 / h, x2 / w, y2 / h)
@@ -247,8 +248,7 @@ class _Work:
       self.far[shape.at.film] += 1
     cut = tuple(round(value, _DIGITS) for value in inside)
     if cut[0] >= cut[2] or cut[1] >= cut[3]:
-      why = f'outside the picture of {w:g}x{h:g}'
-      self.reading.leave_out(shape.where, f'box {shown}', why, shape.at)
+      leave_out(f'outside the picture of {w:g}x{h:g}')
       return None
     if out > 0.5 * 10**-_DIGITS:
       self.cut[shape.at.film].append(out)
@@ -290,16 +290,11 @@ class _Work:
       )
     return sorted(found.values(), key=lambda row: (row.film, row.seconds))
 
-  def _classes(self, rows: list[Row]) -> tuple[str, ...]:
+  def _classes(self) -> tuple[str, ...]:
     """Returns the names of actions in the order of their ids."""
     if self.known is not None:
       return tuple(self.known)
-    declared: dict[str, None] = {}
-    for field in self.fields:
-      declared.update(self.reading.declared.get(field, {}))
-    declared.pop('', None)
-    seen = {label for row in rows for label in row.labels}
-    return (*declared, *sorted(seen - declared.keys()))
+    return actions.vocabulary(self.reading, self.fields)
 
   def _why_none(self) -> str:
     reasons = collections.Counter(one.why for one in self.reading.left_out)

@@ -145,6 +145,7 @@ def _annotation(
   if image not in images:
     reading.leave_out(where, f'image_id {image}', 'there is no such image')
     return
+  at, size = images[image]
   if category not in names:
     reading.leave_out(
       where, f'category_id {category}', 'there is no such category', at

@@ -13,6 +13,8 @@ from vidpetl.data.sources import videos
 
 _SEPARATOR = re.compile(r'\s*,\s*|\s+')
 _NUMBERS = re.compile(r'^(.*?)((?:(?:\s*,\s*|\s+)-?\d+)+)$')
+# In front of whole numbers, of a line that has boxes.
+_ROW_OF_NUMBERS = re.compile(r'(?:^|[\s,])-?\d*\.\d+$')
 # Beside TSM's lists, and in mmaction2's tools.
 NAMES = ('category.txt', 'classes.txt', 'classind.txt', 'labels.txt')
 
@@ -46,9 +48,10 @@ def looks_like(file: File, fits: Callable[[str, list[int]], bool]) -> bool:
     fits: whether a path and the numbers behind it are of the format.
   """
   path, numbers = fields(file.first_line)
-  if not path or not numbers or path.lstrip('-').replace('.', '').isdigit():
+  if not path or not numbers or _ROW_OF_NUMBERS.search(path):
     return False
-  return fits(path, numbers)
+  # Something-Something calls folders '78687'.
+  return (len(numbers) == 2 or not path.isdigit()) and fits(path, numbers)
 
 
 def read(
