@@ -9,7 +9,9 @@ from xml.sax.saxutils import escape, quoteattr
 import av
 import numpy as np
 
+from vidpetl.data import importers
 from vidpetl.data.annotations import labelmap
+from vidpetl.data.importers import contract, files
 
 FPS, WIDTH, HEIGHT, FRAMES = 10, 64, 48, 20
 FILMS = ('dance', 'Film B', 'café')
@@ -75,7 +77,7 @@ def film(path, size=(WIDTH, HEIGHT), frames=FRAMES, fps=FPS):
     stream = container.add_stream('mpeg4', rate=fps)
     stream.width, stream.height, stream.pix_fmt = *size, 'yuv420p'
     for i in range(frames):
-      picture = np.full((size[1], size[0], 3), 10 * i, np.uint8)
+      picture = np.full((size[1], size[0], 3), 10 * i % 256, np.uint8)
       for packet in stream.encode(av.VideoFrame.from_ndarray(picture)):
         container.mux(packet)
     for packet in stream.encode():
@@ -88,6 +90,14 @@ def films(folder, **changes):
   for name in FILMS:
     film(folder / f'{name}.mp4', **changes)
   return folder
+
+
+def reading(name, *paths, **options):
+  """Returns what a format reads of files."""
+  found = contract.Reading(contract.Options(**options))
+  listed = files.find([str(path) for path in paths])
+  importers.find(name).read(listed, found)
+  return found
 
 
 def of_film(boxes, name):
@@ -149,12 +159,7 @@ def cvat_video(folder, boxes):
       encoding='utf-8',
     )
     paths.append(str(path))
-  return [*paths, '--fps=10', f'--action={_action_list()}']
-
-
-def _action_list():
-  # As the flag's csv has it: no action's name has a comma.
-  return ','.join(ACTIONS)
+  return [*paths, '--fps=10', '--action=checkboxes']
 
 
 def _by_frame(boxes):
@@ -179,7 +184,7 @@ def cvat_images(folder, boxes):
     )
   path = folder / 'annotations.xml'
   path.write_text(f'<annotations>{images}</annotations>', encoding='utf-8')
-  return [str(path), '--fps=10', f'--action={_action_list()}']
+  return [str(path), '--fps=10', '--action=checkboxes']
 
 
 def _rect(box):
@@ -196,8 +201,15 @@ def via_csv(folder, boxes):
   out = io.StringIO()
   writer = csv.writer(out)
   writer.writerow(
-    ['filename', 'file_size', 'file_attributes', 'region_count', 'region_id']
-    + ['region_shape_attributes', 'region_attributes']
+    [
+      'filename',
+      'file_size',
+      'file_attributes',
+      'region_count',
+      'region_id',
+      'region_shape_attributes',
+      'region_attributes',
+    ]
   )
   for (name, frame), found in _by_frame(boxes).items():
     for i, box in enumerate(found):
@@ -328,7 +340,7 @@ def labelme(folder, boxes):
     path = folder / 'labelme' / f'{name}_{frame:05d}.json'
     path.write_text(json.dumps(document), encoding='utf-8')
   path = str(folder / 'labelme')
-  return [path, '--fps=10', f'--action={_action_list()}']
+  return [path, '--fps=10', '--action=checkboxes']
 
 
 def coco(folder, boxes):
@@ -364,7 +376,7 @@ def coco(folder, boxes):
     ],
   }
   (folder / 'coco.json').write_text(json.dumps(document), encoding='utf-8')
-  return [str(folder / 'coco.json'), f'--action={_action_list()}']
+  return [str(folder / 'coco.json'), '--action=checkboxes']
 
 
 def coco_images(folder, boxes):
@@ -410,7 +422,7 @@ def yolo(folder, boxes):
       numbers = ' '.join(f'{cell:.8f}' for cell in cells)
       lines.append(f'{box.actions[0]} {numbers} {box.person}\n')
     (labels / f'{name}_{frame}.txt').write_text(''.join(lines))
-  names = {i: action for i, action in enumerate(ACTIONS)}
+  names = dict(enumerate(ACTIONS))
   (folder / 'yolo' / 'data.yaml').write_text(json.dumps({'names': names}))
   return [str(labels), '--fps=10']
 

@@ -1,11 +1,6 @@
 """The door `vidpetl import`, from files of each tool to vidpetl's own."""
 
-import json
-import subprocess
-import sys
-
 import annotated
-import experiments
 import pytest
 from absl import flags
 

@@ -61,7 +61,9 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
   whole('first', None, "Number of a film's first frame.")
   text('film', '', 'Name of the film, where there is one that nothing names.')
   text('pattern', '', 'Regex with (?P<video>…) and (?P<frame>…) of pictures.')
-  several('action', [], "'label' or attributes that name actions.")
+  several(
+    'action', [], "What names actions: 'label', attributes, or 'checkboxes'."
+  )
   text('person', '', 'Attribute that names the person, if no track does.')
   real('every', 0.0, 'Seconds from keyframe to keyframe; 0 is all of them.')
   text('names', '', 'File of class names, such as labels.txt of an import.')

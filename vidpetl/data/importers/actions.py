@@ -8,6 +8,7 @@ from vidpetl.data.importers import contract
 from vidpetl.data.importers.contract import Reading, Shape
 
 LABEL = 'label'
+CHECKBOXES = 'checkboxes'
 _ACTIONS = ('action', 'actions', 'activity', 'activities', 'action_label')
 _PERSONS = ('track_id', 'person_id', 'track', 'id', 'pid', 'tid', 'instance_id')
 # What tools write beside what an annotator said.
@@ -20,8 +21,8 @@ _BOOKKEEPING = (
 def fields(reading: Reading) -> tuple[str, ...]:
   """Returns the fields that name actions: 'label', or attributes.
 
-  They are those that the user wants; by default attributes called 'action' or
-  the like, else the label.
+  They are those that the user wants, 'checkboxes' for all that are; by default
+  attributes called 'action' or the like, else the label.
 
   Args:
     reading: of boxes.
@@ -32,6 +33,9 @@ def fields(reading: Reading) -> tuple[str, ...]:
   """
   there, wanted = _attributes(reading), reading.options.action
   labels = {shape.label for shape in reading.shapes} - {''}
+  ticked = _checkboxes(reading, there)
+  if wanted == (CHECKBOXES,) and ticked:
+    return tuple(ticked)
   if wanted:
     unknown = [n for n in wanted if n != LABEL and n not in there]
     if unknown:
@@ -46,11 +50,12 @@ def fields(reading: Reading) -> tuple[str, ...]:
     if not labels and len(candidates) == 1:
       return tuple(candidates)
     every = f'All boxes are called {min(labels)!r}' if labels else 'No labels'
+    example = CHECKBOXES if candidates[0] in ticked else candidates[0]
     listed = ', '.join([LABEL] * bool(labels) + candidates)
     raise ValueError(
       f'{every}, and they have the attributes {", ".join(candidates)}: '
-      f'--action= says which of {listed} name the actions, as --action='
-      f'{candidates[0]}'
+      f'--action= says which of {listed} name the actions, as '
+      f'--action={example}'
     )
   return (LABEL,)
 
@@ -61,6 +66,20 @@ def _attributes(reading: Reading) -> list[str]:
   for shape in reading.shapes:
     found.update(dict.fromkeys(shape.attributes))
   return list(found)
+
+
+def _checkboxes(reading: Reading, there: Sequence[str]) -> list[str]:
+  """Returns the attributes that are ticked or not, and nothing else."""
+  seen: dict[str, set[str]] = {name: set() for name in there}
+  for shape in reading.shapes:
+    for name, found in shape.attributes.items():
+      seen[name].update(found)
+  return [
+    name
+    for name, found in seen.items()
+    if {*found, *reading.declared.get(name, ())} == {name}
+    and name.casefold() not in _BOOKKEEPING
+  ]
 
 
 def values(shape: Shape, chosen: Sequence[str]) -> list[str]:

@@ -207,9 +207,6 @@ FORMAT = contract.Format(
   title="COCO's json, with or without videos",
   reads='boxes',
   suffixes=('.json',),
-  recognises=lambda file: (
-    {'images', 'annotations'} <= file.keys()
-    and isinstance((file.json or {}).get('images'), list)
-  ),
+  recognises=lambda file: {'images', 'annotations'} <= file.outline.keys(),
   read=_read,
 )

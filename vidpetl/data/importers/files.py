@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,6 +23,7 @@ _SUFFIXES = (
 _ARCHIVES = ('.zip', '.gz', '.tar', '.7z', '.rar', '.tgz')
 _SPLITS = ('train', 'val', 'test')
 _START = 1 << 16
+_KEYS = 100
 
 
 class File:
@@ -49,12 +51,20 @@ class File:
     return next(filter(None, lines), '')
 
   @functools.cached_property
-  def json(self) -> Any:
-    """What a json file holds; None for what is none."""
+  def outline(self) -> dict[str, frozenset[str]]:
+    """Names on the top level of a json file -> names inside; {} of others.
+
+    It is kept where the whole, of which there may be thousands with a picture
+    in each, is not.
+    """
     try:
-      return self.document()
+      whole = self.document()
     except text.AnnotationError:
-      return None
+      return {}
+    return {
+      name: frozenset(value if isinstance(value, dict) else ())
+      for name, value in itertools.islice(whole.items(), _KEYS)
+    }
 
   def document(self) -> dict[str, Any]:
     """Returns the object that a json file holds.
@@ -63,10 +73,6 @@ class File:
       AnnotationError: with the line, for what is no json object.
     """
     return text.read_json(str(self.path), dict, 'a json object')
-
-  def keys(self) -> set[str]:
-    """Returns the names on the top level of a json file."""
-    return set(self.json or ())
 
   def lines(self) -> Iterator[tuple[int, str]]:
     """Yields (number from 1, line) of lines that are not blank."""

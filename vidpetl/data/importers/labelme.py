@@ -71,6 +71,6 @@ FORMAT = contract.Format(
   title="LabelMe's json, one for each picture",
   reads='boxes',
   suffixes=('.json',),
-  recognises=lambda file: {'shapes', 'imagePath'} <= file.keys(),
+  recognises=lambda file: {'shapes', 'imagePath'} <= file.outline.keys(),
   read=_read,
 )

@@ -17,9 +17,8 @@ def recognises(file: File) -> bool:
   """Returns whether a csv or json is version 2's."""
   if file.path.suffix.lower() == '.csv':
     return set(_COLUMNS) <= set(_header(file.first_line.split(',')))
-  return any(
-    isinstance(value, dict) and {'filename', 'regions'} <= value.keys()
-    for value in _pictures(file.json or {}).values()
+  return '_via_img_metadata' in file.outline or any(
+    {'filename', 'regions'} <= inside for inside in file.outline.values()
   )
 
 

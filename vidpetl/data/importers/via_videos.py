@@ -27,7 +27,7 @@ def recognises(file: File) -> bool:
   """Returns whether a csv or json is version 3's."""
   if file.path.suffix.lower() == '.csv':
     return bool(_HEADER.search(file.start))
-  return {'file', 'metadata', 'view'} <= file.keys()
+  return {'file', 'metadata', 'view'} <= file.outline.keys()
 
 
 def read(file: File, reading: contract.Reading) -> None:
