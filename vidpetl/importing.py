@@ -205,7 +205,7 @@ def _pattern(text: str) -> str:
 def _split(text: str) -> str:
   """Returns a split as csv files name it."""
   role = splits.role(text)
-  if text and role not in ('train', 'val', 'test'):
+  if text and role not in files.SPLITS:
     raise ValueError(f'--split={text} is none of train, val, test')
   return role
 

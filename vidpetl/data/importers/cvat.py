@@ -27,6 +27,7 @@ from vidpetl.data.annotations import text
 from vidpetl.data.importers import contract, elements, outlines, pictures
 from vidpetl.data.importers.contract import At, Shape
 from vidpetl.data.importers.elements import Element
+from vidpetl.data.importers.files import SPLITS
 
 _POINTS = ('polygon', 'polyline', 'points')
 _SHAPES = ('box', 'ellipse', 'mask', 'skeleton', 'cuboid', *_POINTS)
@@ -82,7 +83,7 @@ def _tasks(meta: Element) -> dict[str, _Task]:
 def _split(subset: str) -> str:
   """Returns the split that CVAT's subset ('Train', 'Validation') is, or ''."""
   role = splits.role(subset)
-  return role if role in ('train', 'val', 'test') else ''
+  return role if role in SPLITS else ''
 
 
 def _declare(meta: Element, reading: contract.Reading) -> None:

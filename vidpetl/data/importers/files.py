@@ -15,13 +15,13 @@ from etils import epath
 from vidpetl.data import names, splits
 from vidpetl.data.annotations import text
 
+SPLITS = ('train', 'val', 'test')
 # Files that may hold annotations, or say more about them.
 _SUFFIXES = (
   *('.xml', '.json', '.csv', '.txt', '.list', '.yaml', '.yml', '.ini'),
   *('.names', '.pbtxt'),
 )
 _ARCHIVES = ('.zip', '.gz', '.tar', '.7z', '.rar', '.tgz')
-_SPLITS = ('train', 'val', 'test')
 _START = 1 << 16
 _KEYS = 100
 
@@ -101,7 +101,7 @@ class File:
     words = re.findall('[a-z]+', self.path.stem.casefold())
     words = [word.removesuffix('list') for word in words]
     for name in (*words, self.path.parent.name):
-      if splits.role(name) in _SPLITS:
+      if splits.role(name) in SPLITS:
         return splits.role(name)
     return ''
 

@@ -12,6 +12,7 @@ from etils import epath
 from vidpetl.data import splits
 from vidpetl.data.importers.boxes import Boxes
 from vidpetl.data.importers.contract import Clip, Film, Reading
+from vidpetl.data.importers.files import SPLITS
 
 REPORT = 'report.json'
 _CLIPS = ('path', 'label', 'start', 'end', 'split')
@@ -85,7 +86,7 @@ def write_boxes(
   """
   number = {name: i for i, name in enumerate(boxes.classes, 1)}
   written = []
-  for split in dict.fromkeys(of_film.values()):
+  for split in sorted(set(of_film.values()), key=SPLITS.index):
     rows = [row for row in boxes.rows if of_film[row.film] == split]
     lines: dict[tuple[str, float], list[list[str]]] = {
       (film, seconds): []

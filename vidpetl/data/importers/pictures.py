@@ -27,7 +27,9 @@ _SUFFIX = re.compile(
   r'[._](?:' + '|'.join(s[1:] for s in videos.SUFFIXES) + ')$'
 )
 _NUMBER = re.compile(r'(.*?)(\d+)$')
-_PICTURES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.txt')
+_PICTURE = re.compile(
+  r'\.(?:jpe?g|png|bmp|webp|tiff?|txt|json)$', re.IGNORECASE
+)
 
 
 def film(name: str) -> str:
@@ -64,9 +66,7 @@ def locate(
   if reading.options.pattern:
     return _by_pattern(name, reading, where)
   *folders, last = re.split(r'[/\\]', name.strip())
-  stem = _ROBOFLOW.sub('', last)
-  for suffix in _PICTURES:
-    stem = stem[: -len(suffix)] if stem.lower().endswith(suffix) else stem
+  stem = _ROBOFLOW.sub('', _PICTURE.sub('', last))
   match = _NUMBER.fullmatch(stem)
   if match is None:
     raise text.fail(

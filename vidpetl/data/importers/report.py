@@ -11,6 +11,7 @@ from vidpetl import tables
 from vidpetl.data import names
 from vidpetl.data.importers.boxes import Boxes
 from vidpetl.data.importers.contract import Clip, LeftOut, Reading
+from vidpetl.data.importers.files import SPLITS
 
 # Examples that the terminal shows of each reason, and rows of a table.
 _SHOWN, _ROWS = 3, 20
@@ -152,7 +153,8 @@ def _more(count: int, what: str) -> str:
 
 
 def _class_table(classes: Mapping[str, Mapping[str, int]], kind: str) -> str:
-  splits = list(dict.fromkeys(s for each in classes.values() for s in each))
+  found = {split for counts in classes.values() for split in counts}
+  splits = sorted(found, key=SPLITS.index)
   rows = [(f'class ({kind})', *splits)]
   for name, counts in list(classes.items())[:_ROWS]:
     rows.append((name, *(str(counts.get(split, 0)) for split in splits)))
