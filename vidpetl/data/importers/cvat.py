@@ -44,7 +44,6 @@ class _Task:
 
 
 def _read(files: Sequence, reading: contract.Reading) -> None:
-  reading.first = 0
   tracks: list[list[Shape | At]] = []
   for file in files:
     tasks: dict[str, _Task] = {}
@@ -53,6 +52,7 @@ def _read(files: Sequence, reading: contract.Reading) -> None:
         tasks |= _tasks(element)
         _declare(element, reading)
       elif element.tag == 'track':
+        reading.first = 0
         film = _film(element, tasks, file, reading)
         tracks.append(list(_track(element, film, file, reading)))
       else:
