@@ -73,6 +73,18 @@ def test_a_film_is_in_one_split_and_the_same_one_each_time(cvat, tmp_path):
   assert run(*cvat[::-1]) != {} and _files(tmp_path / 'out') == before
 
 
+def test_classes_that_no_training_sees_are_said(cvat, tmp_path):
+  for name in ('café', 'Film B'):  # which are for training
+    other = tmp_path / f'{name}.xml'
+    rest = other.read_text(encoding='utf-8')
+    ticked = '<attribute name="carry/hold">true'
+    assert ticked in rest
+    rest = rest.replace(ticked, ticked.replace('true', 'false'))
+    other.write_text(rest, encoding='utf-8')
+  notes = run(*cvat)['assumed']
+  assert '1 classes are in val or test alone: carry/hold.' in notes
+
+
 def test_one_film_has_no_validation_and_that_is_said(cvat, tmp_path):
   report = run(cvat[0], *cvat[3:])
   assert list(_files(tmp_path / 'out')) == ['train.csv']

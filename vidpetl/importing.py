@@ -173,6 +173,9 @@ def _write(
   if 'clips' in made:
     written += output.write_clips(folder, made['clips'])
     whole['clips'] = report.of_clips(made['clips'])
+  for kind in made:
+    for sentence in report.unseen(whole[kind]['classes']):
+      reading.note(sentence)
   whole['assumed'] = reading.notes
   whole['left_out'] = report.left_out(reading.left_out)
   whole['written'] = written

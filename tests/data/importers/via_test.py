@@ -117,6 +117,21 @@ def test_a_span_without_a_box_is_a_clip(tmp_path):
   assert [one.why for one in found.left_out] == ['values of a whole file']
 
 
+def test_a_comment_is_no_row_whatever_is_in_it(tmp_path):
+  start = _OPTIONS.replace('"sit"', '"sit,"')
+  row = _row_3([1.5], [2, 1, 2, 3, 4], {'1': '0'})
+  found = annotated.reading('via', _csv_3(tmp_path, row, row, start=start))
+  assert [s.attributes['action'] for s in found.shapes] == [('sit,',)] * 2
+
+
+def test_a_spreadsheets_semicolons_are_read(tmp_path):
+  rect = {'name': 'rect', 'x': 1, 'y': 2, 'width': 3, 'height': 4}
+  path = tmp_path / 'via.csv'
+  cells = ['dance_7.jpg', '1', '{}', '1', '0', _quoted(rect), '{}']
+  path.write_text(_HEADER.replace(',', ';') + ';'.join(cells) + '\n')
+  assert len(annotated.reading('via', path).shapes) == 1
+
+
 @pytest.mark.parametrize(
   'row, said',
   [

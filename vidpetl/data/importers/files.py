@@ -78,14 +78,22 @@ class File:
     """Yields (number from 1, line) of lines that are not blank."""
     return text.lines(self.path)
 
-  def rows(self, delimiter: str = ',') -> Iterator[tuple[int, list[str]]]:
+  def rows(self, comment: str = '') -> Iterator[tuple[int, list[str]]]:
     """Yields (number of the last line from 1, cells) of a csv.
+
+    Args:
+      comment: with which lines begin that are no rows; '' is none.
 
     Raises:
       AnnotationError: for what is no csv.
     """
+    # Spreadsheets of some countries write it so.
+    semicolons = self.first_line.count(';') > self.first_line.count(',')
     with text.open_text(self.path) as file:
-      reader = csv.reader(file, delimiter=delimiter)
+      lines = (
+        '\n' if comment and line.startswith(comment) else line for line in file
+      )
+      reader = csv.reader(lines, delimiter=';' if semicolons else ',')
       try:
         for row in reader:
           if any(cell.strip() for cell in row):

@@ -55,7 +55,9 @@ def split_of(
   if split:
     return dict.fromkeys(films, split)
   placed = [sorted(film.splits) for film in films.values()]
-  if all(len(found) == 1 for found in placed):
+  # One name in all files, such as that of train_station.xml, parts nothing.
+  parted = len({split for found in placed for split in found}) > 1
+  if parted and all(len(found) == 1 for found in placed):
     return {name: one for name, (one,) in zip(films, placed)}
   torn = [name for name, film in films.items() if len(film.splits) > 1]
   if torn:
@@ -69,8 +71,8 @@ def split_of(
     )
   else:
     reading.note(
-      f'No split is named: {share:g} of the films is val, by a hash of the '
-      'name (--split=NAME, or --share=).'
+      f'No names of files tell train from val: {share:g} of the films is '
+      'val, by a hash of the name (--split=NAME, or --share=).'
     )
   chosen = splits.by_share(list(films), [''] * len(films), share)
   return {name: 'val' if val else 'train' for name, val in zip(films, chosen)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vidpetl import tables
@@ -82,6 +82,21 @@ def _classes(
     for label in labels:
       found[label][split] += 1
   return {name: dict(counts) for name, counts in found.items()}
+
+
+def unseen(classes: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+  """Yields sentences on classes that no training sees, or no split has."""
+  groups = {
+    'are in val or test alone': lambda c: c and not c.get('train'),
+    'have no example': lambda c: not c,
+  }
+  if not any(counts.get('train') for counts in classes.values()):
+    return
+  for what, holds in groups.items():
+    found = [name for name, counts in classes.items() if holds(counts)]
+    if found:
+      more = ', …' * (len(found) > _SHOWN)
+      yield f'{len(found)} classes {what}: {", ".join(found[:_SHOWN])}{more}.'
 
 
 def shown(report: Mapping[str, Any]) -> str:

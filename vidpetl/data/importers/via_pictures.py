@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ _COLUMNS = ('filename', 'region_shape_attributes', 'region_attributes')
 def recognises(file: File) -> bool:
   """Returns whether a csv or json is version 2's."""
   if file.path.suffix.lower() == '.csv':
-    return set(_COLUMNS) <= set(_header(file.first_line.split(',')))
+    return set(_COLUMNS) <= set(_header(re.split('[,;]', file.first_line)))
   return '_via_img_metadata' in file.outline or any(
     {'filename', 'regions'} <= inside for inside in file.outline.values()
   )

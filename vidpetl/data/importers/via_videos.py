@@ -97,8 +97,8 @@ def _rows(file: File) -> tuple[dict[str, Any], Iterator[tuple]]:
 
 
 def _cells(file: File, header: list[str]) -> Iterator[tuple]:
-  for line, row in file.rows():
-    if row[0].lstrip().startswith('#') or row[0].strip() == 'metadata_id':
+  for line, row in file.rows(comment='#'):
+    if row[0].strip() == 'metadata_id':
       continue
     where = f'{file.path}:{line}'
     if len(row) < len(_COLUMNS):
