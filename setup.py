@@ -69,6 +69,7 @@ setuptools.setup(
     'orbax-checkpoint>=0.11.24',
     'pillow>=10.3',
     'python-calamine>=0.3',
+    'pyyaml>=6.0.1',
     'safetensors>=0.8',
     'scipy>=1.13',
     # clu's metric writers import it and do not say so.

@@ -35,6 +35,7 @@ DOORS = {
   'train': 'vidpetl.main',
   'check': 'vidpetl.check',
   'describe': 'vidpetl.describe',
+  'import': 'vidpetl.importing',
   'prepare': 'vidpetl.prepare',
   'convert': 'vidpetl.convert',
   'adapter': 'vidpetl.adapter',
