@@ -70,6 +70,7 @@ def test_records_are_not_opened_for_their_bytes(tmp_path):
   class Bytes:
     def __init__(self, source):
       self.source, self.info, self.asked = source, source.info, 0
+      self.ids, self.shown = source.ids, source.shown
 
     def __len__(self):
       return len(self.source)

@@ -29,7 +29,7 @@ def clear(folder: epath.PathLike) -> epath.Path:
   report = folder / REPORT
   if report.exists():
     for name in json.loads(report.read_text()).get('written', ()):
-      (folder / name).unlink(missing_ok=True)
+      (folder / epath.Path(name).name).unlink(missing_ok=True)
     report.unlink()
   left = [path.name for path in folder.glob('*.csv')]
   left += [path.name for path in folder.glob('labels.txt')]

@@ -147,8 +147,8 @@ class Performances(kinds.Spans):
     return np.zeros((2, 0), np.int64)
 
   def take(self, rows):
-    table = {name: column[rows] for name, column in self.info.table.items()}
-    return Performances(self.info, **table, **self.spans(rows))
+    columns = {name: column[rows] for name, column in self.info.table.items()}
+    return Performances(self.info, **{**columns, **self.spans(rows)})
 
   def partners(self, i: int, by: str) -> np.ndarray:
     """Returns the examples that may be example `i`'s exemplar, int [m].
