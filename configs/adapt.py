@@ -7,7 +7,7 @@ method=lora,data=my_clips
 adapts a published VideoMAE with LoRA to a folder of class folders.
 
 Arguments, separated by commas:
-  data        a folder of class folders; a table (csv, tsv, xlsx) with a header
+  data        a folder of class folders; a table (csv, xlsx, ods) with a header
               path,label (clips) or video,score (performances), or of keyframes
               in AVA's format; or a dataset's name, as prepared or as
               downloaded.
@@ -39,11 +39,14 @@ Arguments, separated by commas:
               dataset, and of one's own, whether no class's name tells left
               from right.
   fps         of videos that are folders of frames; 25 by default.
-  low, high   range of scores (quality); by default that of the training data.
+  low, high   range of scores (quality); by default that of the training data
+              and a tenth of it more on both sides.
   segments    into how many a performance is cut (quality).
   videos, labelmap, detections, val_detections, video_start   of keyframes:
               their folder (that of the csv), the actions' names, a person
               detector's boxes, and the annotated second at which files begin.
+  boxes       what becomes of boxes that leave the frame: rounding (cut those
+              that do by a pixel or so), clip (by a tenth of it), error.
   variant, fold   of jigsaws and pd4t: which of their tasks, and which fold.
   prepared, raw   folders of prepared records, and of the raw datasets.
   small       the backbone's small twin, and small clips: to try on a laptop.
@@ -68,6 +71,7 @@ from vidpetl.recipes import (
   methods,
   preset,
   presets,
+  scores,
 )
 
 ConfigDict = ml_collections.ConfigDict
@@ -100,6 +104,7 @@ _ARGUMENTS = {
   'detections': '',
   'val_detections': '',
   'video_start': 0.0,
+  'boxes': '',
   'variant': '',
   'fold': 0,
   'prepared': 'data/prepared',
@@ -192,7 +197,9 @@ def _task(
     variants={'task': arg.variant, 'fold': arg.fold},
     boxes={
       name: arg[name]
-      for name in ('videos', 'labelmap', 'detections', 'val_detections')
+      for name in (
+        *('videos', 'labelmap', 'detections', 'val_detections', 'boxes'),
+      )
     }
     | {'video_start': arg.video_start},
   )
@@ -314,12 +321,12 @@ def _scores(arg: ConfigDict, train: dict[str, Any]) -> tuple[float, float]:
   if arg.low == arg.low and arg.high == arg.high:
     return arg.low, arg.high
   try:
-    scores = sources.open_source(train).info.table['scores']
+    own = scores.table(train)
   except FileNotFoundError as error:
     raise ValueError(
       f'give low= and high=, the range of scores: {error}'
     ) from None
-  return float(scores.min()), float(scores.max())
+  return scores.span(own['scores'])
 
 
 def _ask(arg: ConfigDict, fields: dict[str, Any]) -> None:

@@ -8,7 +8,14 @@ import ml_collections
 
 from vidpetl import options
 from vidpetl.data import datasets
-from vidpetl.recipes import arguments, defaults, preset, presets, tuning
+from vidpetl.recipes import (
+  arguments,
+  data,
+  defaults,
+  preset,
+  presets,
+  tuning,
+)
 from vidpetl.weights import family
 
 ConfigDict = ml_collections.ConfigDict
@@ -104,6 +111,12 @@ def source(config: ConfigDict, arg: ConfigDict, dataset: str) -> dict[str, Any]:
     'raw': f'{config.data}/{known.folder}',
     **chosen,
   }
+
+
+def task_name(arg: ConfigDict) -> str:
+  """Returns what the task is called: as its data, one's own or a dataset."""
+  own = arg.csv or arg.get('folder')
+  return data.task_name(own) if own else arg.dataset
 
 
 def augment() -> dict[str, Any]:

@@ -54,9 +54,9 @@ _BELOW = st.tuples(
 
 
 @st.composite
-def _folders(draw):
-  """Returns (path -> content, clip -> (class, split or None))."""
-  layout = draw(st.sampled_from(['split/class', 'class/split', 'class']))
+def _folders(draw, layouts=('split/class', 'class/split', 'class')):
+  """Returns (layout, path -> content, clip -> (class, split or None))."""
+  layout = draw(st.sampled_from(layouts))
   spelled = [draw(st.sampled_from(_TRAIN)), draw(st.sampled_from(_VAL))]
   if draw(st.booleans()):
     spelled[1:] = draw(
@@ -176,6 +176,41 @@ def _inside_litter(files):
     for file in files
     if any(names.is_litter(part) for part in file.split('/'))
   }
+
+
+@_SETTINGS
+@hypothesis.given(_folders(layouts=['class']), st.data())
+def test_each_clip_of_a_folder_with_lists_is_in_one_split_or_named(
+  tmp_path_factory, made, data
+):
+  _, files, clips = made
+  root = tmp_path_factory.mktemp('made')
+  _write(root, files)
+  told = {}
+  alike = [names.clean(clip) for clip in clips]
+  for clip, (label, _) in clips.items():
+    # What cannot be written into a list, or is called like another clip.
+    is_plain = names.shown(clip) == clip and '"' not in clip
+    if _is_copy(clip, clips):
+      continue
+    if label is not None and is_plain and alike.count(names.clean(clip)) == 1:
+      told[clip] = data.draw(st.sampled_from(['train', 'val', None]))
+  hypothesis.assume({'train', 'val'} <= set(told.values()))
+  number = data.draw(
+    st.sampled_from(['{}', '{} 3', '{},3', '"{}",3', '{}\t9 3'])
+  )
+  for split, name in (('train', 'trainlist01.txt'), ('val', 'val.csv')):
+    lines = [number.format(c) for c, s in told.items() if s == split]
+    (root / name).write_text('\n'.join(lines), encoding='utf-8')
+  opened = {split: _rows(root, split) for split in ('train', 'val')}
+  train, val = opened['train'][0], opened['val'][0]
+  dropped = opened['train'][1] | opened['val'][1]
+  for clip, (label, _) in clips.items():
+    places = [clip in train, clip in val, names.shown(clip) in dropped]
+    assert sum(places) == 1, clip
+    if clip in train or clip in val:
+      assert (train | val)[clip] == _label(label)
+      assert places.index(True) == ('train', 'val').index(told[clip])
 
 
 @st.composite

@@ -27,8 +27,15 @@ def read_persons(
   detections: str | Sequence[epath.PathLike],
   num_classes: int,
   degenerate: str,
+  outside: str,
 ) -> boxes.Boxes | None:
   """Reads detected persons from one file or several; None for 'none'.
+
+  Args:
+    detections: paths, or 'none'.
+    num_classes: of the actions.
+    degenerate: what becomes of boxes without area, and
+    outside: of those that leave the frame, see `ava.read_persons`.
 
   Raises:
     FileNotFoundError: naming the file.
@@ -42,11 +49,9 @@ def read_persons(
     "the detected persons; name other files in `detections`, or 'none' for "
     'ground-truth boxes in their place'
   )
+  paths = [text.require(path, what) for path in detections]
   return boxes.concatenate(
-    [
-      ava.read_persons(text.require(path, what), num_classes, degenerate)
-      for path in detections
-    ]
+    [ava.read_persons(p, num_classes, degenerate, outside) for p in paths]
   )
 
 

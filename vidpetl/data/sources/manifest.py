@@ -254,26 +254,6 @@ def _of_no_split(
   return [_dropped(path, r, folder, 'no split') for r in rows if not r.split]
 
 
-def of_split(
-  path: str, rows: list[tuple[int, dict[str, str]]], split: str
-) -> list[tuple[int, dict[str, str]]]:
-  """Returns the rows, with their lines, of a split; of 'all', every row.
-
-  Raises:
-    ValueError: if the table at `path` has no such split.
-  """
-  if split == 'all':
-    return rows
-  if 'split' not in rows[0][1]:
-    raise ValueError(
-      f"split={split!r}, but {path} has no column 'split'; add it, or take all "
-      "rows with split='all'"
-    )
-  there = table_splits.of_rows(rows, (), (), 0.0)
-  found = table_splits.wanted(path, split, there)
-  return [row for row, of in zip(rows, there) if of == found]
-
-
 def span(path: str, line: int, row: dict[str, str]) -> tuple[float, float]:
   """Returns start and end in seconds; the end is nan if it is the file's.
 

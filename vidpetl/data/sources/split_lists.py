@@ -138,15 +138,23 @@ def _clips(
         yield number, line, None
 
 
-def _readings(line: str) -> Iterator[tuple[str, list[str]]]:
-  """Yields how a line may be read: a path, and the fields behind it."""
-  yield line.strip('"'), []
+def _readings(line: str) -> list[tuple[str, list[str]]]:
+  """Returns how a line may be read: a path, and the fields behind it.
+
+  Names have blanks and commas in them, so that the longest path is the first.
+  """
+  found = [(line, [])]
   for between in (',', '\t', ';', ' '):
     name, fields = line, []
     while between in name and len(fields) < _FIELDS:
       name, _, field = name.rpartition(between)
-      fields.insert(0, field.strip('" '))
-      yield name.strip('" '), fields
+      fields = [field, *fields]
+      found.append((name, fields))
+  unquoted = [
+    (name.strip().strip('"'), [field.strip().strip('"') for field in fields])
+    for name, fields in found
+  ]
+  return sorted([*found, *unquoted], key=lambda reading: -len(reading[0]))
 
 
 def _first_field(line: str) -> str:
@@ -155,22 +163,28 @@ def _first_field(line: str) -> str:
 
 def _index(clips: Iterable[str]) -> dict[str, str | None]:
   """Returns how lists may call clips -> the clip; None if it is not clear."""
+  clips = list(clips)
   index: dict[str, str | None] = {}
-  whole = {names.clean(videos.without_suffix(clip)): clip for clip in clips}
-  for name, clip in whole.items():
-    stem = videos.stem(name)
-    index[stem] = None if stem in index else clip
-  return index | whole
+  # The more of its path a list says, the more it counts.
+  for key in (videos.stem, str):
+    found: dict[str, str | None] = {}
+    for clip in clips:
+      name = key(names.clean(videos.without_suffix(clip)))
+      found[name] = None if name in found else clip
+    index |= found
+  return index | {names.clean(clip): clip for clip in clips}
 
 
 def _find(index: Mapping[str, str | None], name: str) -> str | None:
   """Returns the clip of a path that may begin above the folder of classes."""
-  path = videos.without_suffix(names.clean(name.replace('\\', '/')))
-  parts = path.lstrip('./').split('/')
+  path = names.clean(name.replace('\\', '/')).removeprefix('./')
+  parts = path.split('/')
   # The file's name alone is enough where a list has nothing else.
   for first in range(max(1, len(parts) - 1)):
-    if clip := index.get('/'.join(parts[first:])):
-      return clip
+    below = '/'.join(parts[first:])
+    for key in (below, videos.without_suffix(below)):
+      if clip := index.get(key):
+        return clip
   return None
 
 
