@@ -148,6 +148,7 @@ class Performances(kinds.Spans):
 
   def take(self, rows):
     table = {name: column[rows] for name, column in self.info.table.items()}
+    del table['ids']  # They are in the spans, too.
     return Performances(self.info, **table, **self.spans(rows))
 
   def partners(self, i: int, by: str) -> np.ndarray:
