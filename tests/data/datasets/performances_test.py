@@ -312,3 +312,12 @@ def test_every_column_is_in_the_fingerprint():
   prints = {_performances(**change).info.fingerprint for change in changes}
   # Judges' scores and steps of the same numbers are told apart as well.
   assert len(prints) == len(changes)
+
+
+def test_some_of_the_performances():
+  source = _performances().take(np.array([3, 0]))
+  assert [source[i].id for i in range(2)] == ['d', 'a']
+  assert source.info.table['ids'].tolist() == ['d', 'a']
+  assert source.partners(0, 'action').tolist() == [1]
+  # The other one of its difficulty is gone.
+  assert source.partners(1, 'difficulty').tolist() == [1]

@@ -15,8 +15,9 @@ and `videos` may be the name of an event's folders too. 'val' is the test list.
 The action is the dive number.
 
 The first release's annotations have no judges' scores; MUSDL's have, and 45.0
-where the fourth judge of (4, 49) gave 4.5. Such a score is read as its tenth,
-and said, where that gives the final score; any other above 10 is refused.
+where the fourth judge of (4, 49) gave 4.5, as CoRe's file has it. It is read so,
+and said. So is any other score whose tenth gives the final score; what else is
+above 10 is refused.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ _REQUIRED = {
   'difficulty': 1,
 }
 _MOST_JUDGED = 10
+# Record, judge and score of MUSDL's file that is ten times that of CoRe's.
+_SLIP = (4, 49), 3, 45.0
 # Judges whose scores count, those in the middle.
 _COUNTED = 3
 # Of final scores: the published ones are off by rounding.
@@ -157,7 +160,7 @@ def _judged(
     return tuple(scores.tolist())
   mended = np.where(scores > _MOST_JUDGED, scores / 10, scores)
   fields = ', '.join(f'judge_scores[{i}] is {scores[i]:g}' for i in high)
-  if not _gives(mended, score, difficulty):
+  if not (_is_slip(key, scores) or _gives(mended, score, difficulty)):
     raise text.fail(
       path,
       None,
@@ -167,10 +170,16 @@ def _judged(
     )
   read_as = ', '.join(f'{mended[i]:g}' for i in high)
   mistakes.note(
-    f'{path}: {key!r}: {fields}; read as {read_as}, which gives the '
-    'final_score.'
+    f'{path}: {key!r}: {fields}; read as {read_as}, a tenth.'
   )
   return tuple(mended.tolist())
+
+
+def _is_slip(key: Any, scores: np.ndarray) -> bool:
+  """Returns whether the one score above 10 is the known one."""
+  record, judge, slip = _SLIP
+  high = np.flatnonzero(scores > _MOST_JUDGED).tolist()
+  return tuple(key) == record and high == [judge] and scores[judge] == slip
 
 
 def _gives(judged: np.ndarray, score: float, difficulty: float) -> bool:
