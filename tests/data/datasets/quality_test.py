@@ -112,16 +112,23 @@ def test_a_bad_dive_is_named(write, changes, message):
   _refuses(mtl_aqa.read, path, r'file\.pkl: .*' + message)
 
 
-def test_a_score_that_is_ten_times_too_high_is_mended_and_said(write):
-  """As MUSDL's file has that of the fourth judge of (4, 49)."""
-  path = write({(1, 7): _dive(), (4, 49): _dive(judge_scores=_JUDGED)})
+@pytest.mark.parametrize(
+  'key, changes',
+  [
+    ((4, 50), {}),  # Its tenth gives the final score.
+    ((4, 49), {'final_score': 60.0}),  # MUSDL's slip, whatever it gives.
+  ],
+)
+def test_a_score_that_is_ten_times_too_high_is_mended_and_said(
+  write, key, changes
+):
+  path = write({(1, 7): _dive(), key: _dive(judge_scores=_JUDGED, **changes)})
   with pytest.warns(mistakes.Note) as noted:
     dives = mtl_aqa.read(path)
   assert [str(note.message) for note in noted] == [
-    f'{path}: (4, 49): judge_scores[3] is 45; read as 4.5, which gives the '
-    'final_score.'
+    f'{path}: {key}: judge_scores[3] is 45; read as 4.5, a tenth.'
   ]
-  assert dives[4, 49].judge_scores == (8, 8, 8, 4.5, 8.5, 7.5, 9)
+  assert dives[key].judge_scores == (8, 8, 8, 4.5, 8.5, 7.5, 9)
   assert dives[1, 7].judge_scores[3] == 8
 
 
@@ -145,8 +152,8 @@ def test_a_score_that_is_ten_times_too_high_is_mended_and_said(write):
 )
 def test_any_other_score_that_is_too_high_is_refused(write, changes, fields):
   dive = _dive(**{'judge_scores': _JUDGED} | changes)
-  message = rf'file\.pkl: \(4, 49\): .*{fields}.* expected 0 to 10.*, or take'
-  _refuses(mtl_aqa.read, write({(4, 49): dive}), message)
+  message = rf'file\.pkl: \(4, 50\): .*{fields}.* expected 0 to 10.*, or take'
+  _refuses(mtl_aqa.read, write({(4, 50): dive}), message)
 
 
 @pytest.mark.parametrize(

@@ -169,9 +169,7 @@ def _judged(
       f'file, or take {_ANNOTATIONS[0]}',
     )
   read_as = ', '.join(f'{mended[i]:g}' for i in high)
-  mistakes.note(
-    f'{path}: {key!r}: {fields}; read as {read_as}, a tenth.'
-  )
+  mistakes.note(f'{path}: {key!r}: {fields}; read as {read_as}, a tenth.')
   return tuple(mended.tolist())
 
 
