@@ -15,7 +15,7 @@ and `videos` may be the name of an event's folders too. 'val' is the test list.
 The action is the dive number.
 
 The first release's annotations have no judges' scores; MUSDL's have, and 45.0
-where the fourth judge of (4, 49) gave 4.5, as CoRe's file has it. It is read so,
+where the fourth judge of (4, 49) gave 4.5, as in CoRe's file. It is read so,
 and said. So is any other score whose tenth gives the final score; what else is
 above 10 is refused.
 """
