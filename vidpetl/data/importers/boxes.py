@@ -95,6 +95,7 @@ class _Work:
       for name, film in reading.films.items()
     }
     self.first = self._first_frame()
+    self.boxes_at = collections.Counter(s.at for s in reading.shapes)
     self.known = dict.fromkeys(vocabulary) if vocabulary else None
     self.cut: dict[str, list[float]] = collections.defaultdict(list)
     self.far: collections.Counter = collections.Counter()
@@ -188,26 +189,17 @@ class _Work:
     where = f'{at.film}, {what}'
     if seconds < 0:
       why = f'before the first frame, which is {self.first}'
-    elif (
-      facts.duration
-      and at.frame is not None
-      and facts.frames
-      and (at.frame - self.first >= facts.frames and seconds >= facts.duration)
+    elif 0 < facts.frames <= (at.frame or 0) - self.first and (
+      seconds >= facts.duration
     ):
       why = f'the film has {facts.frames} frames'
-    elif facts.duration and seconds > facts.duration:
+    elif 0 < facts.duration < seconds:
       why = f'the film has {facts.duration:g} s'
     else:
       return True
-    count = self._boxes_at[at]
+    count = self.boxes_at[at]
     self.reading.leave_out(where, f'{count} boxes', f'beyond the film: {why}')
     return False
-
-  @property
-  def _boxes_at(self) -> collections.Counter:
-    if not hasattr(self, '_counted'):
-      self._counted = collections.Counter(s.at for s in self.reading.shapes)
-    return self._counted
 
   def _row(self, shape: Shape, seconds: float) -> Row | None:
     labels = actions.values(shape, self.fields)

@@ -36,7 +36,7 @@ def film(name: str) -> str:
   """Returns a film's name without folders and a video's suffix."""
   last = re.split(r'[/\\]', name)[-1]
   if videos.is_video(last):
-    return videos.stem(last)
+    return last.rpartition('.')[0]
   return last
 
 
