@@ -54,7 +54,7 @@ def _damage(path, chance):
 @pytest.mark.parametrize(
   'write', annotation_tools.WRITERS, ids=lambda write: write.__name__
 )
-def test_a_damaged_file_is_a_mistake_and_no_error_of_the_program(write, seed, tmp_path):
+def test_a_damaged_file_is_no_error_of_the_program(write, seed, tmp_path):
   chance = random.Random(f'{write.__name__} {seed}')
   truth = annotated.truth(annotation_tools.WRITERS[write])
   words = write(tmp_path, truth)
