@@ -117,7 +117,10 @@ def run(
   reading = contract.Reading(options)
   chosen.read(_of_format(found, chosen, reading), reading)
   made: dict[str, Any] = {}
-  if reading.shapes or not reading.clips:
+  if not reading.shapes and not reading.clips:
+    what = {'boxes': 'box', 'clips': 'video with a label'}[chosen.reads]
+    raise ValueError(f'{found[0].path}: no {what} is in the {len(found)} files')
+  if reading.shapes:
     made['boxes'] = boxes.assemble(
       reading,
       lie,

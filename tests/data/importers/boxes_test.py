@@ -1,5 +1,6 @@
 import annotated
 import pytest
+from PIL import Image
 
 from vidpetl.data.importers import boxes, contract, films
 from vidpetl.data.importers.contract import At, Shape
@@ -98,6 +99,25 @@ def test_rate_and_size_are_those_of_the_video(tmp_path):
   assert (row.seconds, row.corners) == (0.5, (0.25, 0.25, 0.5, 0.5))
   facts = found.facts['dance']
   assert (facts.fps_from, facts.size_from) == ('the video', 'the video')
+
+
+def test_a_folder_of_frames_knows_its_size_and_asks_for_a_rate(tmp_path):
+  folder = tmp_path / 'dance'
+  folder.mkdir()
+  for i in range(1, 4):
+    Image.new('RGB', (64, 48)).save(folder / f'img_{i:05d}.jpg')
+
+  class Frames(films.Videos):
+    path = lambda self, name: str(tmp_path / name)
+
+  shapes = [_shape(frame=2), _shape(frame=3)]
+  with pytest.raises(ValueError, match='frame rate of dance; give --fps=25'):
+    boxes.assemble(_reading(*shapes, size=None, fps=None), Frames(''))
+  reading = _reading(*shapes, size=None, fps=5.0)
+  found = boxes.assemble(reading, Frames(''))
+  assert [row.seconds for row in found.rows] == [0.4]
+  assert found.rows[0].corners == (0.25, 0.25, 0.5, 0.5)
+  assert _why(reading) == ['beyond the film: the film has 3 frames']
 
 
 def test_a_video_of_another_rate_or_shape_is_said(tmp_path):

@@ -219,6 +219,7 @@ def test_entities_are_refused(tmp_path):
     annotated.reading('cvat', path)
 
 
+@pytest.mark.filterwarnings('ignore::vidpetl.mistakes.Note')
 @pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16', 'latin-1'])
 def test_any_encoding_is_read(encoding, tmp_path):
   path = tmp_path / 'dance.xml'

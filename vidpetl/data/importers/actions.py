@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from vidpetl.data.importers import contract
+from vidpetl.data.importers import parsing
 from vidpetl.data.importers.contract import Reading, Shape
 
 LABEL = 'label'
@@ -89,7 +89,7 @@ def values(shape: Shape, chosen: Sequence[str]) -> list[str]:
     each = (shape.label,) if field == LABEL else shape.attributes.get(field, ())
     for value in each:
       for name in value.split('|'):
-        found[contract.one_line(name)] = None
+        found[parsing.one_line(name)] = None
   found.pop('', None)
   return list(found)
 
@@ -153,7 +153,7 @@ def persons(reading: Reading) -> Callable[[Shape], str]:
   numbers: dict[tuple[str, str, str], str] = {}
 
   def person(shape: Shape) -> str:
-    track = contract.one_line(shape.track)
+    track = parsing.one_line(shape.track)
     if (wanted or not track) and field:
       return next(iter(shape.attributes.get(field, ())), '')
     if not track:

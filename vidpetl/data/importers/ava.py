@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 
 from vidpetl.data.annotations import text
-from vidpetl.data.importers import classes, contract
+from vidpetl.data.importers import classes, contract, parsing
 from vidpetl.data.importers.contract import At, Shape
 from vidpetl.data.importers.files import File
 
@@ -45,13 +45,13 @@ def _row(
   film = reading.film([row[0]], where)
   film.place(file.split)
   values = [
-    contract.number(cell, where, name)
+    parsing.number(cell, where, name)
     for cell, name in zip(row[1:], _COLUMNS[1:])
   ]
   at = At(film.name, None, values[0])
   reading.moments[at] = None
   if len(row) > 2:
-    action = contract.whole(values[5], where, 'action')
+    action = parsing.whole(values[5], where, 'action')
     label = names.get(action, f'action {action:03d}')
     track = row[7] if len(row) > 7 else ''
     reading.shapes.append(

@@ -79,15 +79,9 @@ def assemble(
     ValueError: where frame rate or size are not known, no box is left, or most
       boxes of a film lie outside.
   """
-  if not reading.shapes:
-    raise ValueError(f'{_first_place(reading)}there is no box in these files')
   fields = actions.fields(reading)
   work = _Work(reading, videos, fields, every, vocabulary)
   return work.boxes()
-
-
-def _first_place(reading: Reading) -> str:
-  return f'{reading.left_out[0].where}: ' if reading.left_out else ''
 
 
 class _Work:
@@ -101,6 +95,7 @@ class _Work:
       for name, film in reading.films.items()
     }
     self.first = self._first_frame()
+    self.boxes_at = collections.Counter(s.at for s in reading.shapes)
     self.known = dict.fromkeys(vocabulary) if vocabulary else None
     self.cut: dict[str, list[float]] = collections.defaultdict(list)
     self.far: collections.Counter = collections.Counter()
@@ -163,10 +158,15 @@ class _Work:
     facts = self.facts[at.film]
     if not facts.fps:
       raise ValueError(
-        f'{at.film}: nothing says its frame rate; give --fps=25, or '
-        f'--videos=FOLDER with a video called {at.film}'
+        f'{self._where(at)}: nothing says the frame rate of {at.film}; give '
+        f'--fps=25, or --videos=FOLDER with a video called {at.film}'
       )
     return round((at.frame - self.first) / facts.fps, _DIGITS)
+
+  def _where(self, at: At) -> str:
+    """Returns where the files speak of a moment, for errors."""
+    places = (s.where for s in self.reading.shapes if s.at == at)
+    return next(places, f'frame {at.frame} of {at.film}')
 
   def _thinned(self, seconds: dict[At, float]) -> set[At]:
     """Returns the moments to take: of each interval the one nearest to it."""
@@ -189,26 +189,17 @@ class _Work:
     where = f'{at.film}, {what}'
     if seconds < 0:
       why = f'before the first frame, which is {self.first}'
-    elif (
-      facts.duration
-      and at.frame is not None
-      and facts.frames
-      and (at.frame - self.first >= facts.frames and seconds >= facts.duration)
+    elif 0 < facts.frames <= (at.frame or 0) - self.first and (
+      seconds >= facts.duration
     ):
       why = f'the film has {facts.frames} frames'
-    elif facts.duration and seconds > facts.duration:
+    elif 0 < facts.duration < seconds:
       why = f'the film has {facts.duration:g} s'
     else:
       return True
-    count = self._boxes_at[at]
+    count = self.boxes_at[at]
     self.reading.leave_out(where, f'{count} boxes', f'beyond the film: {why}')
     return False
-
-  @property
-  def _boxes_at(self) -> collections.Counter:
-    if not hasattr(self, '_counted'):
-      self._counted = collections.Counter(s.at for s in self.reading.shapes)
-    return self._counted
 
   def _row(self, shape: Shape, seconds: float) -> Row | None:
     labels = actions.values(shape, self.fields)
@@ -260,7 +251,7 @@ class _Work:
       return shape.size
     if not min(facts.size):
       raise ValueError(
-        f'{shape.at.film}: nothing says the size of its pictures; give '
+        f'{shape.where}: nothing says the size of its pictures; give '
         f'--size=1920x1080, or --videos=FOLDER with a video called '
         f'{shape.at.film}'
       )

@@ -9,7 +9,7 @@ import yaml
 from etils import epath
 
 from vidpetl.data.annotations import labelmap, text
-from vidpetl.data.importers import contract
+from vidpetl.data.importers import parsing
 
 # 'id: name', or 'id name' in all lines.
 _NUMBERED = re.compile(r'(\d+)(?::\s*|\s+)(\S.*)')
@@ -42,7 +42,7 @@ def read(path: epath.PathLike, first: int = 0) -> dict[int, str]:
   for (line, _), (number, name) in zip(lines, pairs):
     if number in found:
       raise text.fail(path, line, f'id {number} again', 'each id once')
-    found[number] = contract.one_line(name)
+    found[number] = parsing.one_line(name)
   if not found:
     raise text.fail(path, None, 'no names', 'a name a line')
   return dict(sorted(found.items()))
@@ -61,7 +61,7 @@ def _yaml(path: epath.Path) -> dict[int, str]:
   if not isinstance(names, dict) or not names:
     raise text.fail(path, None, 'no names', 'names: [a, b], or 0: a, 1: b')
   return {
-    contract.whole(number, str(path), 'a number of names'): contract.one_line(n)
+    parsing.whole(number, str(path), 'a number of names'): parsing.one_line(n)
     for number, n in names.items()
   }
 

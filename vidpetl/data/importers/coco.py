@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vidpetl.data.annotations import text
-from vidpetl.data.importers import contract, outlines, pictures
+from vidpetl.data.importers import contract, outlines, parsing, pictures
 
 _TRACKS = ('track_id', 'instance_id', 'tracking_id')
 
@@ -27,7 +27,7 @@ def _read(files: Sequence, reading: contract.Reading) -> None:
     where = str(file.path)
     categories = _by_id(document, 'categories', where)
     names = {
-      number: contract.one_line(_field(each, 'name', place))
+      number: parsing.one_line(_field(each, 'name', place))
       for number, (each, place) in categories.items()
     }
     reading.declare('label', (names[number] for number in sorted(names)))
@@ -57,7 +57,7 @@ def _by_id(
   found = {}
   for i, each in enumerate(_list(document, name, where)):
     place = f'{where}: {name}[{i}]'
-    number = contract.whole(_field(each, 'id', place), place, 'id')
+    number = parsing.whole(_field(each, 'id', place), place, 'id')
     if number in found:
       raise text.fail(place, None, f'id {number} again', 'each id once')
     found[number] = (each, place)
@@ -80,7 +80,7 @@ def _films(
       str(each.get('name') or _field(each, 'file_name', place))
     )
     film = reading.film([name], place)
-    film.fps = contract.number(each.get('fps') or 0, place, 'fps')
+    film.fps = parsing.number(each.get('fps') or 0, place, 'fps')
     film.size = _size(each, place)
     films[number] = film
   return films
@@ -89,8 +89,8 @@ def _films(
 def _size(each: Mapping[str, Any], where: str) -> contract.Size:
   width, height = each.get('width') or 0, each.get('height') or 0
   return (
-    contract.number(width, where, 'width'),
-    contract.number(height, where, 'height'),
+    parsing.number(width, where, 'width'),
+    parsing.number(height, where, 'height'),
   )
 
 
@@ -108,7 +108,7 @@ def _image(
   )
   number = image.get('video_id')
   if number is not None and films:
-    number = contract.whole(number, where, 'video_id')
+    number = parsing.whole(number, where, 'video_id')
     if number not in films:
       there = ', '.join(map(str, films))
       raise text.fail(where, None, f'video_id {number}', f'one of {there}')
@@ -117,12 +117,12 @@ def _image(
       frame = pictures.locate(
         str(_field(image, 'file_name', where)), reading, where, [film.name]
       ).frame
-    at = contract.At(film.name, contract.whole(frame, where, 'frame_id'))
+    at = contract.At(film.name, parsing.whole(frame, where, 'frame_id'))
   else:
     name = str(_field(image, 'file_name', where))
     at = pictures.locate(name, reading, where)
     if frame is not None:
-      at = contract.At(at.film, contract.whole(frame, where, 'frame_id'))
+      at = contract.At(at.film, parsing.whole(frame, where, 'frame_id'))
   film = reading.films[at.film]
   film.place(file.split)
   reading.moments[at] = None
@@ -138,8 +138,8 @@ def _annotation(
   reading: contract.Reading,
 ) -> None:
   """Reads one annotation."""
-  image = contract.whole(_field(each, 'image_id', where), where, 'image_id')
-  category = contract.whole(
+  image = parsing.whole(_field(each, 'image_id', where), where, 'image_id')
+  category = parsing.whole(
     _field(each, 'category_id', where), where, 'category_id'
   )
   if image not in images:
@@ -173,7 +173,7 @@ def _annotation(
       at,
       _corners(each, where),
       names[category],
-      {name: contract.chosen(name, v) for name, v in attributes.items()},
+      {name: parsing.chosen(name, v) for name, v in attributes.items()},
       str(track),
       str(file.path),
       size,
@@ -189,13 +189,13 @@ def _corners(each: Mapping[str, Any], where: str) -> contract.Corners:
   if not box:
     parts = each.get('segmentation')
     flat = [v for part in parts for v in part] if _is_polygons(parts) else []
-    values = [contract.number(v, where, 'segmentation') for v in flat]
+    values = [parsing.number(v, where, 'segmentation') for v in flat]
     if len(values) < 4:
       raise text.fail(where, None, 'no bbox', '[x, y, width, height]')
     return outlines.around(list(zip(values[::2], values[1::2])))
   if not isinstance(box, list) or len(box) != 4:
     raise text.fail(where, None, f'bbox {box}', '[x, y, width, height]')
-  x, y, w, h = (contract.number(value, where, 'bbox') for value in box)
+  x, y, w, h = (parsing.number(value, where, 'bbox') for value in box)
   return x, y, x + w, y + h
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from vidpetl.data import names
 from vidpetl.data.annotations import text
+from vidpetl.data.importers import parsing
 from vidpetl.data.importers.files import File
 
 Corners = tuple[float, float, float, float]
@@ -205,7 +206,7 @@ class Reading:
   def declare(self, field: str, values: Iterable[str]) -> None:
     """Notes the values that a field may have, in their order."""
     known = self.declared.setdefault(field, {})
-    known.update(dict.fromkeys(map(one_line, values)))
+    known.update(dict.fromkeys(map(parsing.one_line, values)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -246,49 +247,3 @@ def with_videos(options: Options, videos: Mapping[str, str]) -> Options:
 def labelled(shape: Shape, label: str) -> Shape:
   """Returns a shape with a label."""
   return dataclasses.replace(shape, label=label)
-
-
-def one_line(name: object) -> str:
-  """Returns a name as it is written into a file: clean, on one line."""
-  return ' '.join(names.clean(str(name)).split())
-
-
-def number(value: object, where: str, field: str) -> float:
-  """Returns a finite number, which may be written as text.
-
-  Raises:
-    AnnotationError: naming the field.
-  """
-  if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-    raise text.fail(where, None, f'{field} is {value!r}', 'a number')
-  return text.number(str(value), where, None, field)
-
-
-def whole(value: object, where: str, field: str) -> int:
-  """Returns a whole number from 0, which may be written as text.
-
-  Raises:
-    AnnotationError: naming the field.
-  """
-  found = number(value, where, field)
-  if found < 0 or found != int(found):
-    problem = f'{field} is {value!r}'
-    raise text.fail(where, None, problem, 'a whole number from 0')
-  return int(found)
-
-
-def chosen(name: str, value: object) -> tuple[str, ...]:
-  """Returns the values of a field that are chosen.
-
-  Args:
-    name: of the field; a checkbox that is ticked has it for its value.
-    value: text, number, truth value, a list, or a dict value -> truth value.
-  """
-  if isinstance(value, dict):
-    return tuple(one_line(key) for key, ticked in value.items() if ticked)
-  if isinstance(value, list):
-    return tuple(one_line(each) for each in value if each is not None)
-  shown = one_line('' if value is None else value)
-  if shown.lower() in ('true', 'false'):
-    return (one_line(name),) if shown.lower() == 'true' else ()
-  return (shown,) if shown else ()

@@ -24,7 +24,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from vidpetl.data import splits
 from vidpetl.data.annotations import text
-from vidpetl.data.importers import contract, elements, outlines, pictures
+from vidpetl.data.importers import (
+  contract,
+  elements,
+  outlines,
+  parsing,
+  pictures,
+)
 from vidpetl.data.importers.contract import At, Shape
 from vidpetl.data.importers.elements import Element
 from vidpetl.data.importers.files import SPLITS
@@ -70,11 +76,11 @@ def _tasks(meta: Element) -> dict[str, _Task]:
     found = _Task([source, task.text_of('name')])
     if size is not None:
       found.size = (
-        contract.number(size.text_of('width'), size.where, '<width>'),
-        contract.number(size.text_of('height'), size.where, '<height>'),
+        parsing.number(size.text_of('width'), size.where, '<width>'),
+        parsing.number(size.text_of('height'), size.where, '<height>'),
       )
     if count := task.text_of('size'):
-      found.frames = contract.whole(count, task.where, '<size>')
+      found.frames = parsing.whole(count, task.where, '<size>')
     found.split = _split(task.text_of('subset'))
     tasks[task.text_of('id') or str(len(tasks))] = found
   return tasks
@@ -91,7 +97,7 @@ def _declare(meta: Element, reading: contract.Reading) -> None:
   for label in meta.all('label'):
     reading.declare('label', [label.text_of('name')])
     for attribute in label.all('attribute'):
-      name = contract.one_line(attribute.text_of('name'))
+      name = parsing.one_line(attribute.text_of('name'))
       kind = attribute.text_of('input_type')
       if kind == 'checkbox':
         reading.declare(name, [name])
@@ -147,7 +153,7 @@ def _track(
 
 
 def _frame(element: Element) -> int:
-  return contract.whole(
+  return parsing.whole(
     element.get('frame'), element.where, f'<{element.tag} frame>'
   )
 
@@ -192,8 +198,8 @@ def _attributes(element: Element) -> dict[str, tuple[str, ...]]:
   found = {}
   for attribute in element.children:
     if attribute.tag == 'attribute':
-      name = contract.one_line(attribute.get('name'))
-      found[name] = contract.chosen(name, attribute.text)
+      name = parsing.one_line(attribute.get('name'))
+      found[name] = parsing.chosen(name, attribute.text)
   return found
 
 
@@ -233,7 +239,7 @@ def _points(element: Element) -> Iterator[tuple[float, float]]:
   for pair in element.get('points').split(';'):
     x, _, y = pair.partition(',')
     where, field = element.where, f'<{element.tag} points>'
-    yield contract.number(x, where, field), contract.number(y, where, field)
+    yield parsing.number(x, where, field), parsing.number(y, where, field)
 
 
 def _interpolated(tracks: Sequence[list[Shape | At]]) -> Iterator[Shape]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from vidpetl.data import decode, names
+import numpy as np
+
+from vidpetl.data import decode, frames, names
 from vidpetl.data.importers.contract import Film, Options, Reading, Size
 from vidpetl.data.sources import videos as files
 
@@ -35,11 +37,21 @@ class Facts:
   frames: int
 
 
+@dataclasses.dataclass(frozen=True)
+class Known:
+  """What a video is; a folder of frames knows neither rate nor duration."""
+
+  fps: float
+  size: Size
+  duration: float
+  frames: int
+
+
 class Videos:
   """The videos that lie below a folder, or none."""
 
   def __init__(self, folder: str):
-    self._found = files.ByStem(folder) if folder else None
+    self._found = files.Finder(folder) if folder else None
 
   def names(self) -> dict[str, str]:
     """Returns composed name -> name, without suffix, of the videos."""
@@ -49,7 +61,7 @@ class Videos:
     """Returns where a video lies; None if there is none of this name."""
     return self._found.get(name) if self._found else None
 
-  def probe(self, name: str, reading: Reading) -> decode.VideoInfo | None:
+  def probe(self, name: str, reading: Reading) -> Known | None:
     """Returns what a video is; None if there is none that can be read."""
     path = self.path(name)
     if path is None:
@@ -57,10 +69,20 @@ class Videos:
         reading.leave_out(name, 'the video', f'not below {self._found.folder}')
       return None
     try:
-      return decode.probe(path)
+      return _look(path)
     except decode.DecodeError as error:
       reading.leave_out(path, 'the video', f'cannot be read: {error.reason}')
       return None
+
+
+def _look(path: str) -> Known:
+  """Returns what a video, or a folder of frames, is."""
+  with frames.open_video(path) as opened:
+    height, width = opened.read(np.zeros(1), lambda h, w: (h, w)).shape[1:3]
+    if isinstance(opened, decode.Video):
+      length = opened.duration
+      return Known(opened.fps, (width, height), length, opened.frames)
+    return Known(0.0, (width, height), 0.0, opened.frames)
 
 
 def facts(film: Film, videos: Videos, reading: Reading) -> Facts:
@@ -78,7 +100,7 @@ def facts(film: Film, videos: Videos, reading: Reading) -> Facts:
   sizes = [
     ('--size', options.size or (0.0, 0.0)),
     ('the annotations', film.size),
-    ('the video', (info.width, info.height) if info else (0.0, 0.0)),
+    ('the video', info.size if info else (0.0, 0.0)),
   ]
   fps_from, fps = next(((w, r) for w, r in rates if r > 0), ('', 0.0))
   size_from, size = next(((w, s) for w, s in sizes if min(s) > 0), ('', (0, 0)))
@@ -98,7 +120,7 @@ def facts(film: Film, videos: Videos, reading: Reading) -> Facts:
 def _compare(name, rate, size, info, reading: Reading) -> None:
   """Notes where the video is another than the annotations say."""
   fps, fps_from = rate
-  if fps and abs(fps - info.fps) > _SAME * info.fps:
+  if fps and info.fps and abs(fps - info.fps) > _SAME * info.fps:
     reading.note(
       f'{name}: {fps:g} frames a second by {fps_from}, but the video has '
       f'{info.fps:g}: times may be wrong.'
@@ -106,9 +128,9 @@ def _compare(name, rate, size, info, reading: Reading) -> None:
   (width, height), size_from = size
   if not min(width, height):
     return
-  ratio, of_video = width / height, info.width / info.height
+  ratio, of_video = width / height, info.size[0] / info.size[1]
   if abs(ratio - of_video) > _SAME * of_video:
     reading.note(
       f'{name}: {width:g}x{height:g} by {size_from}, but the video shows '
-      f'{info.width}x{info.height}, another shape: boxes may be wrong.'
+      f'{info.size[0]}x{info.size[1]}, another shape: boxes may be wrong.'
     )

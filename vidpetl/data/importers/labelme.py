@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 
 from vidpetl.data.annotations import text
-from vidpetl.data.importers import contract, outlines, pictures
+from vidpetl.data.importers import contract, outlines, parsing, pictures
 
 
 def _read(files: Sequence, reading: contract.Reading) -> None:
@@ -24,11 +24,11 @@ def _read(files: Sequence, reading: contract.Reading) -> None:
     if not isinstance(shapes, list):
       problem = f'shapes is a {type(shapes).__name__}'
       raise text.fail(where, None, problem, 'the list that LabelMe writes')
-    name = document.get('imagePath') or file.path.stem
+    name = str(document.get('imagePath') or file.path.stem)
     at = pictures.locate(name, reading, where, [file.path.parent.name])
     size = (
-      contract.number(document.get('imageWidth') or 0, where, 'imageWidth'),
-      contract.number(document.get('imageHeight') or 0, where, 'imageHeight'),
+      parsing.number(document.get('imageWidth') or 0, where, 'imageWidth'),
+      parsing.number(document.get('imageHeight') or 0, where, 'imageHeight'),
     )
     reading.films[at.film].place(file.split)
     reading.moments[at] = None
@@ -42,8 +42,11 @@ def _shape(
   if not isinstance(shape, dict):
     raise text.fail(where, None, f'{shape!r}', 'a shape as LabelMe writes it')
   points = [
-    [contract.number(value, where, 'points') for value in point]
-    for point in shape.get('points') or ()
+    [
+      parsing.number(value, where, 'points')
+      for value in parsing.sequence(point, where, 'points')
+    ]
+    for point in parsing.sequence(shape.get('points'), where, 'points')
   ]
   if not points or any(len(point) != 2 for point in points):
     raise text.fail(where, None, f'points are {points}', '[x, y] for each')
@@ -54,14 +57,14 @@ def _shape(
     corners = outlines.ellipse(x, y, radius, radius)
   else:
     corners = outlines.around(points)
-  flags = shape.get('flags') or {}
+  flags = parsing.mapping(shape.get('flags'), where, 'flags')
   group = shape.get('group_id')
   return contract.Shape(
     where,
     at,
     corners,
-    contract.one_line(shape.get('label') or ''),
-    {name: contract.chosen(name, value) for name, value in flags.items()},
+    parsing.one_line(shape.get('label') or ''),
+    {name: parsing.chosen(name, value) for name, value in flags.items()},
     '' if group is None else str(group),
     size=size,
   )

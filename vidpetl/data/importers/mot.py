@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from etils import epath
 
 from vidpetl.data.annotations import text
-from vidpetl.data.importers import classes, contract, pictures
+from vidpetl.data.importers import classes, contract, parsing, pictures
 from vidpetl.data.importers.contract import At, Shape
 from vidpetl.data.importers.files import File
 
@@ -57,7 +57,7 @@ def _rows(file: File, reading: contract.Reading):
     if not 6 <= len(row) <= _OF_2015:
       raise text.fail(where, None, f'{len(row)} columns', _EXPECTED)
     cells = [
-      contract.number(cell, where, name) for cell, name in zip(row, _COLUMNS)
+      parsing.number(cell, where, name) for cell, name in zip(row, _COLUMNS)
     ]
     what = f'frame {row[0]}, id {row[1]}'
     has_class = 7 < len(row) < _OF_2015
@@ -66,14 +66,14 @@ def _rows(file: File, reading: contract.Reading):
     elif has_class and cells[7] < 0:
       reading.leave_out(where, what, f'class is {cells[7]:g}: none')
     else:
-      number = contract.whole(cells[7], where, 'class') if has_class else None
+      number = parsing.whole(cells[7], where, 'class') if has_class else None
       yield (where, cells), number
 
 
 def _shape(
   cells: Sequence[float], where: str, film: contract.Film, label: str, file
 ) -> Shape:
-  frame = contract.whole(cells[0], where, 'frame')
+  frame = parsing.whole(cells[0], where, 'frame')
   if frame < 1:
     raise text.fail(where, None, f'frame {frame}', 'one from 1')
   x, y, w, h = cells[2:6]
@@ -111,7 +111,7 @@ def _film(file: File, reading: contract.Reading) -> contract.Film:
   folders = [file.path.parent.name, file.path.parent.parent.name]
   named = [sequence.get('name', ''), file.path.stem, *folders]
   film = reading.film(pictures.candidates(named), str(file.path))
-  value = lambda name: contract.number(
+  value = lambda name: parsing.number(
     sequence.get(name.lower(), '0'), str(path), name
   )
   film.fps, film.frames = value('frameRate'), int(value('seqLength'))

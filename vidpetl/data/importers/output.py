@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from etils import epath
 
 from vidpetl.data import splits
+from vidpetl.data.annotations import text
 from vidpetl.data.importers.boxes import Boxes
 from vidpetl.data.importers.contract import Clip, Film, Reading
 from vidpetl.data.importers.files import SPLITS
@@ -28,7 +28,8 @@ def clear(folder: epath.PathLike) -> epath.Path:
   folder.mkdir(parents=True, exist_ok=True)
   report = folder / REPORT
   if report.exists():
-    for name in json.loads(report.read_text()).get('written', ()):
+    expected = 'the report of an import'
+    for name in text.read_json(str(report), dict, expected).get('written', ()):
       (folder / epath.Path(name).name).unlink(missing_ok=True)
     report.unlink()
   left = [path.name for path in folder.glob('*.csv')]
@@ -137,9 +138,9 @@ def write_clips(folder: epath.Path, clips: Sequence[Clip]) -> list[str]:
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> str:
-  text = io.StringIO()
-  csv.writer(text, lineterminator='\n').writerows(rows)
-  return text.getvalue()
+  content = io.StringIO()
+  csv.writer(content, lineterminator='\n').writerows(rows)
+  return content.getvalue()
 
 
 def _number(value: float) -> str:

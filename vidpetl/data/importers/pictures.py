@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from vidpetl.data.annotations import text
-from vidpetl.data.importers import contract
+from vidpetl.data.importers import contract, parsing
 from vidpetl.data.sources import videos
 
 # What tools call pictures, whatever the film,
@@ -36,7 +36,7 @@ def film(name: str) -> str:
   """Returns a film's name without folders and a video's suffix."""
   last = re.split(r'[/\\]', name)[-1]
   if videos.is_video(last):
-    return videos.stem(last)
+    return last.rpartition('.')[0]
   return last
 
 
@@ -103,5 +103,5 @@ def _by_pattern(
     raise text.fail(where, None, problem, 'a pattern that fits all names')
   found = match.groupdict()
   names = candidates([found.get('video') or ''])
-  frame = contract.whole(found.get('frame') or '', where, "the pattern's frame")
+  frame = parsing.whole(found.get('frame') or '', where, "the pattern's frame")
   return contract.At(reading.film(names, where).name, frame)

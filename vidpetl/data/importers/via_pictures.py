@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vidpetl.data.annotations import text
-from vidpetl.data.importers import contract, outlines, pictures
+from vidpetl.data.importers import contract, outlines, parsing, pictures
 from vidpetl.data.importers.files import File
 
 _COLUMNS = ('filename', 'region_shape_attributes', 'region_attributes')
@@ -27,7 +28,7 @@ def read(file: File, reading: contract.Reading) -> None:
   """Reads a csv or json."""
   is_csv = file.path.suffix.lower() == '.csv'
   if not is_csv:
-    _declare(file.document(), reading)
+    _declare(file.document(), str(file.path), reading)
   for where, name, regions in _rows(file) if is_csv else _objects(file):
     at = pictures.locate(name, reading, where, [file.path.parent.name])
     film = reading.films[at.film]
@@ -39,9 +40,7 @@ def read(file: File, reading: contract.Reading) -> None:
         kind = shape.get('name')
         reading.leave_out(place, f'a {kind}', 'a shape without area', at)
         continue
-      chosen = {
-        name: contract.chosen(name, v) for name, v in attributes.items()
-      }
+      chosen = {name: parsing.chosen(name, v) for name, v in attributes.items()}
       reading.shapes.append(
         contract.Shape(
           place, at, corners, attributes=chosen, file=str(file.path)
@@ -93,39 +92,49 @@ def _pictures(document: Mapping[str, Any]) -> Mapping[str, Any]:
   return document.get('_via_img_metadata', document)
 
 
-def _declare(document: Mapping[str, Any], reading: contract.Reading) -> None:
+def _declare(
+  document: Mapping[str, Any], where: str, reading: contract.Reading
+) -> None:
   """Notes the options of attributes, which a project has."""
-  declared = document.get('_via_attributes') or {}
-  for name, attribute in (declared.get('region') or {}).items():
-    options = attribute.get('options') if isinstance(attribute, dict) else None
+  mapping = functools.partial(parsing.mapping, where=where)
+  declared = mapping(document.get('_via_attributes'), field='_via_attributes')
+  for name, attribute in mapping(
+    declared.get('region'), field='region'
+  ).items():
+    options = mapping(attribute, field=name).get('options')
     if isinstance(options, dict) and options:
       reading.declare(name, options)
 
 
 def _objects(file: File) -> Iterator[tuple[str, str, list]]:
   """Yields where, the picture's name, and its regions, of a json."""
-  for key, picture in _pictures(file.document()).items():
+  found = _pictures(file.document())
+  listed = parsing.mapping(found, str(file.path), '_via_img_metadata')
+  for key, picture in listed.items():
     where = f'{file.path}: {key}'
     if not isinstance(picture, dict) or not picture.get('filename'):
       raise text.fail(where, None, 'no filename', 'a picture of VIA')
-    regions = picture.get('regions') or []
-    # Version 1 numbers them.
-    listed = regions.values() if isinstance(regions, dict) else regions
+    regions = picture.get('regions')
+    if isinstance(regions, dict):  # as version 1 numbers them
+      regions = list(regions.values())
+    regions = parsing.sequence(regions, where, 'regions')
     found = []
-    for i, region in enumerate(listed):
+    for i, region in enumerate(regions):
       place = f'{where}: regions[{i}]'
       if not isinstance(region, dict) or not isinstance(
         region.get('shape_attributes'), dict
       ):
         raise text.fail(place, None, 'no shape_attributes', 'a region of VIA')
-      attributes = region.get('region_attributes') or {}
+      attributes = parsing.mapping(
+        region.get('region_attributes'), place, 'region_attributes'
+      )
       found.append((place, region['shape_attributes'], attributes))
     yield where, str(picture['filename']), found
 
 
 def _corners(shape: Mapping[str, Any], where: str) -> contract.Corners | None:
   """Returns the box around a shape; None of a point."""
-  number = lambda name: contract.number(shape.get(name), where, name)
+  number = lambda name: parsing.number(shape.get(name), where, name)
   kind = shape.get('name')
   if kind == 'rect':
     x, y = number('x'), number('y')
@@ -133,18 +142,21 @@ def _corners(shape: Mapping[str, Any], where: str) -> contract.Corners | None:
   if kind == 'circle':
     return outlines.ellipse(number('cx'), number('cy'), *[number('r')] * 2)
   if kind == 'ellipse':
-    theta = contract.number(shape.get('theta', 0), where, 'theta')
+    theta = parsing.number(shape.get('theta', 0), where, 'theta')
     return outlines.ellipse(
       number('cx'), number('cy'), number('rx'), number('ry'), theta
     )
   if kind in ('polygon', 'polyline'):
-    xs, ys = shape.get('all_points_x') or [], shape.get('all_points_y') or []
+    xs, ys = (
+      parsing.sequence(shape.get(field), where, field)
+      for field in ('all_points_x', 'all_points_y')
+    )
     if not xs or len(xs) != len(ys):
       problem = f'{len(xs)} all_points_x and {len(ys)} all_points_y'
       raise text.fail(where, None, problem, 'as many of both')
     return outlines.around(
       [
-        (contract.number(x, where, 'a point'), contract.number(y, where, 'y'))
+        (parsing.number(x, where, 'a point'), parsing.number(y, where, 'y'))
         for x, y in zip(xs, ys)
       ]
     )

@@ -8,7 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vidpetl.data.annotations import text
-from vidpetl.data.importers import actions, contract, outlines, pictures
+from vidpetl.data.importers import (
+  actions,
+  contract,
+  outlines,
+  parsing,
+  pictures,
+)
 from vidpetl.data.importers.contract import At, Clip, Shape
 from vidpetl.data.importers.files import File
 
@@ -119,7 +125,7 @@ def _cells(file: File, header: list[str]) -> Iterator[tuple]:
 
 def _numbers(cells: Mapping[str, str], name: str, where: str) -> list[float]:
   values = _json(cells[name], where, name, list)
-  return [contract.number(value, where, name) for value in values]
+  return [parsing.number(value, where, name) for value in values]
 
 
 def _json(cell: str, where: str, field: str, kind: type) -> Any:
@@ -139,27 +145,33 @@ def _json(cell: str, where: str, field: str, kind: type) -> Any:
 def _objects(file: File) -> tuple[dict[str, Any], Iterator[tuple]]:
   """Returns attributes, and (where, file, z, xy, av) of a project's json."""
   document = file.document()
-  return document.get('attribute') or {}, _metadata(file, document)
+  attributes = parsing.mapping(
+    document.get('attribute'), str(file.path), 'attribute'
+  )
+  return attributes, _metadata(file, document)
 
 
 def _metadata(file: File, document: Mapping[str, Any]) -> Iterator[tuple]:
-  views, files = document['view'], document['file']
-  for key, each in document['metadata'].items():
+  views, files, metadata = (
+    parsing.mapping(document.get(field), str(file.path), field)
+    for field in ('view', 'file', 'metadata')
+  )
+  for key, each in metadata.items():
     where = f'{file.path}: metadata {key}'
     try:
       number = str(views[str(each['vid'])]['fid_list'][0])
       name = str(files[number]['fname'])
-      z, xy, av = (
-        each.get('z') or [],
-        each.get('xy') or [],
-        each.get('av') or {},
-      )
     except (KeyError, IndexError, TypeError, AttributeError):
       problem = 'no file that it is of'
       raise text.fail(where, None, problem, 'vid, a view with a file') from None
-    z = [contract.number(value, where, 'z') for value in z]
-    xy = [contract.number(value, where, 'xy') for value in xy]
-    yield where, name, z, xy, av
+    z, xy = (
+      [
+        parsing.number(value, where, field)
+        for value in parsing.sequence(each.get(field), where, field)
+      ]
+      for field in ('z', 'xy')
+    )
+    yield where, name, z, xy, parsing.mapping(each.get('av'), where, 'av')
 
 
 def _options(
@@ -178,8 +190,8 @@ def _options(
 
 def _name(attribute: Any, number: str) -> str:
   if isinstance(attribute, dict):
-    return contract.one_line(attribute.get('aname') or number)
-  return contract.one_line(attribute)
+    return parsing.one_line(attribute.get('aname') or number)
+  return parsing.one_line(attribute)
 
 
 def _named(
@@ -198,9 +210,9 @@ def _named(
     known = options.get(number) or {}
     numbers = [each.strip() for each in str(value).split(',')]
     if known and all(each in known for each in numbers):
-      found[name] = tuple(contract.one_line(known[each]) for each in numbers)
+      found[name] = tuple(parsing.one_line(known[each]) for each in numbers)
     else:
-      found[name] = contract.chosen(name, value)
+      found[name] = parsing.chosen(name, value)
   return found
 
 

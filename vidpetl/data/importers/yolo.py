@@ -17,7 +17,13 @@ from collections.abc import Sequence
 from etils import epath
 
 from vidpetl.data.annotations import text
-from vidpetl.data.importers import classes, contract, outlines, pictures
+from vidpetl.data.importers import (
+  classes,
+  contract,
+  outlines,
+  parsing,
+  pictures,
+)
 from vidpetl.data.importers.contract import At, Shape
 from vidpetl.data.importers.files import File
 
@@ -60,8 +66,8 @@ def _shape(content: str, where: str, at: At, file: File) -> tuple[int, Shape]:
   cells = content.split()
   if len(cells) < 5:
     raise text.fail(where, None, f'{len(cells)} columns', _EXPECTED)
-  number = contract.whole(cells[0], where, 'the class')
-  values = [contract.number(cell, where, 'a column') for cell in cells[1:]]
+  number = parsing.whole(cells[0], where, 'the class')
+  values = [parsing.number(cell, where, 'a column') for cell in cells[1:]]
   tracked = len(values) in (5, 6) and values[-1] == int(values[-1])
   track = cells[-1] if tracked and values[-1] >= 1 else ''
   if len(values) <= 6 and not (len(values) == 6 and not track):
