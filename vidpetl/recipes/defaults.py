@@ -40,7 +40,7 @@ def get_config() -> ml_collections.ConfigDict:
     checkpoint: every so many steps; keep the latest few and the best.
     data: folder that sources of a config refer to.
     input: clips decoded at a time, batches kept decoded, and on the devices;
-      the largest share of clips that may be undecodable.
+      the largest share of any split that may be undecodable.
   """
   config = ml_collections.ConfigDict()
   config.mode = 'train'
