@@ -17,7 +17,6 @@ import numpy as np
 from av.sidedata.sidedata import Type
 
 
-
 def _unnamed(cls, value: int) -> Type:
   member = object.__new__(cls)
   member._name_, member._value_ = f'UNNAMED_{value}', value
