@@ -21,7 +21,7 @@ import av
 import numpy as np
 from etils import epath
 
-from vidpetl.data import decode, names
+from vidpetl.data import decode, names, orientation
 
 _CODECS = {
   '.jpg': 'mjpeg',
@@ -223,7 +223,7 @@ class Frames:
       path = os.path.join(self._folder, self._numbering.name(i))
       with decode.blaming(names.shown(path)):
         picture = _decoded(path)
-      sizes.add((picture.height, picture.width))
+      sizes.add(orientation.shown_size(picture, None))
       if len(sizes) > 1:
         raise decode.DecodeError(
           names.shown(path), f'frames of several sizes: {sizes}'

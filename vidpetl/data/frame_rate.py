@@ -1,0 +1,117 @@
+"""The frame rate of a video, as its timestamps bear it out.
+
+It is the one that the header states, if the timestamps agree. Otherwise it is
+taken from the timestamps. Headers may state the clock's ticks instead: 1000 in
+Matroska, 600 in AVI, 90000 in MPEG.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import av
+import numpy as np
+
+from vidpetl.data import packets, streams, timestamps
+
+# Of files and folders that do not say how fast they are.
+DEFAULT_FPS = 25.0
+# No film is faster, but for its last packet's claim.
+_FASTEST = 1000
+
+# Packets by which a stated rate is checked, and by which one is measured.
+_FEW, _MANY = 32, 3000
+# Share of the steps from frame to frame that a rate has to explain: of a film
+# that was stretched to 30 fps it is a half.
+_MOST_STEPS = 0.6
+# Times the usual step for which a picture is held rather than shown.
+_HELD = 10
+# Frames of one second in rates that are in use, besides whole numbers.
+_NTSC = 1000 / 1001
+
+
+def head(stream: streams.Stream) -> list[av.Packet]:
+  """Returns the first packets of containers that have no index of all."""
+  return [] if _is_indexed(stream) else stream.head(_FEW)
+
+
+def _is_indexed(stream: streams.Stream) -> bool:
+  return stream.format == 'mov' and stream.stream.frames > 0
+
+
+def of(
+  stream: streams.Stream, measured: packets.Measured | None = None
+) -> float:
+  """Returns the frames per second of a video.
+
+  Args:
+    stream: opened.
+    measured: what all of its packets say, if they were read.
+  """
+  stated = [
+    float(rate)
+    for rate in (stream.stream.average_rate, stream.stream.guessed_rate)
+    if rate
+  ]
+  if _is_indexed(stream):
+    few = _index(stream, _FEW)
+  else:
+    few = _stamps(stream, head(stream))
+    few = few[: max(2, len(few) - timestamps.MOST_REORDERED)]
+  if len(few) < 2:
+    return next((rate for rate in stated if rate <= _FASTEST), DEFAULT_FPS)
+  rate = next((r for r in stated if _bears_out(few, stream.tick, r)), None)
+  if rate is not None:
+    return rate
+  if measured is not None:
+    span = measured.last - measured.first
+    return _rate(measured.count - 1, span * stream.tick)
+  if _is_indexed(stream):
+    steps = _steps(_index(stream, _MANY))
+  else:
+    stream.rewind()
+    first = itertools.islice(stream.packets(), _MANY)
+    steps = _steps(_stamps(stream, first))
+  return _rate(len(steps), float(steps.sum()) * stream.tick)
+
+
+def _stamps(stream: streams.Stream, found: Iterator[av.Packet]) -> np.ndarray:
+  """Returns the different timestamps of packets, in order."""
+  stamps = [p.dts if stream.undated else p.pts for p in found if p.size]
+  return np.unique([stamp for stamp in stamps if stamp is not None])
+
+
+def _index(stream: streams.Stream, count: int) -> np.ndarray:
+  """Returns the first timestamps in the index of a file."""
+  entries = stream.stream.index_entries
+  count = min(count, len(entries))
+  return np.unique([entries[i].timestamp for i in range(count)])
+
+
+def _steps(stamps: np.ndarray) -> np.ndarray:
+  """Returns ticks from frame to frame, without pictures that are held."""
+  steps = np.diff(stamps)
+  return steps[steps <= _HELD * np.median(steps)]
+
+
+def _bears_out(stamps: np.ndarray, tick: float, rate: float) -> bool:
+  """Returns whether most frames follow each other at a rate."""
+  steps = np.diff(stamps) * tick
+  slack = min(tick, float(np.median(steps)) / 4)
+  return np.mean(np.abs(1 / rate - steps) <= slack) >= _MOST_STEPS
+
+
+def _rate(count: int, span: float) -> float:
+  """Returns the rate at which `count` steps take `span` seconds.
+
+  It is a whole number, or 1000 / 1001 of one, if it is that but for what one
+  frame may have come early or late.
+  """
+  if count < 1 or span <= 0:
+    return DEFAULT_FPS
+  rate = count / span
+  nice = [round(rate), round(rate / _NTSC) * _NTSC]
+  best = min(nice, key=lambda other: abs(other - rate))
+  near = abs(best - rate) <= rate * max(1e-3, 0.5 / count)
+  return float(best) if best and near else rate
