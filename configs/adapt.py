@@ -226,12 +226,6 @@ def _task(
   return found.name, fields
 
 
-def _part(arg: ConfigDict) -> dict[str, Any]:
-  """Returns which part of the training data is used."""
-  part = {name: arg[name] for name in ('shots', 'share') if arg[name]}
-  return {**part, 'seed': arg.seed} if part else {}
-
-
 def _source(arg: ConfigDict, fields: Mapping[str, Any]) -> dict[str, Any]:
   """Returns the fields of a source, with what arguments say of it."""
   if arg.fps and 'fps' in sources.arguments(fields):
@@ -259,6 +253,12 @@ def _may_mirror(found: data.Data) -> bool:
       f'left from right ({", ".join(sided[:5])}); mirrored=true mirrors them'
     )
   return not sided
+
+
+def _part(arg: ConfigDict) -> dict[str, Any]:
+  """Returns which part of the training data is used."""
+  part = {name: arg[name] for name in ('shots', 'share') if arg[name]}
+  return {**part, 'seed': arg.seed} if part else {}
 
 
 def _clip(

@@ -62,10 +62,11 @@ def folder(tmp_path, monkeypatch):
   """A reader's folder, with the data that the pages speak of."""
   (tmp_path / 'configs').symlink_to(ROOT / 'configs')
   (tmp_path / 'my_videos').mkdir()
-  (tmp_path / 'clips.csv').write_text('path,label,split\n')
+  (tmp_path / 'a.mp4').touch()
+  (tmp_path / 'clips.csv').write_text('path,label,split\na.mp4,jump,train\n')
   for name in ('train', 'val'):
     (tmp_path / f'{name}.csv').write_text('film,902,0.1,0.1,0.5,0.5,3,0\n')
-  (tmp_path / 'performances.csv').write_text('video,score,split\n')
+  (tmp_path / 'performances.csv').write_text('video,score\na.mp4,1\na.mp4,2\n')
   monkeypatch.chdir(tmp_path)
   return tmp_path
 

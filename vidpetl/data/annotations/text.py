@@ -166,9 +166,10 @@ def rows(
   for line, row in _csv(path, between):
     # Nearly all rows of a million are plain, and strip is fast.
     row = [field.strip() for field in row]
-    if not all(map(str.isascii, row)):
+    if not ''.join(row).isascii():
       row = [unicodedata.normalize('NFC', field) for field in row]
-    yield line, row
+    if any(row):
+      yield line, row
 
 
 def _beginning(path: epath.PathLike, count: int) -> list[str]:
@@ -185,7 +186,7 @@ def _csv(
     reader = csv.reader(file, delimiter=delimiter)
     try:
       for row in reader:
-        if any(map(str.strip, row)):
+        if any(row):
           yield reader.line_num, row
     except csv.Error as error:
       problem = f'no csv ({error})'
@@ -258,6 +259,8 @@ def read_table(
     raise fail(path, first, problem, expected)
   for line, row in found:
     row = _trimmed(row, written)
+    if not any(map(str.strip, row)):
+      continue
     if len(row) != written:
       problem = f'{len(row)} columns'
       raise fail(path, line, problem, f'{written} as in the header')
