@@ -122,7 +122,16 @@ def joined(stream: streams.Stream, jumps: list[float]) -> Iterator[av.Packet]:
         packet.dts += ticks
       if packet.pts is not None:
         packet.pts += ticks
+      if _is_beyond(packet):
+        packet.pts = None
       yield packet
+
+
+def _is_beyond(packet: av.Packet) -> bool:
+  """Returns whether a picture is dated behind a jump that is still to come."""
+  if packet.pts is None or packet.dts is None:
+    return False
+  return (packet.pts - packet.dts) * packet.time_base > JUMP_AHEAD / 2
 
 
 def from_start(

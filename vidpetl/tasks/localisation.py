@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vidpetl.data import clips, decode, examples
+from vidpetl.data import clips, examples, frames
 from vidpetl.data.annotations import keyframes
 from vidpetl.metrics import columns, frame_map, frame_map_result
 from vidpetl.tasks import drawing, heads
@@ -174,9 +174,10 @@ class FrameMap:
       (box, [names[a] for a in np.flatnonzero(actions) if a in names])
       for box, actions in zip(keyframe.boxes, keyframe.actions)
     ]
-    frame = decode.read_frames(
-      self._source.video(i), np.array([keyframe.time]), lambda h, w: (h, w)
-    )[0]
+    video, fps = self._source.video(i), self._source.info.fps
+    with frames.open_video(video, keyframe.id, fps) as opened:
+      times = np.array([keyframe.time])
+      frame = opened.read(times, lambda h, w: (h, w))[0]
     return drawing.boxed_frame(frame, people, truth)
 
   def result(self) -> dict[str, float]:
