@@ -82,7 +82,12 @@ setuptools.setup(
     'beam': ['apache-beam'],
     'cuda': ['jax[cuda12]'],
     'docs': ['mkdocs-material>=9.8', 'mkdocstrings[python]>=1.0'],
-    'test': ['pytest>=8.0.2', 'pytest-xdist>=3.6.1', 'ruff>=0.17.5'],
+    'test': [
+      'imageio-ffmpeg>=0.8.1',
+      'pytest>=8.0.2',
+      'pytest-xdist>=3.6.1',
+      'ruff>=0.17.5',
+    ],
     'torch': [
       'peft>=0.21',
       'timm>=1.0.31',
