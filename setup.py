@@ -86,6 +86,7 @@ setuptools.setup(
     'test': [
       'hypothesis>=6.100',
       'openpyxl>=3.1',
+      'imageio-ffmpeg>=0.8.1',
       'pytest>=8.0.2',
       'pytest-xdist>=3.6.1',
       'ruff>=0.17.5',

@@ -109,13 +109,16 @@ def joined(stream: streams.Stream, jumps: list[float]) -> Iterator[av.Packet]:
       counter.date(packet)
     if packet.dts is not None:
       dts = packet.dts * tick + shift
+      step = dts - last.get(index, dts)
       if index in last and (
-        abs(dts - expected[index]) > JUMP_AHEAD or last[index] - dts > JUMP_BACK
+        abs(dts - expected[index]) > JUMP_AHEAD or -step > JUMP_BACK
       ):
+        step = expected[index] - last[index]
         shift += expected[index] - dts
         dts = expected[index]
         jumps.append(shift)
-      last[index], expected[index] = dts, dts + (packet.duration or 0) * tick
+      last[index] = dts
+      expected[index] = dts + ((packet.duration or 0) * tick or step)
     if index == film:
       ticks = round(shift / tick)
       if packet.dts is not None:
