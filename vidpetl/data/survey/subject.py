@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from vidpetl.data import clip_spec, examples, kinds, samplers
+from vidpetl.data.names import shown
 from vidpetl.data.survey import record as record_lib
 
 TRAIN, VAL = 'train', 'val'
@@ -191,7 +192,7 @@ class Subject:
     return self.parts[TRAIN].info.classes
 
   def class_name(self, index: int) -> str:
-    return self.classes.get(index, f'class {index}')
+    return shown(self.classes.get(index, f'class {index}'))
 
   def paths(self) -> list[str]:
     """Returns all files, each once."""
