@@ -1,67 +1,41 @@
-"""Labels that a mirrored clip no longer has: those that tell left from right.
-
-`turn_left`, mirrored, shows what `turn_right` is called.
-"""
+"""Classes that a mirrored clip would change: they tell left from right."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-# A word that tells a side by itself, and what it is in a mirror.
-_SIDES = {
-  'left': 'right',
-  'lefthand': 'righthand',
-  'lefthanded': 'righthanded',
-  'leftward': 'rightward',
-  'leftwards': 'rightwards',
-  'clockwise': 'counterclockwise',
-  'anticlockwise': 'clockwise',
-}
-# Words that may mean something else: only where both names are there.
-_PAIRS = {
-  'l': 'r',
-  'links': 'rechts',
-  'linke': 'rechte',
-  'linker': 'rechter',
-  'linkes': 'rechtes',
-  'gauche': 'droite',
-  'izquierda': 'derecha',
-  'sinistra': 'destra',
-  'esquerda': 'direita',
-}
-_BOTH_WAYS = {**_SIDES, **{b: a for a, b in _SIDES.items()}}
-_PAIRED = {**_PAIRS, **{b: a for a, b in _PAIRS.items()}}
-# 'turn_left', 'turn left', 'turnLeft', 'LEFT2'.
-_WORD = re.compile(r'[A-ZÀ-Þ]?[a-zß-ÿ]+|[A-ZÀ-Þ]+(?![a-zß-ÿ])')
+_SIDES = frozenset(
+  {'left', 'right', 'leftward', 'rightward', 'leftwards', 'rightwards'}
+  | {'lefthand', 'righthand', 'lefthanded', 'righthanded'}
+  | {'clockwise', 'counterclockwise', 'anticlockwise'}
+)
+# Words that mean a side only where the other one is there.
+_PAIRS = (('l', 'r'), ('links', 'rechts'), ('gauche', 'droite'), ('cw', 'ccw'))
+_OTHER = {a: b for pair in _PAIRS for a, b in (pair, pair[::-1])}
+# Words of 'turn_left', 'TurnLeft', 'turn left' and 'left2right'.
+_WORD = re.compile(r'[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])')
 
 
 def tells_sides(names: Iterable[str]) -> list[str]:
   """Returns the names of classes that tell left from right, in their order.
 
-  A name does if one of its words is a side ('left', 'clockwise', …), or if
-  another name is the same but for the other side ('kick_l' and 'kick_r').
+  They have a word for a side or a turn; or a letter that may mean a side while
+  the class of the other letter is there: 'turn_l' and 'turn_r'.
 
   Args:
-    names: of classes.
+    names: of all classes.
   """
-  words = {name: _words(name) for name in names}
+  names = list(names)
+  words = {name: tuple(map(str.lower, _WORD.findall(name))) for name in names}
   there = set(words.values())
-  return [
-    name
-    for name, own in words.items()
-    if not _BOTH_WAYS.keys().isdisjoint(own) or _mirrored(own) & there
-  ]
+  return [name for name in names if _is_sided(words[name], there)]
 
 
-def _words(name: str) -> tuple[str, ...]:
-  return tuple(word.lower() for word in _WORD.findall(name))
-
-
-def _mirrored(words: tuple[str, ...]) -> set[tuple[str, ...]]:
-  """Returns the names that differ in one word, its other side."""
-  return {
-    (*words[:i], _PAIRED[word], *words[i + 1 :])
+def _is_sided(words: tuple[str, ...], there: set[tuple[str, ...]]) -> bool:
+  if not _SIDES.isdisjoint(words):
+    return True
+  return any(
+    word in _OTHER and (*words[:i], _OTHER[word], *words[i + 1 :]) in there
     for i, word in enumerate(words)
-    if word in _PAIRED
-  }
+  )
