@@ -12,6 +12,8 @@ Arguments, separated by commas:
               in AVA's format; or a dataset's name, as prepared or as
               downloaded.
   val         table to evaluate on, where `data` has no column `split`.
+  shots       so many training examples of each class; or
+  share       such a share of them; and seed, which others they are.
   backbone    a preset of vidpetl/recipes/presets: videomae_b, clip_b16, swin_b,
               vivit_b, i3d, …
   weights     what to start from: the published file, what vidpetl.convert made
@@ -68,6 +70,9 @@ ConfigDict = ml_collections.ConfigDict
 _ARGUMENTS = {
   'data': '',
   'val': '',
+  'shots': 0,
+  'share': 0.0,
+  'seed': 0,
   'backbone': 'videomae_b',
   'weights': '',
   'task': '',
@@ -192,7 +197,7 @@ def _task(
     mirrored = arg.mirrored
   fields = {
     'task': task,
-    'train': dict(found.train),
+    'train': {**found.train, **_part(arg)},
     'eval': dict(found.eval),
     'clip': _clip(arg, of, found),
     'augment': {
@@ -206,6 +211,12 @@ def _task(
   if change:
     change(arg, fields)
   return found.name, fields
+
+
+def _part(arg: ConfigDict) -> dict[str, Any]:
+  """Returns which part of the training data is used."""
+  part = {name: arg[name] for name in ('shots', 'share') if arg[name]}
+  return {**part, 'seed': arg.seed} if part else {}
 
 
 def _clip(

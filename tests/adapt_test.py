@@ -8,6 +8,7 @@ import pytest
 
 from launch import combinations
 from vidpetl import describe, mistakes
+from vidpetl.data import sources
 from vidpetl.experiment import complete, configure, experiment
 from vidpetl.recipes import methods, named, presets
 from vidpetl.training import loop
@@ -41,6 +42,18 @@ def test_lora_on_videomae_adapts_to_a_folder(world, tmp_path):
     (tmp_path / 'run' / 'adapter' / 'adapter_config.json').read_text()
   )
   assert {e['technique'] for e in packed['petl']} == {'lora'}
+
+
+def test_a_few_shots_of_the_training_data(tmp_path):
+  for c in 'ab':
+    (tmp_path / 'mine' / c).mkdir(parents=True)
+    for i in range(20):
+      (tmp_path / 'mine' / c / f'{i}.mp4').touch()
+  config = load(f'data={tmp_path / "mine"},shots=3,seed=1')
+  (task,) = config.tasks.values()
+  assert len(sources.open_source(task.train)) == 6
+  everything = load(f'data={tmp_path / "mine"}').tasks.mine.eval
+  assert task.eval == everything
 
 
 @pytest.mark.slow

@@ -76,4 +76,6 @@ def test_an_undecodable_exemplar_spoils_its_clip(tmp_path, video, bad):
   clip = clips.load(source, 0, how, SEED, quarantine)
   assert not clip['valid'] and not clip['video'].any()
   assert not clip['size'].any()
-  assert [row[:2] for row in quarantine.rows()] == [(f'dive {bad}', paths[bad])]
+  assert [(row[0], row[2]) for row in quarantine.rows()] == [
+    (paths[bad], f'dive {bad}')
+  ]

@@ -149,7 +149,7 @@ def test_a_broken_video_is_listed_and_the_rest_goes_on(source, tmp_path):
   )
   valid = np.concatenate([batch['valid'] for batch in batches])
   assert valid.tolist() == [k != 3 and k < N for k in range(12)]
-  assert [row[0] for row in quarantine.rows()] == ['v3']
+  assert [row[2] for row in quarantine.rows()] == ['v3']
 
 
 def test_other_errors_surface_as_themselves(source):

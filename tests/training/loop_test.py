@@ -125,7 +125,7 @@ def test_nan_names_step_task_and_clips(make_config, tmp_path):
 
 
 def test_undecodable_videos_are_listed_and_the_run_goes_on(
-  make_config, world, tmp_path
+  make_config, world, tmp_path, capsys
 ):
   raw = tmp_path / 'kinetics400'
   shutil.copytree(world['kinetics400'], raw)
@@ -134,10 +134,13 @@ def test_undecodable_videos_are_listed_and_the_run_goes_on(
   config = make_config('kinetics400', steps=3)
   config.unlock()
   config.tasks.kinetics400.train.raw = str(raw)
+  config.input.max_undecodable = 0.5
   loop.run(config, str(tmp_path / 'run'))
   rows = (tmp_path / 'run' / 'undecodable.0.csv').read_text().splitlines()
-  assert rows[0] == 'id,path,reason'
+  assert rows[0] == 'path,split,id,reason'
   assert len(rows) == 3
+  said = capsys.readouterr().err
+  assert 'kinetics400/train: 2 of ' in said and 'undecodable' in said
 
 
 @pytest.mark.slow

@@ -18,9 +18,11 @@ kind 'unlabelled' have none of it, but the sampler's `answers`, int32 [] each.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 
 import numpy as np
+from etils import epath
 
 from vidpetl.data import decode, examples, frames, samplers, sampling
 from vidpetl.data import quarantine as quarantine_lib
@@ -104,13 +106,13 @@ def load(
   except decode.DecodeError as error:
     if quarantine is None:
       raise
-    quarantine.add(source[reading].id, error.name, error.reason)
+    quarantine.add(source, reading, error.name, error.reason)
     clip['video'][...] = 0
     clip['size'][:] = 0
     return clip
   clip['valid'][...] = True
   if quarantine is not None:
-    quarantine.succeed()
+    quarantine.succeed(source)
   return clip
 
 
@@ -165,7 +167,7 @@ def _fill_video(
     Seconds [clips, t] at which frames were read, and the content's size.
   """
   annotation, video = source[i], source.video(i)
-  name = video if isinstance(video, str) else annotation.id
+  name = _full_name(video, annotation.id, source.info)
   side = spec.resolution
   flat = out.reshape(-1, side, side, 3)
   with frames.open_video(video, name, source.info.fps) as opened:
@@ -190,6 +192,13 @@ def _fill_video(
     for crop, (y, x) in zip(crops[k], corners):
       crop[:] = clip[:, y : y + side, x : x + side]
   return times, (side, side)
+
+
+def _full_name(video: str | bytes, example: str, info: examples.Info) -> str:
+  """Returns what errors call a video: its whole path, or its record."""
+  if isinstance(video, str):
+    return os.fspath(epath.Path(video).absolute())
+  return f'{info.name}/{info.split}: {example}'
 
 
 def _corners(

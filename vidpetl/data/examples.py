@@ -8,7 +8,7 @@ ground truth or planning an epoch stay cheap for a million clips.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,9 +58,15 @@ class Info:
 
 
 class Source(Protocol):
-  """Random access to annotated videos."""
+  """Random access to annotated videos.
+
+  Attributes:
+    info: what is known of the whole.
+    ids: of the examples, [n].
+  """
 
   info: Info
+  ids: Sequence[str]
 
   def __len__(self) -> int: ...
 
@@ -72,3 +78,13 @@ class Source(Protocol):
 
   def video(self, i: int) -> str | bytes:
     """Returns the path or the encoded bytes of example `i`'s video."""
+
+  def shown(self) -> tuple[np.ndarray, np.ndarray]:
+    """Returns examples and the classes that they show, int [m] each.
+
+    Pairs come in the order of the examples; one that shows several classes has
+    as many, one without any has none.
+    """
+
+  def take(self, rows: np.ndarray) -> Source:
+    """Returns the source of some examples, int [m], in this order."""

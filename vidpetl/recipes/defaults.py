@@ -40,8 +40,8 @@ def get_config() -> ml_collections.ConfigDict:
     checkpoint: every so many steps; keep the latest few and the best.
     data: folder that sources of a config refer to.
     input: clips decoded at a time, batches kept decoded, and on the devices;
-      the largest share of clips that may be undecodable; whether the run says
-      at its start what is odd about the data (`check`: 'on' or 'off').
+      the largest share of any split that may be undecodable; whether the run
+      says at its start what is odd about the data (`check`: 'on' or 'off').
   """
   config = ml_collections.ConfigDict()
   config.mode = 'train'

@@ -11,6 +11,7 @@ import jax
 from clu import parameter_overview
 from etils import epath
 
+from vidpetl.data import examples, names
 from vidpetl.data.survey import start as survey
 from vidpetl.experiment import adapters
 from vidpetl.experiment import state as state_lib
@@ -77,6 +78,8 @@ class Loop:
     if len(self.run.quarantine):
       path = self.workdir / f'undecodable.{jax.process_index()}.csv'
       self.run.quarantine.write(path)
+      for share in self.run.quarantine.shares():
+        self.say(f'{share}.')
       self.say(f'{len(self.run.quarantine)} undecodable videos: see {path}')
 
   def say(self, text: str) -> None:
@@ -237,10 +240,24 @@ class Loop:
       f'{self.run.mesh.size} devices; steps per task '
       f'{self.run.mixture.counts()}.'
     )
+    for sources in (self.run.train, self.run.tested):
+      for name, source in sources.items():
+        self._describe_data(name, source.info)
     for line in survey.look(
       self.config, self.run.train, self.run.tested, self.workdir
     ):
       self.say(line)
+
+  def _describe_data(self, name: str, info: examples.Info) -> None:
+    for note in info.notes:
+      self.say(f'{name}: {note}.')
+    if info.dropped:
+      first = info.dropped[0]
+      self.say(
+        f'{name}: {len(info.dropped)} annotated examples of the split '
+        f'{info.split!r} are left out, e.g. {names.shown(first.id)} '
+        f'({first.reason}).'
+      )
 
   def _log_start(self, step: int) -> None:
     seconds = time.perf_counter() - self.started
@@ -298,6 +315,7 @@ class Loop:
           state, sharding.to_device(rows, self.run.mesh)
         ),
       )
+      self.run.quarantine.require(source, undecodable)
       if isinstance(metric, task_lib.Relative):
         metric.compare(functools.partial(self.comparers[name], state))
       found[name] = {

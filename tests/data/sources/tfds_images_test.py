@@ -69,6 +69,9 @@ def test_a_damaged_image_is_a_decode_error(data_dir):
     def __init__(self, source):
       self.info, self._source = source.info, source
 
+    def __len__(self):
+      return len(self._source)
+
     def __getitem__(self, i):
       return self._source[i]
 
@@ -79,7 +82,7 @@ def test_a_damaged_image_is_a_decode_error(data_dir):
   quarantine = quarantine_lib.Quarantine()
   clip = clips.load(source, 3, SPEC, np.zeros(2, np.uint32), quarantine)
   assert not clip['valid']
-  assert [row[0] for row in quarantine.rows()] == ['train/3']
+  assert [row[2] for row in quarantine.rows()] == ['train/3']
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-_CODEC = ('utf-8', 'surrogateescape')
+# Bytes of file names that are no UTF-8 become what `os.fsdecode` makes of them.
+CODEC = ('utf-8', 'surrogateescape')
 
 
 class Strings:
@@ -19,7 +20,7 @@ class Strings:
   """
 
   def __init__(self, values: Iterable[str]):
-    encoded = [value.encode(*_CODEC) for value in values]
+    encoded = [value.encode(*CODEC) for value in values]
     lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
     self._offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     self._bytes = np.frombuffer(b''.join(encoded), np.uint8)
@@ -32,11 +33,11 @@ class Strings:
     if not -count <= i < count:
       raise IndexError(f'{i} of {count} strings')
     begin, end = self._offsets[i % count : i % count + 2].tolist()
-    return self._bytes[begin:end].tobytes().decode(*_CODEC)
+    return self._bytes[begin:end].tobytes().decode(*CODEC)
 
   def __iter__(self) -> Iterator[str]:
     data, offsets = self._bytes.tobytes(), self._offsets.tolist()
-    return (data[a:b].decode(*_CODEC) for a, b in itertools.pairwise(offsets))
+    return (data[a:b].decode(*CODEC) for a, b in itertools.pairwise(offsets))
 
   def take(self, rows: np.ndarray) -> Strings:
     """Returns these rows, in their order."""

@@ -232,6 +232,16 @@ def load(name: str, what: str = 'kind') -> Kind:
   return parts.load(sys.modules[__name__], name, 'KIND', what).KIND
 
 
+class Picked:
+  """Videos of some of a source's examples."""
+
+  def __init__(self, video: Video, rows: np.ndarray):
+    self._video, self._rows = video, np.asarray(rows, np.int64)
+
+  def __call__(self, i: int) -> str | bytes:
+    return self._video(int(self._rows[i]))
+
+
 class Spans:
   """Pieces of videos: what most sources have in common."""
 
@@ -253,6 +263,15 @@ class Spans:
 
   def __len__(self) -> int:
     return len(self.ids)
+
+  def spans(self, rows: np.ndarray) -> dict[str, Any]:
+    """Returns the columns of some examples, int [m], by their names."""
+    return {
+      'ids': self.ids.take(rows),
+      'video': Picked(self.video, rows),
+      'starts': self.starts[rows],
+      'ends': self.ends[rows],
+    }
 
   def span(self, i: int) -> dict[str, Any]:
     """Returns id, start and end of example `i`."""

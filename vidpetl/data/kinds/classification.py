@@ -64,6 +64,14 @@ class Classification(kinds.Spans):
   def __getitem__(self, i: int) -> Classified:
     return Classified(label=int(self.labels[i]), **self.span(i))
 
+  def shown(self):
+    return np.arange(len(self)), self.labels
+
+  def take(self, rows):
+    return Classification(
+      self.info, labels=self.labels[rows], **self.spans(rows)
+    )
+
 
 @dataclasses.dataclass(frozen=True)
 class Labels(kinds.Kind):

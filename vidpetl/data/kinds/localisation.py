@@ -44,6 +44,24 @@ class Localisation:
   def __getitem__(self, i: int) -> keyframes.Keyframe:
     return self.table.keyframe(i)
 
+  @property
+  def ids(self) -> list[str]:
+    """Ids of the keyframes."""
+    table = self.table
+    return [f'{v},{t}' for v, t in zip(table.video_ids, table.timestamps)]
+
+  def shown(self):
+    """Returns keyframes and the actions that somebody does on them."""
+    truth, c = self.table.truth, self.table.num_classes
+    keyframe = np.repeat(np.arange(len(self)), np.diff(truth.offsets))
+    box, action = np.nonzero(np.unpackbits(truth.actions, axis=1, count=c))
+    pairs = np.unique(np.stack([keyframe[box], action], axis=1), axis=0)
+    return pairs[:, 0], pairs[:, 1]
+
+  def take(self, rows):
+    video = kinds.Picked(self.video, rows)
+    return Localisation(self.info, self.table.take(rows), video)
+
   def with_detections(
     self, name: str, persons: boxes_lib.Boxes | None, match_iou: float
   ) -> Localisation:

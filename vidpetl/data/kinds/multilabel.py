@@ -35,15 +35,15 @@ class Labelled:
 class MultiLabel(kinds.Spans):
   """Clips with any number of labels each; an `examples.Source`."""
 
-  def __init__(self, info: examples.Info, labels: np.ndarray, *spans):
+  def __init__(self, info: examples.Info, labels: np.ndarray, **spans):
     """Builds the source.
 
     Args:
       info: its fingerprint is filled in here.
       labels: bool [n, c], multi-hot.
-      *spans: see `kinds.Spans`.
+      **spans: see `kinds.Spans`.
     """
-    super().__init__(*spans)
+    super().__init__(**spans)
     self.labels = labels
     columns = [self.ids, self.labels, self.starts, self.ends]
     self.info = kinds.with_fingerprint(info, columns)
@@ -51,6 +51,12 @@ class MultiLabel(kinds.Spans):
   def __getitem__(self, i: int) -> Labelled:
     labels = tuple(np.flatnonzero(self.labels[i]).tolist())
     return Labelled(labels=labels, **self.span(i))
+
+  def shown(self):
+    return np.nonzero(self.labels)
+
+  def take(self, rows):
+    return MultiLabel(self.info, self.labels[rows], **self.spans(rows))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +80,7 @@ class LabelSets(kinds.Kind):
     hot = np.zeros((len(ids), info.num_classes), bool)
     for row, found in zip(hot, labels):
       row[list(found)] = True
-    return MultiLabel(info, hot, ids, video, starts, ends)
+    return MultiLabel(info, hot, ids=ids, video=video, starts=starts, ends=ends)
 
   def fields(self, num_classes):
     return {'labels': kinds.Field(np.int64, (None,))}

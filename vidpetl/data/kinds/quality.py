@@ -142,6 +142,13 @@ class Performances(kinds.Spans):
       **self.span(i),
     )
 
+  def shown(self):
+    return np.zeros((2, 0), np.int64)
+
+  def take(self, rows):
+    table = {name: column[rows] for name, column in self.info.table.items()}
+    return Performances(self.info, **table, **self.spans(rows))
+
   def partners(self, i: int, by: str) -> np.ndarray:
     """Returns the other examples that may be example `i`'s exemplar, int [m].
 

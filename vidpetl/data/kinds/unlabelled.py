@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
+import numpy as np
+
 from vidpetl.data import examples, kinds
 from vidpetl.data.annotations.strings import Strings
 
@@ -30,14 +32,20 @@ class Piece:
 class Pieces(kinds.Spans):
   """Clips without labels; an `examples.Source`."""
 
-  def __init__(self, info: examples.Info, *spans):
+  def __init__(self, info: examples.Info, **spans):
     """Builds the source; see `kinds.Spans`."""
-    super().__init__(*spans)
+    super().__init__(**spans)
     columns = [self.ids, self.starts, self.ends]
     self.info = kinds.with_fingerprint(info, columns)
 
   def __getitem__(self, i: int) -> Piece:
     return Piece(**self.span(i))
+
+  def shown(self):
+    return np.zeros((2, 0), np.int64)
+
+  def take(self, rows):
+    return Pieces(self.info, **self.spans(rows))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +70,7 @@ class Nothing(kinds.Kind):
     return []
 
   def labelled(self, info, ids, labels, video, starts=None, ends=None):
-    return Pieces(info, ids, video, starts, ends)
+    return Pieces(info, ids=ids, video=video, starts=starts, ends=ends)
 
   def fields(self, num_classes):
     return {}
@@ -74,7 +82,7 @@ class Nothing(kinds.Kind):
     return kinds.ids_of(records)
 
   def source(self, info, flat, video):
-    return Pieces(info, Strings.of_arrays(flat, 'ids'), video)
+    return Pieces(info, ids=Strings.of_arrays(flat, 'ids'), video=video)
 
 
 KIND = Nothing()

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vidpetl import options, parts
-from vidpetl.data import datasets, examples
+from vidpetl.data import datasets, examples, subset
 
 
 def opener(name: str) -> Callable[..., examples.Source]:
@@ -52,7 +52,8 @@ def open_source(config: Mapping[str, Any]) -> examples.Source:
 
   Args:
     config: a ConfigDict or dict; `source` is a module of this folder that has
-      `open`, the rest are arguments of it. None is not given.
+      `open`; `shots`, `share` and `seed` take a part of any (see `subset`); the
+      rest are arguments of the source. None is not given.
 
   Returns:
     The source.
@@ -62,7 +63,9 @@ def open_source(config: Mapping[str, Any]) -> examples.Source:
   """
   given = {k: v for k, v in config.items() if v is not None}
   name = given.pop('source', None)
-  return options.call(opener(name), given, f'source {name!r}')
+  part = {k: given.pop(k) for k in subset.OPTIONS if k in given}
+  opened = options.call(opener(name), given, f'source {name!r}')
+  return subset.take(opened, **part)
 
 
 def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,4 +80,5 @@ def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
     known = datasets.find(config['dataset'])
     taken |= options.fields(known.open) if known.open else {}
   empty = inspect.Parameter.empty
-  return {k: None if v is empty else v for k, v in taken.items()}
+  known = {k: None if v is empty else v for k, v in taken.items()}
+  return known | subset.OPTIONS

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 
+import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from vidpetl.data import examples
+from vidpetl.data import examples, kinds
 from vidpetl.data.kinds.classification import Classified
 
 
@@ -44,9 +46,9 @@ class Images:
 
   def __init__(self, builder: tfds.core.DatasetBuilder, name: str, split: str):
     self._builder, self._split = builder, split
-    self._n = builder.info.splits[split].num_examples
+    self._rows = np.arange(builder.info.splits[split].num_examples)
     label = builder.info.features['label']
-    described = f'{builder.info.full_name} {split} {self._n}'
+    described = f'{builder.info.full_name} {split} {len(self)}'
     self.info = examples.Info(
       name=name,
       split=split,
@@ -63,15 +65,35 @@ class Images:
     )
 
   def __len__(self) -> int:
-    return self._n
+    return len(self._rows)
 
   def __getitem__(self, i: int) -> Classified:
-    label = int(self._records[int(i)]['label'])
-    return Classified(f'{self._split}/{i}', label)
+    return Classified(self.ids[i], int(self._record(i)['label']))
 
   def video(self, i: int) -> bytes:
     """Returns the encoded image of example `i`."""
-    return self._records[int(i)]['image']
+    return self._record(i)['image']
+
+  def _record(self, i: int):
+    return self._records[int(self._rows[i])]
+
+  @functools.cached_property
+  def ids(self) -> list[str]:
+    """Ids of the images."""
+    return [f'{self._split}/{row}' for row in self._rows]
+
+  def shown(self):
+    """Reads every image, to see its label."""
+    everything = range(len(self))
+    labels = [int(self._record(i)['label']) for i in everything]
+    return np.array(everything), np.array(labels)
+
+  def take(self, rows):
+    part = copy.copy(self)
+    part.__dict__.pop('ids', None)
+    part._rows = self._rows[rows]
+    part.info = kinds.with_fingerprint(self.info, [part._rows])
+    return part
 
 
 def _builder(data_dir: str, dataset: str) -> tfds.core.DatasetBuilder:
