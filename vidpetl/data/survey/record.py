@@ -105,9 +105,10 @@ def _read_file(path: str, size: int) -> Record:
     duration, fps = float(video.duration), float(video.fps)
   found = _packets(path, stream)
   fault = reason = ''
-  if found.pop('reached') < duration - 2 / fps - 1e-3:
-    reason = _missing_end(path)
-    fault = TRUNCATED if reason else ''
+  missing = duration - found.pop('reached')
+  if missing > 2 / fps + 1e-3 and (why := _missing_end(path)):
+    fault = TRUNCATED
+    reason = f'its last {missing:.2f} s of {duration:.2f} s are lost: {why}'
   return Record(
     size, fault, reason, duration=duration, fps=fps, width=width,
     height=height, **found,
