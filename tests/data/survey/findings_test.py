@@ -164,7 +164,7 @@ def test_a_clip_that_begins_behind_its_file(tmp_path, clips):
   rows += [('2.mp4', 'run', 'val')]
   found = _table(tmp_path / 'clips.csv', rows)
   assert found['outside'].level == findings.WRONG
-  assert found['outside'].examples == ('0.mp4@5: from 5.00 s on, of 1.00 s',)
+  assert found['outside'].examples == ('0.mp4@5: at 5.00 s, of 1.00 s',)
   assert found['ends_late'].level == findings.NOTE
 
 
