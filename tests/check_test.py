@@ -1,6 +1,7 @@
 """The command check: status, files, page, and that it is light."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -151,6 +152,21 @@ def test_a_sheet_is_drawn_again_where_it_would_differ(checked, monkeypatch):
   assert checked() == first and len(drawn_ones) == 1
   assert checked(sheet=2)['sheet'] != first['sheet'] and len(drawn_ones) == 2
   assert checked(sheet=0)['sheet'] is None and len(drawn_ones) == 2
+
+
+def test_names_that_are_no_text_are_shown(config, tmp_path):
+  odd = os.fsdecode(b'caf\xe9')
+  root = drawn.folder(tmp_path / odd, ['run', odd], frames=30)
+  (root / 'val' / odd / f'{odd}.mp4').write_bytes(b'')
+  chosen, name = config(str(root), *(f'--{word}' for word in SMALL))
+  result = check.check(chosen, name, tmp_path / 'out', sheet=4)
+  assert r'caf\xe9' in {
+    one['name'] for one in result['tasks'].popitem()[1]['classes']
+  }
+  for file in ('check.html', 'check.json'):
+    assert r'caf\xe9.mp4' in (tmp_path / 'out' / file).read_text().replace(
+      '\\\\', '\\'
+    )
 
 
 def test_damaged_clips_are_passed_over_on_the_sheet(checked, videos):

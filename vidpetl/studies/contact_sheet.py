@@ -109,8 +109,8 @@ def _title(
     scores = [f'{score:g}' for score in np.ravel(clip['score'])]
     return 'score ' + ', its exemplar '.join(scores)
   if 'actions' in clip:
-    shown = clip['actions'][clip['box_valid']]
-    people = [named(np.flatnonzero(row)) or 'nothing' for row in shown]
+    doing = clip['actions'][clip['box_valid']]
+    people = [named(np.flatnonzero(row)) or 'nothing' for row in doing]
     numbered = [f'{k + 1} {text}' for k, text in enumerate(people)]
     return '; '.join(numbered) or 'nobody'
   answers = task.train_clip.sampler.answers

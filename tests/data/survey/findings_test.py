@@ -6,7 +6,7 @@ import shutil
 import drawn
 import pytest
 
-from vidpetl.data import augment, mirroring
+from vidpetl.data import augment
 from vidpetl.data.survey import cache, findings, opening, reading
 from vidpetl.recipes import defaults
 
@@ -162,7 +162,7 @@ def test_a_clip_that_begins_behind_its_file(tmp_path, clips):
   rows += [('2.mp4', 'run', 'val')]
   found = _table(tmp_path / 'clips.csv', rows)
   assert found['outside'].level == findings.WRONG
-  assert found['outside'].examples == ('0.mp4@5: from 5.00 s on, of 1.00 s',)
+  assert found['outside'].examples == ('0.mp4@5: at 5.00 s, of 1.00 s',)
   assert found['ends_late'].level == findings.NOTE
 
 
@@ -215,21 +215,6 @@ def test_left_and_right_that_are_mirrored(tmp_path):
   assert 'sides' not in _folder(root, augment={'flip': False})
   # What a config does not say.
   assert augment.Augment().flip and 'sides' in _folder(root, augment={})
-
-
-@pytest.mark.parametrize(
-  'names, found',
-  [
-    (['turn_left', 'walk'], ['turn_left']),
-    (['turnLeft', 'RIGHT turn'], ['turnLeft', 'RIGHT turn']),
-    (['spin clockwise'], ['spin clockwise']),
-    (['kick_l', 'kick_r', 'l'], ['kick_l', 'kick_r']),
-    (['links gehen', 'rechts gehen'], ['links gehen', 'rechts gehen']),
-    (['join links', 'copyright', 'leftover', 'bright'], []),
-  ],
-)
-def test_names_that_tell_sides(names, found):
-  assert mirroring.tells_sides(names) == found
 
 
 def test_what_sources_left_out_is_passed_on(tmp_path, clips):

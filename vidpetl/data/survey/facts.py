@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import vidpetl
+from vidpetl.data.names import shown
 from vidpetl.data.survey import findings as findings_lib
 from vidpetl.data.survey import subject as subject_lib
 
@@ -37,7 +38,7 @@ def result(
     for path in part.files()
   }
   return {
-    'data': data,
+    'data': shown(data),
     'vidpetl': vidpetl.__version__,
     'levels': {level: levels[level] for level in findings_lib.LEVELS},
     'findings': [dataclasses.asdict(finding) for finding in findings],
@@ -66,7 +67,7 @@ def _split(part: subject_lib.Part) -> dict[str, Any]:
   values = lambda name: [getattr(record, name) for record in good]
   faults = collections.Counter(record.fault for record in files)
   return {
-    'dataset': part.info.name,
+    'dataset': shown(part.info.name),
     'split': part.info.split,
     'clips': len(part),
     'left_out': len(part.info.dropped),

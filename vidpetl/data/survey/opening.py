@@ -68,7 +68,9 @@ def _unlisted(
   """Returns the clips of a table that are in none of its splits taken."""
   opener = sources.opener(fields['source'])
   default = options.fields(opener).get('split', inspect.Parameter.empty)
-  if default != _ALL or fields.get('split') == _ALL:
+  # The rest of a part that was taken is no oversight.
+  is_part = fields.get('shots') or fields.get('share')
+  if default != _ALL or fields.get('split') == _ALL or is_part:
     return ()
   whole = sources.open_source({**fields, 'split': _ALL})
   rows = collections.Counter(_rows(subject_lib.part_of(whole)))

@@ -104,16 +104,28 @@ def _read_file(path: str, size: int) -> Record:
     stream = video.stream.index
     duration, fps = float(video.duration), float(video.fps)
   found = _packets(path, stream)
-  missing, step = duration - found.pop('reached'), found.pop('step')
   fault = reason = ''
-  # As `decode.Video` has it: what ends a frame early is not damaged.
-  if missing > 2 * max(1 / fps, step) + 1e-3:
+  missing = duration - found.pop('reached')
+  if missing > 2 / fps + 1e-3 and (why := _missing_end(path)):
     fault = TRUNCATED
-    reason = f'its last {missing:.2f} s of {duration:.2f} s are not there'
+    reason = f'its last {missing:.2f} s of {duration:.2f} s are lost: {why}'
   return Record(
     size, fault, reason, duration=duration, fps=fps, width=width,
     height=height, **found,
   )  # fmt: skip
+
+
+def _missing_end(path: str) -> str:
+  """Returns why the end of a file cannot be shown; '' if it can.
+
+  Clocks may jump, so that the packets' times alone are no proof.
+  """
+  try:
+    with decode.Video(path) as video:
+      video.read(np.array([video.duration]), (_SMALL, _SMALL))
+  except decode.DecodeError as error:
+    return _plain(error.reason, path)
+  return ''
 
 
 def _size_of(video: decode.Video | frames.Frames) -> tuple[int, int]:
@@ -132,9 +144,8 @@ def _packets(path: str, index: int) -> dict[str, Any]:
   """Reads all packets of a stream.
 
   Returns:
-    Fields of a record; seconds 'reached' by the last packet, from the earlier
-    one of the beginnings of the file and of the stream; and the usual 'step'
-    from packet to packet.
+    Fields of a record; and seconds 'reached' by the last packet, from the
+    earlier one of the beginnings of the file and of the stream.
   """
   times, ends, keys = [], [], []
   content = hashlib.blake2b(digest_size=16)
@@ -159,15 +170,13 @@ def _packets(path: str, index: int) -> dict[str, Any]:
       'codec': stream.codec_context.codec.canonical_name,
     }
   median, longest = _gops(keys)
-  steps = _steps(times)
   return known | {
     'frames': len(keys),
-    'variable': _is_variable(steps),
+    'variable': _is_variable(times),
     'gop': median,
     'longest_gop': longest,
     'content': content.hexdigest(),
     'reached': max(ends) * tick - min(zeros) if ends else float('inf'),
-    'step': float(np.median(steps)) * tick if len(steps) else 0.0,
   }
 
 
@@ -187,12 +196,9 @@ def _gops(keys: Sequence[bool]) -> tuple[float, int]:
   return float(np.median(lengths)), int(max(lengths))
 
 
-def _steps(times: Sequence[int]) -> np.ndarray:
+def _is_variable(times: Sequence[int]) -> bool:
   steps = np.diff(np.sort(np.asarray(times, np.int64)))
-  return steps[steps > 0]
-
-
-def _is_variable(steps: np.ndarray) -> bool:
+  steps = steps[steps > 0]
   if len(steps) < 3:
     return False
   # One gap, such as a pause, makes no variable rate.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from vidpetl.data import clip_spec, examples, kinds, samplers
+from vidpetl.data.names import shown
 from vidpetl.data.survey import record as record_lib
 
 TRAIN, VAL = 'train', 'val'
@@ -95,6 +96,7 @@ class Part:
     paths: [n] of their files; '' where the source has no files.
     begins: [n] seconds on the file's clock.
     ends: [n], inf for the end of the file.
+    moments: [n] that clips are about; nan where they are about all of it.
     classes: [n] tuples of indices.
     records: path -> what is known of a file; not all of them, perhaps.
   """
@@ -104,6 +106,7 @@ class Part:
   paths: list[str]
   begins: np.ndarray
   ends: np.ndarray
+  moments: np.ndarray
   classes: list[tuple[int, ...]]
   records: Mapping[str, record_lib.Record] = dataclasses.field(
     default_factory=dict
@@ -133,6 +136,11 @@ class Part:
     """Returns the files that were read, each once, in the clips' order."""
     return {self.paths[i]: record for i, record in self.known()}
 
+  def moment(self, i: int) -> float:
+    """Returns the first second that must be there for a clip to be shown."""
+    moment = float(self.moments[i])
+    return float(self.begins[i]) if np.isnan(moment) else moment
+
   def end(self, i: int) -> float:
     """Returns when a clip ends: inf where its file was not read."""
     record = self.records.get(self.paths[i])
@@ -152,6 +160,7 @@ def part_of(source: examples.Source) -> Part:
     _paths(source),
     np.array([extent.begin for extent in extents]),
     np.array([extent.end for extent in extents]),
+    np.array([extent.moment for extent in extents], np.float64),
     [tuple(classes.tolist()) for classes in each],
   )
 
@@ -188,7 +197,7 @@ class Subject:
     return self.parts[TRAIN].info.classes
 
   def class_name(self, index: int) -> str:
-    return self.classes.get(index, f'class {index}')
+    return shown(self.classes.get(index, f'class {index}'))
 
   def paths(self) -> list[str]:
     """Returns all files, each once."""

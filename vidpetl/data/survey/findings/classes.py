@@ -53,7 +53,7 @@ def _apart(subject, train, val, names) -> Iterator[findings.Finding]:
       f'{_classes(untrained)} in val alone, where nothing trains them: '
       f'{findings.listed(untrained)}'
     )
-    if subject.kind == 'classification':
+    if val.sum() == len(subject.parts[subject_lib.VAL]):  # one class each
       most = val[train > 0].sum() / val.sum()
       text += f'. At most {findings.percent(most)} of val can be right'
     yield findings.of(findings.WRONG, 'class_untrained', text, untrained)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from vidpetl.data.survey import findings
 from vidpetl.data.survey import record as record_lib
 from vidpetl.data.survey import subject as subject_lib
@@ -38,10 +40,10 @@ def find(subject: subject_lib.Subject) -> Iterator[findings.Finding]:
 
 def _outside(name, part, known) -> Iterator[findings.Finding]:
   """Clips that begin, or end, behind the end of their files."""
-  begins = [(i, r) for i, r in known if part.begins[i] >= r.duration]
+  begins = [(i, r) for i, r in known if part.moment(i) >= r.duration]
   if begins:
     found = [
-      f'{part.ids[i]}: from {part.begins[i]:.2f} s on, of {r.duration:.2f} s'
+      f'{part.ids[i]}: at {part.moment(i):.2f} s, of {r.duration:.2f} s'
       for i, r in begins
     ]
     text = (
@@ -49,13 +51,11 @@ def _outside(name, part, known) -> Iterator[findings.Finding]:
       'where the file has ended: nothing of them can be shown'
     )
     yield findings.of(findings.WRONG, 'outside', text, found)
-  if part.info.kind == 'localisation':  # Its ends are not annotated.
-    return
   late = [
     f'{part.ids[i]}: until {part.ends[i]:.2f} s, of {r.duration:.2f} s'
     for i, r in known
-    if r.duration + _BEHIND < part.ends[i] < float('inf')
-    and part.begins[i] < r.duration
+    if np.isnan(part.moments[i])  # Only spans have an end.
+    and part.begins[i] < r.duration < part.ends[i] - _BEHIND < np.inf
   ]
   if late:
     text = (

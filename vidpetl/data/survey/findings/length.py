@@ -42,7 +42,7 @@ def _lengths(part, recipe) -> Iterator[tuple[int, float, float]]:
     if not record.readable:
       continue
     length = part.end(i) - float(part.begins[i])
-    if part.info.kind == 'localisation':  # The whole file may be shown.
+    if not np.isnan(part.moments[i]):  # The whole file may be shown.
       length = record.duration
     fps = recipe.fps or part.info.fps or record.fps
     # The last frame need not be shown for its whole time.

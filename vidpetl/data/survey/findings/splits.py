@@ -108,8 +108,6 @@ def _same(subject, groups) -> list[list[tuple[str, int]]]:
 
 
 def _contradictions(subject, same) -> Iterator[findings.Finding]:
-  if subject.kind not in ('classification', 'multilabel'):
-    return
   found = []
   for clips in same:
     labels = {
@@ -128,8 +126,7 @@ def _contradictions(subject, same) -> Iterator[findings.Finding]:
   if found:
     text = (
       f'{findings.plural(len(found), "clip has", "clips have")} two labels: '
-      "for clips that show both, list them in one row, 'a|b', and give "
-      'task=multilabel'
+      "keep one of them, or write 'a|b' in one row for clips that show both"
     )
     yield findings.of(findings.WRONG, 'contradiction', text, found)
 
