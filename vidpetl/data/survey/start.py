@@ -21,9 +21,6 @@ from vidpetl.data.survey import (
 # Files that are read at the start of a run, and seconds that they may take.
 MOST, SECONDS = 500, 10.0
 
-# What a run says of its sources by itself.
-_SAID = ('said', 'left_out')
-
 # Values of `config.input.check`.
 CHOICES = ('on', 'off')
 
@@ -106,10 +103,6 @@ def _counts(result: Mapping[str, Any]) -> list[str]:
 
 
 def _odd(result: Mapping[str, Any]) -> list[str]:
-  """Returns the findings that are news to a run's user, an example each."""
-  told = [
-    finding
-    for finding in result['findings']
-    if finding['level'] != findings.INFO and finding['code'] not in _SAID
-  ]
+  """Returns the findings without mere facts, an example each."""
+  told = [f for f in result['findings'] if f['level'] != findings.INFO]
   return list(report.lines_of({**result, 'findings': told}, examples=1))
