@@ -1,5 +1,6 @@
 """Second 0 is where the file begins, and every time has one picture."""
 
+import fractions
 import os
 
 import av
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from launch import films
-from vidpetl.data import clock, decode, streams, transcode
+from vidpetl.data import clock, decode, packets, streams, transcode
 
 _FAST = transcode.Options(crf=12, preset='ultrafast')
 _SIZE = films.HEIGHT, films.WIDTH
@@ -276,3 +277,35 @@ def test_sound_alone_is_no_video(tmp_path):
     container.mux(sound.encode())
   with pytest.raises(decode.DecodeError, match='has no video stream'):
     decode.probe(path)
+
+
+def _picture(number, place, stated, duration=3600):
+  """Returns a packet of MPEG-2 that says its place, modulo 1024."""
+  place %= 1024
+  header = bytes([place >> 2, (place & 3) << 6])
+  start = b'\0\0\1\xb8----' if number == 0 else b''
+  packet = av.Packet(start + b'\0\0\1\0' + header)
+  packet.time_base = fractions.Fraction(1, 90000)
+  packet.duration, packet.dts = duration, stated
+  return packet
+
+
+def test_numbers_of_pictures_begin_anew_after_1023():
+  counter, dated = packets._Counted(), []
+  for number in range(2100):  # I P B B P B B ...
+    place = 0 if number == 0 else number + (2 if number % 3 == 1 else -1)
+    # Some are guessed wrongly, by two pictures.
+    packet = _picture(number, place, 3600 * (number + 2 * (number % 7 == 3)))
+    counter.date(packet)
+    dated.append((place, packet.pts))
+  assert [pts for _, pts in sorted(dated)] == [
+    3600 * place for place, _ in sorted(dated)
+  ]
+
+
+def test_pictures_behind_a_gap_are_dated_behind_it():
+  counter = packets._Counted()
+  for number in range(20):
+    packet = _picture(number, number, 3600 * number + 90000 * (number >= 10))
+    counter.date(packet)
+    assert packet.pts == 3600 * number + 90000 * (number >= 10)

@@ -32,6 +32,8 @@ _LOST = 0.5
 # Bytes of a stream that is read whole to see whether its clock jumps; larger
 # ones are looked at in so many places.
 _SMALL, _PLACES = 1 << 24, 32
+# Times as long as the usual one that a film may take from place to place.
+_UNEVEN = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,7 +184,10 @@ def _jumps(stream: streams.Stream) -> bool:
     return packets.measure(stream).jumps
   seen = stream.sample(np.linspace(0, stream.size, _PLACES, endpoint=False))
   steps = np.diff(seen) * stream.tick
-  return bool((steps < -packets.JUMP_BACK).any())
+  if not steps.size:
+    return False
+  most = packets.JUMP_AHEAD + _UNEVEN * np.median(steps)
+  return bool(((steps < -packets.JUMP_BACK) | (steps > most)).any())
 
 
 def _claimed_end(stream: streams.Stream, fps: float) -> float:
