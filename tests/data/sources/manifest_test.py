@@ -193,7 +193,9 @@ def test_other_seconds_of_a_file_are_another_clip(tmp_path):
     'b.mp4,walk,0,9,train\nb.mp4,run,8,,val\n'
   )
   said = _said(_open(tmp_path, content, split='train'))
-  assert '1 clips of val are, in whole or in part, in train as well' in said
+  assert (
+    'clips of val that are, in whole or in part, in train as well, 1 in' in said
+  )
   assert 'mine.csv:5 (' in said and 'mine.csv:4 is in train)' in said
 
 

@@ -184,8 +184,7 @@ def _companions(tree: videos.Tree) -> Iterator[str]:
   found = sorted(_COMPANIONS & counts.keys())
   if found:
     yield (
-      f'{sum(counts[suffix] for suffix in found)} files that are no videos are '
-      'left alone: '
+      'files that are no videos are left alone: '
       + ', '.join(f'{counts[suffix]} {suffix}' for suffix in found)
     )
 

@@ -8,6 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 _NAMED = 5  # of what a sentence lists
 
+# What a note on clips of both splits, and one on classes, can be told by: whoever
+# counts these himself need not pass them on.
+IN_BOTH = 'clips of val that are, in whole or in part, in train as well'
+WITHOUT = 'classes without a clip'
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -85,8 +90,8 @@ def _in_both(rows: Sequence[Row]) -> Iterator[str]:
   ]
   if found:
     yield (
-      f'{len(found)} clips of val are, in whole or in part, in train as well, '
-      f'so that the evaluation flatters: {some(found)}'
+      f'{IN_BOTH}, {len(found)} in all, so that the evaluation flatters: '
+      f'{some(found)}'
     )
 
 
@@ -129,9 +134,9 @@ def _of_one_split(rows: Sequence[Row], classes: Iterable[str]) -> Iterator[str]:
       if not counts[split][name] and counts[other][name]
     ]
     if found:
-      yield f'classes without a clip in {split}: {some(found)}; {means}'
+      yield f'{WITHOUT} in {split}: {some(found)}; {means}'
   if nowhere := [n for n in names if not any(c[n] for c in counts.values())]:
-    yield f'classes without a clip: {some(nowhere)}'
+    yield f'{WITHOUT}: {some(nowhere)}'
 
 
 def _in_neither(rows: Sequence[Row]) -> Iterator[str]:

@@ -68,6 +68,13 @@ def listed(names: Iterable[str], most: int = 5) -> str:
   return ', '.join(names[:most]) + more
 
 
+def equal(names: Iterable[str], most: int = 4) -> str:
+  """Returns 'a = b = c = d = … 12 in all'."""
+  names = [shown(name) for name in names]
+  more = [f'… {len(names)} in all'] if len(names) > most else []
+  return ' = '.join(names[:most] + more)
+
+
 def plural(count: int, thing: str, things: str = '') -> str:
   """Returns '1 clip' or '12 clips'."""
   return f'{count:,} {thing if count == 1 else things or thing + "s"}'

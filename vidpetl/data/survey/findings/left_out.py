@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vidpetl.data.sources import oversights
 from vidpetl.data.survey import findings
 from vidpetl.data.survey import subject as subject_lib
 
 
 def find(subject: subject_lib.Subject) -> Iterator[findings.Finding]:
   """Passes on what was said when the data were opened."""
-  for note in dict.fromkeys(
-    note for part in subject.parts.values() for note in part.info.notes
-  ):
+  notes = [note for part in subject.parts.values() for note in part.info.notes]
+  for note in dict.fromkeys(notes):
+    # Classes and leaks are findings of their own.
+    if note.startswith((oversights.IN_BOTH, oversights.WITHOUT)):
+      continue
     yield findings.of(findings.NOTE, 'said', note.rstrip('.'), [])
   for name, part in subject.parts.items():
     if part.info.dropped:

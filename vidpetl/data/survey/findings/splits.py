@@ -118,7 +118,7 @@ def _contradictions(subject, same) -> Iterator[findings.Finding]:
     }
     if len(set(labels.values())) > 1:
       found.append(
-        ' = '.join(
+        findings.equal(
           f'{subject.parts[name].ids[i]} ({name}, {label})'
           for (name, i), label in labels.items()
         )
@@ -138,7 +138,7 @@ def _duplicates(subject, same) -> Iterator[findings.Finding]:
       ids = [part.ids[i] for split, i in clips if split == name]
       if len(ids) > 1:
         counts[name] += len(ids) - 1
-        found.append(' = '.join(ids) + f' ({name})')
+        found.append(f'{findings.equal(ids)} ({name})')
   if found:
     parts = [
       findings.plural(count, f'{name} clip') for name, count in counts.items()
