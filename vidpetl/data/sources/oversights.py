@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 _NAMED = 5  # of what a sentence lists
 
-# What a note on clips of both splits, and one on classes, can be told by: whoever
-# counts these himself need not pass them on.
+# What notes on clips of both splits, and on classes, begin with: whoever counts
+# these himself need not pass them on.
 IN_BOTH = 'clips of val that are, in whole or in part, in train as well'
 WITHOUT = 'classes without a clip'
 
