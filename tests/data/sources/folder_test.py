@@ -130,6 +130,12 @@ def test_a_class_may_be_called_train(tmp_path):
   assert 'taken for a class, not for a split: train' in _said(source)
 
 
+def test_an_empty_folder_called_like_a_split_is_nothing(tmp_path):
+  path = _make(tmp_path, *(f'{c}/{i}.mp4' for c in 'ab' for i in range(3)))
+  (tmp_path / 'test').mkdir()
+  assert dict(_open(path, 'train').info.classes) == {0: 'a', 1: 'b'}
+
+
 # Splits by a share.
 
 

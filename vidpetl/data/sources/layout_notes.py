@@ -72,7 +72,8 @@ def _class_folders(tree: videos.Tree, level: int) -> Iterator[str]:
     parts = folder.split('/')
     if not folder or len(parts) != level + 1:
       continue
-    if not level or splits.role(parts[0]) in split_folders.ROLES:
+    # Of the classes, one that is called like a split has clips, or is none.
+    if bool(level) == (splits.role(parts[0]) in split_folders.ROLES):
       yield folder
 
 

@@ -62,12 +62,15 @@ def _require_classes_beside(
 ) -> None:
   """Refuses split folders of which training or validation is missing.
 
-  A class may be called 'train': there are videos in it, and other classes.
+  A class may be called 'train': there are videos in it, and other classes. An
+  empty folder is none.
   """
   called = sorted(top for top in tops if splits.role(top) in ROLES)
   rest = [clip for clip in tree.clips if clip.split('/')[0] not in called]
   direct = [clip for clip in tree.clips if clip.count('/') == 1]
-  if rest and any(clip.split('/')[0] in called for clip in direct):
+  is_class = any(clip.split('/')[0] in called for clip in direct)
+  is_empty = len(rest) == len(tree.clips)
+  if rest and (is_class or is_empty):
     return
   missing = f'one of validation ({_SPELLED})'
   if 'train' not in map(splits.role, called):
