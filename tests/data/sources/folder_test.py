@@ -130,6 +130,12 @@ def test_a_class_may_be_called_train(tmp_path):
   assert 'taken for a class, not for a split: train' in _said(source)
 
 
+def test_an_empty_folder_called_like_a_split_is_nothing(tmp_path):
+  path = _make(tmp_path, *(f'{c}/{i}.mp4' for c in 'ab' for i in range(3)))
+  (tmp_path / 'test').mkdir()
+  assert dict(_open(path, 'train').info.classes) == {0: 'a', 1: 'b'}
+
+
 # Splits by a share.
 
 
@@ -229,9 +235,36 @@ def test_what_systems_leave_is_no_class_and_no_video(tmp_path):
 
 def test_folders_of_folders_of_folders_are_not_classes_in_silence(tmp_path):
   path = _make(tmp_path, 'videos/run/a.mp4', 'videos/jump/b.mp4')
-  with pytest.raises(ValueError, match=r'one folder, videos, .*\(jump, run\)'):
+  with pytest.raises(ValueError, match=r'one class, videos, .*\(jump, run\)'):
     _open(path, 'train')
   assert _open(tmp_path / 'videos', 'train').info.num_classes == 2
+  assert _open(path, 'train', layout='class').info.num_classes == 1
+
+
+@pytest.mark.parametrize(
+  'order, cure',
+  [
+    ('mine/{s}/{c}', r'give .*/mine; if'),
+    ('{s}/mine/{c}', r'move them up, out of train/mine; if'),
+  ],
+)
+def test_a_folder_around_splits_or_classes_is_no_class(tmp_path, order, cure):
+  places = [
+    order.format(s=s, c=c) for s in ('train', 'val') for c in ('jump', 'run')
+  ]
+  path = _make(tmp_path, *(f'{place}/a.mp4' for place in places))
+  with pytest.raises(ValueError, match=f'holds one class, mine, .*{cure}'):
+    _open(path, 'train')
+
+
+def test_folders_further_in_are_said_to_be_no_classes(tmp_path):
+  path = _make(
+    tmp_path,
+    *('train/a/2023/x.mp4', 'train/b/2023/x.mp4'),
+    *('val/a/2024/y.mp4', 'val/b/2024/y.mp4'),
+  )
+  said = _said(_open(path, 'train'))
+  assert 'folders further in (2023, 2024) are none' in said
 
 
 def test_a_folder_of_notes_is_no_class(tmp_path):

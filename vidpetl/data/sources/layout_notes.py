@@ -72,7 +72,8 @@ def _class_folders(tree: videos.Tree, level: int) -> Iterator[str]:
     parts = folder.split('/')
     if not folder or len(parts) != level + 1:
       continue
-    if not level or splits.role(parts[0]) in split_folders.ROLES:
+    # Of the classes, one that is called like a split has clips, or is none.
+    if bool(level) == (splits.role(parts[0]) in split_folders.ROLES):
       yield folder
 
 
@@ -107,18 +108,22 @@ def _spelled_differently(spelled: dict[str, set[str]]) -> Iterator[str]:
 
 def _taken_for(path: str, layout: str, clips: Sequence[Clip]) -> Iterator[str]:
   """Says which folders are the classes, where others might be."""
-  if layout != 'class':
-    return
+  level = split_folders.depth(layout)
   deep = {
-    names.shown(clip.path.split('/')[1])
+    names.shown(clip.path.split('/')[level])
     for clip in clips
-    if clip.path.count('/') > 1
+    if clip.path.count('/') > level
   }
   if deep:
+    where = f'directly in {names.shown(path)}'
+    if layout == 'split/class':
+      where = 'in those of the splits'
     yield (
-      f'the classes are the folders directly in {names.shown(path)}; folders '
-      f'in them ({oversights.some(sorted(deep))}) are none'
+      f'the classes are the folders {where}; folders further in '
+      f'({oversights.some(sorted(deep))}) are none'
     )
+  if layout != 'class':
+    return
   called = {
     c.label for c in clips if splits.role(c.label) in split_folders.ROLES
   }

@@ -73,6 +73,7 @@ def read(
       option that tells them apart; for contradictions of lists and folders.
   """
   tree = videos.look(path)
+  given = layout is not None
   layout = layout or split_folders.recognise(path, tree, has_classes)
   clips = [
     split_folders.place(clip, layout, has_classes)
@@ -81,6 +82,8 @@ def read(
   clips = _without_copies(clips, tree)
   classes, notes = (), ()
   if has_classes:
+    if not given:
+      split_folders.require_classes(path, layout, clips)
     classes, notes = layout_notes.classes(path, tree, layout, clips)
   lost, said = [], []
   guessed = lists is None and layout == 'class'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from vidpetl.data import names, splits
 from vidpetl.data.sources import oversights, videos
@@ -54,7 +54,6 @@ def recognise(path: str, tree: videos.Tree, has_classes: bool) -> str:
       f'{roles.pop()!r} each, and none of the other splits: name them train '
       f"and {_SPELLED}, or give layout='class'"
     )
-  _require_classes_in(path, tree, tops)
   return 'class'
 
 
@@ -63,12 +62,15 @@ def _require_classes_beside(
 ) -> None:
   """Refuses split folders of which training or validation is missing.
 
-  A class may be called 'train': there are videos in it, and other classes.
+  A class may be called 'train': there are videos in it, and other classes. An
+  empty folder is none.
   """
   called = sorted(top for top in tops if splits.role(top) in ROLES)
   rest = [clip for clip in tree.clips if clip.split('/')[0] not in called]
   direct = [clip for clip in tree.clips if clip.count('/') == 1]
-  if rest and any(clip.split('/')[0] in called for clip in direct):
+  is_class = any(clip.split('/')[0] in called for clip in direct)
+  is_empty = len(rest) == len(tree.clips)
+  if rest and (is_class or is_empty):
     return
   missing = f'one of validation ({_SPELLED})'
   if 'train' not in map(splits.role, called):
@@ -80,22 +82,38 @@ def _require_classes_beside(
   )
 
 
-def _require_classes_in(
-  path: str, tree: videos.Tree, tops: Iterable[str]
-) -> None:
-  """Refuses a single folder of folders, which may be the classes or a class."""
-  tops = list(tops)
-  if len(tops) != 1 or not tree.clips:
+def require_classes(path: str, layout: str, clips: Sequence[Clip]) -> None:
+  """Refuses one class with folders in it, which may be the classes.
+
+  Args:
+    path: the folder.
+    layout: as it was recognised.
+    clips: in it.
+
+  Raises:
+    ValueError: saying which folder to give.
+  """
+  taken = [clip for clip in clips if clip.label]
+  level = depth(layout)
+  if len({clip.label for clip in taken}) != 1:
     return
-  if all(clip.count('/') > 1 for clip in tree.clips):
-    top = names.shown(tops[0])
-    inner = sorted({names.shown(clip.split('/')[1]) for clip in tree.clips})
-    raise ValueError(
-      f'{names.shown(path)} holds one folder, {top}, with folders in it '
-      f'({oversights.some(inner)}). Give '
-      f'{names.shown(os.path.join(path, tops[0]))} if they are the classes, or '
-      f"layout='class' if {top} is the only class"
-    )
+  if any(clip.path.count('/') <= level for clip in taken):
+    return
+  inner = sorted({names.shown(c.path.split('/')[level]) for c in taken})
+  first = taken[0].path.split('/')
+  cure = f'give {names.shown(os.path.join(path, first[0]))}'
+  if layout == 'split/class':
+    cure = f'move them up, out of {names.shown("/".join(first[:level]))}'
+  raise ValueError(
+    f'{names.shown(path)} holds one class, {taken[0].label}, with folders in '
+    f'it ({oversights.some(inner)}): if they are the classes, {cure}; if it is '
+    f'the only class, give layout={layout!r}'
+  )
+
+
+def depth(layout: str) -> int:
+  """Returns how many folders of a clip's path say its class and split."""
+  return layout.count('/') + 1
 
 
 def place(path: str, layout: str, has_classes: bool) -> Clip:

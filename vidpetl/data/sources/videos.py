@@ -18,13 +18,15 @@ from vidpetl.data import decode, frames, names
 
 # Of containers, and of streams without one, that the decoder opens as videos.
 SUFFIXES = (
-  *('.264', '.265', '.3g2', '.3gp', '.3gpp', '.amv', '.asf', '.avi', '.divx'),
-  *('.dv', '.f4v', '.flv', '.gif', '.gxf', '.h264', '.h265', '.hevc', '.ivf'),
-  *('.m1v', '.m2t', '.m2ts', '.m2v', '.m4v', '.mj2', '.mjpeg', '.mjpg'),
-  *('.mk3d', '.mkv', '.mod', '.mov', '.mp4', '.mpe', '.mpeg', '.mpeg4'),
-  *('.mpg', '.mpv', '.mts', '.mxf', '.nsv', '.nut', '.ogg', '.ogm', '.ogv'),
-  *('.qt', '.rm', '.rmvb', '.tod', '.ts', '.vob', '.vro', '.webm', '.wmv'),
-  *('.wtv', '.y4m'),
+  *('.264', '.265', '.360', '.3g2', '.3gp', '.3gpp', '.amv', '.apng', '.asf'),
+  *('.avi', '.dav', '.divx', '.dv', '.evo', '.f4v', '.flv', '.gif', '.gxf'),
+  *('.h264', '.h265', '.hdmov', '.hevc', '.insv', '.ismv', '.ivf', '.lrv'),
+  *('.m1v', '.m2p', '.m2t', '.m2ts', '.m2v', '.m4v', '.mj2', '.mjpeg'),
+  *('.mjpg', '.mk3d', '.mkv', '.mod', '.mov', '.mp2v', '.mp4', '.mp4v'),
+  *('.mpe', '.mpeg', '.mpeg4', '.mpg', '.mpv', '.mpv2', '.mts', '.mxf'),
+  *('.nsv', '.nut', '.nuv', '.ogg', '.ogm', '.ogv', '.ogx', '.qt', '.rm'),
+  *('.rmvb', '.tod', '.tp', '.trp', '.ts', '.vob', '.vro', '.webm', '.wmv'),
+  *('.wtv', '.xvid', '.y4m'),
 )
 _SUFFIXES = frozenset(SUFFIXES)
 
