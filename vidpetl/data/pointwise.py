@@ -115,7 +115,7 @@ def posterize(clip, inside, argument):
 def solarize(clip, inside, argument):
   """Inverts levels from the argument on."""
   del inside
-  return _same(clip, jnp.where(_LEVELS < argument, _LEVELS, 255 - _LEVELS))
+  return _same(clip, jnp.where(argument > _LEVELS, _LEVELS, 255 - _LEVELS))
 
 
 def solarize_add(clip, inside, argument):
@@ -173,7 +173,9 @@ def sharpness(clip, inside, argument):
   # Of weights 1, with 5 in the middle, rounded.
   smooth = (2 * (around + 4 * pixels) + 13) // 26
   inner = jnp.pad(inside, ((1, 1), (1, 1), (0, 0)))
-  inner = inner[2:, 1:-1] & inner[:-2, 1:-1] & inner[1:-1, 2:] & inner[1:-1, :-2]
+  inner = (
+    inner[2:, 1:-1] & inner[:-2, 1:-1] & inner[1:-1, 2:] & inner[1:-1, :-2]
+  )
   smooth = jnp.where(inner, smooth, pixels)
   return blend(smooth, pixels, argument).astype(jnp.uint8)
 
