@@ -28,4 +28,7 @@ def run(function: Callable[..., Any], *arrays: jax.Array) -> Any:
   if mesh.empty or mesh.size == 1:
     return own(*arrays)
   rows = P(mesh.axis_names)
-  return jax.shard_map(own, in_specs=rows, out_specs=rows)(*arrays)
+  # The check wants each branch to say whether devices differ in it; they have
+  # nothing in common here.
+  split = jax.shard_map(own, in_specs=rows, out_specs=rows, check_vma=False)
+  return split(*arrays)
