@@ -7,8 +7,8 @@ import sys
 import experiments
 import numpy as np
 
-# On one device; on eight; and on two by four, in parts, as gradient accumulation
-# takes them.
+# On one device; on eight; and on two by four, in parts, as gradients are
+# accumulated.
 PROGRAM = """
 import sys
 
