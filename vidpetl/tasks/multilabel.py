@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from vidpetl import options, tables
-from vidpetl.data import examples
+from vidpetl.data import examples, mixing
 from vidpetl.metrics import average_precision
 from vidpetl.tasks import heads
 from vidpetl.tasks import task as task_lib
@@ -26,13 +26,16 @@ class MultiLabel(task_lib.Task):
   """Sigmoid cross-entropy on the clip's summary, summed over classes.
 
   y = sigmoid(W z_v), with z_v the backbone's clip representation; of the views
-  of a test, the mean of y or, as is usual on Charades, the largest y.
+  of a test, the mean of y or, as is usual on Charades, the largest y. Clips that were
+  mixed have the mixture of their labels.
 
   Attributes:
     init_bias: initial bias of the head.
     initial: where the head's weights start, a key of `heads.INITIALS`.
     over_views: 'mean' or 'max' of the views' probabilities.
   """
+
+  MIXES = True
 
   init_bias: float = 0.0
   initial: str = 'zeros'
@@ -55,7 +58,7 @@ class MultiLabel(task_lib.Task):
   def loss(self, logits, batch):
     """Logits and `batch['labels']` are `[b, c]`; see `Base.loss`."""
     losses = optax.sigmoid_binary_cross_entropy(
-      logits.astype(jnp.float32), batch['labels']
+      logits.astype(jnp.float32), mixing.targets(batch['labels'], batch)
     ).sum(-1)
     valid = batch['valid'].astype(jnp.float32)
     return (losses * valid).sum(), valid.sum(), {}
