@@ -26,8 +26,8 @@ class MultiLabel(task_lib.Task):
   """Sigmoid cross-entropy on the clip's summary, summed over classes.
 
   y = sigmoid(W z_v), with z_v the backbone's clip representation; of the views
-  of a test, the mean of y or, as is usual on Charades, the largest y. Clips that were
-  mixed have the mixture of their labels.
+  of a test, the mean of y or, as is usual on Charades, the largest y.
+  Clips that were mixed have the mixture of their labels.
 
   Attributes:
     init_bias: initial bias of the head.
