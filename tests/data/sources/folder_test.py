@@ -392,13 +392,3 @@ def test_errors(tmp_path):
   (tmp_path / 'run/a.mp4').unlink()
   with pytest.raises(FileNotFoundError, match=r'no video in .* \.mp4'):
     _open(path, 'train')
-
-
-def test_videos_without_classes_lie_anywhere(tmp_path):
-  path = _make(tmp_path, 'a.mp4', 'deep/er/b.mp4', 'deep/c.bin')
-  source = _open(path, 'train', val_fraction=0.0, kind='unlabelled')
-  assert _ids(source) == ['a.mp4', 'deep/er/b.mp4']
-  assert (source.info.kind, source.info.num_classes) == ('unlabelled', 0)
-  assert [d.id for d in source.info.dropped] == ['deep/c.bin']
-  with pytest.raises(ValueError, match="kind='quality' is not for clips"):
-    _open(tmp_path / 'deep', 'train', val_fraction=0.0, kind='quality')
