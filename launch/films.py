@@ -45,6 +45,7 @@ ENCODERS = {
   'mpeg2': 'mpeg2video -q 2 -g 12 -bf 0',
   'mpeg2 B': 'mpeg2video -q 2 -g 12 -bf 2',
   'mpeg2 B open GOP': 'mpeg2video -q 2 -g 9 -bf 2 -sc_threshold 1000000000',
+  'mpeg2 BBB': 'mpeg2video -q 5 -g 15 -bf 3',
   'mpeg1 B': 'mpeg1video -q 2 -g 12 -bf 2',
   'mjpeg': 'mjpeg -q 3 -pix_fmt yuvj420p',
   'theora': 'libtheora -q 8 -g 12',

@@ -21,6 +21,7 @@ JUMP_BACK, JUMP_AHEAD = 0.1, 10.0  # seconds
 # program stream may be off.
 _COUNTED = ('mpeg1video', 'mpeg2video')
 _MOST_GUESSED = 0.25
+_TURN = 1024  # the number after which they begin anew
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +63,14 @@ class _Counted:
     """Gives a packet of such a stream the time at which it is shown."""
     content = bytes(packet)
     at = content.find(self._PICTURE)
-    if at < 0 or len(content) < at + 6:
+    if at < 0 or len(content) < at + 6 or not packet.duration:
       return
     if content.find(self._GROUP, 0, at) >= 0:
       self._group = self._count
     place = (content[at + 4] << 2) + (content[at + 5] >> 6)
-    later = (self._group + place - self._count) * packet.duration
+    behind = self._count - self._group
+    place += _TURN * round((behind - place) / _TURN)
+    later = (place - behind) * packet.duration
     self._follow(packet, later)
     packet.dts = self._shown
     packet.pts = self._shown + later
@@ -109,13 +112,16 @@ def joined(stream: streams.Stream, jumps: list[float]) -> Iterator[av.Packet]:
       counter.date(packet)
     if packet.dts is not None:
       dts = packet.dts * tick + shift
+      step = dts - last.get(index, dts)
       if index in last and (
-        abs(dts - expected[index]) > JUMP_AHEAD or last[index] - dts > JUMP_BACK
+        abs(dts - expected[index]) > JUMP_AHEAD or -step > JUMP_BACK
       ):
+        step = expected[index] - last[index]
         shift += expected[index] - dts
         dts = expected[index]
         jumps.append(shift)
-      last[index], expected[index] = dts, dts + (packet.duration or 0) * tick
+      last[index] = dts
+      expected[index] = dts + ((packet.duration or 0) * tick or step)
     if index == film:
       ticks = round(shift / tick)
       if packet.dts is not None:
