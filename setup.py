@@ -85,8 +85,8 @@ setuptools.setup(
     'docs': ['mkdocs-material>=9.8', 'mkdocstrings[python]>=1.0'],
     'test': [
       'hypothesis>=6.100',
-      'openpyxl>=3.1',
       'imageio-ffmpeg>=0.8.1',
+      'openpyxl>=3.1',
       'pytest>=8.0.2',
       'pytest-xdist>=3.6.1',
       'ruff>=0.17.5',

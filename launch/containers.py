@@ -72,9 +72,6 @@ def shown_by_ffmpeg(
     path=path,
   )
   times = np.array([float(t) for t in re.findall(r' pts_time:\s*(\S+)', said)])
-  if film.container in ('avi', 'asf'):
-    # ffmpeg adds the decoder's delay, as the file has no presentation times.
-    times -= times[0]
   frames = np.frombuffer(pixels, np.uint8).reshape(-1, HEIGHT, WIDTH, 3)
   if len(times) != len(frames) or (np.diff(times) <= 0).any():
     raise RuntimeError(f'{film}: ffmpeg shows {len(frames)} frames at {times}')
@@ -84,6 +81,10 @@ def shown_by_ffmpeg(
 def compare(film: Film, path: epath.Path, seed: int = 0) -> Agreement:
   """Reads a film as ffmpeg and as vidpetl do, in the middle of each frame."""
   begins, frames = shown_by_ffmpeg(film, path)
+  if film.container in ('avi', 'asf'):
+    # ffmpeg adds the decoder's delay, as the file has no presentation times.
+    with decode.Video(str(path)) as video:
+      begins += video.time_of(next(video.frames_from(0))) - begins[0]
   end = begins[-1] + 1 / FPS
   times = (begins + np.append(begins[1:], end)) / 2
   size = HEIGHT, WIDTH

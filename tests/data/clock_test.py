@@ -180,12 +180,37 @@ def test_an_avi_begins_with_its_first_picture(draw, shown, codec):
     assert shown(path, middles(60)) == list(range(60))
 
 
+@pytest.mark.parametrize('codec', ['h264 B pyramid', 'mpeg4 B', 'xvid B'])
+def test_every_time_of_an_avi_has_one_picture(draw, shown, codec):
+  path = draw('avi', codec)
+  numbers = shown(path, middles(60))
+  for k in range(0, 60):
+    assert shown(path, middles(60)[[k]]) == [numbers[k]]
+
+
+def test_an_avi_whose_pictures_begin_late_shows_them_late(encode, shown):
+  # Such a file begins with packets without pictures.
+  film = encode('plain.mp4', '-c:v mpeg4 -bf 2 -q 2')
+  path = film.replace('plain.mp4', 'late.avi')
+  films.ffmpeg(
+    '-itsoffset 0.4 -i {film} -f lavfi -t 3 -i sine -map 0 -map 1 -c:v copy '
+    '{path}',
+    film=film,
+    path=path,
+  )
+  times = np.arange(60) / 25 + 0.42
+  for video in both(path):
+    numbers = np.array(shown(video, [0, 0.3, *times]))
+    assert numbers[:2].tolist() == [0, 0]
+    assert np.abs(numbers[2:] - np.arange(60)).max() <= 1
+
+
 def test_packets_without_pictures_at_the_end_are_no_damage(draw, shown):
   path = draw('avi', 'xvid B', 'sound')
   with decode.Video(path) as video:
-    last = shown(path, [video.duration - 1e-3, video.duration])
-  assert last == [59, 59]
-  assert shown(transcode.transcode(path, _FAST), [2.38]) == [59]
+    ends = [video.duration - 1e-3, video.duration]
+  assert shown(path, ends) == [59, 59]
+  assert shown(transcode.transcode(path, _FAST), ends) == [59, 59]
 
 
 def test_misordered_timestamps_are_put_in_order(draw, shown):

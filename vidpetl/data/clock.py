@@ -3,8 +3,8 @@
 Second 0 is where the file begins, as players and ffmpeg's command line have it:
 where the first of its streams begins, which may be the sound. Pictures that
 begin later are shown late. Where a container stores no presentation times (AVI,
-ASF) and pictures are stored in another order than they are shown in, it is the
-first picture.
+ASF) and pictures are stored in another order than they are shown in, they are
+shown as early as they can be decoded.
 """
 
 from __future__ import annotations
@@ -162,14 +162,20 @@ def _frames(stream: streams.Stream, duration: float, fps: float) -> int:
 def _origin(stream: streams.Stream) -> float:
   """Returns the tick at which a file begins."""
   start, tick = stream.container.start_time, stream.tick
-  if stream.undated and stream.reordered:
-    shown = [p.pts for p in frame_rate.head(stream) if p.pts is not None]
-    return min(shown, default=0)
-  if start is None:
-    return 0
-  exact = start / (av.time_base * tick)
+  exact = (start or 0) / (av.time_base * tick)
   near = round(exact)
-  return near if abs(near - exact) * tick <= _MICROSECOND else exact
+  begins = near if abs(near - exact) * tick <= _MICROSECOND else exact
+  if not (stream.undated and stream.reordered):
+    return begins
+  return begins + _delay(frame_rate.head(stream))
+
+
+def _delay(first: list[av.Packet]) -> int:
+  """Returns by how many ticks a decoder shows pictures later than it could."""
+  dated = [p for p in first if p.pts is not None and p.dts is not None]
+  shown = np.sort([packet.pts for packet in dated])
+  decoded = np.sort([packet.dts for packet in dated])
+  return int(min(shown - decoded, default=0))
 
 
 def _jumps(stream: streams.Stream) -> bool:

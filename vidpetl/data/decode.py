@@ -39,6 +39,8 @@ DEFAULT_FPS = frame_rate.DEFAULT_FPS
 # containers that index by decoding time do.
 _SEEK_BACK = (0.0, 2.0, 10.0)
 
+# Frames behind a seek that FFmpeg may date wrongly, where containers do not.
+_GUESSED = 4
 # Seconds by which a container may round its duration up.
 _SLACK = 0.25
 
@@ -148,6 +150,8 @@ class Video:
     if not self.clock.steady:
       yield from self._decoded_from_start(time)
       return
+    undated = self._source.undated and self._source.reordered
+    guessed = undated * _GUESSED / self.fps
     for back in _SEEK_BACK:
       if self.clock.ticks(time - back) <= self.clock.origin:
         break
@@ -157,7 +161,7 @@ class Video:
       if (
         first is not None
         and first.key_frame
-        and self.time_of(first) <= time + self.tolerance
+        and self.time_of(first) <= time + self.tolerance - guessed
       ):
         yield first
         yield from frames

@@ -27,7 +27,7 @@ def read_persons(
   detections: str | Sequence[epath.PathLike],
   num_classes: int,
   degenerate: str,
-  outside: str,
+  outside: str = 'rounding',
 ) -> boxes.Boxes | None:
   """Reads detected persons from one file or several; None for 'none'.
 
