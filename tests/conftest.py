@@ -34,6 +34,7 @@ import pytest
 from etils import epath
 
 from launch import combinations
+from vidpetl import mistakes
 from vidpetl import world as world_lib
 from vidpetl.world import images
 
@@ -43,6 +44,12 @@ def pytest_unconfigure():
   ours = os.path.basename(cache).startswith('vidpetl-tests-')
   if ours and 'PYTEST_XDIST_WORKER' not in os.environ:
     shutil.rmtree(cache, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_told():
+  """Notes are told once in a process, which many tests share."""
+  mistakes.forget()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,5 +1,7 @@
 """Which errors are a user's to mend."""
 
+import warnings
+
 import pytest
 
 from vidpetl import mistakes, options
@@ -52,6 +54,14 @@ def test_only_what_a_line_of_vidpetl_states_is_a_mistake(
   code = compile(line, 'made_up.py', 'exec')
   error = caught(exec, code, {'__name__': module})
   assert mistakes.is_mistake(error) is expected
+
+
+def test_a_note_is_told_once_whatever_becomes_of_filters():
+  with warnings.catch_warnings(record=True) as told:
+    for text in 'aab':
+      warnings.simplefilter('always')
+      mistakes.note(text)
+  assert [str(warning.message) for warning in told] == ['a', 'b']
 
 
 def _raise(error):

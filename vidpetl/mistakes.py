@@ -15,11 +15,18 @@ class Note(UserWarning):
 
 def note(text: str) -> None:
   """Tells a user something once; a door prints it as a line 'note: …'."""
-  # Each text once, wherever it comes from.
-  warnings.warn_explicit(text, Note, 'vidpetl', 1, registry=_told)
+  # A registry of `warnings` is emptied whenever a library changes filters.
+  if text not in _told:
+    _told.add(text)
+    warnings.warn_explicit(text, Note, 'vidpetl', 1)
 
 
-_told: dict = {}
+def forget() -> None:
+  """Forgets what was told, so that it is told again: each test is a user."""
+  _told.clear()
+
+
+_told: set[str] = set()
 
 
 def as_lines(show: Callable[..., None]) -> Callable[..., None]:

@@ -259,3 +259,34 @@ def test_times_may_be_of_a_clock(tmp_path):
   content = 'path,label,start,end\na.mp4,x,1:05,00:01:10.5\n'
   source = _open(tmp_path, content)
   assert (source[0].start, source[0].end) == (65.0, 70.5)
+
+
+def test_one_file_in_both_splits_is_named_however_it_is_spelled(tmp_path):
+  (tmp_path / 'films').mkdir()
+  (tmp_path / 'films' / 'c.mp4').touch()
+  content = (
+    'path,label,split\nfilms\\c.mp4,run,train\nfilms/c,run,val\n'
+    './films/c.mp4,run,val\nfilms//c.mp4,run,val\na.mp4,run,val\n'
+  )
+  (note,) = _open(tmp_path, content, split='train').info.notes
+  assert '3 in all' in note
+
+
+def test_a_share_keeps_the_spellings_of_a_file_together(tmp_path):
+  (tmp_path / 'films').mkdir()
+  paths = []
+  for i in range(10):
+    (tmp_path / 'films' / f'{i}.mp4').touch()
+    paths += [f'films/{i}.mp4', f'films\\{i}.mp4', f'./films/{i}']
+  content = 'path,label\n' + ''.join(f'{path},run\n' for path in paths)
+  val = _open(tmp_path, content, split='val')
+  assert len(val) == 6
+  assert len({os.path.normpath(val.video(i)) for i in range(6)}) == 2
+  assert not val.info.notes
+
+
+@pytest.mark.parametrize('missing', ['', '-', 'n/a'])
+def test_times_may_be_missing(tmp_path, missing):
+  content = f'path,label,start,end\na.mp4,run,{missing},{missing}\n'
+  (clip,) = [_open(tmp_path, content)[0]]
+  assert (clip.id, clip.start, clip.end) == ('a.mp4', 0, None)

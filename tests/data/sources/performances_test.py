@@ -16,6 +16,7 @@ def _open(tmp_path, content, **options):
   for name in ('a.mp4', 'b.mp4'):
     (tmp_path / name).touch()
   (tmp_path / 'frames').mkdir(exist_ok=True)
+  (tmp_path / 'frames' / '00001.jpg').touch()
   return sources.open_source(
     {'source': 'performances', 'path': str(path), **options}
   )
@@ -211,12 +212,12 @@ def test_splits_are_spelled_in_any_way_and_test_stands_for_val(tmp_path):
   content = 'video,score,split\na.mp4,1, Train \nb.mp4,2,Testing\na.mp4,3,\n'
   source = _open(tmp_path, content, split='train')
   assert len(source) == 1
-  assert [
-    note.partition(' (')[0].partition(': ')[2] for note in source.info.notes
-  ] == [
-    '1 rows are in no split, and are left out',
-    'the rows of test are taken for it',
+  assert [note.partition(', ')[0] for note in source.info.notes[:2]] == [
+    '1 rows have no split',
+    'no split is called val: the 1 rows of test are taken for it',
   ]
+  (lost,) = source.info.dropped
+  assert (lost.id, lost.reason.split(' (')[0]) == ('a.mp4', 'no split')
   assert _open(tmp_path, content, split='val')[0].score == 2
 
 
@@ -244,3 +245,40 @@ def test_times_are_clocks_and_commas_are_points(tmp_path):
     (only,) = [_open(tmp_path, content)[0]]
   assert (only.score, only.start, only.end) == (7.5, 75, 80.5)
   assert only.steps == (76, 77.5)
+
+
+def test_performances_in_both_splits_are_named_however_they_are_spelled(
+  tmp_path,
+):
+  content = (
+    'video,score,split,start,end\n'
+    'a.mp4,1,train,-,2\n.\\a,1,val,1,3\na.mp4,1,val,2,n/a\nb.mp4,2,val,,\n'
+  )
+  source = _open(tmp_path, content, split='train')
+  (note,) = source.info.notes
+  assert '1 in all' in note and 'mine.csv:3 (' in note and 'csv:2 is' in note
+  assert source[0].id == 'a.mp4'
+
+
+def test_a_performance_with_two_scores_is_named(tmp_path):
+  content = 'video,score\na.mp4,1\na.mp4,2\nb.mp4,2\na.mp4,1\n'
+  source = _open(tmp_path, content)
+  assert len(source) == 4
+  assert [note for note in source.info.notes if 'another score' in note] == [
+    '1 performances are listed again with another score, and each counts: '
+    f'{tmp_path}/mine.csv:3 (2; 1 in {tmp_path}/mine.csv:2)'
+  ]
+
+
+def test_a_folder_without_frames_is_no_performance(tmp_path):
+  (tmp_path / 'empty').mkdir()
+  source = _open(tmp_path, 'video,score\na.mp4,1\nempty,2\n')
+  assert len(source) == 1
+  assert 'no numbered frames' in source.info.dropped[0].reason
+
+
+def test_judges_have_countries(tmp_path):
+  content = 'video,score,Judge 1 (USA),J2 [FRA]\na.mp4,1,6.5,7\n'
+  np.testing.assert_array_equal(
+    _open(tmp_path, content)[0].judge_scores, [6.5, 7]
+  )

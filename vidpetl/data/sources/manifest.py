@@ -10,7 +10,7 @@ import numpy as np
 from etils import epath
 
 from vidpetl.data import examples, kinds, names
-from vidpetl.data.annotations import text
+from vidpetl.data.annotations import fields, text
 from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.sources import columns, oversights, table_splits, videos
 
@@ -31,6 +31,8 @@ class _Row:
     split: see `table_splits.of_rows`.
     start: second at which it begins.
     end: second at which it ends; nan is the end of the file.
+    file: the video, None if it is not there.
+    missing: why it is not.
   """
 
   line: int
@@ -40,6 +42,8 @@ class _Row:
   split: str
   start: float
   end: float
+  file: str | None = None
+  missing: str = ''
 
 
 def open(
@@ -61,9 +65,9 @@ def open(
     label  name of its class; of kind 'multilabel' any number of names, as
            'sit|read a book', or one in each of several rows; of kind
            'unlabelled' it may be left out
-    start  second at which the clip begins, or mm:ss, or hh:mm:ss; empty is the
-           beginning
-    end    when it ends; empty is the end of the file
+    start  second at which the clip begins, or mm:ss, or hh:mm:ss; empty, '-'
+           or 'n/a' is the beginning
+    end    when it ends; the same is the end of the file
     split  train, val or test in any spelling; without the column, a share of
            the files of each class is 'val'. Where there is no val, test is
            taken for it
@@ -102,12 +106,22 @@ def open(
   if classes is None:
     classes = sorted({label for row in rows for label in row.labels})
   index = {label: i for i, label in enumerate(classes)}
+  folder = root or os.path.dirname(os.path.abspath(path))
+  places = videos.Places(folder)
+  for row in rows:
+    row.file, row.missing = places.clip(row.path)
   said = _review(path, rows, shown)
   wanted = table_splits.wanted(path, split, {row.split for row in rows})
   chosen = [r for r in rows if wanted == 'all' or r.split == wanted]
   labels = {row.id: _indices(path, row, index) for row in chosen}
-  folder = root or os.path.dirname(os.path.abspath(path))
-  kept, files, dropped = _found(path, chosen, folder)
+  kept = [row for row in chosen if row.file]
+  columns.require_some(
+    len(kept),
+    len(chosen),
+    f'{names.shown(chosen[0].path)} and others',
+    folder,
+  )
+  files = Strings(row.file for row in kept)
   info = examples.Info(
     name=name or names.shown(epath.Path(path).stem),
     split=split,
@@ -115,7 +129,10 @@ def open(
     num_classes=len(classes),
     classes=dict(enumerate(classes)),
     fps=fps,
-    dropped=(*dropped, *_of_no_split(path, rows, folder, wanted)),
+    dropped=(
+      *(_dropped(path, r, folder, r.missing) for r in chosen if not r.file),
+      *_of_no_split(path, rows, folder, wanted),
+    ),
     notes=(
       *table_splits.notes(said, classes),
       *videos.rate_note(filter(videos.is_folder, files), fps),
@@ -126,7 +143,7 @@ def open(
     info,
     Strings(row.id for row in kept),
     [labels[row.id] for row in kept],
-    Strings(files).__getitem__,
+    files.__getitem__,
     starts,
     ends,
   )
@@ -145,7 +162,7 @@ def _read(path: str, kind: kinds.Kind, val_fraction: float) -> list[_Row]:
     [(labels[line] or [''])[0] for line, _ in table],
     val_fraction,
   )
-  ids = columns.unique([_id(row) for _, row in table])
+  ids = columns.unique([clip_id(row, row['path']) for _, row in table])
   rows = [
     _Row(line, row['path'], clip, labels[line], of, *span(path, line, row))
     for clip, of, (line, row) in zip(ids, split, table)
@@ -153,10 +170,11 @@ def _read(path: str, kind: kinds.Kind, val_fraction: float) -> list[_Row]:
   return _united(rows) if kind.several else rows
 
 
-def _id(row) -> str:
-  start = row.get('start')
-  path = names.shown(row['path'])
-  return row.get('id') or path + (f'@{start}' if start else '')
+def clip_id(row: dict[str, str], path: str) -> str:
+  """Returns what reports call a row: its id, or its video and its start."""
+  start = row.get('start', '')
+  begins = '' if fields.is_missing(start) else f'@{start}'
+  return row.get('id') or names.shown(path) + begins
 
 
 def _names(path, rows, kind: kinds.Kind) -> dict[int, list[str]]:
@@ -179,7 +197,8 @@ def _united(rows: list[_Row]) -> list[_Row]:
   first: dict[tuple, _Row] = {}
   for row in rows:
     # An end of nan is not equal to itself.
-    key = (row.path, row.split, row.start, str(row.end))
+    file = table_splits.spelled(row.path)
+    key = (file, row.split, row.start, str(row.end))
     known = first.setdefault(key, row)
     known.labels = list(dict.fromkeys([*known.labels, *row.labels]))
   return list(first.values())
@@ -195,7 +214,7 @@ def _review(
   """
   found = [
     oversights.Row(
-      file=os.path.normpath(names.clean(row.path)),
+      file=table_splits.spelled(row.file or row.path),
       labels=tuple(row.labels),
       split=row.split,
       where=f'{names.shown(path)}:{row.line}',
@@ -215,28 +234,6 @@ def _indices(path: str, row: _Row, index: dict[str, int]) -> list[int]:
     problem = f'label {strange[0]!r} is not among `classes`'
     raise text.fail(path, row.line, problem, ', '.join(index))
   return [index[label] for label in row.labels]
-
-
-def _found(
-  path: str, rows: list[_Row], folder: str
-) -> tuple[list[_Row], list[str], list[examples.Dropped]]:
-  """Returns the rows that have a video, their videos, and the others."""
-  places = videos.Places(folder)
-  kept, files, dropped = [], [], []
-  for row in rows:
-    file, reason = places.get(row.path), 'not found'
-    if file and videos.is_folder(file):
-      reason = 'a folder, and no numbered frames in it'
-      file = file if videos.holds_frames(file) else None
-    if file:
-      kept.append(row)
-      files.append(file)
-    else:
-      dropped.append(_dropped(path, row, folder, reason))
-  columns.require_some(
-    len(kept), len(rows), f'{names.shown(rows[0].path)} and others', folder
-  )
-  return kept, files, dropped
 
 
 def _dropped(path, row: _Row, folder: str, reason: str) -> examples.Dropped:
@@ -260,11 +257,12 @@ def span(path: str, line: int, row: dict[str, str]) -> tuple[float, float]:
   Raises:
     text.AnnotationError: unless 0 <= start < end.
   """
-  start = end = None
-  if row.get('start'):
-    start = text.seconds(row['start'], path, line, 'start')
-  if row.get('end'):
-    end = text.seconds(row['end'], path, line, 'end')
+  start, end = (
+    None
+    if fields.is_missing(row.get(name, ''))
+    else text.seconds(row[name], path, line, name)
+    for name in ('start', 'end')
+  )
   start = start or 0.0
   if start < 0 or (end is not None and end <= start):
     problem = f'start {row.get("start")}, end {row.get("end")}'

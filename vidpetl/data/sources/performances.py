@@ -8,7 +8,7 @@ import difflib
 import itertools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from etils import epath
@@ -18,18 +18,24 @@ from vidpetl.data import examples, names
 from vidpetl.data.annotations import fields, text
 from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.kinds.quality import Performance, Performances
-from vidpetl.data.sources import columns, manifest, table_splits, videos
+from vidpetl.data.sources import (
+  columns,
+  manifest,
+  oversights,
+  table_splits,
+  videos,
+)
 
 KIND = 'quality'
 _REQUIRED = ('video', 'score')
 _OPTIONAL = ('start', 'end', 'split', 'id', 'difficulty', 'action', 'steps')
-# Other names of columns.
+# Other names of columns; 'Judge 1 (USA)' is one, too.
 _SPELLINGS = {
   **dict.fromkeys(('path', 'file', 'filename', 'file_name', 'clip'), 'video'),
   **dict.fromkeys(('total', 'final_score', 'total_score'), 'score'),
   **dict.fromkeys(('degree_of_difficulty', 'dd'), 'difficulty'),
 }
-_JUDGE = re.compile(r'j(?:udge)?_?(\d+)')
+_JUDGE = re.compile(r'j(?:udge)?_?(\d+)(?:_?[(\[].*)?')
 
 Row = dict[str, str]
 Rows = list[tuple[int, Row]]
@@ -50,9 +56,9 @@ def open(
 
     video       a file or a folder of frames, relative to the table
     score       how good the performance is, in any unit
-    start       when it begins: seconds, mm:ss or hh:mm:ss; empty is the
-                beginning
-    end         when it ends; empty is the end of the file
+    start       when it begins: seconds, mm:ss or hh:mm:ss; empty, '-' or 'n/a'
+                is the beginning
+    end         when it ends; the same is the end of the file
     split       train, val or test in any spelling; without the column, a share
                 of the videos of each action is 'val'. Where there is no val,
                 test is taken for it
@@ -79,7 +85,8 @@ def open(
 
   Returns:
     The source, in the order of the table. Missing videos are in
-    `info.dropped`.
+    `info.dropped`, and in that of 'train' the rows without a split;
+    `info.notes` says what a user should know of all rows.
 
   Raises:
     FileNotFoundError: for a missing table, or if all videos are.
@@ -92,23 +99,29 @@ def open(
   if not rows:
     raise text.fail(path, None, 'no rows', 'one per performance')
   judges = _judges(path, rows[0][1])
-  rows, notes = _of_split(path, rows, split, val_fraction)
+  of = table_splits.of_rows(rows, _keys(rows), _groups(rows), val_fraction)
+  folder = os.path.dirname(os.path.abspath(path))
+  places = videos.Places(folder)
+  clips = [places.clip(row['video']) for _, row in rows]
+  notes = _notes(path, rows, of, clips)
+  wanted = table_splits.wanted(path, split, of)
+  lost = [row for row, s in zip(rows, of) if not s and wanted == 'train']
+  chosen = [i for i, s in enumerate(of) if wanted in ('all', s)]
+  rows, clips = [rows[i] for i in chosen], [clips[i] for i in chosen]
   ids = columns.unique([_id(row) for _, row in rows])
   found = [
     _performance(path, line, row, name, judges)
     for name, (line, row) in zip(ids, rows)
   ]
   found = _with_all_steps(path, [line for line, _ in rows], found)
-  folder = os.path.dirname(os.path.abspath(path))
-  places = videos.Places(folder)
-  files = [places.get(row['video']) for _, row in rows]
-  have = [i for i, file in enumerate(files) if file]
+  have = [i for i, (file, _) in enumerate(clips) if file]
   columns.require_some(
     len(have),
     len(rows),
     f'{names.shown(rows[0][1]["video"])} and others',
     folder,
   )
+  files = Strings(clips[i][0] for i in have)
   info = examples.Info(
     name=name or names.shown(epath.Path(path).stem),
     split=split,
@@ -116,19 +129,21 @@ def open(
     num_classes=0,
     classes={},
     fps=fps,
-    dropped=tuple(
-      _dropped(path, folder, ids[i], *rows[i])
-      for i, file in enumerate(files)
-      if not file
+    dropped=(
+      *(
+        _dropped(path, folder, clip, *row, missing)
+        for clip, row, (file, missing) in zip(ids, rows, clips)
+        if not file
+      ),
+      *(
+        _dropped(path, folder, _id(row), line, row, 'no split')
+        for line, row in lost
+      ),
     ),
-    notes=(
-      *notes,
-      *videos.rate_note(filter(videos.is_folder, filter(None, files)), fps),
-    ),
+    notes=(*notes, *videos.rate_note(filter(videos.is_folder, files), fps)),
   )
-  paths = Strings(files[i] for i in have)
   return Performances.of_examples(
-    info, [found[i] for i in have], paths.__getitem__
+    info, [found[i] for i in have], files.__getitem__
   )
 
 
@@ -161,27 +176,51 @@ def _judges(path: str, row: Row) -> list[str]:
   return judges
 
 
-def _of_split(
-  path: str, rows: Rows, split: str, fraction: float
-) -> tuple[Rows, tuple[str, ...]]:
-  """Returns the rows of a split, and what to say of the splits."""
-  of = table_splits.of_rows(rows, _keys(rows), _groups(rows), fraction)
-  wanted = table_splits.wanted(path, split, of)
-  chosen = [row for row, s in zip(rows, of) if wanted in ('all', s)]
-  notes = []
-  if without := [line for (line, _), s in zip(rows, of) if not s]:
-    notes.append(
-      f'{names.shown(path)}: {len(without)} rows are in no split, and are left '
-      f'out (the first: line {without[0]})'
+def _notes(
+  path: str,
+  rows: Rows,
+  of: Sequence[str],
+  clips: Sequence[tuple[str | None, str]],
+) -> tuple[str, ...]:
+  """Returns what to say of how all rows are split."""
+  compared = []
+  for (line, row), split, (file, _) in zip(rows, of, clips):
+    start, end = manifest.span(path, line, row)
+    compared.append(
+      oversights.Row(
+        file=table_splits.spelled(file or row['video']),
+        labels=(),
+        split=split,
+        where=f'{names.shown(path)}:{line}',
+        start=start,
+        end=float('inf') if np.isnan(end) else end,
+      )
     )
-  if table_splits.test_is_val(of):
-    notes.append('no split is called val: the rows of test are taken for it')
+  notes = (*table_splits.notes(compared), *_scored_again(rows, compared))
   if 'split' not in rows[0][1]:
-    notes.append(
+    notes += (
       f'{names.shown(path)} has no column split: {of.count("val")} of '
-      f'{len(rows)} performances are for validation, by a hash of their videos'
+      f'{len(rows)} performances are for validation, by a hash of their videos',
     )
-  return chosen, tuple(notes)
+  return notes
+
+
+def _scored_again(
+  rows: Rows, compared: Sequence[oversights.Row]
+) -> Iterator[str]:
+  """Finds performances with several scores; each stays an example."""
+  first: dict[tuple, tuple[str, str]] = {}
+  found = []
+  for (_, row), clip in zip(rows, compared):
+    key = clip.file, clip.start, clip.end
+    where, score = first.setdefault(key, (clip.where, row['score']))
+    if score != row['score']:
+      found.append(f'{clip.where} ({row["score"]}; {score} in {where})')
+  if found:
+    yield (
+      f'{len(found)} performances are listed again with another score, and '
+      f'each counts: {oversights.some(found)}'
+    )
 
 
 def _keys(rows: Rows) -> list[str]:
@@ -198,17 +237,14 @@ def _groups(rows: Rows) -> list[str]:
 
 
 def _dropped(
-  path: str, folder: str, name: str, line: int, row: Row
+  path: str, folder: str, name: str, line: int, row: Row, why: str
 ) -> examples.Dropped:
   file = names.shown(os.path.join(folder, row['video']))
-  reason = f'not found ({names.shown(path)}:{line})'
-  return examples.Dropped(name, file, reason)
+  return examples.Dropped(name, file, f'{why} ({names.shown(path)}:{line})')
 
 
 def _id(row: Row) -> str:
-  start = row.get('start')
-  video = names.shown(row['video'])
-  return row.get('id') or video + (f'@{start}' if start else '')
+  return manifest.clip_id(row, row['video'])
 
 
 def _performance(
@@ -216,8 +252,7 @@ def _performance(
 ) -> Performance:
   if not row['video']:
     raise text.fail(path, line, 'no video', 'one in each row')
-  times = {key: _known(row, key) for key in ('start', 'end')}
-  start, end = manifest.span(path, line, times)
+  start, end = manifest.span(path, line, row)
   difficulty = _number(path, line, row, 'difficulty')
   if difficulty <= 0:
     problem = f'difficulty is {difficulty:g}'

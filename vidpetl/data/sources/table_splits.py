@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Iterable, Sequence
 
 from vidpetl.data import names, splits
@@ -27,12 +28,17 @@ def of_rows(
   """
   if rows and 'split' in rows[0][1]:
     return [splits.role(row['split']) for _, row in rows]
-  keys = [videos.without_suffix(names.clean(file)) for file in files]
+  keys = [videos.without_suffix(spelled(file)) for file in files]
   first: dict[str, Hashable] = {}
   for key, group in zip(keys, groups):
     first.setdefault(key, group)
   inside = splits.by_share(keys, [first[key] for key in keys], fraction)
   return ['val' if is_val else 'train' for is_val in inside]
+
+
+def spelled(file: str) -> str:
+  r"""Returns one spelling of a path: './a\b.mp4' is 'a/b.mp4'."""
+  return os.path.normpath(names.clean(file).replace('\\', '/'))
 
 
 def wanted(path: str, split: str, there: Iterable[str]) -> str:

@@ -233,6 +233,15 @@ class Places:
     # As Windows writes it.
     return self.get(name.replace('\\', '/')) if '\\' in name else None
 
+  def clip(self, name: str) -> tuple[str | None, str]:
+    """Returns what `get` does, or None and why that is no clip."""
+    file = self.get(name)
+    if file is None:
+      return None, 'not found'
+    if is_folder(file) and not holds_frames(file):
+      return None, 'a folder, and no numbered frames in it'
+    return file, ''
+
   def _listing(self, folder: str) -> _Listing | None:
     """Returns what is in a folder, None if it is not there."""
     if folder not in self._listings:
