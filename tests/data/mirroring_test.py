@@ -10,7 +10,7 @@ from vidpetl.data import mirroring
   [
     *('turn_left', 'TurnRight', 'turnLEFT', 'Left', 'from left to right'),
     *('left2right', 'rotate clockwise', 'counter-clockwise', 'anticlockwise'),
-    *('righthanded serve', 'turn-right'),
+    *('righthanded serve', 'turn-right', 'left hand up', '\u5411\u5de6\u8f6c'),
   ],
 )
 def test_a_word_for_a_side(name):
@@ -25,6 +25,7 @@ def test_a_word_for_a_side(name):
     ('l hand', 'r hand'),
     ('links', 'rechts'),
     ('spin ccw', 'spin cw'),
+    ('giro izquierda', 'giro derecha'),
   ],
 )
 def test_a_letter_for_a_side_where_there_is_the_other(names):

@@ -88,6 +88,8 @@ def test_a_part_has_a_fingerprint_of_its_own():
     ({'shots': 0}, 'shots=0'),
     ({'share': 0.0}, 'share=0.0'),
     ({'share': 1.5}, 'share=1.5'),
+    ({'share': '0.5'}, "share='0.5'"),
+    ({'shots': True}, 'shots=True'),
   ],
 )
 def test_what_is_no_part(options, message):

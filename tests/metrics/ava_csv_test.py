@@ -132,3 +132,15 @@ def test_written_as_slowfast_does(tmp_path):
   ava_csv.write_detections(tmp_path / 'x.csv', dets, [3], 3, 4)
   written = (tmp_path / 'x.csv').read_text()
   assert written == 'v,0902,0.123,0.200,0.300,1.000,3,0.9877\n'
+
+
+def test_headers_and_clocks_are_read_as_in_training(write):
+  rows = 'video,seconds,x1,y1,x2,y2,action,score\nv,15:02,0,0,1,1,7,0.5\n'
+  dets = ava_csv.read_detections(write(rows), P2019)
+  assert dets.images == ['v,0902'] and dets.lines.tolist() == [2]
+  assert ava_csv.read_ground_truth(write(rows), P2020).images == [
+    'v,902.000000'
+  ]
+  assert ava_csv.read_excluded(write('video,time\nv,902\n'), P2019) == {
+    'v,0902'
+  }

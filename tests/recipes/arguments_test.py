@@ -32,3 +32,14 @@ def test_a_backslash_makes_a_comma_a_part_of_a_value():
   arg = arguments.parse(text, data='', size=1)
   assert (arg.data, arg.size) == ('before, after', 2)
   assert arguments.value(text, 'data', '') == 'before, after'
+
+
+def test_a_comma_has_a_cure():
+  with pytest.raises(ValueError, match=r"' after' .*written \\,"):
+    arguments.parse('data=before, after', data='')
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch):
+  monkeypatch.setenv('HOME', '/home/me')
+  parsed = arguments.parse('data=~/clips,val=a~/b', data='', val='')
+  assert (parsed.data, parsed.val) == ('/home/me/clips', 'a~/b')

@@ -104,3 +104,18 @@ def test_a_sheet_is_known_by_its_columns_and_needs_no_split(tmp_path, header):
     'split': 'train',
   }
   assert found.eval['split'] == 'val'
+
+
+def test_a_table_of_classes_has_no_scores(tmp_path):
+  (tmp_path / 'a.mp4').touch()
+  (tmp_path / 'clips.csv').write_text('path,label,split\na.mp4,run,train\n')
+  with pytest.raises(ValueError, match=r'clips has no scores .*video,score'):
+    experiments.load_config('adapt', f'data={tmp_path}/clips.csv,task=quality')
+
+
+def test_capitals_of_a_suffix_and_dots_of_a_folder(tmp_path):
+  (tmp_path / 'v1.0').mkdir()
+  (tmp_path / 'v1.0' / 'SCORES.CSV').write_text('video,score\na.mp4,1\n')
+  find = lambda path: data.find(str(tmp_path / path), roots=('', ''))
+  assert find('v1.0/SCORES.CSV').train['source'] == 'performances'
+  assert find('v1.0').name == 'v1_0'

@@ -11,7 +11,12 @@ _SIDES = frozenset(
   | {'clockwise', 'counterclockwise', 'anticlockwise'}
 )
 # Words that mean a side only where the other one is there.
-_PAIRS = (('l', 'r'), ('links', 'rechts'), ('gauche', 'droite'), ('cw', 'ccw'))
+_PAIRS = (
+  *(('l', 'r'), ('cw', 'ccw'), ('links', 'rechts'), ('gauche', 'droite')),
+  *(('izquierda', 'derecha'), ('esquerda', 'direita'), ('sinistra', 'destra')),
+)
+# Chinese and Japanese stand without blanks between words.
+_SIGNS = re.compile('[\u5de6\u53f3]')
 _OTHER = {a: b for pair in _PAIRS for a, b in (pair, pair[::-1])}
 # Words of 'turn_left', 'TurnLeft', 'turn left' and 'left2right'.
 _WORD = re.compile(r'[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])')
@@ -29,7 +34,11 @@ def tells_sides(names: Iterable[str]) -> list[str]:
   names = list(names)
   words = {name: tuple(map(str.lower, _WORD.findall(name))) for name in names}
   there = set(words.values())
-  return [name for name in names if _is_sided(words[name], there)]
+  return [
+    name
+    for name in names
+    if _SIGNS.search(name) or _is_sided(words[name], there)
+  ]
 
 
 def _is_sided(words: tuple[str, ...], there: set[tuple[str, ...]]) -> bool:

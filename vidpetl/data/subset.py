@@ -70,7 +70,7 @@ def choose(
   order = shuffled(source.ids, seed)
   shown = _classes(source)
   if shots is not None:
-    if not isinstance(shots, int) or shots < 1:
+    if type(shots) is not int or shots < 1:
       raise ValueError(f'shots={shots!r}: examples of each class, from 1')
     if shown is None:
       raise ValueError(
@@ -78,8 +78,8 @@ def choose(
         'of; share=0.1 takes a tenth of all'
       )
     return _shots(order, shown, shots)
-  if not 0 < share <= 1:
-    raise ValueError(f'share={share}: above 0, up to 1')
+  if not isinstance(share, float | int) or not 0 < share <= 1:
+    raise ValueError(f'share={share!r}: a number above 0, up to 1')
   return _share(order, shown, share)
 
 

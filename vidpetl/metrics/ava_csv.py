@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vidpetl.data.annotations import fields, text
+from vidpetl.data.annotations import fields, headers, text
 from vidpetl.metrics import columns
 
 Path = str | os.PathLike[str]
@@ -37,7 +37,7 @@ def read_ground_truth(
     ValueError: a row is malformed; the message begins with `file:line`.
   """
   table = _Table(path, protocol)
-  for line, row in text.rows(path, (7, 8, 2)):
+  for line, row in text.rows(path, (7, 8, 2), headers.check):
     if len(row) not in (2, 7, 8):
       raise ValueError(
         f'{path}:{line}: {len(row)} columns; annotations have 7 or 8 '
@@ -79,7 +79,7 @@ def read_detections(
   if protocol.fractional_timestamps:
     widths.add(2)
   table = _Table(path, protocol)
-  for line, row in text.rows(path, widths):
+  for line, row in text.rows(path, widths, headers.check):
     if len(row) not in widths:
       raise ValueError(
         f'{path}:{line}: {len(row)} columns; detections in protocol '
@@ -99,7 +99,7 @@ def read_excluded(path: Path, protocol: columns.Protocol) -> frozenset[str]:
     ValueError: a row is malformed; the message begins with `file:line`.
   """
   keys = set()
-  for line, row in text.rows(path, (2,)):
+  for line, row in text.rows(path, (2,), headers.check):
     if len(row) != 2:
       raise ValueError(
         f'{path}:{line}: {len(row)} columns; excluded timestamps have 2 '

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from vidpetl.data.annotations import fields
+
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
@@ -59,13 +61,16 @@ def image_key(video: str, timestamp: str, protocol: Protocol) -> str:
     protocol: decides between '{video},0902' and '{video},902.000000'.
 
   Returns:
-    The key; '902', '0902', ' 902' and '902.0' are one image.
+    The key; '902', '0902', '15:02' and '902.0' are one image.
 
   Raises:
     ValueError: not a number, or not whole seconds where those are required.
   """
+  plain = timestamp.strip().replace(',', '.')
+  if ':' in plain:
+    plain = str(fields.seconds(plain))
   try:
-    seconds = decimal.Decimal(timestamp.strip().replace(',', '.'))
+    seconds = decimal.Decimal(plain)
   except decimal.InvalidOperation:
     seconds = decimal.Decimal('nan')
   if not seconds.is_finite():

@@ -1,10 +1,12 @@
 """Typed arguments of a config file: `--config=configs/x.py:demo,variant=L`.
 
 A backslash before a comma makes it a part of a value: `data=before\\, after`.
+`~/` is the home folder, which a shell knows only where a word begins with it.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -34,7 +36,8 @@ def parse(argument: str | None, **defaults: Any) -> ml_collections.ConfigDict:
     key, has_value, value = item.partition('=')
     if key not in defaults:
       raise ValueError(
-        f'Unknown config argument {key!r}; there are: '
+        f'Unknown config argument {key!r} (a comma that is part of a value '
+        'is written \\,); there are: '
         + ', '.join(f'{k}={v!r}' for k, v in defaults.items())
       )
     result[key] = _convert(key, value if has_value else 'true', defaults[key])
@@ -57,6 +60,8 @@ def _convert(key: str, text: str, default: Any, between: str = '+x') -> Any:
   if isinstance(default, tuple):
     like, items = (*default, '')[0], filter(None, text.split(between[0]))
     return tuple(_convert(key, item, like, between[1:]) for item in items)
+  if isinstance(default, str):
+    return os.path.expanduser(text) if text.startswith('~/') else text
   try:
     if isinstance(default, bool):
       return _BOOLEANS[text.lower()]

@@ -11,11 +11,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from etils import epath
 
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import datasets, sources
-from vidpetl.data.annotations import sheets, text
+from vidpetl.data.annotations import fields, headers, sheets, text
 from vidpetl.data.sources import performances
 
 TABLES = ('.csv', '.tsv', '.txt', *sheets.SUFFIXES)
@@ -75,7 +76,7 @@ def find(
       'data= names nothing: give a folder of class folders, a table '
       f'({", ".join(TABLES)}), or a dataset: {", ".join(datasets.names())}.'
     )
-  if named.endswith(TABLES):
+  if named.lower().endswith(TABLES):
     return _table(named, val, boxes or {})
   if epath.Path(named).is_dir():
     return _pair(task_name(named), 'folder', {'path': named})
@@ -106,7 +107,9 @@ def _pair(
 def task_name(path: str) -> str:
   """Returns what the task of a folder or table is called in a config."""
   # Not `resolve`, which would name what a link leads to.
-  stem = epath.Path(os.path.abspath(path)).stem
+  whole = epath.Path(os.path.abspath(path))
+  # A folder's name has no suffix: v1.0 and v1.1 are two.
+  stem = whole.name if whole.is_dir() else whole.stem
   return ''.join(c if c.isalnum() else '_' for c in stem)
 
 
@@ -118,17 +121,15 @@ def _table(path: str, val: str, boxes: Mapping[str, Any]) -> Data:
     found = set(map(spelled, header))
     if found.issuperset(columns):
       return _listed(path, val, 'split' in found, source)
-  if len(header) in (2, 7, 8) and _is_number(header[1]):
+  if len(header) in (2, 7, 8) and (
+    np.isfinite(fields.seconds(header[1])) or headers.is_header(header)
+  ):
     return _keyframes(path, val, boxes)
   raise ValueError(
     f'{path}: its first row is {",".join(header)}; expected a header with '
     'path and label (clips) or video and score (performances), or keyframes '
     'video,seconds,x1,y1,x2,y2,action,person.'
   )
-
-
-def _is_number(text: str) -> bool:
-  return text.replace('.', '', 1).isdigit()
 
 
 def _listed(path: str, val: str, has_split: bool, source: str) -> Data:

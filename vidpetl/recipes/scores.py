@@ -18,8 +18,19 @@ Table = Mapping[str, np.ndarray]
 
 
 def table(source: Mapping[str, Any]) -> Table:
-  """Returns the labels of a source of performances, as columns."""
-  return sources.open_source(source).info.table
+  """Returns the labels of a source of performances, as columns.
+
+  Raises:
+    ValueError: if its examples have no scores.
+  """
+  opened = sources.open_source(source)
+  if opened.info.kind != 'quality':
+    raise ValueError(
+      f'{opened.info.name} has no scores to learn: it is annotated for '
+      f'{opened.info.kind}, and a table of performances has the columns '
+      'video,score'
+    )
+  return opened.info.table
 
 
 def span(values: np.ndarray) -> tuple[float, float]:

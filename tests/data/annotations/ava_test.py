@@ -252,3 +252,41 @@ def test_excluded_timestamps(tmp_path):
   path = _write(tmp_path, 'a,0902\nb\n')
   with pytest.raises(text.AnnotationError, match=':2: 1 columns'):
     ava.read_excluded(path)
+
+
+@pytest.mark.parametrize(
+  'header',
+  [
+    'video,seconds,x1,y1,x2,y2,action,person',
+    'Video_ID,Timestamp,xmin,ymin,xmax,ymax,label,track',
+  ],
+)
+def test_a_header_is_no_keyframe(tmp_path, header):
+  row = 'a,1,0.1,0.2,0.5,0.9,12,0\n'
+  truth = ava.read_ground_truth(_write(tmp_path, f'{header}\n{row}'), 80)
+  assert truth.timestamps == ['1'] and len(truth) == 1
+
+
+@pytest.mark.parametrize(
+  'header',
+  [
+    'video,time,x,y,w,h,action,person',
+    'video,time,x1,x2,y1,y2,action,person',
+    'video,time,x1,y1,x2,y2,person,action',
+  ],
+)
+def test_a_header_of_other_columns_is_refused(tmp_path, header):
+  path = _write(tmp_path, f'{header}\na,1,0.1,0.2,0.5,0.9,12,0\n')
+  with pytest.raises(text.AnnotationError, match=r'csv:1: .*in this order'):
+    ava.read_ground_truth(path, 80)
+
+
+def test_seconds_may_be_clocks(tmp_path):
+  path = _write(
+    tmp_path,
+    'a,1:02,0,0,1,1,1,0\na,62.0,0,0,1,1,2,0\na,0:00:03.25,0,0,1,1,1,0\n',
+  )
+  truth = ava.read_ground_truth(path, 80)
+  assert truth.timestamps == ['62', '3.25']
+  path = _write(tmp_path, 'a,1:02\n')
+  assert ava.read_excluded(path) == {('a', 62_000_000)}

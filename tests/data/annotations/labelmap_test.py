@@ -117,3 +117,26 @@ def test_a_comment_is_no_item(tmp_path):
 def test_errors_name_the_line(tmp_path, name, content, message):
   with pytest.raises(text.AnnotationError, match=message):
     _read(tmp_path, content, name)
+
+
+@pytest.mark.parametrize('content', ['', '# of the film\n', 'name\n'])
+def test_a_csv_without_a_name_is_refused(tmp_path, content):
+  with pytest.raises(text.AnnotationError, match='no labels'):
+    _read(tmp_path, content, 'map.csv')
+
+
+@pytest.mark.parametrize(
+  'name, content',
+  [
+    ('map.CSV', 'id,name\n1,walk\n2,run\n'),
+    ('map.txt', '"walk"\n"run"\n'),
+    ('map.txt', '1: "walk"\n2: "run"\n'),
+  ],
+)
+def test_capitals_and_quotes_change_nothing(tmp_path, name, content):
+  assert _read(tmp_path, content, name) == {1: 'walk', 2: 'run'}
+
+
+def test_ids_from_0_have_a_cure(tmp_path):
+  with pytest.raises(text.AnnotationError, match=r'txt:1: .*add 1 to all'):
+    _read(tmp_path, '0 walk\n1 run\n', 'map.txt')

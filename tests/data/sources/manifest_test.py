@@ -290,3 +290,10 @@ def test_times_may_be_missing(tmp_path, missing):
   content = f'path,label,start,end\na.mp4,run,{missing},{missing}\n'
   (clip,) = [_open(tmp_path, content)[0]]
   assert (clip.id, clip.start, clip.end) == ('a.mp4', 0, None)
+
+
+def test_a_bar_in_a_class_is_noted_where_it_separates_nothing(tmp_path):
+  content = 'path,label\na.mp4,run|jump\nb.mp4,run|jump\n'
+  (note,) = _open(tmp_path, content).info.notes
+  assert 'task=multilabel: run|jump' in note
+  assert not _open(tmp_path, content, kind='multilabel').info.notes

@@ -6,11 +6,13 @@ box, as two persons may have nearly the same box.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from vidpetl import mistakes, options
 from vidpetl.data import names
-from vidpetl.data.annotations import boxes, restricted_pickle, text
+from vidpetl.data.annotations import boxes, headers, restricted_pickle, text
 
 _TRUTH = (
   'video_id,seconds,x1,y1,x2,y2,action_id,person_id (AVA), the same without '
@@ -48,7 +50,7 @@ def read_ground_truth(
     text.AnnotationError: with file and line.
   """
   rows = _Rows(path, num_classes, known, outside=outside)
-  for lines, block in text.read_rows(path, (2, 7, 8), _TRUTH):
+  for lines, block in _read(path, (2, 7, 8), _TRUTH):
     full = []
     for i, row in enumerate(block):
       if len(row) > 2:
@@ -67,9 +69,9 @@ def read_excluded(path: str) -> set[boxes.Key]:
     text.AnnotationError: with file and line.
   """
   keys = set()
-  for lines, block in text.read_rows(path, (2,), 'video_id,seconds'):
+  for lines, block in _read(path, (2,), 'video_id,seconds'):
     for line, (video, seconds) in zip(lines, block):
-      keys.add(boxes.key(video, text.number(seconds, path, line, 'seconds')))
+      keys.add(boxes.key(video, text.seconds(seconds, path, line, 'seconds')))
   return keys
 
 
@@ -102,9 +104,9 @@ def read_persons(
   options.one_of(names.shown(path), 'degenerate_boxes', degenerate, known)
   drop = degenerate == 'drop'
   rows = _Rows(path, num_classes, None, drop=drop, outside=outside)
-  if path.endswith(('.pkl', '.pickle')):
+  if path.lower().endswith(('.pkl', '.pickle')):
     return _read_proposals(path, rows)
-  for lines, block in text.read_rows(path, (8,), _PERSONS):
+  for lines, block in _read(path, (8,), _PERSONS):
     score = text.floats(block, (7,), ('score',), path, lines)[:, 0]
     wrong = (score < 0) | (score > 1)
     if wrong.any():  # e.g. ground truth, whose last column is a person
@@ -112,6 +114,11 @@ def read_persons(
       raise text.fail(path, lines[i], f'score {score[i]:g}', 'one in [0, 1]')
     rows.add(block, lines, score, 6, by_score=True)
   return rows.boxes()
+
+
+def _read(path: str, widths: Sequence[int], expected: str) -> Iterator:
+  """Reads blocks of rows, without a header if there is one."""
+  return text.read_rows(path, widths, expected, is_header=headers.check)
 
 
 def _read_proposals(path, rows):
@@ -130,6 +137,13 @@ def _read_proposals(path, rows):
       raise text.fail(path, None, problem, expected)
     rows.add_array(video, seconds, array)
   return rows.boxes()
+
+
+def _timestamp(field: str, seconds: float) -> str:
+  """Returns a time as it is spelled, or as seconds if that is a clock's."""
+  if not {':', ','}.isdisjoint(field):
+    return f'{seconds:.6f}'.rstrip('0').rstrip('.')
+  return field
 
 
 class _Rows:
@@ -156,11 +170,11 @@ class _Rows:
     spelling = f'{row[0]},{row[1]}'
     if spelling in self.spellings:
       return self.spellings[spelling]
-    seconds = text.number(row[1], self.path, line, 'seconds')
+    seconds = text.seconds(row[1], self.path, line, 'seconds')
     key = boxes.key(row[0], seconds)
     if key not in self.keyframes:
       self.keyframes[key] = len(self.keyframes)
-      self.timestamps.append(row[1].strip())
+      self.timestamps.append(_timestamp(row[1].strip(), seconds))
     self.spellings[spelling] = self.keyframes[key]
     return self.keyframes[key]
 
@@ -169,7 +183,7 @@ class _Rows:
     if field not in self.labels:
       plain = field.isdigit() and 1 <= int(field) <= self.c
       if not plain or (self.known is not None and int(field) not in self.known):
-        expected = f'an id in 1..{self.c}'
+        expected = f'an id in 1..{self.c} (ids count from 1)'
         if self.known is not None:
           expected = f'an id of the label map ({sorted(self.known)})'
         raise text.fail(self.path, line, f'action id {field!r}', expected)
@@ -202,7 +216,10 @@ class _Rows:
 
   def no_box(self, corners, beyond, outside, where):
     """Returns the error for a box that is none; the caller raises it."""
-    expected = 'fractions of the frame (not pixels) with x1 < x2 and y1 < y2'
+    expected = (
+      'corners as fractions of the frame (not pixels, not width and height) '
+      'with x1 < x2 and y1 < y2'
+    )
     problem = 'has no area'
     if outside:
       problem = f'leaves [0, 1] by {float(beyond)!r}'

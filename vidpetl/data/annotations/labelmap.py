@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Iterator
@@ -44,7 +43,10 @@ def read(path: str) -> dict[int, str]:
   found: dict[int, str] = {}
   for line, number, name in _pairs(path, text.read(path)):
     if not str(number).isdecimal() or int(number) < 1:
-      raise text.fail(path, line, f'id {number!r}', 'a whole number from 1')
+      expected = 'a whole number from 1; add 1 to all, also beside boxes'
+      if str(number) != '0':
+        expected = 'a whole number from 1'
+      raise text.fail(path, line, f'id {number!r}', expected)
     if int(number) in found:
       raise text.fail(path, line, f'id {number} again', 'each id once')
     if not name:
@@ -58,9 +60,9 @@ def read(path: str) -> dict[int, str]:
 def _pairs(path: str, content: str) -> Iterator[Pair]:
   if _is_json(content):
     return _json(path)
-  if pbtxt.looks_like(content) or '.pbtxt' in path:
+  if pbtxt.looks_like(content) or '.pbtxt' in path.lower():
     return _blocks(path, content)
-  if path.endswith(('.csv', '.tsv')) and len(text.first_row(path)) > 1:
+  if path.lower().endswith(('.csv', '.tsv')) and len(text.first_row(path)) > 1:
     return _csv(path)
   return _lines(path)
 
@@ -120,25 +122,34 @@ def _place(header: list[str], keys: tuple[str, ...]) -> int | None:
   return next((header.index(key) for key in keys if key in header), None)
 
 
+def _is_name(found: list[tuple[int, str]]) -> bool:
+  return bool(found) and text.column(found[0][1]) in _NAME_KEYS
+
+
 def _lines(path: str) -> Iterator[Pair]:
   found = [
     (line, content)
     for line, content in text.lines(path)
     if not content.startswith('#')
   ]
-  if path.endswith('.csv') and text.column(found[0][1]) in _NAME_KEYS:
-    del found[0]  # A header.
+  if path.lower().endswith('.csv'):
+    # One column, which may have a header.
+    found = found[_is_name(found) :]
   numbered = bool(found) and _NAME.fullmatch(found[0][1])
   for i, (line, content) in enumerate(found, 1):
     match = _NAME.fullmatch(content)
     if not numbered:
       if match and match[2] == ':':
         raise text.fail(path, line, repr(content), 'a name in each line')
-      yield line, i, content
+      yield line, i, _unquoted(content)
       continue
     if not match:
       raise text.fail(path, line, repr(content), 'id: name')
-    name = match[3]
-    if match[2] == ',' and name.startswith('"'):
-      name = next(csv.reader([name]))[0]
-    yield line, match[1], name
+    yield line, match[1], _unquoted(match[3])
+
+
+def _unquoted(name: str) -> str:
+  """Returns a name without the quotes that are around all of it."""
+  if len(name) > 1 and name[0] == name[-1] == '"':
+    return name[1:-1].replace('""', '"')
+  return name

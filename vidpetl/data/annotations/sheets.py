@@ -9,6 +9,9 @@ from typing import Any
 
 from etils import epy
 
+from vidpetl import mistakes
+from vidpetl.data import names
+
 with epy.lazy_imports():
   import python_calamine
 
@@ -30,6 +33,8 @@ def is_sheet(path: str) -> bool:
 def rows(path: str) -> Iterator[tuple[int, list[str]]]:
   """Yields the rows of a spreadsheet's first sheet that are not empty.
 
+  Hidden sheets do not count. The user is told of further ones.
+
   Args:
     path: of an xlsx, xlsm, xlsb, xls or ods file.
 
@@ -41,13 +46,36 @@ def rows(path: str) -> Iterator[tuple[int, list[str]]]:
   """
   try:
     book = python_calamine.CalamineWorkbook.from_path(path)
-    cells = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
-  except (python_calamine.CalamineError, IndexError) as error:
+    first, *others = [s.name for s in book.sheets_metadata if _is_shown(s)]
+    cells = book.get_sheet_by_name(first).to_python(skip_empty_area=False)
+  except (python_calamine.CalamineError, ValueError) as error:
     raise ValueError(f'no spreadsheet that can be read ({error})') from None
+  if others:
+    mistakes.note(
+      f'{names.shown(path)}: of its sheets, the first alone is read: {first}, '
+      f'and not {", ".join(others)}'
+    )
   for line, row in enumerate(cells, 1):
+    if clock := next(filter(_may_be_minutes, row), None):
+      mistakes.note(
+        f'{names.shown(path)}:{line}: a cell holds {clock} hours, as a sheet '
+        'understands what is typed as mm:ss; type 0:mm:ss'
+      )
     row = [_text(cell) for cell in row]
     if any(row):
       yield line, row
+
+
+def _may_be_minutes(cell: Any) -> bool:
+  return isinstance(cell, datetime.time) and cell.hour > 0 == cell.second
+
+
+def _is_shown(sheet: Any) -> bool:
+  """Returns whether a sheet has cells, and is not hidden."""
+  return (
+    sheet.visible == python_calamine.SheetVisibleEnum.Visible
+    and sheet.typ == python_calamine.SheetTypeEnum.WorkSheet
+  )
 
 
 def _text(cell: Any) -> str:

@@ -140,7 +140,9 @@ def _cleaned(value: Any) -> Any:
 
 
 def rows(
-  path: epath.PathLike, widths: Sequence[int] = ()
+  path: epath.PathLike,
+  widths: Sequence[int] = (),
+  is_header: Callable[..., bool] | None = None,
 ) -> Iterator[tuple[int, list[str]]]:
   """Yields the rows of a csv without a header that are not blank, cleaned.
 
@@ -149,6 +151,7 @@ def rows(
     widths: numbers of columns that it may have. A comma stands between them,
       or, if that makes none of these numbers in the first rows and another of
       `sheets.DELIMITERS` does, that one.
+    is_header: path, line and first row -> whether it is passed over.
 
   Yields:
     Line number, from 1, and the fields.
@@ -162,6 +165,7 @@ def rows(
     if all(len(r) in widths for r in csv.reader(sample, delimiter=candidate)):
       between = candidate
       break
+  first = True
   for line, row in _csv(path, between):
     # Nearly all rows of a million have nothing to clean.
     all_of_it = ''.join(row)
@@ -169,8 +173,11 @@ def rows(
       all_of_it.isascii() and all_of_it.isprintable()
     ):
       row = [names.clean(field) for field in row]
-    if any(row):
+    if not any(row):
+      continue
+    if not (first and is_header and is_header(path, line, row)):
       yield line, row
+    first = False
 
 
 def _beginning(path: epath.PathLike, count: int) -> list[str]:
@@ -195,7 +202,11 @@ def _csv(
 
 
 def read_rows(
-  path: epath.PathLike, widths: Sequence[int], expected: str, size: int = 65536
+  path: epath.PathLike,
+  widths: Sequence[int],
+  expected: str,
+  size: int = 65536,
+  is_header: Callable[..., bool] | None = None,
 ) -> Iterator[tuple[list[int], list[list[str]]]]:
   """Reads a csv in blocks, so that a million lines never lie in memory.
 
@@ -204,6 +215,7 @@ def read_rows(
     widths: admissible numbers of columns.
     expected: the format in words, for errors.
     size: rows per block.
+    is_header: as of `rows`.
 
   Yields:
     Line numbers (from 1) and the rows of a block.
@@ -211,7 +223,7 @@ def read_rows(
   Raises:
     AnnotationError: at the first row with another number of columns.
   """
-  found = rows(path, widths)
+  found = rows(path, widths, is_header)
   while block := list(itertools.islice(found, size)):
     for line, row in block:
       if len(row) not in widths:

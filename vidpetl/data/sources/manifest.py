@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from etils import epath
@@ -135,6 +135,7 @@ def open(
     ),
     notes=(
       *table_splits.notes(said, classes),
+      *_several_in_one(classes, shown),
       *videos.rate_note(filter(videos.is_folder, files), fps),
     ),
   )
@@ -226,6 +227,16 @@ def _review(
   if not kind.several:
     oversights.require_one_label(found)
   return found
+
+
+def _several_in_one(classes: Sequence[str], kind: kinds.Kind) -> Iterator[str]:
+  """Finds names of classes that may be meant for several."""
+  found = [name for name in classes if '|' in name]
+  if found and not kind.several:
+    yield (
+      'names with a bar are one class each, and several with '
+      f'task=multilabel: {oversights.some(found)}'
+    )
 
 
 def _indices(path: str, row: _Row, index: dict[str, int]) -> list[int]:
