@@ -43,6 +43,7 @@ TEXTS = {
   'vidpetl.data.sources.layout_notes': 'takes a million paths apart',
   'vidpetl.data.sources.split_folders': 'takes a million paths apart',
   'vidpetl.data.sources.split_lists': 'takes a million paths apart',
+  'vidpetl.data.sources.table_splits': 'compares a million paths',
   'vidpetl.data.sources.videos': 'hands out a million paths as texts',
   'vidpetl.recipes.data': 'paths in configs stay as they were spelled, so that '
   'runs of before resume',

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 import ml_collections
+from etils import epath
 
 _BOOLEANS = {'true': True, '1': True, 'false': False, '0': False}
 
@@ -61,7 +62,9 @@ def _convert(key: str, text: str, default: Any, between: str = '+x') -> Any:
     like, items = (*default, '')[0], filter(None, text.split(between[0]))
     return tuple(_convert(key, item, like, between[1:]) for item in items)
   if isinstance(default, str):
-    return os.path.expanduser(text) if text.startswith('~/') else text
+    if not text.startswith('~/'):
+      return text
+    return os.fspath(epath.Path(text).expanduser())
   try:
     if isinstance(default, bool):
       return _BOOLEANS[text.lower()]

@@ -128,7 +128,8 @@ def _table(path: str, val: str, boxes: Mapping[str, Any]) -> Data:
   raise ValueError(
     f'{path}: its first row is {",".join(header)}; expected a header with '
     'path and label (clips) or video and score (performances), or keyframes '
-    'video,seconds,x1,y1,x2,y2,action,person.'
+    'video,seconds,x1,y1,x2,y2,action,person; `vidpetl import` makes a table '
+    'of lists without a header.'
   )
 
 

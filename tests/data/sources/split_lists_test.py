@@ -136,3 +136,24 @@ def test_a_list_that_is_named_has_to_be_there(folder):
   (folder / 'mine.txt').write_text('jump/a\n')
   with pytest.raises(ValueError, match=r'mine\.txt is called after no split'):
     _open(folder, 'train', lists='mine.txt')
+
+
+def test_lists_that_were_read_are_not_said_to_be_left_alone(folder):
+  (folder / 'train.txt').write_text('a\nc d\ne, f\n')
+  (folder / 'val.txt').write_text('b\ng\n')
+  (folder / 'more.txt').touch()
+  (note,) = [n for n in _open(folder, 'val').info.notes if 'left alone' in n]
+  assert note.endswith(': 1 .txt')
+
+
+@pytest.mark.parametrize('suffix', ['csv', 'TXT'])
+def test_lists_that_have_the_classes_are_to_be_imported(tmp_path, suffix):
+  (tmp_path / 'videos').mkdir()
+  for i in range(4):
+    (tmp_path / 'videos' / f'{i}.mp4').touch()
+  for name, rows in (('train', '01'), ('val', '23')):
+    lines = [f'{tmp_path}/videos/{i}.mp4 {int(i) % 2}' for i in rows]
+    (tmp_path / f'{name}.{suffix}').write_text('\n'.join(lines))
+  with pytest.raises(ValueError, match=r'labels .*\(0, 1\).*vidpetl import'):
+    _open(tmp_path, 'train')
+  assert len(_open(tmp_path, 'train', layout='class', lists='none')) == 3

@@ -37,7 +37,7 @@ def read_ground_truth(
   the range is checked; with one's own label map, pass its ids as `known`.
 
   Args:
-    path: of the csv, without header.
+    path: of the csv, see `headers.check` for its header if it has one.
     num_classes: ids must lie in 1..num_classes.
     known: ids that may occur; None admits the range.
     outside: what becomes of boxes that leave the frame, one of `OUTSIDE`. How

@@ -84,7 +84,8 @@ def _no_class(path: str, tree: videos.Tree) -> str:
   return (
     f'{what}: {len(tree.clips)} clips lie in no class folder, as '
     f'{names.shown(min(tree.clips))} does. Put each into the folder of its '
-    'class, or list them in a csv path,label'
+    'class, or list them in a csv path,label, which `vidpetl import` makes of '
+    'lists'
   )
 
 
@@ -132,9 +133,20 @@ def _taken_for(path: str, layout: str, clips: Sequence[Clip]) -> Iterator[str]:
 
 
 def overlooked(
-  path: str, tree: videos.Tree, clips: Sequence[Clip], classes: Iterable[str]
+  path: str,
+  tree: videos.Tree,
+  clips: Sequence[Clip],
+  classes: Iterable[str],
+  lists: Sequence[str],
 ) -> Iterator[str]:
   """Says what may be wrong with the splits, and counts what is left out.
+
+  Args:
+    path: the folder.
+    tree: what lies below it.
+    clips: all of it.
+    classes: their names.
+    lists: that were read.
 
   Raises:
     ValueError: if links of two classes lead to one file.
@@ -156,7 +168,9 @@ def overlooked(
       f'{tree.flow} images or folders of optical flow (flow_…) beside frames '
       'are left alone'
     )
-  yield from _companions(tree)
+  yield from _companions(
+    file for file in tree.others if os.path.join(path, file) not in lists
+  )
 
 
 def _rows(
@@ -184,8 +198,8 @@ def _suffix(file: str) -> str:
   return os.path.splitext(file)[1].lower()
 
 
-def _companions(tree: videos.Tree) -> Iterator[str]:
-  counts = collections.Counter(map(_suffix, tree.others))
+def _companions(files: Iterable[str]) -> Iterator[str]:
+  counts = collections.Counter(map(_suffix, files))
   found = sorted(_COMPANIONS & counts.keys())
   if found:
     yield (

@@ -14,9 +14,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from vidpetl.data import examples, splits
+from vidpetl.data import examples, names, splits
 from vidpetl.data.sources import (
   layout_notes,
+  oversights,
   split_folders,
   split_lists,
   videos,
@@ -85,12 +86,16 @@ def read(
     if not given:
       split_folders.require_classes(path, layout, clips)
     classes, notes = layout_notes.classes(path, tree, layout, clips)
-  lost, said = [], []
+  lost, said, read_as_lists = [], [], []
   guessed = lists is None and layout == 'class'
   if guessed:
     lists = split_lists.beside(path, tree.others)
   if lists:
-    clips, lost, said = _by_lists(clips, lists, guessed=guessed)
+    found = split_lists.read(lists, _labels(clips), guessed=guessed)
+    if not given:
+      _require_no_other_labels(path, classes, found)
+    clips, lost, said = _by_lists(clips, found)
+    read_as_lists = found.files
   if layout == 'class' and not any(clip.split for clip in clips):
     clips = _by_share(clips, val_fraction)
   count = sum(clip.split == 'test' for clip in clips)
@@ -105,7 +110,11 @@ def read(
     clips=tuple(clips),
     classes=tuple(classes),
     lost=(*lost, *layout_notes.lost(path, tree, clips)),
-    notes=(*notes, *said, *layout_notes.overlooked(path, tree, clips, classes)),
+    notes=(
+      *notes,
+      *said,
+      *layout_notes.overlooked(path, tree, clips, classes, read_as_lists),
+    ),
     frames=frozenset(clip for clip, framed in tree.clips.items() if framed),
     test_is_val=test_is_val,
   )
@@ -127,12 +136,31 @@ def _without_copies(clips: list[Clip], tree: videos.Tree) -> list[Clip]:
   ]
 
 
+def _labels(clips: list[Clip]) -> dict[str, str]:
+  return {clip.path: clip.label for clip in clips if not clip.reason}
+
+
+def _require_no_other_labels(
+  path: str, classes: Sequence[str], lists: split_lists.Lists
+) -> None:
+  """Refuses a folder of all videos whose lists have the classes.
+
+  Raises:
+    ValueError: saying how to read the lists.
+  """
+  if lists.files and len(classes) == 1 and len(lists.labels) > 1:
+    raise ValueError(
+      f'{names.shown(path)} holds one class, {classes[0]}, and '
+      f'{names.shown(lists.files[0])} has labels behind its paths '
+      f'({oversights.some(sorted(lists.labels))}): `vidpetl import` makes a '
+      "csv path,label of such lists; layout='class' takes the folder's name"
+    )
+
+
 def _by_lists(
-  clips: list[Clip], files: Sequence[str], *, guessed: bool
+  clips: list[Clip], lists: split_lists.Lists
 ) -> tuple[list[Clip], list[_Lost], list[str]]:
   """Returns the clips by lists, lines without a clip, and notes."""
-  labels = {clip.path: clip.label for clip in clips if not clip.reason}
-  lists = split_lists.read(files, labels, guessed=guessed)
   if not lists.files:
     return clips, [], lists.notes
   if len(lists.files) < 2:

@@ -70,9 +70,9 @@ def open(
     judge_1     scores of each judge; empty, '-' or 'n/a' is missing
 
   Capitals and blanks in a header do not count, `path`, `file` and `filename`
-  are the video, `total` and `final_score` the score, `Judge 1` and `J1` are
-  judge_1. Numbers may have a decimal comma. Other columns are left out, and
-  named.
+  are the video, `total` and `final_score` the score, `Judge 1`, `J1` and
+  `Judge 1 (USA)` are judge_1. Numbers may have a decimal comma. Other columns
+  are left out, and named.
 
   Args:
     path: of the table.

@@ -37,6 +37,7 @@ class Lists:
     files: of the lists that were read.
     unknown: lines that name no clip, by split.
     notes: what a user should know of them.
+    labels: what stands first behind the paths of clips.
   """
 
   splits: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
@@ -45,13 +46,15 @@ class Lists:
     default_factory=list
   )
   notes: list[str] = dataclasses.field(default_factory=list)
+  labels: set[str] = dataclasses.field(default_factory=set)
 
 
 def role(path: str) -> str | None:
   """Returns the split that a list is for, by its name; None if it is none."""
   stem, suffix = os.path.splitext(os.path.basename(path))
   found = {splits.role(name) for name in _ROLE.findall(stem.lower())}
-  return found.pop() if len(found) == 1 and suffix in _SUFFIXES else None
+  is_list = len(found) == 1 and suffix.lower() in _SUFFIXES
+  return found.pop() if is_list else None
 
 
 def beside(folder: str, files: Iterable[str]) -> list[str]:
@@ -86,7 +89,7 @@ def read(
         'val.txt, trainlist01.txt and the like'
       )
     text.require(file, 'a list of clips')
-    found = list(_clips(file, index, labels))
+    found = list(_clips(file, index, labels, lists.labels))
     known = sum(clip is not None for _, _, clip in found)
     if (guessed and 2 * known < len(found)) or not found:
       lists.notes.append(
@@ -116,9 +119,15 @@ def _add(lists: Lists, split: str, file: str, found) -> None:
 
 
 def _clips(
-  file: str, index: Mapping[str, str | None], labels: Mapping[str, str]
+  file: str,
+  index: Mapping[str, str | None],
+  labels: Mapping[str, str],
+  said_of: set[str],
 ) -> Iterator[tuple[int, str, str | None]]:
-  """Yields the number of each line, its text, and the clip that it names."""
+  """Yields the number of each line, its text, and the clip that it names.
+
+  Labels behind the paths are added to `said_of`.
+  """
   classes = set(labels.values())
   for number, line in text.lines(file):
     for name, fields in _readings(line):
@@ -131,6 +140,7 @@ def _clips(
           f'{file}:{number}: the label {said!r} of {names.shown(clip)}, which '
           f'lies in the folder {labels[clip]!r}; keep one of them'
         )
+      said_of.update({said} - {''})
       yield number, line, clip
       break
     else:
