@@ -221,6 +221,26 @@ def test_files_of_no_format_are_refused_with_those_there_are(
     run(tmp_path / name, f'--out={tmp_path / "out"}')
 
 
+def test_a_folder_without_a_file_to_import_is_refused(tmp_path):
+  (tmp_path / 'a.jpg').touch()
+  for more in ((), ('--from=yolo',)):
+    with pytest.raises(ValueError, match=r'no file below it ends in \.xml, '):
+      run(tmp_path, f'--out={tmp_path / "out"}', *more)
+
+
+def test_files_of_another_format_than_the_one_named_are_refused(tmp_path):
+  (tmp_path / 'a.xml').write_text('<annotations></annotations>')
+  with pytest.raises(ValueError, match=r'a\.xml: no COCO'):
+    run(tmp_path, '--from=coco', f'--out={tmp_path / "out"}')
+
+
+def test_files_of_which_all_is_left_out_say_why(tmp_path):
+  (tmp_path / 'det.txt').write_text('1,-1,1,2,3,4,0.9\n')
+  words = (tmp_path / 'det.txt', '--from=mot', '--film=a', '--fps=5')
+  with pytest.raises(ValueError, match=r'no box in 1 of 1 files; .* detection'):
+    run(*words, f'--out={tmp_path / "out"}')
+
+
 def test_files_of_several_formats_are_refused(tmp_path):
   (tmp_path / 'a.txt').write_text('a.mp4 1\n')
   (tmp_path / 'b.xml').write_text('<annotations></annotations>')

@@ -119,7 +119,7 @@ def find(paths: Sequence[str]) -> list[File]:
 
   Raises:
     FileNotFoundError: for what is neither a file nor a folder.
-    ValueError: for archives.
+    ValueError: for archives, and folders without a file that may be one.
   """
   found = []
   for path in map(epath.Path, paths):
@@ -129,6 +129,9 @@ def find(paths: Sequence[str]) -> list[File]:
       found += [File(each, named=False) for each in _below(path)]
     else:
       found.append(File(text.require(path, 'annotations to import')))
+  if not found:
+    suffixes = ', '.join(_SUFFIXES)
+    raise ValueError(f'{paths[0]}: no file below it ends in {suffixes}')
   return found
 
 
