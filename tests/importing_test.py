@@ -82,7 +82,7 @@ def test_classes_that_no_training_sees_are_said(cvat, tmp_path):
     rest = rest.replace(ticked, ticked.replace('true', 'false'))
     other.write_text(rest, encoding='utf-8')
   notes = run(*cvat)['assumed']
-  assert '1 classes are in val or test alone: carry/hold.' in notes
+  assert '1 class in val or test alone: carry/hold.' in notes
 
 
 def test_one_film_has_no_validation_and_that_is_said(cvat, tmp_path):

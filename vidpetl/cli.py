@@ -46,6 +46,8 @@ DOORS = {
   'world': 'vidpetl.world.__main__',
 }
 USAGE_ERROR = 2
+# As shells have it of a program that Ctrl-C ended.
+_INTERRUPTED = 130
 # What absl says of a required flag that is not given.
 _MISSING = re.compile(r'^flag (--\w+)=None: Flag .* other than None\.$')
 
@@ -134,6 +136,11 @@ def run(
     except BrokenPipeError:  # The reader, such as `head`, has seen enough.
       os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
       sys.exit(1)
+    except KeyboardInterrupt:  # Ctrl-C
+      if debug:
+        raise
+      print('interrupted', file=sys.stderr)
+      sys.exit(_INTERRUPTED)
     except Exception as error:
       if debug or not _is_mistake(error):
         raise

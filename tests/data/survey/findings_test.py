@@ -84,7 +84,7 @@ def test_imbalance(tmp_path):
 
 def test_a_small_val_says_what_one_clip_is(tmp_path):
   found = _folder(drawn.folder(tmp_path / 'x'))
-  assert '4 clips: one of them is 25.0 points' in found['small_val'].text
+  assert '4 clips: one of them is 25.0 percentage points' in found['small_val'].text
 
 
 def test_the_same_pictures_in_train_and_val_under_other_names(tmp_path):

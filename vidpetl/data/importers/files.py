@@ -15,7 +15,7 @@ from etils import epath
 from vidpetl.data import names, splits
 from vidpetl.data.annotations import text
 
-SPLITS = ('train', 'val', 'test')
+SPLITS = splits.ROLES
 # Files that may hold annotations, or say more about them.
 _SUFFIXES = (
   *('.xml', '.json', '.csv', '.txt', '.list', '.yaml', '.yml', '.ini'),
