@@ -106,6 +106,19 @@ def test_folders_say_the_split(tmp_path):
   assert report['boxes']['films']['café']['split'] == 'val'
 
 
+def test_folders_of_labels_lie_in_those_of_splits(tmp_path):
+  for i, split in enumerate(('train', 'valid', 'test')):
+    folder = tmp_path / 'in' / split / 'labels'
+    folder.mkdir(parents=True)
+    (folder / f'film{i}_mp4-1_jpg.rf.0a1b.txt').write_text('0 .5 .5 .2 .2\n')
+  out = tmp_path / 'out'
+  done = run(tmp_path / 'in', '--fps=10', '--size=64x48', f'--out={out}')
+  films = done['boxes']['films']
+  assert {name: film['split'] for name, film in films.items()} == {
+    'film0': 'train', 'film1': 'val', 'film2': 'test',
+  }  # fmt: skip
+
+
 def test_a_film_in_two_splits_is_put_into_one_and_that_is_said(tmp_path):
   paths = []
   for split in ('train', 'val'):

@@ -284,7 +284,7 @@ def folder_for(config: Any, name: str, out: str | None) -> epath.Path:
   ]
   amid = lambda path: [f for f in inside if path.resolve().is_relative_to(f)]
   if out:
-    path = epath.Path(out).expanduser()
+    path = epath.Path(out)
     if within := amid(path):
       raise ValueError(f'--out={out} lies in the data, {within[0]}')
     return path

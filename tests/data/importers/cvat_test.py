@@ -69,10 +69,10 @@ def test_an_attribute_holds_for_the_track_until_a_box_changes_it(tmp_path):
   assert all(s.attributes['who'] == ('anna',) for s in found.shapes)
 
 
-_UNDEFINED = '''<meta><task><labels><label><name>walk</name><attributes>
+_UNDEFINED = """<meta><task><labels><label><name>walk</name><attributes>
 <attribute><name>action</name><input_type>select</input_type>
 <values>__undefined__
-sit</values></attribute></attributes></label></labels></task></meta>'''
+sit</values></attribute></attributes></label></labels></task></meta>"""
 
 
 def test_a_value_that_was_not_said_is_none(tmp_path):

@@ -78,13 +78,6 @@ def test_many_write_at_the_same_time(path):
   assert len(cache.Cache(path).get(names, [(1, 2)] * 40)) == 40
 
 
-def test_home_is_where_the_user_is_at_home(path, tmp_path, monkeypatch):
-  monkeypatch.setenv('HOME', str(tmp_path / 'me'))
-  monkeypatch.chdir(tmp_path)
-  cache.Cache('~/c.sqlite').put([(path, (1, 2), record.Record())])
-  assert (tmp_path / 'me' / 'c.sqlite').is_file()
-
-
 def test_the_folder_is_that_of_the_environment(monkeypatch):
   monkeypatch.setenv('VIDPETL_CACHE', '/somewhere')
   assert cache.default_path() == '/somewhere/survey.sqlite'

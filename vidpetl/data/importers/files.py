@@ -22,6 +22,8 @@ _SUFFIXES = (
   *('.names', '.pbtxt'),
 )
 _ARCHIVES = ('.zip', '.gz', '.tar', '.7z', '.rar', '.tgz')
+# Folders that lie in one of a split.
+_INNER = ('labels', 'images', 'annotations')
 _START = 1 << 16
 _KEYS = 100
 
@@ -108,7 +110,10 @@ class File:
     """The split that its name, or that of its folder, says; or ''."""
     words = re.findall('[a-z]+', self.path.stem.casefold())
     words = [word.removesuffix('list') for word in words]
-    for name in (*words, self.path.parent.name):
+    above = [folder.name for folder in list(self.path.parents)[:2]]
+    # Roboflow's are train/labels/….
+    inner = above and above[0].casefold() in _INNER
+    for name in (*words, *above[: 1 + inner]):
       if splits.role(name) in SPLITS:
         return splits.role(name)
     return ''

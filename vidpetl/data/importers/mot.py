@@ -7,9 +7,10 @@ Frames count from 1. Boxes are in pixels and are taken as written (the devkit
 counts pixels from 1, most tools that write the format do not). A row whose
 `conf` is 0 is to be ignored, and so is one whose class is -1: both are left
 out. So are rows whose id is -1: they are what a detector found (det.txt), and
-no annotation. The tables of 2015 have ten columns, no class, and all are 'person'. Frame
-rate, size and film are those of seqinfo.ini beside the file or above; names are
-those of labels.txt (CVAT writes it) or --names, else the twelve of MOT16.
+no annotation. The tables of 2015 have ten columns, no class, and all are
+'person'. Frame rate, size and film are those of seqinfo.ini beside the file or
+above; names are those of labels.txt (CVAT writes it) or --names, else the
+twelve of MOT16.
 """
 
 from __future__ import annotations

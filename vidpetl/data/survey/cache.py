@@ -60,7 +60,7 @@ class Cache:
 
   def __init__(self, path: str):
     """Names the file; '' keeps nothing. It is opened when it is needed."""
-    self._path = os.path.expanduser(path)
+    self._path = path
 
   def get(
     self, paths: Sequence[str], stamps: Sequence[Stamp | None]
