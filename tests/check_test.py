@@ -216,6 +216,39 @@ def test_nothing_is_written_among_the_data(videos, config, monkeypatch):
   assert str(check.folder_for(chosen, name, None)) == 'videos_check'
 
 
+def test_nothing_is_written_beside_the_splits_of_data(
+  videos, config, monkeypatch
+):
+  chosen, name = config(str(videos / 'train'))
+  for folder in (videos, videos / 'train'):
+    monkeypatch.chdir(folder)
+    found = check.folder_for(chosen, name, None)
+    assert found == videos.parent / 'train_check'
+
+
+def test_what_cannot_be_written_is_said_before_files_are_read(
+  config, videos, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(record, 'read', lambda path: pytest.fail('was read'))
+  chosen, name = config(str(videos))
+  (tmp_path / 'file').touch()
+  for out in (tmp_path / 'file', tmp_path / 'file' / 'below'):
+    with pytest.raises(OSError, match=r'file.*; --out=FOLDER says'):
+      check.check(chosen, name, out)
+
+
+def test_an_interruption_is_one_line(videos, tmp_path):
+  code = (
+    'import os, signal; from vidpetl import check, cli\n'
+    'def main(argv): os.kill(os.getpid(), signal.SIGINT)\n'
+    'cli.run(check.define_flags, main, check.parse)'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True
+  )
+  assert (done.returncode, done.stderr) == (130, 'interrupted\n')
+
+
 def test_a_file_is_read_once_for_all_tasks(checked, monkeypatch):
   read, paths = record.read, []
   monkeypatch.setattr(

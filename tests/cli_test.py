@@ -114,3 +114,18 @@ def test_an_error_of_the_program_keeps_its_traceback(tmp_path):
   done = run('describe', f'--config={path}')
   assert done.returncode == 1
   assert 'Traceback' in done.stderr and "return int('x')" in done.stderr
+
+
+@pytest.mark.parametrize(
+  'word, said',
+  [
+    ('~/a', '/me/a'),
+    ('--out=~/a', '--out=/me/a'),
+    ('--config=adapt:data=~/a,val=~/b', '--config=adapt:data=/me/a,val=/me/b'),
+    ('a~/b', 'a~/b'),
+    ('--out=~', '--out=~'),
+  ],
+)
+def test_home_is_the_users_folder_in_every_word(word, said, monkeypatch):
+  monkeypatch.setenv('HOME', '/me')
+  assert cli._at_home(word) == said

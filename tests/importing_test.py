@@ -82,7 +82,7 @@ def test_classes_that_no_training_sees_are_said(cvat, tmp_path):
     rest = rest.replace(ticked, ticked.replace('true', 'false'))
     other.write_text(rest, encoding='utf-8')
   notes = run(*cvat)['assumed']
-  assert '1 classes are in val or test alone: carry/hold.' in notes
+  assert '1 class in val or test alone: carry/hold.' in notes
 
 
 def test_one_film_has_no_validation_and_that_is_said(cvat, tmp_path):
@@ -104,6 +104,19 @@ def test_folders_say_the_split(tmp_path):
   report = run(*words, '--fps=10', '--action=checkboxes')
   assert report['written'] == ['train.csv', 'val.csv', 'labels.txt']
   assert report['boxes']['films']['café']['split'] == 'val'
+
+
+def test_folders_of_labels_lie_in_those_of_splits(tmp_path):
+  for i, split in enumerate(('train', 'valid', 'test')):
+    folder = tmp_path / 'in' / split / 'labels'
+    folder.mkdir(parents=True)
+    (folder / f'film{i}_mp4-1_jpg.rf.0a1b.txt').write_text('0 .5 .5 .2 .2\n')
+  out = tmp_path / 'out'
+  done = run(tmp_path / 'in', '--fps=10', '--size=64x48', f'--out={out}')
+  films = done['boxes']['films']
+  assert {name: film['split'] for name, film in films.items()} == {
+    'film0': 'train', 'film1': 'val', 'film2': 'test',
+  }  # fmt: skip
 
 
 def test_a_film_in_two_splits_is_put_into_one_and_that_is_said(tmp_path):
@@ -219,6 +232,26 @@ def test_files_of_no_format_are_refused_with_those_there_are(
   (tmp_path / name).write_text(content)
   with pytest.raises(ValueError, match=said):
     run(tmp_path / name, f'--out={tmp_path / "out"}')
+
+
+def test_a_folder_without_a_file_to_import_is_refused(tmp_path):
+  (tmp_path / 'a.jpg').touch()
+  for more in ((), ('--from=yolo',)):
+    with pytest.raises(ValueError, match=r'no file below it ends in \.xml, '):
+      run(tmp_path, f'--out={tmp_path / "out"}', *more)
+
+
+def test_files_of_another_format_than_the_one_named_are_refused(tmp_path):
+  (tmp_path / 'a.xml').write_text('<annotations></annotations>')
+  with pytest.raises(ValueError, match=r'a\.xml: no COCO'):
+    run(tmp_path, '--from=coco', f'--out={tmp_path / "out"}')
+
+
+def test_files_of_which_all_is_left_out_say_why(tmp_path):
+  (tmp_path / 'det.txt').write_text('1,-1,1,2,3,4,0.9\n')
+  words = (tmp_path / 'det.txt', '--from=mot', '--film=a', '--fps=5')
+  with pytest.raises(ValueError, match=r'no box in 1 of 1 files; .* detection'):
+    run(*words, f'--out={tmp_path / "out"}')
 
 
 def test_files_of_several_formats_are_refused(tmp_path):

@@ -56,6 +56,7 @@ from absl import flags, logging
 from etils import epath, epy
 
 from vidpetl import cli
+from vidpetl.data import splits
 from vidpetl.data.survey import (
   cache,
   facts,
@@ -167,9 +168,10 @@ def check(
     What check.json holds.
 
   Raises:
-    ValueError, OSError: if the data cannot be opened.
+    ValueError, OSError: if the data cannot be opened, or `out` cannot be made.
   """
   subjects = opening.open_config(config)
+  folder = _made(out)  # Before the time that reading takes.
   paths = list(dict.fromkeys(p for one in subjects for p in one.paths()))
   # A bar for what takes a moment would only flicker.
   with tqdm.tqdm(
@@ -184,8 +186,6 @@ def check(
     )
   subjects = [one.with_records(records) for one in subjects]
   found = [f for one in subjects for f in findings.find_all(one)]
-  folder = epath.Path(out)
-  folder.mkdir(parents=True, exist_ok=True)
   picture, key = None, ''
   if sheet:
     key = _key(config, subjects, sheet)
@@ -194,12 +194,25 @@ def check(
       try:
         picture = _draw(config, subjects, sheet)
       except ValueError as error:
-        text = f'a run would refuse this: {error}'
+        text = f'a run would refuse this: {str(error).rstrip(".")}'
         found.insert(0, findings.Finding(findings.WRONG, 'refused', text))
   result = facts.result(name, subjects, found)
   result['sheet'] = {'file': 'check.png', 'key': key} if picture else None
   _write(folder, result, picture)
   return result
+
+
+def _made(out: epath.PathLike) -> epath.Path:
+  """Returns a folder, having made it."""
+  folder = epath.Path(out)
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise OSError(
+      f'{folder}: no such folder can be made ({error.strerror or error}); '
+      '--out=FOLDER says where to write'
+    ) from None
+  return folder
 
 
 def _key(config, subjects: Sequence[subject_lib.Subject], sheet: int) -> str:
@@ -271,15 +284,25 @@ def folder_for(config: Any, name: str, out: str | None) -> epath.Path:
   ]
   amid = lambda path: [f for f in inside if path.resolve().is_relative_to(f)]
   if out:
-    if within := amid(epath.Path(out)):
+    path = epath.Path(out)
+    if within := amid(path):
       raise ValueError(f'--out={out} lies in the data, {within[0]}')
-    return epath.Path(out)
+    return path
   is_path = epath.Path(name).exists()
   stem = epath.Path(name).resolve().stem if is_path else name.partition(':')[0]
   path = epath.Path(f'{epath.Path(stem).stem}_check')
+  inside = [_with_other_splits(folder) for folder in inside]
   while within := amid(path):
     path = within[0].parent / path.name
   return path
+
+
+def _with_other_splits(folder: epath.Path) -> epath.Path:
+  """Returns the folder that a split and others lie in, if this is a split's."""
+  beside = {splits.role(p.name) for p in folder.parent.iterdir() if p.is_dir()}
+  found = beside & set(splits.ROLES)
+  is_one = splits.role(folder.name) in found and len(found) > 1
+  return folder.parent if is_one else folder
 
 
 def main(argv: Sequence[str]) -> int:

@@ -46,6 +46,9 @@ DOORS = {
   'world': 'vidpetl.world.__main__',
 }
 USAGE_ERROR = 2
+_HOME = re.compile('(?:^|(?<=[=,]))~(?=/)')
+# As shells have it of a program that Ctrl-C ended.
+_INTERRUPTED = 130
 # What absl says of a required flag that is not given.
 _MISSING = re.compile(r'^flag (--\w+)=None: Flag .* other than None\.$')
 
@@ -119,7 +122,7 @@ def run(
     main: takes the words that are no flags; its result is the exit status.
     parse: parses the command line and returns those words.
   """
-  argv = sys.argv
+  argv = [_at_home(word) for word in sys.argv]
   flags.DEFINE_bool('debug', False, "Shows the traceback of a user's mistake.")
   define_flags()
   if {'--help', '-h', '-help'} & set(argv[1:]):
@@ -134,6 +137,11 @@ def run(
     except BrokenPipeError:  # The reader, such as `head`, has seen enough.
       os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
       sys.exit(1)
+    except KeyboardInterrupt:  # Ctrl-C
+      if debug:
+        raise
+      print('interrupted', file=sys.stderr)
+      sys.exit(_INTERRUPTED)
     except Exception as error:
       if debug or not _is_mistake(error):
         raise
@@ -144,6 +152,14 @@ def run(
     argv,
     flags_parser=lambda words: guarded(parse, words),
   )
+
+
+def _at_home(word: str) -> str:
+  """Returns a word in which '~/' is the user's folder, wherever a path begins.
+
+  Shells see to that at the beginning of a word alone.
+  """
+  return _HOME.sub(lambda match: str(epath.Path(match[0]).expanduser()), word)
 
 
 def _is_mistake(error: Exception) -> bool:

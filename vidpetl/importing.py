@@ -115,11 +115,19 @@ def run(
     vocabulary = tuple(classes.read(options.names).values())
   options = contract.with_videos(options, lie.names())
   reading = contract.Reading(options)
-  chosen.read(_of_format(found, chosen, reading), reading)
+  taken = _of_format(found, chosen, reading)
+  if not any(map(chosen.takes, taken)):
+    raise ValueError(f'{found[0].path}: no {chosen.title}')
+  chosen.read(taken, reading)
   made: dict[str, Any] = {}
   if not reading.shapes and not reading.clips:
     what = {'boxes': 'box', 'clips': 'video with a label'}[chosen.reads]
-    raise ValueError(f'{found[0].path}: no {what} is in the {len(found)} files')
+    whys = dict.fromkeys(one.why for one in reading.left_out)
+    left_out = f'; left out: {"; ".join(whys)}' if whys else ''
+    raise ValueError(
+      f'{found[0].path}: no {what} in {len(taken)} of {len(found)} files'
+      f'{left_out}'
+    )
   if reading.shapes:
     made['boxes'] = boxes.assemble(
       reading,

@@ -40,3 +40,8 @@ def shown(path: str | os.PathLike) -> str:
   A name whose bytes are no UTF-8 has them escaped: 'caf\xe9.mp4'.
   """
   return os.fsencode(path).decode('utf-8', 'backslashreplace')
+
+
+def plural(count: int, thing: str, things: str = '') -> str:
+  """Returns '1 clip' or '12 clips'."""
+  return f'{count:,} {thing if count == 1 else things or thing + "s"}'

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
@@ -74,12 +75,14 @@ def _pool(processes: int) -> futures.ProcessPoolExecutor:
   return futures.ProcessPoolExecutor(
     processes,
     mp_context=multiprocessing.get_context('spawn'),
-    initializer=_follow_parent,
+    initializer=_begin,
   )
 
 
-def _follow_parent() -> None:
-  """Ends this process when its parent has, even if that was killed."""
+def _begin() -> None:
+  """Ends this process at Ctrl-C, and when its parent has, even if killed."""
+  # By itself, each process would print where it was.
+  signal.signal(signal.SIGINT, signal.SIG_DFL)
   parent = multiprocessing.parent_process()
 
   def watch():

@@ -15,6 +15,7 @@ _ROLES = {
   'val': ('val', 'valid', 'validate', 'validation', 'dev', 'eval'),
   'test': ('test', 'testing', 'tst'),
 }
+ROLES = tuple(_ROLES)
 _ROLE = {name: role for role, spelled in _ROLES.items() for name in spelled}
 
 

@@ -89,6 +89,14 @@ def test_a_protobuf_text_means_what_it_says(tmp_path, fields, name):
   assert _read(tmp_path, f'item {{ {fields} }}') == {1: name}
 
 
+def test_names_may_begin_with_a_number(tmp_path):
+  path = tmp_path / 'classes.txt'
+  path.write_text('3 point shot\ndunk\nfoul\n')
+  assert list(labelmap.read(str(path)).values()) == [
+    *('3 point shot', 'dunk', 'foul')
+  ]
+
+
 def test_a_comment_is_no_item(tmp_path):
   content = '# item { name: "old" id: 1 }\n' + _PBTXT
   assert _read(tmp_path, content) == _NAMES

@@ -1,3 +1,5 @@
+import dataclasses
+
 import annotated
 import pytest
 from PIL import Image
@@ -127,6 +129,16 @@ def test_a_video_of_another_rate_or_shape_is_said(tmp_path):
   said = '\n'.join(reading.notes)
   assert '25 frames a second by --fps, but the video has 10' in said
   assert '48x64 by --size, but the video shows 64x48' in said
+
+
+def test_pictures_of_another_shape_than_the_video_are_said(tmp_path):
+  annotated.film(tmp_path / 'dance.mp4')
+  square = dataclasses.replace(_shape(frame=5), size=(64.0, 64.0))
+  reading = _reading(square, size=None, fps=None)
+  facts = _assemble(reading, tmp_path).facts['dance']
+  assert (facts.size, facts.size_from) == ((64, 64), 'the annotations')
+  said = '64x64 by the annotations, but the video shows 64x48'
+  assert said in '\n'.join(reading.notes)
 
 
 def test_frames_beyond_the_film_are_left_out_and_listed(tmp_path):

@@ -43,6 +43,18 @@ def test_categories_count_from_anywhere(base, tmp_path):
   assert list(found.declared['label']) == ['a', 'b']
 
 
+def test_ids_may_be_names(tmp_path):
+  path = _write(
+    tmp_path,
+    {'image_id': 'shot-7', 'category_id': 'b'},
+    images=[_IMAGE | {'id': 'shot-7'}],
+    categories=[{'id': 'b', 'name': 'sit'}, {'id': 2, 'name': 'stand'}],
+  )
+  found = annotated.reading('coco', path)
+  assert [(s.label, s.at.frame) for s in found.shapes] == [('sit', 3)]
+  assert list(found.declared['label']) == ['stand', 'sit']
+
+
 def test_crowds_and_loose_ends_are_left_out_and_listed(tmp_path):
   boxes = [{}, {'iscrowd': 1}, {'category_id': 9}, {'image_id': 9}]
   found = annotated.reading('coco', _write(tmp_path, *boxes))
@@ -70,7 +82,7 @@ def test_frames_of_videos_are_those_of_frame_id(tmp_path):
     ({'bbox': [1, 2, 3]}, r'annotations\[0\]: bbox'),
     ({'bbox': [1, 2, 3, None]}, r'annotations\[0\]: bbox is None'),
     ({'bbox': None}, r'annotations\[0\]: no bbox'),
-    ({'image_id': 'x'}, r"annotations\[0\]: image_id is 'x'"),
+    ({'image_id': 1.5}, r'annotations\[0\]: image_id is 1.5'),
     ({'category_id': None}, r'annotations\[0\]: no category_id'),
   ],
 )

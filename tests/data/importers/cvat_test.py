@@ -69,6 +69,20 @@ def test_an_attribute_holds_for_the_track_until_a_box_changes_it(tmp_path):
   assert all(s.attributes['who'] == ('anna',) for s in found.shapes)
 
 
+_UNDEFINED = """<meta><task><labels><label><name>walk</name><attributes>
+<attribute><name>action</name><input_type>select</input_type>
+<values>__undefined__
+sit</values></attribute></attributes></label></labels></task></meta>"""
+
+
+def test_a_value_that_was_not_said_is_none(tmp_path):
+  unsaid = '<attribute name="action">__undefined__</attribute>'
+  inside = _UNDEFINED + _track(_box(0, inside=unsaid))
+  found = annotated.reading('cvat', _write(tmp_path, inside))
+  assert found.shapes[0].attributes == {'action': ()}
+  assert list(found.declared['action']) == ['sit']
+
+
 def test_the_upright_box_around_a_rotated_one_is_taken_and_said(tmp_path):
   turned = _box(0, at=(10, 20, 30, 24), more='rotation="90"')
   found = annotated.reading('cvat', _write(tmp_path, _track(turned)))

@@ -49,10 +49,18 @@ def test_the_files_name_says_the_split(file, split, tmp_path):
 
 
 @pytest.mark.parametrize(
-  'content', ['sit\ntalk\n', '0 sit\n1 talk\n', '1: sit\n2: talk\n']
+  'name, content',
+  [
+    ('names.txt', 'sit\ntalk\n'),
+    ('names.txt', '0 sit\n1 talk\n'),
+    ('names.txt', '1: sit\n2: talk\n'),
+    ('names.txt', '# ours\nsit\n'),
+    ('names.csv', 'id,name\n0,sit\n1,talk\n'),
+    ('names.json', '["sit", "talk"]'),
+  ],
 )
-def test_names_are_by_number_or_by_order(content, tmp_path):
-  names = tmp_path / 'names.txt'
+def test_names_are_by_number_or_by_order(name, content, tmp_path):
+  names = tmp_path / name
   names.write_text(content)
   found = _clips('slowfast', tmp_path, 'x.mp4 0', 'a.csv', names=str(names))
   assert found[0][1] == ('sit',)

@@ -1,7 +1,9 @@
 import annotated
 import pytest
 
+from vidpetl.data import importers
 from vidpetl.data.annotations import text
+from vidpetl.data.importers import files
 
 _INFO = '[Sequence]\nname=MOT17-02\nframeRate=30\nseqLength=600\nimWidth=64\n'
 
@@ -33,6 +35,18 @@ def test_a_sequence_says_rate_size_length_and_split(tmp_path):
   film = found.films['MOT17-02']
   assert (film.fps, film.size, film.frames) == (30, (64, 48), 600)
   assert film.splits == {'train'} and found.first == 1
+
+
+def test_detections_are_no_annotations(tmp_path):
+  gt = _write(tmp_path, '1,1,1,2,3,4,1,1,1\n')
+  det = gt.parent.parent / 'det' / 'det.txt'
+  det.parent.mkdir()
+  det.write_text('1,-1,1,2,3,4,0.9\n1,-1,5,2,3,4,0.9,-1,-1,-1\n')
+  assert importers.find('mot').recognises(files.File(gt))
+  assert not importers.find('mot').recognises(files.File(det))
+  found = annotated.reading('mot', det)
+  assert not found.shapes
+  assert {one.why for one in found.left_out} == {'id is -1: a detection'}
 
 
 def test_tables_of_2015_have_no_class(tmp_path):

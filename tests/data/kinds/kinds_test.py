@@ -10,6 +10,7 @@ import pytest
 
 from vidpetl import parts
 from vidpetl.data import clip_spec, examples, kinds, samplers
+from vidpetl.data.annotations import keyframes
 from vidpetl.data.kinds import localisation
 
 KINDS = parts.names(kinds, 'KIND')
@@ -94,6 +95,35 @@ def _source(kind):
   labels = {'multilabel': [[0, 2], []], 'unlabelled': [[], []]}
   labels = labels.get(kind, [[2], [0]])
   return kinds.load(kind).labelled(info, ids, labels, video, starts, ends)
+
+
+def _keyframes():
+  counts = {'truth': [2, 0], 'detected': [0, 1]}
+  ragged = {
+    name: keyframes.Ragged(
+      np.cumsum([0, *n]),
+      np.zeros((sum(n), 4)),
+      np.zeros((sum(n), 1), np.uint8),
+      np.zeros(sum(n)),
+    )
+    for name, n in counts.items()
+  }
+  both, text = np.zeros(2, bool), localisation.Strings(['1', '9'])
+  table = keyframes.Keyframes(
+    text, text, np.array([1.0, 9.0]), np.array([1.0, 9.0]), both, both,
+    **ragged, num_classes=3,
+  )  # fmt: skip
+  info = examples.Info('mine', 'val', 'localisation', 3, {})
+  return localisation.Localisation(info, table, 'ab'.__getitem__)
+
+
+@pytest.mark.parametrize('name', KINDS)
+def test_all_extents_at_once_are_those_of_each_example(name):
+  kind, source = kinds.load(name), _source(name) or _keyframes()
+  for i, row in enumerate(kind.extents(source).T):
+    extent = kind.extent(source[i], np.inf)
+    moment = np.nan if extent.moment is None else extent.moment
+    np.testing.assert_array_equal(row, (extent.begin, extent.end, moment))
 
 
 @pytest.mark.parametrize('name', [k for k in KINDS if k != 'localisation'])

@@ -74,6 +74,12 @@ def test_a_class_of_nobody_and_classes_of_few(tmp_path):
   assert found['class_of_few'].examples == ('jump',)
 
 
+def test_names_of_classes_stay_as_they_are(tmp_path):
+  root = drawn.folder(tmp_path / 'x', ['who is here', 'run'], train=4)
+  text = _folder(root)['class_of_few'].text
+  assert text.startswith('2 classes have fewer than 5 ') and 'who is' in text
+
+
 def test_imbalance(tmp_path):
   root = drawn.folder(tmp_path / 'x', ['run'], train=10)
   drawn.folder(tmp_path / 'x', ['walk'], train=1)
@@ -84,7 +90,9 @@ def test_imbalance(tmp_path):
 
 def test_a_small_val_says_what_one_clip_is(tmp_path):
   found = _folder(drawn.folder(tmp_path / 'x'))
-  assert '4 clips: one of them is 25.0 points' in found['small_val'].text
+  assert (
+    '4 clips: one of them is 25.0 percentage points' in found['small_val'].text
+  )
 
 
 def test_the_same_pictures_in_train_and_val_under_other_names(tmp_path):

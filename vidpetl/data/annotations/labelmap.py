@@ -22,30 +22,32 @@ _NAME_KEYS = ('display_name', 'name', 'label', 'class', 'action')
 Pair = tuple[int | None, Any, str]  # line, id and name
 
 
-def read(path: str) -> dict[int, str]:
+def read(path: str, first: int = 1, lowest: int = 1) -> dict[int, str]:
   """Reads a label map, in whichever format it is, whatever its suffix.
 
   Formats are blocks `item { name: "…" id: n }` of a protobuf's text (`label`,
   `items`, …, and `label_id` and `display_name`, too), a csv of ids and names,
   json (`{"1": "name"}`, `["name"]`, `[{"id": 1, "name": "…"}]`), lines
-  `id: name` or `id name`, and one name a line, whose ids count from 1.
+  `id: name` or `id name`, and one name a line.
 
   Args:
     path: of the file.
+    first: id of the first name, where names have none.
+    lowest: that an id may be.
 
   Returns:
-    Id (>= 1) -> name, in the order of ids.
+    Id -> name, in the order of ids.
 
   Raises:
-    text.AnnotationError: with line, for ids that are no positive numbers,
+    text.AnnotationError: with line, for ids that are no such numbers,
       repeated ids, and lines in another format.
   """
   found: dict[int, str] = {}
-  for line, number, name in _pairs(path, text.read(path)):
-    if not str(number).isdecimal() or int(number) < 1:
-      expected = 'a whole number from 1; add 1 to all, also beside boxes'
-      if str(number) != '0':
-        expected = 'a whole number from 1'
+  for line, number, name in _pairs(path, text.read(path), first):
+    if not str(number).isdecimal() or int(number) < lowest:
+      expected = f'a whole number from {lowest}'
+      if str(number) == '0':
+        expected += '; add 1 to all, also beside boxes'
       raise text.fail(path, line, f'id {number!r}', expected)
     if int(number) in found:
       raise text.fail(path, line, f'id {number} again', 'each id once')
@@ -57,14 +59,14 @@ def read(path: str) -> dict[int, str]:
   return dict(sorted(found.items()))
 
 
-def _pairs(path: str, content: str) -> Iterator[Pair]:
+def _pairs(path: str, content: str, first: int) -> Iterator[Pair]:
   if _is_json(content):
-    return _json(path)
+    return _json(path, first)
   if pbtxt.looks_like(content) or '.pbtxt' in path.lower():
     return _blocks(path, content)
   if path.lower().endswith(('.csv', '.tsv')) and len(text.first_row(path)) > 1:
     return _csv(path)
-  return _lines(path)
+  return _lines(path, first)
 
 
 def _is_json(content: str) -> bool:
@@ -74,10 +76,10 @@ def _is_json(content: str) -> bool:
     return False
 
 
-def _json(path: str) -> Iterator[Pair]:
+def _json(path: str, first: int) -> Iterator[Pair]:
   value = text.read_json(path, dict | list, _EXPECTED)
   if isinstance(value, list):
-    for i, item in enumerate(value, 1):
+    for i, item in enumerate(value, first):
       if isinstance(item, dict):
         yield None, _first(item, _ID_KEYS), _first(item, _NAME_KEYS)
       else:
@@ -126,7 +128,7 @@ def _is_name(found: list[tuple[int, str]]) -> bool:
   return bool(found) and text.column(found[0][1]) in _NAME_KEYS
 
 
-def _lines(path: str) -> Iterator[Pair]:
+def _lines(path: str, first: int) -> Iterator[Pair]:
   found = [
     (line, content)
     for line, content in text.lines(path)
@@ -135,9 +137,11 @@ def _lines(path: str) -> Iterator[Pair]:
   if path.lower().endswith('.csv'):
     # One column, which may have a header.
     found = found[_is_name(found) :]
-  numbered = bool(found) and _NAME.fullmatch(found[0][1])
-  for i, (line, content) in enumerate(found, 1):
-    match = _NAME.fullmatch(content)
+  matches = [_NAME.fullmatch(content) for _, content in found]
+  # '3 point shot' may be a name, too.
+  most = 2 * sum(map(bool, matches)) >= len(found)
+  numbered = bool(found) and most and matches[0]
+  for i, ((line, content), match) in enumerate(zip(found, matches), first):
     if not numbered:
       if match and match[2] == ':':
         raise text.fail(path, line, repr(content), 'a name in each line')

@@ -90,6 +90,7 @@ class _Work:
   def __init__(self, reading, videos, fields, every, vocabulary):
     self.reading, self.fields, self.every = reading, fields, every
     self.person = actions.persons(reading)
+    self._learn_sizes()
     self.facts = {
       name: films.facts(film, videos, reading)
       for name, film in reading.films.items()
@@ -133,6 +134,13 @@ class _Work:
       self._classes(),
       self.fields,
     )
+
+  def _learn_sizes(self) -> None:
+    """Tells films of which only the pictures have a size about it."""
+    for shape in self.reading.shapes:
+      film = self.reading.films[shape.at.film]
+      if not min(film.size):
+        film.size = shape.size
 
   def _first_frame(self) -> int:
     """Returns the number of the first frame."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 
 import yaml
@@ -11,17 +10,14 @@ from etils import epath
 from vidpetl.data.annotations import labelmap, text
 from vidpetl.data.importers import parsing
 
-# 'id: name', or 'id name' in all lines.
-_NUMBERED = re.compile(r'(\d+)(?::\s*|\s+)(\S.*)')
-
 
 def read(path: epath.PathLike, first: int = 0) -> dict[int, str]:
   """Returns number -> name of the classes that a file lists.
 
   Args:
-    path: YOLO's yaml (`names`), a pbtxt, lines `id: name` or `id name`, a csv
-      with rows `id,name`, or a name a line.
-    first: number of the first line, where lines have no numbers.
+    path: YOLO's yaml (`names`), or a label map in any format, whose numbers
+      may begin at 0.
+    first: number of the first name, where names have none.
 
   Raises:
     AnnotationError: with file and line.
@@ -30,22 +26,8 @@ def read(path: epath.PathLike, first: int = 0) -> dict[int, str]:
   path = epath.Path(text.require(path, 'the names of the classes'))
   if path.suffix in ('.yaml', '.yml'):
     return _yaml(path)
-  if '.pbtxt' in path.name or path.suffix == '.csv':
-    return labelmap.read(str(path))
-  lines = list(text.lines(path))
-  numbered = [_NUMBERED.fullmatch(line) for _, line in lines]
-  if lines and all(numbered):
-    pairs = [(int(match[1]), match[2]) for match in numbered]
-  else:
-    pairs = list(enumerate((line for _, line in lines), first))
-  found: dict[int, str] = {}
-  for (line, _), (number, name) in zip(lines, pairs):
-    if number in found:
-      raise text.fail(path, line, f'id {number} again', 'each id once')
-    found[number] = parsing.one_line(name)
-  if not found:
-    raise text.fail(path, None, 'no names', 'a name a line')
-  return dict(sorted(found.items()))
+  found = labelmap.read(str(path), first, lowest=0)
+  return {number: parsing.one_line(name) for number, name in found.items()}
 
 
 def _yaml(path: epath.Path) -> dict[int, str]:

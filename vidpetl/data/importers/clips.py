@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from etils import epath
 
-from vidpetl.data import splits
+from vidpetl.data import names, splits
 from vidpetl.data.annotations import text
 from vidpetl.data.importers import films, pictures
 from vidpetl.data.importers.contract import Clip, Reading
@@ -98,8 +98,9 @@ def _say_leaks(clips: Sequence[Clip], reading: Reading) -> None:
     places.setdefault(clip.path, set()).add(clip.split)
   leaks = [path for path, found in places.items() if len(found) > 1]
   if leaks:
+    count = names.plural(len(leaks), 'video is', 'videos are')
     reading.note(
-      f'{len(leaks)} videos are in several splits, e.g. {leaks[0]} in '
+      f'{count} in several splits, e.g. {leaks[0]} in '
       f'{" and ".join(sorted(places[leaks[0]]))}.'
     )
 

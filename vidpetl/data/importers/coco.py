@@ -18,6 +18,8 @@ from typing import Any
 from vidpetl.data.annotations import text
 from vidpetl.data.importers import contract, outlines, parsing, pictures
 
+# Some tools have names for ids.
+_Id = int | str
 _TRACKS = ('track_id', 'instance_id', 'tracking_id')
 
 
@@ -30,7 +32,8 @@ def _read(files: Sequence, reading: contract.Reading) -> None:
       number: parsing.one_line(_field(each, 'name', place))
       for number, (each, place) in categories.items()
     }
-    reading.declare('label', (names[number] for number in sorted(names)))
+    ordered = sorted(names, key=lambda each: (isinstance(each, str), each))
+    reading.declare('label', (names[number] for number in ordered))
     films = _films(document, where, reading)
     images = {
       number: _image(each, place, films, file, reading)
@@ -52,16 +55,24 @@ def _list(document: Mapping[str, Any], name: str, where: str) -> list[Any]:
 
 def _by_id(
   document: Mapping[str, Any], name: str, where: str
-) -> dict[int, tuple[dict[str, Any], str]]:
+) -> dict[_Id, tuple[dict[str, Any], str]]:
   """Returns (object, where it stands) by id."""
   found = {}
   for i, each in enumerate(_list(document, name, where)):
     place = f'{where}: {name}[{i}]'
-    number = parsing.whole(_field(each, 'id', place), place, 'id')
+    number = _id(each, 'id', place)
     if number in found:
       raise text.fail(place, None, f'id {number} again', 'each id once')
     found[number] = (each, place)
   return found
+
+
+def _id(each: Any, name: str, where: str) -> _Id:
+  """Returns an id: a number, also if written as text, or a text."""
+  found = _field(each, name, where)
+  if isinstance(found, str) and not found.strip().isdecimal():
+    return found.strip()
+  return parsing.whole(found, where, name)
 
 
 def _field(each: Any, name: str, where: str) -> Any:
@@ -72,7 +83,7 @@ def _field(each: Any, name: str, where: str) -> Any:
 
 def _films(
   document: Mapping[str, Any], where: str, reading: contract.Reading
-) -> dict[int, contract.Film]:
+) -> dict[_Id, contract.Film]:
   """Returns the films that `videos` lists, by id."""
   films = {}
   for number, (each, place) in _by_id(document, 'videos', where).items():
@@ -97,7 +108,7 @@ def _size(each: Mapping[str, Any], where: str) -> contract.Size:
 def _image(
   image: dict[str, Any],
   where: str,
-  films: Mapping[int, contract.Film],
+  films: Mapping[_Id, contract.Film],
   file,
   reading: contract.Reading,
 ) -> tuple[contract.At, contract.Size]:
@@ -106,9 +117,8 @@ def _image(
     (image[n] for n in ('frame_id', 'frame_index') if image.get(n) is not None),
     None,
   )
-  number = image.get('video_id')
-  if number is not None and films:
-    number = parsing.whole(number, where, 'video_id')
+  if image.get('video_id') is not None and films:
+    number = _id(image, 'video_id', where)
     if number not in films:
       there = ', '.join(map(str, films))
       raise text.fail(where, None, f'video_id {number}', f'one of {there}')
@@ -132,16 +142,14 @@ def _image(
 def _annotation(
   each: Any,
   where: str,
-  images: Mapping[int, tuple[contract.At, contract.Size]],
-  names: Mapping[int, str],
+  images: Mapping[_Id, tuple[contract.At, contract.Size]],
+  names: Mapping[_Id, str],
   file,
   reading: contract.Reading,
 ) -> None:
   """Reads one annotation."""
-  image = parsing.whole(_field(each, 'image_id', where), where, 'image_id')
-  category = parsing.whole(
-    _field(each, 'category_id', where), where, 'category_id'
-  )
+  image = _id(each, 'image_id', where)
+  category = _id(each, 'category_id', where)
   if image not in images:
     reading.leave_out(where, f'image_id {image}', 'there is no such image')
     return

@@ -36,6 +36,8 @@ from vidpetl.data.importers.elements import Element
 from vidpetl.data.importers.files import SPLITS
 
 _POINTS = ('polygon', 'polyline', 'points')
+# What CVAT offers among the values of a list for 'not said'.
+_UNDEFINED = '__undefined__'
 _SHAPES = ('box', 'ellipse', 'mask', 'skeleton', 'cuboid', *_POINTS)
 
 
@@ -102,7 +104,8 @@ def _declare(meta: Element, reading: contract.Reading) -> None:
       if kind == 'checkbox':
         reading.declare(name, [name])
       elif kind in ('select', 'radio'):
-        reading.declare(name, attribute.text_of('values').splitlines())
+        values = attribute.text_of('values').splitlines()
+        reading.declare(name, (v for v in values if v.strip() != _UNDEFINED))
 
 
 def _film(
@@ -199,7 +202,8 @@ def _attributes(element: Element) -> dict[str, tuple[str, ...]]:
   for attribute in element.children:
     if attribute.tag == 'attribute':
       name = parsing.one_line(attribute.get('name'))
-      found[name] = parsing.chosen(name, attribute.text)
+      said = '' if attribute.text == _UNDEFINED else attribute.text
+      found[name] = parsing.chosen(name, said)
   return found
 
 

@@ -15,13 +15,15 @@ from etils import epath
 from vidpetl.data import names, splits
 from vidpetl.data.annotations import text
 
-SPLITS = ('train', 'val', 'test')
+SPLITS = splits.ROLES
 # Files that may hold annotations, or say more about them.
 _SUFFIXES = (
   *('.xml', '.json', '.csv', '.txt', '.list', '.yaml', '.yml', '.ini'),
   *('.names', '.pbtxt'),
 )
 _ARCHIVES = ('.zip', '.gz', '.tar', '.7z', '.rar', '.tgz')
+# Folders that lie in one of a split.
+_INNER = ('labels', 'images', 'annotations')
 _START = 1 << 16
 _KEYS = 100
 
@@ -108,7 +110,10 @@ class File:
     """The split that its name, or that of its folder, says; or ''."""
     words = re.findall('[a-z]+', self.path.stem.casefold())
     words = [word.removesuffix('list') for word in words]
-    for name in (*words, self.path.parent.name):
+    above = [folder.name for folder in list(self.path.parents)[:2]]
+    # Roboflow's are train/labels/….
+    inner = above and above[0].casefold() in _INNER
+    for name in (*words, *above[: 1 + inner]):
       if splits.role(name) in SPLITS:
         return splits.role(name)
     return ''
@@ -119,7 +124,7 @@ def find(paths: Sequence[str]) -> list[File]:
 
   Raises:
     FileNotFoundError: for what is neither a file nor a folder.
-    ValueError: for archives.
+    ValueError: for archives, and folders without a file that may be one.
   """
   found = []
   for path in map(epath.Path, paths):
@@ -129,6 +134,9 @@ def find(paths: Sequence[str]) -> list[File]:
       found += [File(each, named=False) for each in _below(path)]
     else:
       found.append(File(text.require(path, 'annotations to import')))
+  if not found:
+    suffixes = ', '.join(_SUFFIXES)
+    raise ValueError(f'{paths[0]}: no file below it ends in {suffixes}')
   return found
 
 

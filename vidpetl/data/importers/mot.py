@@ -6,9 +6,11 @@ https://arxiv.org/abs/1603.00831, section 3.
 Frames count from 1. Boxes are in pixels and are taken as written (the devkit
 counts pixels from 1, most tools that write the format do not). A row whose
 `conf` is 0 is to be ignored, and so is one whose class is -1: both are left
-out. The tables of 2015 have ten columns, no class, and all are 'person'. Frame
-rate, size and film are those of seqinfo.ini beside the file or above; names are
-those of labels.txt (CVAT writes it) or --names, else the twelve of MOT16.
+out. So are rows whose id is -1: they are what a detector found (det.txt), and
+no annotation. The tables of 2015 have ten columns, no class, and all are
+'person'. Frame rate, size and film are those of seqinfo.ini beside the file or
+above; names are those of labels.txt (CVAT writes it) or --names, else the
+twelve of MOT16.
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ def _rows(file: File, reading: contract.Reading):
     ]
     what = f'frame {row[0]}, id {row[1]}'
     has_class = 7 < len(row) < _OF_2015
-    if len(cells) > 6 and cells[6] == 0:
+    if cells[1] < 0:
+      reading.leave_out(where, what, f'id is {cells[1]:g}: a detection')
+    elif len(cells) > 6 and cells[6] == 0:
       reading.leave_out(where, what, 'conf is 0: to be ignored')
     elif has_class and cells[7] < 0:
       reading.leave_out(where, what, f'class is {cells[7]:g}: none')
@@ -152,7 +156,8 @@ def _recognises(file: File) -> bool:
     values = [float(cell) for cell in cells]
   except ValueError:
     return False
-  return 6 <= len(values) <= _OF_2015 and values[0] == int(values[0])
+  has_columns = 6 <= len(values) <= _OF_2015 and values[0] == int(values[0])
+  return has_columns and values[1] >= 0  # A detection is of nobody.
 
 
 FORMAT = contract.Format(

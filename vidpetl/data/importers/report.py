@@ -87,8 +87,8 @@ def _classes(
 def unseen(classes: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
   """Yields sentences on classes that no training sees, or no split has."""
   groups = {
-    'are in val or test alone': lambda c: c and not c.get('train'),
-    'have no example': lambda c: not c,
+    'in val or test alone': lambda c: c and not c.get('train'),
+    'without an example': lambda c: not c,
   }
   if not any(counts.get('train') for counts in classes.values()):
     return
@@ -96,7 +96,8 @@ def unseen(classes: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
     found = [name for name, counts in classes.items() if holds(counts)]
     if found:
       more = ', …' * (len(found) > _SHOWN)
-      yield f'{len(found)} classes {what}: {", ".join(found[:_SHOWN])}{more}.'
+      count = names.plural(len(found), 'class', 'classes')
+      yield f'{count} {what}: {", ".join(found[:_SHOWN])}{more}.'
 
 
 def shown(report: Mapping[str, Any]) -> str:
@@ -109,8 +110,9 @@ def shown(report: Mapping[str, Any]) -> str:
       parts.append(_class_table(report[kind]['classes'], kind))
   cut = report.get('boxes', {}).get('cut', {})
   if cut.get('boxes'):
+    boxes = names.plural(cut['boxes'], 'box', 'boxes')
     parts.append(
-      f'{cut["boxes"]} boxes cut at the border of the picture, by at most '
+      f'{boxes} cut at the border of the picture, by at most '
       f'{cut["largest"]:.4%} of it.'
     )
   parts += [_left_out(report['left_out'])] if report['left_out'] else []
@@ -127,17 +129,19 @@ def _heading(report: Mapping[str, Any]) -> str:
   files = len(report['files'])
   counts = []
   if films := report.get('boxes', {}).get('films'):
+    total = lambda key: sum(film[key] for film in films.values())
     counts += [
-      f'{sum(film["boxes"] for film in films.values())} boxes',
-      f'{sum(film["persons"] for film in films.values())} persons',
-      f'{sum(film["keyframes"] for film in films.values())} keyframes',
-      f'{len(films)} films',
+      names.plural(total('boxes'), 'box', 'boxes'),
+      names.plural(total('persons'), 'person'),
+      names.plural(total('keyframes'), 'keyframe'),
+      names.plural(len(films), 'film'),
     ]
   if 'clips' in report:
-    counts += [f'{sum(report["clips"]["clips"].values())} clips']
+    clips = sum(report['clips']['clips'].values())
+    counts.append(names.plural(clips, 'clip'))
   return (
-    f'{report["format"]} ({report["title"]}), {files} '
-    f'file{"s" * (files != 1)}: {", ".join(counts)}.'
+    f'{report["format"]} ({report["title"]}), {names.plural(files, "file")}: '
+    f'{", ".join(counts)}.'
   )
 
 

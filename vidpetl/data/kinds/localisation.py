@@ -124,6 +124,12 @@ class Boxes(kinds.Kind):
     end = min(duration, annotation.time + _AROUND)
     return samplers.Extent(begin, end, duration, annotation.time)
 
+  def extents(self, source):
+    if not isinstance(source, Localisation):
+      return super().extents(source)
+    times = source.table.times
+    return np.stack([np.maximum(0, times - _AROUND), times + _AROUND, times])
+
   def outside(self, annotation, duration):
     return (
       f'keyframe at {annotation.time:.2f} s is outside of its '

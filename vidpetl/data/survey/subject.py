@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -151,17 +152,18 @@ class Part:
 def part_of(source: examples.Source) -> Part:
   """Returns the clips of a source, without looking at a file."""
   kind = kinds.load(source.info.kind)
-  extents = [kind.extent(source[i], np.inf) for i in range(len(source))]
+  begins, ends, moments = kind.extents(source)
   rows, shown = source.shown()
-  each = np.split(shown, np.searchsorted(rows, np.arange(1, len(source))))
+  edges = np.searchsorted(rows, np.arange(len(source) + 1)).tolist()
+  classes = shown.tolist()
   return Part(
     source,
     list(source.ids),
     _paths(source),
-    np.array([extent.begin for extent in extents]),
-    np.array([extent.end for extent in extents]),
-    np.array([extent.moment for extent in extents], np.float64),
-    [tuple(classes.tolist()) for classes in each],
+    begins,
+    ends,
+    moments,
+    [tuple(classes[a:b]) for a, b in itertools.pairwise(edges)],
   )
 
 

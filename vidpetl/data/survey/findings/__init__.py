@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 
 from vidpetl import parts
+from vidpetl.data.names import plural as plural
 from vidpetl.data.names import shown
 from vidpetl.data.survey import subject as subject_lib
 
@@ -73,11 +74,6 @@ def equal(names: Iterable[str], most: int = 4) -> str:
   names = [shown(name) for name in names]
   more = [f'… {len(names)} in all'] if len(names) > most else []
   return ' = '.join(names[:most] + more)
-
-
-def plural(count: int, thing: str, things: str = '') -> str:
-  """Returns '1 clip' or '12 clips'."""
-  return f'{count:,} {thing if count == 1 else things or thing + "s"}'
 
 
 def percent(share: float) -> str:

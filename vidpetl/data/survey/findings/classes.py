@@ -31,12 +31,8 @@ def find(subject: subject_lib.Subject) -> Iterator[findings.Finding]:
     yield from _of_nobody(subject, names(train == 0))
   if few := names((train > 0) & (train < _FEW)):
     text = (
-      (
-        f'{_classes(few)} fewer than {_FEW} training examples: '
-        f'{findings.listed(few)}'
-      )
-      .replace(' is ', ' has ')
-      .replace(' are ', ' have ')
+      f'{findings.plural(len(few), "class has", "classes have")} fewer than '
+      f'{_FEW} training examples: {findings.listed(few)}'
     )
     yield findings.of(findings.NOTE, 'class_of_few', text, few)
   yield from _imbalance(subject, train)

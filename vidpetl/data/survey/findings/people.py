@@ -33,8 +33,8 @@ def _of_part(name, part, recipe) -> Iterator[findings.Finding]:
   ]
   if len(counts):
     text = (
-      f'{name} has {np.median(counts):g} people at a keyframe (median), at '
-      f'most {counts.max()}; nobody at {(counts == 0).sum():,} of '
+      f'people at a keyframe of {name}: {np.median(counts):g} in the median, '
+      f'at most {counts.max()}; nobody at {(counts == 0).sum():,} of '
       f'{len(counts):,}'
     )
     yield findings.of(findings.INFO, 'people', text, [])

@@ -156,6 +156,6 @@ def _small(subject) -> Iterator[findings.Finding]:
   if 0 < count < _SMALL:
     text = (
       f'val has {findings.plural(count, "clip")}: one of them is '
-      f'{100 / count:.1f} points of a percentage'
+      f'{100 / count:.1f} percentage points'
     )
     yield findings.of(findings.NOTE, 'small_val', text, [])
