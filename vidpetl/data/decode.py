@@ -1,12 +1,15 @@
 """Frames of encoded videos, by time.
 
-Times are seconds since the first frame of the video stream. A frame is shown
-from its own timestamp until the next one's, so that what is read at a time does
-not depend on the file's frame rate, nor on where its timestamps begin.
+Times are seconds on the clock of the file (`vidpetl.data.clock`): second 0 is
+where the file begins, as players show it. A frame is shown from its own
+timestamp until the next one's, so that what is read at a time does not depend
+on the file's frame rate. Before the first frame it is the first, and after the
+last the last. What is read at a time depends on nothing but the time: where a
+container's seeks lie, the file is read from its start.
 
-Frames come as they are stored in pixels: turned upright where the file says
-that the camera was rotated, and with pixels taken as square, as in the
-published extractions of all datasets here. Resizing is swscale's bilinear,
+Frames come as players show them (`vidpetl.data.orientation`): turned upright
+and mirrored where the file says so, and of square pixels. Earlier versions took
+all pixels as square, and mirrored nothing. Resizing is swscale's bilinear,
 whose kernel widens when it shrinks (so it does not alias). Colours are
 converted by the matrix that the file names, else ITU-R BT.601.
 """
@@ -14,9 +17,8 @@ converted by the matrix that the file names, else ITU-R BT.601.
 from __future__ import annotations
 
 import bisect
-import contextlib
 import dataclasses
-import io
+import fractions
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Self
@@ -25,42 +27,22 @@ import av
 import numpy as np
 from av.video import reformatter
 
-from vidpetl.data import timestamps
+from vidpetl.data import clock as clock_lib
+from vidpetl.data import faults, frame_rate, orientation, streams, timestamps
+from vidpetl.data import packets as packets_lib
 
-# Timestamps are rounded to the stream's ticks: 1 ms in webm, where frame 1 of
-# a 30 fps video begins at 0.033. A tick of an avi is a whole frame instead.
-_MOST_TOLERANCE = 1e-3
+# What others know these by.
+DecodeError, blaming = faults.DecodeError, faults.blaming
+DEFAULT_FPS = frame_rate.DEFAULT_FPS
 
 # Seconds to go further back when a seek lands after the wanted frame, which
 # containers that index by decoding time do.
 _SEEK_BACK = (0.0, 2.0, 10.0)
 
-# Containers that store no presentation times. Decoders with a delay then date
-# the first frame later than the stream's claimed beginning, and H.264's frames
-# by the order in which they are stored, not by that in which they are shown.
-_UNDATED = ('avi',)
-
-# Of files and folders that do not say how fast they are.
-DEFAULT_FPS = 25.0
+# Seconds by which a container may round its duration up.
+_SLACK = 0.25
 
 Size = tuple[int, int] | Callable[[int, int], tuple[int, int]]
-
-
-class DecodeError(Exception):
-  """A video that cannot be read as its container promises.
-
-  Attributes:
-    name: path, or what the caller calls the bytes.
-    reason: what went wrong.
-  """
-
-  def __init__(self, name: str, reason: str):
-    super().__init__(name, reason)
-    self.name = name
-    self.reason = reason
-
-  def __str__(self) -> str:
-    return f'{self.name}: {self.reason}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,11 +50,12 @@ class VideoInfo:
   """What a file says of its video.
 
   Attributes:
-    duration: seconds.
+    duration: seconds from the file's beginning to the last picture's end.
     fps: average frame rate.
-    width: of a frame in pixels, upright.
-    height: of a frame in pixels, upright.
+    width: of a frame in square pixels, upright.
+    height: of a frame in square pixels, upright.
     frames: how many, by the container's count or its duration.
+    codec: its name in FFmpeg, e.g. 'h264'.
   """
 
   duration: float
@@ -80,21 +63,7 @@ class VideoInfo:
   width: int
   height: int
   frames: int
-
-
-@contextlib.contextmanager
-def blaming(name: str) -> Iterator[None]:
-  """Turns whatever a damaged file makes the decoder raise into DecodeError.
-
-  Fuzzed files raise ValueError, IndexError, EOFError, MemoryError, ...: no
-  narrower class covers them.
-  """
-  try:
-    yield
-  except DecodeError:
-    raise
-  except Exception as error:
-    raise DecodeError(name, f'{type(error).__name__}: {error}') from error
+  codec: str = ''
 
 
 class Video:
@@ -102,11 +71,9 @@ class Video:
 
   Attributes:
     name: in errors.
-    duration: seconds, as the container claims.
-    fps: average frame rate.
-    frames: number of frames, as the container claims.
-    origin: seconds on the container's clock at which the first frame begins.
-    tolerance: seconds by which timestamps may have been rounded up.
+    clock: when frames are shown.
+    aspect: width of a pixel by its height; None if the file does not say it.
+    codec: its name in FFmpeg.
   """
 
   def __init__(self, video: str | bytes, name: str = ''):
@@ -119,20 +86,13 @@ class Video:
     Raises:
       DecodeError: if it cannot be opened or has no video.
     """
-    self._video = video
     self.name = name or (video if isinstance(video, str) else 'video in memory')
-    self._container = None
+    self._source = None
     with blaming(self.name):
-      self._open()
-      self.fps = float(
-        self.stream.average_rate or self.stream.guessed_rate or DEFAULT_FPS
-      )
-      self._tick = float(self.stream.time_base)
-      self._first = self._find_first()
-      self.origin = self._first * self._tick
-      self.tolerance = min(self._tick / 2, _MOST_TOLERANCE)
-      self.duration = self._claimed_duration()
-    self.frames = self.stream.frames or round(self.duration * self.fps)
+      self._source = streams.Stream(video)
+      self.clock = clock_lib.read(self._source)
+      self.aspect = self.stream.sample_aspect_ratio
+      self.codec = self._source.codec
 
   def __enter__(self) -> Self:
     return self
@@ -142,77 +102,54 @@ class Video:
 
   def close(self) -> None:
     """Closes the file."""
-    if self._container is not None:
-      self._container.close()
-      self._container = None
+    if self._source is not None:
+      self._source.close()
 
-  def _open(self) -> None:
-    """Opens the container, again if need be, at its beginning."""
-    self.close()
-    file = self._video
-    if isinstance(file, bytes):
-      file = io.BytesIO(file)
-    self._container = av.open(file, metadata_errors='replace')
-    if not self._container.streams.video:
-      self.close()
-      raise DecodeError(self.name, 'has no video stream')
-    self.stream = self._container.streams.video[0]
-    # Clips are decoded in parallel; threads inside each would only compete.
-    self.stream.thread_type = 'NONE'
-    self._fresh = True
+  @property
+  def stream(self) -> av.VideoStream:
+    return self._source.stream
 
-  def _find_first(self) -> int:
-    """Returns the timestamp of the first frame, in ticks."""
-    undated = self._container.format.name in _UNDATED
-    if self.stream.start_time is not None and not undated:
-      return self.stream.start_time
-    self._fresh = False
-    first = next(self._decode(), None)
-    if first is None:
-      raise DecodeError(self.name, 'no frame can be decoded')
-    return first.pts or 0
+  @property
+  def duration(self) -> float:
+    """Seconds from the file's beginning to the last picture's end."""
+    return self.clock.duration
 
-  def _claimed_duration(self) -> float:
-    """Returns the length that the container promises, in seconds.
+  @property
+  def fps(self) -> float:
+    """Average frame rate, as the timestamps bear it out."""
+    return self.clock.fps
 
-    Only claims about the video stream count where there are any: sound may
-    well last longer than the pictures. Matroska counts to the end of the
-    stream from zero, not from the first frame.
-    """
-    stream = self.stream
-    if stream.duration:
-      # The count in an avi's header outlives a truncation, its duration not.
-      counted = stream.frames / self.fps
-      undated = self._container.format.name in _UNDATED
-      return max(stream.duration * self._tick, counted * undated)
-    tag = timestamps.seconds(stream.metadata.get('DURATION', ''))
-    if tag is not None:
-      return tag - self.origin
-    silent = not self._container.streams.audio
-    if self._container.duration and silent:
-      return self._container.duration / av.time_base - self.origin
-    return self._measured_duration()
+  @property
+  def frames(self) -> int:
+    """Number of frames, as the container claims."""
+    return self.clock.frames
 
-  def _measured_duration(self) -> float:
-    """Returns when the last packet ends: for streams that make no claim."""
-    self._open()
-    self._fresh = False
-    end = max(
-      packet.pts + (packet.duration or 0)
-      for packet in self._container.demux(self.stream)
-      if packet.pts is not None
-    )
-    return (end - self._first) * self._tick
+  @property
+  def origin(self) -> float:
+    """Seconds on the container's own clock at which the file begins."""
+    return self.clock.origin * self.clock.tick
+
+  @property
+  def tolerance(self) -> float:
+    """Seconds by which timestamps may have been rounded up."""
+    return self.clock.tolerance
 
   def time_of(self, frame: av.VideoFrame) -> float:
-    if frame.pts is None:
-      raise DecodeError(self.name, 'has frames without timestamps')
-    return (frame.pts - self._first) * self._tick
+    """Returns the second at which a frame begins to be shown."""
+    return self.clock.seconds(frame.pts)
 
   def frames_from(self, time: float) -> Iterator[av.VideoFrame]:
-    """Yields frames in order, beginning at or before `time` if one does."""
+    """Yields frames in order, beginning at or before `time` if one does.
+
+    Raises:
+      faults.LyingError: if seeks are found to lie; `distrust` then makes
+        that the frames come right.
+    """
+    if not self.clock.steady:
+      yield from self._decoded_from_start(time)
+      return
     for back in _SEEK_BACK:
-      if time - back <= 0:
+      if self.clock.ticks(time - back) <= self.clock.origin:
         break
       frames = self._decoded_after_seek(time - back)
       first = next(frames, None)
@@ -225,28 +162,46 @@ class Video:
         yield first
         yield from frames
         return
-    if not self._fresh:
-      self._open()
-    self._fresh = False
-    yield from self._decode()
+    self._source.rewind()
+    yield from self._decoded(self._source.packets())
+
+  def distrust(self) -> None:
+    """Reads from the start from now on, as seeks in the file lie."""
+    with blaming(self.name):
+      if not self.clock.steady:
+        raise faults.Refused('has timestamps that cannot be right')
+      self.clock = clock_lib.read(self._source, careful=True)
 
   def _decoded_after_seek(self, time: float) -> Iterator[av.VideoFrame]:
     """Yields frames from the keyframe before `time`, if seeking works."""
-    self._fresh = False
-    try:
-      ticks = self._first + int((time + self.tolerance) / self._tick)
-      self._container.seek(ticks, stream=self.stream)
-    except av.FFmpegError:
-      return
-    yield from self._decode()
+    if self._source.seek(self.clock.ticks(time)):
+      yield from self._decoded(self._source.packets())
 
-  def _decode(self) -> Iterator[av.VideoFrame]:
+  def _decoded(self, packets: Iterator[av.Packet]) -> Iterator[av.VideoFrame]:
     """Yields frames from where the container stands, in the order shown."""
-    frames = self._container.decode(self.stream)
-    undated = self._container.format.name in _UNDATED
-    if undated and self.stream.codec_context.has_b_frames:
-      return timestamps.in_order(frames)
-    return frames
+    frames = (frame for packet in packets for frame in packet.decode())
+    if not self._source.undated:
+      ahead = float('inf')
+      if self._source.discontinuous:
+        ahead = packets_lib.JUMP_AHEAD / self.clock.tick
+      return timestamps.checked(frames, ahead)
+    if not self._source.reordered:
+      frames = map(timestamps.decoding, frames)
+    return self._ordered(frames)
+
+  def _ordered(self, frames: Iterator[av.VideoFrame]):
+    """Yields frames, in the order shown, that all have ascending timestamps."""
+    period = 1 / (self.fps * self.clock.tick)
+    frames = timestamps.filled(frames, self.clock.origin, period)
+    return timestamps.in_order(frames)
+
+  def _decoded_from_start(self, time: float) -> Iterator[av.VideoFrame]:
+    """Yields frames from before `time`, with times as from the start."""
+    packets = packets_lib.from_start(self._source)
+    if self.clock.dated:
+      packets = packets_lib.skipped(packets, self.clock.ticks(time))
+    frames = (frame for packet in packets for frame in packet.decode())
+    return self._ordered(frames)
 
   def read(
     self,
@@ -272,15 +227,27 @@ class Video:
 
     Raises:
       ValueError: if there are no times.
-      DecodeError: if the video is damaged, or ends two frames or more before
-        a time that the container claims to reach.
+      DecodeError: if the video is damaged, or its file ends before a time that
+        the container claims to reach.
     """
     times = np.asarray(times, np.float64)
     if not times.size:
       raise ValueError('no times to read frames at')
-    return fill(self.name, self._choose(times), len(times), size, allocate)
+    chosen = self._choose(times)
+    return fill(self.name, chosen, len(times), size, allocate, self.aspect)
 
   def _choose(
+    self, times: np.ndarray
+  ) -> Iterator[tuple[np.ndarray, av.VideoFrame]]:
+    """Yields (places of the times that show it, frame)."""
+    try:
+      yield from self._shown_at(times)
+    except faults.LyingError:
+      # What was yielded before is written over.
+      self.distrust()
+      yield from self._shown_at(times)
+
+  def _shown_at(
     self, times: np.ndarray
   ) -> Iterator[tuple[np.ndarray, av.VideoFrame]]:
     """Yields (places of the times that show it, frame), in their order."""
@@ -300,19 +267,32 @@ class Video:
         shown, begins = frame, next_begins
       if shown is None:
         raise DecodeError(self.name, 'no frame can be decoded')
-      self._check_end(begins, shown, times[-1])
+      self.check_end(begins, shown, times[-1])
       yield order[done:], shown
 
-  def _check_end(
+  def check_end(
     self, begins: float, last: av.VideoFrame, wanted: float
   ) -> None:
-    """Refuses a video whose frames end well before they should."""
-    period = max(1 / self.fps, (last.duration or 0) * self._tick)
-    missing = min(wanted, self.duration) - begins
-    if missing > 2 * period + self.tolerance:
+    """Refuses a file that ends well before it should.
+
+    A last picture that is held is no damage, nor are packets without pictures.
+
+    Args:
+      begins: time of the last frame.
+      last: that frame, behind which the file has ended.
+      wanted: time up to which the file is to be whole.
+    """
+    period = max(1 / self.fps, (last.duration or 0) * self.clock.tick)
+    ends = begins + period
+    if self.clock.steady and not self._source.undated:
+      ends = max(ends, self.clock.seconds(self._source.reached))
+    elif self._source.undated:
+      ends = max(ends, self.clock.seconds(self._source.indexed_end()))
+    missing = min(wanted, self.duration) - ends
+    if missing > max(period, _SLACK) + self.tolerance:
       raise DecodeError(
         self.name,
-        f'ends at {begins + period:.2f} s although its container promises '
+        f'ends at {ends:.2f} s although its container promises '
         f'{self.duration:.2f} s: truncated or damaged',
       )
 
@@ -323,6 +303,7 @@ def fill(
   count: int,
   size: Size,
   allocate: Callable[[int, int], np.ndarray] | None,
+  aspect: fractions.Fraction | None = None,
 ) -> np.ndarray:
   """Writes decoded frames, as pixels, to all places where they are shown.
 
@@ -332,6 +313,7 @@ def fill(
     count: of places, t.
     size: as of `Video.read`.
     allocate: as of `Video.read`.
+    aspect: width of a pixel by its height; None if it is not known.
 
   Returns:
     uint8 [t, height, width, 3], RGB.
@@ -340,10 +322,7 @@ def fill(
     DecodeError: if a frame cannot be decoded or converted.
   """
   first = next(chosen)
-  quarter_turns = round(first[1].rotation / 90)
-  height, width = first[1].height, first[1].width
-  if quarter_turns % 2:
-    height, width = width, height
+  height, width = orientation.shown_size(first[1], aspect)
   height, width = size(height, width) if callable(size) else size
   if allocate is None:
     out = np.empty((count, height, width, 3), np.uint8)
@@ -351,17 +330,16 @@ def fill(
     out = allocate(height, width)
   with blaming(name):
     for places, frame in itertools.chain([first], chosen):
-      rgb = _convert(frame, height, width, quarter_turns)
+      rgb = _convert(frame, height, width)
       for place in places:
         out[place] = rgb
   return out
 
 
-def _convert(
-  frame: av.VideoFrame, height: int, width: int, quarter_turns: int
-) -> np.ndarray:
-  """Returns a view of a frame as uint8 [height, width, 3], upright."""
-  if quarter_turns % 2:
+def _convert(frame: av.VideoFrame, height: int, width: int) -> np.ndarray:
+  """Returns a view of a frame as shown, uint8 [height, width, 3]."""
+  turned = orientation.of(frame)
+  if turned.transposed:
     height, width = width, height
   plane = frame.reformat(
     width=width,
@@ -372,8 +350,7 @@ def _convert(
   ).planes[0]
   # Lines are padded to a width that suits the processor.
   lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-  rgb = lines[:height, : 3 * width].reshape(height, width, 3)
-  return np.rot90(rgb, quarter_turns) if quarter_turns else rgb
+  return turned.apply(lines[:height, : 3 * width].reshape(height, width, 3))
 
 
 def probe(video: str | bytes, name: str = '') -> VideoInfo:
@@ -388,7 +365,14 @@ def probe(video: str | bytes, name: str = '') -> VideoInfo:
   """
   with Video(video, name) as opened:
     height, width = opened.read(np.zeros(1), lambda h, w: (h, w)).shape[1:3]
-    return VideoInfo(opened.duration, opened.fps, width, height, opened.frames)
+    return VideoInfo(
+      opened.duration,
+      opened.fps,
+      width,
+      height,
+      opened.frames,
+      opened.codec,
+    )
 
 
 def read_frames(

@@ -19,7 +19,7 @@ import av
 import numpy as np
 from etils import epath
 
-from vidpetl.data import decode
+from vidpetl.data import decode, orientation
 
 _CODECS = {'.jpg': 'mjpeg', '.jpeg': 'mjpeg', '.png': 'png'}
 
@@ -178,7 +178,7 @@ class Frames:
       path = os.path.join(self._folder, self._numbering.name(i))
       with decode.blaming(path):
         picture = _decoded(path)
-      sizes.add((picture.height, picture.width))
+      sizes.add(orientation.shown_size(picture, None))
       if len(sizes) > 1:
         raise decode.DecodeError(path, f'frames of several sizes: {sizes}')
       yield np.flatnonzero(indices == i), picture

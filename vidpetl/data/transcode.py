@@ -3,8 +3,9 @@
 The result is H.264 in mp4 with a keyframe every `gop` frames, so that a clip
 that begins anywhere costs at most `gop` frames of decoding more. Timestamps are
 kept relative to the beginning of the cut: what is shown at `t` of the result is
-what was shown at `start + t` of the file. Sound is dropped, the camera's
-rotation applied.
+what was shown at `start + t` of the file, also before its first picture, and
+for as long as its last one is held. Sound is dropped. Frames are turned and
+mirrored as players show them, and their pixels become square.
 """
 
 from __future__ import annotations
@@ -21,13 +22,12 @@ import numpy as np
 from av.video import reformatter
 from etils import epath
 
-from vidpetl.data import decode
+from vidpetl.data import decode, faults, orientation
 from vidpetl.data import frames as frames_lib
 
 # Exact for 24, 25, 30, 30/1.001 and 50 fps; for containers that count frames.
 _CLOCK = fractions.Fraction(1, 90000)
 _COARSEST = fractions.Fraction(1, 500)  # a tick that does not count frames
-_SLACK = 0.25  # seconds by which a container may round its duration up
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,22 +84,38 @@ def transcode(
   """
   try:
     with _open(path, fps) as video:
-      frames = video.between(start, math.inf if end is None else end)
-      whole = start == 0 and end is None and isinstance(video, _Frames)
-      first = next(frames, None)
-      if first is None:
-        raise decode.DecodeError(path, f'no frame from {start:.2f} s on')
-      if options.copy and whole and _fits(first[1], options):
-        count = 1 + sum(1 for _ in frames)
-        _require_two(path, count)
-        with open(path, 'rb') as file:
-          return file.read()
-      return _encode(first, frames, video, start, options)
+      try:
+        return _transcode(video, options, start, end)
+      except faults.LyingError:
+        video.distrust()
+        return _transcode(video, options, start, end)
   except decode.DecodeError:
     raise
   except Exception as error:  # damaged files raise nearly anything
     reason = f'{type(error).__name__}: {error}'
     raise decode.DecodeError(path, reason) from error
+
+
+def _transcode(
+  video: _Frames | _Folder, options: Options, start: float, end: float | None
+) -> bytes:
+  """Cuts an open video; see `transcode`.
+
+  Raises:
+    faults.LyingError: if the video is to be distrusted.
+  """
+  frames = video.between(start, math.inf if end is None else end)
+  first = next(frames, None)
+  if first is None:
+    raise decode.DecodeError(video.name, f'no frame from {start:.2f} s on')
+  whole = start == 0 and end is None and isinstance(video, _Frames)
+  if options.copy and whole and _fits(_shown_size(first[1], video), options):
+    count = 1 + sum(1 for _ in frames)
+    _require_two(video.name, count)
+    with open(video.name, 'rb') as file:
+      return file.read()
+  until = video.duration if end is None else min(end, video.duration)
+  return _encode(first, frames, video, start, until, options)
 
 
 def _open(path: str, fps: float | None) -> _Frames | _Folder:
@@ -110,14 +126,15 @@ def _open(path: str, fps: float | None) -> _Frames | _Folder:
 class _Folder(frames_lib.Frames):
   """A folder of frames, which has no clock of its own."""
 
-  clock = _CLOCK
+  grid = _CLOCK
+  aspect = None
 
 
 class _Frames(decode.Video):
   """A video whose frames come one after the other."""
 
   @property
-  def clock(self) -> fractions.Fraction:
+  def grid(self) -> fractions.Fraction:
     """Seconds per tick of the result.
 
     The file's own tick: readers tolerate timestamps that are rounded to ticks,
@@ -134,33 +151,33 @@ class _Frames(decode.Video):
     Raises:
       decode.DecodeError: if the frames end before the container says.
     """
-    shown, time, held = None, -math.inf, 0.0
-    for frame in self.frames_from(start):
-      time = self.time_of(frame)
-      held = (frame.duration or 0) * self.stream.time_base
+    shown, last = None, None
+    for last in self.frames_from(start):
+      time = self.time_of(last)
       if time >= end:
-        return
+        break
       if time <= start + self.tolerance:
-        shown = time, frame
+        shown = time, last
         continue
       if shown is not None:
         yield shown
         shown = None
-      yield time, frame
+      yield time, last
+    else:
+      if last is not None:
+        self.check_end(self.time_of(last), last, end)
     if shown is not None:
       yield shown
-    missing = min(end, self.duration) - time - max(1 / self.fps, held)
-    if missing > max(2 / self.fps, _SLACK):
-      raise decode.DecodeError(
-        self.name,
-        f'truncated or damaged: its frames end at {max(time, 0):.2f} s of the '
-        f'{self.duration:.2f} s that its container promises',
-      )
 
 
-def _fits(frame: av.VideoFrame, options: Options) -> bool:
-  short = min(frame.height, frame.width)
-  return options.short_side is None or short <= options.short_side
+def _shown_size(
+  frame: av.VideoFrame, video: _Frames | _Folder
+) -> tuple[int, int]:
+  return orientation.shown_size(frame, video.aspect)
+
+
+def _fits(size: tuple[int, int], options: Options) -> bool:
+  return options.short_side is None or min(size) <= options.short_side
 
 
 def _require_two(path: str, count: int) -> None:
@@ -169,40 +186,38 @@ def _require_two(path: str, count: int) -> None:
 
 
 def _upright(frame: av.VideoFrame) -> av.VideoFrame:
-  """Applies the camera's rotation, which an encoder would drop."""
-  turns = round(frame.rotation / 90)
-  if not turns % 4:
+  """Turns and mirrors a frame as it is shown, which an encoder would not."""
+  if orientation.of(frame) == orientation.Orientation():
     return frame
-  pixels = np.rot90(frame.to_ndarray(format='rgb24'), turns)
+  pixels = orientation.of(frame).apply(frame.to_ndarray(format='rgb24'))
   return av.VideoFrame.from_ndarray(
     np.ascontiguousarray(pixels), format='rgb24'
   )
 
 
-def _even_size(frame: av.VideoFrame, options: Options) -> tuple[int, int]:
+def _even_size(size: tuple[int, int], options: Options) -> tuple[int, int]:
   """Returns (width, height), even as 4:2:0 needs, at most as large."""
   scale = 1.0
-  if not _fits(frame, options):
-    scale = options.short_side / min(frame.width, frame.height)
+  if not _fits(size, options):
+    scale = options.short_side / min(size)
   even = lambda side: max(2, 2 * round(side * scale / 2))
-  return even(frame.width), even(frame.height)
+  return even(size[1]), even(size[0])
 
 
-def _encode(first, frames, video, start, options) -> bytes:
+def _encode(first, frames, video, start, until, options) -> bytes:
   """Encodes (time, frame) pairs, with times relative to `start`."""
-  out, clock = io.BytesIO(), video.clock
-  timescale = {'video_track_timescale': str(clock.denominator)}
+  out, grid = io.BytesIO(), video.grid
+  size = _even_size(_shown_size(first[1], video), options)
+  timescale = {'video_track_timescale': str(grid.denominator)}
   with av.open(out, 'w', format='mp4', options=timescale) as container:
-    stream, last, count = None, -1, 0
+    stream, last, packets = None, -1, []
     for time, frame in itertools.chain([first], frames):
-      ticks = max(0, round((time - start) / clock))
+      # Before the first picture there is the first picture.
+      ticks = 0 if stream is None else round((time - start) / grid)
       if ticks <= last:  # a repeated timestamp hides the frame before
         continue
-      last, count = ticks, count + 1
-      frame = _upright(frame)
-      if stream is None:
-        size = _even_size(frame, options)
-      frame = frame.reformat(
+      last = ticks
+      frame = _upright(frame).reformat(
         *size,
         format='yuv420p',
         interpolation=reformatter.Interpolation.BICUBIC,
@@ -210,12 +225,20 @@ def _encode(first, frames, video, start, options) -> bytes:
       )
       if stream is None:
         stream = _add_stream(container, frame, video, options)
-      frame.pts, frame.time_base = ticks, clock
+      frame.pts, frame.time_base = ticks, grid
       frame.pict_type = av.video.frame.PictureType.NONE
-      container.mux(stream.encode(frame))
-    _require_two(video.name, count)
-    container.mux(stream.encode())
+      packets += stream.encode(frame)
+    packets += stream.encode()
+    _require_two(video.name, len(packets))
+    _hold(packets, round((until - start) / grid))
+    container.mux(packets)
   return out.getvalue()
+
+
+def _hold(packets: list[av.Packet], until: int) -> None:
+  """Lets the last picture be shown to a tick."""
+  last = max(packets, key=lambda packet: packet.pts)
+  last.duration = max(1, until - last.pts)
 
 
 def _add_stream(container, frame, video, options):
@@ -236,7 +259,7 @@ def _add_stream(container, frame, video, options):
   context = stream.codec_context
   context.width, context.height = frame.width, frame.height
   context.pix_fmt = 'yuv420p'
-  context.time_base = video.clock
+  context.time_base = video.grid
   context.thread_count = 1  # one process per core does better
   for name in ('colorspace', 'color_range', 'color_primaries', 'color_trc'):
     setattr(context, name, getattr(frame, name))

@@ -1,0 +1,50 @@
+"""What is raised for a video that cannot be read."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+
+class DecodeError(Exception):
+  """A video that cannot be read as its container promises.
+
+  Attributes:
+    name: path, or what the caller calls the bytes.
+    reason: what went wrong.
+  """
+
+  def __init__(self, name: str, reason: str):
+    super().__init__(name, reason)
+    self.name = name
+    self.reason = reason
+
+  def __str__(self) -> str:
+    # A name whose bytes are no UTF-8 could not be printed.
+    name = self.name.encode('utf-8', 'surrogateescape')
+    return f'{name.decode("utf-8", "backslashreplace")}: {self.reason}'
+
+
+class LyingError(Exception):
+  """Timestamps that cannot be right, found while frames are decoded."""
+
+
+class Refused(Exception):
+  """A reason, raised where the name of the video is not known."""
+
+
+@contextlib.contextmanager
+def blaming(name: str) -> Iterator[None]:
+  """Turns whatever a damaged file makes the decoder raise into DecodeError.
+
+  Fuzzed files raise ValueError, IndexError, EOFError, MemoryError, ...: no
+  narrower class covers them.
+  """
+  try:
+    yield
+  except (DecodeError, LyingError):
+    raise
+  except Refused as error:
+    raise DecodeError(name, str(error)) from None
+  except Exception as error:
+    raise DecodeError(name, f'{type(error).__name__}: {error}') from error
