@@ -11,22 +11,6 @@ takes the films that have the word in their row.
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import re
-import shlex
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-
-import imageio_ffmpeg
-import numpy as np
-from absl import app, flags
-from etils import epath
-
-from vidpetl import tables
-from vidpetl.data import decode
-
 FRAMES, FPS, WIDTH, HEIGHT = 60, 25, 64, 48
 # Bits of a frame's number, as two rows of four blocks.
 _ROWS, _COLUMNS = 2, 4

@@ -305,7 +305,6 @@ def clip_protocol(clip: clips.ClipSpec) -> dict[str, Any]:
     'frames': clip.frames,
     'stride': clip.stride,
     'fps': clip.fps,
-    'resolution': clip.resolution,
-    'resize': clip.resize,
+    **dataclasses.asdict(clip.framing),
     'views': list(clip.views),
   }
