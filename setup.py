@@ -65,10 +65,11 @@ setuptools.setup(
     'matplotlib>=3.9',
     'ml-collections>=1.0',
     'numpy>=2.0',
-    'openpyxl>=3.1',
     'optax>=0.2.5',
     'orbax-checkpoint>=0.11.24',
     'pillow>=10.3',
+    'python-calamine>=0.3',
+    'pyyaml>=6.0.1',
     'safetensors>=0.8',
     'scipy>=1.13',
     # clu's metric writers import it and do not say so.
@@ -82,7 +83,14 @@ setuptools.setup(
     'beam': ['apache-beam'],
     'cuda': ['jax[cuda12]'],
     'docs': ['mkdocs-material>=9.8', 'mkdocstrings[python]>=1.0'],
-    'test': ['pytest>=8.0.2', 'pytest-xdist>=3.6.1', 'ruff>=0.17.5'],
+    'test': [
+      'hypothesis>=6.100',
+      'imageio-ffmpeg>=0.8.1',
+      'openpyxl>=3.1',
+      'pytest>=8.0.2',
+      'pytest-xdist>=3.6.1',
+      'ruff>=0.17.5',
+    ],
     'torch': [
       'peft>=0.21',
       'timm>=1.0.31',

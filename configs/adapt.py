@@ -7,7 +7,7 @@ method=lora,data=my_clips
 adapts a published VideoMAE with LoRA to a folder of class folders.
 
 Arguments, separated by commas:
-  data        a folder of class folders; a table (csv, tsv, xlsx) with a header
+  data        a folder of class folders; a table (csv, xlsx, ods) with a header
               path,label (clips) or video,score (performances), or of keyframes
               in AVA's format; or a dataset's name, as prepared or as
               downloaded.
@@ -34,13 +34,19 @@ Arguments, separated by commas:
   batch       clips a step; eval_batch of an evaluation.
   epochs, rate
   views       clips spread over a video, whose answers a test averages.
-  mirrored    whether a mirrored clip keeps its label; by default what is known
-              of the dataset, and true of one's own.
-  low, high   range of scores (quality); by default that of the training data.
+  mirrored    whether a mirrored clip keeps its label, so that half of the
+              training clips are flipped; by default what is known of the
+              dataset, and of one's own, whether no class's name tells left
+              from right.
+  fps         of videos that are folders of frames; 25 by default.
+  low, high   range of scores (quality); by default that of the training data
+              and a tenth of it more on both sides.
   segments    into how many a performance is cut (quality).
   videos, labelmap, detections, val_detections, video_start   of keyframes:
               their folder (that of the csv), the actions' names, a person
               detector's boxes, and the annotated second at which files begin.
+  boxes       what becomes of boxes that leave the frame: rounding (cut those
+              that do by a pixel or so), clip (by a tenth of it), error.
   variant, fold   of jigsaws and pd4t: which of their tasks, and which fold.
   prepared, raw   folders of prepared records, and of the raw datasets.
   small       the backbone's small twin, and small clips: to try on a laptop.
@@ -51,11 +57,13 @@ paper.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
 
-from vidpetl.data import sources
+from vidpetl import mistakes
+from vidpetl.data import kinds, mirroring, sources
 from vidpetl.recipes import (
   arguments,
   data,
@@ -63,6 +71,7 @@ from vidpetl.recipes import (
   methods,
   preset,
   presets,
+  scores,
 )
 
 ConfigDict = ml_collections.ConfigDict
@@ -85,6 +94,7 @@ _ARGUMENTS = {
   'epochs': 30.0,
   'rate': 0.0,
   'views': 1,
+  'fps': 0.0,
   'mirrored': True,
   'low': float('nan'),
   'high': float('nan'),
@@ -94,6 +104,7 @@ _ARGUMENTS = {
   'detections': '',
   'val_detections': '',
   'video_start': 0.0,
+  'boxes': '',
   'variant': '',
   'fold': 0,
   'prepared': 'data/prepared',
@@ -186,19 +197,21 @@ def _task(
     variants={'task': arg.variant, 'fold': arg.fold},
     boxes={
       name: arg[name]
-      for name in ('videos', 'labelmap', 'detections', 'val_detections')
+      for name in (
+        *('videos', 'labelmap', 'detections', 'val_detections', 'boxes'),
+      )
     }
     | {'video_start': arg.video_start},
   )
   task = arg.task if first and arg.task else found.kind
   task = _TASKS.get(task, task)
-  mirrored = found.known.mirrored if found.known else True
-  if arguments.value(argument, 'mirrored', ''):
-    mirrored = arg.mirrored
+  mirrored = arg.mirrored
+  if not arguments.value(argument, 'mirrored', ''):
+    mirrored = _may_mirror(found)
   fields = {
     'task': task,
-    'train': {**found.train, **_part(arg)},
-    'eval': dict(found.eval),
+    'train': {**_source(arg, found.train), **_part(arg)},
+    'eval': _source(arg, found.eval),
     'clip': _clip(arg, of, found),
     'augment': {
       'scale_jitter': (1.0, 1.43),
@@ -211,6 +224,35 @@ def _task(
   if change:
     change(arg, fields)
   return found.name, fields
+
+
+def _source(arg: ConfigDict, fields: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the fields of a source, with what arguments say of it."""
+  if arg.fps and 'fps' in sources.arguments(fields):
+    return {**fields, 'fps': arg.fps}
+  return dict(fields)
+
+
+def _may_mirror(found: data.Data) -> bool:
+  """Returns whether mirrored clips keep their labels; says so if they do not.
+
+  Of one's own data, the names of the classes tell.
+  """
+  if found.known:
+    return found.known.mirrored
+  if not kinds.load(found.kind).has_classes:
+    return True
+  try:
+    classes = sources.open_source(found.train).info.classes
+  except FileNotFoundError:  # the data lie elsewhere
+    return True
+  sided = mirroring.tells_sides(classes.values())
+  if sided:
+    mistakes.note(
+      f'{found.name}: training clips are not mirrored, because classes tell '
+      f'left from right ({", ".join(sided[:5])}); mirrored=true mirrors them'
+    )
+  return not sided
 
 
 def _part(arg: ConfigDict) -> dict[str, Any]:
@@ -243,7 +285,9 @@ def _classify(arg: ConfigDict, fields: dict[str, Any]) -> None:
 def _several_labels(arg: ConfigDict, fields: dict[str, Any]) -> None:
   fields['eval_clip'] = {'views': (arg.views, 1)}
   for split in ('train', 'eval'):
-    fields[split]['kind'] = 'multilabel'
+    # A public dataset knows what it is annotated with.
+    if fields[split]['source'] not in ('raw', 'records'):
+      fields[split]['kind'] = 'multilabel'
 
 
 def _localise(arg: ConfigDict, fields: dict[str, Any]) -> None:
@@ -277,12 +321,12 @@ def _scores(arg: ConfigDict, train: dict[str, Any]) -> tuple[float, float]:
   if arg.low == arg.low and arg.high == arg.high:
     return arg.low, arg.high
   try:
-    scores = sources.open_source(train).info.table['scores']
+    own = scores.table(train)
   except FileNotFoundError as error:
     raise ValueError(
       f'give low= and high=, the range of scores: {error}'
     ) from None
-  return float(scores.min()), float(scores.max())
+  return scores.span(own['scores'])
 
 
 def _ask(arg: ConfigDict, fields: dict[str, Any]) -> None:

@@ -15,8 +15,10 @@ Arguments:
   adapter   what configs/pecop_pretrain.py left with method=pecop; without it,
             none is bound. What it left with hpt_bn is a package without
             3D-Adapters: add site=none
-  dataset, task, fold, csv, backbone, site, norm_statistics, data, demo
+  dataset, task, fold, backbone, site, norm_statistics, data, demo
             as in configs/pecop_pretrain.py
+  csv       a table of one's own performances, `video,score,…` (csv, xlsx, ods);
+            its scores decide the bins, and dataset= the other settings
   init      file of the weights to start from; hpt and dom_s leave a working
             directory
 
@@ -39,7 +41,7 @@ from __future__ import annotations
 import ml_collections
 
 from vidpetl import options
-from vidpetl.recipes import arguments, methods, pecop, rows
+from vidpetl.recipes import arguments, methods, pecop, rows, scores
 
 ConfigDict = ml_collections.ConfigDict
 
@@ -149,6 +151,12 @@ def get_config(argument: str = '') -> ConfigDict:
   pecop.set_statistics(config, arg, 'frozen' if relative else 'batch')
   clip, side, starts = _CLIPS[arg.dataset]
   source = pecop.source(config, arg, arg.dataset)
+  options_of_head = of_dataset[arg.dataset]
+  exemplar = _EXEMPLARS[arg.dataset]
+  if arg.csv:
+    own = scores.table({**source, 'split': 'train'})
+    options_of_head = scores.of_head(arg.head, options_of_head, own)
+    exemplar = scores.exemplar(exemplar, own)
   task = {
     'task': f'quality.{kind}',
     'train': {**source, 'split': 'train'},
@@ -156,12 +164,13 @@ def get_config(argument: str = '') -> ConfigDict:
     'clip': {**clip, 'resolution': side, 'resize': 'crop'},
     'augment': pecop.augment(),
     'starts': starts,
-    **of_dataset[arg.dataset],
+    **options_of_head,
   }
   if relative:
-    task['clip']['exemplar'] = _EXEMPLARS[arg.dataset]
-  config.tasks = {arg.dataset: task}
-  config.checkpoint.best = f'{arg.dataset}/spearman'
+    task['clip']['exemplar'] = exemplar
+  name = pecop.task_name(arg)
+  config.tasks = {name: task}
+  config.checkpoint.best = f'{name}/spearman'
   return pecop.finish(config, arg, demo_epochs=20.0)
 
 

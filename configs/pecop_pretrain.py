@@ -113,14 +113,14 @@ def get_config(argument: str = '') -> ConfigDict:
     groups={'all': {'weight_decay': 1e-4, 'decay_filter': '.*'}},
   )
   pecop.set_statistics(config, arg, 'batch')
-  name = 'kinetics400' if general else arg.dataset
+  name = 'kinetics400' if general else pecop.task_name(arg)
   clip = {
     'frames': PRETRAIN['frames'],
     'resolution': 224,
     'resize': 'crop',
   }
   task = _supervised(arg, clip) if general else _pretext(arg, clip)
-  source = pecop.source(config, arg, name)
+  source = pecop.source(config, arg, 'kinetics400' if general else arg.dataset)
   for split, part in (('train', 'train'), ('eval', 'val')):
     task[split] = {**source, 'split': part}
   config.tasks = {name: task}

@@ -3,7 +3,7 @@
   python launch/docs_tables.py
 
 docs/rows.md has the rows of tables that the configs list, docs/presets.md the
-published backbones.
+published backbones, docs/datasets.md the public datasets.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import pathlib
 import runpy
 
 from vidpetl import tables
+from vidpetl.data import dataset, datasets
 from vidpetl.recipes import named, presets, rows
 
 DOCS = pathlib.Path(__file__).parents[1] / 'docs'
@@ -36,6 +37,21 @@ from. The licences are those of the weights, as far as they are known.
 This page is made from `vidpetl/recipes/presets/` by
 `python launch/docs_tables.py`.
 """
+_DATASETS = """# Public datasets
+
+`data=` of `adapt`, `--dataset=` of `prepare` and `source='raw'` take these, as
+downloaded; nothing is converted by hand. The API page of [data](api/data.md)
+says which files belong where. "Flips" says whether a mirrored clip keeps its
+label. The licences are those of annotations and videos, as far as they are
+known.
+
+This page is made from `vidpetl/data/datasets/` by
+`python launch/docs_tables.py`.
+"""
+_KNOWN = (
+  *('dataset', 'what it is', 'annotation', 'classes', 'frames a second'),
+  *('flips', 'licence'),
+)
 _COLUMNS = (
   *('preset', 'what it is', '`--from=`', 'files'),
   *('frames x stride, pixels', 'licence'),
@@ -47,6 +63,7 @@ def pages() -> dict[pathlib.Path, str]:
   parts = {
     'rows.md': [_ROWS, *_rows()],
     'presets.md': [_PRESETS, _presets()],
+    'datasets.md': [_DATASETS, _datasets()],
   }
   return {
     DOCS / name: '\n\n'.join(text.strip() for text in texts) + '\n'
@@ -79,6 +96,30 @@ def _presets() -> str:
       )
     )
   return tables.markdown(_COLUMNS, cells)
+
+
+def _datasets() -> str:
+  cells = []
+  for name in datasets.names():
+    known = datasets.find(name)
+    cells.append(
+      (
+        ', '.join(f'`{name}`' for name in known.names),
+        known.description.rstrip('.'),
+        known.kind,
+        str(known.num_classes or '-'),
+        _rate(known),
+        'yes' if known.mirrored else 'no',
+        known.licence.rstrip('.'),
+      )
+    )
+  return tables.markdown(_KNOWN, cells)
+
+
+def _rate(known: dataset.Dataset) -> str:
+  if known.open is None:  # Images.
+    return '-'
+  return f'{known.fps:g}' if known.fps else "the file's"
 
 
 if __name__ == '__main__':

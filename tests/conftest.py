@@ -26,6 +26,8 @@ if 'PYTEST_XDIST_WORKER' not in os.environ:
     os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(
       prefix='vidpetl-tests-'
     )
+  # What `vidpetl check` keeps goes with it.
+  os.environ['VIDPETL_CACHE'] = os.environ['JAX_COMPILATION_CACHE_DIR']
 
 import experiments
 import pytest

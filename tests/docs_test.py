@@ -62,10 +62,13 @@ def folder(tmp_path, monkeypatch):
   """A reader's folder, with the data that the pages speak of."""
   (tmp_path / 'configs').symlink_to(ROOT / 'configs')
   (tmp_path / 'my_videos').mkdir()
-  (tmp_path / 'clips.csv').write_text('path,label,split\n')
-  for name in ('train', 'val'):
-    (tmp_path / f'{name}.csv').write_text('film,902,0.1,0.1,0.5,0.5,3,0\n')
-  (tmp_path / 'performances.csv').write_text('video,score,split\n')
+  (tmp_path / 'mine').mkdir()
+  for place in (tmp_path, tmp_path / 'mine'):
+    (place / 'a.mp4').touch()
+    (place / 'clips.csv').write_text('path,label,split\na.mp4,jump,train\n')
+    for name in ('train', 'val'):
+      (place / f'{name}.csv').write_text('film,902,0.1,0.1,0.5,0.5,3,0\n')
+  (tmp_path / 'performances.csv').write_text('video,score\na.mp4,1\na.mp4,2\n')
   monkeypatch.chdir(tmp_path)
   return tmp_path
 
@@ -118,8 +121,9 @@ def _help(module):
   return done.stdout
 
 
-# By runs, and by the reader.
+# By runs and imports, by the reader, and by other programs.
 MADE = {'configs/mine.py', 'folds.md', 'init_report.txt', 'sweep.md'}
+MADE |= {'labels.txt', 'category.txt', 'gt.txt'}
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda p: p.stem)

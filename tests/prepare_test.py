@@ -260,7 +260,7 @@ def test_ones_own_folder_by_the_command_line(tmp_path):
     assert source.info.classes[source[i].label] == folder
   command[4] = f'--path={root}/elsewhere'
   other = subprocess.run(command, capture_output=True, text=True)
-  assert other.returncode == 1
+  assert other.returncode == 2
   assert 'was prepared otherwise: path=' in other.stderr
 
 

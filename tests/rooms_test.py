@@ -40,11 +40,17 @@ TEXTS = {
   'vidpetl.data.sources.folder': 'hands out a million paths as texts',
   'vidpetl.data.sources.manifest': 'hands out a million paths as texts',
   'vidpetl.data.sources.performances': 'hands out a million paths as texts',
-  'vidpetl.data.sources.quality': 'hands out a million paths as texts',
+  'vidpetl.data.sources.layout_notes': 'takes a million paths apart',
+  'vidpetl.data.sources.split_folders': 'takes a million paths apart',
+  'vidpetl.data.sources.split_lists': 'takes a million paths apart',
   'vidpetl.data.sources.videos': 'hands out a million paths as texts',
   'vidpetl.recipes.data': 'paths in configs stay as they were spelled, so that '
   'runs of before resume',
 }
+# Where a user's text is opened, whatever its encoding.
+OPENER = 'vidpetl.data.annotations.text'
+# Modules that read texts which vidpetl wrote itself.
+OWN_TEXTS = {'vidpetl.data.records.records', 'vidpetl.data.records.staging'}
 # Longest files, and functions without their docstring, in lines.
 LINES_OF_FILE, LINES_OF_FUNCTION = 400, 60
 
@@ -235,3 +241,29 @@ def test_paths_are_epath():
   by_text = {m for m in _modules() if 'os.path' in _taken(m)}
   assert by_text == TEXTS.keys()
   assert not [m for m in _modules() if 'pathlib' in _taken(m)]
+
+
+def _reads_text(call):
+  """Returns whether a call opens a file to read text from it."""
+  called = ast.unparse(call.func)
+  if called.endswith('.read_text'):
+    return True
+  if called != 'open' and not called.endswith('Path.open'):
+    return False
+  modes = [
+    *call.args[1:2],
+    *(k.value for k in call.keywords if k.arg == 'mode'),
+  ]
+  mode = ast.literal_eval(modes[0]) if modes else 'r'
+  return 'b' not in mode and 'r' in mode
+
+
+def test_users_texts_are_opened_in_one_place():
+  elsewhere = {
+    module
+    for module in _modules()
+    if _room(module) in ('data', 'metrics')
+    for node in ast.walk(_tree(_modules()[module]))
+    if isinstance(node, ast.Call) and _reads_text(node)
+  }
+  assert elsewhere == {OPENER, *OWN_TEXTS}

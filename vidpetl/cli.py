@@ -33,7 +33,9 @@ flags.disclaim_key_flags()
 # Command -> module, in the order in which a newcomer needs them.
 DOORS = {
   'train': 'vidpetl.main',
+  'check': 'vidpetl.check',
   'describe': 'vidpetl.describe',
+  'import': 'vidpetl.importing',
   'prepare': 'vidpetl.prepare',
   'convert': 'vidpetl.convert',
   'adapter': 'vidpetl.adapter',
@@ -124,7 +126,7 @@ def run(
     print(_help())
     sys.exit(0)
   debug = '--debug' in argv
-  warnings.showwarning = _note(warnings.showwarning)
+  warnings.showwarning = mistakes.as_lines(warnings.showwarning)
 
   def guarded(work: Callable[[Any], Any], argument: Any) -> Any:
     try:
@@ -142,18 +144,6 @@ def run(
     argv,
     flags_parser=lambda words: guarded(parse, words),
   )
-
-
-def _note(show: Callable[..., None]) -> Callable[..., None]:
-  """Returns a `warnings.showwarning` that prints notes as lines."""
-
-  def shown(message, category, *rest, **more):
-    if issubclass(category, mistakes.Note):
-      print(f'note: {message}', file=sys.stderr)
-    else:
-      show(message, category, *rest, **more)
-
-  return shown
 
 
 def _is_mistake(error: Exception) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dis
+import sys
 import warnings
+from collections.abc import Callable
 from types import TracebackType
 
 
@@ -18,6 +20,22 @@ def note(text: str) -> None:
 
 
 _told: dict = {}
+
+
+def as_lines(show: Callable[..., None]) -> Callable[..., None]:
+  """Returns a `warnings.showwarning` that prints notes as lines.
+
+  Args:
+    show: the one that shows other warnings.
+  """
+
+  def shown(message, category, *rest, **more):
+    if issubclass(category, Note):
+      print(f'note: {message}', file=sys.stderr)
+    else:
+      show(message, category, *rest, **more)
+
+  return shown
 
 
 def is_mistake(error: BaseException) -> bool:
@@ -46,4 +64,7 @@ def _is_raise_of_ours(trace: TracebackType) -> bool:
   frame = trace.tb_frame
   instruction = frame.f_code.co_code[trace.tb_lasti]
   raised = instruction == dis.opmap['RAISE_VARARGS']
-  return raised and _is_ours(frame.f_globals.get('__name__', ''))
+  # A door runs as '__main__'; its spec has its name.
+  spec = frame.f_globals.get('__spec__')
+  name = spec.name if spec else frame.f_globals.get('__name__', '')
+  return raised and _is_ours(name)

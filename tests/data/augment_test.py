@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from augment_batches import SIDE, make_batch, noise
 
-from vidpetl.data import augment
+from vidpetl.data import augment, boxes
 
 PLAIN = augment.Augment(scale_jitter=None, box_jitter=0, flip=False)
 FULL = augment.Augment(box_jitter=0)
@@ -156,8 +156,8 @@ def test_boxes_are_cut_where_the_content_is():
 
 
 def test_box_jitter_moves_each_edge_by_its_side():
-  boxes = jnp.tile(jnp.array([10.0, 20.0, 50.0, 30.0]), (4000, 1))
-  moved = augment.jitter_boxes(jax.random.key(0), boxes, ratio=0.15) - boxes
+  given = jnp.tile(jnp.array([10.0, 20.0, 50.0, 30.0]), (4000, 1))
+  moved = boxes.jitter(jax.random.key(0), given, ratio=0.15) - given
   limits = np.array([6, 1.5, 6, 1.5])
   assert (np.abs(moved) <= limits + 1e-4).all()
   np.testing.assert_allclose(np.abs(moved).max(0), limits, rtol=0.01)

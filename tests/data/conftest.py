@@ -5,6 +5,7 @@ import fractions
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 # Bits of a frame's number, as two rows of four blocks.
 _ROWS, _COLUMNS = 2, 4
@@ -61,6 +62,22 @@ def write_video():
         container.mux(stream.encode(frame))
       container.mux(stream.encode())
     return str(path)
+
+  return write
+
+
+@pytest.fixture(scope='session')
+def write_frames():
+  """Returns a function that writes frames, each as bright as its number.
+
+  Numbers begin with 1, as those of published frames do.
+  """
+
+  def write(folder, name, count):
+    folder.mkdir(parents=True)
+    for number in range(1, count + 1):
+      picture = Image.new('RGB', (32, 32), (number,) * 3)
+      picture.save(folder / name.format(number), quality=95)
 
   return write
 

@@ -6,6 +6,7 @@ import os
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from vidpetl.data import decode, frames
 
@@ -138,8 +139,9 @@ def test_a_gap_is_named_also_when_it_comes_later(folder):
     (['notes.txt'], 'has no frames'),
     (['1.jpg', 'cover.jpg'], r'cover\.jpg: is no frame'),
     (['1.jpg', '2.png'], r'2\.jpg: is missing: .* there is 2\.png'),
-    (['img_1.jpg', 'flow_1.jpg'], r'flow_2\.jpg: .* there is img_1\.jpg'),
+    (['flow_x_1.jpg'], 'has no frames'),
     (['1.jpg', '01.jpg'], 'is missing'),
+    (['img_1.jpg', 'u_1.jpg'], r'img_2\.jpg: .* there is u_1\.jpg'),
   ],
 )
 def test_a_folder_that_is_no_video(tmp_path, names, message):
@@ -155,3 +157,33 @@ def test_files_and_bytes_are_read_as_ever(tmp_path, write_video, read_codes):
     with frames.open_video(video, fps=99) as opened:
       assert opened.fps == 15
       assert read_codes(opened.read(np.array([0.2]), FULL)).tolist() == [3]
+
+
+@pytest.mark.parametrize('suffix, codec', [('.bmp', 'bmp'), ('.webp', 'webp')])
+def test_further_kinds_of_images(tmp_path, read_codes, suffix, codec):
+  for number in range(12):
+    picture = Image.fromarray(_picture(number))
+    picture.save(tmp_path / f'{number:04d}{suffix}', codec)
+  with frames.open_video(str(tmp_path)) as video:
+    shown = read_codes(video.read(np.arange(12) / 25, FULL))
+  assert shown.tolist() == list(range(12))
+
+
+def test_flow_and_litter_beside_frames_are_no_frames(folder, read_codes):
+  for name in ('flow_x_00489.jpg', 'flow_y_00489.jpg', '._00489.jpg'):
+    (folder / name).touch()
+  with frames.open_video(str(folder)) as video:
+    assert video.frames == 12
+    shown = read_codes(video.read(np.arange(12) / 25, FULL))
+  assert shown.tolist() == list(range(12))
+
+
+def test_a_gap_is_named_with_how_many_are_missing(folder):
+  for number in (491, 495, 496):
+    (folder / f'00{number}.jpg').unlink()
+  with pytest.raises(
+    decode.DecodeError,
+    match=r'00491\.jpg: is missing: .* 9 frames have numbers from 489 to 500, '
+    'of which 3 are missing',
+  ):
+    frames.open_video(str(folder))

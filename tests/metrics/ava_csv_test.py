@@ -38,6 +38,39 @@ def test_an_image_without_actions_is_listed(write):
   assert gt.image.tolist() == [1]
 
 
+def test_decimals_of_whole_seconds_are_whole_seconds(write):
+  path = write(GOOD + 'v,902.0,0.1,0.1,0.2,0.2,1\n v , 902.000 ,0,0,1,1,2,0\n')
+  gt = ava_csv.read_ground_truth(path, P2019)
+  assert gt.images == ['v,0902'] and gt.lines.tolist() == [1, 2, 3]
+
+
+def test_an_image_without_actions_is_listed_in_any_protocol(write):
+  gt = ava_csv.read_ground_truth(write('w,12\n' + GOOD), P2019)
+  assert gt.images == ['w,0012', 'v,0902']
+
+
+@pytest.mark.parametrize(
+  'encoding', ['utf-8-sig', 'utf-16', 'utf-16-le', 'utf-32']
+)
+def test_any_encoding(tmp_path, encoding):
+  path = tmp_path / 'rows.csv'
+  path.write_bytes(GOOD.replace('v', 'cafe\u0301').encode(encoding))
+  for read in (
+    ava_csv.read_ground_truth,
+    ava_csv.read_detections,
+  ):
+    assert read(path, P2019).images == ['café,0902']
+  path.write_bytes('v,0902\r\n\r\n'.encode(encoding))
+  assert ava_csv.read_excluded(path, P2019) == {'v,0902'}
+
+
+def test_any_delimiter_and_decimal_commas(write):
+  path = write(GOOD.replace(',', ';').replace('.', ','))
+  dets = ava_csv.read_detections(path, P2019)
+  assert dets.boxes.tolist() == [[0.1, 0.2, 0.3, 0.4]]
+  assert dets.score.tolist() == [0.5]
+
+
 def test_the_eighth_column_of_ground_truth_is_not_read(write):
   text = 'v,0902,0.1,0.2,0.3,0.4,7,someone\n'
   assert len(ava_csv.read_ground_truth(write(text), P2019).image) == 1
@@ -46,7 +79,7 @@ def test_the_eighth_column_of_ground_truth_is_not_read(write):
 @pytest.mark.parametrize(
   'read, protocol, row, message',
   [
-    ('ground_truth', P2019, 'v,0902', r':2: 2 columns'),
+    ('ground_truth', P2019, 'v,0902,1', r':2: 3 columns'),
     ('ground_truth', P2020, 'v,0902,1', r':2: 3 columns'),
     ('ground_truth', P2019, 'v,902.5,0,0,1,1,1,1', r':2: .*"902.5".*2020'),
     ('ground_truth', P2020, 'v,x,0,0,1,1,1,1', r':2: timestamp "x"'),

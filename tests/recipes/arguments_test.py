@@ -25,3 +25,10 @@ def test_nothing_given_is_the_defaults():
 def test_mistakes_are_named(text):
   with pytest.raises(ValueError, match=text.partition('=')[0]):
     arguments.parse(text, size=1, demo=False)
+
+
+def test_a_backslash_makes_a_comma_a_part_of_a_value():
+  text = r'data=before\, after,size=2'
+  arg = arguments.parse(text, data='', size=1)
+  assert (arg.data, arg.size) == ('before, after', 2)
+  assert arguments.value(text, 'data', '') == 'before, after'

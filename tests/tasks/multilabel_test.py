@@ -1,5 +1,7 @@
 """Several labels per clip: loss by hand, the metric, and a run from a csv."""
 
+import fractions
+import json
 import pathlib
 import shutil
 
@@ -7,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vidpetl.data import clips, examples, sources
+from vidpetl import mistakes
+from vidpetl.data import clips, examples, kinds, sources
 from vidpetl.recipes import defaults
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import loop
@@ -38,17 +41,75 @@ def test_views_are_averaged_as_probabilities(task):
   np.testing.assert_allclose(scores, expected, rtol=1e-6)
 
 
-def test_metric_is_the_mean_over_classes_that_are_shown(task):
+def test_of_views_the_largest_may_count():
+  """As is usual on Charades."""
+  config = {'task': 'multilabel', 'over_views': 'max'}
+  task = task_lib.build('homes', config, INFO)
+  logits = jnp.array([[[0.0, 2.0, -1.0], [4.0, 0.0, 0.0]]])
+  scores = task.outputs(logits, {'labels': None})['scores']
+  expected = 1 / (1 + np.exp(-np.array([[4.0, 2.0, 0.0]])))
+  np.testing.assert_allclose(scores, expected, rtol=1e-6)
+  assert task.protocol()['over_views'] == 'max'
+  with pytest.raises(ValueError, match="over_views 'sum' is none of 'mean', "):
+    task_lib.build('homes', {**config, 'over_views': 'sum'}, INFO)
+
+
+def _metric(task, *rows):
   metric = task.metric(type('Source', (), {'info': INFO}))
-  assert np.isnan(metric.result()['mAP'])
+  for scores, labels in rows:
+    metric.update({'scores': scores, 'labels': labels})
+  return metric
+
+
+def test_metric_is_the_mean_over_classes_that_are_shown(task):
+  assert np.isnan(_metric(task).result()['mAP'])
+  assert _metric(task).report() == 'mAP nan over 0 of 0 classes'
   scores = np.array([[0.9, 0.2, 0.5], [0.8, 0.3, 0.1], [0.1, 0.6, 0.2]])
   labels = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0]])
-  for rows in (slice(0, 2), slice(2, 3)):
-    metric.update({'scores': scores[rows], 'labels': labels[rows]})
+  metric = _metric(task, (scores[:2], labels[:2]), (scores[2:], labels[2:]))
   # a: right, wrong, right -> (1 + 2/3) / 2; b: wrong, right -> 1/2; no c.
-  assert metric.by_class()[0] == pytest.approx(5 / 6)
+  a, b, c = metric.per_class()
+  assert (a['class'], a['truth'], a['ap']) == ('a', 2, pytest.approx(5 / 6))
+  assert (b['class'], b['truth'], b['ap']) == ('b', 1, pytest.approx(1 / 2))
+  assert (c['class'], c['truth']) == ('c', 0) and np.isnan(c['ap'])
   assert metric.result()['mAP'] == pytest.approx((5 / 6 + 1 / 2) / 2)
-  assert 'nan' in metric.report() and 'mAP 66.67' in metric.report()
+  assert metric.report().splitlines() == [
+    'mAP 66.67 over 2 of 3 classes',
+    '',
+    '   AP  clips  class',
+    '83.33      2  a',
+    '50.00      1  b',
+    '',
+    'left out, as no clip shows them: c',
+  ]
+
+
+def _average_precision(scores, truth):
+  """Goes through the thresholds one by one, with exact fractions."""
+  total, recall_before = fractions.Fraction(0), fractions.Fraction(0)
+  for threshold in sorted(set(scores), reverse=True):
+    taken = [bool(t) for s, t in zip(scores, truth) if s >= threshold]
+    recall = fractions.Fraction(sum(taken), int(sum(truth)))
+    precision = fractions.Fraction(sum(taken), len(taken))
+    total += (recall - recall_before) * precision
+    recall_before = recall
+  return float(total)
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_metric_agrees_with_the_definition(task, seed):
+  rng = np.random.default_rng(seed)
+  # Half of the draws have many equal scores.
+  scores = rng.uniform(size=(40, 3)).round(1 + 4 * (seed % 2)).astype('f4')
+  labels = (rng.uniform(size=(40, 3)) < (0.5, 0.1, 0.02 * seed)).astype('f4')
+  metric = _metric(task, *zip(np.split(scores, 4), np.split(labels, 4)))
+  expected = [
+    _average_precision(s.tolist(), t.tolist()) if t.any() else float('nan')
+    for s, t in zip(scores.T, labels.T)
+  ]
+  found = [row['ap'] for row in metric.per_class()]
+  np.testing.assert_allclose(found, expected, rtol=1e-12)
+  assert metric.result()['mAP'] == pytest.approx(np.nanmean(expected))
 
 
 def _manifest(world, folder):
@@ -100,3 +161,19 @@ def test_a_csv_with_several_labels_trains(world, tmp_path):
   }
   results = loop.run(config.lock(), str(tmp_path / 'run'))
   assert 0 <= results['tasks']['homes']['metrics']['mAP'] <= 1
+  written = json.loads((tmp_path / 'run' / 'results.json').read_text())
+  classes = written['tasks']['homes']['classes']
+  assert [(row['class'], row['truth']) for row in classes] == [
+    ('read', 0), ('run', 2), ('sit', 2),
+  ]  # fmt: skip
+  assert classes[0]['ap'] is None
+  mean = np.mean([row['ap'] for row in classes[1:]])
+  assert mean == pytest.approx(results['tasks']['homes']['metrics']['mAP'])
+
+
+def test_bars_alone_separate_labels():
+  kind = kinds.load('multilabel')
+  assert kind.names(' sit | read a book||') == ['sit', 'read a book']
+  assert kind.names('') == []
+  with pytest.warns(mistakes.Note, match="';' and is taken as one: .*'|'"):
+    assert kind.names('sit;read') == ['sit;read']

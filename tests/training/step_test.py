@@ -13,9 +13,9 @@ from vidpetl.training import step as step_lib
 
 @pytest.fixture
 def parts(make_config):
-  """Builds the parts of a step of `ava`, and a random batch of it."""
+  """Builds the parts of a step of a task, and a random batch of it."""
 
-  def make(**fields):
+  def make(name='ava', **fields):
     config = make_config('ava', 'kinetics400', **fields)
     config.unlock()
     config.tasks.kinetics400.num_classes = 3
@@ -25,11 +25,12 @@ def parts(make_config):
     state = jax.jit(functools.partial(experiment.init_state, tx=tx))(
       jax.random.key(0)
     )
-    batch = random_batch(infos['ava'], experiment.tasks['ava'])
+    task = experiment.tasks[name]
+    batch = random_batch(infos[name], task)
     update = functools.partial(
       step_lib.train_step,
       model=experiment.model,
-      task=experiment.tasks['ava'],
+      task=task,
       tx=tx,
       seed=0,
     )
@@ -48,6 +49,9 @@ def random_batch(info, task, size=8):
   batch['size'][:] = (24, 32)
   batch['seed'] = rng.integers(0, 2**32, batch['seed'].shape, np.uint32)
   batch['valid'][:] = True
+  if 'label' in batch:
+    batch['label'] = rng.integers(0, task.num_classes, size)
+    return jax.tree.map(jnp.asarray, batch)
   low, high = rng.uniform(0, 0.5, (2, size, batch['boxes'].shape[1], 2))
   batch['boxes'] = np.concatenate([low, low + high], -1).astype(np.float32)
   batch['box_valid'] = rng.random(batch['box_valid'].shape) < 0.5
@@ -69,6 +73,20 @@ def test_accumulation_is_the_whole_batch(parts):
   )
   np.testing.assert_allclose(one['loss'], four['loss'], rtol=1e-5)
   np.testing.assert_allclose(one['grad_norm'], four['grad_norm'], rtol=1e-4)
+  assert difference(whole.params, p.state.params) > 1e-6
+  assert difference(whole.params, split.params) < 1e-6
+
+
+def test_accumulation_mixes_the_same_clips(parts):
+  augment = {'mixup': 0.8, 'cutmix': 1.0, 'erasing': 0.5}
+  augment['rand_augment'] = (2, 7, 0.5)
+  fields = {f'tasks.kinetics400.augment.{k}': v for k, v in augment.items()}
+  p = parts('kinetics400', **{'optimizer.name': 'sgd', **fields})
+  whole, one = jax.jit(p.update)(p.state, p.batch)
+  split, two = jax.jit(functools.partial(p.update, accumulate=2))(
+    p.state, p.batch
+  )
+  np.testing.assert_allclose(one['grad_norm'], two['grad_norm'], rtol=1e-4)
   assert difference(whole.params, p.state.params) > 1e-6
   assert difference(whole.params, split.params) < 1e-6
 

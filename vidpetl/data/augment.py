@@ -4,7 +4,9 @@ Scale jitter resizes a clip by one factor and crops what no longer fits, which
 together with the padding below and right gives R x R again; then the clip may
 be mirrored, and boxes perturbed. Boxes follow their pixels through all of it.
 Instead of scale jitter, a random part of the content may be stretched over the
-square (random-resized-crop). Colours change last.
+square (random-resized-crop). RandAugment comes before all this, on bytes;
+colours change after it. Erasing and the mixing of clips come last, on what is
+normalised.
 
 Resizing, cropping and mirroring are one resampling per axis, video' = Y video
 X^T, with X and Y made per clip: two matrix products that an accelerator does
@@ -15,12 +17,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Any
 
 import dm_pix as pix
 import jax
 import jax.numpy as jnp
 
-from vidpetl.data import color, placement
+from vidpetl.data import boxes as boxes_lib
+from vidpetl.data import color, erasing, mixing, placement, rand_augment
 
 Batch = dict[str, jax.Array]
 
@@ -47,6 +51,21 @@ class Augment:
     color_jitter_p: probability of it.
     color_jitter_per_frame: draw it for each frame, not for each clip.
     grayscale: probability that a clip becomes grey.
+    rand_augment: (operations, magnitude, its standard deviation), or None for
+      none; (4, 7, 0.5) is timm's 'rand-m7-n4-mstd0.5-inc1'. For clips without
+      boxes.
+    rand_augment_p: probability of each operation.
+    rand_augment_fill: level of what its changes of place uncover.
+    rand_augment_interpolation: of those, 'bilinear' or 'bicubic'.
+    erasing: probability that a box of a clip is erased.
+    erasing_fill: 'pixel' for N(0, 1) of every value, 'const' for 0.
+    erasing_area: range of the box's share of the content's area.
+    erasing_ratio: range of its width over its height, drawn log-uniformly.
+    mixup: alpha of mixup, 0 for none. For tasks with labels, and clips without
+      boxes; needs an even number of clips in each part of a batch.
+    cutmix: alpha of CutMix, 0 for none, likewise.
+    mixing_p: probability that a clip is mixed with another.
+    cutmix_p: probability that it is so by CutMix, where there are both.
   """
 
   scale_jitter: tuple[float, float] | None = (0.65, 1.1)
@@ -62,13 +81,24 @@ class Augment:
   color_jitter_p: float = 1.0
   color_jitter_per_frame: bool = False
   grayscale: float = 0.0
+  rand_augment: tuple[int, float, float] | None = None
+  rand_augment_p: float = 0.5
+  rand_augment_fill: int = 128
+  rand_augment_interpolation: str = 'bicubic'
+  erasing: float = 0.0
+  erasing_fill: str = 'pixel'
+  erasing_area: tuple[float, float] = (0.02, 1 / 3)
+  erasing_ratio: tuple[float, float] = (0.3, 1 / 0.3)
+  mixup: float = 0.0
+  cutmix: float = 0.0
+  mixing_p: float = 1.0
+  cutmix_p: float = 0.5
 
   def __post_init__(self):
     # A config's lists, so that this stays hashable: it is static under jit.
-    lists = ('scale_jitter', 'mean', 'std', 'crop_area', 'crop_ratio')
-    for field in (*lists, 'color_jitter'):
-      if getattr(self, field) is not None:
-        object.__setattr__(self, field, tuple(getattr(self, field)))
+    for field, value in vars(self).items():
+      if isinstance(value, list):
+        object.__setattr__(self, field, tuple(value))
     if self.scale_jitter is not None:
       low, high = self.scale_jitter
       if not 0 < low <= high:
@@ -86,6 +116,9 @@ class Augment:
       )
     self._check_crop()
     color.check(self.color_jitter, self.color_jitter_p, self.grayscale)
+    rand_augment.check(**self.of_rand_augment)
+    erasing.check(**self.of_erasing)
+    mixing.check(**self.of_mixing)
 
   def _check_crop(self) -> None:
     low, high = self.crop_ratio
@@ -109,6 +142,37 @@ class Augment:
   def changes_colors(self) -> bool:
     return self.color_jitter is not None or self.grayscale > 0
 
+  @property
+  def mixes(self) -> bool:
+    return self.mixup > 0 or self.cutmix > 0
+
+  @property
+  def of_rand_augment(self) -> dict[str, Any]:
+    return {
+      'settings': self.rand_augment,
+      'p': self.rand_augment_p,
+      'fill': self.rand_augment_fill,
+      'interpolation': self.rand_augment_interpolation,
+    }
+
+  @property
+  def of_erasing(self) -> dict[str, Any]:
+    return {
+      'p': self.erasing,
+      'fill': self.erasing_fill,
+      'areas': self.erasing_area,
+      'ratios': self.erasing_ratio,
+    }
+
+  @property
+  def of_mixing(self) -> dict[str, Any]:
+    return {
+      'mixup': self.mixup,
+      'cutmix': self.cutmix,
+      'p': self.mixing_p,
+      'cutmix_p': self.cutmix_p,
+    }
+
 
 @functools.partial(jax.jit, static_argnames=('augment', 'train'))
 def preprocess(batch: Batch, augment: Augment, *, train: bool) -> Batch:
@@ -119,7 +183,8 @@ def preprocess(batch: Batch, augment: Augment, *, train: bool) -> Batch:
       [b, 2, t, R, R, 3] or, at evaluation, with several views
       [b, v, t, R, R, 3]; `size` int32 [b, 2], height and width of the content;
       `seed` uint32 [b, 2]; where there are boxes, `boxes` [b, n, 4] as
-      fractions of the content and `box_valid` [b, n]. Other keys pass through.
+      fractions of the content and `box_valid` [b, n]; where clips are to be
+      mixed, `valid` [b]. Other keys pass through.
     augment: settings.
     train: whether to augment; every example by its own `seed`, and each of two
       clips by draws of its own.
@@ -128,7 +193,8 @@ def preprocess(batch: Batch, augment: Augment, *, train: bool) -> Batch:
     The batch with `video` normalised, `augment.pad_value` outside of the
     content; `size` of the content now, [b, 2, 2] of augmented pairs; `boxes` as
     x1, y1, x2, y2 in pixels of the R x R input, zeros where not valid;
-    `box_valid` False also for boxes that were cropped away.
+    `box_valid` False also for boxes that were cropped away; of mixed clips,
+    what `mixing.targets` needs.
   """
   if train and batch['video'].ndim == 6 and batch['video'].shape[1] == 2:
     return _preprocess_pairs(batch, augment)
@@ -148,6 +214,8 @@ def _preprocess_pairs(batch: Batch, augment: Augment) -> Batch:
   """Augments both clips of each example, `video` [b, 2, t, R, R, 3]."""
   if 'boxes' in batch:
     raise ValueError('two clips of an example cannot share their boxes')
+  if augment.mixes:
+    raise ValueError('mixup and cutmix are not for two clips of an example')
   keys = jax.random.wrap_key_data(batch['seed'], impl='threefry2x32')
   fold = jax.vmap(jax.random.fold_in, (None, 0))
   keys = jax.vmap(fold, (0, None))(keys, jnp.arange(2))
@@ -166,26 +234,27 @@ def _preprocess(
   batch: Batch, keys: jax.Array | None, augment: Augment, train: bool
 ) -> Batch:
   """See `preprocess`; of training, only single clips, by the keys [b]."""
-  out = dict(batch)
-  video = batch['video']
-  if train:
-    if 'boxes' in batch and augment.crop_area is not None:
-      raise ValueError(
-        f'crop_area={augment.crop_area} is not for clips with boxes: use '
-        'scale_jitter'
-      )
-    place_keys, box_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
-    geometry = jax.vmap(_draw(augment, video.shape[-2]))(
-      place_keys, batch['size']
-    )
-    video = jax.vmap(_resample)(video, geometry)
-    out['size'] = geometry['size']
-  else:
+  if not train:
     geometry = placement.unchanged(batch['size'])
-  video = video.astype(jnp.float32) / 255.0
-  if train and augment.changes_colors:
-    # 0 and 1 are the two keys above.
-    color_keys = jax.vmap(lambda key: jax.random.fold_in(key, 2))(keys)
+    video = batch['video'].astype(jnp.float32) / 255.0
+    video = _normalise(video, batch['size'], augment)
+    return batch | {'video': video} | _place_boxes(batch, geometry)
+  if 'boxes' in batch:
+    _check_boxes(augment)
+  # 0 and 1, which are split off, are of places and boxes.
+  place_keys, box_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+  fold = jax.vmap(jax.random.fold_in, (0, None))
+  video = batch['video']
+  if augment.rand_augment is not None:
+    video = rand_augment.augment(
+      fold(keys, 3), video, batch['size'], **augment.of_rand_augment
+    )
+  geometry = jax.vmap(_draw(augment, video.shape[-2]))(
+    place_keys, batch['size']
+  )
+  video = jax.vmap(_resample)(video, geometry) / 255.0
+  out = batch | {'size': geometry['size']}
+  if augment.changes_colors:
     change = functools.partial(
       color.augment,
       strengths=augment.color_jitter,
@@ -193,17 +262,50 @@ def _preprocess(
       per_frame=augment.color_jitter_per_frame,
       grayscale=augment.grayscale,
     )
-    video = jax.vmap(change)(color_keys, video, out['size'])
-  out['video'] = _normalise(video, out['size'], augment)
-  if 'boxes' in batch:
-    boxes = jax.vmap(_follow)(batch['boxes'], geometry)
-    if train and augment.box_jitter:
-      jitter = functools.partial(jitter_boxes, ratio=augment.box_jitter)
-      boxes = jax.vmap(jitter)(box_keys, boxes)
-    out['boxes'], out['box_valid'] = jax.vmap(_clip_boxes)(
-      boxes, batch['box_valid'], out['size']
+    video = jax.vmap(change)(fold(keys, 2), video, out['size'])
+  video = _normalise(video, out['size'], augment)
+  if augment.erasing:
+    video = erasing.augment(
+      fold(keys, 4), video, out['size'], **augment.of_erasing
     )
-  return out
+  if augment.mixes:
+    video, out[mixing.SHARE] = mixing.augment(
+      fold(keys, 5), video, out['size'], batch['valid'], **augment.of_mixing
+    )
+  boxes = _place_boxes(batch, geometry, box_keys, augment.box_jitter)
+  return out | {'video': video} | boxes
+
+
+def _check_boxes(augment: Augment) -> None:
+  """Raises ValueError for what is not for clips with boxes."""
+  for field, other in (
+    ('crop_area', 'use scale_jitter'),
+    ('rand_augment', 'it moves people out of their boxes; use color_jitter'),
+    ('mixup', 'boxes have one clip'),
+    ('cutmix', 'boxes have one clip'),
+  ):
+    value = getattr(augment, field)
+    if value:
+      raise ValueError(f'{field}={value} is not for clips with boxes: {other}')
+
+
+def _place_boxes(
+  batch: Batch,
+  geometry: placement.Placement,
+  keys: jax.Array | None = None,
+  ratio: float = 0.0,
+) -> Batch:
+  """Returns the boxes, if there are any, where their pixels are now."""
+  if 'boxes' not in batch:
+    return {}
+  boxes = jax.vmap(boxes_lib.follow)(batch['boxes'], geometry)
+  if ratio:
+    jitter = functools.partial(boxes_lib.jitter, ratio=ratio)
+    boxes = jax.vmap(jitter)(keys, boxes)
+  boxes, valid = jax.vmap(boxes_lib.clip)(
+    boxes, batch['box_valid'], geometry['size']
+  )
+  return {'boxes': boxes, 'box_valid': valid}
 
 
 def _draw(augment: Augment, side: int):
@@ -290,36 +392,3 @@ def _normalise(
   between = tuple(range(1, video.ndim - 3))
   inside = jnp.expand_dims(inside, (*between, video.ndim - 1))
   return jnp.where(inside, video, augment.pad_value).astype(augment.dtype)
-
-
-def _follow(boxes: jax.Array, geometry: dict[str, jax.Array]) -> jax.Array:
-  """Takes boxes [n, 4] from fractions of the content to pixels of the input.
-
-  Mirrored, [x1, x2] is [1 - x2, 1 - x1].
-  """
-  mirrored = jnp.stack(
-    [1 - boxes[:, 2], boxes[:, 1], 1 - boxes[:, 0], boxes[:, 3]], axis=1
-  )
-  boxes = jnp.where(geometry['flip'], mirrored, boxes)
-  scale = jnp.tile(geometry['scaled'][::-1], 2)
-  return boxes * scale - jnp.tile(geometry['offset'][::-1], 2)
-
-
-def jitter_boxes(key: jax.Array, boxes: jax.Array, *, ratio: float):
-  """Moves each edge of boxes [n, 4] by U(-ratio, ratio) times its side.
-
-  The four draws are independent; x edges move by widths, y edges by heights.
-  """
-  sides = jnp.tile(boxes[:, 2:] - boxes[:, :2], (1, 2))
-  draws = jax.random.uniform(key, boxes.shape, minval=-ratio, maxval=ratio)
-  return boxes + draws * sides
-
-
-def _clip_boxes(
-  boxes: jax.Array, valid: jax.Array, size: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-  """Clips boxes [n, 4] to the content and drops those that become empty."""
-  limit = jnp.tile(size[::-1], 2).astype(jnp.float32)
-  boxes = jnp.clip(boxes, 0.0, limit)
-  valid &= jnp.all(boxes[:, :2] < boxes[:, 2:], axis=1)
-  return jnp.where(valid[:, None], boxes, 0.0), valid

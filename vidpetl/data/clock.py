@@ -3,8 +3,8 @@
 Second 0 is where the file begins, as players and ffmpeg's command line have it:
 where the first of its streams begins, which may be the sound. Pictures that
 begin later are shown late. Where a container stores no presentation times (AVI,
-ASF) and pictures are stored in another order than they are shown in, it is the
-first picture.
+ASF) and pictures are stored in another order than they are shown in, they are
+shown as early as they can be decoded.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ _LOST = 0.5
 
 # Bytes of a stream that is read whole to see whether its clock jumps; larger
 # ones are looked at in so many places.
-_SMALL, _PLACES = 1 << 24, 64
+_SMALL, _PLACES = 1 << 24, 32
+# Times as long as the usual one that a film may take from place to place.
+_UNEVEN = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,10 +97,8 @@ def read(stream: streams.Stream, careful: bool = False) -> Clock:
   Raises:
     faults.Refused: if it has no timestamps.
   """
-  blank = not stream.undated and any(
-    packet.pts is None and packet.size for packet in frame_rate.head(stream)
-  )
-  if careful or blank or not stream.seekable or _jumps(stream):
+  careful = careful or not stream.seekable or _misdated(stream)
+  if careful or _jumps(stream):
     return _careful(stream)
   tick = stream.tick
   fps = frame_rate.of(stream)
@@ -124,7 +124,7 @@ def _careful(stream: streams.Stream) -> Clock:
   end = measured.end
   if end == measured.last:
     end += 1 / (fps * tick)
-  if stream.seekable and not stream.discontinuous:
+  if stream.format in _CLAIM and not stream.discontinuous:
     end = max(end, _claimed_end(stream, fps))
   return Clock(
     origin=origin,
@@ -136,6 +136,17 @@ def _careful(stream: streams.Stream) -> Clock:
     steady=False,
     dated=not measured.blank,
   )
+
+
+def _misdated(stream: streams.Stream) -> bool:
+  """Returns whether timestamps lack, or are those of decoding throughout."""
+  first = [packet for packet in frame_rate.head(stream) if packet.size]
+  if stream.undated or not first:
+    return False
+  if any(packet.pts is None for packet in first):
+    return True
+  by_decoding = all(packet.pts == packet.dts for packet in first)
+  return stream.reordered and by_decoding and len(first) > 1
 
 
 def _tolerance(tick: float) -> float:
@@ -151,14 +162,20 @@ def _frames(stream: streams.Stream, duration: float, fps: float) -> int:
 def _origin(stream: streams.Stream) -> float:
   """Returns the tick at which a file begins."""
   start, tick = stream.container.start_time, stream.tick
-  if stream.undated and stream.reordered:
-    shown = [p.pts for p in frame_rate.head(stream) if p.pts is not None]
-    return min(shown, default=0)
-  if start is None:
-    return 0
-  exact = start / (av.time_base * tick)
+  exact = (start or 0) / (av.time_base * tick)
   near = round(exact)
-  return near if abs(near - exact) * tick <= _MICROSECOND else exact
+  begins = near if abs(near - exact) * tick <= _MICROSECOND else exact
+  if not (stream.undated and stream.reordered):
+    return begins
+  return begins + _delay(frame_rate.head(stream))
+
+
+def _delay(first: list[av.Packet]) -> int:
+  """Returns by how many ticks a decoder shows pictures later than it could."""
+  dated = [p for p in first if p.pts is not None and p.dts is not None]
+  shown = np.sort([packet.pts for packet in dated])
+  decoded = np.sort([packet.dts for packet in dated])
+  return int(min(shown - decoded, default=0))
 
 
 def _jumps(stream: streams.Stream) -> bool:
@@ -173,7 +190,10 @@ def _jumps(stream: streams.Stream) -> bool:
     return packets.measure(stream).jumps
   seen = stream.sample(np.linspace(0, stream.size, _PLACES, endpoint=False))
   steps = np.diff(seen) * stream.tick
-  return bool((steps < -packets.JUMP_BACK).any())
+  if not steps.size:
+    return False
+  most = packets.JUMP_AHEAD + _UNEVEN * np.median(steps)
+  return bool(((steps < -packets.JUMP_BACK) | (steps > most)).any())
 
 
 def _claimed_end(stream: streams.Stream, fps: float) -> float:

@@ -18,7 +18,7 @@ class Dataset:
   """A public dataset.
 
   Attributes:
-    name: of the dataset, and of its folder below a folder of datasets.
+    name: of the dataset.
     kind: of its annotations, a module of `vidpetl.data.kinds`.
     title: for people, 'Kinetics-400'.
     description: what it is, a sentence.
@@ -29,6 +29,7 @@ class Dataset:
     open: (dataset, raw, split, **options) -> its source. `dataset` is one of
       `names`, `raw` the folder as downloaded. None where TFDS prepares the
       dataset, and the source 'tfds_images' opens it.
+    folder: its own below a folder of datasets; its name, if it shares none.
     names: by which it can be opened, where that is not `name` alone: of splits
       that are datasets of their own ('hmdb51_1', ...).
     variants: option of `open` -> its values, where each makes a dataset of its
@@ -49,6 +50,7 @@ class Dataset:
   citation: str
   licence: str
   open: Callable[..., examples.Source] | None = None
+  folder: str = ''
   names: tuple[str, ...] = ()
   variants: Mapping[str, tuple[str | int, ...]] = dataclasses.field(
     default_factory=dict
@@ -60,5 +62,5 @@ class Dataset:
   demo_classes: int | None = None
 
   def __post_init__(self):
-    if not self.names:
-      object.__setattr__(self, 'names', (self.name,))
+    object.__setattr__(self, 'names', self.names or (self.name,))
+    object.__setattr__(self, 'folder', self.folder or self.name)

@@ -36,6 +36,8 @@ DEFAULT_FPS = frame_rate.DEFAULT_FPS
 # containers that index by decoding time do.
 _SEEK_BACK = (0.0, 2.0, 10.0)
 
+# Frames behind a seek that FFmpeg may date wrongly, where containers do not.
+_GUESSED = 4
 # Seconds by which a container may round its duration up.
 _SLACK = 0.25
 
@@ -145,6 +147,8 @@ class Video(picture.Readable):
     if not self.clock.steady:
       yield from self._decoded_from_start(time)
       return
+    undated = self._source.undated and self._source.reordered
+    guessed = undated * _GUESSED / self.fps
     for back in _SEEK_BACK:
       if self.clock.ticks(time - back) <= self.clock.origin:
         break
@@ -154,7 +158,7 @@ class Video(picture.Readable):
       if (
         first is not None
         and first.key_frame
-        and self.time_of(first) <= time + self.tolerance
+        and self.time_of(first) <= time + self.tolerance - guessed
       ):
         yield first
         yield from frames
@@ -249,6 +253,15 @@ class Video(picture.Readable):
       self.check_end(begins, shown, times[-1])
       yield order[done:], shown
 
+  def _packets_end(self) -> float:
+    """Returns when the packets end, whose last may hold no picture."""
+    source = self._source
+    if source.undated:
+      return self.clock.seconds(source.indexed_end())
+    if self.clock.steady and source.reached is not None:
+      return self.clock.seconds(source.reached)
+    return 0.0
+
   def check_end(
     self, begins: float, last: av.VideoFrame, wanted: float
   ) -> None:
@@ -262,11 +275,7 @@ class Video(picture.Readable):
       wanted: time up to which the file is to be whole.
     """
     period = max(1 / self.fps, (last.duration or 0) * self.clock.tick)
-    ends = begins + period
-    if self.clock.steady and not self._source.undated:
-      ends = max(ends, self.clock.seconds(self._source.reached))
-    elif self._source.undated:
-      ends = max(ends, self.clock.seconds(self._source.indexed_end()))
+    ends = max(begins + period, self._packets_end())
     missing = min(wanted, self.duration) - ends
     if missing > max(period, _SLACK) + self.tolerance:
       raise DecodeError(

@@ -40,7 +40,8 @@ class Info:
       without training clips: jump'.
     fingerprint: hash of ids and annotations, in order.
     table: labels as columns, where a kind has them ('quality': 'scores' [n],
-      'judge_scores' [n, j], 'difficulties' [n], 'actions' [n], 'steps' [n, k]).
+      'judge_scores' [n, j], 'difficulties' [n], 'actions' [n], 'steps' [n, k],
+      'ids' [n]).
   """
 
   name: str
@@ -82,8 +83,8 @@ class Source(Protocol):
   def shown(self) -> tuple[np.ndarray, np.ndarray]:
     """Returns examples and the classes that they show, int [m] each.
 
-    Pairs come in the order of the examples; one that shows several classes has
-    as many, one without any has none.
+    Pairs come in the order of the examples; one that shows several classes, or
+    one of them several times, has as many, and one without any has none.
     """
 
   def take(self, rows: np.ndarray) -> Source:

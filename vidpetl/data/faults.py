@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import av
+
 
 class DecodeError(Exception):
   """A video that cannot be read as its container promises.
@@ -47,4 +49,11 @@ def blaming(name: str) -> Iterator[None]:
   except Refused as error:
     raise DecodeError(name, str(error)) from None
   except Exception as error:
-    raise DecodeError(name, f'{type(error).__name__}: {error}') from error
+    raise DecodeError(name, _reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+  """Returns what an error says, in words that help."""
+  if isinstance(error, av.error.InvalidDataError):
+    return f'no video, or a damaged one ({error.strerror})'
+  return f'{type(error).__name__}: {error}'

@@ -22,6 +22,11 @@ _FASTEST = 1000
 
 # Packets by which a stated rate is checked, and by which one is measured.
 _FEW, _MANY = 32, 3000
+# Share of the steps from frame to frame that a rate has to explain: of a film
+# that was stretched to 30 fps it is a half.
+_MOST_STEPS = 0.6
+# Times the usual step for which a picture is held rather than shown.
+_HELD = 10
 # Frames of one second in rates that are in use, besides whole numbers.
 _NTSC = 1000 / 1001
 
@@ -50,23 +55,25 @@ def of(
     if rate
   ]
   if _is_indexed(stream):
-    return _indexed_rate(stream, stated)
-  stamps = _stamps(stream, head(stream))
-  steps = np.diff(stamps[: max(2, len(stamps) - timestamps.MOST_REORDERED)])
-  if not steps.size:
-    return next((rate for rate in stated if rate <= _FASTEST), DEFAULT_FPS)
-  step = float(np.median(steps)) * stream.tick
-  slack = min(stream.tick, step / 4)
-  for rate in stated:
-    if abs(1 / rate - step) <= slack:
-      return rate
-  if measured is None:
-    stream.rewind()
-    stamps = _stamps(stream, itertools.islice(stream.packets(), _MANY))
-    count, span = len(stamps), stamps[-1] - stamps[0]
+    few = _index(stream, _FEW)
   else:
-    count, span = measured.count, measured.last - measured.first
-  return _rate(count, span * stream.tick)
+    few = _stamps(stream, head(stream))
+    few = few[: max(2, len(few) - timestamps.MOST_REORDERED)]
+  if len(few) < 2:
+    return next((rate for rate in stated if rate <= _FASTEST), DEFAULT_FPS)
+  rate = next((r for r in stated if _bears_out(few, stream.tick, r)), None)
+  if rate is not None:
+    return rate
+  if measured is not None:
+    span = measured.last - measured.first
+    return _rate(measured.count - 1, span * stream.tick)
+  if _is_indexed(stream):
+    steps = _steps(_index(stream, _MANY))
+  else:
+    stream.rewind()
+    first = itertools.islice(stream.packets(), _MANY)
+    steps = _steps(_stamps(stream, first))
+  return _rate(len(steps), float(steps.sum()) * stream.tick)
 
 
 def _stamps(stream: streams.Stream, found: Iterator[av.Packet]) -> np.ndarray:
@@ -75,29 +82,35 @@ def _stamps(stream: streams.Stream, found: Iterator[av.Packet]) -> np.ndarray:
   return np.unique([stamp for stamp in stamps if stamp is not None])
 
 
-def _indexed_rate(stream: streams.Stream, stated: list[float]) -> float:
-  """Returns the rate of a file with an index of all frames.
-
-  The stated one is that of the index, but for a last frame that is held long.
-  """
+def _index(stream: streams.Stream, count: int) -> np.ndarray:
+  """Returns the first timestamps in the index of a file."""
   entries = stream.stream.index_entries
-  count = len(entries)
-  if count < 2:
-    return next((rate for rate in stated if rate <= _FASTEST), DEFAULT_FPS)
-  span = entries[count - 1].timestamp - entries[0].timestamp
-  rate = _rate(count, span * stream.tick)
-  return next((r for r in stated if abs(r - rate) < 0.01 * rate), rate)
+  count = min(count, len(entries))
+  return np.unique([entries[i].timestamp for i in range(count)])
+
+
+def _steps(stamps: np.ndarray) -> np.ndarray:
+  """Returns ticks from frame to frame, without pictures that are held."""
+  steps = np.diff(stamps)
+  return steps[steps <= _HELD * np.median(steps)]
+
+
+def _bears_out(stamps: np.ndarray, tick: float, rate: float) -> bool:
+  """Returns whether most frames follow each other at a rate."""
+  steps = np.diff(stamps) * tick
+  slack = min(tick, float(np.median(steps)) / 4)
+  return np.mean(np.abs(1 / rate - steps) <= slack) >= _MOST_STEPS
 
 
 def _rate(count: int, span: float) -> float:
-  """Returns the rate at which frames begin within `span` seconds.
+  """Returns the rate at which `count` steps take `span` seconds.
 
   It is a whole number, or 1000 / 1001 of one, if it is that but for what one
   frame may have come early or late.
   """
-  if count < 2 or span <= 0:
+  if count < 1 or span <= 0:
     return DEFAULT_FPS
-  rate = (count - 1) / span
+  rate = count / span
   nice = [round(rate), round(rate / _NTSC) * _NTSC]
   best = min(nice, key=lambda other: abs(other - rate))
   near = abs(best - rate) <= rate * max(1e-3, 0.5 / count)

@@ -1,9 +1,11 @@
 """Folders of frames, read like the videos that they were taken from.
 
-    <folder>/img_00001.jpg, img_00002.jpg, ...   or png; the last digits count
+    <folder>/img_00001.jpg, img_00002.jpg, ...   the last digits count
 
-The first frame is shown from time 0 whatever its number, and each for 1 / fps
-seconds: a folder does not know its frame rate, so its reader says it.
+Frames are jpg, png, bmp or webp. Images of optical flow beside them
+(`flow_x_*`, as extractors leave them) are no frames. The first frame is shown
+from time 0 whatever its number, and each for 1 / fps seconds: a folder does not
+know its frame rate, so its reader says it.
 """
 
 from __future__ import annotations
@@ -19,14 +21,44 @@ import av
 import numpy as np
 from etils import epath
 
-from vidpetl.data import decode, orientation, picture
+from vidpetl.data import decode, names, orientation, picture
 
-_CODECS = {'.jpg': 'mjpeg', '.jpeg': 'mjpeg', '.png': 'png'}
+_CODECS = {
+  '.jpg': 'mjpeg',
+  '.jpeg': 'mjpeg',
+  '.png': 'png',
+  '.bmp': 'bmp',
+  '.webp': 'webp',
+}
 
 _NAME = re.compile(r'(.*?)(\d+)(\.[^.]*)')
 
+# 'flow_x_00001.jpg' and 'flow_y', and not 'flower'.
+_FLOW = re.compile(r'flow(?![a-z])', re.IGNORECASE)
+
 # Of a frame. A frame's own time may have been rounded to just before it.
 _ROUNDING = 1e-3
+
+
+def is_image(name: str) -> bool:
+  """Returns whether a file is an image of a kind that frames are."""
+  return _suffix(name) in _CODECS
+
+
+def is_flow(name: str) -> bool:
+  """Returns whether a file or a folder is called as optical flow is."""
+  return _FLOW.match(name) is not None
+
+
+def is_frame(name: str) -> bool:
+  """Returns whether a file is called as a frame is: a numbered image."""
+  stem, suffix = os.path.splitext(name)
+  return (
+    suffix.lower() in _CODECS
+    and stem[-1:].isdecimal()
+    and not is_flow(name)
+    and not names.is_litter(name)
+  )
 
 
 class _Numbering(NamedTuple):
@@ -58,28 +90,41 @@ def _numbering(folder: str, changed: int) -> _Numbering:
   del changed
   # Lists 100,000 names without making a path of each.
   with os.scandir(folder) as entries:
-    names = {e.name for e in entries if _suffix(e.name) in _CODECS}
+    images = {e.name for e in entries if _is_of_video(e.name)}
   numbers = {}
-  for name in sorted(names):
-    match = None if name.startswith('.') else _NAME.fullmatch(name)
+  for name in sorted(images):
+    match = _NAME.fullmatch(name)
     if match is None:
       reason = 'is no frame: its name has no number; remove it'
-      raise decode.DecodeError(os.path.join(folder, name), reason)
+      raise decode.DecodeError(_shown(folder, name), reason)
     numbers[name] = int(match[2])
   if not numbers:
-    raise decode.DecodeError(folder, 'has no frames (numbered jpg or png)')
+    raise decode.DecodeError(
+      _shown(folder), f'has no frames (numbered {" ".join(_CODECS)})'
+    )
   lowest = min(numbers, key=numbers.get)
   prefix, digits, suffix = _NAME.fullmatch(lowest).groups()
   found = _Numbering(prefix, int(digits), len(digits), suffix, len(numbers))
   expected = {found.name(i) for i in range(len(numbers))}
-  if missing := sorted(expected - names):
-    stray = min(names - expected, key=lambda name: (numbers[name], name))
+  if missing := sorted(expected - images):
+    stray = min(images - expected, key=lambda name: (numbers[name], name))
+    last = max(numbers.values())
+    gaps = last - found.first + 1 - len(set(numbers.values()))
     raise decode.DecodeError(
-      os.path.join(folder, missing[0]),
-      f'is missing: the frames of a folder are numbered without a gap, but '
-      f'there is {stray}',
+      _shown(folder, missing[0]),
+      'is missing: the frames of a folder are numbered without a gap, but '
+      f'there is {names.shown(stray)}; {len(numbers)} frames have numbers from '
+      f'{found.first} to {last}, of which {gaps} are missing',
     )
   return found
+
+
+def _is_of_video(name: str) -> bool:
+  return is_image(name) and not (names.is_litter(name) or is_flow(name))
+
+
+def _shown(*parts: str) -> str:
+  return names.shown(os.path.join(*parts))
 
 
 def _suffix(name: str) -> str:
@@ -101,14 +146,14 @@ class Frames(picture.Readable):
     """Lists a folder; no frame is opened.
 
     Args:
-      folder: with `*.jpg` or `*.png`.
+      folder: with images.
       name: what errors call it; the path if left out.
       fps: frames per second; 25 by default.
 
     Raises:
       decode.DecodeError: if it has no frames, or not all of them.
     """
-    self.name = name or folder
+    self.name = name or names.shown(folder)
     self.fps = fps or decode.DEFAULT_FPS
     with decode.blaming(self.name):
       self._numbering = _numbering(folder, os.stat(folder).st_mtime_ns)
@@ -161,11 +206,13 @@ class Frames(picture.Readable):
     sizes = set()
     for i in np.unique(indices):
       path = os.path.join(self._folder, self._numbering.name(i))
-      with decode.blaming(path):
+      with decode.blaming(names.shown(path)):
         frame = _decoded(path)
       sizes.add(orientation.shown_size(frame, None))
       if len(sizes) > 1:
-        raise decode.DecodeError(path, f'frames of several sizes: {sizes}')
+        raise decode.DecodeError(
+          names.shown(path), f'frames of several sizes: {sizes}'
+        )
       yield np.flatnonzero(indices == i), frame
 
 
@@ -194,12 +241,15 @@ def open_video(
 
   Args:
     video: path or encoded bytes.
-    name: what errors call it; the path if left out.
+    name: what errors call it; the path if left out. Bytes of a path that are
+      no UTF-8 are escaped, so that any report can be written.
     fps: of a folder of frames; a video file knows its own.
 
   Raises:
     decode.DecodeError: if it cannot be opened.
   """
-  if isinstance(video, str) and epath.Path(video).is_dir():
-    return Frames(video, name, fps)
+  if isinstance(video, str):
+    name = names.shown(name or video)
+    if epath.Path(video).is_dir():
+      return Frames(video, name, fps)
   return decode.Video(video, name)

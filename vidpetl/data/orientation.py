@@ -16,6 +16,17 @@ import av
 import numpy as np
 from av.sidedata.sidedata import Type
 
+
+def _unnamed(cls, value: int) -> Type:
+  member = object.__new__(cls)
+  member._name_, member._value_ = f'UNNAMED_{value}', value
+  return member
+
+
+# PyAV reads no side data of a frame at all if one has a type that it has no
+# name for, such as EXIF.
+Type._missing_ = classmethod(_unnamed)
+
 # Shapes of pixels beyond this are damage.
 _MOST_STRETCH = 8
 

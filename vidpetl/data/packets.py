@@ -17,6 +17,12 @@ from vidpetl.data import faults, streams
 
 JUMP_BACK, JUMP_AHEAD = 0.1, 10.0  # seconds
 
+# Codecs whose pictures have numbers, and seconds by which their times in a
+# program stream may be off.
+_COUNTED = ('mpeg1video', 'mpeg2video')
+_MOST_GUESSED = 0.25
+_TURN = 1024  # the number after which they begin anew
+
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
@@ -39,6 +45,52 @@ class Measured:
   blank: int
 
 
+class _Counted:
+  """Dates pictures of MPEG-1 and MPEG-2 by their number.
+
+  Program streams date few of their pictures. FFmpeg guesses the others, and is
+  off by some frames now and then. But pictures say their place among those of
+  their group.
+  """
+
+  _GROUP, _PICTURE = b'\0\0\1\xb8', b'\0\0\1\0'
+
+  def __init__(self):
+    self._count, self._group = 0, 0
+    self._shown, self._delay = None, None  # ticks
+
+  def date(self, packet: av.Packet) -> None:
+    """Gives a packet of such a stream the time at which it is shown."""
+    content = bytes(packet)
+    at = content.find(self._PICTURE)
+    if at < 0 or len(content) < at + 6 or not packet.duration:
+      return
+    if content.find(self._GROUP, 0, at) >= 0:
+      self._group = self._count
+    place = (content[at + 4] << 2) + (content[at + 5] >> 6)
+    behind = self._count - self._group
+    place += _TURN * round((behind - place) / _TURN)
+    later = (place - behind) * packet.duration
+    self._follow(packet, later)
+    packet.dts = self._shown
+    packet.pts = self._shown + later
+    self._shown += packet.duration
+    self._count += 1
+
+  def _follow(self, packet: av.Packet, later: int) -> None:
+    """Goes on from the last packet, unless there is a gap."""
+    if self._shown is None:
+      stated = packet.dts if packet.pts is None else packet.pts - later
+      self._shown = stated or 0
+    if packet.dts is None:
+      return
+    if self._delay is None:
+      self._delay = self._shown - packet.dts
+    off = packet.dts + self._delay - self._shown
+    if abs(off) * packet.time_base > _MOST_GUESSED:
+      self._shown += off
+
+
 def joined(stream: streams.Stream, jumps: list[float]) -> Iterator[av.Packet]:
   """Yields packets from the start, as if their clock did not jump.
 
@@ -52,24 +104,40 @@ def joined(stream: streams.Stream, jumps: list[float]) -> Iterator[av.Packet]:
   stream.rewind(sound=True)
   film, shift = stream.stream.index, 0.0
   last, expected = {}, {}
+  counted = stream.format == 'mpeg' and stream.codec in _COUNTED
+  counter = _Counted() if counted else None
   for packet in stream.packets(sound=True):
     index, tick = packet.stream.index, float(packet.time_base)
+    if counter and index == film and packet.size:
+      counter.date(packet)
     if packet.dts is not None:
       dts = packet.dts * tick + shift
+      step = dts - last.get(index, dts)
       if index in last and (
-        abs(dts - expected[index]) > JUMP_AHEAD or last[index] - dts > JUMP_BACK
+        abs(dts - expected[index]) > JUMP_AHEAD or -step > JUMP_BACK
       ):
+        step = expected[index] - last[index]
         shift += expected[index] - dts
         dts = expected[index]
         jumps.append(shift)
-      last[index], expected[index] = dts, dts + (packet.duration or 0) * tick
+      last[index] = dts
+      expected[index] = dts + ((packet.duration or 0) * tick or step)
     if index == film:
       ticks = round(shift / tick)
       if packet.dts is not None:
         packet.dts += ticks
       if packet.pts is not None:
         packet.pts += ticks
+      if _is_beyond(packet):
+        packet.pts = None
       yield packet
+
+
+def _is_beyond(packet: av.Packet) -> bool:
+  """Returns whether a picture is dated behind a jump that is still to come."""
+  if packet.pts is None or packet.dts is None:
+    return False
+  return (packet.pts - packet.dts) * packet.time_base > JUMP_AHEAD / 2
 
 
 def from_start(

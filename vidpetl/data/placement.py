@@ -17,7 +17,7 @@ import jax.numpy as jnp
 Placement = dict[str, jax.Array]
 
 # Draws of a random-resized-crop, of which the first that fits is taken.
-_TRIES = 10
+TRIES = 10
 
 
 def unchanged(size: jax.Array) -> Placement:
@@ -91,9 +91,9 @@ def crop(
     flip: whether every other clip is mirrored.
     side: R.
   """
-  mirror, *draws = jax.random.uniform(key, (3 + 2 * _TRIES,))
+  mirror, *draws = jax.random.uniform(key, (3 + 2 * TRIES,))
   corner = jnp.stack(draws[:2])
-  tried = _sides(jnp.stack(draws[2:]).reshape(2, -1), size, areas, ratios)
+  tried = sides(jnp.stack(draws[2:]).reshape(2, -1), size, areas, ratios)
   fits = ((tried > 0) & (tried <= size[:, None])).all(0)
   length = jnp.where(
     fits.any(), tried[:, jnp.argmax(fits)], _largest(size, ratios)
@@ -113,7 +113,7 @@ def crop(
   return drawn
 
 
-def _sides(
+def sides(
   draws: jax.Array,
   size: jax.Array,
   areas: tuple[float, float],

@@ -26,10 +26,10 @@ _NO_TIMESTAMPS, _DISCONTINUOUS = 0x80, 0x200
 _UNDATED = {'avi', 'asf'}
 
 # Containers in which a seek dates its packets as reading from the start does.
-# In others, MPEG program streams first of all, it guesses.
+# In others, MPEG program streams and damaged MXF, it guesses.
 _SEEKABLE = {
-  *('mov', 'matroska', 'avi', 'mpegts', 'flv', 'ogg', 'asf', 'nut', 'mxf'),
-  *('gif', 'dv', 'ivf', 'yuv4mpegpipe'),
+  *('mov', 'matroska', 'avi', 'mpegts', 'flv', 'ogg', 'asf', 'nut', 'gif'),
+  *('dv', 'ivf', 'yuv4mpegpipe'),
 }
 
 _NO_FILM = (
@@ -37,6 +37,8 @@ _NO_FILM = (
   | Disposition.timed_thumbnails
   | Disposition.still_image
 )
+# Bytes of packets that are read ahead, unless they are fewer than so many.
+_MOST_AHEAD, _LEAST = 1 << 23, 8
 # Packets within which a film among several streams has its second picture.
 _LOOK = 400
 
@@ -179,11 +181,16 @@ class Stream:
       yield packet
 
   def head(self, count: int) -> list[av.Packet]:
-    """Returns the first packets, which stay to be read."""
+    """Returns the first packets, fewer of large ones; they stay to be read."""
     self.rewind()
-    packets = list(itertools.islice(self.packets(), count))
-    self._ahead, self._at_start, self.reached = packets, True, None
-    return packets
+    found, size = [], 0
+    for packet in self.packets():
+      found.append(packet)
+      size += packet.size
+      if len(found) == count or (size > _MOST_AHEAD and len(found) >= _LEAST):
+        break
+    self._ahead, self._at_start, self.reached = found, True, None
+    return found
 
   def rewind(self, sound: bool = False) -> None:
     """Goes back to where the file begins.

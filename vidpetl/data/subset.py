@@ -98,7 +98,7 @@ def _classes(source: examples.Source) -> list[np.ndarray] | None:
     return None
   rows, classes = source.shown()
   ends = np.searchsorted(rows, np.arange(1, len(source)))
-  return np.split(classes, ends)
+  return [np.unique(shown) for shown in np.split(classes, ends)]
 
 
 def _shots(

@@ -151,7 +151,7 @@ class _Frames(decode.Video):
     Raises:
       decode.DecodeError: if the frames end before the container says.
     """
-    shown, last = None, None
+    shown, last, time = None, None, 0.0
     for last in self.frames_from(start):
       time = self.time_of(last)
       if time >= end:
@@ -165,7 +165,7 @@ class _Frames(decode.Video):
       yield time, last
     else:
       if last is not None:
-        self.check_end(self.time_of(last), last, end)
+        self.check_end(time, last, end)
     if shown is not None:
       yield shown
 

@@ -17,6 +17,7 @@ import ml_collections
 
 from vidpetl import backbones, options, parts
 from vidpetl.data import augment, clip_spec, mixture, sources
+from vidpetl.data.survey import start
 from vidpetl.experiment import optimizer
 from vidpetl.petl import techniques
 from vidpetl.recipes import defaults
@@ -70,6 +71,7 @@ def complete(config: Mapping[str, Any]) -> ConfigDict:
 _CHOICES = (
   ('', 'mode', ('train', 'eval')),
   ('mixture', 'mode', mixture.MODES),
+  ('input', 'check', start.CHOICES),
 )
 # Their fields are fixed, and those of mixture.weights and optimizer.groups are
 # names of one's own.

@@ -2,18 +2,19 @@
 
 Rows are `video, seconds, x1, y1, x2, y2, class` and an eighth column: the
 person's number in annotations, the score in detections. A row of only video and
-seconds is an image that was looked at and has no action (AVA-Kinetics).
+seconds is an image that was looked at and has no action (AVA-Kinetics). They
+are read as the training's readers read them, see `vidpetl.data.annotations`.
 """
 
 from __future__ import annotations
 
 import array
-import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 
+from vidpetl.data.annotations import fields, text
 from vidpetl.metrics import columns
 
 Path = str | os.PathLike[str]
@@ -25,8 +26,8 @@ def read_ground_truth(
   """Reads annotations.
 
   Args:
-    path: of a csv file of 7 or 8 columns; the eighth is not used. Rows of 2
-      columns are allowed where `protocol` has fractional timestamps.
+    path: of a csv file of 7 or 8 columns, of which the eighth is not used, or
+      of 2.
     protocol: decides how images are told apart.
 
   Returns:
@@ -36,14 +37,11 @@ def read_ground_truth(
     ValueError: a row is malformed; the message begins with `file:line`.
   """
   table = _Table(path, protocol)
-  for line, row in _lines(path):
-    if len(row) not in (7, 8) and not (
-      len(row) == 2 and protocol.fractional_timestamps
-    ):
+  for line, row in text.rows(path, (7, 8, 2)):
+    if len(row) not in (2, 7, 8):
       raise ValueError(
         f'{path}:{line}: {len(row)} columns; annotations have 7 or 8 '
-        '(video, seconds, x1, y1, x2, y2, class, person)'
-        + (', or 2.' if protocol.fractional_timestamps else '.')
+        '(video, seconds, x1, y1, x2, y2, class, person), or 2.'
       )
     table.add(line, row, scored=False)
   image, boxes, class_id, _ = table.columns()
@@ -54,7 +52,9 @@ def read_ground_truth(
       f'{path}:{table.line[inverted[0]]}: box ends before it begins, x1, y1, '
       f'x2, y2 = {boxes[inverted[0]].tolist()}.'
     )
-  return columns.GroundTruth(table.images, image, boxes, class_id)
+  return columns.GroundTruth(
+    table.images, image, boxes, class_id, np.array(table.line)
+  )
 
 
 def read_detections(
@@ -79,7 +79,7 @@ def read_detections(
   if protocol.fractional_timestamps:
     widths.add(2)
   table = _Table(path, protocol)
-  for line, row in _lines(path):
+  for line, row in text.rows(path, widths):
     if len(row) not in widths:
       raise ValueError(
         f'{path}:{line}: {len(row)} columns; detections in protocol '
@@ -87,7 +87,9 @@ def read_detections(
         '(video, seconds, x1, y1, x2, y2, class, score).'
       )
     table.add(line, row, scored=len(row) == 8)
-  return columns.Detections(table.images, *table.columns())
+  return columns.Detections(
+    table.images, *table.columns(), np.array(table.line)
+  )
 
 
 def read_excluded(path: Path, protocol: columns.Protocol) -> frozenset[str]:
@@ -97,7 +99,7 @@ def read_excluded(path: Path, protocol: columns.Protocol) -> frozenset[str]:
     ValueError: a row is malformed; the message begins with `file:line`.
   """
   keys = set()
-  for line, row in _lines(path):
+  for line, row in text.rows(path, (2,)):
     if len(row) != 2:
       raise ValueError(
         f'{path}:{line}: {len(row)} columns; excluded timestamps have 2 '
@@ -166,11 +168,11 @@ class _Table:
     try:
       box = row[2:6]
       if box != self._box_text:
-        self._box = tuple(map(float, box))
+        self._box = _numbers(box)
         self._box_text = box
       self._floats.extend(self._box)
       self._class_id.append(int(row[6]))
-      self._floats.append(float(row[7]) if scored else 1.0)
+      self._floats.extend(_numbers(row[7:]) if scored else (1.0,))
     except ValueError as error:
       raise ValueError(f'{self._path}:{line}: {error}') from None
     self._image.append(image)
@@ -204,11 +206,14 @@ class _Table:
     )
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-  with open(path, newline='', encoding='utf-8') as f:
-    reader = csv.reader(f)
-    for row in reader:
-      yield reader.line_num, row
+def _numbers(row: Sequence[str]) -> tuple[float, ...]:
+  try:
+    return tuple(map(float, row))
+  except ValueError:
+    values = tuple(map(fields.decimal, row))  # One may have a decimal comma.
+    if np.isnan(values).any():
+      raise
+    return values
 
 
 def _key(

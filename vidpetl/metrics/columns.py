@@ -59,23 +59,25 @@ def image_key(video: str, timestamp: str, protocol: Protocol) -> str:
     protocol: decides between '{video},0902' and '{video},902.000000'.
 
   Returns:
-    The key; '902', '0902' and ' 902' are one image.
+    The key; '902', '0902', ' 902' and '902.0' are one image.
 
   Raises:
     ValueError: not a number, or not whole seconds where those are required.
   """
-  if not protocol.fractional_timestamps:
-    try:
-      return f'{video},{int(timestamp):04d}'
-    except ValueError:
-      raise ValueError(
-        f'timestamp "{timestamp}" is not a whole number of seconds, which '
-        f'protocol {protocol.name} requires; fractions need protocol 2020.'
-      ) from None
   try:
-    return f'{video},{float(decimal.Decimal(timestamp.strip())):.6f}'
+    seconds = decimal.Decimal(timestamp.strip().replace(',', '.'))
   except decimal.InvalidOperation:
-    raise ValueError(f'timestamp "{timestamp}" is not a number.') from None
+    seconds = decimal.Decimal('nan')
+  if not seconds.is_finite():
+    raise ValueError(f'timestamp "{timestamp}" is not a number.')
+  if protocol.fractional_timestamps:
+    return f'{video},{float(seconds):.6f}'
+  if seconds != int(seconds):
+    raise ValueError(
+      f'timestamp "{timestamp}" is not a whole number of seconds, which '
+      f'protocol {protocol.name} requires; fractions need protocol 2020.'
+    )
+  return f'{video},{int(seconds):04d}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,12 +90,14 @@ class GroundTruth:
     image: int [n], index into `images`.
     boxes: float [n, 4], x1, y1, x2, y2.
     class_id: int [n], from 1.
+    lines: int [n], where they are in their file, if they are of one.
   """
 
   images: Sequence[str]
   image: np.ndarray
   boxes: np.ndarray
   class_id: np.ndarray
+  lines: np.ndarray | None = None
 
   def __post_init__(self):
     _check('GroundTruth', self.images, self.image, self.boxes)
@@ -129,6 +133,7 @@ class Detections:
     boxes: float [n, 4], x1, y1, x2, y2.
     class_id: int [n], from 1.
     score: float [n], larger is surer.
+    lines: int [n], where they are in their file, if they are of one.
   """
 
   images: Sequence[str]
@@ -136,6 +141,7 @@ class Detections:
   boxes: np.ndarray
   class_id: np.ndarray
   score: np.ndarray
+  lines: np.ndarray | None = None
 
   def __post_init__(self):
     _check('Detections', self.images, self.image, self.boxes)

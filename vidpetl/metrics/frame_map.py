@@ -24,10 +24,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
+from vidpetl import mistakes
 from vidpetl.data.annotations import labelmap
 from vidpetl.metrics import (
   ava_csv,
@@ -36,6 +38,7 @@ from vidpetl.metrics import (
   frame_map_benchmark,
   frame_map_result,
   matching,
+  oddities,
 )
 
 
@@ -238,7 +241,7 @@ def _parser() -> argparse.ArgumentParser:
   )
   parser.add_argument('--ground_truth', help='csv of annotations')
   parser.add_argument('--detections', help='csv of scored boxes')
-  parser.add_argument('--labelmap', help='pbtxt of the evaluated classes')
+  parser.add_argument('--labelmap', help='names of the evaluated classes')
   parser.add_argument('--excluded', help='csv of excluded timestamps')
   parser.add_argument(
     '--protocol',
@@ -269,24 +272,31 @@ def main(argv: Sequence[str] | None = None) -> None:
   for name in ('ground_truth', 'detections', 'labelmap'):
     if getattr(args, name) is None:
       parser.error(f'--{name} is required.')
-  protocol = columns.PROTOCOLS[args.protocol]
   try:
-    classes = labelmap.read(args.labelmap)
-    excluded = (
-      ava_csv.read_excluded(args.excluded, protocol) if args.excluded else ()
-    )
-    result = evaluate(
-      ava_csv.read_ground_truth(args.ground_truth, protocol),
-      ava_csv.read_detections(args.detections, protocol),
-      classes,
-      protocol,
-      excluded,
-    )
+    with warnings.catch_warnings():
+      warnings.showwarning = mistakes.as_lines(warnings.showwarning)
+      result, classes = _evaluate_files(args)
   except (OSError, ValueError) as error:
     parser.exit(2, f'error: {error}\n')
   print(frame_map_result.table(result, classes))
   if args.json is not None:
     frame_map_result.write_json(result, classes, args.json)
+
+
+def _evaluate_files(
+  args: argparse.Namespace,
+) -> tuple[frame_map_result.Result, dict[int, str]]:
+  """Returns the result and the evaluated classes, having noted oddities."""
+  protocol = columns.PROTOCOLS[args.protocol]
+  classes = labelmap.read(args.labelmap)
+  excluded = ()
+  if args.excluded:
+    excluded = ava_csv.read_excluded(args.excluded, protocol)
+  gt = ava_csv.read_ground_truth(args.ground_truth, protocol)
+  dets = ava_csv.read_detections(args.detections, protocol)
+  for oddity in oddities.find(gt, dets, args.ground_truth, args.detections):
+    mistakes.note(oddity)
+  return evaluate(gt, dets, classes, protocol, excluded), classes
 
 
 if __name__ == '__main__':

@@ -1,7 +1,11 @@
-"""Typed arguments of a config file: `--config=configs/x.py:demo,variant=L`."""
+"""Typed arguments of a config file: `--config=configs/x.py:demo,variant=L`.
+
+A backslash before a comma makes it a part of a value: `data=before\\, after`.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import ml_collections
@@ -26,7 +30,7 @@ def parse(argument: str | None, **defaults: Any) -> ml_collections.ConfigDict:
     ValueError: for an unknown argument or a value of another type.
   """
   result = dict(defaults)
-  for item in filter(None, (argument or '').split(',')):
+  for item in _items(argument):
     key, has_value, value = item.partition('=')
     if key not in defaults:
       raise ValueError(
@@ -39,8 +43,14 @@ def parse(argument: str | None, **defaults: Any) -> ml_collections.ConfigDict:
 
 def value(argument: str | None, key: str, default: str) -> str:
   """Returns one argument, for configs whose other arguments depend on it."""
-  items = (item.partition('=') for item in (argument or '').split(','))
+  items = (item.partition('=') for item in _items(argument))
   return {name: text for name, _, text in items}.get(key, default)
+
+
+def _items(argument: str | None) -> list[str]:
+  """Returns what stands between commas that no backslash precedes."""
+  items = re.split(r'(?<!\\),', argument or '')
+  return [item.replace('\\,', ',') for item in items if item]
 
 
 def _convert(key: str, text: str, default: Any, between: str = '+x') -> Any:

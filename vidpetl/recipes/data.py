@@ -15,14 +15,15 @@ from etils import epath
 
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import datasets, sources
-from vidpetl.data.annotations import text
+from vidpetl.data.annotations import sheets, text
+from vidpetl.data.sources import performances
 
-TABLES = ('.csv', '.tsv', '.xlsx')
+TABLES = ('.csv', '.tsv', '.txt', *sheets.SUFFIXES)
 
-# Columns that tell what a table lists, and its source.
+# Columns that tell what a table lists, how they are spelled, and its source.
 _HEADERS = (
-  (('path', 'label'), 'manifest'),
-  (('video', 'score'), 'performances'),
+  (('path', 'label'), text.column, 'manifest'),
+  (('video', 'score'), performances.column, 'performances'),
 )
 
 
@@ -56,9 +57,9 @@ def find(
   """Returns the data that a config's argument names.
 
   Args:
-    named: a dataset's name, the path of a folder of class folders, or of a
-      table: a manifest `path,label`, performances `video,score`, or keyframes
-      in AVA's format.
+    named: a dataset's name, the path of a folder of class folders (split or
+      not), or of a table: a manifest `path,label`, performances `video,score`,
+      or keyframes in AVA's format.
     roots: folder of prepared records, and folder of the raw datasets' folders.
     val: table of the evaluation, where `named` has no column `split`.
     variants: options of a dataset that make others of it: task and fold.
@@ -77,7 +78,7 @@ def find(
   if named.endswith(TABLES):
     return _table(named, val, boxes or {})
   if epath.Path(named).is_dir():
-    return _pair(_name(named), 'folder', {'path': named})
+    return _pair(task_name(named), 'folder', {'path': named})
   try:
     known = datasets.find(named)
   except ValueError as error:
@@ -102,8 +103,8 @@ def _pair(
   )
 
 
-def _name(path: str) -> str:
-  """Returns a name that a config's fields may have."""
+def task_name(path: str) -> str:
+  """Returns what the task of a folder or table is called in a config."""
   # Not `resolve`, which would name what a link leads to.
   stem = epath.Path(os.path.abspath(path)).stem
   return ''.join(c if c.isalnum() else '_' for c in stem)
@@ -113,9 +114,10 @@ def _table(path: str, val: str, boxes: Mapping[str, Any]) -> Data:
   """Returns what a table lists, by its first row."""
   text.require(path, 'a table of videos')
   header = text.first_row(path)
-  for columns, source in _HEADERS:
-    if set(columns) <= set(header):
-      return _listed(path, val, 'split' in header, source)
+  for columns, spelled, source in _HEADERS:
+    found = set(map(spelled, header))
+    if found.issuperset(columns):
+      return _listed(path, val, 'split' in found, source)
   if len(header) in (2, 7, 8) and _is_number(header[1]):
     return _keyframes(path, val, boxes)
   raise ValueError(
@@ -130,17 +132,13 @@ def _is_number(text: str) -> bool:
 
 
 def _listed(path: str, val: str, has_split: bool, source: str) -> Data:
-  if has_split:
-    return _pair(_name(path), source, {'path': path})
-  if not val:
-    raise ValueError(
-      f"{path} has no column 'split': add one with the values train and val, "
-      'or give the videos to evaluate on as val=OTHER.csv.'
-    )
+  # A share is evaluated where nothing else is said.
+  if has_split or not val:
+    return _pair(task_name(path), source, {'path': path})
   split = {'source': source, 'split': 'all'}
   kind = sources.kind(split)
   return Data(
-    _name(path), kind, {**split, 'path': path}, {**split, 'path': val}
+    task_name(path), kind, {**split, 'path': path}, {**split, 'path': val}
   )
 
 
@@ -159,7 +157,7 @@ def _keyframes(path: str, val: str, boxes: Mapping[str, Any]) -> Data:
     'split': 'val',
     'detections': boxes.get('val_detections') or None,
   }
-  return Data(_name(path), sources.kind(train), train, test)
+  return Data(task_name(path), sources.kind(train), train, test)
 
 
 def _dataset(
@@ -185,6 +183,6 @@ def _dataset(
     fields = {'path': prepared, 'dataset': records}
     return _pair(known.name, 'records', fields, known)
   # As it was spelled: configs of runs of before have it so.
-  folder = os.path.join(raw, known.name)
+  folder = os.path.join(raw, known.folder)
   fields = {'dataset': named, 'raw': folder, **chosen}
   return _pair(known.name, 'raw', fields, known)

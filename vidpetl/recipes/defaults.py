@@ -40,7 +40,8 @@ def get_config() -> ml_collections.ConfigDict:
     checkpoint: every so many steps; keep the latest few and the best.
     data: folder that sources of a config refer to.
     input: clips decoded at a time, batches kept decoded, and on the devices;
-      the largest share of any split that may be undecodable.
+      the largest share of any split that may be undecodable; whether the run
+      says at its start what is odd about the data (`check`: 'on' or 'off').
   """
   config = ml_collections.ConfigDict()
   config.mode = 'train'
@@ -92,5 +93,6 @@ def get_config() -> ml_collections.ConfigDict:
     'prefetch': 2,
     'ready': 2,
     'max_undecodable': 0.1,
+    'check': 'on',
   }
   return config

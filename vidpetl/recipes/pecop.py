@@ -8,7 +8,14 @@ import ml_collections
 
 from vidpetl import options
 from vidpetl.data import datasets
-from vidpetl.recipes import arguments, defaults, preset, presets, tuning
+from vidpetl.recipes import (
+  arguments,
+  data,
+  defaults,
+  preset,
+  presets,
+  tuning,
+)
 from vidpetl.weights import family
 
 ConfigDict = ml_collections.ConfigDict
@@ -101,9 +108,15 @@ def source(config: ConfigDict, arg: ConfigDict, dataset: str) -> dict[str, Any]:
     'source': 'raw',
     'dataset': dataset,
     # All splits of a dataset are in one folder.
-    'raw': f'{config.data}/{known.name}',
+    'raw': f'{config.data}/{known.folder}',
     **chosen,
   }
+
+
+def task_name(arg: ConfigDict) -> str:
+  """Returns what the task is called: as its data, one's own or a dataset."""
+  own = arg.csv or arg.get('folder')
+  return data.task_name(own) if own else arg.dataset
 
 
 def augment() -> dict[str, Any]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vidpetl.data import examples
+from vidpetl.data import examples, mixing
 from vidpetl.metrics import accuracy
 from vidpetl.tasks import heads
 from vidpetl.tasks import task as task_lib
@@ -24,7 +24,8 @@ class Classification(task_lib.Task):
   """Softmax cross-entropy on the clip's summary.
 
   y = W z_v with z_v the backbone's clip representation (Arnab et al. 2022,
-  sec. 3.1); the target is y (1 - a) + a / c for label smoothing a.
+  sec. 3.1); the target is y (1 - a) + a / c for label smoothing a. Of
+  clips that were mixed, it is the mixture of both.
 
   Attributes:
     label_smoothing: a.
@@ -33,6 +34,8 @@ class Classification(task_lib.Task):
       draws them, which a head that stays as it was drawn needs.
     average: what is averaged over the views of a test: 'softmax' or 'logits'.
   """
+
+  MIXES = True
 
   label_smoothing: float = 0.0
   init_bias: float = 0.0
@@ -63,9 +66,11 @@ class Classification(task_lib.Task):
     """Logits [b, c] against labels [b]; see `Base.loss`."""
     target = jax.nn.one_hot(batch['label'], self.num_classes)
     target = optax.smooth_labels(target, self.label_smoothing)
+    target = mixing.targets(target, batch)
     valid = batch['valid'].astype(jnp.float32)
     losses = optax.softmax_cross_entropy(logits.astype(jnp.float32), target)
-    right = (jnp.argmax(logits, -1) == batch['label']) * valid
+    # Of mixed clips, the label of the larger share.
+    right = (jnp.argmax(logits, -1) == jnp.argmax(target, -1)) * valid
     return (losses * valid).sum(), valid.sum(), {'accuracy': right.sum()}
 
   def outputs(self, logits, batch):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vidpetl.data import clips, decode, examples
+from vidpetl.data import clips, examples, frames
 from vidpetl.data.annotations import keyframes
 from vidpetl.metrics import columns, frame_map, frame_map_result
 from vidpetl.tasks import drawing, heads
@@ -174,9 +174,10 @@ class FrameMap:
       (box, [names[a] for a in np.flatnonzero(actions) if a in names])
       for box, actions in zip(keyframe.boxes, keyframe.actions)
     ]
-    frame = decode.read_frames(
-      self._source.video(i), np.array([keyframe.time]), lambda h, w: (h, w)
-    )[0]
+    video, fps = self._source.video(i), self._source.info.fps
+    with frames.open_video(video, keyframe.id, fps) as opened:
+      times = np.array([keyframe.time])
+      frame = opened.read(times, lambda h, w: (h, w))[0]
     return drawing.boxed_frame(frame, people, truth)
 
   def result(self) -> dict[str, float]:
@@ -185,6 +186,13 @@ class FrameMap:
     scalars |= {f'mAP_{k}': v for k, v in main.groups.items()}
     scalars |= {f'mAP_{o.protocol}': o.mean_ap for o in others}
     return scalars
+
+  def per_class(self) -> list[dict[str, Any]]:
+    main, *_ = self.evaluate()
+    return [
+      {'class': self._classes[i], 'ap': ap, 'truth': main.num_gt[i]}
+      for i, ap in main.ap_by_class.items()
+    ]
 
   def report(self) -> str:
     main, *others = self.evaluate()

@@ -11,33 +11,40 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vidpetl import options
-from vidpetl.data import examples
+from vidpetl import options, tables
+from vidpetl.data import examples, mixing
 from vidpetl.metrics import average_precision
 from vidpetl.tasks import heads
 from vidpetl.tasks import task as task_lib
 
 KIND = 'multilabel'
+_OVER_VIEWS = {'mean': jnp.mean, 'max': jnp.max}
 
 
 @dataclasses.dataclass(frozen=True)
 class MultiLabel(task_lib.Task):
   """Sigmoid cross-entropy on the clip's summary, summed over classes.
 
-  y = sigmoid(W z_v), with z_v the backbone's clip representation; the mean of
-  y over the views of a test.
+  y = sigmoid(W z_v), with z_v the backbone's clip representation; of the views
+  of a test, the mean of y or, as is usual on Charades, the largest y.
+  Clips that were mixed have the mixture of their labels.
 
   Attributes:
     init_bias: initial bias of the head.
     initial: where the head's weights start, a key of `heads.INITIALS`.
+    over_views: 'mean' or 'max' of the views' probabilities.
   """
+
+  MIXES = True
 
   init_bias: float = 0.0
   initial: str = 'zeros'
+  over_views: str = 'mean'
 
   def __post_init__(self):
     where = f'config.tasks.{self.name}'
     options.one_of(where, 'initial', self.initial, heads.INITIALS)
+    options.one_of(where, 'over_views', self.over_views, _OVER_VIEWS)
 
   def head(self) -> heads.ClassificationHead:
     return heads.ClassificationHead(
@@ -51,7 +58,7 @@ class MultiLabel(task_lib.Task):
   def loss(self, logits, batch):
     """Logits and `batch['labels']` are `[b, c]`; see `Base.loss`."""
     losses = optax.sigmoid_binary_cross_entropy(
-      logits.astype(jnp.float32), batch['labels']
+      logits.astype(jnp.float32), mixing.targets(batch['labels'], batch)
     ).sum(-1)
     valid = batch['valid'].astype(jnp.float32)
     return (losses * valid).sum(), valid.sum(), {}
@@ -60,14 +67,15 @@ class MultiLabel(task_lib.Task):
     """logits [b, c], or [b, views, c]."""
     if logits.ndim == 2:
       logits = logits[:, None]
-    scores = jax.nn.sigmoid(logits.astype(jnp.float32)).mean(1)
-    return {'scores': scores, 'labels': batch['labels']}
+    scores = jax.nn.sigmoid(logits.astype(jnp.float32))
+    over = _OVER_VIEWS[self.over_views]
+    return {'scores': over(scores, axis=1), 'labels': batch['labels']}
 
   def metric(self, source: examples.Source) -> ClipMap:
     return ClipMap(source.info.classes)
 
   def protocol(self) -> dict[str, Any]:
-    return {**super().protocol(), 'average': 'sigmoid'}
+    return {**super().protocol(), 'over_views': self.over_views}
 
 
 build = MultiLabel
@@ -76,7 +84,8 @@ build = MultiLabel
 class ClipMap:
   """Average precision of each class over clips, and the mean.
 
-  Classes that no clip shows are left out of the mean.
+  Classes that no clip shows have none: they are left out of the mean, and
+  counted.
   """
 
   def __init__(self, classes: Mapping[int, str]):
@@ -87,26 +96,40 @@ class ClipMap:
     self._scores.append(rows['scores'])
     self._labels.append(rows['labels'])
 
-  def by_class(self) -> dict[int, float]:
-    """Returns each class's average precision; nan where no clip shows it."""
+  def per_class(self) -> list[dict[str, Any]]:
+    """Returns the class, its average precision, and how many clips show it."""
     if not self._labels:
-      return {}
-    columns = (np.concatenate(x).T for x in (self._scores, self._labels))
-    pairs = enumerate(zip(*columns))
-    return {i: average_precision.average_precision(*pair) for i, pair in pairs}
+      return []
+    scores, labels = map(np.concatenate, (self._scores, self._labels))
+    return [
+      {
+        'class': self._classes.get(i, f'class {i}'),
+        'ap': average_precision.average_precision(scores[:, i], shown),
+        'truth': int(np.count_nonzero(shown)),
+      }
+      for i, shown in enumerate(labels.T)
+    ]
 
   def result(self) -> dict[str, float]:
-    found = np.array([*self.by_class().values()])
-    known = found[~np.isnan(found)]
-    return {'mAP': float(known.mean()) if known.size else float('nan')}
+    found = [row['ap'] for row in self.per_class() if row['truth']]
+    return {'mAP': float(np.mean(found)) if found else float('nan')}
 
   def pictures(self) -> dict[str, np.ndarray]:
     return {}
 
   def report(self) -> str:
-    lines = [f'mAP {100 * self.result()["mAP"]:.2f}']
-    for i, value in self.by_class().items():
-      lines.append(
-        f'  {self._classes.get(i, f"class {i}"):<40}{100 * value:6.2f}'
-      )
+    rows = self.per_class()
+    shown = [row for row in rows if row['truth']]
+    lines = [
+      f'mAP {100 * self.result()["mAP"]:.2f} over {len(shown)} of {len(rows)} '
+      'classes'
+    ]
+    if shown:
+      cells = [
+        (f'{100 * row["ap"]:.2f}', str(row['truth']), row['class'])
+        for row in shown
+      ]
+      lines += ['', tables.columns([('AP', 'clips', 'class'), *cells], '>><')]
+    if left_out := [row['class'] for row in rows if not row['truth']]:
+      lines += ['', f'left out, as no clip shows them: {", ".join(left_out)}']
     return '\n'.join(lines)

@@ -81,8 +81,23 @@ class Relative(Protocol):
     """
 
 
+@runtime_checkable
+class PerClass(Protocol):
+  """A `Metric` that is a mean over classes."""
+
+  def per_class(self) -> list[dict[str, Any]]:
+    """Returns {'class', 'ap', 'truth'} of each class, in the order of classes.
+
+    'class' is its name, 'ap' the average precision, nan where 'truth', the
+    number of what shows it, is 0.
+    """
+
+
 class Base:
   """What tasks do unless they say otherwise: one clip, nothing of their own."""
+
+  # Whether the loss takes clips that were mixed with others, `data.mixing`.
+  MIXES = False
 
   def head(self) -> nn.Module:
     """Returns the task's own layers."""
@@ -247,7 +262,13 @@ def build(name: str, config: Mapping[str, Any], info: examples.Info) -> Base:
   }
   if 'info' in inspect.signature(part.build).parameters:
     shared['info'] = info
-  return make(part.build, {**options, **shared}, where)
+  built = make(part.build, {**options, **shared}, where)
+  if built.augment.mixes and not built.MIXES:
+    raise ValueError(
+      f'{where}.augment: mixup and cutmix are for clips with class labels, '
+      f'tasks classification and multilabel; {config["task"]} has none to mix.'
+    )
+  return built
 
 
 def module(name: str, where: str = 'task') -> ModuleType:

@@ -11,7 +11,7 @@ import jax
 from clu import parameter_overview
 from etils import epath
 
-from vidpetl.data import examples, names
+from vidpetl.data.survey import start as survey
 from vidpetl.experiment import adapters
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import package, storage, variables
@@ -239,20 +239,10 @@ class Loop:
       f'{self.run.mesh.size} devices; steps per task '
       f'{self.run.mixture.counts()}.'
     )
-    for sources in (self.run.train, self.run.tested):
-      for name, source in sources.items():
-        self._describe_data(name, source.info)
-
-  def _describe_data(self, name: str, info: examples.Info) -> None:
-    for note in info.notes:
-      self.say(f'{name}: {note}.')
-    if info.dropped:
-      first = info.dropped[0]
-      self.say(
-        f'{name}: {len(info.dropped)} annotated examples of the split '
-        f'{info.split!r} are left out, e.g. {names.shown(first.id)} '
-        f'({first.reason}).'
-      )
+    for line in survey.look(
+      self.config, self.run.train, self.run.tested, self.workdir
+    ):
+      self.say(line)
 
   def _log_start(self, step: int) -> None:
     seconds = time.perf_counter() - self.started
@@ -316,6 +306,7 @@ class Loop:
       found[name] = {
         'metrics': metric.result(),
         'report': metric.report(),
+        'classes': _per_class(metric),
         'examples': len(self.run.tested[name]),
         'undecodable': undecodable,
         'seconds': time.perf_counter() - began,
@@ -374,3 +365,8 @@ class Loop:
       self.say(f'Results: {path}')
       self.say(f'Curves and pictures: tensorboard --logdir {self.workdir}')
     return record
+
+
+def _per_class(metric: task_lib.Metric) -> list[dict[str, Any]]:
+  """Returns the metric of each class; [] where it is no mean over them."""
+  return metric.per_class() if isinstance(metric, task_lib.PerClass) else []

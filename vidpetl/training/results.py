@@ -46,6 +46,7 @@ def record(
     tasks[name] = {
       'metrics': {k: writers.number(v) for k, v in result['metrics'].items()},
       'table': result['report'].splitlines(),
+      **_classes(result['classes']),
       'dataset': f'{info.name}/{info.split}',
       'examples': result['examples'],
       'undecodable': result['undecodable'],
@@ -70,6 +71,12 @@ def record(
     },
     'devices': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
   }
+
+
+def _classes(rows: list[dict[str, Any]]) -> dict[str, Any]:
+  """Returns the field 'classes', if there is anything to say of them."""
+  found = [{**row, 'ap': writers.number(row['ap'])} for row in rows]
+  return {'classes': found} if found else {}
 
 
 def table(found: Mapping[str, Any]) -> str:

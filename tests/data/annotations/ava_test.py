@@ -3,6 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
+from vidpetl import mistakes
 from vidpetl.data.annotations import ava, text
 
 
@@ -69,6 +70,81 @@ def test_a_bad_line_is_named(tmp_path, line, message):
   path = _write(tmp_path, _GOOD + line + '\n')
   with pytest.raises(text.AnnotationError, match=r'file\.csv' + message):
     ava.read_ground_truth(path, 80)
+
+
+_OUT = 'a,0903,0.1,0.2,1.0000001,0.9,12,0\nb,0903,-0.0004,0.2,0.5,0.9,3,0\n'
+
+
+def test_what_sticks_out_by_rounding_is_cut_and_counted(tmp_path):
+  path = _write(tmp_path, _GOOD + _OUT)
+  said = r'file\.csv: 2 boxes left the frame by up to 0\.0004 .*: line 2\)'
+  with pytest.warns(mistakes.Note, match=said):
+    truth = ava.read_ground_truth(path, 80)
+  expected = [[0.1, 0.2, 0.5, 0.9], [0.1, 0.2, 1, 0.9], [0, 0.2, 0.5, 0.9]]
+  np.testing.assert_array_equal(truth.box, np.float32(expected))
+  said = (
+    r':2: box 0\.1,0\.2,1\.0000001,0\.9 leaves \[0, 1\] by 1\.0000000\d+e-07'
+  )
+  with pytest.raises(text.AnnotationError, match=said):
+    ava.read_ground_truth(path, 80, outside='error')
+
+
+_MARGIN = 'a,0902,0.1,-0.08,0.5,1.05,,0.9\n'
+
+
+def test_a_detectors_margin_is_cut_if_that_is_asked_for(tmp_path):
+  path = _write(tmp_path, _MARGIN)
+  said = (
+    r":1: box 0\.1,-0\.08,0\.5,1\.05 leaves \[0, 1\] by 0\.08; .*boxes='clip'"
+  )
+  with pytest.raises(text.AnnotationError, match=said):
+    ava.read_persons(path, 80)
+  said = r'file\.csv: 1 box left the frame by up to 0\.08 of it'
+  with pytest.warns(mistakes.Note, match=said):
+    persons = ava.read_persons(path, 80, outside='clip')
+  np.testing.assert_array_equal(persons.box, np.float32([[0.1, 0, 0.5, 1]]))
+
+
+def test_more_than_a_margin_is_named_in_full(tmp_path):
+  path = _write(tmp_path, 'a,0902,0.1,0.2,0.5,1.1234567891,,0.9\n')
+  said = r':1: box 0\.1,0\.2,0\.5,1\.1234567891 leaves'
+  with pytest.raises(text.AnnotationError, match=said):
+    ava.read_persons(path, 80, 'drop', 'clip')
+
+
+def test_what_has_no_area_within_the_frame_has_none(tmp_path):
+  path = _write(tmp_path, _MARGIN + 'b,0902,1.01,0.2,1.05,0.9,,0.8\n')
+  said = r':2: box 1\.01,.* has no area in the frame'
+  with pytest.raises(text.AnnotationError, match=said):
+    ava.read_persons(path, 80, outside='clip')
+  with pytest.warns(mistakes.Note, match='2 boxes'):
+    assert len(ava.read_persons(path, 80, 'drop', 'clip')) == 1
+
+
+def test_boxes_of_a_pickle_are_cut(tmp_path):
+  path = tmp_path / 'boxes.pkl'
+  path.write_bytes(pickle.dumps({'a,0902': np.array([[0, 0, 1.05, 1, 0.9]])}))
+  said = r"pkl\['a,0902'\]: box 0\.0,0\.0,1\.05,1\.0 leaves"
+  with pytest.raises(text.AnnotationError, match=said):
+    ava.read_persons(str(path), 80)
+  with pytest.warns(mistakes.Note, match="the first: 'a,0902'"):
+    persons = ava.read_persons(str(path), 80, outside='clip')
+  np.testing.assert_array_equal(persons.box, [[0, 0, 1, 1]])
+
+
+def test_an_unknown_rule_for_boxes_is_named(tmp_path):
+  path = _write(tmp_path, _GOOD)
+  with pytest.raises(ValueError, match="boxes 'cut' is none of 'error'"):
+    ava.read_ground_truth(path, 80, outside='cut')
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+def test_a_byte_order_mark_is_no_part_of_a_video(tmp_path, encoding):
+  path = tmp_path / 'file.csv'
+  path.write_bytes(_GOOD.encode(encoding))
+  assert ava.read_ground_truth(str(path), 80).keys == [('a', 902_000_000)]
+  path.write_bytes('a,0902\n'.encode(encoding))
+  assert ava.read_excluded(str(path)) == {('a', 902_000_000)}
 
 
 def test_an_id_outside_of_the_label_map_is_named(tmp_path):

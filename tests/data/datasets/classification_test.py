@@ -86,6 +86,25 @@ def test_hmdb51(tmp_path):
     hmdb51.read_classes(str(tmp_path), 3)
 
 
+def test_what_macos_left_beside_hmdb51s_lists_is_no_list(tmp_path):
+  (tmp_path / 'wave_test_split1.txt').write_text('a.avi 1\n')
+  (tmp_path / '._wave_test_split1.txt').write_bytes(b'\0\5\x16\7\0\2')
+  assert hmdb51.read_classes(str(tmp_path), 1) == ['wave']
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+def test_lists_of_datasets_have_any_encoding(tmp_path, encoding):
+  path = tmp_path / 'wave_test_split1.txt'
+  path.write_bytes('a.avi 1\r\n'.encode(encoding))
+  assert hmdb51.read(str(tmp_path), 1, 'wave', 'train') == ['a.avi']
+  path.write_bytes('1 Archery\r\n'.encode(encoding))
+  assert ucf101.read_classes(str(path)) == ['Archery']
+  path.write_bytes('Archery,0\r\n'.encode(encoding))
+  assert moments_in_time.read_categories(str(path)) == ['Archery']
+  path.write_bytes('{"Archery": "0"}'.encode(encoding))
+  assert something_something_v2.read_labels(str(path)) == ['Archery']
+
+
 def test_ucf101(tmp_path):
   path = tmp_path / 'classInd.txt'
   path.write_text('1 Archery\n2 Punch\n')

@@ -25,7 +25,8 @@ def test_every_file_is_a_dataset():
 
 @pytest.mark.parametrize('dataset', _ALL, ids=lambda one: one.name)
 def test_a_record_says_all_that_is_needed(dataset):
-  assert dataset.kind in ('classification', 'localisation', 'quality')
+  kinds = ('classification', 'localisation', 'multilabel', 'quality')
+  assert dataset.kind in kinds
   assert (dataset.num_classes == 0) == (dataset.kind == 'quality')
   assert dataset.citation.startswith('@') and dataset.citation.endswith('}}')
   for name in ('title', 'description', 'layout', 'licence'):
@@ -41,7 +42,7 @@ def test_no_two_datasets_share_a_name():
 
 def test_where_left_and_right_matter():
   unmirrored = {one.name for one in _ALL if not one.mirrored}
-  assert unmirrored == {'something_something_v2', 'svhn_cropped'}
+  assert unmirrored == {'jester', 'something_something_v2', 'svhn_cropped'}
 
 
 def test_an_unknown_dataset_is_named_with_those_there_are():

@@ -277,11 +277,15 @@ def test_partners():
   assert source.partners(0, 'action').tolist() == [3]
 
 
+def test_who_is_like_no_other_is_compared_with_himself():
+  source = _performances()
+  assert source.partners(3, 'difficulty').tolist() == [3]
+  assert source.partners(1, 'action').tolist() == [1]
+
+
 def test_who_has_no_partner_is_named():
   source = _performances()
   for i, by, message in (
-    (3, 'difficulty', "d: no other .* mine has difficulty 1.5; use .*'any'"),
-    (1, 'action', "b: no other performance of mine has action 'y'"),
     (2, 'difficulty', 'c: its difficulty is unknown'),
     (2, 'action', 'c: its action is unknown'),
     (0, 'judge', "exemplar='judge' is none of"),
@@ -308,3 +312,12 @@ def test_every_column_is_in_the_fingerprint():
   prints = {_performances(**change).info.fingerprint for change in changes}
   # Judges' scores and steps of the same numbers are told apart as well.
   assert len(prints) == len(changes)
+
+
+def test_some_of_the_performances():
+  source = _performances().take(np.array([3, 0]))
+  assert [source[i].id for i in range(2)] == ['d', 'a']
+  assert source.info.table['ids'].tolist() == ['d', 'a']
+  assert source.partners(0, 'action').tolist() == [1]
+  # The other one of its difficulty is gone.
+  assert source.partners(1, 'difficulty').tolist() == [1]

@@ -1,11 +1,14 @@
 """Annotation files of performances, in their real formats."""
 
 import os
+import pathlib
 import pickle
+import re
 
 import numpy as np
 import pytest
 
+from vidpetl import mistakes
 from vidpetl.data.annotations import pickled, text
 from vidpetl.data.datasets import finediving, jigsaws, mtl_aqa, pd4t
 
@@ -94,8 +97,10 @@ _JUDGED = [8, 8, 8, 45.0, 8.5, 7.5, 9]
     ({'final_score': -1.0}, r'\(4, 49\): final_score is -1\.0; .* 0 or more'),
     ({'difficulty': np.inf}, r'\(4, 49\): difficulty is inf'),
     ({'difficulty': 0}, r'\(4, 49\): difficulty is 0'),
-    ({'final_score': '76.8'}, r"\(4, 49\): final_score is '76\.8'"),
-    ({'judge_scores': _JUDGED}, r'judge_scores\[3\] is 45\.0; .* 0 to 10'),
+    ({'final_score': '76,8'}, r"\(4, 49\): final_score is '76,8'"),
+    ({'final_score': True}, r'\(4, 49\): final_score is True'),
+    ({'judge_scores': ['8', 'x']}, r"judge_scores\[1\] is 'x'"),
+    ({'judge_scores': [-1.0]}, r'judge_scores\[0\] is -1\.0; .* 0 or more'),
     ({'judge_scores': [8.0]}, r'\(4, 49\): 1 judge_scores; expected 7'),
     ({'judge_scores': None}, r'judge_scores\[0\] is None'),
     ({'dive_number': ''}, r"\(4, 49\): dive_number ''"),
@@ -105,6 +110,100 @@ _JUDGED = [8, 8, 8, 45.0, 8.5, 7.5, 9]
 def test_a_bad_dive_is_named(write, changes, message):
   path = write({(1, 7): _dive(), (4, 49): _dive(**changes)})
   _refuses(mtl_aqa.read, path, r'file\.pkl: .*' + message)
+
+
+@pytest.mark.parametrize(
+  'key, changes',
+  [
+    ((4, 50), {}),  # Its tenth gives the final score.
+    ((4, 49), {'final_score': 60.0}),  # MUSDL's slip, whatever it gives.
+  ],
+)
+def test_a_score_that_is_ten_times_too_high_is_mended_and_said(
+  write, key, changes
+):
+  path = write({(1, 7): _dive(), key: _dive(judge_scores=_JUDGED, **changes)})
+  with pytest.warns(mistakes.Note) as noted:
+    dives = mtl_aqa.read(path)
+  assert [str(note.message) for note in noted] == [
+    f'{path}: {key}: judge_scores[3] is 45; read as 4.5, a tenth.'
+  ]
+  assert dives[key].judge_scores == (8, 8, 8, 4.5, 8.5, 7.5, 9)
+  assert dives[1, 7].judge_scores[3] == 8
+
+
+@pytest.mark.parametrize(
+  'changes, fields',
+  [
+    # Its tenth does not give the final score.
+    ({'final_score': 60.0}, r'judge_scores\[3\] is 45;'),
+    ({'difficulty': 3.3}, r'judge_scores\[3\] is 45;'),
+    # No judge gives 4.25, 10.5 or 12.
+    ({'judge_scores': [8, 8, 8, 42.5, 8.5, 7.5, 9]}, r'\[3\] is 42\.5;'),
+    ({'judge_scores': [8, 8, 8, 105, 8.5, 7.5, 7]}, r'\[3\] is 105;'),
+    ({'judge_scores': [8, 8, 8, 12, 8.5, 7.5, 7]}, r'\[3\] is 12;'),
+    # Of six judges, none are in the middle.
+    ({'judge_scores': [8, 8, 8, 45.0, 8.5, 7.5]}, r'judge_scores\[3\] is 45;'),
+    (
+      {'judge_scores': [80, 8, 8, 45.0, 8, 7.5, 12]},
+      r'\[0\] is 80, .*\[3\] is',
+    ),
+  ],
+)
+def test_any_other_score_that_is_too_high_is_refused(write, changes, fields):
+  dive = _dive(**{'judge_scores': _JUDGED} | changes)
+  message = rf'file\.pkl: \(4, 50\): .*{fields}.* expected 0 to 10.*, or take'
+  _refuses(mtl_aqa.read, write({(4, 50): dive}), message)
+
+
+@pytest.mark.parametrize(
+  'judged',
+  [
+    np.array(['8.0', '8', '8', '8', '8.5', '7.5', '9']),
+    np.array([b'8.0', b'8', b'8', b'8', b'8.5', b'7.5', b'9']),
+    np.array([8, 8.0, '8', b'8', np.float32(8.5), 7.5, 9], object),
+    [np.float64(8), 8, 8, 8, 8.5, 7.5, 9],
+  ],
+  ids=['texts', 'bytes', 'objects', 'list'],
+)
+@pytest.mark.parametrize('protocol', [2, 4])
+def test_scores_may_be_texts_or_objects(write, judged, protocol):
+  path = write({(1, 7): _dive(judge_scores=judged)}, protocol)
+  assert mtl_aqa.read(path)[1, 7].judge_scores == (8, 8, 8, 8, 8.5, 7.5, 9)
+
+
+def test_names_may_be_bytes(write):
+  record = {k.encode(): v for k, v in _dive(dive_number=b'307C').items()}
+  assert mtl_aqa.read(write({(1, 7): record}))[1, 7].number == '307C'
+  assert jigsaws.read_labels(write({b'a': [3, 2, 1, 2, 2, 3]})) == {
+    'a': (3, 2, 1, 2, 2, 3)
+  }
+
+
+# Of Python 2, protocol 2, with numpy 1.x: {'Suturing_B001': array([3, 2])}.
+_PYTHON_2 = (
+  b'\x80\x02}q\x00U\rSuturing_B001q\x01cnumpy.core.multiarray\n_reconstruct\n'
+  b'q\x02cnumpy\nndarray\nq\x03K\x00\x85U\x01b\x87Rq\x04(K\x01K\x06\x85cnumpy\n'
+  b'dtype\nq\x05U\x02i8K\x00K\x01\x87Rq\x06(K\x03U\x01<NNNJ\xff\xff\xff\xffJ'
+  b'\xff\xff\xff\xffK\x00tb\x89U0\x03\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00'
+  b'\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00'
+  b'\x00\x02\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00tbs.'
+)
+
+
+def test_pickles_of_python_2_are_read(tmp_path):
+  path = tmp_path / 'label.pkl'
+  path.write_bytes(_PYTHON_2)
+  assert jigsaws.read_labels(str(path)) == {'Suturing_B001': (3, 2, 1, 2, 2, 3)}
+
+
+@pytest.mark.parametrize('package', [b'numpy.core', b'numpy._core'])
+def test_pickles_of_either_numpy_are_read(write, tmp_path, package):
+  labels = {'Suturing_B001': np.array([3, 2, 1, 2, 2, 3])}
+  written = pathlib.Path(write(labels, 2)).read_bytes()
+  path = tmp_path / 'label.pkl'
+  path.write_bytes(re.sub(rb'numpy\._?core', package, written))
+  assert jigsaws.read_labels(str(path))['Suturing_B001'] == (3, 2, 1, 2, 2, 3)
 
 
 def test_a_dive_that_is_none(write):
@@ -121,6 +220,8 @@ def test_splits(write):
   known = {(1, 7), (2, 3), (2, 4)}
   read = lambda path: pickled.read_split(path, known)
   assert read(write([(2, 3), (1, 7)], 3)) == [(2, 3), (1, 7)]
+  assert read(write(((2, 3), (1, 7)))) == [(2, 3), (1, 7)]
+  assert read(write(np.array([[2, 3], [1, 7]]))) == [(2, 3), (1, 7)]
   _refuses(read, write([(2, 3), (9, 9)]), r'\(9, 9\) is in no annotation')
   _refuses(read, write([(2, 3), (2, 3)]), r'\(2, 3\) is there twice')
   _refuses(read, write([[2, 3]]), r'\[2, 3\] is in no annotation')

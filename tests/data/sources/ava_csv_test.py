@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from vidpetl import mistakes
 from vidpetl.data import sources
 from vidpetl.data.annotations import text
 
@@ -90,6 +91,15 @@ def test_num_classes_without_a_label_map(own):
 def test_pixels_are_refused_with_a_hint(own):
   with pytest.raises(text.AnnotationError, match=r'csv:1: box .*not pixels'):
     own('one,0.5,10,10,50,40,1,0\n')
+
+
+def test_boxes_are_cut_by_the_sources_own_rule(own):
+  found = 'one,0.5,0.1,0.1,0.5,1.08,,0.9\n'
+  with pytest.raises(text.AnnotationError, match=r'by 0.08.*boxes=.clip'):
+    own(detections=found)
+  with pytest.warns(mistakes.Note, match='1 box left the frame'):
+    source = own(detections=found, boxes='clip')
+  assert source[0].detections.max() == 1
 
 
 def test_no_keyframes_and_no_videos(own, tmp_path):

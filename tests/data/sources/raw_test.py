@@ -260,7 +260,7 @@ def test_a_folder_without_any_video_is_an_error_that_says_where(tmp_path):
     ({'split': 'test'}, "split 'test' is none of 'train', 'val'"),
     ({'dataset': 'hmdb51'}, "'hmdb51' has splits of its own: hmdb51_1, hmdb51"),
     ({'dataset': 'food101'}, "'food101' is TFDS's own; source='tfds_images'"),
-    ({'fps': 3}, "dataset 'kinetics400' has no field fps; its fields are"),
+    ({'rate': 3}, "dataset 'kinetics400' has no field rate; its fields are"),
     ({'source': 'raws'}, "source='raws'; there are: ava_csv, folder"),
     ({'source': 'videos'}, "source='videos'; there are: ava_csv, folder"),
   ],

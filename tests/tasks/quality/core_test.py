@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vidpetl import mistakes
 from vidpetl.tasks.quality import core_groups, core_tree
 
 EDGES = (0.0, 1.0, 2.5, 4.0, 9.0)
@@ -200,7 +201,7 @@ def test_without_data_leaves_are_evenly_spaced(make_task):
     ({'score_range': 8.0}, 'score_range is 8.*differ by up to 8'),
     ({'divide_by_difficulty': True}, 'divide_by_difficulty=True.*example 2'),
     ({'exemplar': 'difficulty'}, "exemplar='difficulty' needs.*example 2"),
-    ({'exemplar': 'action'}, "exemplar='action'.*example 3.*is twist"),
+    ({'exemplar': 'action'}, "exemplar='action'.* action of example 3"),
     ({'edges': (0.0, 2.0)}, 'edges is .*has 9'),
     ({'voters': 0}, 'voters is 0'),
     ({'depth': 1}, 'depth is 1'),
@@ -210,10 +211,30 @@ def test_what_cannot_work_is_named(make_task, labels, options, error):
   info = labels(
     [1.0, 9.0, 4.0, 5.0],
     difficulties=[2.0, 2.0, np.nan, 2.0],
-    actions=np.array(['pike', 'pike', 'pike', 'twist'], object),
+    actions=np.array(['pike', 'pike', 'pike', ''], object),
   )
   with pytest.raises(ValueError, match=error):
     make_task('core', **{'exemplar': 'any', 'labels': info} | options)
+
+
+def test_who_is_like_no_other_is_named_and_gives_no_edge(make_task, labels):
+  info = labels(
+    [1.0, 9.0, 4.0, 5.0],
+    actions=np.array(['pike', 'twist', 'pike', 'tuck'], object),
+    ids=np.array(['a', 'b', 'c', 'd'], object),
+  )
+  options = {'depth': 3, 'score_range': 9.0, 'labels': info}
+  with pytest.warns(mistakes.Note, match=r'2 of 4 .*: b of .*\(twist\), d of'):
+    task = make_task('core', exemplar='action', **options)
+  assert task.edges == (0.0, 3.0, 9.0)
+
+
+def test_examples_that_are_all_unlike_are_refused(make_task, labels):
+  info = labels([1.0, 9.0], difficulties=[2.0, 3.0])
+  with pytest.raises(
+    ValueError, match=r"no two examples of dives/train .*'any'"
+  ):
+    make_task('core', exemplar='difficulty', labels=info)
 
 
 def test_queries_without_a_difficulty_are_named(task, labels):

@@ -65,6 +65,47 @@ def test_undecodable_examples_do_not_count(make_task):
   np.testing.assert_array_equal(gradient[1], 0)
 
 
+def test_a_missing_judge_teaches_nothing(make_task):
+  task = make_task('usdl', judges=2, low=1.0, high=5.0, bins=5, std=1.0)
+  logits = jax.random.normal(jax.random.key(0), (2, 2, 5))
+  judged = jnp.array([[2.0, jnp.nan], [3.0, 4.0]])
+
+  def loss(logits, judged):
+    batch = {'judge_scores': judged, 'valid': jnp.ones(2, bool)}
+    return task.loss(logits, batch)[0]
+
+  value, gradient = jax.jit(jax.value_and_grad(loss))(logits, judged)
+  assert np.isfinite(gradient).all()
+  np.testing.assert_array_equal(gradient[0, 1], 0)
+  assert np.abs(gradient[0, 0]).max() > 0
+  # As if the example had been judged by the other one alone.
+  alone = loss(logits, jnp.array([[2.0, 1.0], [3.0, 4.0]]))
+  missing = task.distribution(jnp.array(1.0))
+  log_p = jax.nn.log_softmax(logits[0, 1])
+  of_one = (missing * (jnp.log(missing) - log_p)).mean()
+  np.testing.assert_allclose(value, alone - of_one, rtol=1e-5)
+
+
+def test_a_missing_judge_is_no_label_outside_the_bins(make_task, labels):
+  options = {'judges': 2, 'low': 0.0, 'high': 10.0, 'bins': 21}
+  judged = [[7.0, np.nan], [1.0, 8.0]]
+  make_task('usdl', labels=labels([7, 9], judge_scores=judged), **options)
+  judged = [[7.0, np.nan], [1.0, np.nan]]
+  with pytest.raises(ValueError, match=r'judge_scores\[1\] is unknown of'):
+    make_task('usdl', labels=labels([7, 9], judge_scores=judged), **options)
+
+
+def test_labels_that_fill_a_sliver_of_the_bins_are_refused(make_task, labels):
+  own = labels([5.38, 7.0, 8.5])
+  said = (
+    r'\.low and high .*, but scores of dives are 5\.38 to 8\.5: 3\.0 of 101 '
+  )
+  with pytest.raises(ValueError, match=said + r'bins\. Set low and high'):
+    make_task('usdl', labels=own)
+  make_task('usdl', labels=own, low=5.0, high=9.0)
+  make_task('usdl', labels=own, filled=0.0)
+
+
 def test_bins_far_from_the_label_do_no_harm(make_task):
   task = make_task('usdl', low=6.0, high=30.0, bins=25, std=1.0)
   batch = {'score': jnp.array([6.0]), 'valid': jnp.array([True])}

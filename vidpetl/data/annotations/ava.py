@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from vidpetl import mistakes, options
+from vidpetl.data import names
 from vidpetl.data.annotations import boxes, restricted_pickle, text
 
 _TRUTH = (
@@ -16,10 +18,16 @@ _TRUTH = (
 )
 _PERSONS = 'video_id,seconds,x1,y1,x2,y2,label (empty, -1 or action id),score'
 _CORNERS = ('x1', 'y1', 'x2', 'y2')
+# What becomes of boxes that leave the frame: by how much of it they may, and
+# are cut. Tools round (a pixel of 200), and detectors guess what is not seen.
+OUTSIDE = {'error': 0.0, 'rounding': 0.005, 'clip': 0.1}
 
 
 def read_ground_truth(
-  path: str, num_classes: int, known: set[int] | None = None
+  path: str,
+  num_classes: int,
+  known: set[int] | None = None,
+  outside: str = 'rounding',
 ) -> boxes.Boxes:
   """Reads ground truth of AVA v2.2 (8 columns) or AVA-Kinetics (7 or 2).
 
@@ -30,6 +38,8 @@ def read_ground_truth(
     path: of the csv, without header.
     num_classes: ids must lie in 1..num_classes.
     known: ids that may occur; None admits the range.
+    outside: what becomes of boxes that leave the frame, one of `OUTSIDE`. How
+      many are cut is noted.
 
   Returns:
     The boxes, all labelled, score 1. Keyframes with no box are in `keys`.
@@ -37,7 +47,7 @@ def read_ground_truth(
   Raises:
     text.AnnotationError: with file and line.
   """
-  rows = _Rows(path, num_classes, known)
+  rows = _Rows(path, num_classes, known, outside=outside)
   for lines, block in text.read_rows(path, (2, 7, 8), _TRUTH):
     full = []
     for i, row in enumerate(block):
@@ -64,7 +74,10 @@ def read_excluded(path: str) -> set[boxes.Key]:
 
 
 def read_persons(
-  path: str, num_classes: int, degenerate: str = 'error'
+  path: str,
+  num_classes: int,
+  degenerate: str = 'error',
+  outside: str = 'rounding',
 ) -> boxes.Boxes:
   """Reads detected persons.
 
@@ -76,6 +89,7 @@ def read_persons(
     path: of the file.
     num_classes: labels must lie in 1..num_classes.
     degenerate: what to do with boxes without area, 'error' or 'drop'.
+    outside: as of `read_ground_truth`.
 
   Returns:
     The boxes. `labelled` is False where the file has no label; a label of -1
@@ -84,9 +98,10 @@ def read_persons(
   Raises:
     text.AnnotationError: with file and line (or key of the pickle).
   """
-  if degenerate not in ('error', 'drop'):
-    raise ValueError(f"degenerate={degenerate!r} is not 'error' or 'drop'")
-  rows = _Rows(path, num_classes, None, drop=degenerate == 'drop')
+  known = ('error', 'drop')
+  options.one_of(names.shown(path), 'degenerate_boxes', degenerate, known)
+  drop = degenerate == 'drop'
+  rows = _Rows(path, num_classes, None, drop=drop, outside=outside)
   if path.endswith(('.pkl', '.pickle')):
     return _read_proposals(path, rows)
   for lines, block in text.read_rows(path, (8,), _PERSONS):
@@ -120,8 +135,12 @@ def _read_proposals(path, rows):
 class _Rows:
   """Collects rows into `boxes.Boxes`, merging those of one box."""
 
-  def __init__(self, path, num_classes, known, drop=False):
+  def __init__(self, path, num_classes, known, drop=False, outside='rounding'):
+    options.one_of(names.shown(path), 'boxes', outside, OUTSIDE)
     self.path, self.c, self.known, self.drop = path, num_classes, known, drop
+    self.margin = OUTSIDE[outside]
+    self.cut: list[float] = []  # by how much each of these left the frame
+    self.first_cut: int | str = ''
     self.keyframes: dict[boxes.Key, int] = {}
     self.timestamps: list[str] = []
     self.spellings: dict[str, int] = {}
@@ -157,29 +176,67 @@ class _Rows:
       self.labels[field] = int(field)
     return self.labels[field]
 
-  def check(self, corners, where):
-    """Returns which boxes have an area; raises for what is no box."""
-    outside = ((corners < 0) | (corners > 1)).any(axis=1)
-    flat = (corners[:, :2] >= corners[:, 2:]).any(axis=1)
+  def inside(self, corners, where):
+    """Returns boxes within the frame, and which of them have an area.
+
+    Args:
+      corners: [n, 4].
+      where: index -> line, or key of a pickle.
+
+    Raises:
+      text.AnnotationError: for what is no box.
+    """
+    kept = np.clip(corners, 0, 1)
+    beyond = np.abs(corners - kept).max(axis=1, initial=0)
+    outside = beyond > self.margin
+    flat = (kept[:, :2] >= kept[:, 2:]).any(axis=1)
     bad = outside if self.drop else outside | flat
     if bad.any():
       i = int(np.argmax(bad))
-      corner = ','.join(f'{c:g}' for c in corners[i])
-      line, problem = where(i), f'box {corner}'
-      raise text.fail(
-        self.path if isinstance(line, int) else f'{self.path}[{line!r}]',
-        line if isinstance(line, int) else None,
-        problem + (' leaves [0, 1]' if outside[i] else ' has no area'),
-        'fractions of the frame (not pixels) with x1 < x2 and y1 < y2',
+      raise self.no_box(corners[i], beyond[i], bool(outside[i]), where(i))
+    cut = np.flatnonzero(beyond)
+    if len(cut) and not self.cut:
+      self.first_cut = where(int(cut[0]))
+    self.cut += beyond[cut].tolist()
+    return kept, ~flat
+
+  def no_box(self, corners, beyond, outside, where):
+    """Returns the error for a box that is none; the caller raises it."""
+    expected = 'fractions of the frame (not pixels) with x1 < x2 and y1 < y2'
+    problem = 'has no area'
+    if outside:
+      problem = f'leaves [0, 1] by {float(beyond)!r}'
+      if beyond <= OUTSIDE['clip']:
+        expected += "; boxes='clip' cuts those that leave it by up to "
+        expected += f'{OUTSIDE["clip"]:g}'
+    elif beyond:
+      problem += ' in the frame'
+    box = ','.join(map(repr, np.asarray(corners, float).tolist()))
+    by_line = isinstance(where, int)
+    return text.fail(
+      self.path if by_line else f'{self.path}[{where!r}]',
+      where if by_line else None,
+      f'box {box} {problem}',
+      expected,
+    )
+
+  def note_cut(self):
+    """Tells how many boxes were cut."""
+    if self.cut:
+      count = '1 box' if len(self.cut) == 1 else f'{len(self.cut)} boxes'
+      place = self.first_cut
+      place = f'line {place}' if isinstance(place, int) else repr(place)
+      mistakes.note(
+        f'{names.shown(self.path)}: {count} left the frame by up to '
+        f'{max(self.cut):.2g} of it; cut to its edge (the first: {place}).'
       )
-    return ~flat
 
   def add(self, block, lines, score, label, by_score=False):
     """Adds csv rows; `label` is the column of the action."""
     if not block:
       return
     corners = text.floats(block, (2, 3, 4, 5), _CORNERS, self.path, lines)
-    good = self.check(corners, lambda i: lines[i])
+    corners, good = self.inside(corners, lambda i: lines[i])
     fresh = []
     for i in np.flatnonzero(good).tolist():
       row = block[i]
@@ -206,14 +263,15 @@ class _Rows:
     if not np.isfinite(array).all():
       problem = f"'{video},{seconds}' is not finite"
       raise text.fail(self.path, None, problem, 'numbers')
-    keep = self.check(array[:, :4], lambda i: f'{video},{seconds}')
-    array = array[keep]
+    corners, good = self.inside(array[:, :4], lambda i: f'{video},{seconds}')
+    array = np.column_stack([corners, array[:, 4]])[good]
     self.row_box += range(len(self.owner), len(self.owner) + len(array))
     self.row_label += [-1] * len(array)
     self.owner += [number] * len(array)
     self.blocks.append(array)
 
   def boxes(self):
+    self.note_cut()
     n = len(self.owner)
     values = np.concatenate([np.zeros((0, 5)), *self.blocks])
     row_box = np.array(self.row_box, np.int64)

@@ -1,19 +1,35 @@
-"""Action id -> name: AVA's pbtxt, or one's own txt or csv."""
+"""Action id -> name: a protobuf text, a csv, json, or lines of a text."""
 
 from __future__ import annotations
 
+import csv
+import json
 import re
+from collections.abc import Iterator
+from typing import Any
 
-from vidpetl.data.annotations import text
+from vidpetl.data import names
+from vidpetl.data.annotations import pbtxt, text
 
-_PBTXT = 'items { name: "..." id: n } blocks (label, item or items)'
+_EXPECTED = (
+  'item { name: "…" id: n } blocks, a csv id,name, lines "id: name", json, or '
+  'one name a line'
+)
+_NAME = re.compile(r'(\d+)\s*([:;,\t|]|\s)\s*(\S.*)')
+_ID_KEYS = ('id', 'label_id', 'index', 'class_id', 'action_id')
+# A display name goes before an entry of a knowledge graph.
+_NAME_KEYS = ('display_name', 'name', 'label', 'class', 'action')
+
+Pair = tuple[int | None, Any, str]  # line, id and name
 
 
 def read(path: str) -> dict[int, str]:
-  """Reads a label map.
+  """Reads a label map, in whichever format it is, whatever its suffix.
 
-  Formats, by suffix: `.pbtxt` (also `.pbtxt.txt`) as AVA publishes it; `.csv`
-  with rows `id,name`; anything else has lines `id: name`.
+  Formats are blocks `item { name: "…" id: n }` of a protobuf's text (`label`,
+  `items`, …, and `label_id` and `display_name`, too), a csv of ids and names,
+  json (`{"1": "name"}`, `["name"]`, `[{"id": 1, "name": "…"}]`), lines
+  `id: name` or `id name`, and one name a line, whose ids count from 1.
 
   Args:
     path: of the file.
@@ -25,50 +41,104 @@ def read(path: str) -> dict[int, str]:
     text.AnnotationError: with line, for ids that are no positive numbers,
       repeated ids, and lines in another format.
   """
-  if '.pbtxt' in path:
-    pairs = _pbtxt(path)
-  elif path.endswith('.csv'):
-    pairs = _csv(path)
-  else:
-    pairs = _lines(path)
-  names: dict[int, str] = {}
-  for line, number, name in pairs:
-    if not number.isdigit() or int(number) < 1:
+  found: dict[int, str] = {}
+  for line, number, name in _pairs(path, text.read(path)):
+    if not str(number).isdecimal() or int(number) < 1:
       raise text.fail(path, line, f'id {number!r}', 'a whole number from 1')
-    if int(number) in names:
+    if int(number) in found:
       raise text.fail(path, line, f'id {number} again', 'each id once')
-    names[int(number)] = name
-  if not names:
-    raise text.fail(path, None, 'no labels', _PBTXT)
-  return dict(sorted(names.items()))
+    if not name:
+      raise text.fail(path, line, f'id {number} without a name', _EXPECTED)
+    found[int(number)] = name
+  if not found:
+    raise text.fail(path, None, 'no labels', _EXPECTED)
+  return dict(sorted(found.items()))
 
 
-def _pbtxt(path):
-  with open(path, encoding='utf-8') as file:
-    content = file.read()
-  for block in re.finditer(r'\{([^{}]*)\}', content):
-    line = content.count('\n', 0, block.start()) + 1
-    name = re.search(r'\bname\s*:\s*["\']([^"\']*)["\']', block[1])
-    number = re.search(r'\b(?:label_)?id\s*:\s*(\S+)', block[1])
-    if name is None or number is None:
-      raise text.fail(path, line, 'a name or id without the other', _PBTXT)
-    yield line, number[1], name[1]
+def _pairs(path: str, content: str) -> Iterator[Pair]:
+  if _is_json(content):
+    return _json(path)
+  if pbtxt.looks_like(content) or '.pbtxt' in path:
+    return _blocks(path, content)
+  if path.endswith(('.csv', '.tsv')) and len(text.first_row(path)) > 1:
+    return _csv(path)
+  return _lines(path)
 
 
-def _csv(path):
-  for lines, rows in text.read_rows(path, (2,), 'id,name'):
-    for line, (number, name) in zip(lines, rows):
-      if line == 1 and number.strip().lower() == 'id':
-        continue
-      yield line, number.strip(), name.strip()
+def _is_json(content: str) -> bool:
+  try:
+    return isinstance(json.loads(content), dict | list)
+  except json.JSONDecodeError:
+    return False
 
 
-def _lines(path):
-  with open(path, encoding='utf-8') as file:
-    for line, content in enumerate(file, 1):
-      if not content.strip():
-        continue
-      number, colon, name = content.partition(':')
-      if not colon:
-        raise text.fail(path, line, repr(content.strip()), 'id: name')
-      yield line, number.strip(), name.strip()
+def _json(path: str) -> Iterator[Pair]:
+  value = text.read_json(path, dict | list, _EXPECTED)
+  if isinstance(value, list):
+    for i, item in enumerate(value, 1):
+      if isinstance(item, dict):
+        yield None, _first(item, _ID_KEYS), _first(item, _NAME_KEYS)
+      else:
+        yield None, i, str(item)
+    return
+  for key, other in value.items():
+    # Lists of ids by name are as frequent as those of names by id.
+    id_first = key.isdecimal()
+    yield None, *((key, str(other)) if id_first else (other, key))
+
+
+def _blocks(path: str, content: str) -> Iterator[Pair]:
+  try:
+    for line, fields in pbtxt.messages(content):
+      number, name = _first(fields, _ID_KEYS), _first(fields, _NAME_KEYS)
+      if number is None or name is None:
+        problem = 'a name or id without the other'
+        raise text.fail(path, line, problem, 'item { name: "…" id: n } blocks')
+      yield line, number, names.clean(str(name))
+  except pbtxt.Error as error:
+    raise text.fail(path, error.line, str(error), 'a protobuf text') from None
+
+
+def _first(fields: dict[str, Any], keys: tuple[str, ...]) -> Any:
+  return next((fields[key] for key in keys if key in fields), None)
+
+
+def _csv(path: str) -> Iterator[Pair]:
+  header = [text.column(cell) for cell in text.first_row(path)]
+  number, name = (_place(header, keys) for keys in (_ID_KEYS, _NAME_KEYS))
+  if number is not None and name is not None:
+    for line, row in text.read_table(path, (header[number], header[name])):
+      yield line, row[header[number]], row[header[name]]
+    return
+  for line, row in text.rows(path, (2,)):
+    if len(row) != 2:
+      raise text.fail(path, line, f'{len(row)} columns', 'id,name')
+    yield line, *row
+
+
+def _place(header: list[str], keys: tuple[str, ...]) -> int | None:
+  return next((header.index(key) for key in keys if key in header), None)
+
+
+def _lines(path: str) -> Iterator[Pair]:
+  found = [
+    (line, content)
+    for line, content in text.lines(path)
+    if not content.startswith('#')
+  ]
+  if path.endswith('.csv') and text.column(found[0][1]) in _NAME_KEYS:
+    del found[0]  # A header.
+  numbered = bool(found) and _NAME.fullmatch(found[0][1])
+  for i, (line, content) in enumerate(found, 1):
+    match = _NAME.fullmatch(content)
+    if not numbered:
+      if match and match[2] == ':':
+        raise text.fail(path, line, repr(content), 'a name in each line')
+      yield line, i, content
+      continue
+    if not match:
+      raise text.fail(path, line, repr(content), 'id: name')
+    name = match[3]
+    if match[2] == ',' and name.startswith('"'):
+      name = next(csv.reader([name]))[0]
+    yield line, match[1], name

@@ -14,23 +14,39 @@ import numpy as np
 from vidpetl.data.annotations import restricted_pickle, text
 
 
-def read(path: str, kind: type, expected: str) -> Any:
+def read(path: str, kind: type | tuple[type, ...], expected: str) -> Any:
   """Reads a pickle whose top level is a `kind` that is not empty.
+
+  Bytes in it are texts, and arrays of texts or objects are lists: so Python 2
+  and numpy write them.
 
   Args:
     path: of the file.
-    kind: dict or list.
+    kind: dict or list, or several types of which it must be one.
     expected: the format in words, for errors.
 
   Raises:
     text.AnnotationError: otherwise, or if it holds more than data.
   """
-  value = restricted_pickle.load(path)
-  if not isinstance(value, kind) or not value:
+  value = _plain(restricted_pickle.load(path))
+  if not isinstance(value, kind) or not len(value):
     problem = f'a pickled {type(value).__name__}'
     if isinstance(value, kind):
       problem = 'nothing in it'
     raise text.fail(path, None, problem, expected)
+  return value
+
+
+def _plain(value: Any) -> Any:
+  """Returns a value with texts for bytes and lists for arrays of them."""
+  if isinstance(value, bytes):
+    return value.decode('latin1')
+  if isinstance(value, np.ndarray) and value.dtype.kind in 'OSU':
+    value = value.tolist()
+  if isinstance(value, dict):
+    return {_plain(key): _plain(item) for key, item in value.items()}
+  if isinstance(value, (list, tuple)):
+    return type(value)(map(_plain, value))
   return value
 
 
@@ -46,13 +62,21 @@ def read_split(path: str, records: Collection[Hashable]) -> list[Hashable]:
   """
   expected = 'a list of keys of the annotations, each once'
   seen = {}
-  for key in read(path, list, expected):
+  for key in _keys(path, expected):
     if not isinstance(key, Hashable) or key not in records:
       raise text.fail(path, None, f'{key!r} is in no annotation', expected)
     if key in seen:
       raise text.fail(path, None, f'{key!r} is there twice', expected)
     seen[key] = True
   return list(seen)
+
+
+def _keys(path: str, expected: str) -> list[Any]:
+  """Returns what a list holds; the rows of an array of numbers are tuples."""
+  value = read(path, (list, tuple, np.ndarray), expected)
+  if isinstance(value, np.ndarray):
+    value = list(map(tuple, np.atleast_2d(value).tolist()))
+  return list(value)
 
 
 def pair(
@@ -99,17 +123,27 @@ def number(
   low: float = -np.inf,
   high: float = np.inf,
 ) -> float:
-  """Returns a field of a record as a float.
+  """Returns a field of a record, or the number in its text, as a float.
 
   Raises:
     text.AnnotationError: unless it is a finite number of `low` to `high`.
   """
-  real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-  if real and np.isfinite(value) and low <= value <= high:
-    return float(value)
+  real = _real(value)
+  if np.isfinite(real) and low <= real <= high:
+    return real
   span = f' of {low:g} to {high:g}'
   if np.isinf(high):
     span = '' if np.isinf(low) else f', {low:g} or more'
   raise text.fail(
     path, None, f'{key!r}: {field} is {value!r}', f'a number{span}'
   )
+
+
+def _real(value: Any) -> float:
+  """Returns a number, or that in a text; nan if it is none."""
+  if isinstance(value, bool) or not isinstance(value, (numbers.Real, str)):
+    return np.nan
+  try:
+    return float(value)
+  except ValueError:
+    return np.nan

@@ -29,9 +29,10 @@ class Strings:
     return len(self._offsets) - 1
 
   def __getitem__(self, i: int) -> str:
-    if not -len(self) <= i < len(self):
-      raise IndexError(f'{i} of {len(self)} strings')
-    begin, end = self._offsets[[i % len(self), i % len(self) + 1]]
+    count = len(self._offsets) - 1
+    if not -count <= i < count:
+      raise IndexError(f'{i} of {count} strings')
+    begin, end = self._offsets[i % count : i % count + 2].tolist()
     return self._bytes[begin:end].tobytes().decode(*CODEC)
 
   def __iter__(self) -> Iterator[str]:

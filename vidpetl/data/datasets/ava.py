@@ -5,6 +5,7 @@
     <raw>/annotations/ava_action_list_v2.2_for_activitynet_2019.pbtxt
     <raw>/person_boxes/ava_{train,val}_predicted_boxes.csv
     <raw>/…/<video id>.{mp4,mkv,webm,…}          anywhere below <raw>
+    <raw>/…/<video id>/<video id>_000001.jpg     or the film's frames
 
 and for AVA-Kinetics in addition
 
@@ -27,7 +28,8 @@ from etils import epath
 
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import ava as rows
-from vidpetl.data.annotations import boxes, keyframes, labelmap, text
+from vidpetl.data.annotations import boxes as columns
+from vidpetl.data.annotations import keyframes, labelmap, text
 from vidpetl.data.kinds.localisation import Localisation
 from vidpetl.data.sources import localisation, videos
 
@@ -44,6 +46,8 @@ def open_split(
   detections: str | Sequence[str] | None = None,
   match_iou: float = 0.9,
   degenerate_boxes: str = 'error',
+  boxes: str = 'rounding',
+  fps: float | None = None,
 ) -> Localisation:
   """Opens a split; see the module's docstring for the layout.
 
@@ -60,6 +64,10 @@ def open_split(
     match_iou: detections without a label inherit the actions of a ground-truth
       box that they overlap this much.
     degenerate_boxes: 'error', or 'drop' for detections without area.
+    boxes: what becomes of boxes that leave the frame: 'rounding' cuts those
+      that leave it by up to 0.005 of its width or height, 'clip' by up to 0.1,
+      as detectors' do, and 'error' none. How many are cut is noted.
+    fps: of folders of frames, where films were taken apart; 30 by default.
 
   Returns:
     The source, by video and time.
@@ -69,8 +77,8 @@ def open_split(
     ValueError: if the videos cannot begin at `video_start`.
   """
   parts = ['ava'] + ['kinetics'] * (dataset == 'ava_kinetics')
-  truth = _truth(raw, split, parts)
-  persons = _persons(raw, split, parts, detections, degenerate_boxes)
+  truth = _truth(raw, split, parts, boxes)
+  persons = _persons(raw, split, parts, detections, degenerate_boxes, boxes)
   table = keyframes.join(
     truth,
     persons,
@@ -88,6 +96,7 @@ def open_split(
     classes=_classes(raw),
     ground_truth_boxes=persons is None,
     folder=raw,
+    frame_rate=fps,
   )
 
 
@@ -95,26 +104,23 @@ def _annotation(raw, name, what):
   return text.require(epath.Path(raw) / 'annotations' / name, what)
 
 
-def _truth(raw, split, parts) -> boxes.Boxes:
+def _truth(raw, split, parts, outside) -> columns.Boxes:
   version = {'ava': 'v2.2', 'kinetics': 'v1.0'}
   names = [f'{part}_{split}_{version[part]}.csv' for part in parts]
-  return boxes.concatenate(
-    [
-      rows.read_ground_truth(
-        _annotation(raw, name, f'the {split} ground truth'), NUM_CLASSES
-      )
-      for name in names
-    ]
+  what = f'the {split} ground truth'
+  paths = [_annotation(raw, name, what) for name in names]
+  return columns.concatenate(
+    [rows.read_ground_truth(p, NUM_CLASSES, outside=outside) for p in paths]
   )
 
 
-def _persons(raw, split, parts, detections, degenerate):
+def _persons(raw, split, parts, detections, degenerate, outside):
   if detections is None:
     folder = epath.Path(raw) / 'person_boxes'
     detections = [
       folder / f'{part}_{split}_predicted_boxes.csv' for part in parts
     ]
-  return localisation.read_persons(detections, NUM_CLASSES, degenerate)
+  return localisation.read_persons(detections, NUM_CLASSES, degenerate, outside)
 
 
 def _excluded(raw, split):
@@ -135,7 +141,7 @@ def clip_interval(stem: str) -> tuple[str, int, int] | None:
 
 def _finder(raw, video_start):
   """Returns (video id, seconds) -> (path or None, second at its beginning)."""
-  files = videos.ByStem(raw)
+  files = videos.Finder(raw)
   clips = collections.defaultdict(list)
   for stem in files:
     interval = clip_interval(stem)

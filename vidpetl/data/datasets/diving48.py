@@ -75,8 +75,17 @@ def _is_entry(entry: Any, count: int) -> bool:
   return isinstance(name, str) and type(label) is int and 0 <= label < count
 
 
-def open_split(dataset: str, raw: str, split: str) -> Classification:
-  """Opens a split; see the module's docstring for the layout."""
+def open_split(
+  dataset: str, raw: str, split: str, fps: float | None = None
+) -> Classification:
+  """Opens a split; see the module's docstring for the layout.
+
+  Args:
+    dataset: its name.
+    raw: folder.
+    split: 'train' or 'val'.
+    fps: of folders of frames, where videos were taken apart.
+  """
   classes = read_classes(_json(raw, 'vocab'))
   ids, labels = read(_json(raw, f'V2_{_NAMES[split]}'), len(classes))
   return classification.assemble(
@@ -86,8 +95,9 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     classes=classes,
     ids=ids,
     labels=labels,
-    find=videos.ByStem(raw).get,
+    find=videos.Finder(raw).get,
     folder=raw,
+    frame_rate=fps,
   )
 
 

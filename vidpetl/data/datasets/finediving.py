@@ -20,7 +20,7 @@ from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import examples
 from vidpetl.data.annotations import pickled, text
 from vidpetl.data.kinds.quality import Performance, Performances
-from vidpetl.data.sources import quality
+from vidpetl.data.sources import quality, videos
 
 _EXPECTED = '{(video, instance): (dive number, score, difficulty, ..., ' \
             'step of each frame)}'  # fmt: skip
@@ -103,7 +103,7 @@ def open_split(dataset: str, raw: str, split: str) -> Performances:
   lists = tuple(_pickle(raw, f'{n}_split.pkl') for n in ('train', 'test'))
   keys = [pickled.read_split(path, dives) for path in lists]
   pickled.require_apart(lists, *keys)
-  clips = quality.Clips(*(epath.Path(raw) / folder for folder in _FRAMES))
+  clips = videos.Places(*(epath.Path(raw) / folder for folder in _FRAMES))
   rates = quality.FrameRates()
   found = [
     _find(clips, rates, raw, key, dives[key]) for key in keys[split == 'val']
@@ -120,7 +120,7 @@ def open_split(dataset: str, raw: str, split: str) -> Performances:
 
 
 def _find(
-  clips: quality.Clips,
+  clips: videos.Places,
   rates: quality.FrameRates,
   raw: str,
   key: tuple[str, int],

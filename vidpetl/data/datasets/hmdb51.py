@@ -3,6 +3,8 @@
     <raw>/testTrainMulti_7030_splits/<class>_test_split{1,2,3}.txt
     <raw>/…/<class>/<file>.avi                   unpacked, anywhere below <raw>
 
+A video may have another suffix, or be a folder of its frames.
+
 Class ids are positions in the sorted names; 'val' is the test list.
 """
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 from etils import epath
 
 from vidpetl.data import dataset as dataset_lib
+from vidpetl.data import names
 from vidpetl.data.annotations import text
 from vidpetl.data.kinds.classification import Classification
 from vidpetl.data.sources import classification, videos
@@ -37,14 +40,14 @@ def read_classes(folder: epath.PathLike, fold: int) -> list[str]:
       f"{folder}: no such folder; it should have HMDB51's split files"
     )
   end = _file_name('', fold)
-  names = [
+  found = [
     path.name.removesuffix(end)
     for path in folder.iterdir()
-    if path.name.endswith(end)
+    if path.name.endswith(end) and not names.is_litter(path.name)
   ]
-  if not names:
+  if not found:
     raise FileNotFoundError(f'{folder}: no file is called <class>{end}')
-  return sorted(names)
+  return sorted(found)
 
 
 def read(folder: epath.PathLike, fold: int, name: str, split: str) -> list[str]:
@@ -55,15 +58,13 @@ def read(folder: epath.PathLike, fold: int, name: str, split: str) -> list[str]:
   """
   path = epath.Path(folder) / _file_name(name, fold)
   files = []
-  with open(path, encoding='utf-8') as lines:
-    for number, line in enumerate(lines, 1):
-      fields = line.split()
-      if not fields:
-        continue
-      if len(fields) != 2 or fields[1] not in _ROLES:
-        raise text.fail(path, number, repr(line.strip()), _EXPECTED)
-      if _ROLES[fields[1]] == split:
-        files.append(fields[0])
+  for number, line in text.lines(path):
+    # Names of files have anything in them: '#', '!', ';', even blanks.
+    fields = line.rsplit(maxsplit=1)
+    if len(fields) != 2 or fields[1] not in _ROLES:
+      raise text.fail(path, number, repr(line), _EXPECTED)
+    if _ROLES[fields[1]] == split:
+      files.append(fields[0])
   return files
 
 
@@ -71,8 +72,17 @@ def _file_name(name: str, fold: int) -> str:
   return f'{name}_test_split{fold}.txt'
 
 
-def open_split(dataset: str, raw: str, split: str) -> Classification:
-  """Opens a split; see the module's docstring for the layout."""
+def open_split(
+  dataset: str, raw: str, split: str, fps: float | None = None
+) -> Classification:
+  """Opens a split; see the module's docstring for the layout.
+
+  Args:
+    dataset: its name.
+    raw: folder.
+    split: 'train' or 'val'.
+    fps: of folders of frames, where videos were taken apart.
+  """
   fold = int(dataset[-1])
   folder = epath.Path(raw) / 'testTrainMulti_7030_splits'
   classes = read_classes(folder, fold)
@@ -88,8 +98,9 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     classes=classes,
     ids=ids,
     labels=labels,
-    find=videos.ByClass(raw).get,
+    find=videos.Finder(raw, videos.class_and_stem).get,
     folder=raw,
+    frame_rate=fps,
   )
 
 

@@ -18,11 +18,11 @@ from collections.abc import Collection
 
 from etils import epath
 
-from vidpetl import options
+from vidpetl import mistakes, options
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import pickled, text
 from vidpetl.data.kinds.quality import Performance, Performances
-from vidpetl.data.sources import quality
+from vidpetl.data.sources import quality, videos
 
 ASPECTS = 6  # respect for tissue, suture handling, time and motion, ...
 FOLDS = 4
@@ -52,26 +52,23 @@ def read_meta(path: str) -> Ratings:
   """
   expected = 'a trial, its skill, its total score and six sub-scores 1 to 5'
   ratings: Ratings = {}
-  with open(path, encoding='utf-8') as lines:
-    for line, content in enumerate(lines, 1):
-      fields = content.split()
-      if not fields:
-        continue
-      if len(fields) != 3 + ASPECTS:
-        raise text.fail(path, line, f'{len(fields)} columns', expected)
-      scores = tuple(
-        text.number(field, path, line, f'sub-score {i}')
-        for i, field in enumerate(fields[3:], 1)
-      )
-      if not all(_LEAST <= score <= _MOST for score in scores):
-        raise text.fail(path, line, f'sub-scores {fields[3:]}', expected)
-      total = text.number(fields[2], path, line, 'total score')
-      if total != sum(scores):
-        problem = f'total score {total:g}, and sub-scores of {sum(scores):g}'
-        raise text.fail(path, line, problem, expected)
-      if fields[0] in ratings:
-        raise text.fail(path, line, f'{fields[0]} again', 'each trial once')
-      ratings[fields[0]] = scores
+  for line, content in text.lines(path):
+    fields = content.split()
+    if len(fields) != 3 + ASPECTS:
+      raise text.fail(path, line, f'{len(fields)} columns', expected)
+    scores = tuple(
+      text.number(field, path, line, f'sub-score {i}')
+      for i, field in enumerate(fields[3:], 1)
+    )
+    if not all(_LEAST <= score <= _MOST for score in scores):
+      raise text.fail(path, line, f'sub-scores {fields[3:]}', expected)
+    total = text.number(fields[2], path, line, 'total score')
+    if total != sum(scores):
+      problem = f'total score {total:g}, and sub-scores of {sum(scores):g}'
+      raise text.fail(path, line, problem, expected)
+    if fields[0] in ratings:
+      raise text.fail(path, line, f'{fields[0]} again', 'each trial once')
+    ratings[fields[0]] = scores
   if not ratings:
     raise text.fail(path, None, 'no trials', expected)
   return ratings
@@ -125,8 +122,10 @@ def read_folds(
     problem = f'no task {task!r}, only {list(tasks)}'
     raise text.fail(path, None, problem, expected)
   folds = tasks[task]
-  lists = isinstance(folds, list) and all(isinstance(f, list) for f in folds)
-  if not lists:
+  several = (list, tuple)
+  if not isinstance(folds, several) or not all(
+    isinstance(fold, several) for fold in folds
+  ):
     raise text.fail(path, None, f'{task}: {repr(folds)[:80]}', expected)
   if len(folds) != FOLDS or not all(folds):
     problem = f'{task}: folds of {[len(fold) for fold in folds]} trials'
@@ -138,7 +137,7 @@ def read_folds(
     if trial in seen:
       raise text.fail(path, None, f'{task}: {trial!r} is there twice', expected)
     seen.add(trial)
-  return folds
+  return [list(fold) for fold in folds]
 
 
 def open_split(
@@ -163,13 +162,14 @@ def open_split(
   ratings = _ratings(root, folder / f'meta_file_{TASKS[task]}.txt')
   path = text.require(root / 'info' / 'splits.pkl', "MUSDL's folds")
   folds = read_folds(path, TASKS[task], ratings)
+  _name_left_out(path, TASKS[task], ratings, folds)
   trials = [
     trial
     for number, members in enumerate(folds, 1)
     for trial in members
     if (number == fold) == (split == 'val')
   ]
-  clips = quality.Clips(root / 'frames', folder / 'video')
+  clips = videos.Places(root / 'frames', folder / 'video')
   return quality.assemble(
     name=f'{dataset}_{task}_{fold}',
     split=split,
@@ -189,6 +189,20 @@ def open_split(
     ],
     folder=raw,
   )
+
+
+def _name_left_out(
+  path: str, task: str, ratings: Ratings, folds: list[list[str]]
+) -> None:
+  """Names the trials of a task that have scores and are in no fold."""
+  known = {trial for fold in folds for trial in fold}
+  # `label.pkl` has the trials of all tasks.
+  scored = [trial for trial in ratings if trial.startswith(f'{task}_')]
+  if left_out := [trial for trial in scored if trial not in known]:
+    mistakes.note(
+      f'{path}: {len(left_out)} of the {len(scored)} trials of {task} with '
+      f'scores are in no fold, and are left out: {", ".join(left_out)}.'
+    )
 
 
 def _ratings(raw: epath.Path, meta: epath.Path) -> Ratings:

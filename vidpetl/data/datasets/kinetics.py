@@ -38,6 +38,10 @@ def read(path: str) -> tuple[list[str], list[str]]:
   Raises:
     text.AnnotationError: with file and line.
   """
+  if 'label' not in map(text.column, text.first_row(path)):
+    raise text.fail(
+      path, 1, 'no column label', 'a list with labels; a test list has none'
+    )
   clips, labels = [], []
   for line, row in text.read_table(path, _COLUMNS):
     start = text.number(row['time_start'], path, line, 'time_start')
@@ -54,14 +58,23 @@ def read(path: str) -> tuple[list[str], list[str]]:
   return clips, labels
 
 
-def open_split(dataset: str, raw: str, split: str) -> Classification:
-  """Opens a split; see the module's docstring for the layout."""
+def open_split(
+  dataset: str, raw: str, split: str, fps: float | None = None
+) -> Classification:
+  """Opens a split; see the module's docstring for the layout.
+
+  Args:
+    dataset: its name.
+    raw: folder.
+    split: 'train' or 'val'.
+    fps: of folders of frames, where videos were taken apart.
+  """
   lists = {name: read(_csv(raw, name)) for name in ('train', 'val')}
   classes = sorted({label for _, labels in lists.values() for label in labels})
   index = {name: i for i, name in enumerate(classes)}
   ids, labels = lists[split]
   folder = os.fspath(epath.Path(raw) / split)
-  files = videos.ByStem(folder)
+  files = videos.Finder(folder)
   return classification.assemble(
     name=dataset,
     split=split,
@@ -71,6 +84,7 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     labels=[index[label] for label in labels],
     find=files.get,
     folder=folder,
+    frame_rate=fps,
   )
 
 

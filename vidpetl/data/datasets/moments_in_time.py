@@ -68,8 +68,17 @@ def read(path: str, categories: list[str]) -> tuple[list[str], list[int]]:
   return files, labels
 
 
-def open_split(dataset: str, raw: str, split: str) -> Classification:
-  """Opens a split; see the module's docstring for the layout."""
+def open_split(
+  dataset: str, raw: str, split: str, fps: float | None = None
+) -> Classification:
+  """Opens a split; see the module's docstring for the layout.
+
+  Args:
+    dataset: its name.
+    raw: folder.
+    split: 'train' or 'val'.
+    fps: of folders of frames, where videos were taken apart.
+  """
   name, raw = _NAMES[split], epath.Path(raw)
   categories = read_categories(
     text.require(raw / 'moments_categories.txt', 'the list of classes')
@@ -79,7 +88,6 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     categories,
   )
   folder = os.fspath(raw / name)
-  files = set(videos.walk(folder))
   return classification.assemble(
     name=dataset,
     split=split,
@@ -87,8 +95,9 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     classes=categories,
     ids=ids,
     labels=labels,
-    find=lambda path: f'{folder}/{path}' if path in files else None,
+    find=videos.Places(folder).get,
     folder=folder,
+    frame_rate=fps,
   )
 
 

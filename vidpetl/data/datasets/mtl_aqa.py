@@ -15,7 +15,9 @@ and `videos` may be the name of an event's folders too. 'val' is the test list.
 The action is the dive number.
 
 The first release's annotations have no judges' scores; MUSDL's have, and 45.0
-where the fourth judge of (4, 49) gave 4.5, which is refused here.
+where the fourth judge of (4, 49) gave 4.5, as in CoRe's file. It is read so,
+and said. So is any other score whose tenth gives the final score; what else is
+above 10 is refused.
 """
 
 from __future__ import annotations
@@ -26,11 +28,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from etils import epath
 
+from vidpetl import mistakes
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import examples
 from vidpetl.data.annotations import pickled, text
 from vidpetl.data.kinds.quality import Performance, Performances
-from vidpetl.data.sources import quality
+from vidpetl.data.sources import quality, videos
 
 _EXPECTED = '{(video, clip): {"start_frame": ..., "end_frame": ..., ' \
             '"final_score": ..., "difficulty": ...}}'  # fmt: skip
@@ -42,6 +45,12 @@ _REQUIRED = {
   'difficulty': 1,
 }
 _MOST_JUDGED = 10
+# Record, judge and score of MUSDL's file that is ten times that of CoRe's.
+_SLIP = (4, 49), 3, 45.0
+# Judges whose scores count, those in the middle.
+_COUNTED = 3
+# Of final scores: the published ones are off by rounding.
+_ROUNDING = 0.11
 
 _ANNOTATIONS = (
   'final_annotations_dict_with_dive_number.pkl',
@@ -116,20 +125,70 @@ def _dive(path: str, key: Any, record: Any) -> Dive:
   if start >= end:
     problem = f'{key!r}: start_frame {start:g}, end_frame {end:g}'
     raise text.fail(path, None, problem, 'start_frame < end_frame')
-  judged = np.atleast_1d(record.get('judge_scores', ())).tolist()
   return Dive(
     start_frame=int(start),
     end_frame=int(end),
     score=score,
-    judge_scores=tuple(
-      pickled.number(
-        value, path, key, f'judge_scores[{i}]', low=0, high=_MOST_JUDGED
-      )
-      for i, value in enumerate(judged)
-    ),
+    judge_scores=_judged(path, key, record, score, difficulty),
     difficulty=difficulty,
     number=str(record.get('dive_number', '')),
   )
+
+
+def _judged(
+  path: str, key: Any, record: Mapping, score: float, difficulty: float
+) -> tuple[float, ...]:
+  """Returns the judges' scores, and mends those that are ten times too high.
+
+  Args:
+    path: of the file.
+    key: of the record.
+    record: of the dive.
+    score: the final one.
+    difficulty: by which the middle scores' sum is multiplied.
+
+  Raises:
+    text.AnnotationError: for a score that is none, naming its field.
+  """
+  given = np.atleast_1d(record.get('judge_scores', ())).tolist()
+  scores = np.array([
+    pickled.number(value, path, key, f'judge_scores[{i}]', low=0)
+    for i, value in enumerate(given)
+  ])  # fmt: skip
+  high = np.flatnonzero(scores > _MOST_JUDGED)
+  if not high.size:
+    return tuple(scores.tolist())
+  mended = np.where(scores > _MOST_JUDGED, scores / 10, scores)
+  fields = ', '.join(f'judge_scores[{i}] is {scores[i]:g}' for i in high)
+  if not (_is_slip(key, scores) or _gives(mended, score, difficulty)):
+    raise text.fail(
+      path,
+      None,
+      f'{key!r}: {fields}',
+      f'0 to {_MOST_JUDGED}, or ten times what gives the final_score; mend the '
+      f'file, or take {_ANNOTATIONS[0]}',
+    )
+  read_as = ', '.join(f'{mended[i]:g}' for i in high)
+  mistakes.note(f'{path}: {key!r}: {fields}; read as {read_as}, a tenth.')
+  return tuple(mended.tolist())
+
+
+def _is_slip(key: Any, scores: np.ndarray) -> bool:
+  """Returns whether the one score above 10 is the known one."""
+  record, judge, slip = _SLIP
+  high = np.flatnonzero(scores > _MOST_JUDGED).tolist()
+  return tuple(key) == record and high == [judge] and scores[judge] == slip
+
+
+def _gives(judged: np.ndarray, score: float, difficulty: float) -> bool:
+  """Returns whether judges' scores are possible, and give the final score."""
+  left_out = len(judged) - _COUNTED
+  if left_out < 0 or left_out % 2 or (judged > _MOST_JUDGED).any():
+    return False
+  if (2 * judged % 1).any():  # Judges give halves.
+    return False
+  middle = np.sort(judged)[left_out // 2 :][:_COUNTED]
+  return abs(middle.sum() * difficulty - score) <= _ROUNDING
 
 
 def open_split(dataset: str, raw: str, split: str) -> Performances:
@@ -163,8 +222,8 @@ class _Finder:
   def __init__(self, raw: str):
     self._raw = raw
     folder = epath.Path(raw)
-    self._dives = quality.Clips(folder / 'frames')
-    self._events = quality.Clips(*(folder / name for name in _EVENTS))
+    self._dives = videos.Places(folder / 'frames')
+    self._events = videos.Places(*(folder / name for name in _EVENTS))
     self._rates = quality.FrameRates()
 
   def find(

@@ -23,7 +23,7 @@ from vidpetl import options
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
 from vidpetl.data.kinds.quality import Performance, Performances
-from vidpetl.data.sources import quality
+from vidpetl.data.sources import quality, videos
 
 _MOST = 4  # severe; 0 is normal
 
@@ -105,15 +105,12 @@ def _read_csv(path: str) -> Iterator[tuple[int, str, str, str]]:
 
 
 def _read_list(path: str) -> Iterator[tuple[int, str, str, str]]:
-  with open(path, encoding='utf-8') as lines:
-    for line, content in enumerate(lines, 1):
-      fields = content.split()
-      if not fields:
-        continue
-      if len(fields) != 4:
-        problem = f'{len(fields)} columns'
-        raise text.fail(path, line, problem, 'sample score frames subject')
-      yield line, fields[0], fields[3], fields[1]
+  for line, content in text.lines(path):
+    fields = content.split()
+    if len(fields) != 4:
+      problem = f'{len(fields)} columns'
+      raise text.fail(path, line, problem, 'sample score frames subject')
+    yield line, fields[0], fields[3], fields[1]
 
 
 def open_split(
@@ -140,19 +137,19 @@ def open_split(
   found = [read(path) for path in lists]
   if not shared_subjects:
     require_apart(lists, *found)
-  clips = quality.Clips(
+  clips = videos.Places(
     *(epath.Path(raw) / kind / TASKS[task] for kind in ('Videos', 'Frames'))
   )
-  videos = {f'{v.subject}/{v.sample}': v for v in found[split == 'val']}
+  samples = {f'{v.subject}/{v.sample}': v for v in found[split == 'val']}
   return quality.assemble(
     name=f'{dataset}_{task}',
     split=split,
     fps=FPS,
     performances=[
       Performance(id=name, score=video.score, action=task)
-      for name, video in videos.items()
+      for name, video in samples.items()
     ],
-    places=[clips.get(name) or quality.missing(name, raw) for name in videos],
+    places=[clips.get(name) or quality.missing(name, raw) for name in samples],
     folder=raw,
   )
 

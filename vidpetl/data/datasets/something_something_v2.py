@@ -73,8 +73,17 @@ def read(path: str, templates: list[str]) -> tuple[list[str], list[int]]:
   return ids, labels
 
 
-def open_split(dataset: str, raw: str, split: str) -> Classification:
-  """Opens a split; see the module's docstring for the layout."""
+def open_split(
+  dataset: str, raw: str, split: str, fps: float | None = None
+) -> Classification:
+  """Opens a split; see the module's docstring for the layout.
+
+  Args:
+    dataset: its name.
+    raw: folder.
+    split: 'train' or 'val'.
+    fps: of folders of frames, where videos were taken apart.
+  """
   name = _NAMES[split]
   templates = read_labels(_json(raw, 'labels'))
   ids, labels = read(_json(raw, name), templates)
@@ -86,8 +95,9 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     classes=templates,
     ids=ids,
     labels=labels,
-    find=videos.ByStem(folder).get,
+    find=videos.Finder(folder).get,
     folder=folder,
+    frame_rate=fps,
   )
 
 

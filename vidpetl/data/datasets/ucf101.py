@@ -3,6 +3,8 @@
     <raw>/ucfTrainTestlist/{classInd,trainlist0N,testlist0N}.txt
     <raw>/…/<Class>/<file>.avi                   unpacked, anywhere below <raw>
 
+A video may have another suffix, or be a folder of its frames.
+
 'val' is the test list.
 """
 
@@ -69,14 +71,21 @@ def read(path: str, classes: list[str]) -> tuple[list[str], list[int]]:
 
 
 def _rows(path):
-  with open(path, encoding='utf-8') as lines:
-    for number, line in enumerate(lines, 1):
-      if fields := line.split():
-        yield number, fields
+  for number, line in text.lines(path):
+    yield number, line.split()
 
 
-def open_split(dataset: str, raw: str, split: str) -> Classification:
-  """Opens a split; see the module's docstring for the layout."""
+def open_split(
+  dataset: str, raw: str, split: str, fps: float | None = None
+) -> Classification:
+  """Opens a split; see the module's docstring for the layout.
+
+  Args:
+    dataset: its name.
+    raw: folder.
+    split: 'train' or 'val'.
+    fps: of folders of frames, where videos were taken apart.
+  """
   name = f'{_NAMES[split]}list0{dataset[-1]}.txt'
   classes = read_classes(_list(raw, 'classInd.txt'))
   ids, labels = read(_list(raw, name), classes)
@@ -87,8 +96,9 @@ def open_split(dataset: str, raw: str, split: str) -> Classification:
     classes=classes,
     ids=ids,
     labels=labels,
-    find=videos.ByClass(raw).get,
+    find=videos.Finder(raw, videos.class_and_stem).get,
     folder=raw,
+    frame_rate=fps,
   )
 
 

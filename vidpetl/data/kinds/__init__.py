@@ -51,11 +51,13 @@ class Kind:
 
   Attributes:
     has_classes: whether a source has named classes, which a head counts.
+    several: whether a clip may have several of them.
     window: seconds that records keep before and after a moment; None where
       they keep all that is annotated.
   """
 
   has_classes: ClassVar[bool] = True
+  several: ClassVar[bool] = False
   window: ClassVar[float | None] = None
 
   @property

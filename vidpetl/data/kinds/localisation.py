@@ -51,12 +51,11 @@ class Localisation:
     return [f'{v},{t}' for v, t in zip(table.video_ids, table.timestamps)]
 
   def shown(self):
-    """Returns keyframes and the actions that somebody does on them."""
+    """Returns keyframes and each action of each annotated person on them."""
     truth, c = self.table.truth, self.table.num_classes
     keyframe = np.repeat(np.arange(len(self)), np.diff(truth.offsets))
     box, action = np.nonzero(np.unpackbits(truth.actions, axis=1, count=c))
-    pairs = np.unique(np.stack([keyframe[box], action], axis=1), axis=0)
-    return pairs[:, 0], pairs[:, 1]
+    return keyframe[box], action
 
   def take(self, rows):
     video = kinds.Picked(self.video, rows)

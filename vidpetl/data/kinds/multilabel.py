@@ -8,10 +8,13 @@ A clip has, with c classes,
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 
+from vidpetl import mistakes
 from vidpetl.data import examples, kinds
+from vidpetl.data import names as names_lib
 from vidpetl.data.annotations.strings import Strings
 
 
@@ -63,6 +66,8 @@ class MultiLabel(kinds.Spans):
 class LabelSets(kinds.Kind):
   """The kind; it has no options."""
 
+  several: ClassVar[bool] = True
+
   def signature(self, info, lead):
     return {'labels': ((*lead, info.num_classes), np.float32)}
 
@@ -71,7 +76,13 @@ class LabelSets(kinds.Kind):
 
   def names(self, text):
     """Returns names that a bar separates: 'sit|read a book'."""
-    return [name.strip() for name in text.split('|') if name.strip()]
+    if ';' in text and '|' not in text:
+      mistakes.note(
+        "A label has a ';' and is taken as one: several are separated by '|', "
+        "as in 'sit|read a book'."
+      )
+    found = [names_lib.clean(name) for name in text.split('|')]
+    return [name for name in found if name]
 
   def labelled(self, info, ids, labels, video, starts=None, ends=None):
     hot = np.zeros((len(ids), info.num_classes), bool)

@@ -108,6 +108,7 @@ class Performances(kinds.Spans):
       info, [ids, self.starts, self.ends, actions, *table.values()]
     )
     table['actions'] = np.array(list(actions), object)
+    table['ids'] = np.array(list(ids), object)
     self.info = dataclasses.replace(info, table=table)
 
   @classmethod
@@ -146,22 +147,29 @@ class Performances(kinds.Spans):
     return np.zeros((2, 0), np.int64)
 
   def take(self, rows):
-    table = {name: column[rows] for name, column in self.info.table.items()}
-    return Performances(self.info, **table, **self.spans(rows))
+    columns = {name: column[rows] for name, column in self.info.table.items()}
+    return Performances(self.info, **{**columns, **self.spans(rows)})
 
   def partners(self, i: int, by: str) -> np.ndarray:
-    """Returns the other examples that may be example `i`'s exemplar, int [m].
+    """Returns the examples that may be example `i`'s exemplar, int [m].
+
+    They are the others of the same difficulty or action. An example that has
+    one of its own is compared with itself, as in CoRe's code: MTL-AQA has such
+    dives.
 
     Args:
       i: which example.
       by: 'difficulty' or 'action' for examples of the same one; 'any'.
 
     Raises:
-      ValueError: naming the example, if there are none.
+      ValueError: naming the example, if its difficulty or action is unknown, or
+        if there is no other example at all.
     """
     found = comparable(self.info, self[i], by)
-    found = found[found != i]
-    if not len(found):
+    others = found[found != i]
+    if len(others):
+      return others
+    if by == 'any':
       raise _alone(self[i], self.info, by)
     return found
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from vidpetl.data import decode, examples, kinds, transcode
+from vidpetl.data import decode, examples, kinds, names, transcode
 from vidpetl.data.records import recipe as recipes
 from vidpetl.data.records import records, staging
 
@@ -140,7 +140,9 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       item = self._recipe.item(source, i)
       if item.id not in packed:
         reason = self._why_not(item)
-        dropped.append(examples.Dropped(item.id, item.path, reason))
+        dropped.append(
+          examples.Dropped(item.id, names.shown(item.path), reason)
+        )
     records.write_index(self.data_path, split, flat, dropped)
 
   def _why_not(self, item: recipes.Item) -> str:

@@ -30,6 +30,7 @@ def open(
   detections: str | Sequence[str] | None = None,
   match_iou: float = 0.9,
   degenerate_boxes: str = 'error',
+  boxes: str = 'rounding',
 ) -> examples.Source:
   """Opens a split of prepared records.
 
@@ -43,6 +44,8 @@ def open(
       a ground-truth box that they overlap this much.
     degenerate_boxes: with `detections`, 'error', or 'drop' for boxes without
       area.
+    boxes: with `detections`, which of them are cut to the frame: 'rounding',
+      'clip' or 'error' (see `vidpetl.data.annotations.ava`).
 
   Returns:
     The source, in the order of the records. `info.dropped` lists the videos
@@ -66,7 +69,7 @@ def open(
   if not hasattr(source, 'with_detections'):
     raise ValueError(f'detections={detections!r}, but {dataset} has no boxes')
   persons = localisation.read_persons(
-    detections, info.num_classes, degenerate_boxes
+    detections, info.num_classes, degenerate_boxes, boxes
   )
   return source.with_detections(dataset, persons, match_iou)
 

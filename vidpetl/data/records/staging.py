@@ -6,23 +6,18 @@ under that name only when it is complete.
 
 from __future__ import annotations
 
-import concurrent.futures as futures
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
-import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures.process import BrokenProcessPool
 
 from etils import epath
 
-from vidpetl.data import decode, transcode
+from vidpetl.data import decode, parallel, transcode
 from vidpetl.data.records.recipe import Item
-
-_AHEAD = 4  # items per process that are handed out in advance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,11 +100,7 @@ def run(
   processes: int,
   make: Callable[[Staging, Item], None] = Staging.make,
 ) -> Iterator[Item]:
-  """Deals with all items in parallel, whatever happens to a process.
-
-  A decoder that crashes on a damaged file takes its process along, and the
-  pool with it. The items that were under way are then repeated one at a time,
-  and the one that does it again is filed as failed.
+  """Deals with all items in parallel; those that crash a process are failed.
 
   Args:
     staging: where results go.
@@ -121,54 +112,13 @@ def run(
   Yields:
     Items in the order in which they are done.
   """
-  waiting = iter(items)
-  while True:
-    under_way: dict[futures.Future, Item] = {}
-    try:
-      with _pool(processes) as pool:
-        for item in _first(waiting, processes * _AHEAD):
-          under_way[pool.submit(make, staging, item)] = item
-        while under_way:
-          done, _ = futures.wait(under_way, return_when=futures.FIRST_COMPLETED)
-          for future in done:
-            future.result()
-            yield under_way.pop(future)
-          for item in _first(waiting, len(done)):
-            under_way[pool.submit(make, staging, item)] = item
-      return
-    except BrokenProcessPool:
-      for item in under_way.values():
-        if not staging.done(item):
-          _alone(staging, item, make)
-        yield item
+  work = functools.partial(_unless_done, staging, make)
+  for item, result in parallel.run(work, items, processes):
+    if result is parallel.CRASHED:
+      staging.fail(item, 'crashed the decoder')
+    yield item
 
 
-def _alone(staging, item, make):
-  try:
-    with _pool(1) as pool:
-      pool.submit(make, staging, item).result()
-  except BrokenProcessPool:
-    staging.fail(item, 'crashed the decoder')
-
-
-def _first(iterator, n):
-  return [item for _, item in zip(range(n), iterator)]
-
-
-def _pool(processes):
-  return futures.ProcessPoolExecutor(
-    processes,
-    mp_context=multiprocessing.get_context('spawn'),
-    initializer=_follow_parent,
-  )
-
-
-def _follow_parent() -> None:
-  """Ends this process when its parent has, even if that was killed."""
-  parent = multiprocessing.parent_process()
-
-  def watch():
-    parent.join()
-    os._exit(1)
-
-  threading.Thread(target=watch, daemon=True).start()
+def _unless_done(staging, make, item):
+  if not staging.done(item):  # It may be repeated for another one's crash.
+    make(staging, item)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vidpetl.data.annotations import ava, boxes, keyframes, text
+from vidpetl.data.annotations import ava, keyframes, text
+from vidpetl.data.annotations import boxes as columns
 from vidpetl.data.annotations import labelmap as label_maps
 from vidpetl.data.kinds.localisation import Localisation
 from vidpetl.data.sources import localisation
@@ -28,16 +29,19 @@ def open(
   video_start: float = 0.0,
   match_iou: float = 0.9,
   degenerate_boxes: str = 'error',
+  boxes: str = 'rounding',
   name: str = 'ava_csv',
+  fps: float | None = None,
 ) -> Localisation:
   """Opens keyframes of one's own videos.
 
   The csv has no header and rows `video,seconds,x1,y1,x2,y2,action,person`, one
-  per box and action: `video` is a file's name without suffix, anywhere below
-  `videos`; `seconds` is any decimal within it; boxes are fractions of width
-  and height; actions count from 1; the last column may be left out. A row
-  `video,seconds` is a keyframe on which nobody does anything. Clips may be of
-  any length: a model's window is clamped to the file.
+  per box and action: `video` is the name of a file without suffix, or of a
+  folder of frames, anywhere below `videos`; `seconds` is any decimal within it;
+  boxes are fractions of width and height; actions count from 1; the last column
+  may be left out. A row `video,seconds` is a keyframe on which nobody does
+  anything. Clips may be of any length: a model's window is clamped to the
+  file.
 
   Person boxes at test time come from a detector of your choice: write its
   boxes as rows `video,seconds,x1,y1,x2,y2,,score` and name the file in
@@ -52,8 +56,8 @@ def open(
     split: 'train' leaves excluded keyframes out; any other name is for
       evaluation, takes also the keyframes that have only detections, and flags
       the excluded ones.
-    labelmap: ids and names (pbtxt, csv `id,name`, or lines `id: name`); ids
-      that it lacks are errors. Without it, ids are their own names.
+    labelmap: ids and names (see `labelmap.read`); ids that it lacks are
+      errors. Without it, ids are their own names.
     num_classes: outputs that a head needs; by default the label map's largest
       id. Without a label map it is the largest id of *this file*, so give one
       of the two where splits may differ.
@@ -64,7 +68,12 @@ def open(
     match_iou: detections without a label inherit the actions of a ground-truth
       box that they overlap this much.
     degenerate_boxes: 'error', or 'drop' for detections without area.
+    boxes: what becomes of boxes that leave the frame: 'rounding' cuts those
+      that leave it by up to 0.005 of its width or height, 'clip' by up to 0.1,
+      as detectors' do, and 'error' none. How many are cut is noted.
     name: of the dataset.
+    fps: nominal frame rate, and that of folders of frames; None is each file's
+      own, and 25 for folders.
 
   Returns:
     The source, by video and time.
@@ -76,10 +85,10 @@ def open(
       keyframe lies within its video.
   """
   text.require(annotations, 'the keyframes of this split')
-  truth, classes = _read(annotations, labelmap, num_classes)
+  truth, classes = _read(annotations, labelmap, num_classes, boxes)
   c = num_classes or max(classes) + 1
   persons = localisation.read_persons(
-    'none' if detections is None else detections, c, degenerate_boxes
+    'none' if detections is None else detections, c, degenerate_boxes, boxes
   )
   skip = set()
   if excluded is not None:
@@ -94,7 +103,7 @@ def open(
   )
   if not len(table):
     raise text.fail(annotations, None, 'no rows', 'at least one keyframe')
-  found = files.ByStem(videos)
+  found = files.Finder(videos)
   return localisation.assemble(
     table,
     lambda video, seconds: (found.get(video), video_start),
@@ -104,15 +113,20 @@ def open(
     classes=classes,
     ground_truth_boxes=persons is None,
     folder=videos,
+    frame_rate=fps,
   )
 
 
 def _read(
-  annotations: str, labelmap: str | None, num_classes: int | None
-) -> tuple[boxes.Boxes, dict[int, str]]:
+  annotations: str,
+  labelmap: str | None,
+  num_classes: int | None,
+  outside: str,
+) -> tuple[columns.Boxes, dict[int, str]]:
   """Returns the ground truth, and the names of its actions by id - 1."""
   if labelmap is None:
-    truth = ava.read_ground_truth(annotations, num_classes or _LARGEST)
+    most = num_classes or _LARGEST
+    truth = ava.read_ground_truth(annotations, most, outside=outside)
     used = np.unpackbits(truth.actions, axis=1).any(axis=0)
     c = num_classes or 1 + int(max(np.flatnonzero(used), default=0))
     truth = dataclasses.replace(truth, actions=truth.actions[:, : -(-c // 8)])
@@ -123,5 +137,5 @@ def _read(
       f'num_classes={num_classes}, but {labelmap} has the id {max(names)}'
     )
   c = num_classes or max(names)
-  truth = ava.read_ground_truth(annotations, c, set(names))
+  truth = ava.read_ground_truth(annotations, c, set(names), outside)
   return truth, {number - 1: name for number, name in names.items()}

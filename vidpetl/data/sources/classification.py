@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from vidpetl.data import examples
 from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.kinds.classification import Classification
-from vidpetl.data.sources import columns
+from vidpetl.data.sources import columns, oversights, videos
 
 
 def assemble(
@@ -22,6 +22,7 @@ def assemble(
   labels: Sequence[int],
   find: Callable[[str], str | None],
   folder: str,
+  frame_rate: float | None = None,
 ) -> Classification:
   """Builds a source of the clips that have a file, and lists the others.
 
@@ -34,6 +35,7 @@ def assemble(
     labels: of the clips.
     find: id -> path, or None.
     folder: where `find` looks, for errors.
+    frame_rate: of folders of frames, and the nominal one then; None is `fps`.
 
   Returns:
     The source.
@@ -52,11 +54,15 @@ def assemble(
     kind='classification',
     num_classes=len(classes),
     classes=dict(enumerate(classes)),
-    fps=fps,
+    fps=frame_rate or fps,
     dropped=tuple(
       examples.Dropped(names[i], folder, 'not found below this folder')
       for i, path in enumerate(found)
       if path is None
+    ),
+    notes=(
+      *_repeated(ids, labels, classes),
+      *videos.rate_note(filter(videos.is_folder, paths), frame_rate, fps),
     ),
   )
   return Classification(
@@ -65,3 +71,25 @@ def assemble(
     labels=np.asarray(labels, np.int32)[have],
     video=paths.__getitem__,
   )
+
+
+def _repeated(
+  ids: Sequence[str], labels: Sequence[int], classes: Sequence[str]
+) -> Iterator[str]:
+  """Finds clips that a list has more than once; each stays an example."""
+  first: dict[str, int] = {}
+  again, found = [], []
+  for clip, label in zip(ids, labels):
+    if clip not in first:
+      first[clip] = label
+    elif first[clip] == label:
+      again.append(clip)
+    else:
+      found.append(f'{clip} ({classes[first[clip]]}, {classes[label]})')
+  if found:
+    yield f'{len(found)} clips have two labels: {oversights.some(found)}'
+  if again:
+    yield (
+      f'{len(again)} clips are listed again, and count as often: '
+      f'{oversights.some(again)}'
+    )

@@ -1,15 +1,20 @@
-"""A folder of class folders: my_videos/<class>/*.mp4."""
+"""A folder of class folders: my_videos/<class>/*.mp4, split or not."""
 
 from __future__ import annotations
 
-import hashlib
 import os
+from collections.abc import Sequence
 
-from etils import epath
-
-from vidpetl.data import examples, kinds
+from vidpetl import options
+from vidpetl.data import examples, kinds, names, splits
 from vidpetl.data.annotations.strings import Strings
-from vidpetl.data.sources import videos
+from vidpetl.data.sources import (
+  columns,
+  layouts,
+  oversights,
+  split_folders,
+  videos,
+)
 
 KIND = 'classification'
 
@@ -20,108 +25,152 @@ def open(
   val_fraction: float = 0.2,
   name: str | None = None,
   kind: str = 'classification',
+  fps: float | None = None,
+  lists: str | Sequence[str] | None = None,
+  layout: str | None = None,
 ) -> examples.Source:
-  """Opens the videos of a folder, labelled by the folders they lie in.
+  """Opens the clips of a folder, labelled by the folders they lie in.
 
-  If there are folders `<path>/train` and `<path>/val`, they hold the class
-  folders and `split` names one of them (or a third such folder, e.g. 'test').
-  Otherwise `<path>` holds the class folders and a video's *file name* decides
-  its split: it is in 'val' if the first eight bytes of the name's SHA-256, as a
-  fraction of their range, lie below `val_fraction`. So adding or removing
-  videos moves no other video, on any machine. A hash tears parts of one
-  recording apart: give such data train/ and val/ folders of your making.
+  A clip is a video file, or a folder of numbered images: its frames. The
+  layout is seen from the names of the folders:
 
-  Classes are the sorted names of the class folders (over all splits), also of
-  empty ones. Of kind 'unlabelled' there are no classes, and videos lie anywhere
-  below the folder.
+    <split>/<class>/…   train/, val/ and test/ in any spelling (Training,
+                        valid, dev, …); further folders beside them are splits
+                        of their own names
+    <class>/<split>/…   the same below the classes
+    <class>/…           otherwise. Lists beside the class folders (train.txt,
+                        val.txt, trainlist01.txt, …) say the split; without
+                        them it is a share of each class, by the hash of the
+                        path below the class
+
+  Where there is no val, test is taken for it. Classes are the sorted names of
+  the class folders over all splits, also of empty ones; names that differ in
+  Unicode's form or in blanks around them are one. Of kind 'unlabelled' there
+  are no classes, and clips lie anywhere below the folder.
 
   Args:
     path: folder.
-    split: 'train' or 'val'; any folder's name if there are split folders.
-    val_fraction: share of the videos in 'val', where there are none.
+    split: 'train', 'val', or another that there is; 'all' is every clip.
+    val_fraction: share of each class in 'val', where nothing else splits.
     name: of the dataset; the folder's name by default.
     kind: of annotation, a module of `vidpetl.data.kinds`.
+    fps: nominal frame rate, and that of folders of frames; None is each file's
+      own, and 25 for folders.
+    lists: of the clips of each split, relative to `path`; 'none' for those
+      beside the classes to be left alone.
+    layout: 'split/class', 'class/split' or 'class', if it is not seen rightly.
 
   Returns:
-    The source, in the order of file names. Files that are no videos by their
-    suffix are listed in `info.dropped`.
+    The source, in the order of paths. An id is the path below `path`. What is
+    in no split stands in `info.dropped` of 'train'; `info.notes` says what a
+    user should know of all splits.
 
   Raises:
-    FileNotFoundError: if there is no folder, class or video.
-    ValueError: for an unknown split, or files outside of a class folder.
+    FileNotFoundError: if there is no folder, class or clip.
+    ValueError: for an unknown split, for folders that can be understood in
+      several ways, and for a clip with two labels.
   """
-  if not path or not epath.Path(path).is_dir():  # '' would be '.'
-    raise FileNotFoundError(f'{path}: no such folder')
-  splits = [f for f in _folders(path) if f in ('train', 'val', split)]
-  divided = {'train', 'val'} <= set(splits)
-  if split not in (splits if divided else ('train', 'val')):
-    raise ValueError(
-      f"split={split!r} of {path}: there is no such folder beside 'train' and "
-      f"'val'"
-      if divided
-      else f"split={split!r} of {path} is not 'train' or 'val'"
-    )
   shown = kinds.load(kind, 'source folder: kind')
-  classes = []
-  if shown.has_classes:
-    classes = _classes(path, splits if divided else [''])
-  root = os.path.join(path, split) if divided else path
-  paths, dropped = _files(root, classes)
-  if not divided:
-    paths = [p for p in paths if _in_val(p, val_fraction) == (split == 'val')]
-  if not paths:
-    raise FileNotFoundError(
-      f'{root}: no video of the split {split!r} in '
-      + (f'the class folders {", ".join(classes[:5])}…' if classes else 'it')
-      + f'; suffixes are {" ".join(videos.SUFFIXES)}'
-    )
-  index = {c: i for i, c in enumerate(classes)}
-  files = Strings(os.path.join(root, p) for p in paths)
+  found = _read(path, shown, val_fraction, lists, layout)
+  wanted = _split(path, split, found)
+  clips = [
+    clip
+    for clip in found.clips
+    if not clip.reason and wanted in ('all', clip.split)
+  ]
+  _require_some(path, split, clips, found)
+  index = {c: i for i, c in enumerate(found.classes)}
+  files = Strings(os.path.join(path, clip.path) for clip in clips)
+  framed = (files[i] for i, c in enumerate(clips) if c.path in found.frames)
   info = examples.Info(
     # Not `resolve`, which would name what a link leads to.
-    name=name or os.path.basename(os.path.abspath(path)),
+    name=name or names.shown(os.path.basename(os.path.abspath(path))),
     split=split,
     kind=kind,
-    num_classes=len(classes),
-    classes=dict(enumerate(classes)),
-    dropped=tuple(dropped),
+    num_classes=len(found.classes),
+    classes=dict(enumerate(found.classes)),
+    fps=fps,
+    dropped=tuple(
+      dropped
+      for of, dropped in found.lost
+      if of == wanted or (not of and wanted == 'train') or wanted == 'all'
+    ),
+    notes=(*found.notes, *videos.rate_note(framed, fps)),
   )
-  labels = [[index[p.split('/')[0]]] if classes else [] for p in paths]
-  return shown.labelled(info, Strings(paths), labels, files.__getitem__)
+  ids = columns.unique([names.shown(clip.path) for clip in clips])
+  labels = [[index[clip.label]] if index else [] for clip in clips]
+  return shown.labelled(info, Strings(ids), labels, files.__getitem__)
 
 
-def _folders(path: epath.PathLike) -> list[str]:
-  # It knows folders from files without asking for the status of each.
-  with os.scandir(path) as entries:
-    return sorted(
-      e.name for e in entries if e.is_dir() and not e.name.startswith('.')
+def _read(
+  path: str,
+  kind: kinds.Kind,
+  val_fraction: float,
+  lists: str | Sequence[str] | None,
+  form: str | None,
+) -> layouts.Layout:
+  if form is not None:
+    options.one_of('source folder', 'layout', form, split_folders.LAYOUTS)
+  if isinstance(lists, str):
+    lists = () if lists == 'none' else (lists,)
+  if lists:
+    lists = [os.path.join(path, file) for file in lists]
+  return layouts.read(
+    path,
+    has_classes=kind.has_classes,
+    val_fraction=val_fraction,
+    lists=lists,
+    layout=form,
+  )
+
+
+def _split(path: str, split: str, found: layouts.Layout) -> str:
+  """Returns how a split is called in a layout.
+
+  Raises:
+    ValueError: if there is none.
+  """
+  there = {clip.split for clip in found.clips} - {''}
+  wanted = splits.role(split)
+  if wanted == 'test' and found.test_is_val:
+    wanted = 'val'
+  if wanted not in {*there, 'train', 'val', 'all'}:
+    raise ValueError(
+      f'split={split!r} is not in {names.shown(path)}; there are '
+      f'{", ".join(sorted(there))}'
     )
+  return wanted
 
 
-def _classes(path: str, parts: list[str]) -> list[str]:
-  names = {c for part in parts for c in _folders(epath.Path(path) / part)}
-  if not names:
-    raise FileNotFoundError(f'{path}: no class folders in it')
-  return sorted(names)
+def _require_some(
+  path: str,
+  split: str,
+  clips: Sequence[split_folders.Clip],
+  found: layouts.Layout,
+) -> None:
+  """Refuses an empty split.
 
-
-def _files(root: str, classes: list[str]):
-  """Returns the videos below `root`, relative to it, and the other files."""
-  paths, dropped = [], []
-  for path in videos.walk(root):
-    if not videos.is_video(path):
-      reason = f'its suffix is none of {" ".join(videos.SUFFIXES)}'
-      dropped.append(examples.Dropped(path, os.path.join(root, path), reason))
-    elif classes and '/' not in path:
-      raise ValueError(
-        f'{os.path.join(root, path)} lies in no class folder; the classes are '
-        + ', '.join(classes[:5])
+  Raises:
+    FileNotFoundError: saying what there is instead, and how to name a split.
+  """
+  if clips:
+    return
+  if not any(not clip.reason for clip in found.clips):
+    without = [f'{clip.path} {clip.reason}' for clip in found.clips]
+    raise FileNotFoundError(
+      f'{names.shown(path)}: no video in '
+      + (
+        f'the class folders {oversights.some(found.classes)}'
+        if found.classes
+        else 'it'
       )
-    else:
-      paths.append(path)
-  return sorted(paths), dropped
-
-
-def _in_val(path: str, fraction: float) -> bool:
-  digest = hashlib.sha256(os.path.basename(path).encode()).digest()
-  return int.from_bytes(digest[:8], 'big') < fraction * 2**64
+      + (f' ({names.shown(without[0])})' if without else '')
+      + '; suffixes are '
+      + ' '.join(videos.SUFFIXES)
+    )
+  raise FileNotFoundError(
+    f'{names.shown(path)}: no video of the split {split!r}; all '
+    f'{len(found.clips)} are in other splits (of a share, a class of one clip '
+    'has it in train). Folders train/ and val/ around the class folders, lists '
+    'train.txt and val.txt beside them, or val_fraction=… say which is which'
+  )

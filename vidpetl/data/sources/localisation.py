@@ -11,11 +11,11 @@ import av
 import numpy as np
 from etils import epath
 
-from vidpetl.data import examples
+from vidpetl.data import examples, frames
 from vidpetl.data.annotations import ava, boxes, keyframes, text
 from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.kinds import localisation
-from vidpetl.data.sources import columns
+from vidpetl.data.sources import columns, videos
 
 # (video id, seconds) -> (path or None, second at which the file begins)
 Find = Callable[[str, float], tuple[str | None, float]]
@@ -27,8 +27,15 @@ def read_persons(
   detections: str | Sequence[epath.PathLike],
   num_classes: int,
   degenerate: str,
+  outside: str = 'rounding',
 ) -> boxes.Boxes | None:
   """Reads detected persons from one file or several; None for 'none'.
+
+  Args:
+    detections: paths, or 'none'.
+    num_classes: of the actions.
+    degenerate: what becomes of boxes without area, and
+    outside: of those that leave the frame, see `ava.read_persons`.
 
   Raises:
     FileNotFoundError: naming the file.
@@ -42,11 +49,9 @@ def read_persons(
     "the detected persons; name other files in `detections`, or 'none' for "
     'ground-truth boxes in their place'
   )
+  paths = [text.require(path, what) for path in detections]
   return boxes.concatenate(
-    [
-      ava.read_persons(text.require(path, what), num_classes, degenerate)
-      for path in detections
-    ]
+    [ava.read_persons(p, num_classes, degenerate, outside) for p in paths]
   )
 
 
@@ -60,6 +65,7 @@ def assemble(
   classes: Mapping[int, str],
   ground_truth_boxes: bool,
   folder: str,
+  frame_rate: float | None = None,
 ) -> localisation.Localisation:
   """Builds a source of the keyframes that have a file, and lists the others.
 
@@ -73,6 +79,7 @@ def assemble(
     classes: names by index (id - 1).
     ground_truth_boxes: whether the detections are ground truth.
     folder: where `find` looks, for errors.
+    frame_rate: of folders of frames, and the nominal one then; None is `fps`.
 
   Returns:
     The source.
@@ -93,15 +100,18 @@ def assemble(
     ]
     table = table.take(np.flatnonzero(~table.excluded))
   table, paths, missing = _with_videos(table, find, folder)
-  _check_start(paths, table)
+  _check_start(paths, table, frame_rate or fps)
   info = examples.Info(
     name=localisation.boxes_name(name, ground_truth_boxes),
     split=split,
     kind='localisation',
     num_classes=table.num_classes,
     classes=classes,
-    fps=fps,
+    fps=frame_rate or fps,
     dropped=tuple(dropped + missing),
+    notes=videos.rate_note(
+      filter(videos.is_folder, sorted(set(paths))), frame_rate, fps
+    ),
   )
   return localisation.Localisation(info, table, paths.__getitem__)
 
@@ -135,7 +145,7 @@ def _with_videos(table, find, folder):
   return table, Strings(paths), dropped
 
 
-def _check_start(paths, table) -> None:
+def _check_start(paths, table, fps: float | None) -> None:
   """Compares the length of up to three files with their keyframes.
 
   Clips that are a quarter of an hour off train without a murmur, so the case
@@ -143,7 +153,7 @@ def _check_start(paths, table) -> None:
   """
   fits, long = [], []
   for i in {0, len(paths) // 2, len(paths) - 1}:
-    length = _duration(paths[i])
+    length = _duration(paths[i], fps)
     if length is not None:
       fits.append(0 <= table.times[i] <= length + 1)
       long.append(length > _CUT and table.seconds[i] > table.times[i])
@@ -163,8 +173,10 @@ def _check_start(paths, table) -> None:
     )
 
 
-def _duration(path) -> float | None:
+def _duration(path: str, fps: float | None) -> float | None:
   try:
+    if videos.is_folder(path):
+      return frames.Frames(path, fps=fps).duration
     with av.open(path) as container:
       return container.duration and container.duration / 1e6
   except Exception:  # unreadable: whoever decodes it will say so

@@ -1,21 +1,45 @@
-"""A csv of videos and labels."""
+"""A table of videos and labels."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 
 import numpy as np
 from etils import epath
 
-from vidpetl.data import examples, kinds
+from vidpetl.data import examples, kinds, names
 from vidpetl.data.annotations import text
 from vidpetl.data.annotations.strings import Strings
-from vidpetl.data.sources import columns
+from vidpetl.data.sources import columns, oversights, table_splits, videos
 
 KIND = 'classification'
 _REQUIRED = ('path', 'label')
 _OPTIONAL = ('start', 'end', 'split', 'id')
+
+
+@dataclasses.dataclass
+class _Row:
+  """A row of the table.
+
+  Attributes:
+    line: of the file.
+    path: of the video, as it is written.
+    id: what reports call the clip.
+    labels: names of its classes.
+    split: see `table_splits.of_rows`.
+    start: second at which it begins.
+    end: second at which it ends; nan is the end of the file.
+  """
+
+  line: int
+  path: str
+  id: str
+  labels: list[str]
+  split: str
+  start: float
+  end: float
 
 
 def open(
@@ -24,86 +48,115 @@ def open(
   classes: Sequence[str] | None = None,
   name: str | None = None,
   kind: str = 'classification',
+  fps: float | None = None,
+  root: str | None = None,
+  val_fraction: float = 0.2,
 ) -> examples.Source:
-  """Opens the videos that a csv lists.
+  """Opens the clips that a table lists.
 
   Its header is `path,label` and any of `start,end,split,id`:
 
-    path   of a video, relative to the csv (or absolute)
+    path   of a video file or a folder of frames, relative to the table (or
+           absolute), with suffix or without
     label  name of its class; of kind 'multilabel' any number of names, as
-           'sit|read a book'; of kind 'unlabelled' it may be left out
-    start  second at which the clip begins; empty is the beginning
-    end    second at which it ends; empty is the end of the file
-    split  e.g. train or val
+           'sit|read a book', or one in each of several rows; of kind
+           'unlabelled' it may be left out
+    start  second at which the clip begins, or mm:ss, or hh:mm:ss; empty is the
+           beginning
+    end    when it ends; empty is the end of the file
+    split  train, val or test in any spelling; without the column, a share of
+           the files of each class is 'val'. Where there is no val, test is
+           taken for it
     id     what reports call the clip; the path (and start) by default
 
-  Classes are the sorted names over *all* splits in the file. Where train and
-  val are two files, give both the same `classes`.
+  Classes are the sorted names over *all* splits in the table. Where train and
+  val are two tables, give both the same `classes`.
 
   Args:
-    path: of the csv.
-    split: which rows to take; 'all' takes every row, and is the one choice
-      where there is no column `split`.
+    path: of the table: csv, tsv, or a spreadsheet.
+    split: which rows to take; 'all' takes every row.
     classes: names in the order of their indices.
-    name: of the dataset; the csv's name by default.
+    name: of the dataset; the table's name by default.
     kind: of annotation, a module of `vidpetl.data.kinds`.
+    fps: nominal frame rate, and that of folders of frames; None is each file's
+      own, and 25 for folders.
+    root: folder to which paths are relative; the table's by default.
+    val_fraction: share of the files of each class in 'val', where there is no
+      column `split`.
 
   Returns:
-    The source, in the order of the csv. Missing videos are in `info.dropped`.
+    The source, in the order of the table. Missing videos are in
+    `info.dropped`, and in that of 'train' the rows without a split;
+    `info.notes` says what a user should know of all rows.
 
   Raises:
-    FileNotFoundError: for a missing csv, or if all videos are.
+    FileNotFoundError: for a missing table, or if all videos are.
     vidpetl.data.annotations.text.AnnotationError: with file and line, for
       unknown columns, labels not in `classes`, and times that are none.
-    ValueError: for a split that the csv does not have, and for a kind that is
-      not for a csv of labels.
+    ValueError: for a split that the table does not have, a clip that is
+      labelled in two ways, and a kind that is not for a table of labels.
   """
   text.require(path, 'a csv with the header path,label')
   shown = kinds.load(kind, 'source manifest: kind')
-  columns_of = (_REQUIRED, _OPTIONAL)
-  if not shown.has_classes:
-    columns_of = (_REQUIRED[:1], (*_REQUIRED[1:], *_OPTIONAL))
-  rows = list(text.read_table(path, *columns_of))
-  names = _names(path, rows, shown)
+  rows = _read(path, shown, 0.0 if split == 'all' else val_fraction)
   if classes is None:
-    classes = sorted({name for found in names.values() for name in found})
+    classes = sorted({label for row in rows for label in row.labels})
   index = {label: i for i, label in enumerate(classes)}
-  rows = of_split(path, rows, split)
-  # Strings: there may be a million rows, and epath takes ten times as long.
-  folder = os.path.dirname(os.path.abspath(path))
-  ids = columns.unique([_id(row) for _, row in rows])
-  kept, dropped, labels, times = [], [], [], []
-  for clip, (line, row) in zip(ids, rows):
-    file = os.path.join(folder, row['path'])
-    found = _indices(path, line, names[line], index)
-    extent = span(path, line, row)
-    if not os.path.isfile(file):
-      reason = f'not found ({path}:{line})'
-      dropped.append(examples.Dropped(clip, file, reason))
-      continue
-    kept.append((clip, file))
-    labels.append(found)
-    times.append(extent)
-  columns.require_some(
-    len(kept), len(rows), rows[0][1]['path'] + ' and others', folder
-  )
-  files = Strings(file for _, file in kept)
-  starts, ends = np.array(times).T
+  said = _review(path, rows, shown)
+  wanted = table_splits.wanted(path, split, {row.split for row in rows})
+  chosen = [r for r in rows if wanted == 'all' or r.split == wanted]
+  labels = {row.id: _indices(path, row, index) for row in chosen}
+  folder = root or os.path.dirname(os.path.abspath(path))
+  kept, files, dropped = _found(path, chosen, folder)
   info = examples.Info(
-    name=name or epath.Path(path).stem,
+    name=name or names.shown(epath.Path(path).stem),
     split=split,
     kind=kind,
     num_classes=len(classes),
     classes=dict(enumerate(classes)),
-    dropped=tuple(dropped),
+    fps=fps,
+    dropped=(*dropped, *_of_no_split(path, rows, folder, wanted)),
+    notes=(
+      *table_splits.notes(said, classes),
+      *videos.rate_note(filter(videos.is_folder, files), fps),
+    ),
   )
-  ids = Strings(clip for clip, _ in kept)
-  return shown.labelled(info, ids, labels, files.__getitem__, starts, ends)
+  starts, ends = np.array([(row.start, row.end) for row in kept]).T
+  return shown.labelled(
+    info,
+    Strings(row.id for row in kept),
+    [labels[row.id] for row in kept],
+    Strings(files).__getitem__,
+    starts,
+    ends,
+  )
+
+
+def _read(path: str, kind: kinds.Kind, val_fraction: float) -> list[_Row]:
+  """Returns the rows of a table, checked."""
+  columns_of = (_REQUIRED, _OPTIONAL)
+  if not kind.has_classes:
+    columns_of = (_REQUIRED[:1], (*_REQUIRED[1:], *_OPTIONAL))
+  table = list(text.read_table(path, *columns_of))
+  labels = _names(path, table, kind)
+  split = table_splits.of_rows(
+    table,
+    [row['path'] for _, row in table],
+    [(labels[line] or [''])[0] for line, _ in table],
+    val_fraction,
+  )
+  ids = columns.unique([_id(row) for _, row in table])
+  rows = [
+    _Row(line, row['path'], clip, labels[line], of, *span(path, line, row))
+    for clip, of, (line, row) in zip(ids, split, table)
+  ]
+  return _united(rows) if kind.several else rows
 
 
 def _id(row) -> str:
   start = row.get('start')
-  return row.get('id') or row['path'] + (f'@{start}' if start else '')
+  path = names.shown(row['path'])
+  return row.get('id') or path + (f'@{start}' if start else '')
 
 
 def _names(path, rows, kind: kinds.Kind) -> dict[int, list[str]]:
@@ -121,33 +174,84 @@ def _names(path, rows, kind: kinds.Kind) -> dict[int, list[str]]:
   return found
 
 
-def _indices(path, line, names, index: dict[str, int]) -> list[int]:
-  """Returns the indices of a line's classes."""
-  if strange := [name for name in names if name not in index]:
-    problem = f'label {strange[0]!r} is not among `classes`'
-    raise text.fail(path, line, problem, ', '.join(index))
-  return [index[name] for name in names]
+def _united(rows: list[_Row]) -> list[_Row]:
+  """Makes one row of those that list the labels of one clip."""
+  first: dict[tuple, _Row] = {}
+  for row in rows:
+    # An end of nan is not equal to itself.
+    key = (row.path, row.split, row.start, str(row.end))
+    known = first.setdefault(key, row)
+    known.labels = list(dict.fromkeys([*known.labels, *row.labels]))
+  return list(first.values())
 
 
-def of_split(
-  path: str, rows: list[tuple[int, dict[str, str]]], split: str
-) -> list[tuple[int, dict[str, str]]]:
-  """Returns the rows, with their lines, of a split; of 'all', every row.
+def _review(
+  path: str, rows: list[_Row], kind: kinds.Kind
+) -> list[oversights.Row]:
+  """Returns the rows as they are compared, if they do not contradict.
 
   Raises:
-    ValueError: if the csv at `path` has no such split.
+    ValueError: for a clip that is labelled in two ways.
   """
-  if split == 'all':
-    return rows
-  if 'split' not in rows[0][1]:
-    raise ValueError(
-      f"split={split!r}, but {path} has no column 'split'; add it, or take all "
-      "rows with split='all'"
+  found = [
+    oversights.Row(
+      file=os.path.normpath(names.clean(row.path)),
+      labels=tuple(row.labels),
+      split=row.split,
+      where=f'{names.shown(path)}:{row.line}',
+      start=row.start,
+      end=float('inf') if np.isnan(row.end) else row.end,
     )
-  there = sorted({row['split'] for _, row in rows})
-  if split not in there:
-    raise ValueError(f'split={split!r} is not in {path}; there are {there}')
-  return [(line, row) for line, row in rows if row['split'] == split]
+    for row in rows
+  ]
+  if not kind.several:
+    oversights.require_one_label(found)
+  return found
+
+
+def _indices(path: str, row: _Row, index: dict[str, int]) -> list[int]:
+  """Returns the indices of a row's classes."""
+  if strange := [label for label in row.labels if label not in index]:
+    problem = f'label {strange[0]!r} is not among `classes`'
+    raise text.fail(path, row.line, problem, ', '.join(index))
+  return [index[label] for label in row.labels]
+
+
+def _found(
+  path: str, rows: list[_Row], folder: str
+) -> tuple[list[_Row], list[str], list[examples.Dropped]]:
+  """Returns the rows that have a video, their videos, and the others."""
+  places = videos.Places(folder)
+  kept, files, dropped = [], [], []
+  for row in rows:
+    file, reason = places.get(row.path), 'not found'
+    if file and videos.is_folder(file):
+      reason = 'a folder, and no numbered frames in it'
+      file = file if videos.holds_frames(file) else None
+    if file:
+      kept.append(row)
+      files.append(file)
+    else:
+      dropped.append(_dropped(path, row, folder, reason))
+  columns.require_some(
+    len(kept), len(rows), f'{names.shown(rows[0].path)} and others', folder
+  )
+  return kept, files, dropped
+
+
+def _dropped(path, row: _Row, folder: str, reason: str) -> examples.Dropped:
+  file = names.shown(os.path.join(folder, row.path))
+  where = f'{names.shown(path)}:{row.line}'
+  return examples.Dropped(row.id, file, f'{reason} ({where})')
+
+
+def _of_no_split(
+  path: str, rows: list[_Row], folder: str, wanted: str
+) -> list[examples.Dropped]:
+  """Returns the rows without a split, which training lists."""
+  if wanted != 'train':
+    return []
+  return [_dropped(path, r, folder, 'no split') for r in rows if not r.split]
 
 
 def span(path: str, line: int, row: dict[str, str]) -> tuple[float, float]:
@@ -158,9 +262,9 @@ def span(path: str, line: int, row: dict[str, str]) -> tuple[float, float]:
   """
   start = end = None
   if row.get('start'):
-    start = text.number(row['start'], path, line, 'start')
+    start = text.seconds(row['start'], path, line, 'start')
   if row.get('end'):
-    end = text.number(row['end'], path, line, 'end')
+    end = text.seconds(row['end'], path, line, 'end')
   start = start or 0.0
   if start < 0 or (end is not None and end <= start):
     problem = f'start {row.get("start")}, end {row.get("end")}'

@@ -1,25 +1,38 @@
-"""A csv of videos and scores."""
+"""A table of videos and scores: a judges' sheet."""
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import difflib
 import itertools
 import os
+import re
+from collections.abc import Sequence
 
 import numpy as np
 from etils import epath
 
-from vidpetl.data import examples
-from vidpetl.data.annotations import text
+from vidpetl import mistakes
+from vidpetl.data import examples, names
+from vidpetl.data.annotations import fields, text
 from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.kinds.quality import Performance, Performances
-from vidpetl.data.sources import columns, manifest
+from vidpetl.data.sources import columns, manifest, table_splits, videos
 
 KIND = 'quality'
 _REQUIRED = ('video', 'score')
 _OPTIONAL = ('start', 'end', 'split', 'id', 'difficulty', 'action', 'steps')
+# Other names of columns.
+_SPELLINGS = {
+  **dict.fromkeys(('path', 'file', 'filename', 'file_name', 'clip'), 'video'),
+  **dict.fromkeys(('total', 'final_score', 'total_score'), 'score'),
+  **dict.fromkeys(('degree_of_difficulty', 'dd'), 'difficulty'),
+}
+_JUDGE = re.compile(r'j(?:udge)?_?(\d+)')
 
 Row = dict[str, str]
+Rows = list[tuple[int, Row]]
 
 
 def open(
@@ -27,70 +40,90 @@ def open(
   split: str = 'all',
   name: str | None = None,
   fps: float | None = None,
+  val_fraction: float = 0.2,
 ) -> Performances:
-  """Opens the performances that a csv lists.
+  """Opens the performances that a table lists.
 
-  Its header is `video,score` and any of
+  It is a csv with any delimiter, or the first sheet of a spreadsheet (xlsx,
+  ods, …). Its header is `video,score` and any of
   `start,end,split,id,difficulty,action,steps,judge_1,judge_2,...`:
 
-    video       a file or a folder of frames, relative to the csv (or absolute)
+    video       a file or a folder of frames, relative to the table
     score       how good the performance is, in any unit
-    start       second at which it begins; empty is the beginning
-    end         second at which it ends; empty is the end of the file
-    split       e.g. train or val
+    start       when it begins: seconds, mm:ss or hh:mm:ss; empty is the
+                beginning
+    end         when it ends; empty is the end of the file
+    split       train, val or test in any spelling; without the column, a share
+                of the videos of each action is 'val'. Where there is no val,
+                test is taken for it
     id          what reports call it; the video (and start) by default
     difficulty  by which judges' scores are multiplied; empty is unknown
     action      what is performed; empty is unknown
-    steps       seconds at which its further steps begin, as '1.2;3.4': as many
-                in each row; empty is unknown
-    judge_1     scores of each judge; in every row
+    steps       when its further steps begin, as '1.2;3.4': as many in each row;
+                empty is unknown
+    judge_1     scores of each judge; empty, '-' or 'n/a' is missing
+
+  Capitals and blanks in a header do not count, `path`, `file` and `filename`
+  are the video, `total` and `final_score` the score, `Judge 1` and `J1` are
+  judge_1. Numbers may have a decimal comma. Other columns are left out, and
+  named.
 
   Args:
-    path: of the csv.
-    split: which rows to take; 'all' takes every row, and is the one choice
-      where there is no column `split`.
-    name: of the dataset; the csv's name by default.
+    path: of the table.
+    split: which rows to take; 'all' takes every row.
+    name: of the dataset; the table's name by default.
     fps: nominal frame rate, and that of folders of frames; None is each file's
       own, and 25 for folders.
+    val_fraction: share of the videos in 'val', where there is no column
+      `split`.
 
   Returns:
-    The source, in the order of the csv. Missing videos are in `info.dropped`.
+    The source, in the order of the table. Missing videos are in
+    `info.dropped`.
 
   Raises:
-    FileNotFoundError: for a missing csv, or if all videos are.
+    FileNotFoundError: for a missing table, or if all videos are.
     vidpetl.data.annotations.text.AnnotationError: with file and line, for
-      unknown columns, and for scores and times that are none.
-    ValueError: for a split that the csv does not have.
+      columns that look misspelled, and for scores and times that are none.
+    ValueError: for a split that the table does not have.
   """
-  text.require(path, 'a csv with the header video,score')
-  rows = list(text.read_table(path, _REQUIRED))
+  text.require(path, 'a table with the columns video and score')
+  rows = list(text.read_table(path, _REQUIRED, spelled=column))
   if not rows:
     raise text.fail(path, None, 'no rows', 'one per performance')
   judges = _judges(path, rows[0][1])
-  rows = manifest.of_split(path, rows, split)
+  rows, notes = _of_split(path, rows, split, val_fraction)
   ids = columns.unique([_id(row) for _, row in rows])
   found = [
     _performance(path, line, row, name, judges)
     for name, (line, row) in zip(ids, rows)
   ]
   found = _with_all_steps(path, [line for line, _ in rows], found)
-  # Strings: there may be a million rows, and epath takes ten times as long.
   folder = os.path.dirname(os.path.abspath(path))
-  files = [os.path.join(folder, row['video']) for _, row in rows]
-  have = [i for i, file in enumerate(files) if os.path.exists(file)]
+  places = videos.Places(folder)
+  files = [places.get(row['video']) for _, row in rows]
+  have = [i for i, file in enumerate(files) if file]
   columns.require_some(
-    len(have), len(rows), rows[0][1]['video'] + ' and others', folder
+    len(have),
+    len(rows),
+    f'{names.shown(rows[0][1]["video"])} and others',
+    folder,
   )
   info = examples.Info(
-    name=name or epath.Path(path).stem,
+    name=name or names.shown(epath.Path(path).stem),
     split=split,
     kind='quality',
     num_classes=0,
     classes={},
     fps=fps,
     dropped=tuple(
-      examples.Dropped(ids[i], files[i], f'not found ({path}:{rows[i][0]})')
-      for i in sorted(set(range(len(rows))) - set(have))
+      _dropped(path, folder, ids[i], *rows[i])
+      for i, file in enumerate(files)
+      if not file
+    ),
+    notes=(
+      *notes,
+      *videos.rate_note(filter(videos.is_folder, filter(None, files)), fps),
     ),
   )
   paths = Strings(files[i] for i in have)
@@ -99,20 +132,83 @@ def open(
   )
 
 
+def column(name: str) -> str:
+  """Returns what a column of a sheet is, by its header."""
+  plain = text.column(name)
+  if judge := _JUDGE.fullmatch(plain):
+    return f'judge_{int(judge[1])}'
+  return _SPELLINGS.get(plain, plain)
+
+
 def _judges(path: str, row: Row) -> list[str]:
   """Returns the columns judge_1, judge_2, ... that there are."""
-  names = (f'judge_{i}' for i in itertools.count(1))
-  judges = list(itertools.takewhile(row.__contains__, names))
-  unknown = sorted(set(row) - {*_REQUIRED, *_OPTIONAL, *judges})
-  if unknown:
+  called = (f'judge_{i}' for i in itertools.count(1))
+  judges = list(itertools.takewhile(row.__contains__, called))
+  known = (*_REQUIRED, *_OPTIONAL, *judges)
+  unknown = [name for name in row if name and name not in known]
+  wrong = [
+    name
+    for name in unknown
+    if _JUDGE.fullmatch(name) or difflib.get_close_matches(name, known, 1, 0.8)
+  ]
+  if wrong:
     there = ','.join((*_REQUIRED, *_OPTIONAL, 'judge_1', 'judge_2', '...'))
-    raise text.fail(path, 1, f'unknown columns {unknown}', there)
+    raise text.fail(path, 1, f'unknown columns {wrong}', there)
+  if unknown:
+    mistakes.note(
+      f'{names.shown(path)}: columns that are not used: {", ".join(unknown)}'
+    )
   return judges
+
+
+def _of_split(
+  path: str, rows: Rows, split: str, fraction: float
+) -> tuple[Rows, tuple[str, ...]]:
+  """Returns the rows of a split, and what to say of the splits."""
+  of = table_splits.of_rows(rows, _keys(rows), _groups(rows), fraction)
+  wanted = table_splits.wanted(path, split, of)
+  chosen = [row for row, s in zip(rows, of) if wanted in ('all', s)]
+  notes = []
+  if without := [line for (line, _), s in zip(rows, of) if not s]:
+    notes.append(
+      f'{names.shown(path)}: {len(without)} rows are in no split, and are left '
+      f'out (the first: line {without[0]})'
+    )
+  if table_splits.test_is_val(of):
+    notes.append('no split is called val: the rows of test are taken for it')
+  if 'split' not in rows[0][1]:
+    notes.append(
+      f'{names.shown(path)} has no column split: {of.count("val")} of '
+      f'{len(rows)} performances are for validation, by a hash of their videos'
+    )
+  return chosen, tuple(notes)
+
+
+def _keys(rows: Rows) -> list[str]:
+  """Returns by what rows are split: their videos, if there are several."""
+  files = [row['video'] for _, row in rows]
+  return files if len(set(files)) > 1 else [_id(row) for _, row in rows]
+
+
+def _groups(rows: Rows) -> list[str]:
+  """Returns of what a share is taken: actions, and all that are rare."""
+  actions = [row.get('action', '') for _, row in rows]
+  count = collections.Counter(actions)
+  return [action if count[action] > 1 else '' for action in actions]
+
+
+def _dropped(
+  path: str, folder: str, name: str, line: int, row: Row
+) -> examples.Dropped:
+  file = names.shown(os.path.join(folder, row['video']))
+  reason = f'not found ({names.shown(path)}:{line})'
+  return examples.Dropped(name, file, reason)
 
 
 def _id(row: Row) -> str:
   start = row.get('start')
-  return row.get('id') or row['video'] + (f'@{start}' if start else '')
+  video = names.shown(row['video'])
+  return row.get('id') or video + (f'@{start}' if start else '')
 
 
 def _performance(
@@ -120,32 +216,43 @@ def _performance(
 ) -> Performance:
   if not row['video']:
     raise text.fail(path, line, 'no video', 'one in each row')
-  start, end = manifest.span(path, line, row)
-  difficulty = float('nan')
-  if row.get('difficulty'):
-    difficulty = text.number(row['difficulty'], path, line, 'difficulty')
-    if difficulty <= 0:
-      problem = f'difficulty is {difficulty:g}'
-      raise text.fail(path, line, problem, 'more than 0, or nothing')
+  times = {key: _known(row, key) for key in ('start', 'end')}
+  start, end = manifest.span(path, line, times)
+  difficulty = _number(path, line, row, 'difficulty')
+  if difficulty <= 0:
+    problem = f'difficulty is {difficulty:g}'
+    raise text.fail(path, line, problem, 'more than 0, or nothing')
   return Performance(
     id=name,
     score=text.number(row['score'], path, line, 'score'),
     start=start,
     end=None if np.isnan(end) else end,
-    judge_scores=tuple(text.number(row[j], path, line, j) for j in judges),
+    judge_scores=tuple(_number(path, line, row, judge) for judge in judges),
     difficulty=difficulty,
     action=row.get('action', ''),
     steps=_steps(path, line, row, start, end),
   )
 
 
+def _known(row: Row, name: str) -> str:
+  """Returns a field, '' where it says that nothing is known."""
+  field = row.get(name, '')
+  return '' if fields.is_missing(field) else field
+
+
+def _number(path: str, line: int, row: Row, name: str) -> float:
+  """Returns a number that may be missing, which is nan."""
+  field = _known(row, name)
+  return text.number(field, path, line, name) if field else float('nan')
+
+
 def _steps(
   path: str, line: int, row: Row, start: float, end: float
 ) -> tuple[float, ...]:
-  if not row.get('steps'):
+  if not _known(row, 'steps'):
     return ()
-  fields = row['steps'].split(';')
-  steps = tuple(text.number(field, path, line, 'steps') for field in fields)
+  written = re.split(r'\s*[;|]\s*|\s+', row['steps'])
+  steps = tuple(text.seconds(field, path, line, 'steps') for field in written)
   times = [start, *steps] if np.isnan(end) else [start, *steps, end]
   if sorted(times) != times:
     problem = f'steps are {row["steps"]}'
@@ -154,7 +261,7 @@ def _steps(
 
 
 def _with_all_steps(
-  path: str, lines: list[int], found: list[Performance]
+  path: str, lines: Sequence[int], found: list[Performance]
 ) -> list[Performance]:
   """Gives performances whose steps are unknown as many, all nan."""
   count = max(len(performance.steps) for performance in found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from etils import epath
@@ -10,68 +9,9 @@ from etils import epath
 from vidpetl.data import decode, examples, frames
 from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.kinds.quality import Performance, Performances
-from vidpetl.data.sources import columns, videos
+from vidpetl.data.sources import columns
 
 Place = str | examples.Dropped
-
-
-class Clips:
-  """Folders of frames and video files below some folders, by name.
-
-  Folders are listed when they are first looked into, and no frames are.
-  """
-
-  def __init__(self, *folders: epath.PathLike):
-    """Names the folders.
-
-    Args:
-      *folders: the first that has a clip is the one it is taken from; they
-        need not be there.
-    """
-    self._folders = folders
-    self._listings: dict[str, dict[str, str]] = {}
-
-  def get(self, name: str) -> str | None:
-    """Returns the folder of frames or the video that is called so, or None.
-
-    Args:
-      name: below one of the folders, with '/' and without suffix.
-
-    Raises:
-      ValueError: if two videos are called so.
-    """
-    for folder in self._folders:
-      # Strings: epath takes ten times as long, and there are many clips.
-      parent, stem = os.path.split(os.path.join(folder, name))
-      if parent not in self._listings:
-        self._listings[parent] = _listing(parent)
-      if stem in self._listings[parent]:
-        return self._listings[parent][stem]
-    return None
-
-
-def _listing(folder: str) -> dict[str, str]:
-  """Returns stem -> path; a folder of frames goes before a video.
-
-  Raises:
-    ValueError: if two videos have one stem.
-  """
-  if not epath.Path(folder).is_dir():
-    return {}
-  found, films = {}, {}
-  # It knows folders from files without asking for the status of each.
-  with os.scandir(folder) as entries:
-    for entry in sorted(entries, key=lambda entry: entry.name):
-      if entry.is_dir():
-        found[entry.name] = entry.path
-      elif videos.is_video(entry.name):
-        stem = videos.stem(entry.name)
-        if stem in films:
-          raise ValueError(
-            f'{films[stem]} and {entry.path} are both called {stem!r}; keep one'
-          )
-        films[stem] = entry.path
-  return films | found
 
 
 class FrameRates:

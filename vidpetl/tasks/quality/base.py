@@ -59,7 +59,9 @@ class Quality(task_lib.Task):
 
 def example(info: examples.Info, i: int) -> str:
   """Returns what errors call example `i`."""
-  return f'example {i} (counted from 0) of {info.name}/{info.split}'
+  ids = info.table.get('ids', ())
+  name = ids[i] if len(ids) else f'example {i} (counted from 0)'
+  return f'{name} of {info.name}/{info.split}'
 
 
 def require_difficulties(info: examples.Info, reason: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vidpetl import mistakes
 from vidpetl.data import examples
 from vidpetl.data.sources import gallery
 from vidpetl.tasks.quality import base, scores
@@ -17,6 +18,7 @@ class Relative(base.Quality):
   """A query is compared with an exemplar, whose score is known.
 
   In training a clip holds both, [b, 2, ...], and each is the other's exemplar.
+  A training example that is like no other is its own exemplar.
   In evaluation every video is encoded once, and each query is compared with
   `voters` exemplars of the training data; its score is their mean.
   `clip.exemplar` says what two performances must have in common.
@@ -67,7 +69,12 @@ class Relative(base.Quality):
     }
 
   def _check_partners(self) -> None:
-    """Raises ValueError for a training example that has no exemplar."""
+    """Names the training examples that are compared with themselves.
+
+    Raises:
+      ValueError: if it is not known what an example has in common with others,
+        or if no two have anything in common.
+    """
     by, kinds = self.train_clip.kind.exemplar, self.kinds()
     field = f'{self.where("clip.exemplar")}={by!r}'
     if by == 'difficulty':
@@ -76,10 +83,15 @@ class Relative(base.Quality):
       unknown = base.example(self.info, np.flatnonzero(kinds == '')[0])
       raise ValueError(f'{field}, but the action of {unknown} is not known.')
     _, first, count = np.unique(kinds, return_index=True, return_counts=True)
-    if (count == 1).any():
-      alone = first[count == 1][0]
+    if (count == 1).all():
       raise ValueError(
-        f'{field}, but no other example has that of '
-        f'{base.example(self.info, alone)}, which is {kinds[alone]!s}; leave '
-        "the example out, or use 'any'."
+        f'{field}, but no two examples of {self.info.name}/{self.info.split} '
+        "have that in common; use 'any', for which there must be two."
+      )
+    alone = np.sort(first[count == 1])
+    if alone.size:
+      named = [f'{base.example(self.info, i)} ({kinds[i]})' for i in alone]
+      mistakes.note(
+        f'{field}: {alone.size} of {len(kinds)} training examples have one of '
+        f'their own and are compared with themselves: {", ".join(named)}.'
       )

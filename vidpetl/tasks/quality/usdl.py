@@ -35,7 +35,8 @@ class Usdl(base.Quality):
       L = sum over judges of mean over bins of t_i (log t_i - log p_i)
 
   USDL predicts the final score. MUSDL has a network for each judge, and the
-  final score is the sum over the judges in the middle, times the difficulty.
+  final score is the sum over the judges in the middle, times the difficulty. A
+  judge whose score is missing, nan, teaches its network nothing.
 
   Attributes:
     low: score of the first bin; judges' scores if there are judges.
@@ -47,6 +48,9 @@ class Usdl(base.Quality):
     keep: judges that count, the middle ones of the predicted scores in order; 0
       for all.
     difficulty: whether the judges' sum is multiplied by the difficulty.
+    filled: share of the bins that the training labels must reach over, so that
+      one's own scores are not put into the bins of a published dataset; 0 for
+      any.
     decode: of a distribution: 'argmax' (as published) or 'expectation'.
     hidden: widths of the networks' hidden layers.
   """
@@ -58,6 +62,7 @@ class Usdl(base.Quality):
   judges: int = 0
   keep: int = 0
   difficulty: bool = False
+  filled: float = 0.25
   decode: str = 'argmax'
   hidden: tuple[int, ...] = (256, 128)
 
@@ -77,15 +82,16 @@ class Usdl(base.Quality):
 
   def loss(self, logits, batch):
     """Divided by the number of examples, nn.KLDivLoss's mean over the batch."""
-    valid = batch['valid']
-    # What could not be decoded may have labels that are no numbers.
-    labels = jnp.where(valid[:, None], self._labels(batch), self.low)
-    target = self.distribution(labels)
+    valid, labels = batch['valid'], self._labels(batch)
+    # What could not be decoded may have labels that are no numbers, and judges
+    # are absent.
+    known = valid[:, None] & ~jnp.isnan(labels)
+    target = self.distribution(jnp.where(known, labels, self.low))
     log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
     # xlogy: far from the label t underflows to 0, where t log t is 0, not nan.
     kl = jax.scipy.special.xlogy(target, target) - target * log_p
-    losses = kl.mean(-1).sum(-1)
-    return jnp.where(valid, losses, 0.0).sum(), valid.sum() * 1.0, {}
+    losses = jnp.where(known, kl.mean(-1), 0.0)
+    return losses.sum(), valid.sum() * 1.0, {}
 
   def outputs(self, logits, batch):
     """Returns final scores, predicted and true, [b] each."""
@@ -173,7 +179,19 @@ class Usdl(base.Quality):
         f'{self.info.name} have {labels.shape[1]} judge scores; set it to '
         'their number, or to 0 to predict the final score.'
       )
-    outside = np.argwhere(~((labels >= self.low) & (labels <= self.high)))
+    if self.difficulty:
+      base.require_difficulties(self.info, self.where('difficulty=True'))
+    self._check_range(labels, field)
+
+  def _check_range(self, labels: np.ndarray, field: str) -> None:
+    """Raises ValueError unless labels [n, judges] go with the bins."""
+    unknown = np.isnan(labels).all(0)
+    if unknown.any():
+      raise ValueError(
+        f'{field}[{int(np.argmax(unknown))}] is unknown of every example of '
+        f'{self.info.name}; leave that judge out.'
+      )
+    outside = np.argwhere((labels < self.low) | (labels > self.high))
     if outside.size:
       i, j = outside[0]
       raise ValueError(
@@ -181,8 +199,15 @@ class Usdl(base.Quality):
         f'{field}{f"[{j}]" if self.judges else ""} of '
         f'{base.example(self.info, i)} is {labels[i, j]:g}.'
       )
-    if self.difficulty:
-      base.require_difficulties(self.info, self.where('difficulty=True'))
+    least, most = np.nanmin(labels), np.nanmax(labels)
+    share = (most - least) / (self.high - self.low)
+    if share < self.filled:
+      raise ValueError(
+        f'{self.where("low")} and high are {self.low:g} and {self.high:g}, but '
+        f'{field} of {self.info.name} are {least:g} to {most:g}: '
+        f'{self.bins * share:.1f} of {self.bins} bins. Set low and high to '
+        'about their range, or filled=0 if further scores are to come.'
+      )
 
 
 build = Usdl
