@@ -16,7 +16,7 @@ FIELDS = [
   ('mst_adapter', 'tasks.kinetics400.clip.sampling', 'spread', 'spread'),
   ('mst_adapter', 'petl[1].kernels', '((3,1,1),)', ((3, 1, 1),)),
   ('mst_adapter', 'tasks.kinetics400.distill.weight', '10', 10.0),
-  ('vpetl', 'tasks.something_something_v2.augment.crop_area', '(0.1,1)', 0),
+  ('vpetl', 'tasks.something_something_v2.clip.scale', '(256,320)', 0),
   ('pecop_aqa', 'tasks.mtl_aqa.voters', '3', 3),
   ('pecop_aqa', 'optimizer.groups.backbone.weight_decay', '0.1', 0.1),
   ('pecop_pretrain', 'tasks.mtl_aqa.dropout', '0.2', 0.2),

@@ -72,6 +72,7 @@ class Framing:
     sizes: of training, with 'crop': height and width of the crop are two
       neighbouring ones of these shares of the shorter side, largest first, in
       one of 13 places (multi-scale crop of TSN, Wang et al. 2016).
+    centred: of training: squares are cut out of the middle, as in a test.
     interpolation: 'bilinear' or 'bicubic'.
   """
 
@@ -83,6 +84,7 @@ class Framing:
   area: tuple[float, float] | None = None
   ratio: tuple[float, float] = (3 / 4, 4 / 3)
   sizes: tuple[float, ...] = ()
+  centred: bool = False
   interpolation: str = 'bilinear'
 
   def __post_init__(self):
@@ -123,6 +125,8 @@ class Framing:
       raise ValueError(
         f"{' and '.join(drawn)}: one of them, with resize='crop'"
       )
+    if self.centred and (self.area or self.sizes):
+      raise ValueError(f'centred=True and {drawn[0]}: only one of them')
     for name, least, most in (
       ('scale', self.resolution, math.inf),
       ('area', 0, 1),
@@ -169,7 +173,9 @@ class Framing:
       return self._stretched(height, width, sides, begin)
     whole = self.resized(height, width, draws)
     slack = np.array(whole) - self.resolution
-    corner = draws.uniform(2, 'corner')
+    corner = np.array([0.5, 0.5])
+    if not self.centred:
+      corner = draws.uniform(2, 'corner')
     return self._square(whole, np.floor(corner * (slack + 1)).astype(int))
 
   def resized(
