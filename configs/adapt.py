@@ -66,6 +66,7 @@ from vidpetl import mistakes
 from vidpetl.data import kinds, mirroring, sources
 from vidpetl.recipes import (
   arguments,
+  crops,
   data,
   defaults,
   methods,
@@ -214,7 +215,7 @@ def _task(
     'eval': _source(arg, found.eval),
     'clip': _clip(arg, of, found),
     'augment': {
-      'scale_jitter': (1.0, 1.43),
+      'scale_jitter': None,
       'flip': mirrored,
       'mean': of.mean,
       'std': of.std,
@@ -267,6 +268,7 @@ def _clip(
   clip = {**of.clip, **({} if not arg.small else _small(of))}
   for name in ('frames', 'stride', 'resolution'):
     clip[name] = arg[name] or clip[name]
+  clip |= crops.at(crops.USUAL, clip['resolution'])
   if found.known and found.known.fps:
     clip['fps'] = found.known.fps
   return clip
@@ -295,6 +297,8 @@ def _localise(arg: ConfigDict, fields: dict[str, Any]) -> None:
   known = fields['train']['source'] != 'ava_csv'
   fields['clip'].update(
     resize='pad',
+    short_side=None,
+    scale=None,
     max_boxes=16,
     boxes='detected' if detected or known else 'ground_truth',
   )
@@ -333,8 +337,7 @@ def _ask(arg: ConfigDict, fields: dict[str, Any]) -> None:
   """Makes clips those of a pretext task."""
   kind = fields['task'].partition('.')[2]
   if kind == 'rspnet':
-    fields['clip'].update(sampling='pair', resize='pad')
-    fields['augment'].update(scale_jitter=None, crop_area=(0.4, 1.0))
+    fields['clip'].update(sampling='pair', scale=None, area=(0.4, 1.0))
     return
   fields['clip']['sampling'] = kind
 

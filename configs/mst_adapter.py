@@ -26,9 +26,12 @@ Weights: OpenAI's ViT-B-16.pt and ViT-L-14.pt,
   python -m vidpetl.convert --from=clip ViT-B-16.pt clip_b16.safetensors
 
 AdamW with 1.5e-4 and weight decay 0.05, 30 epochs, 5 of them warm-up; the
-paper trains 4 clips on each of 4 GPUs. Where it is silent (kernels, width,
-activation), vidpetl/petl/techniques/mst_adapter.py says what is assumed. None
-of these rows was run here: that needs weights, datasets and accelerators.
+paper trains 4 clips on each of 4 GPUs. Squares of 224 are cut at random out of
+a shorter side of 256 to 320. They are mirrored but for Something-Something,
+whose labels tell left from right (a choice: the paper makes no exception).
+Where it is silent (kernels, width, activation),
+vidpetl/petl/techniques/mst_adapter.py says what is assumed. None of these rows
+was run here: that needs weights, datasets and accelerators.
 """
 
 import re
@@ -37,7 +40,7 @@ import ml_collections
 
 from vidpetl import options
 from vidpetl.data import datasets
-from vidpetl.recipes import arguments, presets, rows, tuning
+from vidpetl.recipes import arguments, crops, presets, rows, tuning
 
 MODELS = {'B16': 'clip_b16', 'L14': 'clip_l14'}
 EPOCHS, WARMUP, BATCH = 30.0, 5.0, 16
@@ -49,9 +52,9 @@ DATASETS = {
   'kinetics400': (128, (3, 1)),
   'something_something_v2': (48, (1, 3)),
 }
-# A choice: crops of 1 to 1 / 1.43 of the shorter side (320 for 224), which the
-# paper's range of 256 to 320 comes near to.
-SCALE_JITTER = (1.0, 1.43)
+# The paper's crops. It does not say from which size a test crops, nor how
+# frames are resized. Choices: 256, the usual one, and bicubic, as CLIP's own.
+CLIP = {**crops.USUAL, 'interpolation': 'bicubic'}
 
 
 def get_config(argument: str = '') -> ml_collections.ConfigDict:
@@ -87,9 +90,9 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     {
       'frames': arg.frames,
       'stride': span / arg.frames,
-      'resolution': 224,
+      **CLIP,
     },
-    {'scale_jitter': SCALE_JITTER, 'mean': preset.mean, 'std': preset.std},
+    {'mean': preset.mean, 'std': preset.std},
     eval_clip={'views': views},
   )
   return tuning.finish(config, arg, preset)

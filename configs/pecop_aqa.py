@@ -45,27 +45,23 @@ from vidpetl.recipes import arguments, methods, pecop, rows, scores
 
 ConfigDict = ml_collections.ConfigDict
 
-# Frames of a performance, pixels, and first frames of its segments. MTL-AQA's
-# and JIGSAWS' are MUSDL's, FineDiving's TSA's; PD4T's are a choice.
+# Frames of a performance, and first frames of its segments. MTL-AQA's and
+# JIGSAWS' are MUSDL's, FineDiving's TSA's; PD4T's are a choice.
 _CLIPS = {
   'mtl_aqa': (
     {'sampling': 'tail', 'frames': 103, 'shift': 3},
-    224,
     (*range(0, 81, 10), 87),
   ),
   'jigsaws': (
     {'sampling': 'spread', 'frames': 160},
-    224,
     tuple(range(0, 160, 16)),
   ),
   'finediving': (
     {'sampling': 'spread', 'frames': 96},
-    112,
     tuple(range(0, 81, 10)),
   ),
   'pd4t': (
     {'sampling': 'spread', 'frames': 160},
-    224,
     tuple(range(0, 160, 16)),
   ),
 }
@@ -149,7 +145,7 @@ def get_config(argument: str = '') -> ConfigDict:
     config.epochs = _EPOCHS_OF_JIGSAWS
   config.batch_size, config.eval_batch_size = batch, 8
   pecop.set_statistics(config, arg, 'frozen' if relative else 'batch')
-  clip, side, starts = _CLIPS[arg.dataset]
+  clip, starts = _CLIPS[arg.dataset]
   source = pecop.source(config, arg, arg.dataset)
   options_of_head = of_dataset[arg.dataset]
   exemplar = _EXEMPLARS[arg.dataset]
@@ -161,8 +157,8 @@ def get_config(argument: str = '') -> ConfigDict:
     'task': f'quality.{kind}',
     'train': {**source, 'split': 'train'},
     'eval': {**source, 'split': 'val'},
-    'clip': {**clip, 'resolution': side, 'resize': 'crop'},
-    'augment': pecop.augment(),
+    'clip': {**clip, **_framing(arg.dataset, arg.head)},
+    'augment': pecop.augment(flip=_flips(arg.dataset)),
     'starts': starts,
     **options_of_head,
   }
@@ -172,6 +168,29 @@ def get_config(argument: str = '') -> ConfigDict:
   config.tasks = {name: task}
   config.checkpoint.best = f'{name}/spearman'
   return pecop.finish(config, arg, demo_epochs=20.0)
+
+
+def _framing(dataset: str, head: str) -> dict:
+  """Returns how frames become squares, as the head's code has it."""
+  if dataset == 'finediving':
+    return pecop.STRETCHED_SMALL
+  return pecop.CENTRED if head in ('usdl', 'musdl') else pecop.STRETCHED
+
+
+def _flips(dataset: str) -> bool:
+  """JIGSAWS is not mirrored by MUSDL's code: left and right hands differ."""
+  return dataset != 'jigsaws'
+
+
+def _augmentation(dataset: str, head: str) -> str:
+  framing = _framing(dataset, head)
+  side = framing['resolution']
+  if framing.get('centred'):
+    told = f'the middle {side} of a shorter side of {framing["short_side"]}'
+  else:
+    high, wide = framing['stretch']
+    told = f'crops of {side} of frames stretched to {wide} x {high}'
+  return told + (', mirrored' if _flips(dataset) else '')
 
 
 def _quality(table: str, argument: str, reported: dict, **more) -> rows.Row:
@@ -188,7 +207,7 @@ def _quality(table: str, argument: str, reported: dict, **more) -> rows.Row:
     batch=batch,
     rate=rate,
     frames=_CLIPS[dataset][0]['frames'],
-    augmentation=pecop.AUGMENTATION,
+    augmentation=_augmentation(dataset, head),
     **more,
   )
 

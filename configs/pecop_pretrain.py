@@ -61,7 +61,7 @@ import ml_collections
 
 from vidpetl import options
 from vidpetl.data import datasets
-from vidpetl.recipes import methods, pecop, rows
+from vidpetl.recipes import crops, methods, pecop, rows
 
 ConfigDict = ml_collections.ConfigDict
 
@@ -116,10 +116,9 @@ def get_config(argument: str = '') -> ConfigDict:
   name = 'kinetics400' if general else pecop.task_name(arg)
   clip = {
     'frames': PRETRAIN['frames'],
-    'resolution': 224,
-    'resize': 'crop',
+    **pecop.STRETCHED,
   }
-  task = _supervised(arg, clip) if general else _pretext(arg, clip)
+  task = _supervised(arg) if general else _pretext(arg, clip)
   source = pecop.source(config, arg, 'kinetics400' if general else arg.dataset)
   for split, part in (('train', 'train'), ('eval', 'val')):
     task[split] = {**source, 'split': part}
@@ -136,14 +135,19 @@ def _pretext(arg: ConfigDict, clip: dict[str, Any]) -> dict[str, Any]:
   if arg.pretext == 'rspnet':
     # RSPNet's own, which PECoP's comparison does not speak of.
     augment |= {
-      'scale_jitter': None,
-      'crop_area': (0.4, 1.0),
       'color_jitter': (0.4, 0.4, 0.4, 0.4),
       'grayscale': 0.2,
     }
     return {
       'task': 'pretext.rspnet',
-      'clip': {**clip, 'sampling': 'pair', 'stride': 1.0, 'resize': 'pad'},
+      'clip': {
+        'frames': PRETRAIN['frames'],
+        'sampling': 'pair',
+        'stride': 1.0,
+        'resolution': 224,
+        'resize': 'crop',
+        'area': (0.4, 1.0),
+      },
       'augment': augment,
     }
   # VSPP's own strengths; PECoP gives none.
@@ -165,13 +169,18 @@ def _pretext(arg: ConfigDict, clip: dict[str, Any]) -> dict[str, Any]:
   }
 
 
-def _supervised(arg: ConfigDict, clip: dict[str, Any]) -> dict[str, Any]:
+def _supervised(arg: ConfigDict) -> dict[str, Any]:
   """Returns classification on Kinetics-400, without its data."""
   known = datasets.find('kinetics400')
   return {
     'task': 'classification',
     'num_classes': known.demo_classes if arg.demo else known.num_classes,
-    'clip': {**clip, 'stride': 2.0, 'fps': known.fps},
+    'clip': {
+      'frames': PRETRAIN['frames'],
+      'stride': 2.0,
+      'fps': known.fps,
+      **crops.USUAL,
+    },
     'augment': pecop.augment(),
   }
 
@@ -187,7 +196,8 @@ ROWS = (
     batch=16,
     rate=1e-3,
     frames=32,
-    augmentation=pecop.AUGMENTATION + ', colours jittered',
+    augmentation='crops of 224 of frames stretched to 256 x 455, mirrored, '
+    'colours jittered',
   ),
 )
 

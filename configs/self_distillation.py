@@ -51,7 +51,12 @@ BACKBONES = {
 }
 OTHERS = (0.01, 24)
 EPOCHS = 100.0
-CLIP = {'frames': 16, 'stride': 1.0, 'resolution': 112}
+CLIP = {
+  'frames': 16,
+  'stride': 1.0,
+  'resolution': 112,
+  'area': (0.25, 1.0),
+}
 VIEWS = (10, 1)
 MEAN, STD = family.IMAGENET  # RSPNet's, whatever the backbone.
 
@@ -95,12 +100,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     arg,
     f'{arg.dataset}_{arg.split}',
     CLIP,
-    {
-      'scale_jitter': None,
-      'crop_area': (0.25, 1.0),
-      'mean': MEAN,
-      'std': STD,
-    },
+    {'mean': MEAN, 'std': STD},
     eval_clip={'views': VIEWS},
     average='logits',
     distill=distill,

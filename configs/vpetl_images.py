@@ -31,8 +31,15 @@ from vidpetl.recipes import presets, rows, tuning
 
 DATASETS = ('cifar100', 'svhn_cropped', 'food101')
 EPOCHS, WARMUP, BATCH = 100.0, 20.0, 256
-# A choice, as in configs/vpetl.py.
-SCALE_JITTER = (1.0, 1.43)
+# AdaptFormer's crops: of any share of the image; in a test from a side of 256.
+CLIP = {
+  'frames': 1,
+  'resolution': 224,
+  'resize': 'crop',
+  'short_side': 256,
+  'area': (0.08, 1.0),
+  'interpolation': 'bicubic',
+}
 
 
 def get_config(argument: str = '') -> ml_collections.ConfigDict:
@@ -57,9 +64,9 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
       'num_classes': known.num_classes,
       'train': {**source, 'split': train},
       'eval': {**source, 'split': test},
-      'clip': {'frames': 1, 'resolution': 224, 'resize': 'crop'},
+      'clip': dict(CLIP),
       'augment': {
-        'scale_jitter': SCALE_JITTER,
+        'scale_jitter': None,
         'flip': known.mirrored,
         'mean': preset.mean,
         'std': preset.std,
@@ -90,7 +97,7 @@ ROWS = rows.make(
     'rate': 0.1,
     'frames': 1,
     'stride': 2.0,
-    'augmentation': 'crops of 70 to 100 % of the side, mirrored but for SVHN',
+    'augmentation': 'crops of 8 to 100 % of the area, mirrored but for SVHN',
   },
   (
     _row('full', '86.04M', 85.90, 97.67, 90.09),

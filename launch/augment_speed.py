@@ -35,7 +35,7 @@ SETTINGS = {
   'mixup 0.8, CutMix 1': {'mixup': 0.8, 'cutmix': 1.0},
   'colour jitter': {'color_jitter': (0.4, 0.4, 0.4, 0.1)},
 }
-CROP = {'scale_jitter': None, 'box_jitter': 0.0, 'crop_area': (0.5, 1.0)}
+CROP = {'scale_jitter': None, 'box_jitter': 0.0}
 
 
 def least(run: Callable[[], Any], repeats: int) -> float:

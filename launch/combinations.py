@@ -30,7 +30,7 @@ from etils import epath
 
 from vidpetl import cli, mistakes, tables, world
 from vidpetl.experiment import complete
-from vidpetl.recipes import methods, named, presets
+from vidpetl.recipes import crops, methods, named, presets
 from vidpetl.training import loop
 
 # Task -> data of the drawn world, and further arguments.
@@ -122,7 +122,7 @@ def config_of(one: Combination, root: epath.Path) -> Any:
 
 
 def _shrink(task: Any, frames: int) -> None:
-  task.clip.resolution = 32
+  task.clip.update(crops.at(task.clip, 32))
   task.clip.frames = frames
   if task.task.startswith('quality.'):
     task.length, task.starts = frames, (0, frames)

@@ -3,7 +3,7 @@
 import importlib.util
 import pathlib
 
-from vidpetl.recipes import presets
+from vidpetl.recipes import crops, presets
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -44,7 +44,7 @@ def shrink(config, world, tasks=None):
 
 def _shrink_task(task, frames):
   """Cuts smaller clips, of which `frames` frames are encoded at a time."""
-  task.clip.resolution = 32
+  task.clip.update(crops.at(task.clip, 32))
   if task.task.startswith('quality.'):
     task.starts, task.length = (0, frames // 2), frames
     task.clip.frames = frames + frames // 2

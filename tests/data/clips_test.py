@@ -117,20 +117,6 @@ def test_a_clip_follows_from_its_seed(video):
   assert (first['video'] != other['video']).any()
 
 
-@pytest.mark.parametrize(
-  'height, width', [(48, 64), (64, 48), (3, 1000), (7, 7)]
-)
-@pytest.mark.parametrize('side', [64, 223, 224])
-def test_target_sizes(height, width, side):
-  padded = clips.target_size(height, width, spec(resolution=side))
-  assert max(padded) == side and min(padded) >= 1
-  assert padded[0] == pytest.approx(height * side / max(height, width), abs=1)
-  cropped = clips.target_size(
-    height, width, spec(resolution=side, resize='crop')
-  )
-  assert min(cropped) == side
-
-
 def test_padding_is_below_and_right(tmp_path, write_video):
   white = [np.full((64, 48, 3), 255, np.uint8)] * 20
   path = write_video(tmp_path / 'w.mp4', frames=white)

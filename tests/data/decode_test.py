@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from vidpetl.data import decode
+from vidpetl.data import decode, picture
 
 # name -> what `write_video` makes it with.
 FILES = {
@@ -124,9 +124,11 @@ def test_a_seek_that_lands_badly_is_not_believed(
 
 def test_only_returned_frames_are_converted_and_each_once(files, monkeypatch):
   converted = []
-  convert = decode._convert
+  convert = picture.Picture.rgb
   monkeypatch.setattr(
-    decode, '_convert', lambda *args: converted.append(1) or convert(*args)
+    picture.Picture,
+    'rgb',
+    lambda *args: converted.append(1) or convert(*args),
   )
   times = np.array([50, 20, 20, 20.5, 30]) / 15
   decode.read_frames(files['one_gop.mp4'], times, FULL)

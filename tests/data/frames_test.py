@@ -90,14 +90,6 @@ def test_pixels_are_those_of_the_video(tmp_path, size):
     )
 
 
-def test_it_fills_what_is_allocated(folder, read_codes):
-  room = np.zeros((2, 60, 70, 3), np.uint8)
-  with frames.open_video(str(folder)) as video:
-    video.read(np.array([0.2, 0.1]), FULL, lambda h, w: room[:, :h, :w])
-  assert read_codes(room[:, :48, :64]).tolist() == [5, 2]
-  assert not room[:, 48:].any() and not room[:, :, 64:].any()
-
-
 def test_only_frames_that_are_asked_for_are_opened(folder, read_codes):
   for path in folder.iterdir():
     if path.name != '00492.jpg':

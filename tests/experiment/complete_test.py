@@ -16,7 +16,12 @@ FIELDS = [
   ('mst_adapter', 'tasks.kinetics400.clip.sampling', 'spread', 'spread'),
   ('mst_adapter', 'petl[1].kernels', '((3,1,1),)', ((3, 1, 1),)),
   ('mst_adapter', 'tasks.kinetics400.distill.weight', '10', 10.0),
-  ('vpetl', 'tasks.something_something_v2.augment.crop_area', '(0.1,1)', 0),
+  (
+    'vpetl',
+    'tasks.something_something_v2.clip.ratio',
+    '(0.5,2)',
+    (0.5, 2),
+  ),
   ('pecop_aqa', 'tasks.mtl_aqa.voters', '3', 3),
   ('pecop_aqa', 'optimizer.groups.backbone.weight_decay', '0.1', 0.1),
   ('pecop_pretrain', 'tasks.mtl_aqa.dropout', '0.2', 0.2),
@@ -33,7 +38,7 @@ def get(config, path):
 @pytest.mark.parametrize('name, path, text, value', FIELDS)
 def test_what_is_documented_can_be_set(name, path, text, value):
   config = configure.configure(named.load(name), {path: text})
-  assert get(config, path) == (value or (0.1, 1))
+  assert get(config, path) == value
 
 
 @pytest.mark.parametrize('name', [n for n in named.names() if n != 'adapt'])

@@ -3,14 +3,14 @@
 Scale jitter resizes a clip by one factor and crops what no longer fits, which
 together with the padding below and right gives R x R again; then the clip may
 be mirrored, and boxes perturbed. Boxes follow their pixels through all of it.
-Instead of scale jitter, a random part of the content may be stretched over the
-square (random-resized-crop). RandAugment comes before all this, on bytes;
-colours change after it. Erasing and the mixing of clips come last, on what is
-normalised.
+It is for clips that show whole frames; those that are cropped were cropped in
+the source's frame (`vidpetl.data.framing`), and are only mirrored. RandAugment
+comes before all this, on bytes; colours change after it. Erasing and the mixing
+of clips come last, on what is normalised.
 
-Resizing, cropping and mirroring are one resampling per axis, video' = Y video
-X^T, with X and Y made per clip: two matrix products that an accelerator does
-at full speed, with shapes that do not depend on the drawn scale.
+Scale jitter and mirroring are one resampling per axis, video' = Y video X^T,
+with X and Y made per clip: two matrix products that an accelerator does at full
+speed, with shapes that do not depend on the drawn scale.
 """
 
 from __future__ import annotations
@@ -43,9 +43,6 @@ class Augment:
     std: of each channel, for videos in [0, 1].
     pad_value: of the padding, after normalisation.
     dtype: of the resulting video; everything is computed in float32.
-    crop_area: range of a random-resized-crop's share of the content's area, or
-      None for none; needs `scale_jitter` None, and clips without boxes.
-    crop_ratio: range of its width over its height, drawn log-uniformly.
     color_jitter: (brightness, contrast, saturation, hue), see `color`, or None
       for none.
     color_jitter_p: probability of it.
@@ -75,8 +72,6 @@ class Augment:
   std: tuple[float, float, float] = (0.5, 0.5, 0.5)
   pad_value: float = 0.0
   dtype: str = 'float32'
-  crop_area: tuple[float, float] | None = None
-  crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
   color_jitter: tuple[float, float, float, float] | None = None
   color_jitter_p: float = 1.0
   color_jitter_per_frame: bool = False
@@ -114,29 +109,10 @@ class Augment:
       raise ValueError(
         f'mean {self.mean} and std {self.std} need 3 channels, std > 0'
       )
-    self._check_crop()
     color.check(self.color_jitter, self.color_jitter_p, self.grayscale)
     rand_augment.check(**self.of_rand_augment)
     erasing.check(**self.of_erasing)
     mixing.check(**self.of_mixing)
-
-  def _check_crop(self) -> None:
-    low, high = self.crop_ratio
-    if not 0 < low <= high:
-      raise ValueError(f'crop_ratio is {self.crop_ratio}: 0 < low <= high')
-    if self.crop_area is None:
-      return
-    low, high = self.crop_area
-    if not 0 < low <= high <= 1:
-      raise ValueError(
-        f'crop_area is {self.crop_area}: (low, high) with 0 < low <= high <= 1,'
-        ' or None'
-      )
-    if self.scale_jitter is not None:
-      raise ValueError(
-        f'crop_area={self.crop_area} needs scale_jitter=None, not '
-        f'{self.scale_jitter}'
-      )
 
   @property
   def changes_colors(self) -> bool:
@@ -249,10 +225,15 @@ def _preprocess(
     video = rand_augment.augment(
       fold(keys, 3), video, batch['size'], **augment.of_rand_augment
     )
-  geometry = jax.vmap(_draw(augment, video.shape[-2]))(
-    place_keys, batch['size']
+  draw = functools.partial(
+    placement.draw,
+    scales=augment.scale_jitter,
+    flip=augment.flip,
+    side=video.shape[-2],
   )
-  video = jax.vmap(_resample)(video, geometry) / 255.0
+  geometry = jax.vmap(draw)(place_keys, batch['size'])
+  place = _mirror if augment.scale_jitter is None else _place
+  video = jax.vmap(place)(video, batch['size'], geometry) / 255.0
   out = batch | {'size': geometry['size']}
   if augment.changes_colors:
     change = functools.partial(
@@ -279,7 +260,6 @@ def _preprocess(
 def _check_boxes(augment: Augment) -> None:
   """Raises ValueError for what is not for clips with boxes."""
   for field, other in (
-    ('crop_area', 'use scale_jitter'),
     ('rand_augment', 'it moves people out of their boxes; use color_jitter'),
     ('mixup', 'boxes have one clip'),
     ('cutmix', 'boxes have one clip'),
@@ -306,24 +286,6 @@ def _place_boxes(
     boxes, batch['box_valid'], geometry['size']
   )
   return {'boxes': boxes, 'box_valid': valid}
-
-
-def _draw(augment: Augment, side: int):
-  """Returns the function that draws a clip's placement from key and size."""
-  if augment.crop_area is None:
-    return functools.partial(
-      placement.jitter_scale,
-      scales=augment.scale_jitter,
-      flip=augment.flip,
-      side=side,
-    )
-  return functools.partial(
-    placement.crop,
-    areas=augment.crop_area,
-    ratios=augment.crop_ratio,
-    flip=augment.flip,
-    side=side,
-  )
 
 
 def resampling_matrix(
@@ -360,14 +322,15 @@ def resampling_matrix(
   return weights / jnp.maximum(weights.sum(axis=1, keepdims=True), 1e-6)
 
 
-def _resample(video: jax.Array, geometry: dict[str, jax.Array]) -> jax.Array:
+def _place(
+  video: jax.Array, size: jax.Array, geometry: dict[str, jax.Array]
+) -> jax.Array:
   """Returns one clip [t, R, R, 3] resized, cropped and mirrored, float32."""
-  side = video.shape[-2]
-  (top, left), (height, width) = geometry['begin'], geometry['length']
-  flip = geometry['flip']
+  side, flip = video.shape[-2], geometry['flip']
+  height, width = size
   # Mirroring the square takes the content to its right end.
   video = jnp.where(flip, pix.flip_left_right(video), video)
-  begins = top, jnp.where(flip, side - width - left, left)
+  begins = 0, jnp.where(flip, side - width, 0)
   rows, columns = (
     resampling_matrix(side, begin, length, scaled, offset)
     for begin, length, scaled, offset in zip(
@@ -379,6 +342,15 @@ def _resample(video: jax.Array, geometry: dict[str, jax.Array]) -> jax.Array:
   precision = jax.lax.Precision.HIGHEST
   video = jnp.einsum('yi,tijc->tyjc', rows, video, precision=precision)
   return jnp.einsum('xj,tyjc->tyxc', columns, video, precision=precision)
+
+
+def _mirror(
+  video: jax.Array, size: jax.Array, geometry: dict[str, jax.Array]
+) -> jax.Array:
+  """Returns one clip [t, R, R, 3] mirrored, float32: `_place` without scale."""
+  turned = pix.flip_left_right(video)
+  turned = jnp.roll(turned, size[1] - video.shape[-2], axis=-2)
+  return jnp.where(geometry['flip'], turned, video).astype(jnp.float32)
 
 
 def _normalise(

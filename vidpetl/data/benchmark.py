@@ -95,7 +95,7 @@ def make_plans(
         opened, source[i], spec, source.info, samplers.Draws(seed)
       )
       times = np.sort(times.ravel()) + opened.origin + opened.tolerance
-    size = clips.target_size(info.height, info.width, spec)
+    size = spec.framing.resized(info.height, info.width)
     plans.append(Plan(video, times, size))
   return plans
 

@@ -12,9 +12,7 @@ from typing import Any
 
 from vidpetl import options as options_lib
 from vidpetl import parts
-from vidpetl.data import examples, kinds, samplers
-
-RESIZES = ('pad', 'crop')
+from vidpetl.data import examples, framing, kinds, samplers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,41 +22,36 @@ class ClipSpec:
   Attributes:
     sampler: which frames of what is annotated, with its own options.
     kind: what clips show of the annotation, with its own options.
+    framing: which pixels of a frame, with its own options.
     frames: of a clip.
     stride: between its frames, counted in frames of `fps`; for samplers with
       even steps.
     fps: frame rate in which strides and frames count; None takes the source's
       nominal rate, and each file's own where the source names none.
-    resolution: R, side of the square that the model sees.
-    resize: 'pad' makes the longer side R; 'crop' makes the shorter side R
-      and cuts out R x R.
     views: (clips, crops) at evaluation: clips spread evenly over the video,
       each with 1 (centred) or 3 crops along the longer side.
-    train: random in time and, with 'crop', in place.
+    train: random in time, and in place where frames are cropped.
   """
 
   sampler: samplers.Sampler
   kind: kinds.Kind
+  framing: framing.Framing
   frames: int = 32
   stride: float = 2
   fps: float | None = None
-  resolution: int = 224
-  resize: str = 'pad'
   views: tuple[int, int] = (1, 1)
   train: bool = False
 
   def __post_init__(self):
     # A config's list, so that equal specs stay equal and hashable.
     object.__setattr__(self, 'views', tuple(self.views))
-    for field in ('frames', 'stride', 'resolution'):
+    for field in ('frames', 'stride'):
       if getattr(self, field) <= 0:
         raise ValueError(
           f'{field} must be positive, not {getattr(self, field)}'
         )
     if self.fps is not None and self.fps <= 0:
       raise ValueError(f'fps must be positive or None, not {self.fps}')
-    if self.resize not in RESIZES:
-      raise ValueError(f'resize is {self.resize!r}, none of {RESIZES}')
     self._check_views()
     self.kind.check(self)
 
@@ -70,7 +63,7 @@ class ClipSpec:
 
     Args:
       options: flat: `sampling`, the name of a sampler, fields of this class,
-        of the sampler and of the kind.
+        of the sampler, of the kind and of the framing.
       kind: of annotation that clips show.
       owner: what errors call the options.
 
@@ -92,6 +85,7 @@ class ClipSpec:
       return cls(
         sampler=sampler(**of(sampler)),
         kind=type(shown)(**of(type(shown))),
+        framing=framing.Framing(**of(framing.Framing)),
         **of(cls),
       )
     except ValueError as error:
@@ -101,6 +95,16 @@ class ClipSpec:
   def sampling(self) -> str:
     """Name of the sampler."""
     return self.sampler.name
+
+  @property
+  def resolution(self) -> int:
+    """R, side of the square that the model sees."""
+    return self.framing.resolution
+
+  @property
+  def resize(self) -> str:
+    """How frames become squares."""
+    return self.framing.resize
 
   @property
   def num_views(self) -> int:
@@ -131,8 +135,8 @@ class ClipSpec:
       )
     if self.train and self.views != (1, 1):
       raise ValueError(f'views {self.views} are for evaluation, not training')
-    if self.views[1] > 1 and self.resize != 'crop':
-      raise ValueError(f"{self.views[1]} crops need resize='crop'")
+    if self.views[1] > 1 and self.resize == 'pad':
+      raise ValueError(f"{self.views[1]} crops need resize='crop' or 'stretch'")
     if self.views[0] > 1 and not self.sampler.several:
       raise ValueError(
         f'views {self.views} are several clips: sampling={self.sampling!r} '
@@ -157,6 +161,7 @@ def defaults(sampling: str | None, kind: str) -> dict[str, Any]:
     **{name: shared[name] for name in shared if name != 'train'},
     'sampling': _name(sampler),
     **_fields(sampler),
+    **_fields(framing.Framing),
     **_fields(type(shown)),
   }
 
@@ -196,6 +201,6 @@ def _name(sampler: type[samplers.Sampler]) -> str:
 
 def _fields(cls: type) -> dict[str, Any]:
   """Returns the options of a class, but for nested ones, with defaults."""
-  nested = ('sampler', 'kind')
+  nested = ('sampler', 'kind', 'framing')
   known = options_lib.fields(cls)
   return {name: value for name, value in known.items() if name not in nested}

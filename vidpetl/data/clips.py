@@ -24,7 +24,15 @@ from collections.abc import Mapping
 import numpy as np
 from etils import epath
 
-from vidpetl.data import decode, examples, frames, samplers, sampling
+from vidpetl.data import (
+  decode,
+  examples,
+  frames,
+  framing,
+  picture,
+  samplers,
+  sampling,
+)
 from vidpetl.data import quarantine as quarantine_lib
 from vidpetl.data.clip_spec import ClipSpec
 
@@ -141,19 +149,6 @@ def _fill(
   spec.kind.place(clip, times[0])
 
 
-def target_size(height: int, width: int, spec: ClipSpec) -> tuple[int, int]:
-  """Returns the (height, width) to which frames are resized.
-
-  The side that `spec.resize` names becomes exactly R, the other is rounded.
-  """
-  reference = (max if spec.resize == 'pad' else min)(height, width)
-
-  def scale(side: int) -> int:
-    return max(1, (2 * side * spec.resolution + reference) // (2 * reference))
-
-  return scale(height), scale(width)
-
-
 def _fill_video(
   out: np.ndarray,
   source: examples.Source,
@@ -168,30 +163,48 @@ def _fill_video(
   """
   annotation, video = source[i], source.video(i)
   name = _full_name(video, annotation.id, source.info)
-  side = spec.resolution
-  flat = out.reshape(-1, side, side, 3)
   with frames.open_video(video, name, source.info.fps) as opened:
     times = sampling.frame_times(opened, annotation, spec, source.info, draws)
-    shown = opened.read(
-      times.ravel(),
-      lambda height, width: target_size(height, width, spec),
-      # Straight to its place: a clip at 512 pixels is 25 MB.
-      (lambda height, width: flat[:, :height, :width])
-      if spec.resize == 'pad'
-      else None,
-    )
-  if spec.resize == 'pad':
-    return times, shown.shape[1:3]
-  shown = shown.reshape(*times.shape, *shown.shape[1:])
-  crops = out.reshape(len(shown), -1, *out.shape[-4:])
-  for k, clip in enumerate(shown):
-    # Each clip of a training example is cropped at a place of its own.
-    own = draws.of(draws.member + k)
-    place = own.clip()[1] if spec.train else None
-    corners = _corners(np.array(clip.shape[1:3]) - side, spec, place)
-    for crop, (y, x) in zip(crops[k], corners):
-      crop[:] = clip[:, y : y + side, x : x + side]
-  return times, (side, side)
+    return times, _fill_frames(out, opened, times, spec, draws)
+
+
+def _fill_frames(
+  out: np.ndarray,
+  opened: decode.Video | frames.Frames,
+  times: np.ndarray,
+  spec: ClipSpec,
+  draws: samplers.Draws,
+) -> tuple[int, int]:
+  """Writes the frames at [clips, t] seconds; returns the content's size."""
+  count, length = times.shape
+  crops = out.reshape(count, -1, length, *out.shape[-3:])
+  windows = None
+  for places, shown in opened.pictures(times.ravel()):
+    if windows is None:
+      windows = [
+        _windows(shown, spec, draws.of(draws.member + k)) for k in range(count)
+      ]
+    resized: dict[tuple[int, int], np.ndarray] = {}
+    for k, t in zip(*np.divmod(places, length)):
+      for crop, window in zip(crops[k], windows[k]):
+        if window.whole not in resized:
+          resized[window.whole] = shown.rgb(
+            *window.whole, spec.framing.interpolation
+          )
+        crop[t, : window.rows, : window.columns] = window.of(
+          resized[window.whole]
+        )
+  return windows[0][0].rows, windows[0][0].columns
+
+
+def _windows(
+  shown: picture.Picture, spec: ClipSpec, draws: samplers.Draws
+) -> list[framing.Window]:
+  """Returns the crops of a clip; in training, each clip draws its own."""
+  size = shown.height, shown.width
+  if spec.train:
+    return [spec.framing.train(*size, draws)]
+  return spec.framing.test(*size, spec.views[1])
 
 
 def _full_name(video: str | bytes, example: str, info: examples.Info) -> str:
@@ -199,21 +212,3 @@ def _full_name(video: str | bytes, example: str, info: examples.Info) -> str:
   if isinstance(video, str):
     return os.fspath(epath.Path(video).absolute())
   return f'{info.name}/{info.split}: {example}'
-
-
-def _corners(
-  slack: np.ndarray, spec: ClipSpec, place: float | None
-) -> list[np.ndarray]:
-  """Returns where a clip's crops begin, (y, x) each.
-
-  Args:
-    slack: [2] pixels by which frames are higher and wider than a crop.
-    spec: how many crops there are.
-    place: of a single crop, in [0, 1). None is the middle, or both ends and
-      the middle of the longer side.
-  """
-  if place is not None:
-    return [np.floor(place * (slack + 1)).astype(int)]
-  if spec.views[1] == 1:
-    return [slack // 2]
-  return [slack * 0, slack // 2, slack]

@@ -18,17 +18,14 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-import fractions
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Self
 
 import av
 import numpy as np
-from av.video import reformatter
 
 from vidpetl.data import clock as clock_lib
-from vidpetl.data import faults, frame_rate, orientation, streams, timestamps
+from vidpetl.data import faults, frame_rate, picture, streams, timestamps
 from vidpetl.data import packets as packets_lib
 
 # What others know these by.
@@ -44,7 +41,7 @@ _GUESSED = 4
 # Seconds by which a container may round its duration up.
 _SLACK = 0.25
 
-Size = tuple[int, int] | Callable[[int, int], tuple[int, int]]
+Size = picture.Size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +65,7 @@ class VideoInfo:
   codec: str = ''
 
 
-class Video:
+class Video(picture.Readable):
   """An open video. Use it as a context manager.
 
   Attributes:
@@ -207,38 +204,20 @@ class Video:
     frames = (frame for packet in packets for frame in packet.decode())
     return self._ordered(frames)
 
-  def read(
-    self,
-    times: np.ndarray,
-    size: Size,
-    allocate: Callable[[int, int], np.ndarray] | None = None,
-  ) -> np.ndarray:
-    """Returns the frame shown at each time.
+  def pictures(
+    self, times: np.ndarray
+  ) -> Iterator[tuple[np.ndarray, picture.Picture]]:
+    """Yields each picture that is shown at one of the times, once.
 
-    Before the first frame it is the first, after the last it is the last.
-    Decodes from the keyframe before the earliest time to the latest, and
-    converts only what is returned, each frame once.
-
-    Args:
-      times: [t] seconds, in any order, with repetitions.
-      size: (height, width) of the result, or a function that gives it from
-        the frame's own upright height and width.
-      allocate: function from (height, width) to the array that is filled and
-        returned; a new one by default.
-
-    Returns:
-      uint8 [t, height, width, 3], RGB.
-
-    Raises:
-      ValueError: if there are no times.
-      DecodeError: if the video is damaged, or its file ends before a time that
-        the container claims to reach.
+    Decodes from the keyframe before the earliest time to the latest. See
+    `picture.Readable`; a file that ends before a time that its container
+    claims to reach is damaged.
     """
     times = np.asarray(times, np.float64)
     if not times.size:
       raise ValueError('no times to read frames at')
-    chosen = self._choose(times)
-    return fill(self.name, chosen, len(times), size, allocate, self.aspect)
+    for places, frame in self._choose(times):
+      yield places, picture.Picture(frame, self.name, self.aspect)
 
   def _choose(
     self, times: np.ndarray
@@ -304,62 +283,6 @@ class Video:
         f'ends at {ends:.2f} s although its container promises '
         f'{self.duration:.2f} s: truncated or damaged',
       )
-
-
-def fill(
-  name: str,
-  chosen: Iterator[tuple[np.ndarray, av.VideoFrame]],
-  count: int,
-  size: Size,
-  allocate: Callable[[int, int], np.ndarray] | None,
-  aspect: fractions.Fraction | None = None,
-) -> np.ndarray:
-  """Writes decoded frames, as pixels, to all places where they are shown.
-
-  Args:
-    name: of the video, in errors.
-    chosen: (places in the result, frame); the first one's size counts for all.
-    count: of places, t.
-    size: as of `Video.read`.
-    allocate: as of `Video.read`.
-    aspect: width of a pixel by its height; None if it is not known.
-
-  Returns:
-    uint8 [t, height, width, 3], RGB.
-
-  Raises:
-    DecodeError: if a frame cannot be decoded or converted.
-  """
-  first = next(chosen)
-  height, width = orientation.shown_size(first[1], aspect)
-  height, width = size(height, width) if callable(size) else size
-  if allocate is None:
-    out = np.empty((count, height, width, 3), np.uint8)
-  else:
-    out = allocate(height, width)
-  with blaming(name):
-    for places, frame in itertools.chain([first], chosen):
-      rgb = _convert(frame, height, width)
-      for place in places:
-        out[place] = rgb
-  return out
-
-
-def _convert(frame: av.VideoFrame, height: int, width: int) -> np.ndarray:
-  """Returns a view of a frame as shown, uint8 [height, width, 3]."""
-  turned = orientation.of(frame)
-  if turned.transposed:
-    height, width = width, height
-  plane = frame.reformat(
-    width=width,
-    height=height,
-    format='rgb24',
-    interpolation=reformatter.Interpolation.BILINEAR,
-    threads=1,
-  ).planes[0]
-  # Lines are padded to a width that suits the processor.
-  lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-  return turned.apply(lines[:height, : 3 * width].reshape(height, width, 3))
 
 
 def probe(video: str | bytes, name: str = '') -> VideoInfo:

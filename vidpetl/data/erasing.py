@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import options
-from vidpetl.data import clipwise, placement
+from vidpetl.data import clipwise
 
 FILLS = ('pixel', 'const')
+# Draws of a box, of which the first that fits is taken.
+_TRIES = 10
 
 
 def check(
@@ -84,8 +86,8 @@ def draw(
   Of 10 draws of area and ratio, the first that is smaller than the content is
   taken; the box is empty if none is.
   """
-  *draws, top, left = jax.random.uniform(key, (2 * placement.TRIES + 2,))
-  tried = placement.sides(jnp.stack(draws).reshape(2, -1), size, areas, ratios)
+  *draws, top, left = jax.random.uniform(key, (2 * _TRIES + 2,))
+  tried = _sides(jnp.stack(draws).reshape(2, -1), size, areas, ratios)
   fits = (tried < size[:, None]).all(0)
   length = jnp.where(fits.any(), tried[:, jnp.argmax(fits)], 0)
   slack = size - length
@@ -101,3 +103,18 @@ def inside(begin: jax.Array, end: jax.Array, side: int) -> jax.Array:
     for low, high in zip(begin, end)
   )
   return (rows[:, None] & columns)[..., None]
+
+
+def _sides(
+  draws: jax.Array,
+  size: jax.Array,
+  areas: tuple[float, float],
+  ratios: tuple[float, float],
+) -> jax.Array:
+  """Takes draws [2, n] in [0, 1) to heights and widths, int32 [2, n]."""
+  low, high = areas
+  area = (low + (high - low) * draws[0]) * jnp.prod(size.astype(jnp.float32))
+  low, high = jnp.log(jnp.array(ratios))
+  ratio = jnp.exp(low + (high - low) * draws[1])
+  sides = jnp.sqrt(area * jnp.stack([1 / ratio, ratio]))
+  return jnp.round(sides).astype(jnp.int32)

@@ -14,14 +14,14 @@ import functools
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple, Self
 
 import av
 import numpy as np
 from etils import epath
 
-from vidpetl.data import decode, names, orientation
+from vidpetl.data import decode, names, orientation, picture
 
 _CODECS = {
   '.jpg': 'mjpeg',
@@ -132,7 +132,7 @@ def _suffix(name: str) -> str:
   return os.path.splitext(name)[1].lower()
 
 
-class Frames:
+class Frames(picture.Readable):
   """A folder of frames, with the interface of `decode.Video`.
 
   Attributes:
@@ -170,36 +170,21 @@ class Frames:
   def close(self) -> None:
     """Does nothing: no file stays open."""
 
-  def read(
-    self,
-    times: np.ndarray,
-    size: decode.Size,
-    allocate: Callable[[int, int], np.ndarray] | None = None,
-  ) -> np.ndarray:
-    """Returns the frame shown at each time, opening no other.
+  def pictures(
+    self, times: np.ndarray
+  ) -> Iterator[tuple[np.ndarray, picture.Picture]]:
+    """Yields each picture that is shown at one of the times, once.
 
-    Before the first frame it is the first, after the last it is the last.
-
-    Args:
-      times: [t] seconds, in any order, with repetitions.
-      size: as of `decode.Video.read`.
-      allocate: as of `decode.Video.read`.
-
-    Returns:
-      uint8 [t, height, width, 3], RGB.
-
-    Raises:
-      ValueError: if there are no times.
-      decode.DecodeError: naming the file, if one cannot be decoded or is of
-        another size than the others.
+    Opens no other file. See `picture.Readable`; errors name the file of a frame
+    that cannot be decoded, or is of another size than the others.
     """
     times = np.asarray(times, np.float64)
     if not times.size:
       raise ValueError('no times to read frames at')
     indices = np.floor(times * self.fps + _ROUNDING)
     indices = np.clip(indices, 0, self.frames - 1).astype(int)
-    chosen = self._choose(indices)
-    return decode.fill(self.name, chosen, len(times), size, allocate)
+    for places, frame in self._choose(indices):
+      yield places, picture.Picture(frame, self.name)
 
   def between(
     self, start: float, end: float
@@ -211,8 +196,8 @@ class Frames:
     """
     first = min(int(start * self.fps + _ROUNDING), self.frames - 1)
     last = min(end * self.fps - _ROUNDING, self.frames)
-    for places, picture in self._choose(np.arange(first, math.ceil(last))):
-      yield (first + int(places[0])) / self.fps, picture
+    for places, frame in self._choose(np.arange(first, math.ceil(last))):
+      yield (first + int(places[0])) / self.fps, frame
 
   def _choose(
     self, indices: np.ndarray
@@ -222,13 +207,13 @@ class Frames:
     for i in np.unique(indices):
       path = os.path.join(self._folder, self._numbering.name(i))
       with decode.blaming(names.shown(path)):
-        picture = _decoded(path)
-      sizes.add(orientation.shown_size(picture, None))
+        frame = _decoded(path)
+      sizes.add(orientation.shown_size(frame, None))
       if len(sizes) > 1:
         raise decode.DecodeError(
           names.shown(path), f'frames of several sizes: {sizes}'
         )
-      yield np.flatnonzero(indices == i), picture
+      yield np.flatnonzero(indices == i), frame
 
 
 def _decoded(path: str) -> av.VideoFrame:

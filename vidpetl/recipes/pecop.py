@@ -10,6 +10,7 @@ from vidpetl import options
 from vidpetl.data import datasets
 from vidpetl.recipes import (
   arguments,
+  crops,
   data,
   defaults,
   preset,
@@ -119,12 +120,27 @@ def task_name(arg: ConfigDict) -> str:
   return data.task_name(own) if own else arg.dataset
 
 
-def augment() -> dict[str, Any]:
+def augment(flip: bool = True) -> dict[str, Any]:
   """Returns fields of a task's augmentation."""
-  # Crops of 224 out of 256. PECoP's code and that of the heads' authors take
-  # them out of frames that are stretched to be 256 wide and 455 high.
-  jitter = (8 / 7, 8 / 7)
-  return {'scale_jitter': jitter, 'flip': True, 'mean': MEAN, 'std': STD}
+  return {'scale_jitter': None, 'flip': flip, 'mean': MEAN, 'std': STD}
+
+
+# Fields of `clip`. PECoP's code and CoRe's stretch frames to be 256 wide and
+# 455 high, FineDiving's to be 112 wide and 200 high: their authors meant the
+# other way round.
+STRETCHED = {'resolution': 224, 'resize': 'stretch', 'stretch': (455, 256)}
+STRETCHED_SMALL = {
+  'resolution': 112,
+  'resize': 'stretch',
+  'stretch': (200, 112),
+}
+# MUSDL's code cuts the middle, in training too.
+CENTRED = {
+  'resolution': 224,
+  'resize': 'crop',
+  'short_side': 256,
+  'centred': True,
+}
 
 
 def finish(
@@ -145,7 +161,8 @@ def finish(
 
 def _shrink_task(task: ConfigDict) -> None:
   """Makes a task one of the demo world's short videos."""
-  task.clip.update(resolution=32, frames=32, fps=15.0)
+  task.clip.update(crops.at(task.clip, 32))
+  task.clip.update(frames=32, fps=15.0)
   if task.task.startswith('quality.'):
     task.clip.sampling = 'spread'
     if 'shift' in task.clip:  # An option of 'tail' alone.
@@ -160,6 +177,3 @@ def _shrink_task(task: ConfigDict) -> None:
   if task.task == 'pretext.vspp':
     task.dropout = 0.0
     task.augment.color_jitter = None
-
-
-AUGMENTATION = 'crops of 88 % of the shorter side, mirrored'

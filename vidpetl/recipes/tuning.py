@@ -12,7 +12,14 @@ import ml_collections
 
 from vidpetl import options
 from vidpetl.data import datasets
-from vidpetl.recipes import arguments, defaults, methods, preset, presets
+from vidpetl.recipes import (
+  arguments,
+  crops,
+  defaults,
+  methods,
+  preset,
+  presets,
+)
 
 ConfigDict = ml_collections.ConfigDict
 
@@ -128,7 +135,7 @@ def set_video_task(
       'train': {**source, 'split': 'train'},
       'eval': {**source, 'split': 'val'},
       'clip': {'fps': known.fps, 'resize': 'crop', **clip},
-      'augment': {'flip': known.mirrored, **augment},
+      'augment': {'scale_jitter': None, 'flip': known.mirrored, **augment},
       'initial': initial(arg),
       **more,
     }
@@ -169,9 +176,10 @@ def shrink(config: ConfigDict, of: preset.Preset) -> None:
 def shrink_task(task: ConfigDict, of: preset.Preset) -> None:
   """Makes the clips of a task those of the demo world."""
   if task.train.source == 'tfds_images':
-    task.clip.resolution = 32
+    task.clip.update(crops.at(task.clip, 32))
     return
   # Two seconds of 15 frames, of which these take an even share.
   frames = of.small_clip['frames']
-  task.clip.update(**of.small_clip, stride=32 / frames, fps=15.0)
+  task.clip.update(crops.at(task.clip, of.small_clip['resolution']))
+  task.clip.update(frames=frames, stride=32 / frames, fps=15.0)
   task.eval_clip.views = (1, 1)

@@ -285,11 +285,16 @@ def module(name: str, where: str = 'task') -> ModuleType:
 
 
 def fitting(options: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns a task's options without those of clips that never did anything.
+  """Returns a task's options without those that never did anything.
 
-  Once, `clip` had the options of every sampler and kind, whichever was used.
+  Once, `clip` had the options of every sampler and kind, whichever was used,
+  and `augment` those of crops on the device, which are framing now.
   """
   found = dict(options)
+  augment = found.get('augment', {})
+  if augment.get('crop_area') is None:
+    idle = ('crop_area', 'crop_ratio')
+    found['augment'] = {k: v for k, v in augment.items() if k not in idle}
   for field in ('clip', 'eval_clip'):
     if field in found:
       sampling = {**found.get('clip', {}), **found[field]}.get('sampling')
@@ -326,7 +331,6 @@ def clip_protocol(clip: clips.ClipSpec) -> dict[str, Any]:
     'frames': clip.frames,
     'stride': clip.stride,
     'fps': clip.fps,
-    'resolution': clip.resolution,
-    'resize': clip.resize,
+    **dataclasses.asdict(clip.framing),
     'views': list(clip.views),
   }

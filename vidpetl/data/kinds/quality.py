@@ -231,10 +231,10 @@ class Scores(kinds.Kind):
     super().check(cut)
     if cut.num_views > 1:
       raise ValueError(f'performances need views (1, 1), not {cut.views}')
-    if self.exemplar and cut.resize != 'crop':
+    if self.exemplar and cut.resize == 'pad':
       raise ValueError(
-        f"exemplar={self.exemplar!r} needs resize='crop', so that both videos "
-        'fill the square'
+        f"exemplar={self.exemplar!r} needs resize='crop' or 'stretch', so that "
+        'both videos fill the square'
       )
 
   def paired(self, train):

@@ -1,0 +1,121 @@
+"""Decoded frames as pixels: as they are shown, in the size that is wanted."""
+
+from __future__ import annotations
+
+import fractions
+from collections.abc import Callable, Iterator
+
+import av
+import numpy as np
+from av.video import reformatter
+
+from vidpetl.data import faults, orientation
+
+INTERPOLATIONS = {
+  'bilinear': reformatter.Interpolation.BILINEAR,
+  'bicubic': reformatter.Interpolation.BICUBIC,
+}
+
+Size = tuple[int, int] | Callable[[int, int], tuple[int, int]]
+
+
+class Picture:
+  """A decoded frame.
+
+  Attributes:
+    height: in square pixels, upright.
+    width: in square pixels, upright.
+  """
+
+  def __init__(
+    self,
+    frame: av.VideoFrame,
+    name: str,
+    aspect: fractions.Fraction | None = None,
+  ):
+    """Takes a frame.
+
+    Args:
+      frame: as stored.
+      name: of the video, in errors.
+      aspect: width of a pixel by its height; None if it is not known.
+    """
+    self._frame, self._name = frame, name
+    self._turned = orientation.of(frame)
+    self.height, self.width = orientation.shown_size(frame, aspect)
+
+  def rgb(
+    self, height: int, width: int, interpolation: str = 'bilinear'
+  ) -> np.ndarray:
+    """Returns the whole picture in a size, uint8 [height, width, 3], a view.
+
+    Args:
+      height: in pixels.
+      width: in pixels.
+      interpolation: a key of `INTERPOLATIONS`, of swscale; their kernels widen
+        where they shrink.
+
+    Raises:
+      faults.DecodeError: if it cannot be converted.
+    """
+    if self._turned.transposed:
+      height, width = width, height
+    with faults.blaming(self._name):
+      plane = self._frame.reformat(
+        width=width,
+        height=height,
+        format='rgb24',
+        interpolation=INTERPOLATIONS[interpolation],
+        threads=1,
+      ).planes[0]
+    # Lines are padded to a width that suits the processor.
+    lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    stored = lines[:height, : 3 * width].reshape(height, width, 3)
+    return self._turned.apply(stored)
+
+
+class Readable:
+  """What can be read by time: a video, or a folder of frames."""
+
+  def pictures(self, times: np.ndarray) -> Iterator[tuple[np.ndarray, Picture]]:
+    """Yields each picture that is shown at one of the times, once.
+
+    Before the first frame it is the first, after the last it is the last.
+
+    Args:
+      times: [t] seconds, in any order, with repetitions.
+
+    Yields:
+      Places among the times, int [n], and the picture shown there.
+
+    Raises:
+      ValueError: if there are no times.
+      faults.DecodeError: if the video is damaged.
+    """
+    raise NotImplementedError
+
+  def read(self, times: np.ndarray, size: Size) -> np.ndarray:
+    """Returns the picture shown at each time.
+
+    Args:
+      times: as of `pictures`.
+      size: (height, width) of the result, or a function that gives it from
+        the first picture's own height and width.
+
+    Returns:
+      uint8 [t, height, width, 3], RGB.
+
+    Raises:
+      ValueError: if there are no times.
+      faults.DecodeError: if the video is damaged.
+    """
+    out = None
+    for places, picture in self.pictures(times):
+      if out is None:
+        if callable(size):
+          size = size(picture.height, picture.width)
+        out = np.empty((len(times), *size, 3), np.uint8)
+      rgb = picture.rgb(*size)
+      for place in places:
+        out[place] = rgb
+    return out
