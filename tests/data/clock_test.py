@@ -213,6 +213,19 @@ def test_packets_without_pictures_at_the_end_are_no_damage(draw, shown):
   assert shown(transcode.transcode(path, _FAST), ends) == [59, 59]
 
 
+def test_empty_packets_hold_the_picture_before(encode, shown):
+  # Recorders of screens leave out what did not change.
+  still = 'loop=loop=2:size=1:start=9,setpts=N/25/TB'
+  path = encode('still.ogv', f'-vf {still} -c:v libtheora -q 8 -g 12')
+  with av.open(path) as file:
+    empty = [p.pts for p in file.demux(video=0) if not p.size]
+  assert len(empty) == 3  # two, and the end
+  held = [*range(9), 8, 8, *range(9, 60)]
+  for video in both(path):
+    assert shown(video, middles(62)) == held
+  assert shown(path, middles(62)[[10]]) == [8]
+
+
 def test_misordered_timestamps_are_put_in_order(draw, shown):
   path = draw('mxf', 'h264 B')
   for video in both(path):

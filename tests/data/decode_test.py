@@ -206,6 +206,32 @@ def test_what_is_no_video_is_an_error_that_names_it(tmp_path, content):
     decode.probe(str(path))
 
 
+@pytest.mark.parametrize(
+  'content, reason',
+  [
+    (b'', 'is empty'),
+    (bytes(5000), 'begins with zeros'),
+    (b'version https://git-lfs.github.com/spec/v1\noid', 'git lfs pull'),
+    (b'\xef\xbb\xbf\n<!DOCTYPE html><html>', 'of a web server'),
+    (b'{"error": "quota exceeded"}', 'of a web server'),
+  ],
+)
+def test_what_often_stands_for_a_video_is_named(tmp_path, content, reason):
+  path = tmp_path / 'clip.mp4'
+  path.write_bytes(content)
+  for video in (str(path), content):
+    with pytest.raises(decode.DecodeError, match=rf'clip\.mp4: .*{reason}'):
+      decode.probe(video, 'clip.mp4')
+
+
+def test_a_recording_that_was_not_finished_is_named(tmp_path, files):
+  with open(files['short_gop.mp4'], 'rb') as file:
+    content = file.read()
+  unfinished = content[: content.index(b'moov') - 4]
+  with pytest.raises(decode.DecodeError, match='was not finished'):
+    decode.probe(unfinished, 'clip.mp4')
+
+
 def test_random_damage_raises_nothing_else(files):
   rng = np.random.default_rng(0)
   failures = 0

@@ -100,7 +100,7 @@ def test_only_frames_that_are_asked_for_are_opened(folder, read_codes):
 
 @pytest.mark.parametrize(
   'content, reason',
-  [(b'', 'holds no picture'), (b'no jpeg', 'Invalid data'), (None, 'Invalid')],
+  [(b'', 'is empty'), (b'no jpeg', 'is no picture'), (None, 'Invalid')],
 )
 def test_an_unreadable_frame_is_named(folder, content, reason):
   path = folder / '00492.jpg'
@@ -159,7 +159,14 @@ def test_files_and_bytes_are_read_as_ever(tmp_path, write_video, read_codes):
       assert read_codes(opened.read(np.array([0.2]), FULL)).tolist() == [3]
 
 
-@pytest.mark.parametrize('suffix, codec', [('.bmp', 'bmp'), ('.webp', 'webp')])
+@pytest.mark.parametrize(
+  'suffix, codec',
+  [
+    *[('.bmp', 'bmp'), ('.webp', 'webp'), ('.tif', 'tiff'), ('.TIFF', 'tiff')],
+    # What was saved under another kind's suffix.
+    *[('.jpg', 'png'), ('.jpg', 'webp'), ('.png', 'jpeg'), ('.JPG', 'jpeg')],
+  ],
+)
 def test_further_kinds_of_images(tmp_path, read_codes, suffix, codec):
   for number in range(12):
     picture = Image.fromarray(_picture(number))
@@ -167,6 +174,25 @@ def test_further_kinds_of_images(tmp_path, read_codes, suffix, codec):
   with frames.open_video(str(tmp_path)) as video:
     shown = read_codes(video.read(np.arange(12) / 25, FULL))
   assert shown.tolist() == list(range(12))
+
+
+def test_windows_numbers_files_in_brackets(tmp_path, read_codes):
+  for number in range(12):
+    path = tmp_path / f'my frame ({number + 1}).jpg'
+    path.write_bytes(_encoded(_picture(number)))
+    assert frames.is_frame(path.name)
+  with frames.open_video(str(tmp_path)) as video:
+    shown = read_codes(video.read(np.arange(12) / 25, FULL))
+  assert shown.tolist() == list(range(12))
+
+
+@pytest.mark.parametrize('other', ['1.JPG', '1.jpeg', 'a1.jpg', '01.jpg'])
+def test_names_that_differ_in_more_than_their_number(tmp_path, other):
+  for name in ('0.jpg', other, '2.jpg'):
+    (tmp_path / name).touch()
+  with pytest.raises(decode.DecodeError, match='; rename it') as caught:
+    frames.open_video(str(tmp_path))
+  assert f'there is {other}' in str(caught.value)
 
 
 def test_flow_and_litter_beside_frames_are_no_frames(folder, read_codes):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from launch import films
 from vidpetl.data import decode, frames, transcode
 
 _OPTIONS = transcode.Options(gop=10, preset='ultrafast')
@@ -68,6 +69,14 @@ def test_unequal_frame_durations_stay(write_video, read_codes, tmp_path):
   times, images, _ = _frames(transcode.transcode(path, _OPTIONS))
   np.testing.assert_allclose(times, np.array(pts) / 15, atol=1e-4)
   assert read_codes(images).tolist() == list(range(8))
+
+
+def test_the_rate_stays_where_the_last_frame_is_held(tmp_path):
+  path = str(tmp_path / 'a.wmv')
+  source = '-f lavfi -i testsrc2=s=64x48:r=25:d=2.4'
+  films.ffmpeg(f'{source} -f lavfi -t 3 -i sine=440 -c:v wmv2 {path}')
+  with decode.Video(transcode.transcode(path, _OPTIONS)) as video:
+    assert video.fps == decode.probe(path).fps == 25
 
 
 def test_a_long_last_frame_is_no_truncation(tmp_path):

@@ -96,10 +96,17 @@ def _steps(stamps: np.ndarray) -> np.ndarray:
 
 
 def _bears_out(stamps: np.ndarray, tick: float, rate: float) -> bool:
-  """Returns whether most frames follow each other at a rate."""
+  """Returns whether most frames follow each other at a rate.
+
+  Each may be off by the rounding to ticks. Together they must not be: a rate
+  that is too low is that of a film whose last picture is held.
+  """
   steps = np.diff(stamps) * tick
   slack = min(tick, float(np.median(steps)) / 4)
-  return np.mean(np.abs(1 / rate - steps) <= slack) >= _MOST_STEPS
+  near = steps[np.abs(1 / rate - steps) <= slack]
+  if len(near) < _MOST_STEPS * len(steps):
+    return False
+  return abs(near.mean() - 1 / rate) <= slack / 2
 
 
 def _rate(count: int, span: float) -> float:

@@ -1,8 +1,9 @@
 """Folders of frames, read like the videos that they were taken from.
 
     <folder>/img_00001.jpg, img_00002.jpg, ...   the last digits count
+    <folder>/img (1).jpg, img (2).jpg, ...       as Windows numbers files
 
-Frames are jpg, png, bmp or webp. Images of optical flow beside them
+Frames are jpg, png, bmp, webp or tif. Images of optical flow beside them
 (`flow_x_*`, as extractors leave them) are no frames. The first frame is shown
 from time 0 whatever its number, and each for 1 / fps seconds: a folder does not
 know its frame rate, so its reader says it.
@@ -21,17 +22,21 @@ import av
 import numpy as np
 from etils import epath
 
-from vidpetl.data import decode, names, orientation, picture
+from vidpetl.data import decode, faults, names, orientation, picture
 
+_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+# First bytes of a picture -> its decoder. Suffixes lie: many a tool that is
+# asked for a .jpg leaves the bytes that it was given, a png or webp.
 _CODECS = {
-  '.jpg': 'mjpeg',
-  '.jpeg': 'mjpeg',
-  '.png': 'png',
-  '.bmp': 'bmp',
-  '.webp': 'webp',
+  b'\xff\xd8': 'mjpeg',
+  b'\x89PNG': 'png',
+  b'BM': 'bmp',
+  b'RIFF': 'webp',
+  b'II*\0': 'tiff',
+  b'MM\0*': 'tiff',
 }
 
-_NAME = re.compile(r'(.*?)(\d+)(\.[^.]*)')
+_NAME = re.compile(r'(.*?)(\d+)(\)?\.[^.]*)')
 
 # 'flow_x_00001.jpg' and 'flow_y', and not 'flower'.
 _FLOW = re.compile(r'flow(?![a-z])', re.IGNORECASE)
@@ -42,7 +47,8 @@ _ROUNDING = 1e-3
 
 def is_image(name: str) -> bool:
   """Returns whether a file is an image of a kind that frames are."""
-  return _suffix(name) in _CODECS
+  # A string: there may be 100,000 frames, and epath takes ten times as long.
+  return os.path.splitext(name)[1].lower() in _SUFFIXES
 
 
 def is_flow(name: str) -> bool:
@@ -52,10 +58,9 @@ def is_flow(name: str) -> bool:
 
 def is_frame(name: str) -> bool:
   """Returns whether a file is called as a frame is: a numbered image."""
-  stem, suffix = os.path.splitext(name)
   return (
-    suffix.lower() in _CODECS
-    and stem[-1:].isdecimal()
+    is_image(name)
+    and _NAME.fullmatch(name) is not None
     and not is_flow(name)
     and not names.is_litter(name)
   )
@@ -95,12 +100,12 @@ def _numbering(folder: str, changed: int) -> _Numbering:
   for name in sorted(images):
     match = _NAME.fullmatch(name)
     if match is None:
-      reason = 'is no frame: its name has no number; remove it'
+      reason = 'is no frame: its name does not end in a number; remove it'
       raise decode.DecodeError(_shown(folder, name), reason)
     numbers[name] = int(match[2])
   if not numbers:
     raise decode.DecodeError(
-      _shown(folder), f'has no frames (numbered {" ".join(_CODECS)})'
+      _shown(folder), f'has no frames (numbered {" ".join(_SUFFIXES)})'
     )
   lowest = min(numbers, key=numbers.get)
   prefix, digits, suffix = _NAME.fullmatch(lowest).groups()
@@ -110,11 +115,16 @@ def _numbering(folder: str, changed: int) -> _Numbering:
     stray = min(images - expected, key=lambda name: (numbers[name], name))
     last = max(numbers.values())
     gaps = last - found.first + 1 - len(set(numbers.values()))
+    cure = 'rename it, so that names differ in their numbers alone'
+    if gaps:
+      cure = (
+        f'{len(numbers)} frames have numbers from {found.first} to {last}, of '
+        f'which {gaps} are missing'
+      )
     raise decode.DecodeError(
       _shown(folder, missing[0]),
       'is missing: the frames of a folder are numbered without a gap, but '
-      f'there is {names.shown(stray)}; {len(numbers)} frames have numbers from '
-      f'{found.first} to {last}, of which {gaps} are missing',
+      f'there is {names.shown(stray)}; {cure}',
     )
   return found
 
@@ -125,11 +135,6 @@ def _is_of_video(name: str) -> bool:
 
 def _shown(*parts: str) -> str:
   return names.shown(os.path.join(*parts))
-
-
-def _suffix(name: str) -> str:
-  # A string: there may be 100,000 frames, and epath takes ten times as long.
-  return os.path.splitext(name)[1].lower()
 
 
 class Frames(picture.Readable):
@@ -223,14 +228,19 @@ def _decoded(path: str) -> av.VideoFrame:
   as long. It is a new one for each file: FFmpeg's for png keeps of a picture
   what spoils the next one.
   """
-  decoder = av.CodecContext.create(_CODECS[_suffix(path)], 'r')
+  with open(path, 'rb') as file:
+    content = file.read()
+  codec = next((c for b, c in _CODECS.items() if content.startswith(b)), None)
+  if codec is None:
+    what = 'is no picture' if content else 'is empty'
+    raise faults.Refused(f'{what} (known are {" ".join(_SUFFIXES)})')
+  decoder = av.CodecContext.create(codec, 'r')
   decoder.thread_type = 'NONE'
   # Otherwise half a jpeg is a picture with a grey half.
   decoder.options = {'err_detect': 'explode'}
-  with open(path, 'rb') as file:
-    pictures = decoder.decode(av.Packet(file.read()))
+  pictures = decoder.decode(av.Packet(content))
   if not pictures:
-    raise decode.DecodeError(path, 'holds no picture')
+    raise faults.Refused('holds no picture')
   return pictures[0]
 
 

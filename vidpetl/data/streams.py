@@ -97,7 +97,19 @@ class Stream:
     file = self.video
     if isinstance(file, bytes):
       file = io.BytesIO(file)
-    return av.open(file, metadata_errors='replace')
+    try:
+      return av.open(file, metadata_errors='replace')
+    except av.InvalidDataError:
+      if reason := faults.instead(self._head()):
+        raise faults.Refused(reason) from None
+      raise
+
+  def _head(self) -> bytes:
+    """Returns the first bytes of the file."""
+    if isinstance(self.video, bytes):
+      return self.video[: faults.HEAD]
+    with open(self.video, 'rb') as file:
+      return file.read(faults.HEAD)
 
   def _open(self) -> None:
     self.close()
