@@ -183,7 +183,7 @@ class Video:
 
   def _decoded(self, packets: Iterator[av.Packet]) -> Iterator[av.VideoFrame]:
     """Yields frames from where the container stands, in the order shown."""
-    frames = _pictures(packets)
+    frames = streams.pictures(packets)
     if not self._source.undated:
       ahead = float('inf')
       if self._source.discontinuous:
@@ -204,7 +204,7 @@ class Video:
     packets = packets_lib.from_start(self._source)
     if self.clock.dated:
       packets = packets_lib.skipped(packets, self.clock.ticks(time))
-    frames = _pictures(packets)
+    frames = streams.pictures(packets)
     return self._ordered(frames)
 
   def read(
@@ -304,16 +304,6 @@ class Video:
         f'ends at {ends:.2f} s although its container promises '
         f'{self.duration:.2f} s: truncated or damaged',
       )
-
-
-def _pictures(packets: Iterator[av.Packet]) -> Iterator[av.VideoFrame]:
-  """Yields the frames of packets, in the order shown.
-
-  An empty packet holds the picture before it. Decoders refuse it.
-  """
-  for packet in packets:
-    if packet.size or streams.is_end(packet):
-      yield from packet.decode()
 
 
 def fill(
