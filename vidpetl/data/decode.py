@@ -180,7 +180,7 @@ class Video(picture.Readable):
 
   def _decoded(self, packets: Iterator[av.Packet]) -> Iterator[av.VideoFrame]:
     """Yields frames from where the container stands, in the order shown."""
-    frames = _pictures(packets)
+    frames = streams.pictures(packets)
     if not self._source.undated:
       ahead = float('inf')
       if self._source.discontinuous:
@@ -201,7 +201,7 @@ class Video(picture.Readable):
     packets = packets_lib.from_start(self._source)
     if self.clock.dated:
       packets = packets_lib.skipped(packets, self.clock.ticks(time))
-    frames = _pictures(packets)
+    frames = streams.pictures(packets)
     return self._ordered(frames)
 
   def pictures(
@@ -283,16 +283,6 @@ class Video(picture.Readable):
         f'ends at {ends:.2f} s although its container promises '
         f'{self.duration:.2f} s: truncated or damaged',
       )
-
-
-def _pictures(packets: Iterator[av.Packet]) -> Iterator[av.VideoFrame]:
-  """Yields the frames of packets, in the order shown.
-
-  An empty packet holds the picture before it. Decoders refuse it.
-  """
-  for packet in packets:
-    if packet.size or streams.is_end(packet):
-      yield from packet.decode()
 
 
 def probe(video: str | bytes, name: str = '') -> VideoInfo:

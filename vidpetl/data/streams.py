@@ -269,3 +269,13 @@ class Stream:
 def is_end(packet: av.Packet) -> bool:
   """Returns whether a packet is the one that tells the decoder of the end."""
   return not packet.size and packet.pts is None and packet.dts is None
+
+
+def pictures(packets: Iterator[av.Packet]) -> Iterator[av.VideoFrame]:
+  """Yields the frames of packets, in the order shown.
+
+  An empty packet holds the picture before it. Decoders refuse it.
+  """
+  for packet in packets:
+    if packet.size or is_end(packet):
+      yield from packet.decode()
