@@ -16,9 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from vidpetl import options
-from vidpetl.data import picture, samplers
+from vidpetl.data import samplers
 
 RESIZES = ('pad', 'crop', 'stretch')
+INTERPOLATIONS = ('bilinear', 'bicubic')
 # Draws of a share of the frame, of which the first that fits is taken.
 _TRIES = 10
 # Where TSN's crops may lie, in quarters of the room there is: corners, centre,
@@ -95,7 +96,7 @@ class Framing:
     options.positive('framing', resolution=self.resolution)
     options.one_of('framing', 'resize', self.resize, RESIZES)
     options.one_of(
-      'framing', 'interpolation', self.interpolation, picture.INTERPOLATIONS
+      'framing', 'interpolation', self.interpolation, INTERPOLATIONS
     )
     self._check_sizes()
     self._check_draws()

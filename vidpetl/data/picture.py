@@ -11,11 +11,6 @@ from av.video import reformatter
 
 from vidpetl.data import faults, orientation
 
-INTERPOLATIONS = {
-  'bilinear': reformatter.Interpolation.BILINEAR,
-  'bicubic': reformatter.Interpolation.BICUBIC,
-}
-
 Size = tuple[int, int] | Callable[[int, int], tuple[int, int]]
 
 
@@ -52,7 +47,7 @@ class Picture:
     Args:
       height: in pixels.
       width: in pixels.
-      interpolation: a key of `INTERPOLATIONS`, of swscale; their kernels widen
+      interpolation: 'bilinear' or 'bicubic', of swscale; their kernels widen
         where they shrink.
 
     Raises:
@@ -65,7 +60,7 @@ class Picture:
         width=width,
         height=height,
         format='rgb24',
-        interpolation=INTERPOLATIONS[interpolation],
+        interpolation=reformatter.Interpolation[interpolation.upper()],
         threads=1,
       ).planes[0]
     # Lines are padded to a width that suits the processor.

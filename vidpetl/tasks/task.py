@@ -326,11 +326,12 @@ def make(cls: Callable[..., Any], values: Mapping[str, Any], where: str) -> Any:
 
 
 def clip_protocol(clip: clips.ClipSpec) -> dict[str, Any]:
-  """Returns how evaluation clips were cut."""
+  """Returns how evaluation clips were cut, in json's types."""
+  framing = dataclasses.asdict(clip.framing)
   return {
     'frames': clip.frames,
     'stride': clip.stride,
     'fps': clip.fps,
-    **dataclasses.asdict(clip.framing),
+    **{k: list(v) if isinstance(v, tuple) else v for k, v in framing.items()},
     'views': list(clip.views),
   }
