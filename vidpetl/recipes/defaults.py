@@ -1,4 +1,40 @@
-"""Every field that a config of an experiment has, with its default."""
+"""Every field that a config of an experiment has, with its default.
+
+Fields:
+  mode: 'train', or 'eval' for `eval_checkpoint` ('latest', 'best', a step, or
+    'none' for what a run would start from).
+  seed: of everything.
+  epochs: one is the sum of the datasets over the batch size.
+  steps: if positive, in place of epochs.
+  batch_size: examples of a step, over all devices.
+  accumulate: parts that a batch is worked off in.
+  eval_every_epochs: 0 evaluates at the end alone.
+  dtype: of the computation.
+  compile_cache: folder of compiled programs, '' for none.
+  petl: techniques bound to sites: {'site', 'technique', 'where', ...} each.
+  trainable: (path regex, group) each; 'frozen' or one of optimizer.groups.
+  init: whose parameters to start from (`path`): a workdir, a file of
+    `vidpetl.convert`, or a published file of a `family` (which a converted
+    file knows itself), which may hold several sets (`entry`); what is to stay
+    as drawn, or to be left out (`skip`, regexes of names). If its tokens'
+    `grid` or its `window`s are others, (t, h, w), and how to `inflate` an
+    image's filters ('central' or 'average'): files of `vidpetl.convert` and
+    families know that themselves.
+    An adapter package to put on them (`adapter`). Whose mean and standard
+    deviation of pixels all tasks take (`pixels`): those of the 'weights',
+    where they are known, or those of the 'config', augment.mean and .std.
+  optimizer: see `vidpetl.experiment.optimizer`; hold_absent_heads keeps a
+    head still in the steps of other tasks, instead of moving on by its
+    momentum.
+  mixture: 'weighted' (by size, or weights), 'alternating' or 'permuted'.
+  mesh: devices along 'data' and 'fsdp'.
+  sharding: (path regex, 'replicate' or 'fsdp') each.
+  checkpoint: every so many steps; keep the latest few and the best.
+  data: folder that sources of a config refer to.
+  input: clips decoded at a time, batches kept decoded, and on the devices;
+    the largest share of any split that may be undecodable; whether the run
+    says at its start what is odd about the data (`check`: 'on' or 'off').
+"""
 
 from __future__ import annotations
 
@@ -8,40 +44,7 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
   """Returns an unlocked config without backbone and tasks.
 
-  Fields:
-    mode: 'train', or 'eval' for `eval_checkpoint` ('latest', 'best', a step, or
-      'none' for what a run would start from).
-    seed: of everything.
-    epochs: one is the sum of the datasets over the batch size.
-    steps: if positive, in place of epochs.
-    batch_size: examples of a step, over all devices.
-    accumulate: parts that a batch is worked off in.
-    eval_every_epochs: 0 evaluates at the end alone.
-    dtype: of the computation.
-    compile_cache: folder of compiled programs, '' for none.
-    petl: techniques bound to sites: {'site', 'technique', 'where', ...} each.
-    trainable: (path regex, group) each; 'frozen' or one of optimizer.groups.
-    init: whose parameters to start from (`path`): a workdir, a file of
-      `vidpetl.convert`, or a published file of a `family` (which a converted
-      file knows itself), which may hold several sets (`entry`); what is to stay
-      as drawn, or to be left out (`skip`, regexes of names). If its tokens'
-      `grid` or its `window`s are others, (t, h, w), and how to `inflate` an
-      image's filters ('central' or 'average'): files of `vidpetl.convert` and
-      families know that themselves.
-      An adapter package to put on them (`adapter`). Whose mean and standard
-      deviation of pixels all tasks take (`pixels`): those of the 'weights',
-      where they are known, or those of the 'config', augment.mean and .std.
-    optimizer: see `vidpetl.experiment.optimizer`; hold_absent_heads keeps a
-      head still in the steps of other tasks, instead of moving on by its
-      momentum.
-    mixture: 'weighted' (by size, or weights), 'alternating' or 'permuted'.
-    mesh: devices along 'data' and 'fsdp'.
-    sharding: (path regex, 'replicate' or 'fsdp') each.
-    checkpoint: every so many steps; keep the latest few and the best.
-    data: folder that sources of a config refer to.
-    input: clips decoded at a time, batches kept decoded, and on the devices;
-      the largest share of any split that may be undecodable; whether the run
-      says at its start what is odd about the data (`check`: 'on' or 'off').
+  The module's docstring says what its fields are.
   """
   config = ml_collections.ConfigDict()
   config.mode = 'train'

@@ -1,4 +1,20 @@
-"""One's own people and actions, annotated as in AVA."""
+"""One's own people and actions, annotated as in AVA.
+
+The csv has rows `video,seconds,x1,y1,x2,y2,action,person`, one per box and
+action, and a header if one likes: `video` is the name of a file without
+suffix, or of a folder of frames, anywhere below `videos`; `seconds` is a time
+within it, any decimal, mm:ss or hh:mm:ss; boxes are fractions of width and
+height; actions count from 1; the last column may be left out. A row
+`video,seconds` is a keyframe on which nobody does anything. Clips may be of
+any length: a model's window is clamped to the file.
+
+Person boxes at test time come from a detector of your choice: write its
+boxes as rows `video,seconds,x1,y1,x2,y2,,score` and name the file in
+`detections`. Without one, the ground-truth boxes stand in for detections,
+with score 1, in every split. That is right for training and for looking at
+how well actions are recognised, but its mAP leaves out what a detector
+misses and invents; `info.name` therefore ends in '(ground-truth boxes)'.
+"""
 
 from __future__ import annotations
 
@@ -35,20 +51,7 @@ def open(
 ) -> Localisation:
   """Opens keyframes of one's own videos.
 
-  The csv has rows `video,seconds,x1,y1,x2,y2,action,person`, one per box and
-  action, and a header if one likes: `video` is the name of a file without
-  suffix, or of a folder of frames, anywhere below `videos`; `seconds` is a time
-  within it, any decimal, mm:ss or hh:mm:ss; boxes are fractions of width and
-  height; actions count from 1; the last column may be left out. A row
-  `video,seconds` is a keyframe on which nobody does anything. Clips may be of
-  any length: a model's window is clamped to the file.
-
-  Person boxes at test time come from a detector of your choice: write its
-  boxes as rows `video,seconds,x1,y1,x2,y2,,score` and name the file in
-  `detections`. Without one, the ground-truth boxes stand in for detections,
-  with score 1, in every split. That is right for training and for looking at
-  how well actions are recognised, but its mAP leaves out what a detector
-  misses and invents; `info.name` therefore ends in '(ground-truth boxes)'.
+  The module's docstring says what the csv holds.
 
   Args:
     videos: folder.

@@ -1,4 +1,23 @@
-"""A table of videos and labels."""
+"""A table of videos and labels.
+
+Its header is `path,label` and any of `start,end,split,id`:
+
+  path   of a video file or a folder of frames, relative to the table (or
+         absolute), with suffix or without
+  label  name of its class; of kind 'multilabel' any number of names, as
+         'sit|read a book', or one in each of several rows; of kind
+         'unlabelled' it may be left out
+  start  second at which the clip begins, or mm:ss, or hh:mm:ss; empty, '-'
+         or 'n/a' is the beginning
+  end    when it ends; the same is the end of the file
+  split  train, val or test in any spelling; without the column, a share of
+         the files of each class is 'val'. Where there is no val, test is
+         taken for it
+  id     what reports call the clip; the path (and start) by default
+
+Classes are the sorted names over *all* splits in the table. Where train and
+val are two tables, give both the same `classes`.
+"""
 
 from __future__ import annotations
 
@@ -58,23 +77,7 @@ def open(
 ) -> examples.Source:
   """Opens the clips that a table lists.
 
-  Its header is `path,label` and any of `start,end,split,id`:
-
-    path   of a video file or a folder of frames, relative to the table (or
-           absolute), with suffix or without
-    label  name of its class; of kind 'multilabel' any number of names, as
-           'sit|read a book', or one in each of several rows; of kind
-           'unlabelled' it may be left out
-    start  second at which the clip begins, or mm:ss, or hh:mm:ss; empty, '-'
-           or 'n/a' is the beginning
-    end    when it ends; the same is the end of the file
-    split  train, val or test in any spelling; without the column, a share of
-           the files of each class is 'val'. Where there is no val, test is
-           taken for it
-    id     what reports call the clip; the path (and start) by default
-
-  Classes are the sorted names over *all* splits in the table. Where train and
-  val are two tables, give both the same `classes`.
+  The module's docstring says what its columns are.
 
   Args:
     path: of the table: csv, tsv, or a spreadsheet.

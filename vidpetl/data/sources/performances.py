@@ -1,4 +1,29 @@
-"""A table of videos and scores: a judges' sheet."""
+"""A table of videos and scores: a judges' sheet.
+
+It is a csv with any delimiter, or the first sheet of a spreadsheet (xlsx,
+ods, …). Its header is `video,score` and any of
+`start,end,split,id,difficulty,action,steps,judge_1,judge_2,...`:
+
+  video       a file or a folder of frames, relative to the table
+  score       how good the performance is, in any unit
+  start       when it begins: seconds, mm:ss or hh:mm:ss; empty, '-' or 'n/a'
+              is the beginning
+  end         when it ends; the same is the end of the file
+  split       train, val or test in any spelling; without the column, a share
+              of the videos of each action is 'val'. Where there is no val,
+              test is taken for it
+  id          what reports call it; the video (and start) by default
+  difficulty  by which judges' scores are multiplied; empty is unknown
+  action      what is performed; empty is unknown
+  steps       when its further steps begin, as '1.2;3.4': as many in each row;
+              empty is unknown
+  judge_1     scores of each judge; empty, '-' or 'n/a' is missing
+
+Capitals and blanks in a header do not count, `path`, `file` and `filename`
+are the video, `total` and `final_score` the score, `Judge 1`, `J1` and
+`Judge 1 (USA)` are judge_1. Numbers may have a decimal comma. Other columns
+are left out, and named.
+"""
 
 from __future__ import annotations
 
@@ -50,29 +75,7 @@ def open(
 ) -> Performances:
   """Opens the performances that a table lists.
 
-  It is a csv with any delimiter, or the first sheet of a spreadsheet (xlsx,
-  ods, …). Its header is `video,score` and any of
-  `start,end,split,id,difficulty,action,steps,judge_1,judge_2,...`:
-
-    video       a file or a folder of frames, relative to the table
-    score       how good the performance is, in any unit
-    start       when it begins: seconds, mm:ss or hh:mm:ss; empty, '-' or 'n/a'
-                is the beginning
-    end         when it ends; the same is the end of the file
-    split       train, val or test in any spelling; without the column, a share
-                of the videos of each action is 'val'. Where there is no val,
-                test is taken for it
-    id          what reports call it; the video (and start) by default
-    difficulty  by which judges' scores are multiplied; empty is unknown
-    action      what is performed; empty is unknown
-    steps       when its further steps begin, as '1.2;3.4': as many in each row;
-                empty is unknown
-    judge_1     scores of each judge; empty, '-' or 'n/a' is missing
-
-  Capitals and blanks in a header do not count, `path`, `file` and `filename`
-  are the video, `total` and `final_score` the score, `Judge 1`, `J1` and
-  `Judge 1 (USA)` are judge_1. Numbers may have a decimal comma. Other columns
-  are left out, and named.
+  The module's docstring says what its columns are.
 
   Args:
     path: of the table.
