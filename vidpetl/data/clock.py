@@ -187,7 +187,7 @@ def _jumps(stream: streams.Stream) -> bool:
   if not stream.discontinuous:
     return False
   if stream.size <= _SMALL:
-    return packets.measure(stream).jumps
+    return _measure_once(stream).jumps
   seen = stream.sample(np.linspace(0, stream.size, _PLACES, endpoint=False))
   steps = np.diff(seen) * stream.tick
   if not steps.size:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import av
 
+from vidpetl.data import names
+
 
 class DecodeError(Exception):
   """A video that cannot be read as its container promises.
@@ -22,9 +24,7 @@ class DecodeError(Exception):
     self.reason = reason
 
   def __str__(self) -> str:
-    # A name whose bytes are no UTF-8 could not be printed.
-    name = self.name.encode('utf-8', 'surrogateescape')
-    return f'{name.decode("utf-8", "backslashreplace")}: {self.reason}'
+    return f'{names.shown(self.name)}: {self.reason}'
 
 
 class LyingError(Exception):

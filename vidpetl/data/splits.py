@@ -9,6 +9,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from vidpetl.data import names
+from vidpetl.data.annotations import strings
 
 _ROLES = {
   'train': ('train', 'training', 'tr', 'trn'),
@@ -57,18 +58,21 @@ def by_share(
   """
   if not 0 <= fraction < 1:
     raise ValueError(f'val_fraction={fraction} is not in [0, 1)')
-  digests = [_digest(key) for key in keys]
+  digests = [digest(key) for key in keys]
   members: dict[Hashable, set[bytes]] = collections.defaultdict(set)
-  for digest, group in zip(digests, groups, strict=True):
-    members[group].add(digest)
+  for one, group in zip(digests, groups, strict=True):
+    members[group].add(one)
   chosen = {g: _first(found, fraction) for g, found in members.items()}
   inside = [d in chosen[group] for d, group in zip(digests, groups)]
   return np.array(inside, bool)
 
 
-def _digest(key: str) -> bytes:
-  spelled = names.clean(key).encode('utf-8', 'surrogateescape')
-  return hashlib.sha256(spelled).digest()
+def digest(key: str) -> bytes:
+  """Returns what orders keys at random, alike on every machine: SHA-256.
+
+  Unicode's composed and decomposed forms, which systems take, are one key.
+  """
+  return hashlib.sha256(names.clean(key).encode(*strings.CODEC)).digest()
 
 
 def _first(digests: set[bytes], fraction: float) -> set[bytes]:

@@ -8,13 +8,11 @@ and a new file moves at most the last ones.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from vidpetl.data import examples
-from vidpetl.data.annotations import strings
+from vidpetl.data import examples, splits
 
 # Options that every source has.
 OPTIONS = {'shots': None, 'share': None, 'seed': 0}
@@ -85,10 +83,7 @@ def choose(
 
 def shuffled(ids: Sequence[str], seed: int) -> np.ndarray:
   """Returns an order of examples that depends on ids and seed, int [n]."""
-  words = [
-    hashlib.sha256(f'{seed}/{name}'.encode(*strings.CODEC)).digest()
-    for name in ids
-  ]
+  words = [splits.digest(f'{seed}/{name}') for name in ids]
   return np.array(sorted(range(len(words)), key=words.__getitem__), np.int64)
 
 

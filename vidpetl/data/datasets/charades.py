@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import re
 
-from etils import epath
-
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import examples
 from vidpetl.data.annotations import text
@@ -126,9 +124,8 @@ def open_split(
 
 def _file(raw: str, end: str) -> str:
   name = f'Charades_v1_{end}'
-  folders = [epath.Path(raw) / f for f in ('', 'Charades', 'annotations')]
-  there = [folder / name for folder in folders if (folder / name).is_file()]
-  return text.require((there or [folders[0] / name])[0], f"Charades' {name}")
+  folders = ('', 'Charades', 'annotations')
+  return listed.annotations(raw, folders, [name], f"Charades' {name}")
 
 
 DATASET = dataset_lib.Dataset(

@@ -21,8 +21,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from etils import epath
-
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import decode, examples
 from vidpetl.data.annotations import text
@@ -187,10 +185,8 @@ def _clip(action: Action, place: str | None, of_frames: bool) -> listed.Clip:
 
 def _file(raw: str, *names: str) -> str:
   """Returns the first of these files that there is."""
-  folders = [epath.Path(raw) / folder for folder in _ANNOTATIONS]
-  paths = [folder / name for name in names for folder in folders]
-  there = [path for path in paths if path.is_file()]
-  return text.require((there or paths)[0], "one of EPIC-KITCHENS-100's lists")
+  what = "one of EPIC-KITCHENS-100's lists"
+  return listed.annotations(raw, _ANNOTATIONS, names, what)
 
 
 def _record(what: str, num_classes: int) -> dataset_lib.Dataset:

@@ -115,11 +115,8 @@ def _classes(raw: str, found: dict[str, tuple[list[str], list[str]]]):
 
 def _list(raw: str, split: str) -> str:
   name = _NAMES[split]
-  official = f'jester-v1-{name}.csv'
-  path = _file(raw, official) or _file(raw, f'{name.capitalize()}.csv')
-  return path or text.require(
-    epath.Path(raw) / official, f'the {name} list of Jester'
-  )
+  names = (f'jester-v1-{name}.csv', f'{name.capitalize()}.csv')
+  return listed.annotations(raw, _FOLDERS, names, f'the {name} list of Jester')
 
 
 def _file(raw: str, name: str) -> str | None:

@@ -9,7 +9,6 @@ from vidpetl.data.annotations import text
 from vidpetl.data.importers import classes, contract
 from vidpetl.data.importers.contract import Clip
 from vidpetl.data.importers.files import File
-from vidpetl.data.sources import videos
 
 _SEPARATOR = re.compile(r'\s*,\s*|\s+')
 _NUMBERS = re.compile(r'^(.*?)((?:(?:\s*,\s*|\s+)-?\d+)+)$')
@@ -33,11 +32,6 @@ def fields(line: str) -> tuple[str, list[int]]:
     return line.strip('" '), []
   numbers = [part for part in _SEPARATOR.split(match[2]) if part]
   return match[1].strip('" ,'), [int(part) for part in numbers]
-
-
-def is_video(path: str) -> bool:
-  """Returns whether a path is a video's, and not that of a folder."""
-  return videos.is_video(path)
 
 
 def looks_like(file: File, fits: Callable[[str, list[int]], bool]) -> bool:

@@ -10,12 +10,13 @@ which are AVA's, see `vidpetl.data.importers.ava`.
 from __future__ import annotations
 
 from vidpetl.data.importers import lists
+from vidpetl.data.sources import videos
 
 _EXPECTED = 'path label …, or folder total_frames label …'
 
 
 def _labels(path: str, numbers: list[int]) -> list[int]:
-  found = numbers if lists.is_video(path) or len(numbers) == 1 else numbers[1:]
+  found = numbers if videos.is_video(path) or len(numbers) == 1 else numbers[1:]
   if not found:
     raise ValueError('no label')
   if min(found) < 0:
@@ -28,6 +29,6 @@ FORMAT = lists.format_of(
   suffixes=('.txt', '.list'),
   labels=_labels,
   # Two numbers behind a folder are also TSM's, and mean the same there.
-  fits=lambda path, numbers: lists.is_video(path) or len(numbers) != 2,
+  fits=lambda path, numbers: videos.is_video(path) or len(numbers) != 2,
   expected=_EXPECTED,
 )

@@ -9,6 +9,7 @@ Labels count from 0. category.txt beside the lists has a name on each line.
 from __future__ import annotations
 
 from vidpetl.data.importers import lists
+from vidpetl.data.sources import videos
 
 
 def _labels(path: str, numbers: list[int]) -> list[int]:
@@ -21,6 +22,6 @@ FORMAT = lists.format_of(
   title="TSM's lists of folders of frames",
   suffixes=('.txt',),
   labels=_labels,
-  fits=lambda path, numbers: len(numbers) == 2 and not lists.is_video(path),
+  fits=lambda path, numbers: len(numbers) == 2 and not videos.is_video(path),
   expected='folder total_frames label',
 )

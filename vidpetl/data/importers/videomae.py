@@ -10,6 +10,7 @@ have no label here either. The first frame of a folder is not taken over.
 from __future__ import annotations
 
 from vidpetl.data.importers import lists
+from vidpetl.data.sources import videos
 
 
 def _labels(path: str, numbers: list[int]) -> list[int]:
@@ -17,7 +18,7 @@ def _labels(path: str, numbers: list[int]) -> list[int]:
     raise ValueError(f'numbers {numbers} behind the path')
   if numbers[-1] < 0:
     return []
-  if len(numbers) > 1 and lists.is_video(path) and min(numbers[:-1]) > 0:
+  if len(numbers) > 1 and videos.is_video(path) and min(numbers[:-1]) > 0:
     raise ValueError(f'numbers {numbers} behind a video')
   return numbers[-1:]
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
-
-from vidpetl.data import examples
-from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.kinds.classification import Classification
-from vidpetl.data.sources import columns, oversights, videos
+from vidpetl.data.sources import listed, oversights, videos
 
 
 def assemble(
@@ -43,33 +39,22 @@ def assemble(
   Raises:
     FileNotFoundError: if no clip has a file.
   """
-  found = [find(clip) for clip in ids]
-  names = columns.unique(ids)
-  have = [i for i, path in enumerate(found) if path is not None]
-  columns.require_some(len(have), len(ids), f'{ids[0]} and others', folder)
-  paths = Strings(found[i] for i in have)
-  info = examples.Info(
+  clips = [
+    listed.Clip(clip, (label,), find(clip)) for clip, label in zip(ids, labels)
+  ]
+  folders = (c.place for c in clips if c.place and videos.is_folder(c.place))
+  return listed.assemble(
     name=name,
     split=split,
     kind='classification',
-    num_classes=len(classes),
-    classes=dict(enumerate(classes)),
     fps=frame_rate or fps,
-    dropped=tuple(
-      examples.Dropped(names[i], folder, 'not found below this folder')
-      for i, path in enumerate(found)
-      if path is None
-    ),
+    classes=classes,
+    clips=clips,
+    folder=folder,
     notes=(
       *_repeated(ids, labels, classes),
-      *videos.rate_note(filter(videos.is_folder, paths), frame_rate, fps),
+      *videos.rate_note(folders, frame_rate, fps),
     ),
-  )
-  return Classification(
-    info=info,
-    ids=Strings(names[i] for i in have),
-    labels=np.asarray(labels, np.int32)[have],
-    video=paths.__getitem__,
   )
 
 

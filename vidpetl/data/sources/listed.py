@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from etils import epath
 
 from vidpetl.data import examples, kinds
+from vidpetl.data.annotations import text
 from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.sources import columns, videos
 
@@ -94,6 +96,24 @@ def assemble(
     np.array([clips[i].start for i in have]),
     np.array([np.nan if end is None else end for end in ends]),
   )
+
+
+def annotations(
+  raw: str, folders: Sequence[str], names: Sequence[str], what: str
+) -> str:
+  """Returns the path of an annotation file, which may have several places.
+
+  Args:
+    raw: folder of the dataset.
+    folders: below it, in which the file may lie.
+    names: that it may have; an earlier one counts wherever it lies.
+    what: the file is, in the error.
+
+  Raises:
+    FileNotFoundError: naming the first place, if it is at none.
+  """
+  paths = [epath.Path(raw) / f / name for name in names for f in folders]
+  return text.require(next((p for p in paths if p.is_file()), paths[0]), what)
 
 
 def finder(
