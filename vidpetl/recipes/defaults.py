@@ -9,6 +9,10 @@ Fields:
   batch_size: examples of a step, over all devices.
   accumulate: parts that a batch is worked off in.
   eval_every_epochs: 0 evaluates at the end alone.
+  report: which evaluation is reported: 'last', 'best' (by checkpoint.best) or
+    'mean10', the mean of the last ten.
+  validation: share of each task's training examples that is held out, to
+    choose the best evaluation by in place of the test set; 0 for none.
   dtype: of the computation.
   compile_cache: folder of compiled programs, '' for none.
   petl: techniques bound to sites: {'site', 'technique', 'where', ...} each.
@@ -55,6 +59,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.accumulate = 1
   config.eval_batch_size = 128
   config.eval_every_epochs = 1.0
+  config.report = 'last'
+  config.validation = 0.0
   config.eval_checkpoint = 'latest'
   config.log_every = 50
   config.dtype = 'bfloat16'

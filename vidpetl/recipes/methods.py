@@ -285,9 +285,16 @@ def vpt(deep: bool = True) -> Method:
   return _at('block_in' if deep else 'tokens', 'prompt')
 
 
-def st_adapter() -> Method:
-  """Before attention and MLP, on the main path (Pan et al. 2022)."""
-  return _at(('block_in', 'attn_residual'), 'st_adapter')
+def st_adapter(per_block: int = 2) -> Method:
+  """Before attention and MLP, on the main path (Pan et al. 2022).
+
+  Args:
+    per_block: 2, as for Something-Something; or 1, before the MLP alone, as
+      for Kinetics.
+  """
+  if per_block not in (1, 2):
+    raise ValueError(f'per_block must be 1 or 2, not {per_block}')
+  return _at(('block_in', 'attn_residual')[-per_block:], 'st_adapter')
 
 
 def aim() -> Method:
