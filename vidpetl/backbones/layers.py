@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -273,6 +274,7 @@ class Encoder(nn.Module):
     pre_norm: whether there is a LayerNorm before the blocks.
     post_norm: whether there is one behind them.
     epsilon: of these LayerNorms.
+    patch: pixels that a token covers, over its frames.
   """
 
   block: Callable[..., nn.Module]
@@ -283,6 +285,7 @@ class Encoder(nn.Module):
   pre_norm: bool = False
   post_norm: bool = True
   epsilon: float = LAYER_NORM_EPSILON
+  patch: int = 256
 
   @nn.compact
   def __call__(self, x: jax.Array, grid: Grid, train: bool) -> jax.Array:
@@ -297,15 +300,18 @@ class Encoder(nn.Module):
       [b, ..., n, d]; more than n where a technique added tokens.
     """
     norm = functools.partial(layer_norm, self.dtype, epsilon=self.epsilon)
+    grid = dataclasses.replace(grid, patch=self.patch)
     if self.positions:
       x = PositionTable(self.dtype, name='posembed_input')(x)
     x = site('tokens', x, grid=grid)
     if self.pre_norm:
       x = norm(name='pre_norm')(x)
     for i in range(self.depth):
-      rate = self.stochastic_depth * i / max(self.depth - 1, 1)
+      depth = i / max(self.depth - 1, 1)
       x = self.block(
-        grid=grid, drop=rate if train else 0.0, name=f'encoderblock_{i}'
+        grid=dataclasses.replace(grid, depth=depth),
+        drop=self.stochastic_depth * depth if train else 0.0,
+        name=f'encoderblock_{i}',
       )(x)
     x = constrain_batch(x)
     return norm(name='encoder_norm')(x) if self.post_norm else x

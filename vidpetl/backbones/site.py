@@ -70,6 +70,9 @@ class Grid:
     cls: class tokens, which come first. Tokens that a technique adds go
       between these and the grid's own.
     rows: 'clip', 'frame' or 'location'.
+    patch: pixels that a token covers, over its frames.
+    depth: how far along its encoder the block is, from 0 at the first to 1 at
+      the last; rates of dropping paths grow with it.
   """
 
   t: int
@@ -77,6 +80,8 @@ class Grid:
   w: int
   cls: int = 0
   rows: str = 'clip'
+  patch: int = 256
+  depth: float = 1.0
 
   @property
   def sizes(self) -> dict[str, int]:

@@ -16,6 +16,7 @@ positions; what the windows make of them is averaged (Jia et al. 2022).
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -250,14 +251,16 @@ class Stage(nn.Module):
 
   Attributes:
     block: makes a block, given `grid`, `drop`, `shift` and `name`.
-    drops: of each block, probability of dropping its branches.
+    depths: of each block, how far along the network it is, from 0 to 1.
+    drop: probability that the last block's branches are dropped.
     window: nominal.
     merge: whether patch merging follows.
     dtype: of the computation.
   """
 
   block: Any
-  drops: Sequence[float]
+  depths: Sequence[float]
+  drop: float
   window: Size
   merge: bool
   dtype: Any = jnp.float32
@@ -265,9 +268,13 @@ class Stage(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, grid: Grid) -> tuple[jax.Array, Grid]:
     half = tuple(size // 2 for size in self.window)
-    for i, drop in enumerate(self.drops):
-      shift = half if i % 2 else (0, 0, 0)
-      block = self.block(grid=grid, drop=drop, shift=shift, name=f'block_{i}')
+    for i, depth in enumerate(self.depths):
+      block = self.block(
+        grid=dataclasses.replace(grid, depth=depth),
+        drop=self.drop * depth,
+        shift=half if i % 2 else (0, 0, 0),
+        name=f'block_{i}',
+      )
       x = block(x)
     if not self.merge:
       return x, grid
@@ -312,19 +319,20 @@ class Swin(nn.Module):
     )
     grid = Grid(*x.shape[1:4])
     x = site_lib.site('tokens', grid.flatten(x), grid=grid)
-    rate = self.stochastic_depth if train else 0.0
-    rates = np.linspace(0, rate, sum(self.depths)).tolist()
-    for i, (depth, heads) in enumerate(zip(self.depths, self.heads)):
-      drops, rates = rates[:depth], rates[depth:]
+    drop = self.stochastic_depth if train else 0.0
+    depths = np.linspace(0, 1, sum(self.depths)).tolist()
+    for i, (count, heads) in enumerate(zip(self.depths, self.heads)):
       stage = Stage(
         self.make_block(heads, self.width * 2**i),
-        drops,
+        depths[:count],
+        drop,
         self.window,
         merge=i < len(self.depths) - 1,
         dtype=self.dtype,
         name=f'stage_{i}',
       )
       x, grid = stage(x, grid)
+      depths = depths[count:]
     x = _norm(self.dtype, name='norm')(layers.constrain_batch(x))
     _, volume = grid.to_volume(x)
     return features.Features(volume, self.summarise(volume))

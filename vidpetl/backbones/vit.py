@@ -86,7 +86,7 @@ class ViT(nn.Module):
     )(video)
 
   @nn.nowrap
-  def encoder(self, name: str, **options) -> layers.Encoder:
+  def encoder(self, name: str, frames: int = 1, **options) -> layers.Encoder:
     block = functools.partial(
       nn.remat(layers.Block) if self.remat else layers.Block,
       heads=self.heads,
@@ -104,6 +104,7 @@ class ViT(nn.Module):
       self.dtype,
       post_norm=False,
       epsilon=self.epsilon,
+      patch=frames * self.patch**2,
       name=name,
       **options,
     )
@@ -171,7 +172,7 @@ class VideoMAE(ViT):
     clip = Grid(*x.shape[1:4])
     x = clip.flatten(x)
     x += sinusoids(*x.shape[-2:]).astype(x.dtype)
-    encoder = self.encoder('Transformer', positions=False)
+    encoder = self.encoder('Transformer', self.tubelet, positions=False)
     _, x = clip.to_volume(encoder(x, clip, train))
     norm = self.norm('norm')
     return Features(norm(x), norm(x.mean((1, 2, 3))))

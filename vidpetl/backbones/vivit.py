@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -92,7 +93,12 @@ class ViViT(nn.Module):
       dtype=self.dtype,
     )
     return layers.Encoder(
-      block, depth, self.stochastic_depth, self.dtype, name=name
+      block,
+      depth,
+      self.stochastic_depth,
+      self.dtype,
+      patch=math.prod(self.tubelet),
+      name=name,
     )
 
   @nn.nowrap

@@ -5,6 +5,9 @@ and rules of `config.trainable`. Whether the head trains belongs to all of them.
 
     config.petl, config.trainable = methods.make('bapat', bottleneck=128)
 
+A method may be named as a published model has it, 'aim:ssv2_b16', which gives
+its options other defaults (`vidpetl.recipes.tuned`).
+
 Here stand sites, and what sets a method apart from its techniques' defaults.
 The options themselves and their defaults are the fields of the technique (a
 file of `vidpetl.petl.techniques`), which is loaded when a method that binds it
@@ -21,6 +24,7 @@ from typing import Any
 from vidpetl import options as options_lib
 from vidpetl import parts
 from vidpetl.petl import techniques
+from vidpetl.recipes import tuned
 
 Entry = dict[str, Any]
 Rules = tuple[tuple[str, str], ...]
@@ -46,7 +50,8 @@ def make(
   """Returns (`config.petl`, `config.trainable`) of a method.
 
   Args:
-    method: a key of `METHODS`, or of `POSITIONS` to train that position alone.
+    method: a key of `METHODS`, or of `POSITIONS` to train that position alone;
+      or a tuned model.
     head: whether the heads train, too; if not, they stay as they were drawn.
     where: restricts what is bound to paths that contain this regex, e.g.
       'encoderblock_(10|11)(/|$)' or 'stage_3'.
@@ -60,7 +65,9 @@ def make(
       f'method {method!r} has no option {", ".join(unknown)}; it has '
       + (', '.join(known) or 'none')
     )
-  bound, trained = _method(method, chosen)
+  found = tuned.find(method)
+  chosen = {**found.options, **chosen}
+  bound, trained = _method(found.method, chosen)
   entries = tuple(b.entry(chosen) for b in bound if b.is_wanted(chosen))
   if where:
     if not entries:
@@ -82,11 +89,12 @@ def options(method: str) -> dict[str, Any]:
   Raises:
     ValueError: if there is no such method.
   """
-  known = dict(_own(method))
-  for bound in _method(method, {})[0]:
+  found = tuned.find(method)
+  known = dict(_own(found.method))
+  for bound in _method(found.method, found.options)[0]:
     for name, default in bound.options().items():
       known.setdefault(name, default)
-  return known
+  return {**known, **found.options}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -300,11 +308,17 @@ def st_adapter(per_block: int = 2) -> Method:
 def aim() -> Method:
   """Spatial, temporal and joint adaptation (Yang et al. 2023).
 
-  `scale` is that of the adapter beside the MLP: 0.5 for Kinetics, 1 for SSv2;
-  `ratio` that of all bottlenecks.
+  `scale` is that of the adapter beside the MLP: 0.5 for Kinetics, 1 for SSv2,
+  where `inner` is a second temporal adapter; `ratio` that of all bottlenecks.
+  `drop_path` is of the temporal adapter and of that beside the MLP.
   """
-  gelu = {'activation': 'gelu', 'ratio': 0.25}
-  behind = {'mode': 'sequential', 'bottleneck': 0, 'scale': 1.0}
+  gelu = {'activation': 'gelu', 'ratio': 0.25, 'initial': 'aim'}
+  behind = {
+    'mode': 'sequential',
+    'bottleneck': 0,
+    'scale': 1.0,
+    'drop_path': 0.0,
+  }
   beside = {'mode': 'parallel', 'bottleneck': 0}
   bound = (
     Bound('tokens', 'time_embedding'),
@@ -324,14 +338,32 @@ PLACEMENTS = {
 }
 
 
-def mst_adapter(placement: str = 'post_residual', shift: bool = True) -> Method:
-  """Multi-scale temporal adapters and [CLS] token shift on CLIP."""
+# Where class tokens may be shifted: in front of the attention alone, or on the
+# residual stream, before one of its branches.
+SHIFTS = ('attn_in', 'block_in', 'attn_residual')
+
+
+def mst_adapter(
+  placement: str = 'post_residual',
+  shift: bool = True,
+  shift_sites: Sequence[str] = ('attn_in',),
+) -> Method:
+  """Multi-scale temporal adapters and [CLS] token shift on CLIP.
+
+  Args:
+    placement: of the adapters, a key of `PLACEMENTS`.
+    shift: whether class tokens are shifted.
+    shift_sites: where, some of `SHIFTS`. The paper says in the attention, and
+      names TokShift, whose code has block_in+attn_residual.
+  """
   if placement not in PLACEMENTS:
     raise ValueError(
       f'placement {placement!r} is none of {", ".join(PLACEMENTS)}'
     )
   adapters, trained = _at(PLACEMENTS[placement], 'mst_adapter')
-  shifts = [Bound('attn_in', 'cls_shift')] if shift else []
+  for site in shift_sites:
+    options_lib.one_of('mst_adapter', 'shift_sites', site, SHIFTS)
+  shifts = [Bound(site, 'cls_shift') for site in shift_sites if shift]
   return (*shifts, *adapters), trained
 
 

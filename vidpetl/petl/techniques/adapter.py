@@ -8,11 +8,18 @@ import flax.linen as nn
 import jax
 
 from vidpetl import options
-from vidpetl.backbones import site, torch_layers
+from vidpetl.backbones import layers, site, torch_layers
 
 MODES = ('parallel', 'sequential')
 NORMS = ('none', 'in', 'out')
-INITIALS = ('lora', 'houlsby')
+# How Down and Up start; None as PyTorch's linear layers do.
+INITIALS = {
+  'lora': (None, torch_layers.zeros),
+  'aim': (nn.initializers.normal(0.02), torch_layers.zeros),
+  'houlsby': (nn.initializers.truncated_normal(0.01),) * 2,
+}
+# Of the LayerNorms, as PyTorch's and so AdaptFormer's have it.
+EPSILON = 1e-5
 ACTIVATIONS = {
   'relu': nn.relu,
   'gelu': functools.partial(nn.gelu, approximate=False),
@@ -37,8 +44,11 @@ class Adapter(nn.Module):
       'none'.
     scale: s; a number, or 'learned' from 1 on.
     dropout: rate, before Up.
-    initial: 'lora' (Up is 0, so that training starts at the identity) or
-      'houlsby' (both from a narrow Gaussian, nearly so).
+    drop_path: rate at which A(x) is left out for a clip, in the last block;
+      rates grow linearly from 0.
+    initial: 'lora' or 'aim' (Up is 0, so that training starts at the identity;
+      Down as PyTorch's layers start, or from N(0, 0.02)), or 'houlsby' (both
+      from a narrow Gaussian, nearly so).
   """
 
   bottleneck: int = 64
@@ -48,6 +58,7 @@ class Adapter(nn.Module):
   norm: str = 'none'
   scale: float | str = 0.1
   dropout: float = 0.0
+  drop_path: float = 0.0
   initial: str = 'lora'
 
   def __post_init__(self):
@@ -71,24 +82,24 @@ class Adapter(nn.Module):
       raise ValueError(
         "adapter: nothing runs parallel to this site; mode='sequential' works"
       )
-    return y + self.bottlenecked(x, y.shape[-1])
+    update = self.bottlenecked(x, y.shape[-1])
+    rate = self.drop_path * grid.depth if self.has_rng('dropout') else 0.0
+    return y + layers.StochasticDepth(rate, rescale=True, name='drop')(update)
 
   @nn.nowrap
   def bottlenecked(self, x: jax.Array, d: int) -> jax.Array:
     """Maps [..., e] to A(x), [..., d]."""
-    if self.initial == 'lora':
-      down, up = None, torch_layers.zeros
-    else:
-      down = up = nn.initializers.truncated_normal(0.01)
+    down, up = INITIALS[self.initial]
+    norm = functools.partial(layers.layer_norm, x.dtype, 'norm', EPSILON)
     if self.norm == 'in':
-      x = nn.LayerNorm(dtype=x.dtype, name='norm')(x)
+      x = norm()(x)
     hidden = max(int(d * self.ratio), 1) if self.ratio else self.bottleneck
     x = torch_layers.dense(x, hidden, 'down', kernel=down)
     x = ACTIVATIONS[self.activation](x)
     x = nn.Dropout(self.dropout)(x, deterministic=not self.has_rng('dropout'))
     x = self.factor(x.dtype) * torch_layers.dense(x, d, 'up', kernel=up)
     if self.norm == 'out':
-      x = nn.LayerNorm(dtype=x.dtype, name='norm')(x)
+      x = norm()(x)
     return x
 
   @nn.nowrap

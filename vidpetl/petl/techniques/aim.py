@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl.backbones import site, torch_layers
+from vidpetl.backbones import layers, site, torch_layers
 
 
 class AIM(nn.Module):
@@ -24,11 +24,16 @@ class AIM(nn.Module):
   Attributes:
     ratio: width between Down and Up, as a share of d.
     inner: whether what attends goes through a bottleneck as well,
-      h + Up(GELU(Down(h))) with h = LN(x), an option of AIM's code.
+      h + Up(GELU(Down(h))) with h = LN(x): AIM's second temporal adapter, for
+      Something-Something.
+    drop_path: rate at which the update is left out for a clip, in the last
+      block; rates grow linearly from 0. AIM's code draws that for each place
+      of a token, and for all clips at once.
   """
 
   ratio: float = 0.25
   inner: bool = False
+  drop_path: float = 0.0
 
   @nn.compact
   def __call__(self, y: jax.Array, given, grid: site.Grid) -> jax.Array:
@@ -38,15 +43,17 @@ class AIM(nn.Module):
         'aim: works at block_in, in blocks whose attention takes any rows of '
         'tokens; here is none'
       )
+    rate = self.drop_path * grid.depth if self.has_rng('dropout') else 0.0
+    kept = layers.StochasticDepth(rate, rescale=True, name='drop')
     if grid.rows == 'frame':
-      rows = jnp.swapaxes(y, 1, 2)
-      return y + jnp.swapaxes(self.over_time(rows, given), 1, 2)
+      update = self.over_time(jnp.swapaxes(y, 1, 2), given)
+      return y + kept(jnp.swapaxes(update, 1, 2))
     lead, volume = grid.to_volume(y)
     rows = einops.rearrange(volume, 'b t h w d -> b (h w) t d')
     update = einops.rearrange(
       self.over_time(rows, given), 'b (h w) t d -> b t h w d', **grid.sizes
     )
-    return grid.to_tokens(lead, volume + update)
+    return grid.to_tokens(lead, volume + kept(update))
 
   @nn.nowrap
   def over_time(self, x: jax.Array, block: site.Branch) -> jax.Array:
@@ -60,7 +67,8 @@ class AIM(nn.Module):
   def bottlenecked(self, x: jax.Array, prefix: str) -> jax.Array:
     join = f'{prefix}_' if prefix else ''
     hidden = max(int(x.shape[-1] * self.ratio), 1)
-    init = nn.initializers.truncated_normal(0.02)
+    # The bounds of timm's trunc_normal_, -2 and 2, cut nothing off.
+    init = nn.initializers.normal(0.02)
     h = torch_layers.dense(x, hidden, f'{join}down', kernel=init)
     h = nn.gelu(h, approximate=False)
     return torch_layers.dense(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import einops
 import flax.linen as nn
 import jax
 
@@ -11,51 +12,79 @@ from vidpetl import options
 from vidpetl.backbones import site, torch_layers
 
 FUSES = ('learned', 'average')
+POINTWISE = ('dense', 'depthwise', 'none')
 
 
 class MSTAdapter(nn.Module):
-  """y + Up(ME(Down(y))), on tokens of the grid; others pass (eq. 6 to 9).
+  """y + Up(ME(Down(y))) (eq. 6 to 9), with
 
     z = x + sum_i w_i DWConv_i(x),    ME(x) = z + Conv_1x1x1(z)
 
   The paper says neither how long its kernels are nor where they start; (3, 5,
   7) x 1 x 1 and an Up of 0, so that training starts at the identity, are our
-  choice. Its counts say that the 1x1x1 convolution is dense. Behind the last
-  attention of a model that reads class tokens alone, the grid's tokens decide
-  nothing: adapters there are counted, and stay as they started.
+  choice. Its counts say that the 1x1x1 convolution is dense, its eq. 9 that it
+  is depth-wise.
+
+  Its eq. 6 takes class tokens in, and its convolutions have no place for them.
+  Here they go the same way, each convolved with itself at other moments. The
+  paper's Figure 7 asks for that: in layers 9 to 12 small branches outweigh
+  large ones, so those of layer 12 learn. If class tokens passed the adapters
+  by (`cls=False`), nothing that the last adapters of a model do to the grid
+  would reach a class token any more, and the head reads these alone (sec.
+  3.1.2): of 24 adapters, the last 2 would stay as they started where they sit
+  behind the residuals or the branches, the last 1 elsewhere.
 
   Attributes:
     bottleneck: width between Down and Up; 384 gives the paper's counts.
-    kernels: (t, h, w) of each depth-wise convolution.
+    kernels: (t, h, w) of each depth-wise convolution; (t,) is (t, 1, 1).
     fuse: 'learned': w_i are parameters, 0.33 at first; or 'average'.
-    pointwise: whether there is the 1x1x1 convolution.
+    pointwise: the 1x1x1 convolution: 'dense', 'depthwise' or 'none'.
+    cls: whether tokens off the grid are adapted, too; else they pass. Where
+      rows are no frames, such a token has one moment.
   """
 
   bottleneck: int = 384
-  kernels: Sequence[tuple[int, int, int]] = ((3, 1, 1), (5, 1, 1), (7, 1, 1))
+  kernels: Sequence[Sequence[int]] = ((3, 1, 1), (5, 1, 1), (7, 1, 1))
   fuse: str = 'learned'
-  pointwise: bool = True
+  pointwise: str = 'dense'
+  cls: bool = True
 
   def __post_init__(self):
     options.positive('mst_adapter', bottleneck=self.bottleneck)
     options.one_of('mst_adapter', 'fuse', self.fuse, FUSES)
-    self.kernels = tuple(map(tuple, self.kernels))
+    options.one_of('mst_adapter', 'pointwise', self.pointwise, POINTWISE)
+    self.kernels = tuple(map(_size, self.kernels))
     super().__post_init__()
 
   @nn.compact
   def __call__(self, y: jax.Array, given, grid) -> jax.Array:
     """Returns tokens, or a volume, of the shape of y."""
     site.check_tokens('mst_adapter', y)
+    if self.cls:
+      return y + self.update(y, grid)
     lead, volume = grid.to_volume(y)
-    x = torch_layers.dense(volume, self.bottleneck, 'down')
+    return grid.to_tokens(lead, volume + self.update(volume, grid))
+
+  @nn.nowrap
+  def update(self, x: jax.Array, grid: site.Grid) -> jax.Array:
+    """Maps tokens, or a volume, to Up(ME(Down(x))), of the same shape."""
+    d = x.shape[-1]
+    x = torch_layers.dense(x, self.bottleneck, 'down')
     x = x + sum(
-      w * torch_layers.DepthwiseConv(size, name=f'conv_{i}')(x)
+      w * _convolved(self.depthwise(size, f'conv_{i}'), x, grid)
       for i, (size, w) in enumerate(zip(self.kernels, self.weights(x)))
     )
-    if self.pointwise:
+    if self.pointwise == 'dense':
       x = x + torch_layers.dense(x, self.bottleneck, 'pointwise')
-    x = torch_layers.dense(x, y.shape[-1], 'up', kernel=torch_layers.zeros)
-    return grid.to_tokens(lead, volume + x)
+    elif self.pointwise == 'depthwise':
+      x = x + _convolved(self.depthwise((1, 1, 1), 'pointwise'), x, grid)
+    return torch_layers.dense(x, d, 'up', kernel=torch_layers.zeros)
+
+  @nn.nowrap
+  def depthwise(
+    self, size: tuple[int, int, int], name: str
+  ) -> torch_layers.DepthwiseConv:
+    return torch_layers.DepthwiseConv(size, name=name)
 
   @nn.nowrap
   def weights(self, x: jax.Array) -> Sequence[float | jax.Array]:
@@ -65,6 +94,33 @@ class MSTAdapter(nn.Module):
       return [1 / count] * count
     init = nn.initializers.constant(0.33)
     return self.param('fusion', init, (count,)).astype(x.dtype)
+
+
+def _size(kernel: Sequence[int]) -> tuple[int, ...]:
+  """Returns (t, h, w) of a kernel."""
+  size = tuple(kernel)
+  if len(size) == 1:
+    size = (*size, 1, 1)
+  if len(size) != 3 or min(size) < 1:
+    raise ValueError(
+      f'mst_adapter: kernels are (t, h, w) or (t,), which {kernel} is not'
+    )
+  return size
+
+
+def _convolved(conv: nn.Module, x: jax.Array, grid: site.Grid) -> jax.Array:
+  """Convolves the grid, and each token off it with itself over time."""
+  lead, volume = grid.to_volume(x)
+  if lead is None or not lead.shape[-2]:
+    return grid.to_tokens(lead, conv(volume))
+  if grid.rows == 'frame':
+    n = lead.shape[2]
+    lines = einops.rearrange(lead, 'b t n d -> (b n) t 1 1 d')
+    lead = einops.rearrange(conv(lines), '(b n) t 1 1 d -> b t n d', n=n)
+  else:
+    alone = lead.reshape(-1, 1, 1, 1, lead.shape[-1])
+    lead = conv(alone).reshape(lead.shape)
+  return grid.to_tokens(lead, conv(volume))
 
 
 build = MSTAdapter

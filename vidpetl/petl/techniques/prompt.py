@@ -23,16 +23,16 @@ class Prompt(nn.Module):
     dropout: rate.
     initial: 'vpt', U(-v, v) with v^2 = 6 / (3 patch + d), or 'xavier' with
       v^2 = 6 / (d (tokens + 1)), as AdaptFormer has it.
-    patch: pixels of a patch, for 'vpt'.
+    patch: pixels of a patch, for 'vpt'; 0 is the backbone's.
   """
 
   tokens: int = 1
   dropout: float = 0.0
   initial: str = 'vpt'
-  patch: int = 256
+  patch: int = 0
 
   def __post_init__(self):
-    options.positive('prompt', tokens=self.tokens, patch=self.patch)
+    options.positive('prompt', tokens=self.tokens)
     options.one_of('prompt', 'initial', self.initial, INITIALS)
     super().__post_init__()
 
@@ -44,9 +44,10 @@ class Prompt(nn.Module):
       raise ValueError('prompt: needs rows of tokens; a volume has no place')
     site.check_stream('prompt', self.parent)
     d = y.shape[-1]
-    parts = (
-      3 * self.patch + d if self.initial == 'vpt' else d * (self.tokens + 1)
-    )
+    if self.initial == 'vpt':
+      parts = 3 * (self.patch or grid.patch) + d
+    else:
+      parts = d * (self.tokens + 1)
     prompts = self.param(
       'tokens', torch_layers.uniform(parts / 6), (self.tokens, d)
     ).astype(y.dtype)
