@@ -255,7 +255,7 @@ def test_sites_are_listed_without_computing():
   assert len(by_path) == len(places) == 2 + 3 * 13
   first = by_path['SpatialTransformer', 'tokens']
   assert first.value == (2, 2, 4, 8) and first.given is None
-  assert first.grid == site.Grid(2, 2, 2, rows='frame')
+  assert first.grid == site.Grid(2, 2, 2, rows='frame', patch=128)
   block = 'TemporalTransformer/encoderblock_0'
   place = by_path[block + '/MultiHeadDotProductAttention_0', 'attn_qkv']
   assert place.value == ((2, 4, 2, 2, 4),) * 3 and place.given == (2, 4, 2, 8)

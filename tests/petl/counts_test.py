@@ -15,7 +15,7 @@ import pytest
 from vidpetl.backbones import site, swin, vit
 from vidpetl.parameters import trainable
 from vidpetl.petl import bindings
-from vidpetl.recipes import methods
+from vidpetl.recipes import methods, tuned
 
 SSV2, HMDB51, K400 = 174, 51, 400
 # What heads of Table 5's five datasets have on average.
@@ -73,13 +73,19 @@ METHODS = {
     for placement in methods.PLACEMENTS
   },
   'mst average': ('clip_b', 'mst_adapter', {'fuse': 'average'}),
-  'mst no 1x1x1': ('clip_b', 'mst_adapter', {'pointwise': False}),
+  'mst no 1x1x1': ('clip_b', 'mst_adapter', {'pointwise': 'none'}),
   'mst 1-4': ('clip_b', 'mst_adapter', layers(1, 4)),
   'mst 5-8': ('clip_b', 'mst_adapter', layers(5, 8)),
   'mst 9-12': ('clip_b', 'mst_adapter', layers(9, 12)),
   'mst 1-8': ('clip_b', 'mst_adapter', layers(1, 8)),
   'mst 5-12': ('clip_b', 'mst_adapter', layers(5, 12)),
   'st_adapter': ('clip_b', 'st_adapter', {}),
+  'mst depth-wise': ('clip_b', 'mst_adapter', {'pointwise': 'depthwise'}),
+  **{
+    name: ('clip_l' if name.endswith('l14') else 'clip_b', name, {})
+    for name in tuned.TUNED
+    if name.startswith(('st_adapter:', 'aim:'))
+  },
   'vit ia3': ('mae', 'ia3', {}),
   'vit ssf': ('mae', 'ssf', {}),
   'vit lora': ('mae', 'lora', {'rank': 4, 'sites': site.DENSE}),
@@ -159,6 +165,8 @@ EXACT = {
   'mst 1-4': 5_965_848,
   'mst L': 45_244_560,
   'st_adapter': 14_220_288,
+  'st_adapter:ssv2_b16': 14_220_288,
+  'st_adapter:k400_b16': 7_110_144,
   # 12 blocks of l_k, l_v and l_ff.
   'vit ia3': 12 * (2 * 768 + 3072),
   # 12 blocks of two LayerNorms and q, k, v, o, fc1, fc2; the paper's 205,824
@@ -224,6 +232,11 @@ MILLIONS = [
   *(('MST 6', f'mst {n}', 0, '12') for n in ('1-8', '5-12')),
   ('MST 1', 'mst L', 0, '45'),
   ('ST-Adapter', 'st_adapter', 0, '14'),
+  ('MST 1', 'st_adapter:k400_b16', 0, '7'),
+  ('AIM', 'aim:k400_b16', 0, '11'),
+  ('AIM', 'aim:ssv2_b16', 0, '14'),
+  ('MST 1', 'aim:k400_l14', 0, '38'),
+  ('MST 2', 'aim:ssv2_l14', 0, '50'),
 ]
 
 _HMDB = 'printed = count with the head, rounded, less 0.05'
@@ -271,6 +284,11 @@ def test_full_tuning_of_table_5_is_a_mean_of_two_models():
   mean = (3 * images + 2 * videos) / 5 + FIVE * 769
   assert f'{mean / 1e6:.2f}' == '86.04'
   assert f'{FIVE * 769 / 1e6:.2f}' == '0.07'
+
+
+def test_a_depth_wise_1x1x1_convolution_would_add_next_to_nothing():
+  added = count('mst depth-wise') - count('mst no 1x1x1')
+  assert added == 24 * 2 * 384
 
 
 def test_learned_fusion_adds_72_parameters():

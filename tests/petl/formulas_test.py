@@ -1,5 +1,7 @@
 """What each technique computes, against the same written in NumPy."""
 
+import dataclasses
+
 import flax.linen as nn
 import jax
 import numpy as np
@@ -68,21 +70,11 @@ def test_adapter_beside_and_behind():
     close(out, y + 0.1 * dense(hidden, p['up']))
 
 
-def test_adapter_norms_and_learned_scale():
+def test_adapter_with_a_learned_scale():
   y, given = normal(2, 5, D), normal(2, 5, D, seed=1)
-
-  def norm(x, p):
-    x = (x - x.mean(-1, keepdims=True)) / np.sqrt(
-      x.var(-1, keepdims=True) + 1e-6
-    )
-    return x * p['scale'] + p['bias']
-
-  p, out = apply(adapter.Adapter(3, norm='in', scale='learned'), y, given)
-  hidden = np.maximum(dense(norm(given, p['norm']), p['down']), 0)
-  close(out, y + p['scale'] * dense(hidden, p['up']))
-  p, out = apply(adapter.Adapter(3, norm='out', scale=2.0), y, given)
+  p, out = apply(adapter.Adapter(3, scale='learned'), y, given)
   hidden = np.maximum(dense(given, p['down']), 0)
-  close(out, y + norm(2 * dense(hidden, p['up']), p['norm']))
+  close(out, y + p['scale'] * dense(hidden, p['up']))
 
 
 def test_adapter_drops_in_training_alone():
@@ -203,9 +195,11 @@ def test_prompts_take_the_place_between_class_tokens_and_grid():
   'initial, bound',
   [('vpt', (6 / (3 * 64 + 8)) ** 0.5), ('xavier', (6 / (8 * 201)) ** 0.5)],
 )
-def test_prompts_start_within_their_bound(initial, bound):
-  technique = prompt.Prompt(200, initial=initial, patch=64)
-  params = technique.init(jax.random.key(0), normal(1, 13, D), None, CLIP)
+@pytest.mark.parametrize('grid', [False, True])
+def test_prompts_start_within_their_bound(initial, bound, grid):
+  technique = prompt.Prompt(200, initial=initial, patch=0 if grid else 64)
+  where = dataclasses.replace(CLIP, patch=64) if grid else CLIP
+  params = technique.init(jax.random.key(0), normal(1, 13, D), None, where)
   top = np.abs(params['params']['tokens']).max()
   assert 0.95 * bound < top <= bound
 
@@ -234,20 +228,66 @@ def test_st_adapter(grid, kernel):
 
 
 @pytest.mark.parametrize('fuse', ['learned', 'average'])
-@pytest.mark.parametrize('pointwise', [True, False])
+@pytest.mark.parametrize('pointwise', ['dense', 'depthwise', 'none'])
 def test_mst_adapter(fuse, pointwise):
   volume = normal(2, 3, 2, 2, D)
-  sizes = ((3, 1, 1), (5, 1, 1), (1, 3, 3))
-  technique = mst_adapter.MSTAdapter(4, sizes, fuse, pointwise)
+  technique = mst_adapter.MSTAdapter(4, MST_KERNELS, fuse, pointwise)
   p, ours = apply(technique, volume, None, Grid(3, 2, 2))
+  close(ours, multi_scale(volume, p))
+
+
+# (3,) is (3, 1, 1).
+MST_KERNELS = ((3,), (5, 1, 1), (1, 3, 3))
+
+
+def multi_scale(volume, p):
   x = dense(volume, p['down'])
-  weights = p['fusion'] if fuse == 'learned' else [1 / 3] * 3
   z = x + sum(
-    w * depthwise(x, p[f'conv_{i}'], size)
-    for i, (size, w) in enumerate(zip(sizes, weights))
+    w * depthwise(x, p[f'conv_{i}'], p[f'conv_{i}']['kernel'].shape[:3])
+    for i, w in enumerate(p.get('fusion', [1 / 3] * 3))
   )
-  z = z + dense(z, p['pointwise']) if pointwise else z
-  close(ours, volume + dense(z, p['up']))
+  if 'pointwise' in p:
+    last = p['pointwise']
+    is_dense = last['kernel'].ndim == 2
+    z = z + (dense(z, last) if is_dense else depthwise(z, last, (1, 1, 1)))
+  return volume + dense(z, p['up'])
+
+
+@pytest.mark.parametrize('cls', [True, False])
+def test_mst_adapter_sees_a_class_token_at_its_other_moments(cls):
+  y = normal(2, 3, 5, D)
+  technique = mst_adapter.MSTAdapter(4, MST_KERNELS, cls=cls)
+  p, out = apply(technique, y)
+  after, grid = FRAMES.to_volume(out)
+  close(grid, multi_scale(y[:, :, 1:].reshape(2, 3, 2, 2, D), p))
+  token = y[:, :, :1]
+  expected = multi_scale(token[:, :, None], p)[:, :, 0] if cls else token
+  close(after, expected)
+
+
+@pytest.mark.parametrize(
+  'technique',
+  [
+    adapter.Adapter(3, scale=1.0, drop_path=0.5, mode='sequential'),
+    aim.AIM(drop_path=0.5),
+  ],
+)
+def test_paths_of_adapters_are_dropped_for_whole_clips(technique):
+  y = normal(40, 3, 5, D)
+  model = Reused(FRAMES, technique)
+  rngs = {'dropout': jax.random.key(0)}
+  params = drawn(model, y)
+  # Nothing is dropped in the first block, and at half the rate half way down.
+  for depth, least, most in ((0.0, 0, 0), (0.5, 3, 18), (1.0, 10, 30)):
+    at = Reused(dataclasses.replace(FRAMES, depth=depth), technique)
+    whole, _ = at.apply({'params': params}, y)
+    out, _ = at.apply({'params': params}, y, rngs=rngs)
+    left_out = np.array([np.array_equal(a, b) for a, b in zip(out, y)])
+    assert least <= left_out.sum() <= most
+    kept = 1 - 0.5 * depth
+    close(
+      np.asarray(out)[~left_out], y[~left_out] + (whole - y)[~left_out] / kept
+    )
 
 
 def test_fusion_weights_start_at_a_third():
@@ -311,16 +351,20 @@ class Reused(nn.Module):
     return out, attention(norm(x))
 
 
+def drawn(model, x):
+  shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), x))
+  rng = np.random.default_rng(1)
+  return jax.tree.map(
+    lambda s: rng.normal(size=s.shape).astype(np.float32), shapes
+  )['params']
+
+
 @pytest.mark.parametrize('inner', [True, False])
 @pytest.mark.parametrize('grid', [FRAMES, CLIP])
 def test_aim_attends_over_time_with_the_same_parameters(grid, inner):
   x = normal(*((2, 3, 5, D) if grid is FRAMES else (2, 13, D)))
   model = Reused(grid, aim.AIM(inner=inner))
-  shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), x))
-  rng = np.random.default_rng(1)
-  params = jax.tree.map(
-    lambda s: rng.normal(size=s.shape).astype(np.float32), shapes
-  )['params']
+  params = drawn(model, x)
   ours, _ = model.apply({'params': params}, x)
   p = params['technique']
 

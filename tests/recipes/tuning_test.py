@@ -28,7 +28,7 @@ ROWS = [
   (mst_adapter, 'layers=5-8,shift=false'),
   (
     mst_adapter,
-    f'{SSV2},placement=pre_norm,fuse=average,pointwise=false',
+    f'{SSV2},placement=pre_norm,fuse=average,pointwise=none',
   ),
   (mst_adapter, f'{SSV2},method=aim'),
   (cofinetune_ava, 'method=patt,bottleneck=32'),
