@@ -124,7 +124,8 @@ def test_a_package_has_them(make, tmp_path):
 
 @pytest.mark.slow
 def test_a_head_has_statistics_in_files_as_well(world, tmp_path):
-  config = experiments.load_config('vpetl', 'dataset=hmdb51,method=full')
+  argument = 'dataset=hmdb51,method=full,head=true'
+  config = experiments.load_config('vpetl', argument)
   config = experiments.shrink(config, world)
   config.unlock()
   config.tasks.hmdb51.norm = 'batch'
