@@ -15,7 +15,7 @@ Arguments, separated by commas:
   shots       so many training examples of each class; or
   share       such a share of them; and seed, which others they are.
   backbone    a preset of vidpetl/recipes/presets: videomae_b, clip_b16, swin_b,
-              vivit_b, i3d, …
+              vivit_b, i3d, …; by default that of a tuned model.
   weights     what to start from: the published file, what vidpetl.convert made
               of it, or a run's workdir. Without it the backbone starts from
               random parameters, which needs far more than a small dataset.
@@ -23,7 +23,8 @@ Arguments, separated by commas:
               of vidpetl/recipes/methods.py with its options: method=lora,
               rank=16. Transformers take all of them; on convolutional networks
               those that say so in their refusal do not work, and adapter3d
-              does.
+              does. Or a tuned model of vidpetl/recipes/tuned.py, as its authors
+              have it: method=aim:ssv2_b16.
   task        classification, multilabel, localisation, quality (or
               quality.core, quality.tsa), pretext (or pretext.pace,
               pretext.rspnet); by default what the data are annotated for.
@@ -73,6 +74,7 @@ from vidpetl.recipes import (
   preset,
   presets,
   scores,
+  tuned,
 )
 
 ConfigDict = ml_collections.ConfigDict
@@ -132,7 +134,9 @@ def get_config(argument: str = '') -> ConfigDict:
   """Returns the locked config of `argument`."""
   method = arguments.value(argument, 'method', 'lora')
   of_method = methods.options(method)
-  arg = arguments.parse(argument, method=method, **of_method, **_ARGUMENTS)
+  backbone = tuned.find(method).preset or _ARGUMENTS['backbone']
+  known = {**of_method, **_ARGUMENTS, 'backbone': backbone}
+  arg = arguments.parse(argument, method=method, **known)
   found = presets.find(arg.backbone)
   config = defaults.get_config()
   config.backbone = {**found.fields, **(found.small if arg.small else {})}
@@ -160,6 +164,7 @@ def get_config(argument: str = '') -> ConfigDict:
     if name in config.tasks:
       raise ValueError(f'with={each}: there is a task {name!r} already.')
     config.tasks[name] = task
+  tuned.apply(config, method)
   config.checkpoint.best = _best(*next(iter(config.tasks.items())))
   return config.lock()
 
@@ -265,7 +270,9 @@ def _part(arg: ConfigDict) -> dict[str, Any]:
 def _clip(
   arg: ConfigDict, of: preset.Preset, found: data.Data
 ) -> dict[str, Any]:
-  clip = {**of.clip, **({} if not arg.small else _small(of))}
+  clip = {**of.clip, **(_small(of) if arg.small else {})}
+  if found.kind == 'classification' and not arg.small:
+    clip |= tuned.find(arg.method).clip
   for name in ('frames', 'stride', 'resolution'):
     clip[name] = arg[name] or clip[name]
   clip |= crops.at(crops.USUAL, clip['resolution'])

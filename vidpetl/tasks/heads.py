@@ -25,6 +25,7 @@ INITIALS = {
   # U(-1 / sqrt(d), 1 / sqrt(d)).
   'uniform': nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform'),
   'normal': nn.initializers.normal(0.01),
+  'normal_0.02': nn.initializers.normal(0.02),
 }
 
 

@@ -19,8 +19,8 @@ class Linear(task_lib.Task):
   Attributes:
     init_bias: initial bias of the head.
     initial: where the head's weights start: 'zeros'; 'uniform', as PyTorch
-      draws them, which a head that stays as it was drawn needs; or 'normal',
-      from N(0, 0.01^2).
+      draws them, which a head that stays as it was drawn needs; 'normal',
+      from N(0, 0.01^2); or 'normal_0.02', from N(0, 0.02^2).
     norm: before the last layer: 'none', 'batch' or 'layer'; see `heads.Linear`.
     dropout: rate, between the two.
   """
