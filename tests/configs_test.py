@@ -77,6 +77,8 @@ def test_full_config_trains_a_step(world, tmp_path):
       'mst_adapter',
       'dataset=something_something_v2,method=st_adapter,bottleneck=4',
     ),
+    ('st_adapter', 'bottleneck=4'),
+    ('aim', 'dataset=something_something_v2,model=L14'),
   ],
 )
 def test_config_of_a_method_trains_what_it_says(

@@ -2,7 +2,14 @@
 
 import pytest
 
-from configs import cofinetune_ava, mst_adapter, vpetl, vpetl_images
+from configs import (
+  aim,
+  cofinetune_ava,
+  mst_adapter,
+  st_adapter,
+  vpetl,
+  vpetl_images,
+)
 from vidpetl.recipes import methods, tuning
 
 VPETL = (
@@ -31,6 +38,9 @@ ROWS = [
     f'{SSV2},placement=pre_norm,fuse=average,pointwise=none',
   ),
   (mst_adapter, f'{SSV2},method=aim'),
+  (mst_adapter, f'{SSV2},stride=16,kernels=3+5,pointwise=depthwise'),
+  (st_adapter, f'{SSV2},report=best'),
+  (aim, 'dataset=diving48,inner=true'),
   (cofinetune_ava, 'method=patt,bottleneck=32'),
 ]
 
@@ -130,6 +140,8 @@ def test_sampling_and_report_are_arguments(module):
     (vpetl_images, 'dataset=mnist', "dataset 'mnist' is none of 'cifar100'"),
     (mst_adapter, 'layers=4-1', 'layers=4-1 is not "first-last"'),
     (mst_adapter, 'model=B32', "model 'B32' is none of 'B16', 'L14'"),
+    (mst_adapter, 'shift_sites=mlp', "shift_sites 'mlp' is none of 'attn_in'"),
+    (aim, 'dataset=diving48,model=L14', 'aim:diving48_l14.* no tuned model'),
     (vpetl, 'sampling=random', "sampling 'random' is none of 'dense'"),
     (vpetl, 'sampling=spread,short=hold', 'short=hold: of sampling=dense'),
     (vpetl, 'report=first', "report 'first' is none of 'last'"),

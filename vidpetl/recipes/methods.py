@@ -68,6 +68,7 @@ def make(
   found = tuned.find(method)
   chosen = {**found.options, **chosen}
   bound, trained = _method(found.method, chosen)
+  trained = (*trained, *found.trained)
   entries = tuple(b.entry(chosen) for b in bound if b.is_wanted(chosen))
   if where:
     if not entries:

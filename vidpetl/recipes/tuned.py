@@ -25,6 +25,7 @@ class Tuned:
     title: for people.
     preset: the backbone that it was tuned from; '' of a method by itself.
     options: of the method, where they differ from its defaults.
+    trained: regexes of the backbone's parameters that train, too.
     backbone: fields of `config.backbone`, likewise.
     head: fields of the task that classifies, likewise.
     clip: fields of its clips, likewise.
@@ -35,6 +36,7 @@ class Tuned:
   title: str = ''
   preset: str = ''
   options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  trained: tuple[str, ...] = ()
   backbone: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   head: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   clip: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -89,6 +91,8 @@ _SEGMENTS = {'frames': 8, 'sampling': 'segments'}
 # Two temporal adapters a block, and adapters beside the MLP at full scale.
 _ORDER = {'inner': True, 'scale': 1.0}
 _SSV2 = 'something_something_v2'
+# The last LayerNorm.
+_NORM = ('^backbone/norm/',)
 
 TUNED = {
   'st_adapter:k400_b16': _st_adapter(
@@ -129,12 +133,14 @@ TUNED = {
     'VideoMAE ViT-B, Something-Something v2',
     'videomae_b',
     _SSV2,
+    trained=_NORM,
     clip={'frames': 8, 'stride': 4},
   ),
   'adaptformer:hmdb51': _adaptformer(
     'VideoMAE ViT-B, HMDB51',
     'videomae_b',
     'hmdb51',
+    trained=_NORM,
     clip={'frames': 8, 'stride': 4},
   ),
   'adaptformer:images': _adaptformer(

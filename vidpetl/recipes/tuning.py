@@ -21,6 +21,7 @@ from vidpetl.recipes import (
   presets,
   reporting,
   sampling,
+  tuned,
 )
 
 ConfigDict = ml_collections.ConfigDict
@@ -165,6 +166,8 @@ def finish(
   config: ConfigDict, arg: ConfigDict, of: preset.Preset
 ) -> ConfigDict:
   """Returns the config locked; in the demo world, one for two cores."""
+  if not arg.pretrain:
+    tuned.apply(config, arg.method)
   if arg.demo:
     shrink(config, of)
     config.epochs = 40.0 if arg.pretrain else 10.0
