@@ -12,8 +12,8 @@ Arguments, separated by commas:
   method      mst_adapter with the options below; or any other method of
               vidpetl/recipes/methods.py.
   bottleneck, kernels (3+5+7 is 3x1x1+5x1x1+7x1x1), fuse (learned, average),
-  pointwise (the 1x1x1 convolution: dense, depthwise, none), cls (whether class
-              tokens are adapted)   of the adapters;
+  pointwise (the 1x1x1 convolution), dense (false makes that depth-wise), cls
+              (whether class tokens are adapted)   of the adapters;
   placement   and where they are: post_residual; A, B and C of the paper are
               pre_norm, post_norm and pre_residual.
   shift, div, shift_sites   [CLS] token shift: 1/div of the channels each way,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vidpetl.backbones import vit
+from vidpetl.petl import adapted
 
 TOY = {'width': 8, 'depth': 1, 'heads': 2, 'mlp': 16, 'patch': 8}
 
@@ -138,3 +139,25 @@ def test_augreg_is_mae_with_the_other_gelu_and_reads_the_class_token():
 def test_clip_l_has_patches_of_14_pixels():
   assert vit.build(kind='clip', variant='L').patch == 14
   assert vit.build(kind='clip', variant='L', patch=16).patch == 16
+
+
+@pytest.mark.parametrize(
+  'kind, fields, pixels',
+  [
+    ('clip', {'variant': 'L'}, 14 * 14),
+    ('mae', {'variant': 'B'}, 16 * 16),
+    ('videomae', {'variant': 'B'}, 2 * 16 * 16),
+  ],
+)
+def test_a_grid_says_what_a_token_covers_and_how_deep_it_is(
+  kind, fields, pixels
+):
+  model = vit.build(kind=kind, **fields, width=8, depth=3, heads=2, mlp=8)
+  video = jax.ShapeDtypeStruct((1, 2, 224, 224, 3), jnp.float32)
+  grids = [
+    place.grid
+    for place in adapted.sites(model, video, train=False)
+    if place.name == 'block_in'
+  ]
+  assert [grid.patch for grid in grids] == [pixels] * 3
+  assert [grid.depth for grid in grids] == [0.0, 0.5, 1.0]

@@ -73,14 +73,14 @@ METHODS = {
     for placement in methods.PLACEMENTS
   },
   'mst average': ('clip_b', 'mst_adapter', {'fuse': 'average'}),
-  'mst no 1x1x1': ('clip_b', 'mst_adapter', {'pointwise': 'none'}),
+  'mst no 1x1x1': ('clip_b', 'mst_adapter', {'pointwise': False}),
   'mst 1-4': ('clip_b', 'mst_adapter', layers(1, 4)),
   'mst 5-8': ('clip_b', 'mst_adapter', layers(5, 8)),
   'mst 9-12': ('clip_b', 'mst_adapter', layers(9, 12)),
   'mst 1-8': ('clip_b', 'mst_adapter', layers(1, 8)),
   'mst 5-12': ('clip_b', 'mst_adapter', layers(5, 12)),
   'st_adapter': ('clip_b', 'st_adapter', {}),
-  'mst depth-wise': ('clip_b', 'mst_adapter', {'pointwise': 'depthwise'}),
+  'mst depth-wise': ('clip_b', 'mst_adapter', {'dense': False}),
   **{
     name: ('clip_l' if name.endswith('l14') else 'clip_b', name, {})
     for name in tuned.TUNED

@@ -228,10 +228,12 @@ def test_st_adapter(grid, kernel):
 
 
 @pytest.mark.parametrize('fuse', ['learned', 'average'])
-@pytest.mark.parametrize('pointwise', ['dense', 'depthwise', 'none'])
+@pytest.mark.parametrize(
+  'pointwise', [(True, True), (True, False), (False, True)]
+)
 def test_mst_adapter(fuse, pointwise):
   volume = normal(2, 3, 2, 2, D)
-  technique = mst_adapter.MSTAdapter(4, MST_KERNELS, fuse, pointwise)
+  technique = mst_adapter.MSTAdapter(4, MST_KERNELS, fuse, *pointwise)
   p, ours = apply(technique, volume, None, Grid(3, 2, 2))
   close(ours, multi_scale(volume, p))
 

@@ -118,7 +118,7 @@ ON_CLIP = {
   },
   'mst past class tokens': (
     'mst_adapter',
-    {**MST, 'cls': False, 'fuse': 'average', 'pointwise': 'depthwise'},
+    {**MST, 'cls': False, 'fuse': 'average', 'dense': False},
     'norm_mean',
     frames(official.mst, placement='post_residual', cls=False),
   ),

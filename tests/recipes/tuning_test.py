@@ -35,10 +35,10 @@ ROWS = [
   (mst_adapter, 'layers=5-8,shift=false'),
   (
     mst_adapter,
-    f'{SSV2},placement=pre_norm,fuse=average,pointwise=none',
+    f'{SSV2},placement=pre_norm,fuse=average,pointwise=false',
   ),
   (mst_adapter, f'{SSV2},method=aim'),
-  (mst_adapter, f'{SSV2},stride=16,kernels=3+5,pointwise=depthwise'),
+  (mst_adapter, f'{SSV2},stride=16,kernels=3+5,dense=false'),
   (st_adapter, f'{SSV2},report=best'),
   (aim, 'dataset=diving48,inner=true'),
   (cofinetune_ava, 'method=patt,bottleneck=32'),

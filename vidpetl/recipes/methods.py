@@ -361,7 +361,9 @@ def mst_adapter(
     raise ValueError(
       f'placement {placement!r} is none of {", ".join(PLACEMENTS)}'
     )
-  adapters, trained = _at(PLACEMENTS[placement], 'mst_adapter')
+  adapters, trained = _at(
+    PLACEMENTS[placement], 'mst_adapter', defaults={'cls': True}
+  )
   for site in shift_sites:
     options_lib.one_of('mst_adapter', 'shift_sites', site, SHIFTS)
   shifts = [Bound(site, 'cls_shift') for site in shift_sites if shift]

@@ -12,7 +12,6 @@ from vidpetl import options
 from vidpetl.backbones import site, torch_layers
 
 FUSES = ('learned', 'average')
-POINTWISE = ('dense', 'depthwise', 'none')
 
 
 class MSTAdapter(nn.Module):
@@ -38,21 +37,24 @@ class MSTAdapter(nn.Module):
     bottleneck: width between Down and Up; 384 gives the paper's counts.
     kernels: (t, h, w) of each depth-wise convolution; (t,) is (t, 1, 1).
     fuse: 'learned': w_i are parameters, 0.33 at first; or 'average'.
-    pointwise: the 1x1x1 convolution: 'dense', 'depthwise' or 'none'.
+    pointwise: whether there is the 1x1x1 convolution.
+    dense: whether that is dense, or depth-wise.
     cls: whether tokens off the grid are adapted, too; else they pass. Where
-      rows are no frames, such a token has one moment.
+      rows are no frames, such a token has one moment. The method
+      `mst_adapter` sets it; entries without it are of models that let them
+      pass.
   """
 
   bottleneck: int = 384
   kernels: Sequence[Sequence[int]] = ((3, 1, 1), (5, 1, 1), (7, 1, 1))
   fuse: str = 'learned'
-  pointwise: str = 'dense'
-  cls: bool = True
+  pointwise: bool = True
+  dense: bool = True
+  cls: bool = False
 
   def __post_init__(self):
     options.positive('mst_adapter', bottleneck=self.bottleneck)
     options.one_of('mst_adapter', 'fuse', self.fuse, FUSES)
-    options.one_of('mst_adapter', 'pointwise', self.pointwise, POINTWISE)
     self.kernels = tuple(map(_size, self.kernels))
     super().__post_init__()
 
@@ -74,9 +76,9 @@ class MSTAdapter(nn.Module):
       w * _convolved(self.depthwise(size, f'conv_{i}'), x, grid)
       for i, (size, w) in enumerate(zip(self.kernels, self.weights(x)))
     )
-    if self.pointwise == 'dense':
+    if self.pointwise and self.dense:
       x = x + torch_layers.dense(x, self.bottleneck, 'pointwise')
-    elif self.pointwise == 'depthwise':
+    elif self.pointwise:
       x = x + _convolved(self.depthwise((1, 1, 1), 'pointwise'), x, grid)
     return torch_layers.dense(x, d, 'up', kernel=torch_layers.zeros)
 
