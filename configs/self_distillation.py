@@ -12,6 +12,11 @@ Arguments:
   weight      lambda; 0 is plain fine-tuning, with no teacher at all
   reduction   of the squared distance over features: mean or sum (eq. 2)
   teacher     its BatchNorms' statistics: running or batch
+  schedule    cosine, to a thousandth of the rate; steps, a tenth of it from
+              epochs 50, 70 and 90 on; or constant. If not given, steps for C3D
+              on HMDB51 and cosine for all others, as in RSPNet's fine-tuning
+  report      last, best, mean10 or validated, see vidpetl.recipes.reporting; if
+              not given best, as RSPNet has it, but last in the demo
   method      what trains, see vidpetl.recipes.methods, with its options
   init, data, demo, pretrain   as in configs/vpetl.py
 
@@ -29,15 +34,16 @@ Weights: RSPNet's, pretrained on Kinetics-400 for 200 epochs, query encoders:
 
 The paper writes the distance as a sum; lambdas of 100 and 1000 speak for a
 mean, which is the default here. It says nothing of momentum, weight decay,
-schedule, crops and the teacher's BatchNorm: RSPNet's fine-tuning is taken for
-the first four, the running statistics for the last. None of these rows was run
-here: that needs the weights, the dataset and accelerators.
+schedule, crops, the epoch that is reported and the teacher's BatchNorm: RSPNet's
+fine-tuning is taken for the first five, the running statistics for the last.
+Batches of 24 and 32 are read from the sizes of its features. None of these rows
+was run here: that needs the weights, the dataset and accelerators.
 """
 
 import ml_collections
 
 from vidpetl import options
-from vidpetl.recipes import rows, tuning
+from vidpetl.recipes import reporting, rows, tuning
 from vidpetl.weights import family
 
 # Short name -> preset and fields, learning rate, batch.
@@ -51,6 +57,7 @@ BACKBONES = {
 }
 OTHERS = (0.01, 24)
 EPOCHS = 100.0
+MILESTONES = (50, 70, 90)
 CLIP = {
   'frames': 16,
   'stride': 1.0,
@@ -72,6 +79,8 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     weight=1.0,
     reduction='mean',
     teacher='running',
+    schedule='',
+    report='',
   )
   options.one_of('config', 'dataset', arg.dataset, ('ucf101', 'hmdb51'))
   if arg.split not in (1, 2, 3):
@@ -85,6 +94,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
   config.optimizer.update(
     name='sgd',
     learning_rate=rate,
+    **_schedule(arg),
     warmup_epochs=0.0,
     clip_norm=0.0,
     final=0.001,
@@ -105,7 +115,20 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     average='logits',
     distill=distill,
   )
-  return tuning.finish(config, arg, preset)
+  config.dtype = 'float32'  # As RSPNet's.
+  config = tuning.finish(config, arg, preset)
+  with config.unlocked():
+    reporting.apply(config, arg.report or ('last' if arg.demo else 'best'))
+  return config
+
+
+def _schedule(arg: ml_collections.ConfigDict) -> dict:
+  """Returns fields of the optimizer, if not asked for RSPNet's."""
+  like = (arg.dataset, arg.backbone, arg.pretrain, arg.demo)
+  usual = 'steps' if like == ('hmdb51', 'c3d', False, False) else 'cosine'
+  schedule = arg.schedule or usual
+  milestones = MILESTONES if schedule == 'steps' else ()
+  return {'schedule': schedule, 'milestones': milestones}
 
 
 WEIGHTS = (0, 0.1, 1, 10, 100, 1000)

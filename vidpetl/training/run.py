@@ -17,6 +17,7 @@ from vidpetl.experiment import complete, initialise, pixels
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import storage, trainable
+from vidpetl.tasks import task as task_lib
 from vidpetl.training import checkpoint, sharding
 from vidpetl.training import step as step_lib
 from vidpetl.weights import report as report_lib
@@ -275,7 +276,11 @@ def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
       f'config.epochs={config.epochs} of {sum(sizes.values())} examples in '
       f'batches of {config.batch_size} are no step; raise epochs or set steps.'
     )
-  experiment = experiment_lib.build(config, infos)
+  plans = {
+    name: task_lib.Plan(total / epoch, size, part)
+    for name, size in sizes.items()
+  }
+  experiment = experiment_lib.build(config, infos, plans)
   return Run(
     config=config,
     experiment=experiment,

@@ -9,6 +9,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
+
 from vidpetl.data import examples
 from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.pretext import answers, linears
@@ -20,9 +23,11 @@ KIND = 'unlabelled'
 class Vspp(task_lib.Task):
   """L = CE(f_lambda(z), speed) + CE(f_zeta(z), part), z the clip's summary.
 
-  f_lambda has an output for each speed from 1 to `clip.rates`, also for the
-  natural one that is never drawn; f_zeta has one for each of `clip.parts`.
-  Labels come with clips of sampling 'vspp', at evaluation too.
+  f_lambda has an output for each speed that is drawn: of `clip.rates`=5 with
+  `clip.natural`=1 these are 2 to 5, the paper's lambda of 4 (its code has a
+  fifth output, for the natural speed, that is never right). f_zeta has one for
+  each of `clip.parts`. Labels come with clips of sampling 'vspp', at evaluation
+  too.
 
   Attributes:
     num_classes: ignored: the source's classes are not asked for.
@@ -38,7 +43,7 @@ class Vspp(task_lib.Task):
       'vspp',
       self.train_clip,
       self.eval_clip,
-      ('rates', 'parts', 'natural'),
+      ('rates', 'parts', 'natural', 'natural_drawn'),
     )
     if not 0 <= self.dropout < 1:
       raise ValueError(
@@ -47,7 +52,7 @@ class Vspp(task_lib.Task):
 
   def head(self) -> linears.Linears:
     asked = self.train_clip.sampler
-    sizes = (('speed', asked.rates), ('part', asked.parts))
+    sizes = (('speed', len(asked.speeds)), ('part', asked.parts))
     return linears.Linears(sizes, self.dropout)
 
   def read(self, head, features, inputs, train):
@@ -55,12 +60,13 @@ class Vspp(task_lib.Task):
     return head(features)
 
   def loss(self, logits, batch):
-    """logits 'speed' [b, rates], 'part' [b, parts]; see `Base.loss`."""
+    """logits 'speed' [b, speeds], 'part' [b, parts]; see `Base.loss`."""
+    batch = self._numbered(batch)
     losses = answers.cross_entropy(logits, batch)
     return answers.summed(losses, answers.right(logits, batch), batch['valid'])
 
   def outputs(self, logits, batch):
-    return answers.right(logits, batch)
+    return answers.right(logits, self._numbered(batch))
 
   def metric(self, source: examples.Source) -> answers.Shares:
     """'accuracy': share of clips with both answers right; and each alone."""
@@ -75,6 +81,13 @@ class Vspp(task_lib.Task):
       'natural': asked.natural,
       'parts': asked.parts,
     }
+
+  def _numbered(self, batch):
+    """Returns a batch whose speeds are counted among those that are drawn."""
+    asked = self.train_clip.sampler
+    number = np.zeros(asked.rates, np.int32)
+    number[np.array(asked.speeds) - 1] = np.arange(len(asked.speeds))
+    return {**batch, 'speed': jnp.asarray(number)[batch['speed']]}
 
 
 build = Vspp
