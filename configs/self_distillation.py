@@ -16,7 +16,7 @@ Arguments:
               epochs 50, 70 and 90 on; or constant. If not given, steps for C3D
               on HMDB51 and cosine for all others, as in RSPNet's fine-tuning
   report      last, best, mean10 or validated, see vidpetl.recipes.reporting; if
-              not given best, as RSPNet has it, but last in the demo
+              not given best, as RSPNet has it, and last in the demo
   method      what trains, see vidpetl.recipes.methods, with its options
   init, data, demo, pretrain   as in configs/vpetl.py
 
@@ -118,7 +118,8 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
   config.dtype = 'float32'  # As RSPNet's.
   config = tuning.finish(config, arg, preset)
   with config.unlocked():
-    reporting.apply(config, arg.report or ('last' if arg.demo else 'best'))
+    usual = 'last' if arg.demo or arg.pretrain else 'best'
+    reporting.apply(config, arg.report or usual)
   return config
 
 
