@@ -9,7 +9,7 @@ import pytest
 
 from vidpetl.backbones import site
 from vidpetl.experiment import adapters, experiment
-from vidpetl.parameters import package, trainable
+from vidpetl.parameters import package, trainable, variables
 
 CASES = [
   ('clip', 'head', {}),
@@ -51,6 +51,32 @@ def test_a_package_gives_the_logits_of_its_run(
   own = {k for k in packed.params if k in packages.backbone_of(params)}
   assert bool(own) == (method in ('bitfit', 'aim', 'attn_softmax'))
   assert {'heads_own/output_projection/kernel'} <= set(packed.params)
+
+
+def test_a_package_has_the_statistics_of_its_heads_norm():
+  config = packages.make_config('clip', 'head')
+  config.tasks.own.norm = 'batch'
+  infos = experiment.infos_from_config(config)
+  built = experiment.build(config, infos)
+  rng = np.random.default_rng(0)
+  arrays = {
+    name: abs(rng.normal(0.3, 0.1, x.shape)).astype(np.float32)
+    for name, x in variables.flatten(built.variables).items()
+  }
+  described = adapters.describe(config, infos, {'own': {}})
+  packed = adapters.pack(described, arrays, built.group_of)
+  assert 'batch_stats/heads_own/norm/var' in packed.params
+  ours = adapters.Adapters(packages.backbone_of(arrays))
+  ours.load(packed, 'a')
+  batch = {**packages.CLIPS, 'size': np.full((2, 2), 16, np.int32)}
+  augment = built.tasks['own'].augment
+  expected = jax.jit(
+    lambda v: built.model.apply(
+      v, adapters.augment.preprocess(batch, augment, train=False), 'own'
+    )
+  )(variables.unflatten(arrays))
+  found = ours.logits('a', packages.CLIPS)
+  np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_several_share_a_program_and_are_forgotten():

@@ -3,9 +3,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import tiny
 
+from vidpetl import backbones
 from vidpetl.experiment import optimizer
-from vidpetl.recipes import defaults
+from vidpetl.petl import bindings
+from vidpetl.recipes import defaults, methods
 
 CONFIG = {
   **defaults.get_config().optimizer.to_dict(),
@@ -87,14 +90,72 @@ def test_groups_have_their_own_rates():
   np.testing.assert_allclose(params['b'], 0.1 * params['a'], rtol=1e-6)
 
 
-def test_only_filtered_parameters_decay():
-  config = {**CONFIG, 'name': 'adamw', 'groups': {'all': {'weight_decay': 0.5}}}
-  params = {'kernel': jnp.ones(()), 'bias': jnp.ones(())}
-  grads = {'kernel': 0.0, 'bias': 0.0}
-  group_of = {'kernel': 'all', 'bias': 'all'}
-  params, _ = run(config, params, grads, group_of, steps=1)
-  assert float(params['bias']) == 1.0
-  np.testing.assert_allclose(params['kernel'], 1 - 0.1 * 0.5, rtol=1e-6)
+def decayed(params, **group):
+  """Returns by which share each parameter shrinks without a gradient."""
+  config = {
+    **CONFIG, 'name': 'adamw', 'groups': {'all': {'weight_decay': 0.5, **group}}
+  }  # fmt: skip
+  after, _ = run(
+    config, params, dict.fromkeys(params, 0.0), dict.fromkeys(params, 'all'), 1
+  )
+  return {path: float(1 - x.mean()) for path, x in after.items()}
+
+
+def test_matrices_decay():
+  matrix, vector = jnp.ones((2, 3)), jnp.ones(3)
+  names = ('kernel', 'query_a', 'bias', 'tokens', 'pos_embedding')
+  shares = decayed({**dict.fromkeys(names, matrix), 'fusion': vector})
+  expected = {n: 0.05 * (n in ('kernel', 'query_a', 'tokens')) for n in shares}
+  assert shares == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_filter_says_what_decays():
+  params = {'kernel': jnp.ones((2, 3)), 'bias': jnp.ones(3)}
+  shares = decayed(params, decay_filter='bias')
+  assert shares == pytest.approx({'kernel': 0.0, 'bias': 0.05}, abs=1e-6)
+
+
+# Last names of parameters of all backbones, heads and techniques.
+DECAY = {
+  'kernel',
+  *('a', 'b', 'query_a', 'query_b', 'value_a', 'value_b'),  # LoRA
+  'tokens',  # prompts, prefixes, and what PATT learns in place of tokens
+}
+STAY = {
+  *('bias', 'scale'),
+  *('cls', 'pos_embedding', 'relative_position_bias_table', 'table'),
+  *('fusion', 'alpha'),
+  *('vector', 'key_vector', 'value_vector'),  # (IA)^3
+  *('shift', 'query_scale', 'query_shift', 'key_scale', 'key_shift'),  # SSF
+  *('value_scale', 'value_shift'),
+}
+OPTIONS = {
+  'lora': {'sites': ('attn_qkv', 'attn_proj', 'mlp_fc1', 'mlp_fc2')},
+  'mst_adapter': {'shift': False},
+  'patt': {'source': 'learned'},
+}
+
+
+TRANSFORMERS = ('clip', 'dense', 'swin')
+BOUND = [
+  *((name, method) for method in methods.METHODS for name in TRANSFORMERS),
+  *(('resnet3d', method) for method in ('full', 'adapter3d')),
+]
+
+
+@pytest.mark.parametrize('name, method', BOUND)
+def test_what_decays_of_each_technique_on_each_backbone(name, method):
+  """A technique that names a parameter anew must say here what it is."""
+  options = OPTIONS.get(method, {})
+  if method == 'adapter3d':
+    options = {'site': 'conv' if name == 'resnet3d' else 'mlp_residual'}
+  entries, _ = methods.make(method, **options)
+  fields = {'name': 'resnet3d', 'variant': 'r3d_18', 'width': 4}
+  plain = tiny.BACKBONES.get(name, lambda: backbones.build(fields))()
+  shapes = tiny.shapes(bindings.bind(plain, entries))
+  decay = {p for p, shape in shapes.items() if optimizer.is_matrix(p, shape)}
+  assert {path.rpartition('/')[2] for path in decay} <= DECAY
+  assert {path.rpartition('/')[2] for path in set(shapes) - decay} <= STAY
 
 
 def test_clipping_is_of_the_norm_of_all():

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from vidpetl.backbones import features as features_lib
+from vidpetl.data import examples
 from vidpetl.tasks import heads, roi_align
+from vidpetl.tasks import task as task_lib
 
 SIZE = (32, 48)
 BOXES = jnp.array([[[0, 0, 16, 16], [8, 8, 40, 30.0]], [[2, 4, 9, 20]] * 2])
@@ -111,3 +113,95 @@ def test_unknown_pool_is_named():
       BOXES,
       SIZE,
     )
+
+
+def normed(x, valid=None, train=True):
+  """Returns what BatchNorm makes of x at its start, and its statistics."""
+  norm = heads.BatchNorm()
+  variables = norm.init(jax.random.key(0), x, False)
+  y, moved = norm.apply(variables, x, train, valid, mutable=['batch_stats'])
+  return y, moved['batch_stats']
+
+
+def test_padding_is_none_of_a_batch():
+  x = jax.random.normal(jax.random.key(0), (3, 2, 5))
+  valid = jnp.array([[True, True], [True, False], [False, False]])
+  y, stats = normed(x, valid)
+  alone, expected = normed(x[valid])
+  np.testing.assert_allclose(y[valid], alone, atol=1e-6)
+  jax.tree.map(np.testing.assert_allclose, stats, expected)
+  # A clip's padding is that of all its views.
+  y, _ = normed(x, valid[:, 0])
+  np.testing.assert_allclose(y[:2], normed(x[:2])[0], atol=1e-6)
+
+
+def test_a_batch_of_padding_moves_nothing():
+  y, stats = normed(jnp.ones((3, 5)), jnp.zeros(3, bool))
+  assert np.isfinite(y).all()
+  np.testing.assert_array_equal(stats['mean'], np.zeros(5))
+  np.testing.assert_array_equal(stats['var'], np.ones(5))
+
+
+@pytest.mark.parametrize(
+  'head, args',
+  [
+    (heads.ClassificationHead, ()),
+    (heads.LocalisationHead, (BOXES, SIZE)),
+  ],
+)
+def test_evaluation_normalises_by_the_running_statistics(head, args):
+  head = head(5, norm='batch', initial='uniform')
+  features = some_features()
+  variables = head.init(jax.random.key(1), features, *args)
+  assert set(variables['params']) == {'output_projection'}
+  before = head.apply(variables, features, *args)
+  _, moved = head.apply(
+    variables, features, *args, train=True, mutable=['batch_stats']
+  )
+  after = head.apply({**variables, **moved}, features, *args)
+  assert abs(after - before).max() > 1e-3
+  z = heads.BatchNorm().apply(
+    {'batch_stats': moved['batch_stats']['norm']}, features.summary, False
+  )
+  if not args:
+    output = variables['params']['output_projection']
+    np.testing.assert_allclose(after, z @ output['kernel'] + output['bias'])
+
+
+def test_layer_norm_comes_before_the_last_layer():
+  head = heads.ClassificationHead(5, norm='layer', initial='uniform')
+  features = some_features()
+  variables = head.init(jax.random.key(1), features)
+  z = features.summary
+  z = (z - z.mean(-1, keepdims=True)) / jnp.sqrt(
+    z.var(-1, keepdims=True) + 1e-6
+  )
+  output = variables['params']['output_projection']
+  np.testing.assert_allclose(
+    head.apply(variables, features),
+    z @ output['kernel'] + output['bias'],
+    atol=1e-5,
+  )
+
+
+def test_dropout_is_of_training_alone():
+  head = heads.ClassificationHead(5, dropout=0.5, initial='uniform')
+  features = some_features(shape=(2, 3, 4, 6, 64))
+  variables = head.init(jax.random.key(1), features)
+  drop = lambda seed: head.apply(
+    variables, features, True, rngs={'dropout': jax.random.key(seed)}
+  )
+  exact = head.apply(variables, features)
+  assert abs(drop(0) - drop(1)).max() > 0.01
+  mean = jnp.mean(jnp.stack([drop(seed) for seed in range(300)]), 0)
+  np.testing.assert_allclose(mean, exact, atol=0.05)
+
+
+@pytest.mark.parametrize(
+  'field, value', [('norm', 'group'), ('initial', 'ones'), ('dropout', 1.0)]
+)
+@pytest.mark.parametrize('kind', ['classification', 'multilabel'])
+def test_settings_of_a_head_are_checked(kind, field, value):
+  info = examples.Info('films', 'train', kind, 3, {}, fps=25)
+  with pytest.raises(ValueError, match=rf'config.tasks.films.*{field}'):
+    task_lib.build('films', {'task': kind, field: value}, info)

@@ -123,6 +123,26 @@ def test_a_package_has_them(make, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_head_has_statistics_in_files_as_well(world, tmp_path):
+  argument = 'dataset=hmdb51,method=full,head=true'
+  config = experiments.load_config('vpetl', argument)
+  config = experiments.shrink(config, world)
+  config.unlock()
+  config.tasks.hmdb51.norm = 'batch'
+  loop.run(config, str(tmp_path / 'first'))
+  saved = storage.load_arrays(str(tmp_path / 'first'))
+  saved = saved['batch_stats/heads_hmdb51/norm/mean']
+  assert np.abs(saved).max() > 0
+  config.init.path = str(tmp_path / 'first')
+  # A head that is skipped is fresh, with all that belongs to it.
+  for skip, expected in ((('^heads_',), np.zeros_like(saved)), ((), saved)):
+    config.init.skip = skip
+    state, _ = run_lib.prepare(config).init_state()
+    started = state.batch_stats['heads_hmdb51']['norm']['mean']
+    np.testing.assert_array_equal(started, expected)
+
+
+@pytest.mark.slow
 def test_they_are_those_of_all_devices(make, config_file, tmp_path):
   """One device and four see the same batch, in BatchNorm too."""
   for devices in (1, 4):

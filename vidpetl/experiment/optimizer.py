@@ -1,4 +1,11 @@
-"""From `config.optimizer` to optax: schedule, groups, clipping."""
+"""From `config.optimizer` to optax: schedule, groups, clipping, decay.
+
+Weight decay is for what is a matrix or more: kernels, LoRA's two factors,
+prompts and prefixes. It leaves out what has one axis, and by their names what
+has several all the same: biases, factors and shifts per head, class tokens, and
+tables of positions. That is what timm and Hugging Face's trainer do, where
+matrices are kept as such. A group's `decay_filter` says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +19,12 @@ import optax
 from vidpetl.parameters import trainable
 
 # Fields of a group, with their defaults.
-GROUP = {'lr_scale': 1.0, 'weight_decay': 0.0, 'decay_filter': 'kernel'}
+GROUP = {'lr_scale': 1.0, 'weight_decay': 0.0, 'decay_filter': ''}
+
+# What never decays, whatever its shape.
+_NO_MATRIX = re.compile(
+  r'(^|[/_])(bias|scale|shift|vector|cls|pos_embedding|table)$'
+)
 
 
 def schedule(config: Mapping[str, Any], epoch: float, total: int):
@@ -68,7 +80,8 @@ def build(
     config: `config.optimizer`. name: 'sgd' (momentum), 'adam' or 'adamw';
       clip_norm: of the gradient of everything that trains, after the mean over
       the batch, 0 for none; groups: name -> lr_scale, weight_decay and
-      decay_filter (regex of the parameters that decay).
+      decay_filter (regex of the parameters that decay; '' for all that
+      `is_matrix`).
     learning_rate: step -> learning rate.
     group_of: parameter path -> group, from `trainable.groups`.
   """
@@ -114,7 +127,9 @@ def _direction(config, decay, decay_filter):
     return trainable.unflatten(
       {
         path: bool(re.search(decay_filter, path))
-        for path in trainable.flatten(params)
+        if decay_filter
+        else is_matrix(path, x.shape)
+        for path, x in trainable.flatten(params).items()
       }
     )
 
@@ -132,6 +147,16 @@ def _direction(config, decay, decay_filter):
   raise ValueError(
     f"config.optimizer.name {config['name']!r} is not 'sgd', 'adam' or 'adamw'."
   )
+
+
+def is_matrix(path: str, shape: tuple[int, ...]) -> bool:
+  """Returns whether a parameter decays, where no filter says so.
+
+  Args:
+    path: 'backbone/…/kernel'.
+    shape: of the parameter.
+  """
+  return len(shape) > 1 and not _NO_MATRIX.search(path)
 
 
 def keep(new: Any, old: Any, pattern: str) -> Any:

@@ -244,6 +244,9 @@ def _classifier(packed: package.Package) -> dict[str, np.ndarray]:
   head = f'heads_{next(iter(tasks))}/output_projection'
   if f'{head}/kernel' not in packed.params:
     return {}
+  (task,) = tasks.values()
+  if (norm := task['options'].get('norm', 'none')) != 'none':
+    raise ValueError(f'peft has no place for norm={norm!r} before a classifier')
   kernel, bias = (packed.params[f'{head}/{k}'] for k in ('kernel', 'bias'))
   return {'weight': np.ascontiguousarray(kernel.T), 'bias': bias}
 

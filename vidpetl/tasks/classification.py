@@ -11,16 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from vidpetl import options
 from vidpetl.data import examples, mixing
 from vidpetl.metrics import accuracy
-from vidpetl.tasks import heads
+from vidpetl.tasks import linear
 from vidpetl.tasks import task as task_lib
 
 KIND = 'classification'
 
 
 @dataclasses.dataclass(frozen=True)
-class Classification(task_lib.Task):
+class Classification(linear.OfSummary):
   """Softmax cross-entropy on the clip's summary.
 
   y = W z_v with z_v the backbone's clip representation (Arnab et al. 2022,
@@ -29,38 +30,18 @@ class Classification(task_lib.Task):
 
   Attributes:
     label_smoothing: a.
-    init_bias: initial bias of the head.
-    initial: where the head's weights start: 'zeros', or 'uniform', as PyTorch
-      draws them, which a head that stays as it was drawn needs.
     average: what is averaged over the views of a test: 'softmax' or 'logits'.
   """
 
   MIXES = True
 
   label_smoothing: float = 0.0
-  init_bias: float = 0.0
-  initial: str = 'zeros'
   average: str = 'softmax'
 
   def __post_init__(self):
-    for field, choices in (
-      ('average', accuracy.AVERAGES),
-      ('initial', heads.INITIALS),
-    ):
-      if getattr(self, field) not in choices:
-        raise ValueError(
-          f'config.tasks.{self.name}.{field} is {getattr(self, field)!r}, none '
-          f'of {tuple(choices)}.'
-        )
-
-  def head(self) -> heads.ClassificationHead:
-    return heads.ClassificationHead(
-      self.num_classes, self.init_bias, self.initial
-    )
-
-  def read(self, head, features, inputs, train):
-    del inputs, train
-    return head(features)
+    super().__post_init__()
+    where = f'config.tasks.{self.name}'
+    options.one_of(where, 'average', self.average, accuracy.AVERAGES)
 
   def loss(self, logits, batch):
     """Logits [b, c] against labels [b]; see `Base.loss`."""

@@ -18,37 +18,125 @@ from vidpetl.tasks import roi_align
 Features = features_lib.Features
 
 POOLS = {'max': jnp.max, 'mean': jnp.mean}
-
+NORMS = ('none', 'batch', 'layer')
 
 INITIALS = {
   'zeros': nn.initializers.zeros,
   # U(-1 / sqrt(d), 1 / sqrt(d)).
   'uniform': nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform'),
+  'normal': nn.initializers.normal(0.01),
 }
 
 
-class ClassificationHead(nn.Module):
-  """y = W z_v, with z_v the summary of the clip.
+class Linear(nn.Module):
+  """y = W dropout(norm(z)) + b: how every head here ends.
 
   Attributes:
     num_classes: C.
     init_bias: where all biases start.
     initial: where the weights start, a key of `INITIALS`.
+    norm: of z: 'none'; 'batch', BatchNorm without scale and bias, as a linear
+      probe of MAE's features has it (He et al. 2022, sec. A.1); or 'layer',
+      LayerNorm.
+    dropout: rate.
   """
 
   num_classes: int
   init_bias: float = 0.0
   initial: str = 'zeros'
+  norm: str = 'none'
+  dropout: float = 0.0
+
+  @nn.nowrap
+  def classify(
+    self, z: jax.Array, train: bool, valid: jax.Array | None
+  ) -> jax.Array:
+    """Maps z [..., d] to float32 logits [..., C], in a compact method.
+
+    Args:
+      z: what is classified.
+      train: normalises by the batch, which moves the running statistics, and
+        drops.
+      valid: bool, of the first axes of z: which are no padding; None for all.
+    """
+    if self.norm == 'batch':
+      z = BatchNorm(name='norm')(z, train, valid)
+    elif self.norm == 'layer':
+      z = nn.LayerNorm(epsilon=1e-6, dtype=jnp.float32, name='norm')(z)
+    if self.dropout:
+      z = nn.Dropout(self.dropout)(z, deterministic=not train)
+    output = nn.Dense(
+      self.num_classes,
+      kernel_init=INITIALS[self.initial],
+      bias_init=nn.initializers.constant(self.init_bias),
+      dtype=jnp.float32,
+      name='output_projection',
+    )
+    return output(z)
+
+
+class BatchNorm(nn.Module):
+  """PyTorch's BatchNorm1d without scale and bias, over what is valid.
+
+  Linen's own keeps the biased variance, and has nothing to say of a batch in
+  which nothing is valid: here that moves no statistics.
+
+  Attributes:
+    momentum: how far a step moves the running statistics.
+    epsilon: added to the variance.
+  """
+
+  momentum: float = 0.1
+  epsilon: float = 1e-6
 
   @nn.compact
-  def __call__(self, features: Features) -> jax.Array:
-    """Returns float32 logits [b, C]."""
-    output = _output(self.num_classes, self.init_bias, self.initial)
-    return output(features.summary)
+  def __call__(
+    self, x: jax.Array, train: bool, valid: jax.Array | None = None
+  ) -> jax.Array:
+    """Maps [..., d] to float32 [..., d]; see `Linear.classify`."""
+    x = x.astype(jnp.float32)
+    d = x.shape[-1]
+    mean = self.variable('batch_stats', 'mean', jnp.zeros, d)
+    var = self.variable('batch_stats', 'var', jnp.ones, d)
+    if not train:
+      return (x - mean.value) * jax.lax.rsqrt(var.value + self.epsilon)
+    weight = _weight(x, valid)
+    n, axes = weight.sum(), tuple(range(x.ndim - 1))
+    center = (x * weight).sum(axes) / jnp.maximum(n, 1)
+    squares = ((x - center) ** 2 * weight).sum(axes)
+    step = self.momentum * (n > 0)
+    mean.value += step * (center - mean.value)
+    var.value += step * (squares / jnp.maximum(n - 1, 1) - var.value)
+    return (x - center) * jax.lax.rsqrt(
+      squares / jnp.maximum(n, 1) + self.epsilon
+    )
 
 
-class LocalisationHead(nn.Module):
-  """y = W z_p, with z_p = ROI-Align(z^L, p) (Arnab et al. 2022, eq. 1).
+def _weight(x: jax.Array, valid: jax.Array | None) -> jax.Array:
+  """Returns 1 where x [..., d] counts, 0 where it is padding: [..., 1]."""
+  if valid is None:
+    return jnp.ones((*x.shape[:-1], 1))
+  axes = x.ndim - valid.ndim
+  weight = valid.reshape(*valid.shape, *(1,) * axes).astype(jnp.float32)
+  return jnp.broadcast_to(weight, (*x.shape[:-1], 1))
+
+
+class ClassificationHead(Linear):
+  """y of z_v, the summary of the clip."""
+
+  @nn.compact
+  def __call__(
+    self,
+    features: Features,
+    train: bool = False,
+    valid: jax.Array | None = None,
+  ) -> jax.Array:
+    """Returns float32 logits [b, C]; see `Linear.classify`."""
+    return self.classify(features.summary, train, valid)
+
+
+class LocalisationHead(Linear):
+  """y of z_p = ROI-Align(z^L, p) (Arnab et al. 2022, eq. 1).
 
   A box is a tube: it stays where it is through the clip. ROI-Align being
   linear, the mean over time comes first, and the space of the box is reduced
@@ -56,24 +144,25 @@ class LocalisationHead(nn.Module):
   and the tube's layers run before the mean over time.
 
   Attributes:
-    num_classes: C.
     pool: (P, Q), bins of ROI-Align.
     sampling_ratio: of ROI-Align; 0 is adaptive.
     aligned: of ROI-Align.
     spatial_pool: 'max' or 'mean', over the bins.
-    init_bias: where all biases start.
   """
 
-  num_classes: int
   pool: tuple[int, int] = (7, 7)
   sampling_ratio: int = 0
   aligned: bool = True
   spatial_pool: str = 'max'
-  init_bias: float = 0.0
 
   @nn.compact
   def __call__(
-    self, features: Features, boxes: jax.Array, input_size: tuple[int, int]
+    self,
+    features: Features,
+    boxes: jax.Array,
+    input_size: tuple[int, int],
+    train: bool = False,
+    valid: jax.Array | None = None,
   ) -> jax.Array:
     """Scores the people of each clip.
 
@@ -81,6 +170,8 @@ class LocalisationHead(nn.Module):
       features: of b clips.
       boxes: [b, n, 4], x1, y1, x2, y2 in pixels of the network's input.
       input_size: (height, width) of the network's input, in pixels.
+      train: see `Linear.classify`.
+      valid: bool [b, n], which boxes are no padding.
 
     Returns:
       float32 logits [b, n, C].
@@ -103,7 +194,7 @@ class LocalisationHead(nn.Module):
       z = reduce(align(features.grid.mean(1, dtype=jnp.float32)), (2, 3))
     else:
       z = _tubes(features, lambda frame: reduce(align(frame), (2, 3)))
-    return _output(self.num_classes, self.init_bias)(z)
+    return self.classify(z, train, valid)
 
 
 def _tubes(features: Features, pool_frame) -> jax.Array:
@@ -115,15 +206,3 @@ def _tubes(features: Features, pool_frame) -> jax.Array:
   t, b, n, d = x.shape
   x = jnp.moveaxis(x, 0, 2).reshape(b * n, t, d).astype(features.grid.dtype)
   return features.tube(x).mean(1, dtype=jnp.float32).reshape(b, n, d)
-
-
-def _output(
-  num_classes: int, init_bias: float, initial: str = 'zeros'
-) -> nn.Dense:
-  return nn.Dense(
-    num_classes,
-    kernel_init=INITIALS[initial],
-    bias_init=nn.initializers.constant(init_bias),
-    dtype=jnp.float32,
-    name='output_projection',
-  )

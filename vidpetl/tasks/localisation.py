@@ -14,14 +14,14 @@ import optax
 from vidpetl.data import clips, examples, frames
 from vidpetl.data.annotations import keyframes
 from vidpetl.metrics import columns, frame_map, frame_map_result
-from vidpetl.tasks import drawing, heads
+from vidpetl.tasks import drawing, heads, linear
 from vidpetl.tasks import task as task_lib
 
 KIND = 'localisation'
 
 
 @dataclasses.dataclass(frozen=True)
-class Localisation(task_lib.Task):
+class Localisation(linear.Linear):
   """Multi-label classification of person boxes.
 
   z_j = ROI-Align(z^L, p_j), y_j = W z_j (Arnab et al. 2022, eq. 1 and 2). The
@@ -30,7 +30,6 @@ class Localisation(task_lib.Task):
 
   Attributes:
     label_smoothing: a.
-    init_bias: initial bias of the head.
     pool: cells of ROI-Align.
     sampling_ratio: samples per cell and axis; 0 adapts to the box.
     spatial_pool: 'max' or 'mean' over the cells.
@@ -40,7 +39,6 @@ class Localisation(task_lib.Task):
   """
 
   label_smoothing: float = 0.0
-  init_bias: float = 0.0
   pool: tuple[int, int] = (7, 7)
   sampling_ratio: int = 0
   spatial_pool: str = 'max'
@@ -49,17 +47,18 @@ class Localisation(task_lib.Task):
 
   def head(self) -> heads.LocalisationHead:
     return heads.LocalisationHead(
-      self.num_classes,
+      **self.classifier(),
       pool=self.pool,
       sampling_ratio=self.sampling_ratio,
       spatial_pool=self.spatial_pool,
-      init_bias=self.init_bias,
     )
 
   def read(self, head, features, inputs, train):
-    del train
     size = inputs['video'].shape[-3:-1]
-    return head(features, inputs['boxes'], size)
+    valid = None
+    if train and 'box_valid' in inputs:
+      valid = inputs['box_valid'] & inputs['valid'][:, None]
+    return head(features, inputs['boxes'], size, train, valid)
 
   def head_inputs(self, clip: clips.ClipSpec) -> dict[str, Any]:
     return {'boxes': ((clip.kind.max_boxes, 4), jnp.float32)}

@@ -14,15 +14,14 @@ import optax
 from vidpetl import options, tables
 from vidpetl.data import examples, mixing
 from vidpetl.metrics import average_precision
-from vidpetl.tasks import heads
-from vidpetl.tasks import task as task_lib
+from vidpetl.tasks import linear
 
 KIND = 'multilabel'
 _OVER_VIEWS = {'mean': jnp.mean, 'max': jnp.max}
 
 
 @dataclasses.dataclass(frozen=True)
-class MultiLabel(task_lib.Task):
+class MultiLabel(linear.OfSummary):
   """Sigmoid cross-entropy on the clip's summary, summed over classes.
 
   y = sigmoid(W z_v), with z_v the backbone's clip representation; of the views
@@ -30,30 +29,17 @@ class MultiLabel(task_lib.Task):
   Clips that were mixed have the mixture of their labels.
 
   Attributes:
-    init_bias: initial bias of the head.
-    initial: where the head's weights start, a key of `heads.INITIALS`.
     over_views: 'mean' or 'max' of the views' probabilities.
   """
 
   MIXES = True
 
-  init_bias: float = 0.0
-  initial: str = 'zeros'
   over_views: str = 'mean'
 
   def __post_init__(self):
+    super().__post_init__()
     where = f'config.tasks.{self.name}'
-    options.one_of(where, 'initial', self.initial, heads.INITIALS)
     options.one_of(where, 'over_views', self.over_views, _OVER_VIEWS)
-
-  def head(self) -> heads.ClassificationHead:
-    return heads.ClassificationHead(
-      self.num_classes, self.init_bias, self.initial
-    )
-
-  def read(self, head, features, inputs, train):
-    del inputs, train
-    return head(features)
 
   def loss(self, logits, batch):
     """Logits and `batch['labels']` are `[b, c]`; see `Base.loss`."""

@@ -322,10 +322,18 @@ def fitting(options: Mapping[str, Any]) -> dict[str, Any]:
     found['augment'] = {k: v for k, v in augment.items() if k not in idle}
   for field in ('clip', 'eval_clip'):
     if field in found:
-      sampling = {**found.get('clip', {}), **found[field]}.get('sampling')
-      found[field] = clip_spec.fitting(
-        found[field], module(found['task']).KIND, sampling
-      )
+      found[field] = _fitting_clip(found, field)
+  return found
+
+
+def _fitting_clip(options: Mapping[str, Any], field: str) -> dict[str, Any]:
+  """Returns `clip` or `eval_clip` of older options; see `fitting`."""
+  sampling = {**options.get('clip', {}), **options[field]}.get('sampling')
+  kind = module(options['task']).KIND
+  found = clip_spec.fitting(options[field], kind, sampling)
+  if 'short' in clip_spec.defaults(sampling, kind):
+    # Before there was a choice, clips looped.
+    found.setdefault('short', 'loop')
   return found
 
 

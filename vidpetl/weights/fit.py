@@ -52,7 +52,8 @@ def fit(
     old: what the tables of `have` are for.
     new: what those of the model are for.
     report: gets a row for each name; see its `wrong`.
-    skip: regexes of names that stay as they are, wherever they are.
+    skip: regexes of names that stay as they are, wherever they are; running
+      statistics are named by their layer's path.
     fresh: how names begin that `have` is known to have nothing for.
     inflate: how filters of images become those of clips: 'central', in the
       middle of zeros (Arnab et al. 2021), or 'average', repeated and divided.
@@ -60,7 +61,11 @@ def fit(
   Returns:
     Arrays of the model's shapes, less those which the report calls wrong.
   """
-  named = lambda name: any(re.search(pattern, name) for pattern in skip)
+  named = lambda name: any(
+    re.search(pattern, spelled)
+    for pattern in skip
+    for spelled in (name, name.removeprefix('batch_stats/'))
+  )
   taken = {}
   for name in sorted(set(have) | set(want)):
     row = {'ours': name}

@@ -1,4 +1,7 @@
-"""Two clips from two random places, at evaluation too."""
+"""Two clips from two random places, at evaluation too.
+
+A video that is too short loops, as in RSPNet's code.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ class Pair(samplers.Sampler):
   def times(self, extent, cut, fps, draws):
     moments = np.array([draws.of(k).clip()[0] for k in range(2)])
     begins = moments * stride.slack_of(extent, cut, fps)
-    return stride.walks(extent, cut, fps, begins)
+    return stride.walks(extent, cut, fps, begins, 'loop')
 
 
 SAMPLER = Pair

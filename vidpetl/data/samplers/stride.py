@@ -7,14 +7,34 @@ from typing import ClassVar
 
 import numpy as np
 
+from vidpetl import options
 from vidpetl.data import samplers
+
+SHORTS = ('hold', 'loop', 'stretch')
+PLACES = ('ends', 'centres')
 
 
 @dataclasses.dataclass(frozen=True)
 class Stride(samplers.Sampler):
-  """Every `stride`th frame."""
+  """Every `stride`th frame.
 
+  Attributes:
+    short: what becomes of an extent that is shorter than a clip: 'hold' repeats
+      the last frame that its steps reach, 'loop' begins anew, which shows a
+      change that no video has, and 'stretch' takes steps so small that the clip
+      just fits.
+    places: where k > 1 clips of a test begin: 'ends', from the first moment
+      that there is to the last one; 'centres' of k parts of what there is
+      between them. Both on whole frames.
+  """
+
+  short: str = 'hold'
+  places: str = 'ends'
   several: ClassVar[bool] = True
+
+  def __post_init__(self):
+    options.one_of("sampling='stride'", 'short', self.short, SHORTS)
+    options.one_of("sampling='stride'", 'places', self.places, PLACES)
 
   def times(self, extent, cut, fps, draws):
     slack = slack_of(extent, cut, fps)
@@ -23,8 +43,17 @@ class Stride(samplers.Sampler):
     elif cut.views[0] == 1:
       begins = np.array([slack / 2])
     else:
-      begins = np.linspace(0, slack, cut.views[0])
-    return walks(extent, cut, fps, begins)
+      begins = _begins(slack * fps, cut.views[0], self.places) / fps
+    return walks(extent, cut, fps, begins, self.short)
+
+
+def _begins(slack: float, clips: int, places: str) -> np.ndarray:
+  """Returns in which frame clips begin, of `slack` + 1 in which they can."""
+  if places == 'centres':
+    begins = np.floor((np.arange(clips) + 0.5) * (slack + 1) / clips)
+  else:
+    begins = np.round(np.linspace(0, slack, clips))
+  return np.minimum(begins, slack)
 
 
 def slack_of(extent: samplers.Extent, cut: samplers.Cut, fps: float) -> float:
@@ -33,21 +62,36 @@ def slack_of(extent: samplers.Extent, cut: samplers.Cut, fps: float) -> float:
 
 
 def walks(
-  extent: samplers.Extent, cut: samplers.Cut, fps: float, begins: np.ndarray
+  extent: samplers.Extent,
+  cut: samplers.Cut,
+  fps: float,
+  begins: np.ndarray,
+  short: str,
 ) -> np.ndarray:
-  """Returns times [clips, t] of even steps that loop if need be.
+  """Returns times [clips, t] of even steps.
 
   Args:
     extent: what may be shown.
     cut: frames and stride of a clip.
     fps: in which the stride counts.
     begins: [clips] seconds from the extent's beginning.
+    short: one of `SHORTS`.
   """
-  times = begins[:, None] + np.arange(cut.frames) * (cut.stride / fps)
-  # An extent shorter than the clip loops. The margin keeps a frame that
-  # rounding puts just before the end from repeating the last frame.
-  loops = np.floor(times / extent.length + 1e-6)
-  return extent.begin + np.maximum(times - loops * extent.length, 0)
+  steps, length = np.arange(cut.frames), extent.length
+  # The margin keeps a frame that rounding puts just before the end from being
+  # taken for one that lies within it.
+  margin = 1e-6
+  if short == 'stretch':
+    step = min(cut.stride / fps, length / cut.frames)
+    return extent.begin + begins[:, None] + steps * step
+  times = begins[:, None] + steps * (cut.stride / fps)
+  if short == 'loop':
+    loops = np.floor(times / length + margin)
+    return extent.begin + np.maximum(times - loops * length, 0)
+  within = times < length * (1 - margin)
+  within[:, 0] = True
+  last = np.where(within, times, 0).max(1, keepdims=True)
+  return extent.begin + np.minimum(times, last)
 
 
 SAMPLER = Stride

@@ -1,0 +1,58 @@
+"""What tasks share whose head ends in a linear layer."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+
+from vidpetl import options
+from vidpetl.tasks import heads
+from vidpetl.tasks import task as task_lib
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Linear(task_lib.Task):
+  """A task with a linear classifier.
+
+  Attributes:
+    init_bias: initial bias of the head.
+    initial: where the head's weights start: 'zeros'; 'uniform', as PyTorch
+      draws them, which a head that stays as it was drawn needs; or 'normal',
+      from N(0, 0.01^2).
+    norm: before the last layer: 'none', 'batch' or 'layer'; see `heads.Linear`.
+    dropout: rate, between the two.
+  """
+
+  init_bias: float = 0.0
+  initial: str = 'zeros'
+  norm: str = 'none'
+  dropout: float = 0.0
+
+  def __post_init__(self):
+    where = f'config.tasks.{self.name}'
+    options.one_of(where, 'initial', self.initial, heads.INITIALS)
+    options.one_of(where, 'norm', self.norm, heads.NORMS)
+    if not 0 <= self.dropout < 1:
+      raise ValueError(f'{where}.dropout is {self.dropout}, not in [0, 1).')
+
+  def classifier(self) -> dict[str, Any]:
+    """Returns the fields of `heads.Linear`."""
+    return {
+      'num_classes': self.num_classes,
+      'init_bias': self.init_bias,
+      'initial': self.initial,
+      'norm': self.norm,
+      'dropout': self.dropout,
+    }
+
+
+class OfSummary(Linear):
+  """A task that classifies whole clips."""
+
+  def head(self) -> heads.ClassificationHead:
+    return heads.ClassificationHead(**self.classifier())
+
+  def read(self, head, features, inputs, train) -> jax.Array:
+    return head(features, train, inputs.get('valid'))
