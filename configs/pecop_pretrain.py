@@ -31,6 +31,8 @@ Arguments:
   csv       one's own performances: a csv `video,score[,split,…]` with splits
             train and val, see vidpetl.data.sources.performances; `dataset` then
             says whose settings to take
+  sampling  of dom_g: dense, segments or spread, with stride= and short=, see
+            vidpetl.recipes.sampling; a pretext task has its own
   backbone  i3d, r3d (Hara's), r3d_18, r2plus1d, c3d, swin, vit
   site      of the 3D-Adapters, if not the backbone's usual one. Where in a
             residual block the paper's adapter sits cannot be known from its
@@ -66,7 +68,7 @@ import ml_collections
 
 from vidpetl import options
 from vidpetl.data import datasets
-from vidpetl.recipes import crops, methods, pecop, rows
+from vidpetl.recipes import crops, methods, pecop, rows, sampling
 
 ConfigDict = ml_collections.ConfigDict
 
@@ -97,6 +99,7 @@ def get_config(argument: str = '') -> ConfigDict:
     parts=0,
     natural=0,
     rates=0,
+    **sampling.ARGUMENTS,
   )
   options.one_of('config', 'method', arg.method, METHODS)
   method, epochs = METHODS[arg.method]
@@ -107,6 +110,11 @@ def get_config(argument: str = '') -> ConfigDict:
   else:
     pecop.refuse_adapters(arg, f'method={arg.method} has none')
     config.petl, config.trainable = methods.make(method)
+  if not general and (arg.sampling or arg.stride or arg.short):
+    raise ValueError(
+      f'sampling, stride and short are of method=dom_g: pretext={arg.pretext} '
+      'has clips of its own.'
+    )
   if arg.method in ('dom_s', 'dom_g') and arg.init:
     raise ValueError(
       f'method={arg.method} starts from random parameters, not from init='
@@ -166,16 +174,16 @@ def _pretext(arg: ConfigDict, clip: dict[str, Any]) -> dict[str, Any]:
     'color_jitter_per_frame': True,
   }
   rates = arg.rates or (5 if arg.pretext == 'vspp' else 4)
-  sampling = {'sampling': arg.pretext, 'rates': rates}
+  asked = {'sampling': arg.pretext, 'rates': rates}
   if arg.pretext == 'vspp':
     # I3D makes two moments of the demo's 16 frames. Their mean hardly tells
     # where among four parts something happened.
     parts = arg.parts or (2 if arg.demo else 4)
     natural = arg.natural or (3 if arg.task == 'gait' and not arg.demo else 1)
-    sampling |= {'parts': parts, 'natural': natural}
+    asked |= {'parts': parts, 'natural': natural}
   return {
     'task': f'pretext.{arg.pretext}',
-    'clip': {**clip, **sampling},
+    'clip': {**clip, **asked},
     'augment': augment,
   }
 
@@ -188,7 +196,7 @@ def _supervised(arg: ConfigDict) -> dict[str, Any]:
     'num_classes': known.demo_classes if arg.demo else known.num_classes,
     'clip': {
       'frames': PRETRAIN['frames'],
-      'stride': 2.0,
+      **sampling.apply({'stride': 2.0}, arg),
       'fps': known.fps,
       **crops.USUAL,
     },

@@ -15,6 +15,8 @@ Arguments:
   schedule    cosine, to a thousandth of the rate; steps, a tenth of it from
               epochs 50, 70 and 90 on; or constant. If not given, steps for C3D
               on HMDB51 and cosine for all others, as in RSPNet's fine-tuning
+  sampling, stride, short   of clips, see vidpetl.recipes.sampling; RSPNet has
+              consecutive frames, and loops a video that is shorter
   report      last, best, mean10 or validated, see vidpetl.recipes.reporting; if
               not given best, as RSPNet has it, and last in the demo
   method      what trains, see vidpetl.recipes.methods, with its options
@@ -34,8 +36,8 @@ Weights: RSPNet's, pretrained on Kinetics-400 for 200 epochs, query encoders:
 
 The paper writes the distance as a sum; lambdas of 100 and 1000 speak for a
 mean, which is the default here. It says nothing of momentum, weight decay,
-schedule, crops, the epoch that is reported and the teacher's BatchNorm: RSPNet's
-fine-tuning is taken for the first five, the running statistics for the last.
+schedule, crops, the epoch that is reported and the teacher's BatchNorm. The
+first five are those of RSPNet's fine-tuning, the last has running statistics.
 Batches of 24 and 32 are read from the sizes of its features. None of these rows
 was run here: that needs the weights, the dataset and accelerators.
 """
@@ -43,7 +45,7 @@ was run here: that needs the weights, the dataset and accelerators.
 import ml_collections
 
 from vidpetl import options
-from vidpetl.recipes import reporting, rows, tuning
+from vidpetl.recipes import reporting, rows, sampling, tuning
 from vidpetl.weights import family
 
 # Short name -> preset and fields, learning rate, batch.
@@ -61,6 +63,7 @@ MILESTONES = (50, 70, 90)
 CLIP = {
   'frames': 16,
   'stride': 1.0,
+  'short': 'loop',
   'resolution': 112,
   'area': (0.25, 1.0),
 }
@@ -81,6 +84,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     teacher='running',
     schedule='',
     report='',
+    **sampling.ARGUMENTS,
   )
   options.one_of('config', 'dataset', arg.dataset, ('ucf101', 'hmdb51'))
   if arg.split not in (1, 2, 3):
@@ -109,7 +113,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     config,
     arg,
     f'{arg.dataset}_{arg.split}',
-    CLIP,
+    sampling.apply(CLIP, arg),
     {'mean': MEAN, 'std': STD},
     eval_clip={'views': VIEWS},
     average='logits',

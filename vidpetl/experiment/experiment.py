@@ -140,7 +140,7 @@ def build(
       f'config.dtype {config.dtype!r} is not one of {sorted(_DTYPES)}.'
     )
   dtype = _DTYPES[config.dtype]
-  plans = plans or dict.fromkeys(config.tasks, task_lib.Plan())
+  plans = plans or dict.fromkeys(config.tasks, task_lib.NO_PLAN)
   tasks = {
     name: distillation.build(name, options.to_dict(), infos[name], plans[name])
     for name, options in config.tasks.items()

@@ -167,7 +167,7 @@ def build(
   name: str,
   config: Mapping[str, Any],
   info: examples.Info,
-  plan: task_lib.Plan = task_lib.Plan(),
+  plan: task_lib.Plan = task_lib.NO_PLAN,
 ) -> task_lib.Base:
   """Builds the task `config.tasks.<name>`, and wraps it if it is to be.
 

@@ -43,6 +43,9 @@ class Plan:
   batch: int = 1
 
 
+NO_PLAN = Plan()
+
+
 class Forward(Protocol):
   """Runs the model of a step with other parameters and clips."""
 
@@ -240,7 +243,7 @@ def build(
   name: str,
   config: Mapping[str, Any],
   info: examples.Info,
-  plan: Plan = Plan(),
+  plan: Plan = NO_PLAN,
 ) -> Base:
   """Builds the task `config.tasks.<name>`.
 

@@ -55,7 +55,7 @@ def make_task():
     frames=12,
     exemplar='',
     labels=None,
-    plan=task_lib.Plan(),
+    plan=task_lib.NO_PLAN,
     **options,
   ):
     if labels is None:

@@ -67,7 +67,7 @@ class RspNet(task_lib.Task):
   appearance: float = 1.0
   motion: float = 1.0
   plan: task_lib.Plan = dataclasses.field(
-    default=task_lib.Plan(), compare=False, repr=False
+    default=task_lib.NO_PLAN, compare=False, repr=False
   )
 
   def __post_init__(self):

@@ -31,7 +31,7 @@ class Quality(task_lib.Task):
     default=None, compare=False, repr=False
   )
   plan: task_lib.Plan = dataclasses.field(
-    default=task_lib.Plan(), compare=False, repr=False
+    default=task_lib.NO_PLAN, compare=False, repr=False
   )
 
   def __post_init__(self):
