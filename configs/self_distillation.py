@@ -45,6 +45,7 @@ was run here: that needs the weights, the dataset and accelerators.
 import ml_collections
 
 from vidpetl import options
+from vidpetl.data import samplers
 from vidpetl.recipes import reporting, rows, sampling, tuning
 from vidpetl.weights import family
 
@@ -104,6 +105,8 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     final=0.001,
     groups={'all': {'weight_decay': 1e-4, 'decay_filter': '.*'}},
   )
+  clip = sampling.apply(CLIP, arg)
+  several = samplers.load(clip['sampling']).several
   distill = {
     'weight': 0.0 if arg.pretrain else arg.weight,
     'reduction': arg.reduction,
@@ -113,9 +116,9 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     config,
     arg,
     f'{arg.dataset}_{arg.split}',
-    sampling.apply(CLIP, arg),
+    clip,
     {'mean': MEAN, 'std': STD},
-    eval_clip={'views': VIEWS},
+    eval_clip={'views': VIEWS if several else (1, 1)},
     average='logits',
     distill=distill,
   )

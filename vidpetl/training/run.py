@@ -276,10 +276,7 @@ def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
       f'config.epochs={config.epochs} of {sum(sizes.values())} examples in '
       f'batches of {config.batch_size} are no step; raise epochs or set steps.'
     )
-  plans = {
-    name: task_lib.Plan(total / epoch, size, part)
-    for name, size in sizes.items()
-  }
+  plans = _plans(sizes, total / epoch, part)
   experiment = experiment_lib.build(config, infos, plans)
   return Run(
     config=config,
@@ -304,6 +301,15 @@ def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
     total=total,
     notes=tuple(notes),
   )
+
+
+def _plans(
+  sizes: Mapping[str, int], epochs: float, batch: int
+) -> dict[str, task_lib.Plan]:
+  """Returns what tasks are told of the run."""
+  return {
+    name: task_lib.Plan(epochs, size, batch) for name, size in sizes.items()
+  }
 
 
 def _check_heads(frozen: Any) -> None:

@@ -112,6 +112,10 @@ def test_each_speed_that_is_drawn_has_an_output(make_task, natural, speeds):
   batch = {'speed': jnp.array(speeds) - 1, 'part': jnp.arange(4)}
   assert task.outputs(sure, batch)['speed'].all()
   assert task.eval_clip.sampler.speeds == speeds
+  published = make_task(vspp, 'vspp', {'natural': natural}, natural_output=True)
+  assert dict(published.head().sizes)['speed'] == 5
+  sure['speed'] = 9 * jnp.eye(5)[jnp.array(speeds) - 1]
+  assert published.outputs(sure, batch)['speed'].all()
 
 
 @pytest.mark.parametrize(

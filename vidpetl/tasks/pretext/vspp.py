@@ -24,17 +24,19 @@ class Vspp(task_lib.Task):
   """L = CE(f_lambda(z), speed) + CE(f_zeta(z), part), z the clip's summary.
 
   f_lambda has an output for each speed that is drawn: of `clip.rates`=5 with
-  `clip.natural`=1 these are 2 to 5, the paper's lambda of 4 (its code has a
-  fifth output, for the natural speed, that is never right). f_zeta has one for
+  `clip.natural`=1 these are 2 to 5, the paper's lambda of 4. f_zeta has one for
   each of `clip.parts`. Labels come with clips of sampling 'vspp', at evaluation
   too.
 
   Attributes:
     num_classes: ignored: the source's classes are not asked for.
     dropout: of the summary in training, an independent mask for each layer.
+    natural_output: whether f_lambda has an output for the natural speed, too,
+      that is never right, as in PECoP's code.
   """
 
   dropout: float = 0.5
+  natural_output: bool = False
 
   def __post_init__(self):
     answers.check_sampling(
@@ -52,7 +54,7 @@ class Vspp(task_lib.Task):
 
   def head(self) -> linears.Linears:
     asked = self.train_clip.sampler
-    sizes = (('speed', len(asked.speeds)), ('part', asked.parts))
+    sizes = (('speed', len(self._speeds())), ('part', asked.parts))
     return linears.Linears(sizes, self.dropout)
 
   def read(self, head, features, inputs, train):
@@ -82,11 +84,20 @@ class Vspp(task_lib.Task):
       'parts': asked.parts,
     }
 
-  def _numbered(self, batch):
-    """Returns a batch whose speeds are counted among those that are drawn."""
+  def _speeds(self) -> tuple[int, ...]:
+    """Returns which speed each output of f_lambda is for."""
     asked = self.train_clip.sampler
-    number = np.zeros(asked.rates, np.int32)
-    number[np.array(asked.speeds) - 1] = np.arange(len(asked.speeds))
+    return tuple(
+      speed
+      for speed in range(1, asked.rates + 1)
+      if self.natural_output or speed in asked.speeds
+    )
+
+  def _numbered(self, batch):
+    """Returns a batch whose speeds are outputs of f_lambda."""
+    speeds = self._speeds()
+    number = np.zeros(max(speeds), np.int32)
+    number[np.array(speeds) - 1] = np.arange(len(speeds))
     return {**batch, 'speed': jnp.asarray(number)[batch['speed']]}
 
 
