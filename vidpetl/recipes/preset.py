@@ -24,7 +24,8 @@ class Preset:
     title: for people, 'VideoMAE, ViT-B'.
     fields: `config.backbone`.
     clip: frames, stride and resolution that it was trained on, and how frames
-      were resized, as fields of a task's `clip`.
+      were resized (with `interpolation` where that is not bilinear), as fields
+      of a task's `clip`.
     family: of its published weights, a module of `vidpetl.weights.families`.
     files: names of published files, as their authors call them.
     licence: of those weights, as far as it is known.
@@ -60,6 +61,11 @@ class Preset:
   @property
   def std(self) -> Channels:
     return _channels(self._pixels()[1])
+
+  @property
+  def interpolation(self) -> str:
+    """How the frames that it was trained on were resized."""
+    return self.clip.get('interpolation', 'bilinear')
 
   @property
   def source(self) -> str:

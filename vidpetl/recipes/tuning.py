@@ -19,9 +19,15 @@ from vidpetl.recipes import (
   methods,
   preset,
   presets,
+  reporting,
+  sampling,
 )
 
 ConfigDict = ml_collections.ConfigDict
+
+# Of bottlenecks in the demo, where nothing else is said.
+DEMO_WIDTH = 16
+_BOTTLENECKS = ('bottleneck', 'adapter')
 
 _COMMON = {
   'head': True,
@@ -30,6 +36,8 @@ _COMMON = {
   'data': '',
   'demo': False,
   'pretrain': False,
+  'report': 'last',
+  **sampling.ARGUMENTS,
 }
 
 
@@ -43,7 +51,12 @@ def parse(argument: str, method: str, **more: Any) -> ConfigDict:
   """
   method = arguments.value(argument, 'method', method)
   known = {'method': method, **methods.options(method), **_COMMON, **more}
-  return arguments.parse(argument, **known)
+  parsed = arguments.parse(argument, **known)
+  if not parsed.demo:
+    return parsed
+  # A bottleneck as wide as the demo's backbone would be none.
+  narrow = {k: min(known[k], DEMO_WIDTH) for k in _BOTTLENECKS if k in known}
+  return arguments.parse(argument, **{**known, **narrow})
 
 
 def backbone(
@@ -134,7 +147,7 @@ def set_video_task(
       'num_classes': known.demo_classes if arg.demo else known.num_classes,
       'train': {**source, 'split': 'train'},
       'eval': {**source, 'split': 'val'},
-      'clip': {'fps': known.fps, 'resize': 'crop', **clip},
+      'clip': sampling.apply({'fps': known.fps, 'resize': 'crop', **clip}, arg),
       'augment': {'scale_jitter': None, 'flip': known.mirrored, **augment},
       'initial': initial(arg),
       **more,
@@ -157,6 +170,7 @@ def finish(
     config.epochs = 40.0 if arg.pretrain else 10.0
     for task in config.tasks.values():
       shrink_task(task, of)
+  reporting.apply(config, arg.report)
   return config.lock()
 
 

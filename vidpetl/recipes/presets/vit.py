@@ -21,11 +21,12 @@ _TWINS = {
     'patch': 16,
   },
 }
-# Images' ViTs see every frame by itself, and far apart frames.
+# Images' ViTs see every frame by itself, and far apart frames. MAE's and CLIP's
+# images were resized bicubically, AugReg's bilinearly.
 _CLIPS = {
   'videomae': {'frames': 16, 'stride': 4},
-  'clip': {'frames': 8, 'stride': 16},
-  'mae': {'frames': 8, 'stride': 8},
+  'clip': {'frames': 8, 'stride': 16, 'interpolation': 'bicubic'},
+  'mae': {'frames': 8, 'stride': 8, 'interpolation': 'bicubic'},
   'augreg': {'frames': 8, 'stride': 8},
 }
 
