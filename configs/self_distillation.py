@@ -46,7 +46,7 @@ import ml_collections
 
 from vidpetl import options
 from vidpetl.data import samplers
-from vidpetl.recipes import reporting, rows, sampling, tuning
+from vidpetl.recipes import rows, sampling, tuning
 from vidpetl.weights import family
 
 # Short name -> preset and fields, learning rate, batch.
@@ -85,8 +85,10 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     teacher='running',
     schedule='',
     report='',
-    **sampling.ARGUMENTS,
   )
+  if not arg.report:
+    with arg.unlocked():
+      arg.report = 'last' if arg.demo or arg.pretrain else 'best'
   options.one_of('config', 'dataset', arg.dataset, ('ucf101', 'hmdb51'))
   if arg.split not in (1, 2, 3):
     raise ValueError(f'split={arg.split} is not 1, 2 or 3.')
@@ -105,8 +107,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     final=0.001,
     groups={'all': {'weight_decay': 1e-4, 'decay_filter': '.*'}},
   )
-  clip = sampling.apply(CLIP, arg)
-  several = samplers.load(clip['sampling']).several
+  sampler = samplers.load(sampling.apply(CLIP, arg)['sampling'])
   distill = {
     'weight': 0.0 if arg.pretrain else arg.weight,
     'reduction': arg.reduction,
@@ -116,18 +117,14 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     config,
     arg,
     f'{arg.dataset}_{arg.split}',
-    clip,
+    CLIP,
     {'mean': MEAN, 'std': STD},
-    eval_clip={'views': VIEWS if several else (1, 1)},
+    eval_clip={'views': VIEWS if sampler.several else (1, 1)},
     average='logits',
     distill=distill,
   )
   config.dtype = 'float32'  # As RSPNet's.
-  config = tuning.finish(config, arg, preset)
-  with config.unlocked():
-    usual = 'last' if arg.demo or arg.pretrain else 'best'
-    reporting.apply(config, arg.report or usual)
-  return config
+  return tuning.finish(config, arg, preset)
 
 
 def _schedule(arg: ml_collections.ConfigDict) -> dict:
