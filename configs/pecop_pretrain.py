@@ -17,8 +17,11 @@ Arguments:
   folder    one's own videos instead, <folder>/<any name>/*.mp4: a fifth of them
             is held out, see vidpetl.data.sources.folder
   parts     of VSPP, zeta: the paper takes 4 or 3; if not given 4, in the demo 2
-  natural   of VSPP, speed of the rest of the clip: 3 for gait, whose videos are
-            long, else 1
+  natural   of VSPP, speed of the rest of the clip: if not given 3 for gait,
+            whose videos are long, but for those of the demo, else 1
+  rates     the fastest speed: 5 of VSPP, whose lambda = 4 speeds are 2 to 5, or
+            1 2 4 5 with natural=3; 4 of pace
+  reduction, kernel   of the 3D-Adapters: lambda, 4, and K, 3
   dataset   mtl_aqa, jigsaws, finediving, pd4t; or any other dataset whose
             videos are to be learned from: hmdb51_1, ucf101_1, kinetics400, ava
             (films cut to begin at 900 s), …
@@ -28,6 +31,8 @@ Arguments:
   csv       one's own performances: a csv `video,score[,split,…]` with splits
             train and val, see vidpetl.data.sources.performances; `dataset` then
             says whose settings to take
+  sampling  of dom_g: dense, segments or spread, with stride= and short=, see
+            vidpetl.recipes.sampling; a pretext task has its own
   backbone  i3d, r3d (Hara's), r3d_18, r2plus1d, c3d, swin, vit
   site      of the 3D-Adapters, if not the backbone's usual one. Where in a
             residual block the paper's adapter sits cannot be known from its
@@ -35,6 +40,7 @@ Arguments:
             the block
   norm_statistics   batch (as in PECoP's code, whose frozen network runs in
             training mode) or frozen
+  report    last, best, mean10 or validated, see vidpetl.recipes.reporting
   init      working directory or file of the weights to start from
   data      folder of the datasets' folders; demo: the demo world, in minutes
 
@@ -49,8 +55,9 @@ Table 6 3D-ResNets-PyTorch's r3d18_K_200ep.pth (Kinetics-700),
   python -m vidpetl.convert --from=hara r3d18_K_200ep.pth r3d_18.safetensors
 
 SGD with 1e-3, momentum 0.9 and weight decay 1e-4, 16 clips of 32 frames, for 8
-epochs of ten times the dataset (HPT: 16); the paper's code has 1e-2. What no
-paper or code says is marked as a choice.
+epochs of ten times the dataset (HPT: 16), as the paper has it. Its code has
+1e-2, along a cosine that ends after 22 epochs, and twenty times the dataset.
+What no paper or code says is marked as a choice.
 """
 
 from __future__ import annotations
@@ -61,7 +68,7 @@ import ml_collections
 
 from vidpetl import options
 from vidpetl.data import datasets
-from vidpetl.recipes import crops, methods, pecop, rows
+from vidpetl.recipes import crops, methods, pecop, rows, sampling
 
 ConfigDict = ml_collections.ConfigDict
 
@@ -90,14 +97,24 @@ def get_config(argument: str = '') -> ConfigDict:
     method='pecop',
     pretext='vspp',
     parts=0,
-    natural=1,
+    natural=0,
+    rates=0,
+    **sampling.ARGUMENTS,
   )
   options.one_of('config', 'method', arg.method, METHODS)
   method, epochs = METHODS[arg.method]
   config = pecop.make(arg)
   general = arg.method == 'dom_g'
-  chosen = {'site': pecop.site(arg)} if method == 'adapter3d' else {}
-  config.petl, config.trainable = methods.make(method, **chosen)
+  if method == 'adapter3d':
+    config.petl, config.trainable = pecop.adapters(arg)
+  else:
+    pecop.refuse_adapters(arg, f'method={arg.method} has none')
+    config.petl, config.trainable = methods.make(method)
+  if not general and (arg.sampling or arg.stride or arg.short):
+    raise ValueError(
+      f'sampling, stride and short are of method=dom_g: pretext={arg.pretext} '
+      'has clips of its own.'
+    )
   if arg.method in ('dom_s', 'dom_g') and arg.init:
     raise ValueError(
       f'method={arg.method} starts from random parameters, not from init='
@@ -125,7 +142,7 @@ def get_config(argument: str = '') -> ConfigDict:
   config.tasks = {name: task}
   metric = 'top1' if general else PRETEXTS[arg.pretext]
   config.checkpoint.best = f'{name}/{metric}'
-  return pecop.finish(config, arg, demo_epochs=epochs / 4)
+  return pecop.finish(config, arg, demo_epochs=epochs / 4, report='last')
 
 
 def _pretext(arg: ConfigDict, clip: dict[str, Any]) -> dict[str, Any]:
@@ -156,15 +173,17 @@ def _pretext(arg: ConfigDict, clip: dict[str, Any]) -> dict[str, Any]:
     'color_jitter_p': 0.8,
     'color_jitter_per_frame': True,
   }
-  sampling = {'sampling': arg.pretext, 'rates': 4}
+  rates = arg.rates or (5 if arg.pretext == 'vspp' else 4)
+  asked = {'sampling': arg.pretext, 'rates': rates}
   if arg.pretext == 'vspp':
     # I3D makes two moments of the demo's 16 frames. Their mean hardly tells
     # where among four parts something happened.
     parts = arg.parts or (2 if arg.demo else 4)
-    sampling |= {'parts': parts, 'natural': arg.natural}
+    natural = arg.natural or (3 if arg.task == 'gait' and not arg.demo else 1)
+    asked |= {'parts': parts, 'natural': natural}
   return {
     'task': f'pretext.{arg.pretext}',
-    'clip': {**clip, **sampling},
+    'clip': {**clip, **asked},
     'augment': augment,
   }
 
@@ -177,7 +196,7 @@ def _supervised(arg: ConfigDict) -> dict[str, Any]:
     'num_classes': known.demo_classes if arg.demo else known.num_classes,
     'clip': {
       'frames': PRETRAIN['frames'],
-      'stride': 2.0,
+      **sampling.apply({'stride': 2.0}, arg),
       'fps': known.fps,
       **crops.USUAL,
     },

@@ -12,6 +12,13 @@ Arguments:
   weight      lambda; 0 is plain fine-tuning, with no teacher at all
   reduction   of the squared distance over features: mean or sum (eq. 2)
   teacher     its BatchNorms' statistics: running or batch
+  schedule    cosine, to a thousandth of the rate; steps, a tenth of it from
+              epochs 50, 70 and 90 on; or constant. If not given, steps for C3D
+              on HMDB51 and cosine for all others, as in RSPNet's fine-tuning
+  sampling, stride, short   of clips, see vidpetl.recipes.sampling; RSPNet has
+              consecutive frames, and loops a video that is shorter
+  report      last, best, mean10 or validated, see vidpetl.recipes.reporting; if
+              not given best, as RSPNet has it, and last in the demo
   method      what trains, see vidpetl.recipes.methods, with its options
   init, data, demo, pretrain   as in configs/vpetl.py
 
@@ -29,15 +36,17 @@ Weights: RSPNet's, pretrained on Kinetics-400 for 200 epochs, query encoders:
 
 The paper writes the distance as a sum; lambdas of 100 and 1000 speak for a
 mean, which is the default here. It says nothing of momentum, weight decay,
-schedule, crops and the teacher's BatchNorm: RSPNet's fine-tuning is taken for
-the first four, the running statistics for the last. None of these rows was run
-here: that needs the weights, the dataset and accelerators.
+schedule, crops, the epoch that is reported and the teacher's BatchNorm. The
+first five are those of RSPNet's fine-tuning, the last has running statistics.
+Batches of 24 and 32 are read from the sizes of its features. None of these rows
+was run here: that needs the weights, the dataset and accelerators.
 """
 
 import ml_collections
 
 from vidpetl import options
-from vidpetl.recipes import rows, tuning
+from vidpetl.data import samplers
+from vidpetl.recipes import rows, sampling, tuning
 from vidpetl.weights import family
 
 # Short name -> preset and fields, learning rate, batch.
@@ -51,9 +60,11 @@ BACKBONES = {
 }
 OTHERS = (0.01, 24)
 EPOCHS = 100.0
+MILESTONES = (50, 70, 90)
 CLIP = {
   'frames': 16,
   'stride': 1.0,
+  'short': 'loop',
   'resolution': 112,
   'area': (0.25, 1.0),
 }
@@ -72,7 +83,12 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     weight=1.0,
     reduction='mean',
     teacher='running',
+    schedule='',
+    report='',
   )
+  if not arg.report:
+    with arg.unlocked():
+      arg.report = 'last' if arg.demo or arg.pretrain else 'best'
   options.one_of('config', 'dataset', arg.dataset, ('ucf101', 'hmdb51'))
   if arg.split not in (1, 2, 3):
     raise ValueError(f'split={arg.split} is not 1, 2 or 3.')
@@ -85,11 +101,13 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
   config.optimizer.update(
     name='sgd',
     learning_rate=rate,
+    **_schedule(arg),
     warmup_epochs=0.0,
     clip_norm=0.0,
     final=0.001,
     groups={'all': {'weight_decay': 1e-4, 'decay_filter': '.*'}},
   )
+  sampler = samplers.load(sampling.apply(CLIP, arg)['sampling'])
   distill = {
     'weight': 0.0 if arg.pretrain else arg.weight,
     'reduction': arg.reduction,
@@ -101,11 +119,21 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     f'{arg.dataset}_{arg.split}',
     CLIP,
     {'mean': MEAN, 'std': STD},
-    eval_clip={'views': VIEWS},
+    eval_clip={'views': VIEWS if sampler.several else (1, 1)},
     average='logits',
     distill=distill,
   )
+  config.dtype = 'float32'  # As RSPNet's.
   return tuning.finish(config, arg, preset)
+
+
+def _schedule(arg: ml_collections.ConfigDict) -> dict:
+  """Returns fields of the optimizer, if not asked for RSPNet's."""
+  like = (arg.dataset, arg.backbone, arg.pretrain, arg.demo)
+  usual = 'steps' if like == ('hmdb51', 'c3d', False, False) else 'cosine'
+  schedule = arg.schedule or usual
+  milestones = MILESTONES if schedule == 'steps' else ()
+  return {'schedule': schedule, 'milestones': milestones}
 
 
 WEIGHTS = (0, 0.1, 1, 10, 100, 1000)

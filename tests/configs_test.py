@@ -5,6 +5,8 @@ import re
 import experiments
 import pytest
 
+from vidpetl.experiment import complete, experiment
+from vidpetl.tasks import distillation
 from vidpetl.training import loop
 from vidpetl.weights import family
 
@@ -137,11 +139,51 @@ def test_config_of_pretraining_and_quality_trains(
     ('pecop_pretrain', 'backbone=vit,norm_statistics=batch', 'no BatchNorm'),
     ('pecop_aqa', 'head=musdl,dataset=pd4t,task=gait', 'no settings for'),
     ('self_distillation', 'split=4', 'not 1, 2 or 3'),
+    ('pecop_pretrain', 'method=hpt,kernel=5', 'kernel=5 is of 3D-Adapters'),
+    ('pecop_aqa', 'reduction=8', 'reduction=8 is of 3D-Adapters, .*adapter='),
+    ('pecop_pretrain', 'sampling=dense', 'are of method=dom_g'),
+    ('pecop_aqa', 'stride=4', 'of sampling=dense, not of tail'),
   ],
 )
 def test_arguments_that_do_not_go_together(name, argument, match):
   with pytest.raises(ValueError, match=match):
     experiments.load_config(name, argument)
+
+
+@pytest.mark.parametrize(
+  'argument, schedule, milestones',
+  [
+    ('', 'cosine', ()),
+    ('dataset=hmdb51', 'steps', (50, 70, 90)),
+    ('dataset=hmdb51,backbone=r2plus1d', 'cosine', ()),
+    ('dataset=hmdb51,schedule=constant', 'constant', ()),
+    ('dataset=hmdb51,demo', 'cosine', ()),
+  ],
+)
+def test_schedules_of_rspnets_fine_tuning(argument, schedule, milestones):
+  config = experiments.load_config('self_distillation', argument)
+  assert config.optimizer.schedule == schedule
+  assert tuple(config.optimizer.milestones) == milestones
+  assert config.report == ('last' if 'demo' in argument else 'best')
+  assert config.dtype == 'float32'
+
+
+@pytest.mark.parametrize(
+  'name, argument, sampler',
+  [
+    ('cofinetune_ava', 'with=kinetics400,frames=segments', 'segments'),
+    ('cofinetune_ava', 'with=kinetics400', 'stride'),
+    ('self_distillation', 'sampling=spread', 'spread'),
+    ('pecop_aqa', 'sampling=segments', 'segments'),
+    ('pecop_pretrain', 'method=dom_g,sampling=segments', 'segments'),
+  ],
+)
+def test_clips_are_sampled_as_an_argument_says(name, argument, sampler):
+  config = complete.complete(experiments.load_config(name, argument))
+  infos = experiment.infos_from_config(config)
+  *_, task = config.tasks
+  built = distillation.build(task, config.tasks[task].to_dict(), infos[task])
+  assert built.train_clip.sampling == built.eval_clip.sampling == sampler
 
 
 def test_unknown_argument_is_an_error():

@@ -184,6 +184,23 @@ def test_the_command_line_describes_a_recipe():
   )
 
 
+@pytest.mark.parametrize(
+  'config, side',
+  [
+    ('cofinetune_ava', 256),
+    ('cofinetune_ava:resolution=512', 512),
+    ('mst_adapter:dataset=kinetics400', 256),
+  ],
+)
+def test_videos_are_as_large_as_a_config_needs_them(config, side):
+  asked = f'--config={config}'
+  assert _recipe_of(*_KINETICS, asked).options.short_side == side
+  said = _recipe_of(*_KINETICS, asked, '--short_side=300')
+  assert said.options.short_side == 300
+  if 'ava' in config:
+    assert _recipe_of(*_AVA, asked).options.short_side is None
+
+
 def test_records_are_called_by_what_makes_them_others():
   jigsaws = _recipe_of(
     '--dataset=jigsaws', '--raw=r', '--task=suturing', '--fold=2'
@@ -216,6 +233,10 @@ def test_settings_of_a_dataset_are_those_of_earlier_records():
 @pytest.mark.parametrize(
   'arguments, message',
   [
+    (
+      [*_KINETICS, '--config=cofinetune_ava:finetune'],
+      "dataset 'kinetics400' is none of 'ava'",
+    ),
     ([*_KINETICS, '--window=1'], 'window=1.0, but kinetics400 is classificat'),
     ([*_KINETICS, '--task=x'], 'kinetics400 has no field task; its fields'),
     ([*_KINETICS, '--short_side=small'], "short_side='small' is neither"),

@@ -16,6 +16,12 @@ file of its own, '{split}' stands for its name:
       --annotations=people_{split}.csv --labelmap=actions.txt \\
       --name=my_people --out=/records
 
+Videos are made as small as a model of 224 pixels needs. For another, name its
+config; then they are as large as its clips are cut from, here 512:
+
+    python -m vidpetl.prepare --config=cofinetune_ava:resolution=512 \\
+      --dataset=kinetics400 --raw=/raw/k400 --out=/records512
+
 Cuts and re-encodes every video once, on all cores, packs the results with TFDS
 into ArrayRecord, and writes an index with which they open at once. Then
 `source='records', path='/records', dataset='ava'` reads them. Records are
@@ -54,6 +60,7 @@ from vidpetl.data import datasets, sources
 from vidpetl.data import records as records_lib
 from vidpetl.data.records import recipe as recipes
 from vidpetl.data.records import staging
+from vidpetl.recipes import crops, named
 
 
 def prepare(
@@ -221,6 +228,7 @@ def define_flags(values: flags.FlagValues) -> None:
   several('splits', [], 'Which; training and evaluation if unset.')
   whole('processes', os.cpu_count(), 'Videos to transcode at a time.')
   text('short_side', None, "Pixels, or 'keep'; 256, for keyframes 'keep'.")
+  text('config', None, 'Of the run to come: no smaller than it needs them.')
   whole('gop', 30, 'Frames from keyframe to keyframe.')
   whole('crf', 20, 'Quality: 18 is visually lossless.')
   flags.DEFINE_boolean(
@@ -250,11 +258,16 @@ def recipe_of(
   encoding = {name: values[name].value for name in ('gop', 'crf', 'copy')}
   if values.short_side is not None:
     encoding['short_side'] = _side(values.short_side)
+  least = 0
+  if values.config is not None:
+    config = named.load(values.config)
+    least = crops.source_side(config, values.dataset or values.name or '')
   return recipes.make(
     source | given,
     name=values.name or '',
     splits=values.splits,
     window=values.window,
+    least=least,
     **encoding,
   )
 

@@ -133,7 +133,7 @@ def test_tail_is_shifted_in_training_within_the_file():
 
 
 def test_vspp_draws():
-  sampler = vspp.Vspp(rates=5, natural=3)
+  sampler = vspp.Vspp(natural=3)
   labels = [sampler.labels(samplers.Draws(seed)) for seed in seeds(600)]
   speeds, counts = np.unique([x['speed'] for x in labels], return_counts=True)
   assert speeds.tolist() == [0, 1, 3, 4]

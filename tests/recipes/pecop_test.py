@@ -6,9 +6,10 @@ import experiments
 import numpy as np
 import pytest
 
-from vidpetl.experiment import experiment
+from vidpetl.experiment import configure, experiment
 from vidpetl.parameters import package, storage, variables
 from vidpetl.recipes import pecop
+from vidpetl.tasks import task as task_lib
 from vidpetl.training import loop
 from vidpetl.training import run as run_lib
 
@@ -49,6 +50,79 @@ def test_adapters_fit_the_demos_backbones(backbone):
 def test_parts_of_vspp_are_those_asked_for(argument, parts):
   loaded = experiments.load_config('pecop_pretrain', argument)
   assert loaded.tasks.mtl_aqa.clip.parts == parts
+
+
+@pytest.mark.parametrize(
+  'argument, rates, natural',
+  [
+    ('', 5, 1),
+    ('dataset=pd4t,task=gait', 5, 3),
+    ('dataset=pd4t,task=gait,natural=1', 5, 1),
+    ('dataset=pd4t,task=gait,demo', 5, 1),
+    ('rates=4', 4, 1),
+  ],
+)
+def test_speeds_of_vspp(argument, rates, natural):
+  loaded = experiments.load_config('pecop_pretrain', argument)
+  (task,) = loaded.tasks.values()
+  assert (task.clip.rates, task.clip.natural) == (rates, natural)
+
+
+@pytest.mark.parametrize(
+  'argument, batch, accumulate, decay, report',
+  [
+    ('head=core', 2, 2, 0.0, 'best'),
+    ('head=usdl', 4, 1, 0.0, 'best'),
+    ('head=musdl', 4, 1, 1e-5, 'best'),
+    ('head=musdl,dataset=jigsaws,task=suturing', 4, 1, 0.0, 'mean10'),
+    ('head=core,dataset=jigsaws,task=suturing', 2, 2, 0.0, 'best'),
+    ('head=tsa,dataset=finediving', 8, 1, 0.0, 'best'),
+    ('head=core,report=last', 2, 2, 0.0, 'last'),
+    ('head=core,demo', 16, 2, 0.0, 'last'),
+  ],
+)
+def test_heads_train_as_their_code_does(
+  argument, batch, accumulate, decay, report
+):
+  loaded = experiments.load_config('pecop_aqa', argument)
+  assert (loaded.batch_size, loaded.accumulate) == (batch, accumulate)
+  for name in ('heads', 'backbone'):
+    assert loaded.optimizer.groups[name].weight_decay == decay
+    assert loaded.optimizer.groups[name].decay_filter == '.*'
+  assert (loaded.report, loaded.dtype) == (report, 'float32')
+  assert (loaded.eval_every_epochs == 1.0) == (report != 'last')
+
+
+def test_size_of_adapters_is_an_argument():
+  for name, more in (('pecop_pretrain', ''), ('pecop_aqa', 'adapter=x,')):
+    given = f'{more}reduction=8,kernel=5'
+    (entry,) = experiments.load_config(name, given).petl
+    assert (entry['reduction'], entry['kernel']) == (8, 5)
+    (entry,) = experiments.load_config(name, more.rstrip(',')).petl
+    assert (entry['reduction'], entry['kernel']) == (4, 3)
+
+
+def test_tasks_know_what_the_run_does_with_their_data(world):
+  run = run_lib.prepare(
+    config(world, 'pecop_aqa', 'head=tsa,dataset=finediving')
+  )
+  plan = run.experiment.tasks['finediving'].plan
+  assert plan.examples == len(run.train['finediving'])
+  assert plan.epochs == pytest.approx(run.total * 8 / plan.examples)
+  assert plan.batch == 8
+
+
+def test_tsa_can_be_set_from_the_command_line():
+  loaded = experiments.load_config('pecop_aqa', 'head=tsa,dataset=finediving')
+  asked = {
+    'tasks.finediving.scramble': 'true',
+    'tasks.finediving.truth_share': '0.5',
+  }
+  task = configure.configure(loaded, asked).tasks.finediving
+  assert task.scramble and task.truth_share == 0.5
+  # Of runs that had a number of epochs.
+  of_before = {**task.to_dict(), 'truth_epochs': 51}
+  assert task_lib.fitting(of_before) == task_lib.fitting(task.to_dict())
 
 
 @pytest.mark.slow

@@ -36,6 +36,8 @@ class Info:
     fps: nominal frame rate, in which strides are counted; None takes each
       file's own.
     dropped: annotated videos that are missing or unreadable.
+    short_side: pixels to which the videos' shorter sides were reduced when they
+      were prepared; None if they were not, or nobody says.
     notes: what a user should know of the data, a sentence each: 'a class
       without training clips: jump'.
     fingerprint: hash of ids and annotations, in order.
@@ -51,6 +53,7 @@ class Info:
   classes: Mapping[int, str]
   fps: float | None = None
   dropped: tuple[Dropped, ...] = ()
+  short_side: int | None = None
   notes: tuple[str, ...] = ()
   fingerprint: str = ''
   table: Mapping[str, np.ndarray] = dataclasses.field(

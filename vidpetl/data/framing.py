@@ -148,6 +148,15 @@ class Framing:
     """S."""
     return self.short_side or self.resolution
 
+  @property
+  def source_side(self) -> int:
+    """Shorter side of a video, in pixels, that a test enlarges in no case.
+
+    S; with 'pad' R, though of a wide frame less would do; with 'stretch' the
+    shorter side of what is stretched to.
+    """
+    return min(self.stretch) if self.stretch else self.side
+
   def test(self, height: int, width: int, crops: int) -> list[Window]:
     """Returns the windows of a test on a frame, `crops` of them."""
     whole = self.resized(height, width)

@@ -173,7 +173,7 @@ def _source(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
 
 def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
   """Returns the options of a function that have a default, and those."""
-  hidden = {*_OF_THE_RUN, *_OF_THE_TASK, 'info', 'train'}
+  hidden = {*_OF_THE_RUN, *_OF_THE_TASK, 'info', 'plan', 'train'}
   return {
     name: default
     for name, default in options.fields(function).items()

@@ -80,7 +80,7 @@ def convert(name: str, text: str, now: Any) -> Any:
     if isinstance(now, int | float):
       return _number(text, type(now))
     value = _literal(text)
-    if isinstance(now, tuple | list):
+    if isinstance(now, tuple | list) and value is not None:
       return tuple(value) if isinstance(value, tuple | list) else (value,)
     if isinstance(now, dict) and not isinstance(value, dict):
       raise ValueError

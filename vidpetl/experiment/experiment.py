@@ -119,13 +119,18 @@ class Experiment:
     return optimizer.build(self.config.optimizer, rate, self.group_of), rate
 
 
-def build(config: Any, infos: Mapping[str, examples.Info]) -> Experiment:
+def build(
+  config: Any,
+  infos: Mapping[str, examples.Info],
+  plans: Mapping[str, task_lib.Plan] | None = None,
+) -> Experiment:
   """Builds the experiment of a config.
 
   Args:
     config: see `configs/`.
     infos: of each task's training data; `infos_from_config` where there is
       none at hand.
+    plans: what the run does with each task's, where there is a run.
 
   Raises:
     ValueError: naming the config field that cannot work, and why.
@@ -135,8 +140,9 @@ def build(config: Any, infos: Mapping[str, examples.Info]) -> Experiment:
       f'config.dtype {config.dtype!r} is not one of {sorted(_DTYPES)}.'
     )
   dtype = _DTYPES[config.dtype]
+  plans = plans or dict.fromkeys(config.tasks, task_lib.NO_PLAN)
   tasks = {
-    name: distillation.build(name, options.to_dict(), infos[name])
+    name: distillation.build(name, options.to_dict(), infos[name], plans[name])
     for name, options in config.tasks.items()
   }
   _check_clips(tasks, dtype)

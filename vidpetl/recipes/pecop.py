@@ -13,8 +13,10 @@ from vidpetl.recipes import (
   crops,
   data,
   defaults,
+  methods,
   preset,
   presets,
+  reporting,
   tuning,
 )
 from vidpetl.weights import family
@@ -41,8 +43,11 @@ ARGUMENTS = {
   'backbone': 'i3d',
   'csv': '',
   'site': '',
+  'reduction': 0,
+  'kernel': 0,
   'norm_statistics': '',
   'init': '',
+  'report': '',
   'data': '',
   'demo': False,
 }
@@ -75,6 +80,7 @@ def make(arg: ConfigDict) -> ConfigDict:
   config.init.pixels = 'config'
   config.data = arg.data or ('demo/raw' if arg.demo else 'data/raw')
   config.eval_every_epochs = 0.0
+  config.dtype = 'float32'  # As all of the original code.
   return config
 
 
@@ -92,6 +98,23 @@ def set_statistics(config: ConfigDict, arg: ConfigDict, usual: str) -> None:
 def site(arg: ConfigDict) -> str:
   """Returns where 3D-Adapters sit."""
   return arg.site or preset_of(arg).sites['adapter3d']
+
+
+def adapters(arg: ConfigDict) -> tuple[Any, Any]:
+  """Returns (`config.petl`, `config.trainable`) of 3D-Adapters."""
+  chosen = {'reduction': arg.reduction, 'kernel': arg.kernel}
+  if arg.demo and arg.backbone == 'i3d' and not arg.reduction:
+    # As narrow, it has 66 channels in one place: 4 does not divide them.
+    chosen['reduction'] = 2
+  chosen = {name: value for name, value in chosen.items() if value}
+  return methods.make('adapter3d', site=site(arg), **chosen)
+
+
+def refuse_adapters(arg: ConfigDict, why: str) -> None:
+  """Raises ValueError for options of 3D-Adapters where there are none."""
+  for name in ('reduction', 'kernel'):
+    if arg[name]:
+      raise ValueError(f'{name}={arg[name]} is of 3D-Adapters, but {why}.')
 
 
 def source(config: ConfigDict, arg: ConfigDict, dataset: str) -> dict[str, Any]:
@@ -144,18 +167,26 @@ CENTRED = {
 
 
 def finish(
-  config: ConfigDict, arg: ConfigDict, demo_epochs: float
+  config: ConfigDict, arg: ConfigDict, demo_epochs: float, report: str
 ) -> ConfigDict:
-  """Returns the config locked; in the demo world, one for two cores."""
+  """Returns the config locked; in the demo world, one for two cores.
+
+  Args:
+    config: to finish.
+    arg: from `parse`.
+    demo_epochs: epochs in the demo world.
+    report: the paper's protocol, see `reporting`; the demo and one's own
+      performances have none, and take 'last'.
+  """
   if arg.demo:
     tuning.shrink(config, preset_of(arg))
     config.epochs = demo_epochs
     if arg.backbone == 'i3d':
-      # This narrow, it has 66 channels in one place: 4 does not divide them.
       config.backbone.width = 8
-      config.petl = tuple({**entry, 'reduction': 2} for entry in config.petl)
     for task in config.tasks.values():
       _shrink_task(task)
+  own = arg.demo or arg.csv
+  reporting.apply(config, arg.report or ('last' if own else report))
   return config.lock()
 
 

@@ -164,7 +164,10 @@ class Distilled(task_lib.Base):
 
 
 def build(
-  name: str, config: Mapping[str, Any], info: examples.Info
+  name: str,
+  config: Mapping[str, Any],
+  info: examples.Info,
+  plan: task_lib.Plan = task_lib.NO_PLAN,
 ) -> task_lib.Base:
   """Builds the task `config.tasks.<name>`, and wraps it if it is to be.
 
@@ -173,13 +176,14 @@ def build(
     config: see `task.build`; `distill`, if given, holds the options of
       `Distilled`; a `weight` of 0 is none.
     info: of its training source.
+    plan: of the run.
 
   Raises:
     ValueError: naming the field that is unknown or contradicts the data.
   """
   options = dict(config)
   distill = options.pop('distill', None)
-  task = task_lib.build(name, options, info)
+  task = task_lib.build(name, options, info, plan)
   if not (distill and distill.get('weight', 1.0)):
     return task
   wrap = functools.partial(Distilled, task)

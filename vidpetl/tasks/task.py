@@ -3,8 +3,8 @@
 A module of this folder is named by `config.tasks.<name>.task`. It has `KIND`,
 the kind of annotation that it learns (a module of `vidpetl.data.kinds`), and
 `build`, which makes a task of the fields that `Task` has, of its own options,
-and, if it asks for it, of the training data's `info`. Nothing here knows a
-backbone.
+and, if it asks for them, of the training data's `info` and the run's `plan`.
+Nothing here knows a backbone.
 """
 
 from __future__ import annotations
@@ -26,6 +26,24 @@ from vidpetl.data import augment as augment_lib
 from vidpetl.data import clip_spec, clips, examples, kinds
 
 Batch = Mapping[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """What a run does with a task's training data.
+
+  Attributes:
+    epochs: of the run.
+    examples: how many there are; None where no data are at hand.
+    batch: how many are encoded together.
+  """
+
+  epochs: float = 1.0
+  examples: int | None = None
+  batch: int = 1
+
+
+NO_PLAN = Plan()
 
 
 class Forward(Protocol):
@@ -221,7 +239,12 @@ class Task(Base):
   num_classes: int
 
 
-def build(name: str, config: Mapping[str, Any], info: examples.Info) -> Base:
+def build(
+  name: str,
+  config: Mapping[str, Any],
+  info: examples.Info,
+  plan: Plan = NO_PLAN,
+) -> Base:
   """Builds the task `config.tasks.<name>`.
 
   Args:
@@ -232,6 +255,7 @@ def build(name: str, config: Mapping[str, Any], info: examples.Info) -> Base:
       `num_classes`, if given, must agree with the data; the rest belongs to
       the task's own `build`.
     info: of its training source.
+    plan: of the run.
 
   Raises:
     ValueError: naming the field that is unknown or contradicts the data.
@@ -260,8 +284,9 @@ def build(name: str, config: Mapping[str, Any], info: examples.Info) -> Base:
     'augment': make(augment_lib.Augment, augment, f'{where}.augment'),
     'num_classes': num_classes,
   }
-  if 'info' in inspect.signature(part.build).parameters:
-    shared['info'] = info
+  asked = inspect.signature(part.build).parameters
+  given = {'info': info, 'plan': plan}
+  shared |= {name: value for name, value in given.items() if name in asked}
   built = make(part.build, {**options, **shared}, where)
   if built.augment.mixes and not built.MIXES:
     raise ValueError(
@@ -288,9 +313,12 @@ def fitting(options: Mapping[str, Any]) -> dict[str, Any]:
   """Returns a task's options without those that never did anything.
 
   Once, `clip` had the options of every sampler and kind, whichever was used,
-  and `augment` those of crops on the device, which are framing now.
+  and `augment` those of crops on the device, which are framing now. Which
+  epochs of `quality.tsa` had annotated steps was a number of them; a run that
+  has it is over, or began with the 51 of 200 that are its share.
   """
   found = dict(options)
+  found.pop('truth_epochs', None)
   augment = found.get('augment', {})
   if augment.get('crop_area') is None:
     idle = ('crop_area', 'crop_ratio')

@@ -17,6 +17,7 @@ from vidpetl.experiment import complete, initialise, pixels
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import storage, trainable
+from vidpetl.tasks import task as task_lib
 from vidpetl.training import checkpoint, sharding
 from vidpetl.training import step as step_lib
 from vidpetl.weights import report as report_lib
@@ -275,7 +276,8 @@ def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
       f'config.epochs={config.epochs} of {sum(sizes.values())} examples in '
       f'batches of {config.batch_size} are no step; raise epochs or set steps.'
     )
-  experiment = experiment_lib.build(config, infos)
+  plans = _plans(sizes, total / epoch, part)
+  experiment = experiment_lib.build(config, infos, plans)
   return Run(
     config=config,
     experiment=experiment,
@@ -299,6 +301,15 @@ def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
     total=total,
     notes=tuple(notes),
   )
+
+
+def _plans(
+  sizes: Mapping[str, int], epochs: float, batch: int
+) -> dict[str, task_lib.Plan]:
+  """Returns what tasks are told of the run."""
+  return {
+    name: task_lib.Plan(epochs, size, batch) for name, size in sizes.items()
+  }
 
 
 def _check_heads(frozen: Any) -> None:

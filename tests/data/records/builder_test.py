@@ -166,6 +166,12 @@ def test_what_is_left_out_has_its_reason(prepared):
   assert [d.id for d in dropped] == ['broken,0901', 'broken,0905']
 
 
+def test_records_say_how_small_videos_were_made(prepared):
+  small = records.open(prepared, 'kinetics400', 'train').info
+  assert small.short_side == 256
+  assert records.open(prepared, 'ava', 'train').info.short_side is None
+
+
 def test_labels_do_not_shift(prepared):
   source = records.open(prepared, 'kinetics400', 'train')
   names = [source.info.classes[source[i].label] for i in range(len(source))]

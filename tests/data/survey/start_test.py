@@ -1,5 +1,6 @@
 """What a run says of its data at its start."""
 
+import dataclasses
 import json
 
 import drawn
@@ -23,10 +24,13 @@ def look(tmp_path):
     'augment': {'flip': True},
   }
 
-  def find(**inputs):
+  def find(clip=None, short_side=None, **inputs):
     options = {**defaults.get_config().input, **inputs}
+    for source in opened.values():
+      source.info = dataclasses.replace(source.info, short_side=short_side)
+    asked = {**task, 'clip': task['clip'] | (clip or {})}
     return start.look(
-      {'tasks': {'own': task}, 'input': options},
+      {'tasks': {'own': asked}, 'input': options},
       {'own': opened['train']},
       {'own': opened['val']},
       tmp_path,
@@ -43,6 +47,25 @@ def test_counts_and_what_is_odd_are_said_and_written(look, tmp_path):
   written = json.loads((tmp_path / 'check.json').read_text())
   assert written['levels']['wrong'] == 1
   assert written['files'] == {'all': 16, 'known': 16}
+
+
+@pytest.mark.parametrize(
+  'clip, side, told',
+  [
+    ({'resolution': 512}, 256, 512),
+    ({'resolution': 224, 'resize': 'crop', 'short_side': 288}, 256, 288),
+    ({'resolution': 224}, 256, None),
+    ({'resolution': 512}, 512, None),
+    ({'resolution': 512}, None, None),
+  ],
+)
+def test_records_that_are_too_small_are_named(look, clip, side, told):
+  lines = look(clip=clip, short_side=side)
+  lines = [line for line in lines if 'upsampled' in line]
+  assert len(lines) == (told is not None)
+  if told:
+    assert f'shorter sides of {side} pixels' in lines[0]
+    assert f'--short_side={told}' in lines[0]
 
 
 def test_off_says_and_writes_nothing(look, tmp_path):

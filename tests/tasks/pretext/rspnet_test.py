@@ -1,10 +1,14 @@
 """RSPNet: speeds of clips, the key encoder, its queue, and the loss by hand."""
 
+import contextlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vidpetl import mistakes
+from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.pretext import contrast, rspnet
 
 RNG = np.random.default_rng(2)
@@ -245,3 +249,26 @@ def test_what_makes_no_sense(make_task, options, message):
   options = {'sampling': 'pair', **options}
   with pytest.raises(ValueError, match=message):
     make_task(rspnet, **options)
+
+
+@pytest.mark.parametrize(
+  'plan, queue',
+  [
+    ((None, 1), 16384),
+    ((240_000, 16), 16384),
+    ((240_000, 24), 16368),
+    ((1_059, 16), 1_056),
+    ((30, 16), 16),
+    ((3, 16), 16),
+  ],
+)
+def test_a_queue_is_no_longer_than_the_data(make_task, plan, queue):
+  plan = task_lib.Plan(1.0, *plan)
+  small = plan.examples is not None and plan.examples < 16384
+  said = pytest.warns(mistakes.Note) if small else contextlib.nullcontext()
+  with said as notes:
+    task = make_task(rspnet, 'pair', plan=plan)
+  assert task.queue == queue
+  if small:
+    assert f'{queue:,} keys for {plan.examples:,} ' in str(notes[0].message)
+  assert make_task(rspnet, 'pair', plan=plan, queue=512).queue == 512

@@ -50,7 +50,14 @@ def labels():
 def make_task():
   """Returns `task_lib.build` for a task on clips of 12 x 12 pixels."""
 
-  def make(kind, frames=12, exemplar='', labels=None, **options):
+  def make(
+    kind,
+    frames=12,
+    exemplar='',
+    labels=None,
+    plan=task_lib.NO_PLAN,
+    **options,
+  ):
     if labels is None:
       labels = examples.Info('dives', 'train', 'quality', 0, {})
     clip = {'frames': frames, 'resolution': 12, 'resize': 'crop'}
@@ -60,7 +67,7 @@ def make_task():
       'starts': [0, 4, 8],
       'length': 4,
     }
-    return task_lib.build('dives', config | options, labels)
+    return task_lib.build('dives', config | options, labels, plan)
 
   return make
 

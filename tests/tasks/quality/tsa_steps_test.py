@@ -16,7 +16,7 @@ def test_each_transition_is_sought_in_its_half():
   np.testing.assert_array_equal(found, [[3, 7], [1, 5]])
 
 
-def test_first_and_last_annotated_transitions():
+def test_transitions_are_the_frames_before_annotated_steps():
   places = jnp.array(
     [
       [3.0, 7.0, jnp.nan],
@@ -29,9 +29,18 @@ def test_first_and_last_annotated_transitions():
     ]
   )
   found = tsa_steps.annotated(places, 10)
-  expected = [[3, 7], [3, 7], [5, 8], [1, 9], [4, 5], [8, 9]]
+  expected = [[2, 6], [2, 6], [4, 7], [1, 8], [3, 4], [8, 9]]
   np.testing.assert_array_equal(found[:6], expected)
   assert 0 < found[6, 0] < found[6, 1] < 10
+
+
+def test_a_transition_lies_where_the_published_code_has_it():
+  """From labels of frames, the last frame before the second and last step."""
+  labels = [7] * 4 + [2] * 3 + [5] * 2 + [1] * 3
+  begins = [labels.index(step) for step in dict.fromkeys(labels)][1:]
+  expected = [begins[0] - 1, begins[-1] - 1]
+  places = jnp.array(begins, jnp.float32)
+  np.testing.assert_array_equal(tsa_steps.annotated(places, 12), expected)
 
 
 def test_targets_are_one_at_transitions():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.special
 
+from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.quality import tsa_head, tsa_steps
 
 
@@ -148,10 +149,10 @@ def test_loss_by_hand(make_tsa):
   difference = rng.normal(size=(3, 2))
   logits = rng.normal(size=(3, 2, 12, 2))
   score = np.array([[50.0, 51.0], [60.0, 58.0], [70.0, 70.5]])
-  steps = np.array([[[3, 7], [2, 9]], [[5, 6], [1, 11]], [[4, 8], [4, 8.0]]])
+  steps = np.array([[[3, 7], [2, 9]], [[5, 6], [2, 11]], [[4, 8], [4, 8.0]]])
   y = np.zeros((3, 2, 12, 2))
   for (n, side, column), frame in np.ndenumerate(steps):
-    y[n, side, int(frame), column] = 1
+    y[n, side, int(frame) - 1, column] = 1
   p = scipy.special.expit(logits)
   bce = -(y * np.log(p) + (1 - y) * np.log(1 - p)).mean()
   one, two = score.T
@@ -178,7 +179,7 @@ def test_loss_by_hand(make_tsa):
 @pytest.fixture(scope='module')
 def run(make_tsa, init):
   """Returns (task, function of a video, further inputs and train)."""
-  task = make_tsa(truth_epochs=2)
+  task = make_tsa(truth_share=0.25, plan=task_lib.Plan(epochs=4))
   model, variables = init(task)
 
   def apply(inputs, train):
@@ -217,7 +218,8 @@ def test_training_and_comparing_agree(run):
   assert np.abs(together[:, 0] - together[:, 1]).max() > 1e-3
 
 
-def test_annotated_steps_are_used_in_the_first_epochs(run):
+def test_annotated_steps_are_used_in_a_share_of_the_epochs(run):
+  """Of 4 those numbered 0 and 1, as 1 / 4 is not more than 0.25."""
   task, apply, _ = run
   own = task.new_state({}, {})
   steps = np.array([[[2.0, 8.0], [5.0, 9.0]], [[1.0, 3.0], [4.0, 11.0]]])
@@ -237,7 +239,7 @@ def test_annotated_steps_are_used_in_the_first_epochs(run):
 def test_steps_are_those_that_the_segmentation_predicts(run):
   _, apply, _ = run
   logits = apply({'video': VIDEO}, False)['transitions']
-  steps = np.asarray(tsa_steps.predicted(logits), np.float32)
+  steps = np.asarray(tsa_steps.predicted(logits), np.float32) + 1
   own = {'epoch': jnp.int32(0)}
   truth = apply({'video': VIDEO, 'steps': steps, **own}, False)
   free = apply({'video': VIDEO}, False)
@@ -248,6 +250,7 @@ def test_steps_are_those_that_the_segmentation_predicts(run):
   'options, error',
   [
     ({'tokens': 0}, 'tokens is 0'),
+    ({'truth_share': 51}, 'truth_share is 51, not in'),
     ({'eval_clip': {'frames': 14}}, 'eval_clip.frames 14'),
     ({'labels': ([1.0, 2.0], [[0.5, 1.0], [0.5, np.nan]])}, 'example 1.*has 1'),
   ],

@@ -163,12 +163,13 @@ def make(
   name: str = '',
   splits: Sequence[str] = (),
   window: float | None = None,
+  least: int = 0,
   **encoding: Any,
 ) -> Recipe:
   """Returns a recipe with the defaults of the source's kind.
 
   Keyframes keep their size, as people may be small in them, and 2.4 s on each
-  side. Other videos get a shorter side of 256 pixels.
+  side. Other videos get a shorter side of 256 pixels, or of `least`.
 
   Args:
     source: fields of `sources.open_source` but for the split, for which
@@ -176,6 +177,7 @@ def make(
     name: of the records; a public dataset has one of its own.
     splits: which; those of the dataset, or 'train' and 'val'.
     window: seconds kept before and after a keyframe.
+    least: pixels that the shorter side must keep, where it is not said.
     **encoding: of `transcode.Options`.
 
   Raises:
@@ -193,7 +195,8 @@ def make(
   if not dataset and 'name' in options_lib.fields(opener(source)):
     source['name'] = name
   default = kinds.load(kind).window
-  encoding = {'short_side': _SHORT_SIDE if default is None else None} | encoding
+  side = max(_SHORT_SIDE, least) if default is None else None
+  encoding = {'short_side': side} | encoding
   return Recipe(
     name=name or _name(dataset, source),
     source=tuple(source.items()),

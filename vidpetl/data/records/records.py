@@ -131,6 +131,7 @@ def _info(
     split=split,
     classes=classes,
     dropped=tuple(dropped),
+    short_side=common['settings']['options']['short_side'],
     **{field: common[field] for field in fields},
   )
 

@@ -28,13 +28,15 @@ class Vspp(samplers.Sampler):
   Answers: 'speed' and 'part', both counted from 0.
 
   Attributes:
-    rates: speeds are 1 to `rates` times the video's.
+    rates: speeds are 1 to `rates` times the video's. As `natural` is none of
+      them, 5 leaves the paper's four: 2 3 4 5, or 1 2 4 5 of gait, whose
+      natural speed is 3.
     parts: into how many the clip is divided.
     natural: speed of the other parts, and none of the speeds that are drawn.
     natural_drawn: whether `natural` may be drawn all the same.
   """
 
-  rates: int = 4
+  rates: int = 5
   parts: int = 4
   natural: int = 1
   natural_drawn: bool = False

@@ -29,6 +29,7 @@ class Recipe:
     stride: between them, in frames of `fps`; 1 where they lie as they fall.
     fps: in which strides count; None is each file's own.
     resolution: side of the square that the model sees.
+    source_side: shorter side of a video that is enlarged in no case.
     views: clips spread over a video in an evaluation.
     flip: whether clips are mirrored in training.
     max_boxes: of a training clip; None without boxes.
@@ -41,6 +42,7 @@ class Recipe:
   stride: float
   fps: float | None
   resolution: int
+  source_side: int
   views: int
   flip: bool
   max_boxes: int | None
@@ -78,6 +80,7 @@ def recipe_of(config: Mapping[str, Any], name: str, kind: str) -> Recipe:
     stride=cut.stride if cut.sampling in _STRIDING else 1.0,
     fps=cut.fps,
     resolution=cut.resolution,
+    source_side=cut.framing.source_side,
     views=views[0],
     flip=task.get('augment', {}).get('flip', True),
     max_boxes=getattr(cut.kind, 'max_boxes', None),

@@ -16,11 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from vidpetl import mistakes
 from vidpetl.data import clips, examples
 from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.pretext import answers, contrast, linears
 
 KIND = 'unlabelled'
+
+_QUEUE = 16384  # of RSPNet on Kinetics-400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +49,9 @@ class RspNet(task_lib.Task):
   Attributes:
     num_classes: ignored: the source's classes are not asked for.
     embedding: length of a and m.
-    queue: K, a multiple of the batch.
+    queue: K, a multiple of the batch; None is the published 16,384, or where
+      there are fewer training examples, as many as whole batches of them hold,
+      so that a key is hardly one of the query's own video.
     momentum: of the key encoder.
     temperature: T.
     margin: of L_M.
@@ -55,18 +60,23 @@ class RspNet(task_lib.Task):
   """
 
   embedding: int = 128
-  queue: int = 16384
+  queue: int | None = None
   momentum: float = 0.999
   temperature: float = 0.07
   margin: float = 2.0
   appearance: float = 1.0
   motion: float = 1.0
+  plan: task_lib.Plan = dataclasses.field(
+    default=task_lib.NO_PLAN, compare=False, repr=False
+  )
 
   def __post_init__(self):
     answers.check_sampling(
       self.name, 'pretext.rspnet', 'pair', self.train_clip, self.eval_clip
     )
     where = f'config.tasks.{self.name}'
+    if self.queue is None:
+      object.__setattr__(self, 'queue', self._usual_queue())
     for field, clip in (
       ('clip', self.train_clip),
       ('eval_clip', self.eval_clip),
@@ -83,6 +93,18 @@ class RspNet(task_lib.Task):
         )
     if not 0 <= self.momentum <= 1:
       raise ValueError(f'{where}.momentum is {self.momentum}, not in [0, 1].')
+
+  def _usual_queue(self) -> int:
+    """Returns K, no more than the training data allow; a note says so."""
+    count, batch = self.plan.examples, self.plan.batch
+    if count is None or count >= _QUEUE:
+      return _QUEUE // batch * batch
+    kept = max(count // batch, 1) * batch
+    mistakes.note(
+      f'config.tasks.{self.name}.queue: {kept:,} keys for {count:,} training '
+      f'videos, not {_QUEUE:,}, of which most would be keys of the same videos.'
+    )
+    return kept
 
   def head(self) -> linears.Linears:
     sizes = ('appearance', self.embedding), ('motion', self.embedding)

@@ -9,6 +9,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
+
 from vidpetl.data import examples
 from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.pretext import answers, linears
@@ -20,16 +23,20 @@ KIND = 'unlabelled'
 class Vspp(task_lib.Task):
   """L = CE(f_lambda(z), speed) + CE(f_zeta(z), part), z the clip's summary.
 
-  f_lambda has an output for each speed from 1 to `clip.rates`, also for the
-  natural one that is never drawn; f_zeta has one for each of `clip.parts`.
-  Labels come with clips of sampling 'vspp', at evaluation too.
+  f_lambda has an output for each speed that is drawn: of `clip.rates`=5 with
+  `clip.natural`=1 these are 2 to 5, the paper's lambda of 4. f_zeta has one for
+  each of `clip.parts`. Labels come with clips of sampling 'vspp', at evaluation
+  too.
 
   Attributes:
     num_classes: ignored: the source's classes are not asked for.
     dropout: of the summary in training, an independent mask for each layer.
+    natural_output: whether f_lambda has an output for the natural speed, too,
+      that is never right, as in PECoP's code.
   """
 
   dropout: float = 0.5
+  natural_output: bool = False
 
   def __post_init__(self):
     answers.check_sampling(
@@ -38,7 +45,7 @@ class Vspp(task_lib.Task):
       'vspp',
       self.train_clip,
       self.eval_clip,
-      ('rates', 'parts', 'natural'),
+      ('rates', 'parts', 'natural', 'natural_drawn'),
     )
     if not 0 <= self.dropout < 1:
       raise ValueError(
@@ -47,7 +54,7 @@ class Vspp(task_lib.Task):
 
   def head(self) -> linears.Linears:
     asked = self.train_clip.sampler
-    sizes = (('speed', asked.rates), ('part', asked.parts))
+    sizes = (('speed', len(self._speeds())), ('part', asked.parts))
     return linears.Linears(sizes, self.dropout)
 
   def read(self, head, features, inputs, train):
@@ -55,12 +62,13 @@ class Vspp(task_lib.Task):
     return head(features)
 
   def loss(self, logits, batch):
-    """logits 'speed' [b, rates], 'part' [b, parts]; see `Base.loss`."""
+    """logits 'speed' [b, speeds], 'part' [b, parts]; see `Base.loss`."""
+    batch = self._numbered(batch)
     losses = answers.cross_entropy(logits, batch)
     return answers.summed(losses, answers.right(logits, batch), batch['valid'])
 
   def outputs(self, logits, batch):
-    return answers.right(logits, batch)
+    return answers.right(logits, self._numbered(batch))
 
   def metric(self, source: examples.Source) -> answers.Shares:
     """'accuracy': share of clips with both answers right; and each alone."""
@@ -75,6 +83,22 @@ class Vspp(task_lib.Task):
       'natural': asked.natural,
       'parts': asked.parts,
     }
+
+  def _speeds(self) -> tuple[int, ...]:
+    """Returns which speed each output of f_lambda is for."""
+    asked = self.train_clip.sampler
+    return tuple(
+      speed
+      for speed in range(1, asked.rates + 1)
+      if self.natural_output or speed in asked.speeds
+    )
+
+  def _numbered(self, batch):
+    """Returns a batch whose speeds are outputs of f_lambda."""
+    speeds = self._speeds()
+    number = np.zeros(max(speeds), np.int32)
+    number[np.array(speeds) - 1] = np.arange(len(speeds))
+    return {**batch, 'speed': jnp.asarray(number)[batch['speed']]}
 
 
 build = Vspp

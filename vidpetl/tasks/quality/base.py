@@ -22,12 +22,16 @@ class Quality(task_lib.Task):
     length: frames of a segment.
     info: of the training data, whose labels are checked if there are any: where
       a run is only described there are none.
+    plan: of the run.
   """
 
   starts: tuple[int, ...] = (*range(0, 81, 10), 87)
   length: int = 16
   info: examples.Info | None = dataclasses.field(
     default=None, compare=False, repr=False
+  )
+  plan: task_lib.Plan = dataclasses.field(
+    default=task_lib.NO_PLAN, compare=False, repr=False
   )
 
   def __post_init__(self):

@@ -30,8 +30,8 @@ class Tsa(relative.Relative):
 
   Attributes:
     starts: of the segments, as TSA has them on FineDiving.
-    truth_epochs: epochs whose steps are the annotated ones; published are
-      those numbered 0 to 50 of 200.
+    truth_share: of the run, in whose epochs steps are the annotated ones:
+      epoch e of n, counted from 0, is one if e / n is not more.
     tokens: to which each step is resampled.
     widths: channels of the segmentation, but for the last, the frames.
     blocks: of cross-attention.
@@ -44,7 +44,7 @@ class Tsa(relative.Relative):
   """
 
   starts: tuple[int, ...] = tuple(range(0, 81, 10))
-  truth_epochs: int = 51
+  truth_share: float = 0.25
   tokens: int = 5
   widths: tuple[int, ...] = (12, 24, 48, 96)
   blocks: int = 3
@@ -58,6 +58,10 @@ class Tsa(relative.Relative):
       raise ValueError(
         f'{self.where("clip.frames")} is {frames}, and eval_clip.frames '
         f'{self.eval_clip.frames}: they must be the same, and at least 4.'
+      )
+    if not 0 <= self.truth_share <= 1:
+      raise ValueError(
+        f'{self.where("truth_share")} is {self.truth_share}, not in [0, 1].'
       )
     if self.tokens < 1:
       raise ValueError(f'{self.where("tokens")} is {self.tokens}, less than 1.')
@@ -107,7 +111,7 @@ class Tsa(relative.Relative):
     transitions = tsa_steps.predicted(logits)
     if 'epoch' in inputs:
       truth = self._annotated(inputs['steps']).reshape(transitions.shape)
-      now = inputs['epoch'] < self.truth_epochs
+      now = inputs['epoch'] <= self.truth_share * self.plan.epochs
       transitions = jnp.where(now, truth, transitions)
     tokens = tsa_steps.tokens(frames, transitions, self.tokens)
     maps = tsa_steps.tokens(maps, transitions, self.tokens)

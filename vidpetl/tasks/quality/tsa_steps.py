@@ -1,7 +1,8 @@
 """Where the steps of a performance begin, and tokens of each.
 
-A performance of t frames has three steps, [0, a), [a, b) and [b, t): a
-transition in frame a ends the first, one in frame b the second.
+A performance of t frames has three steps, [0, a), [a, b) and [b, t). As TSA's
+code has it, an annotated transition lies in the last frame of the step that it
+ends, so that this frame counts to the step after.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ def predicted(logits: jax.Array) -> jax.Array:
 def annotated(places: jax.Array, frames: int) -> jax.Array:
   """Returns annotated transitions: [..., k] -> a, b int32 [..., 2].
 
-  Of more than two transitions these are the first and the last. A step begins
-  with the first frame at or behind its place; none of the three is empty.
+  Of more than two transitions these are the first and the last. An annotated
+  step begins with the first frame at or behind its place, and a transition is
+  the frame before that; none of the three steps is empty.
 
   Args:
     places: among the frames, nan where unknown.
@@ -34,8 +36,8 @@ def annotated(places: jax.Array, frames: int) -> jax.Array:
   places = jnp.where(jnp.isnan(places), -1.0, places)
   known = jnp.where(places < 0, frames, places)
   # A thousandth: what is a whole number but for rounding is that number.
-  first = jnp.ceil(known.min(-1) - 1e-3).astype(jnp.int32)
-  last = jnp.ceil(places.max(-1) - 1e-3).astype(jnp.int32)
+  first = jnp.ceil(known.min(-1) - 1e-3).astype(jnp.int32) - 1
+  last = jnp.ceil(places.max(-1) - 1e-3).astype(jnp.int32) - 1
   first = jnp.clip(first, 1, frames - 2)
   return jnp.stack([first, jnp.clip(last, first + 1, frames - 1)], -1)
 
