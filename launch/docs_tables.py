@@ -2,8 +2,9 @@
 
   python launch/docs_tables.py
 
-docs/rows.md has the rows of tables that the configs list, docs/presets.md the
-published backbones, docs/datasets.md the public datasets.
+docs/rows.md has the rows of tables that the configs list, docs/recipes.md the
+published recipes beside those here, docs/presets.md the published backbones,
+docs/datasets.md the public datasets.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 import pathlib
 import runpy
 
-from vidpetl import tables
+from vidpetl import describe, tables
 from vidpetl.data import dataset, datasets
-from vidpetl.recipes import named, presets, rows
+from vidpetl.experiment import complete
+from vidpetl.recipes import named, original, originals, presets, rows
 
 DOCS = pathlib.Path(__file__).parents[1] / 'docs'
 
@@ -26,6 +28,14 @@ trains, and against the printed count of parameters.
 
 **No accuracy of these tables was reproduced here.** That needs datasets,
 weights and accelerators. "Reported" is what the paper prints.
+"""
+_RECIPES = """# Recipes, beside the originals
+
+What a paper or its authors' code does, and what the config does that stands for
+it, aspect by aspect. "Here" is made from the configs by
+`python launch/docs_tables.py`, and `vidpetl describe` prints the same of any
+config. A test holds numbers of the originals against the configs: where they
+differ, the last column says why, and how to have the original's.
 """
 _PRESETS = """# Published backbones
 
@@ -62,6 +72,7 @@ def pages() -> dict[pathlib.Path, str]:
   """Returns file -> text."""
   parts = {
     'rows.md': [_ROWS, *_rows()],
+    'recipes.md': [_RECIPES, *map(_recipe, originals.all_originals())],
     'presets.md': [_PRESETS, _presets()],
     'datasets.md': [_DATASETS, _datasets()],
   }
@@ -79,6 +90,29 @@ def _rows() -> list[str]:
       title = module['__doc__'].partition('\n')[0].rstrip('.')
       texts += [f'## {title}', rows.markdown(name, listed)]
   return texts
+
+
+def _recipe(known: original.Original) -> str:
+  config = complete.complete(named.load(known.config))
+  told = describe.recipe(config)
+  here = told['run'] | next(iter(told['tasks'].values()))
+  cells = [
+    (
+      aspect,
+      known.aspects.get(aspect, '-'),
+      words,
+      known.chosen.get(aspect, ''),
+    )
+    for aspect, words in here.items()
+  ]
+  header = ('', 'original', 'here', 'why')
+  return '\n\n'.join(
+    [
+      f'## {known.title}',
+      f'`--config={known.config}`. The original is {known.source}.',
+      tables.markdown(header, cells),
+    ]
+  )
 
 
 def _presets() -> str:

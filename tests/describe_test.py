@@ -32,6 +32,26 @@ def test_flops_and_bytes(demo):
   assert size['activations'] > 0
 
 
+def test_a_recipe_is_told_in_words(demo):
+  run = demo['recipe']['run']
+  assert run['length'] == '8 epochs'
+  assert run['schedule'] == 'cosine to 0, 0.3 epochs of warm-up'
+  ava = demo['recipe']['tasks']['ava']
+  assert ava['frames'] == '16 frames, around 2 at 15 frames a second'
+  assert ava['augmentation'].startswith('box jitter 0.05')
+  # Clips without people have no boxes to jitter.
+  assert 'box' not in demo['recipe']['tasks']['kinetics400']['augmentation']
+
+
+def test_papers_count_macs_of_all_views():
+  config = experiments.load_config('mst_adapter', 'demo,method=head')
+  config.unlock()
+  task = next(iter(config.tasks.values()))
+  task.eval_clip.views = (3, 1)
+  (cost,) = describe.describe(config)['flops']['tasks'].values()
+  assert cost['test_macs'] == cost['forward'] / 2 * 3
+
+
 def test_frozen_parameters_need_no_slots(demo):
   config = experiments.load_config('cofinetune_ava', 'demo,finetune')
   config.unlock()

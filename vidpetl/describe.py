@@ -1,4 +1,4 @@
-"""What a run is, before it runs: parameters, sites, FLOPs, bytes.
+"""What a run is, before it runs: recipe, parameters, sites, FLOPs, bytes.
 
   python -m vidpetl.describe --config=configs/cofinetune_ava.py [--json=FILE]
 
@@ -19,18 +19,17 @@ from absl import app, flags, logging
 from etils import epy
 
 from vidpetl import cli, tables
-from vidpetl.recipes import config_flag
+from vidpetl.recipes import aspects, config_flag
 
 with epy.lazy_imports():
   import jax
 
   from vidpetl.data import augment as augment_lib
-  from vidpetl.data import clips
+  from vidpetl.data import clips, sources
   from vidpetl.experiment import complete, configure
   from vidpetl.experiment import experiment as experiment_lib
   from vidpetl.parameters import trainable, variables
   from vidpetl.petl import adapted
-  from vidpetl.tasks import task as task_lib
   from vidpetl.training import sharding
   from vidpetl.training import step as step_lib
 
@@ -53,7 +52,7 @@ def describe(config: Any, devices: int = 1) -> dict[str, Any]:
     functools.partial(experiment.init_state, tx=tx), jax.random.key(0)
   )
   return {
-    'recipe': recipe(config, experiment),
+    'recipe': recipe(config, _examples(config)),
     'params': parameters(experiment),
     'sites': _sites(experiment),
     'flops': _flops(config, infos, experiment, state, tx),
@@ -62,54 +61,31 @@ def describe(config: Any, devices: int = 1) -> dict[str, Any]:
   }
 
 
-def recipe(
-  config: Any, experiment: experiment_lib.Experiment
-) -> dict[str, Any]:
-  """Returns how a run trains and tests: what rows of tables differ in."""
-  heads = {
-    path.partition('/')[0]: group
-    for path, group in experiment.group_of.items()
-    if path.startswith('heads_')
-  }
+def recipe(config: Any, examples: int | None = None) -> dict[str, Any]:
+  """Returns how a run trains and tests, in words: see `recipes.aspects`.
+
+  Args:
+    config: a completed one.
+    examples: of all training sets together, where they are known.
+  """
+  fields = config.to_dict()
+  usual = {f.name: f.default for f in dataclasses.fields(augment_lib.Augment)}
+  tasks = fields['tasks'].items()
   return {
-    'epochs': config.epochs,
-    'steps': config.steps,
-    'batch': config.batch_size,
-    'optimizer': config.optimizer.name,
-    'rate': config.optimizer.learning_rate,
-    'warmup_epochs': config.optimizer.warmup_epochs,
-    'tasks': {
-      name: {
-        **_clips(task),
-        'head': heads.get(f'heads_{name}') != trainable.FROZEN,
-        'augment': _changed(task.augment),
-      }
-      for name, task in experiment.tasks.items()
-    },
+    'run': aspects.of_run(fields, examples),
+    'tasks': {name: aspects.of_task(task, usual) for name, task in tasks},
   }
 
 
-def _clips(task: task_lib.Base) -> dict[str, Any]:
-  clip = task.train_clip
-  return {
-    'frames': clip.frames,
-    'stride': clip.stride,
-    'sampling': clip.sampling,
-    'resolution': clip.resolution,
-    'views': task.eval_clip.views,
-  }
-
-
-def _changed(augment: augment_lib.Augment) -> dict[str, Any]:
-  """Returns settings that are not as if there were no augmentation."""
-  quiet = {'scale_jitter': None, 'flip': False, 'box_jitter': 0.0}
-  known = {f.name: f.default for f in dataclasses.fields(augment)} | quiet
-  shown = {name: getattr(augment, name) for name in known}
-  return {
-    name: value
-    for name, value in shown.items()
-    if value != known[name] and name not in ('mean', 'std', 'dtype')
-  }
+def _examples(config: Any) -> int | None:
+  """Returns how many examples there are to train on; None without the data."""
+  if config.validation:  # Opening alone does not say what is held out.
+    return None
+  try:
+    opened = [sources.open_source(t.train) for t in config.tasks.values()]
+  except (OSError, ValueError):
+    return None
+  return sum(map(len, opened))
 
 
 def parameters(experiment: experiment_lib.Experiment) -> dict[str, Any]:
@@ -171,9 +147,12 @@ def _flops(config, infos, experiment, state, tx) -> dict[str, Any]:
     )
     batch = _batch(infos[name], task, config.batch_size)
     step = jax.jit(update).lower(state, batch)
+    flops = forward.cost_analysis()['flops']
     tasks[name] = {
-      'forward': forward.cost_analysis()['flops'],
+      'forward': flops,
       'step': step.cost_analysis()['flops'],
+      'views': task.eval_clip.views,
+      'test_macs': flops / 2 * task.eval_clip.num_views,
     }
   return {**next(iter(tasks.values())), 'tasks': tasks}
 
@@ -239,24 +218,12 @@ def report(found: Mapping[str, Any]) -> str:
 
 def _recipe_table(found: Mapping[str, Any]) -> str:
   recipe = found['recipe']
-  length = f'{recipe["epochs"]:g} epochs'
-  if recipe['steps']:
-    length = f'{recipe["steps"]} steps'
-  lines = [
-    f'{length} of batches of {recipe["batch"]}; {recipe["optimizer"]}, rate '
-    f'{recipe["rate"]:g} after {recipe["warmup_epochs"]:g} epochs of warm-up'
-  ]
-  for name, task in recipe['tasks'].items():
-    head = 'trains' if task['head'] else 'stays as drawn'
-    lines.append(
-      f'  {name}: {task["frames"]} frames ({task["sampling"]}, stride '
-      f'{task["stride"]:g}) of {task["resolution"]} pixels, tested on '
-      f'{task["views"][0]} clips x {task["views"][1]} crops; its head {head}'
-    )
-    if task['augment']:
-      changes = ', '.join(f'{k} {v}' for k, v in task['augment'].items())
-      lines.append(f'    {changes}')
-  return '\n'.join(['Training', *lines])
+  parts = {'Training': recipe['run']}
+  parts |= {f'Clips of {name}': told for name, told in recipe['tasks'].items()}
+  return '\n\n'.join(
+    f'{title}\n{tables.columns(list(told.items()), "<<", "  ")}'
+    for title, told in parts.items()
+  )
 
 
 def _params_table(found: Mapping[str, Any]) -> str:
@@ -284,12 +251,18 @@ def _sites_table(found: Mapping[str, Any]) -> str:
 
 
 def _flops_table(found: Mapping[str, Any]) -> str:
-  cells = [('GFLOPs', 'a clip forward', 'a training step')]
+  """One multiplication and addition are 2 FLOPs, and 1 MAC of papers."""
+  cells = [('', 'GFLOPs, one view', 'GMACs, all views', 'GFLOPs, a step')]
   cells += [
-    (f'  {name}', f'{t["forward"] / 1e9:,.1f}', f'{t["step"] / 1e9:,.1f}')
+    (
+      f'  {name}',
+      f'{t["forward"] / 1e9:,.1f}',
+      f'{t["test_macs"] / 1e9:,.1f} ({t["views"][0]} x {t["views"][1]})',
+      f'{t["step"] / 1e9:,.1f}',
+    )
     for name, t in found['flops']['tasks'].items()
   ]
-  return tables.columns(cells, '<>>')
+  return 'Cost\n' + tables.columns(cells, '<>>>')
 
 
 def _bytes_table(found: Mapping[str, Any]) -> str:

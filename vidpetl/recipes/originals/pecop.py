@@ -1,0 +1,199 @@
+"""PECoP (Dadashzadeh et al. 2024), and the heads of action quality."""
+
+from vidpetl.recipes.original import Original
+
+_STRETCHED = 'stretched to 256 x 455, any 224'
+_SMALL = 'stretched to 112 x 200, any 112'
+_ADAM = {
+  'optimizer.name': 'adam',
+  'optimizer.schedule': 'constant',
+  'optimizer.warmup_epochs': 0.0,
+}
+_HEADS = {
+  'optimizer': 'Adam',
+  'schedule': 'constant',
+  'precision': 'float32',
+  'trains': 'everything',
+  'views': '1 x 1',
+}
+_RELATIVE = {
+  **_HEADS,
+  'rate': '0.001, backbone x 0.1',
+  'weight decay': '0',
+  'augmentation': 'mirrored',
+  'length': '200 epochs',
+  'reports': 'the best epoch, by the test',
+}
+_RELATIVE_NUMBERS = {
+  **_ADAM,
+  'epochs': 200.0,
+  'optimizer.learning_rate': 1e-3,
+  'optimizer.groups.*.weight_decay': 0.0,
+  'tasks.*.augment.flip': True,
+  'dtype': 'float32',
+  'report': 'best',
+}
+_MUSDL = {
+  **_HEADS,
+  'batch': '4',
+  'rate': '0.0001',
+}
+_MUSDL_NUMBERS = {
+  **_ADAM,
+  'batch_size': 4,
+  'optimizer.learning_rate': 1e-4,
+  'dtype': 'float32',
+}
+
+ORIGINALS = (
+  Original(
+    'PECoP, stage 1: continual pretraining by VSPP',
+    'the paper, section 4; what its code does otherwise stands in brackets',
+    'pecop_pretrain',
+    {
+      'length': '8 epochs of each video 10 times (20 times)',
+      'batch': '16',
+      'optimizer': 'SGD, momentum 0.9 (code)',
+      'rate': '0.001 (0.01)',
+      'schedule': 'not stated (cosine over 22 epochs, of which 8 are run)',
+      'weight decay': '(0.0001)',
+      'precision': '(float32)',
+      'trains': '3D-Adapters and two heads; statistics of BatchNorm move',
+      'reports': '-',
+      'frames': '32 frames, one of 4 parts at one of 4 speeds',
+      'training crops': f'any 224 ({_STRETCHED})',
+      'augmentation': 'mirrored; colours of each frame (built, not applied)',
+      'test': '-',
+      'views': '-',
+      'head': 'two linear layers, dropout 0.5 (before each)',
+    },
+    {
+      'epochs': 80.0,
+      'batch_size': 16,
+      'optimizer.name': 'sgd',
+      'optimizer.momentum': 0.9,
+      'optimizer.learning_rate': 1e-3,
+      'optimizer.groups.*.weight_decay': 1e-4,
+      'dtype': 'float32',
+      'tasks.*.clip.frames': 32,
+      'tasks.*.clip.stretch': (455, 256),
+      'tasks.*.augment.flip': True,
+    },
+  ),
+  Original(
+    'USDL on MTL-AQA',
+    'the code of Tang et al. 2020',
+    'pecop_aqa:head=usdl',
+    {
+      **_MUSDL,
+      'length': '100 epochs',
+      'weight decay': '0',
+      'reports': 'the best epoch, by the test',
+      'frames': '103 frames to the end, moved by up to 3; 10 segments of 16',
+      'training crops': 'stretched to 455 x 256 with a filter drawn for each '
+      'frame, the middle 224',
+      'augmentation': 'mirrored',
+      'test': 'likewise, the drawn filter included',
+      'head': '101 bins, Gaussian of 5 bins',
+    },
+    {
+      **_MUSDL_NUMBERS,
+      'epochs': 100.0,
+      'optimizer.groups.*.weight_decay': 0.0,
+      'tasks.*.clip.frames': 103,
+      'tasks.*.augment.flip': True,
+      'report': 'best',
+    },
+  ),
+  Original(
+    'MUSDL on MTL-AQA',
+    'the code of Tang et al. 2020',
+    'pecop_aqa:head=musdl',
+    {
+      **_MUSDL,
+      'length': '100 epochs',
+      'weight decay': '0.00001',
+      'reports': 'the best epoch, by the test',
+      'frames': '103 frames to the end, moved by up to 3; 10 segments of 16',
+      'training crops': 'stretched to 455 x 256 with a filter drawn for each '
+      'frame, the middle 224',
+      'augmentation': 'mirrored',
+      'test': 'likewise, the drawn filter included',
+      'head': 'a network per judge: 21 bins, Gaussian of 5 bins',
+    },
+    {
+      **_MUSDL_NUMBERS,
+      'epochs': 100.0,
+      'optimizer.groups.*.weight_decay': 1e-5,
+      'tasks.*.clip.frames': 103,
+      'tasks.*.augment.flip': True,
+      'report': 'best',
+    },
+  ),
+  Original(
+    'MUSDL on JIGSAWS',
+    'the code of Tang et al. 2020',
+    'pecop_aqa:dataset=jigsaws,task=suturing,head=musdl',
+    {
+      **_MUSDL,
+      'length': '80 epochs',
+      'weight decay': '0',
+      'reports': 'the mean of the last ten epochs, of folds and 3 runs',
+      'frames': '160 frames over the whole video; 10 segments of 16',
+      'training crops': 'the middle 224',
+      'augmentation': 'none',
+      'test': 'likewise',
+      'head': 'a network per criterion: 5 bins, Gaussian of 1 bin',
+    },
+    {
+      **_MUSDL_NUMBERS,
+      'epochs': 80.0,
+      'optimizer.groups.*.weight_decay': 0.0,
+      'tasks.*.clip.frames': 160,
+      'tasks.*.clip.sampling': 'spread',
+      'tasks.*.augment.flip': False,
+      'report': 'mean10',
+    },
+  ),
+  Original(
+    'CoRe on MTL-AQA',
+    'the code of Yu et al. 2021',
+    'pecop_aqa:head=core',
+    {
+      **_RELATIVE,
+      'batch': '1 pair, gradients of 2 batches added up',
+      'frames': '103 frames to the end, moved by up to 3; 10 segments of 16',
+      'training crops': _STRETCHED,
+      'test': 'stretched likewise, the middle 224',
+      'head': 'a tree of 16 leaves; 10 exemplars of the same difficulty',
+    },
+    {
+      **_RELATIVE_NUMBERS,
+      # A part of the batch is a pair.
+      'batch_size': 2,
+      'accumulate': 2,
+      'tasks.*.clip.frames': 103,
+    },
+  ),
+  Original(
+    'TSA on FineDiving',
+    'the code of Xu et al. 2022',
+    'pecop_aqa:dataset=finediving,head=tsa',
+    {
+      **_RELATIVE,
+      'batch': '8',
+      'reports': 'the best epoch, by the test; the last is what is kept',
+      'frames': '96 frames over the dive; 9 segments of 16',
+      'training crops': _SMALL,
+      'test': 'stretched likewise, the middle 112',
+      'head': 'steps, cross-attention; 10 exemplars of the same dive; true '
+      'steps for the first quarter of the epochs',
+    },
+    {
+      **_RELATIVE_NUMBERS,
+      'batch_size': 8,
+      'tasks.*.clip.frames': 96,
+      'tasks.*.clip.stretch': (200, 112),
+    },
+  ),
+)

@@ -1,0 +1,121 @@
+"""V-PETL (Yu et al. 2022), and AdaptFormer, on whose code its Table 5 ran."""
+
+from vidpetl.recipes.original import Original
+
+_SGD = {
+  'optimizer.name': 'sgd',
+  'optimizer.momentum': 0.9,
+  'optimizer.groups.*.weight_decay': 0.0,
+  'optimizer.schedule': 'cosine',
+}
+_NORM = 'BatchNorm without gain and bias before the linear head'
+
+ORIGINALS = (
+  Original(
+    'V-PETL on Video Swin-B, Something-Something v2',
+    'the paper, section 3; where it is silent, its code',
+    'vpetl:method=bapat',
+    {
+      'length': '70 epochs',
+      'batch': '64, on 4 GPUs',
+      'optimizer': 'SGD, momentum 0.9 (code)',
+      'rate': '0.1 per 256 clips: 0.025 (code)',
+      'schedule': 'cosine to 0, 10 epochs of warm-up (code)',
+      'weight decay': '0 (code)',
+      'precision': 'float16 (code)',
+      'trains': 'what the pretrained file lacks: PATT, adapter, head',
+      'reports': 'the last epoch: the code means to keep the best, and keeps '
+      'a reference to the model',
+      'frames': '8 frames, every second, from a random place (code)',
+      'training crops': 'sides of 1, 0.875, 0.75, 0.66 of the shorter one, in '
+      'one of 13 places, to 224 (code)',
+      'augmentation': 'none; not mirrored (code)',
+      'test': 'shorter side 224',
+      'views': '4 x 3, mean of logits; the crops coincide, as a centre crop '
+      'comes first (code)',
+      'head': 'linear, over pairs of moments (code)',
+    },
+    {
+      **_SGD,
+      'epochs': 70.0,
+      'batch_size': 64,
+      'optimizer.learning_rate': 0.025,
+      'optimizer.warmup_epochs': 10.0,
+      'tasks.*.clip.frames': 8,
+      'tasks.*.clip.stride': 2,
+      'tasks.*.clip.sizes': (1.0, 0.875, 0.75, 0.66),
+      'tasks.*.augment.flip': False,
+      'tasks.*.eval_clip.views': (4, 3),
+      'tasks.*.average': 'logits',
+      'report': 'last',
+    },
+  ),
+  Original(
+    'AdaptFormer on VideoMAE, Something-Something v2',
+    "AdaptFormer's code for videos; V-PETL follows it but for the batch",
+    'vpetl:backbone=videomae,method=adaptformer',
+    {
+      'length': '90 epochs; 70 in V-PETL',
+      'batch': '1024; 256 in V-PETL',
+      'optimizer': 'SGD, momentum 0.9',
+      'rate': '0.1 per 256 clips',
+      'schedule': 'cosine to 0, 10 epochs of warm-up',
+      'weight decay': '0',
+      'precision': 'float16',
+      'trains': 'adapters, the last LayerNorm (fresh), the head',
+      'reports': 'the best epoch is saved, the last is tested',
+      'frames': '8 moments of 2 frames, every fourth frame',
+      'training crops': 'sides of 1, 0.875, 0.75, 0.66 of the shorter one, to '
+      '224',
+      'augmentation': 'none; not mirrored',
+      'test': 'shorter side 224',
+      'views': '4 x 3, mean of logits',
+      'head': f'{_NORM}; the mean of all tokens',
+    },
+    {
+      **_SGD,
+      'epochs': 70.0,
+      'batch_size': 256,
+      'optimizer.learning_rate': 0.1,
+      'optimizer.warmup_epochs': 10.0,
+      'tasks.*.clip.stride': 4,
+      'tasks.*.augment.flip': False,
+      'tasks.*.eval_clip.views': (4, 3),
+      'tasks.*.norm': 'batch',
+    },
+  ),
+  Original(
+    'AdaptFormer on images, CIFAR-100',
+    "AdaptFormer's code for images; V-PETL follows it but for the batch",
+    'vpetl_images:method=adaptformer',
+    {
+      'length': '100 epochs',
+      'batch': '1024; 256 in V-PETL',
+      'optimizer': 'SGD, momentum 0.9',
+      'rate': '0.1 per 256 images',
+      'schedule': 'cosine to 0, 20 epochs of warm-up',
+      'weight decay': '0',
+      'precision': 'float16',
+      'trains': 'adapters and the head',
+      'reports': 'the last epoch',
+      'frames': 'images',
+      'training crops': '8 to 100 % of the area to 224, bicubic',
+      'augmentation': 'mirrored',
+      'test': 'shorter side 256, the middle 224, bicubic',
+      'views': '1 x 1',
+      'head': f'{_NORM}; the class token',
+    },
+    {
+      **_SGD,
+      'epochs': 100.0,
+      'batch_size': 256,
+      'optimizer.learning_rate': 0.1,
+      'optimizer.warmup_epochs': 20.0,
+      'tasks.*.clip.area': (0.08, 1.0),
+      'tasks.*.clip.interpolation': 'bicubic',
+      'tasks.*.augment.flip': True,
+      'tasks.*.eval_clip.short_side': 256,
+      'tasks.*.norm': 'batch',
+    },
+  ),
+)
