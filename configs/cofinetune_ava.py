@@ -87,6 +87,8 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
   config = paper(arg)
   config = demo(config) if arg.demo else config
   if arg.report != 'last':
+    first, *_ = config.tasks
+    config.checkpoint.best = config.checkpoint.best or f'{first}/top1'
     reporting.apply(config, arg.report)
   return config.lock()
 

@@ -103,13 +103,16 @@ def test_size_of_adapters_is_an_argument():
 
 
 def test_tasks_know_what_the_run_does_with_their_data(world):
-  run = run_lib.prepare(
-    config(world, 'pecop_aqa', 'head=tsa,dataset=finediving')
-  )
+  loaded = config(world, 'pecop_aqa', 'head=tsa,dataset=finediving')
+  run = run_lib.prepare(loaded)
   plan = run.experiment.tasks['finediving'].plan
   assert plan.examples == len(run.train['finediving'])
-  assert plan.epochs == pytest.approx(run.total * 8 / plan.examples)
+  assert plan.epochs == pytest.approx(loaded.steps * 8 / plan.examples)
   assert plan.batch == 8
+  with loaded.unlocked():
+    loaded.steps, loaded.epochs = 0, 20.0
+  run = run_lib.prepare(loaded)
+  assert run.experiment.tasks['finediving'].plan.epochs == 20.0
 
 
 def test_tsa_can_be_set_from_the_command_line():

@@ -276,7 +276,7 @@ def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
       f'config.epochs={config.epochs} of {sum(sizes.values())} examples in '
       f'batches of {config.batch_size} are no step; raise epochs or set steps.'
     )
-  plans = _plans(sizes, total / epoch, part)
+  plans = _plans(sizes, config.steps / epoch or config.epochs, part)
   experiment = experiment_lib.build(config, infos, plans)
   return Run(
     config=config,
