@@ -50,18 +50,13 @@ def by_heads(
     if not heads:
       raise WeightsError(
         f'no array shows how many heads share the {width} channels of a token, '
-        f'and no published model is that wide ({_widths(published)}). --set '
-        'heads=… says it'
+        'and no published model is that wide. --set heads=… says it'
       )
     if width % heads:
       raise WeightsError(f'{heads} heads do not divide {width} channels')
     return {'c': width // heads}
 
   return axes
-
-
-def _widths(published: Mapping[int, int]) -> str:
-  return ', '.join(f'{w} with {heads}' for w, heads in published.items())
 
 
 def blocks(theirs: str, encoder: str, bias: bool = True) -> list[rules.Rule]:
