@@ -62,6 +62,9 @@ class Family:
     fields: further fields of the backbone, from the names in the file, where
       its shapes do not show them.
     unshown: fields of the backbone that no array shows.
+    finish: from the arrays that the rules give, by our names below the
+      backbone, to those of the backbone.
+    read_only: why no file is written under these names; '' if one can be.
     positions: how its code resizes tables of positions, one of
       `positions.RULES`.
     note: what else no file shows and its user has to know.
@@ -83,6 +86,8 @@ class Family:
   inflate: str = ''
   fields: Callable[[Collection[str]], dict[str, Any]] = lambda names: {}
   unshown: tuple[settings_lib.Unshown, ...] = ()
+  finish: Callable[[dict[str, Any]], dict[str, Any]] = lambda arrays: arrays
+  read_only: str = ''
   positions: str = 'linear'
   note: str = ''
 
