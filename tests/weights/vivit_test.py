@@ -72,6 +72,38 @@ def test_factorised_encoder_of_means(tmp_path, temporal):
     assert converted.relative_error(ours.grid, grid) < 1e-4
 
 
+def test_a_head_comes_with_what_the_published_classifier_reads(tmp_path):
+  model = vivit_models.factorised(GRID, TUBELET, token=False)
+  path = write(old(model.tree()), tmp_path / 'checkpoint')
+  video = converted.video(2, 6, 16, 16, 3)
+  ours, report = converted.encode('vivit', path, video, tmp_path, head='k')
+  assert converted.relative_error(ours.summary, model(video)) < 1e-4
+  assert any("temporal: 'pooled'" in note for note in report.notes)
+
+
+def test_the_same_arrays_may_be_of_other_attention(tmp_path):
+  model = vivit_models.factorised(GRID, TUBELET, token=False)
+  tree = model.tree()
+  tree['Transformer'] = tree.pop('SpatialTransformer')
+  del tree['TemporalTransformer']
+  path = write(old(tree), tmp_path / 'checkpoint')
+  load = lambda **more: importing.load(
+    'vivit', str(path), grid=(1, 2, 2), **more
+  )
+  assert any('factorised_dot_product' in note for note in load().notes)
+  told = load(settings={'attention': 'factorised_dot_product'})
+  assert told.layout.backbone['attention'] == 'factorised_dot_product'
+  assert not told.notes
+
+
+def test_images_vits_are_named(tmp_path):
+  tree = vivit_models.factorised(GRID, TUBELET, token=False).tree()
+  tree['embedding']['kernel'] = tree['embedding']['kernel'][0]
+  path = write(old(tree), tmp_path / 'checkpoint')
+  with pytest.raises(WeightsError, match=r'of an image.*vit_npz'):
+    importing.load('vivit', str(path))
+
+
 def test_joint_attention(tmp_path):
   model = vivit_models.joint(GRID, TUBELET)
   tree = vivit_models.joint_tree(model)
