@@ -13,6 +13,7 @@ from etils import epath
 
 from vidpetl import backbones
 from vidpetl.parameters import storage, variables
+from vidpetl.petl import bindings
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import importing
 from vidpetl.weights.errors import WeightsError
@@ -31,8 +32,9 @@ def describe(
     imported: what was read of it.
 
   Returns:
-    'family', 'file', 'backbone' (`config.backbone`), 'fresh' (how names begin
-    that it has nothing for), 'grid' and 'window' (of its tables, (t, h, w)),
+    'family', 'file', 'backbone' (`config.backbone`), 'petl' (entries of
+    `config.petl` that it has parameters of), 'fresh' (how names begin that it
+    has nothing for), 'grid' and 'window' (of its tables, (t, h, w)),
     'inflate', 'positions' (how tables of positions are resized), 'mean' and
     'std' (of pixels in [0, 1]), 'note'.
 
@@ -41,7 +43,7 @@ def describe(
       said to be for.
   """
   layout, family = imported.layout, family_lib.load(name)
-  model = backbones.build(layout.backbone)
+  model = bindings.bind(backbones.build(layout.backbone), layout.petl)
   video = jax.ShapeDtypeStruct((1, *layout.video, 3), jnp.float32)
   features, shapes = jax.eval_shape(
     lambda: model.init_with_output(
@@ -58,6 +60,7 @@ def describe(
     'family': name,
     'file': path,
     'backbone': dict(layout.backbone),
+    'petl': [dict(entry) for entry in layout.petl],
     'fresh': list(importing.full_names(dict.fromkeys(layout.fresh), '')),
     'grid': features.grid.shape[1:4],
     'window': getattr(model, 'window', ()),

@@ -29,11 +29,13 @@ class Layout:
       for, or of any that it takes; () if shapes do not tell.
     fresh: how names of the backbone begin that the file has nothing for, or
       something that fits only later, in `fit`.
+    petl: entries of `config.petl` whose parameters the file has as well.
   """
 
   backbone: Mapping[str, Any]
   video: tuple[int, int, int]
   fresh: tuple[str, ...] = ()
+  petl: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

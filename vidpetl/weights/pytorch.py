@@ -51,10 +51,23 @@ _DTYPES = {
   'double': 'float64',
   **{
     name: name
-    for name in (
-      'float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 '
-      'uint64 bool complex64 complex128 bfloat16'
-    ).split()
+    for name in [
+      'float16',
+      'float32',
+      'float64',
+      'int8',
+      'int16',
+      'int32',
+      'int64',
+      'uint8',
+      'uint16',
+      'uint32',
+      'uint64',
+      'bool',
+      'complex64',
+      'complex128',
+      'bfloat16',
+    ]
   },
   'float8_e4m3fn': 'float8_e4m3fn',
   'float8_e5m2': 'float8_e5m2',

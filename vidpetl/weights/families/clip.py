@@ -36,31 +36,32 @@ PROJECTION = 'projects into the space shared with text'
 TEXT = 'of the text tower'
 
 
-def _rules() -> family.Rules:
+def tower(front: str = 'visual.') -> family.Rules:
+  """Rules of a tower whose names begin with `front`."""
   encoder = 'SpatialTransformer'
-  at = 'visual.transformer.resblocks.{i}'
+  at = f'{front}transformer.resblocks.{{i}}'
   ours = f'{encoder}/{transformers.BLOCK}'
   attention = f'{ours}/{transformers.ATTENTION}'
   fused = [f'{at}.attn.in_proj_{n}' for n in ('weight', 'bias')]
   table = f'{encoder}/posembed_input/pos_embedding'
   return (
-    rules.rule('visual.class_embedding', 'cls', 'd -> 1 1 d'),
-    rules.rule('visual.positional_embedding', table, 'n d -> 1 n d'),
-    rules.rule('visual.conv1.weight', 'embedding/kernel', rules.IMAGE_CONV),
-    *rules.norm('visual.ln_pre', f'{encoder}/pre_norm'),
+    rules.rule(f'{front}class_embedding', 'cls', 'd -> 1 1 d'),
+    rules.rule(f'{front}positional_embedding', table, 'n d -> 1 n d'),
+    rules.rule(f'{front}conv1.weight', 'embedding/kernel', rules.IMAGE_CONV),
+    *rules.norm(f'{front}ln_pre', f'{encoder}/pre_norm'),
     *rules.norm(f'{at}.ln_1', f'{ours}/LayerNorm_0'),
     *rules.fused(fused, attention),
     *rules.heads_out(f'{at}.attn.out_proj', attention),
     *rules.norm(f'{at}.ln_2', f'{ours}/LayerNorm_1'),
     *rules.dense(f'{at}.mlp.c_fc', f'{ours}/MlpBlock_0/Dense_0'),
     *rules.dense(f'{at}.mlp.c_proj', f'{ours}/MlpBlock_0/Dense_1'),
-    *rules.norm('visual.ln_post', 'norm'),
+    *rules.norm(f'{front}ln_post', 'norm'),
   )
 
 
 FAMILY = family.Family(
   source='https://github.com/openai/CLIP',
-  rules={'vit': (_rules(),)},
+  rules={'vit': (tower(),)},
   layout=lambda shapes, _: transformers.vit_layout(shapes, 'clip'),
   containers=('state_dict',),
   prefixes=('module.',),
