@@ -22,7 +22,7 @@ from vidpetl.weights import files
 torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.torch
 
-D, PATCH, SIDE = 128, 8, 32
+D, PATCH, SIDE = 384, 8, 32
 
 
 class QuickGELU(torch.nn.Module):
@@ -169,14 +169,33 @@ def test_open_clips_state_dict(tmp_path, custom_text):
   compare(converted.encode('clip', path, video, tmp_path)[0], theirs, video)
 
 
+def test_images_need_not_be_square(tmp_path):
+  theirs = model()
+  state = theirs.visual.state_dict()
+  table = torch.randn(1 + 2 * 5, D)
+  state['positional_embedding'] = table
+  theirs.visual.positional_embedding = torch.nn.Parameter(table)
+  path = tmp_path / 'wide.pt'
+  torch.save({f'visual.{name}': x for name, x in state.items()}, path)
+  damaged.refuse('clip', path, 'does not say what grid .* 11')
+  video = converted.video(1, 2, 2 * PATCH, 5 * PATCH, 3)
+  ours, _ = converted.encode('clip', path, video, tmp_path, grid=(1, 2, 5))
+  frames = torch.from_numpy(video[0].transpose(0, 3, 1, 2).copy())
+  with torch.no_grad():
+    tokens = theirs.visual.tokens(frames)
+  patches = tokens[:, 1:].reshape(1, 2, 2, 5, D)
+  assert converted.relative_error(ours.grid, patches) < 1e-4
+
+
 def test_gelu_is_a_field_of_the_backbone(tmp_path):
   theirs = model(torch.nn.GELU)
   path = tmp_path / 'open_clip_pytorch_model.bin'
   torch.save(theirs.state_dict(), path)
   video = converted.video(1, 2, SIDE, SIDE, 3)
-  ours, _ = converted.encode(
-    'clip', path, video, tmp_path, fields={'activation': 'gelu'}
+  ours, report = converted.encode(
+    'clip', path, video, tmp_path, settings={'activation': 'gelu'}
   )
+  assert not any('no array shows' in note for note in report.notes)
   compare(ours, theirs, video)
   other, _ = converted.encode('clip', path, video, tmp_path)
   assert converted.relative_error(other.summary, ours.summary) > 1e-3

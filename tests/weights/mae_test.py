@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torchvision_build
 
+from vidpetl.weights import importing
+
 torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.torch
 
@@ -19,9 +21,9 @@ def model(**options):
     timm.models.vision_transformer.VisionTransformer(
       img_size=32,
       patch_size=8,
-      embed_dim=128,
+      embed_dim=384,
       depth=2,
-      num_heads=2,
+      num_heads=6,
       num_classes=5,
       norm_layer=functools.partial(torch.nn.LayerNorm, eps=1e-6),
       **options,
@@ -41,11 +43,23 @@ def test_features(tmp_path, pool):
   frames = torch.from_numpy(video.reshape(6, 32, 32, 3).transpose(0, 3, 1, 2))
   tokens = theirs.forward_features(frames)
   if pool == 'avg':
-    pooled = theirs.fc_norm(tokens[:, 1:].mean(1)).reshape(2, 3, 128).mean(1)
+    pooled = theirs.fc_norm(tokens[:, 1:].mean(1)).reshape(2, 3, 384).mean(1)
     assert converted.relative_error(ours.summary, pooled) < 1e-4
   else:
-    patches = tokens[:, 1:].reshape(2, 3, 4, 4, 128)
+    patches = tokens[:, 1:].reshape(2, 3, 4, 4, 384)
     assert converted.relative_error(ours.grid, patches) < 1e-4
+    cls = tokens[:, 0].reshape(2, 3, 384).mean(1)
+    assert converted.relative_error(ours.summary, cls) < 1e-4
+
+
+def test_what_pretraining_reads_is_said_or_told(tmp_path):
+  path = tmp_path / 'mae.pth'
+  state = model().state_dict()
+  torch.save({n: x for n, x in state.items() if 'head' not in n}, path)
+  summary = lambda **options: importing.load('mae', str(path), **options)
+  assert any('no array shows summary' in note for note in summary().notes)
+  told = summary(settings={'summary': 'cls'})
+  assert told.layout.backbone['summary'] == 'cls' and not told.notes
 
 
 def test_round_trip_is_exact(tmp_path):

@@ -72,6 +72,38 @@ def test_factorised_encoder_of_means(tmp_path, temporal):
     assert converted.relative_error(ours.grid, grid) < 1e-4
 
 
+def test_a_head_comes_with_what_the_published_classifier_reads(tmp_path):
+  model = vivit_models.factorised(GRID, TUBELET, token=False)
+  path = write(old(model.tree()), tmp_path / 'checkpoint')
+  video = converted.video(2, 6, 16, 16, 3)
+  ours, report = converted.encode('vivit', path, video, tmp_path, head='k')
+  assert converted.relative_error(ours.summary, model(video)) < 1e-4
+  assert any("temporal: 'pooled'" in note for note in report.notes)
+
+
+def test_the_same_arrays_may_be_of_other_attention(tmp_path):
+  model = vivit_models.factorised(GRID, TUBELET, token=False)
+  tree = model.tree()
+  tree['Transformer'] = tree.pop('SpatialTransformer')
+  del tree['TemporalTransformer']
+  path = write(old(tree), tmp_path / 'checkpoint')
+  load = lambda **more: importing.load(
+    'vivit', str(path), grid=(1, 2, 2), **more
+  )
+  assert any('factorised_dot_product' in note for note in load().notes)
+  told = load(settings={'attention': 'factorised_dot_product'})
+  assert told.layout.backbone['attention'] == 'factorised_dot_product'
+  assert not told.notes
+
+
+def test_images_vits_are_named(tmp_path):
+  tree = vivit_models.factorised(GRID, TUBELET, token=False).tree()
+  tree['embedding']['kernel'] = tree['embedding']['kernel'][0]
+  path = write(old(tree), tmp_path / 'checkpoint')
+  with pytest.raises(WeightsError, match=r'of an image.*vit_npz'):
+    importing.load('vivit', str(path))
+
+
 def test_joint_attention(tmp_path):
   model = vivit_models.joint(GRID, TUBELET)
   tree = vivit_models.joint_tree(model)
@@ -130,6 +162,7 @@ def test_factorised_self_attention_is_told_by_its_blocks(tmp_path):
     'name': 'vivit',
     'attention': 'factorised_self_attention',
     'classifier': 'gap',
+    'order': 'time_space',
     'width': 4,
     'depth': 2,
     'heads': 2,
@@ -148,11 +181,11 @@ def test_depths_and_sizes_are_the_files(tmp_path, tree):
     'attention': 'factorised_encoder',
     'temporal': 'pooled',
     'classifier': 'token',
-    'width': 128,
+    'width': 384,
     'depth': 2,
     'temporal_depth': 1,
-    'heads': 2,
-    'mlp': 256,
+    'heads': 6,
+    'mlp': 768,
     'tubelet': (2, 8, 8),
   }
 
@@ -267,8 +300,8 @@ def test_a_dense_encoder_starts_from_one_of_class_tokens(make_config, tmp_path):
     np.testing.assert_array_equal(array, flat[name], err_msg=name)
   resized = {r.ours: r.note for r in report.rows if r.status == 'resized'}
   assert resized == {
-    f'backbone/{SPACE}': "2x4 to 3x3 tokens, without the class token's",
-    f'backbone/{TIME}': "5 to 2 tokens, without the class token's",
+    f'backbone/{SPACE}': "2x4 to 3x3 tokens, linear, without the class token's",
+    f'backbone/{TIME}': "5 to 2 tokens, linear, without the class token's",
   }
 
 

@@ -1,7 +1,8 @@
-"""Vision transformers as four publications have them.
+"""Vision transformers as five publications have them.
 
   MAE        images (He et al. 2022); of a clip, every frame by itself.
   AugReg     the same with the GELU of JAX (Steiner et al. 2022).
+  DINOv2     the same with patches of 14 pixels (Oquab et al. 2024).
   VideoMAE   tubelets of a clip, all of which attend to each other, with fixed
              positions and keys without bias (Tong et al. 2022).
   CLIP       images, with a LayerNorm before the blocks and QuickGELU (Radford
@@ -27,6 +28,7 @@ Features = features.Features
 Grid = site_lib.Grid
 
 VARIANTS = {
+  'S': {'width': 384, 'depth': 12, 'heads': 6, 'mlp': 1536},
   'B': {'width': 768, 'depth': 12, 'heads': 12, 'mlp': 3072},
   'L': {'width': 1024, 'depth': 24, 'heads': 16, 'mlp': 4096},
 }
@@ -148,6 +150,13 @@ class MAE(ViT):
     return Features(norm(x), norm(read).mean(1))
 
 
+class DINOv2(MAE):
+  """Meta's image ViTs, whose LayerScales are folded into their layers."""
+
+  summary: str = 'cls'
+  patch: int = 14
+
+
 class AugReg(MAE):
   """Google's image ViTs: GELU in its tanh form."""
 
@@ -160,11 +169,13 @@ class VideoMAE(ViT):
 
   Attributes:
     tubelet: frames that a token covers.
+    summary: 'mean' of the tokens, then LayerNorm, or the normalised 'first'.
   """
 
   key_bias: ClassVar[bool] = False
 
   tubelet: int = 2
+  summary: str = 'mean'
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> Features:
@@ -175,7 +186,8 @@ class VideoMAE(ViT):
     encoder = self.encoder('Transformer', self.tubelet, positions=False)
     _, x = clip.to_volume(encoder(x, clip, train))
     norm = self.norm('norm')
-    return Features(norm(x), norm(x.mean((1, 2, 3))))
+    read = x.mean((1, 2, 3)) if self.summary == 'mean' else x[:, 0, 0, 0]
+    return Features(norm(x), norm(read))
 
 
 class CLIP(ViT):
@@ -203,7 +215,8 @@ class CLIP(ViT):
 _KINDS = {
   'mae': (MAE, ('mean', 'cls')),
   'augreg': (AugReg, ('mean', 'cls')),
-  'videomae': (VideoMAE, ()),
+  'dinov2': (DINOv2, ('mean', 'cls')),
+  'videomae': (VideoMAE, ('mean', 'first')),
   'clip': (CLIP, ('norm_mean', 'mean_norm')),
 }
 
@@ -212,9 +225,9 @@ def build(*, kind: str, variant: str | None = None, **fields) -> ViT:
   """Builds a ViT.
 
   Args:
-    kind: 'mae', 'augreg', 'videomae' or 'clip'.
-    variant: 'B' or 'L': its width, depth, heads and mlp; CLIP's L has patches
-      of 14 pixels. Without it, `fields` must have these four.
+    kind: 'mae', 'augreg', 'dinov2', 'videomae' or 'clip'.
+    variant: 'S', 'B' or 'L': its width, depth, heads and mlp; CLIP's L has
+      patches of 14 pixels. Without it, `fields` must have these four.
     **fields: of the class that `kind` names; they precede the variant's.
 
   Raises:
@@ -226,7 +239,7 @@ def build(*, kind: str, variant: str | None = None, **fields) -> ViT:
   if kind == 'clip' and variant == 'L':
     fields = {'patch': 14, **fields}
   model = variants.make(cls, fields, variant, VARIANTS)
-  if summaries and model.summary not in summaries:
+  if model.summary not in summaries:
     raise ValueError(f'summary {model.summary!r} is none of {summaries}')
   if model.activation not in layers.ACTIVATIONS:
     raise ValueError(

@@ -12,8 +12,13 @@ from vidpetl import backbones
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import published
 from vidpetl.parameters import package, storage, variables
+from vidpetl.recipes import presets
+from vidpetl.weights import family as family_lib
 from vidpetl.weights import fit, importing
 from vidpetl.weights import report as report_lib
+
+# Fields of backbones that leave the arrays as they are and change what they do.
+_SETTINGS = ('activation', 'epsilon', 'padding', 'stem_pool', 'order')
 
 
 def load(
@@ -43,6 +48,7 @@ def load(
     fit.Geometry(
       tuple(config.grid or said.get('grid', ())),
       tuple(config.window or said.get('window', ())),
+      said.get('positions') or _rule(experiment.config.backbone),
     ),
     geometry(experiment),
     report,
@@ -63,7 +69,8 @@ def load(
       'out.'
     )
   report.notes += filter(None, [said.get('note')])
-  report.notes += _settings(experiment, said)
+  with_head = any(name.startswith('heads_') for name in have)
+  report.notes += _settings(experiment, said, with_head)
   report.notes += _normalisation(experiment, said)
   new = sorted(set(want) - set(taken))
   taken = {
@@ -82,6 +89,15 @@ def geometry(experiment: experiment_lib.Experiment) -> fit.Geometry:
   """Returns what the tables of positions of an experiment are for."""
   window = getattr(_plain_backbone(experiment), 'window', ())
   return fit.Geometry(experiment.grid(), window)
+
+
+def _rule(fields: Mapping[str, Any]) -> str:
+  """Returns how tables of a backbone are resized where no file says it."""
+  try:
+    preset = presets.like(fields)
+  except ValueError:  # One's own, which nobody has resized before.
+    return 'linear'
+  return family_lib.load(preset.family).positions
 
 
 def _plain_backbone(experiment: experiment_lib.Experiment) -> Any:
@@ -108,8 +124,11 @@ def _read(
   return storage.load_arrays(config.path), said
 
 
-def _settings(experiment, said) -> list[str]:
-  """Returns a note for each setting with which the weights mean less."""
+def _settings(experiment, said, with_head: bool) -> list[str]:
+  """Returns a note for each setting with which the weights mean less.
+
+  What is read of a clip counts where a head comes along, which reads it.
+  """
   if 'backbone' not in said:
     return []
   theirs = backbones.build(said['backbone'])
@@ -117,7 +136,7 @@ def _settings(experiment, said) -> list[str]:
   return [
     f'note: {field} of the backbone is {now!r}, and the weights were trained '
     f'with {then!r}'
-    for field in ('activation', 'epsilon', 'padding')
+    for field in (*_SETTINGS, *(('summary',) if with_head else ()))
     if (now := getattr(ours, field, None)) is not None
     and (then := getattr(theirs, field, None)) is not None
     and now != then

@@ -13,6 +13,7 @@ from etils import epath
 
 from vidpetl import backbones
 from vidpetl.parameters import storage, variables
+from vidpetl.petl import bindings
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import importing
 from vidpetl.weights.errors import WeightsError
@@ -31,16 +32,18 @@ def describe(
     imported: what was read of it.
 
   Returns:
-    'family', 'file', 'backbone' (`config.backbone`), 'fresh' (how names begin
-    that it has nothing for), 'grid' and 'window' (of its tables, (t, h, w)),
-    'inflate', 'mean' and 'std' (of pixels in [0, 1]), 'note'.
+    'family', 'file', 'backbone' (`config.backbone`), 'petl' (entries of
+    `config.petl` that it has parameters of), 'fresh' (how names begin that it
+    has nothing for), 'grid' and 'window' (of its tables, (t, h, w)),
+    'inflate', 'positions' (how tables of positions are resized), 'mean' and
+    'std' (of pixels in [0, 1]), 'note'.
 
   Raises:
     WeightsError: if the arrays are not those of the backbone that they are
       said to be for.
   """
   layout, family = imported.layout, family_lib.load(name)
-  model = backbones.build(layout.backbone)
+  model = bindings.bind(backbones.build(layout.backbone), layout.petl)
   video = jax.ShapeDtypeStruct((1, *layout.video, 3), jnp.float32)
   features, shapes = jax.eval_shape(
     lambda: model.init_with_output(
@@ -52,18 +55,20 @@ def describe(
   fresh = [*layout.fresh, *', '.join(absent).split(', ')]
   fresh = importing.full_names(dict.fromkeys(filter(None, fresh)), '')
   _check(path, imported.arrays, shapes, tuple(fresh))
-  mean, std = family.normalisation
+  mean, std = imported.pixels
   return {
     'family': name,
     'file': path,
     'backbone': dict(layout.backbone),
+    'petl': [dict(entry) for entry in layout.petl],
     'fresh': list(importing.full_names(dict.fromkeys(layout.fresh), '')),
     'grid': features.grid.shape[1:4],
     'window': getattr(model, 'window', ()),
     'inflate': family.inflate,
+    'positions': family.positions,
     'mean': mean,
     'std': std,
-    'note': family.note,
+    'note': '\n'.join(filter(None, [family.note, *imported.notes])),
   }
 
 

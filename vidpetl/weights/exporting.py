@@ -30,9 +30,14 @@ def export(
     Arrays by the family's names, without its prefixes and buffers; the report.
 
   Raises:
-    WeightsError: if the model is none of this family's.
+    WeightsError: if the model is none of this family's, or the family is only
+      read.
   """
   family = family_lib.load(name)
+  if family.read_only:
+    raise WeightsError(
+      f'files of the family {name} are read and not written: {family.read_only}'
+    )
   found = {local_name(path, head): array for path, array in arrays.items()}
   report = report_lib.Report(f'exported as {name}')
   wanted = _choose(family, found, head)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from vidpetl.weights import families, rules
+from vidpetl.weights import settings as settings_lib
 from vidpetl.weights.errors import WeightsError
 
 # Mean and standard deviation of ImageNet's pixels in [0, 1], per channel.
@@ -28,11 +29,13 @@ class Layout:
       for, or of any that it takes; () if shapes do not tell.
     fresh: how names of the backbone begin that the file has nothing for, or
       something that fits only later, in `fit`.
+    petl: entries of `config.petl` whose parameters the file has as well.
   """
 
   backbone: Mapping[str, Any]
   video: tuple[int, int, int]
   fresh: tuple[str, ...] = ()
+  petl: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +54,8 @@ class Family:
     prefixes: of names, each taken off once, in this order.
     rename: (regex, replacement) of names in other versions of the files.
     left_out: regex of names -> why they are not taken.
-    axes: sizes of axes in patterns, from their names and shapes.
+    axes: sizes of axes in patterns, from their names and shapes and from what
+      was told; see `settings`.
     check: of their names and shapes; raises WeightsError for files of other
       nets that have the same names.
     normalisation: mean and standard deviation of pixels in [0, 1], per channel
@@ -59,7 +63,13 @@ class Family:
     inflate: how images' filters become those of clips: 'central' or 'average'.
     fields: further fields of the backbone, from the names in the file, where
       its shapes do not show them.
-    note: what no file shows and its user has to know.
+    unshown: fields of the backbone that no array shows.
+    finish: from the arrays that the rules give, by our names below the
+      backbone, to those of the backbone.
+    read_only: why no file is written under these names; '' if one can be.
+    positions: how its code resizes tables of positions, one of
+      `positions.RULES`.
+    note: what else no file shows and its user has to know.
   """
 
   source: str
@@ -70,11 +80,17 @@ class Family:
   prefixes: tuple[str, ...] = ()
   rename: tuple[tuple[str, str], ...] = ()
   left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
-  axes: Callable[[Shapes], dict[str, int]] = lambda shapes: {}
+  axes: Callable[[Shapes, Mapping[str, Any]], dict[str, int]] = (
+    lambda shapes, told: {}
+  )
   check: Callable[[Shapes], None] = lambda shapes: None
   normalisation: tuple[Any, Any] = IMAGENET
   inflate: str = ''
   fields: Callable[[Collection[str]], dict[str, Any]] = lambda names: {}
+  unshown: tuple[settings_lib.Unshown, ...] = ()
+  finish: Callable[[dict[str, Any]], dict[str, Any]] = lambda arrays: arrays
+  read_only: str = ''
+  positions: str = 'linear'
   note: str = ''
 
 

@@ -1,0 +1,152 @@
+"""AIM's files, against its structure as `petl.official` writes it."""
+
+import functools
+import os
+
+import jax
+import numpy as np
+import pytest
+
+from vidpetl import backbones, convert
+from vidpetl.experiment import published
+from vidpetl.parameters import storage, trainable, variables
+from vidpetl.petl import bindings
+from vidpetl.recipes import methods
+
+torch = pytest.importorskip('torch')
+
+from petl import official  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+D, PATCH, SIDE, FRAMES, CLASSES = 384, 8, 16, 4, 5
+VIDEO = np.random.default_rng(0).normal(size=(2, FRAMES, SIDE, SIDE, 3))
+VIDEO = VIDEO.astype(np.float32)
+
+
+def state(second, depth=2):
+  """Returns arrays under AIM's names, drawn at random."""
+  tokens, hidden = (SIDE // PATCH) ** 2 + 1, D // 4
+  shapes = {
+    'class_embedding': (D,),
+    'positional_embedding': (tokens, D),
+    'temporal_embedding': (1, FRAMES, D),
+    'conv1.weight': (D, 3, PATCH, PATCH),
+  }
+  norms, layers = ['ln_pre', 'ln_post'], {}
+  adapters = ['T_Adapter', 'S_Adapter', 'MLP_Adapter']
+  adapters += ['T_Adapter_in'] if second else []
+  for i in range(depth):
+    block = f'transformer.resblocks.{i}'
+    norms += [f'{block}.ln_1', f'{block}.ln_2']
+    shapes[f'{block}.attn.in_proj_weight'] = (3 * D, D)
+    shapes[f'{block}.attn.in_proj_bias'] = (3 * D,)
+    layers[f'{block}.attn.out_proj'] = (D, D)
+    layers[f'{block}.mlp.c_fc'] = (4 * D, D)
+    layers[f'{block}.mlp.c_proj'] = (D, 4 * D)
+    for name in adapters:
+      layers[f'{block}.{name}.D_fc1'] = (hidden, D)
+      layers[f'{block}.{name}.D_fc2'] = (D, hidden)
+  layers = {f'backbone.{name}': shape for name, shape in layers.items()}
+  layers['cls_head.fc_cls'] = (CLASSES, D)
+  shapes = {f'backbone.{name}': shape for name, shape in shapes.items()}
+  for name in norms:
+    shapes |= dict.fromkeys(
+      [f'backbone.{name}.weight', f'backbone.{name}.bias'], (D,)
+    )
+  for name, shape in layers.items():
+    shapes |= {f'{name}.weight': shape, f'{name}.bias': shape[:1]}
+  generator = torch.Generator().manual_seed(0)
+  return {
+    name: 0.05 * torch.randn(shape, generator=generator)
+    for name, shape in shapes.items()
+  }
+
+
+def expected(arrays, second, scale):
+  """Returns logits, by PyTorch, from arrays under AIM's names."""
+  flat = {}
+
+  def put(path, name, turn=lambda x: x):
+    flat[path] = turn(arrays[name])
+
+  def dense(path, name):
+    put(f'{path}/kernel', f'{name}.weight', lambda x: x.T)
+    put(f'{path}/bias', f'{name}.bias')
+
+  def norm(path, name):
+    put(f'{path}/scale', f'{name}.weight')
+    put(f'{path}/bias', f'{name}.bias')
+
+  put('cls', 'backbone.class_embedding', lambda x: x[None, None])
+  put(
+    'embedding/kernel',
+    'backbone.conv1.weight',
+    lambda x: x.permute(2, 3, 1, 0)[None],
+  )
+  encoder = 'SpatialTransformer'
+  table = f'{encoder}/posembed_input/pos_embedding'
+  put(table, 'backbone.positional_embedding', lambda x: x[None])
+  moments = f'{encoder}/site_tokens/TimeEmbedding/table'
+  put(moments, 'backbone.temporal_embedding', lambda x: x[0])
+  norm(f'{encoder}/pre_norm', 'backbone.ln_pre')
+  norm('norm', 'backbone.ln_post')
+  for i in range(2):
+    theirs = f'backbone.transformer.resblocks.{i}'
+    ours = f'{encoder}/encoderblock_{i}'
+    attention = f'{ours}/MultiHeadDotProductAttention_0'
+    weights = arrays[f'{theirs}.attn.in_proj_weight'].chunk(3)
+    biases = arrays[f'{theirs}.attn.in_proj_bias'].chunk(3)
+    for name, w, b in zip(('query', 'key', 'value'), weights, biases):
+      flat[f'{attention}/{name}/kernel'] = w.T.reshape(D, -1, 64)
+      flat[f'{attention}/{name}/bias'] = b.reshape(-1, 64)
+    put(
+      f'{attention}/out/kernel',
+      f'{theirs}.attn.out_proj.weight',
+      lambda x: x.T.reshape(-1, 64, D),
+    )
+    put(f'{attention}/out/bias', f'{theirs}.attn.out_proj.bias')
+    norm(f'{ours}/LayerNorm_0', f'{theirs}.ln_1')
+    norm(f'{ours}/LayerNorm_1', f'{theirs}.ln_2')
+    dense(f'{ours}/MlpBlock_0/Dense_0', f'{theirs}.mlp.c_fc')
+    dense(f'{ours}/MlpBlock_0/Dense_1', f'{theirs}.mlp.c_proj')
+    for scope, name in (
+      ('site_block_in/AIM/', 'T_Adapter'),
+      ('site_attn/Adapter/', 'S_Adapter'),
+      ('site_mlp/Adapter/', 'MLP_Adapter'),
+      *([('site_block_in/AIM/inner_', 'T_Adapter_in')] if second else []),
+    ):
+      dense(f'{ours}/{scope}down', f'{theirs}.{name}.D_fc1')
+      dense(f'{ours}/{scope}up', f'{theirs}.{name}.D_fc2')
+  run = functools.partial(official.aim, scale=scale, two=second)
+  summary, _ = official.of_frames(
+    flat, torch.from_numpy(VIDEO), run, 'norm_mean'
+  )
+  return torch.nn.functional.linear(
+    summary, arrays['cls_head.fc_cls.weight'], arrays['cls_head.fc_cls.bias']
+  ).numpy()
+
+
+@pytest.mark.parametrize('second, scale', [(False, 0.5), (True, 1.0)])
+def test_a_file_gives_backbone_adapters_and_head(tmp_path, second, scale):
+  arrays = state(second)
+  path = tmp_path / 'vit_b_clip.pth'
+  torch.save({'state_dict': arrays, 'meta': {'epoch': 30}}, path)
+  out = os.fspath(tmp_path / 'aim.safetensors')
+  convert.import_file('aim', os.fspath(path), out, head='dives')
+  said = published.read_metadata(out)
+  assert said['grid'] == [FRAMES, 2, 2]
+  entries, _ = methods.make('aim', inner=second, scale=scale)
+  assert [e['technique'] for e in said['petl']] == [
+    e['technique'] for e in entries
+  ]
+  model = bindings.bind(backbones.build(said['backbone']), entries)
+  tree = variables.unflatten(storage.load_arrays(out))['params']
+  head = tree['heads_dives']['output_projection']
+  features = jax.jit(
+    lambda v: model.apply({'params': tree['backbone']}, v, False)
+  )(VIDEO)
+  logits = features.summary @ head['kernel'] + head['bias']
+  theirs = expected(arrays, second, scale)
+  np.testing.assert_allclose(logits, theirs, rtol=0, atol=1e-5)
+  assert len(trainable.flatten(tree)) == len(storage.load_arrays(out))
