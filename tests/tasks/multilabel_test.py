@@ -16,8 +16,11 @@ from vidpetl.recipes import defaults
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import loop
 
+
 class Source:
-  info = examples.Info('homes', 'train', 'multilabel', 3, dict(enumerate('abc')))
+  info = examples.Info(
+    'homes', 'train', 'multilabel', 3, dict(enumerate('abc'))
+  )
 
   def __getitem__(self, i):
     return types.SimpleNamespace(id=f'home {i}')

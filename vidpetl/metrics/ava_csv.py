@@ -11,7 +11,7 @@ from __future__ import annotations
 import array
 import csv
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -138,23 +138,20 @@ def detection_columns(
   class_ids: Sequence[int] | np.ndarray,
   box_digits: int | None = None,
   score_digits: int | None = None,
-) -> dict[str, Iterator[Any]]:
+) -> dict[str, Iterable[Any]]:
   """Returns what `write_detections` writes, column by column."""
   rows, _ = dets.rows(np.asarray(class_ids))
-  keys = [image.rpartition(',') for image in dets.images]
+  images = [image.rpartition(',')[::2] for image in dets.images]
   boxes = [
     [_decimal(value, box_digits) for value in box]
     for box in np.asarray(dets.boxes)
   ]
-  box, image = rows.box.tolist(), rows.image.tolist()
+  image = np.array(images, object).reshape(-1, 2)[rows.image]
+  box = np.array(boxes, object).reshape(-1, 4)[rows.box]
   return {
-    'video': (keys[i][0] for i in image),
-    'seconds': (keys[i][2] for i in image),
-    **{
-      name: (boxes[i][edge] for i in box)
-      for edge, name in enumerate(('x1', 'y1', 'x2', 'y2'))
-    },
-    'class': iter(rows.class_id.tolist()),
+    **dict(zip(('video', 'seconds'), image.T)),
+    **dict(zip(('x1', 'y1', 'x2', 'y2'), box.T)),
+    'class': rows.class_id.tolist(),
     'score': (_decimal(value, score_digits) for value in rows.score),
   }
 
