@@ -108,7 +108,8 @@ class Files:
       best: `config.checkpoint.best`, the scalar whose highest value keeps its
         evaluation, the earliest of equal ones; '' for none.
     """
-    found = measured(self._workdir / 'metrics.jsonl', step)
+    found = measured(self._workdir / 'metrics.jsonl')
+    found = {s: row for s, row in found.items() if s <= step}
     kept = {step, *sorted(found)[-_LATEST.get(report, 1) :]}
     scores = {s: row[best] for s, row in found.items() if best in row}
     scores = {s: score for s, score in scores.items() if score is not None}
@@ -120,19 +121,17 @@ class Files:
         path.unlink()
 
 
-def measured(path: epath.Path, step: int) -> dict[int, dict[str, Any]]:
-  """Returns what each evaluation up to a step measured, from metrics.jsonl.
-
-  A line of an evaluation is one without a learning rate.
-  """
+def measured(path: epath.Path) -> dict[int, dict[str, Any]]:
+  """Returns what each evaluation of metrics.jsonl measured, by step."""
   found: dict[int, dict[str, Any]] = {}
   for row in writers.read_lines(path):
-    if row['step'] <= step and not _of_training(row):
+    if not of_training(row):
       found.setdefault(row['step'], {}).update(row)
   return found
 
 
-def _of_training(row: Mapping[str, Any]) -> bool:
+def of_training(row: Mapping[str, Any]) -> bool:
+  """Returns whether a line of metrics.jsonl is of training."""
   return 'learning_rate' in row or 'seconds_to_first_step' in row
 
 
