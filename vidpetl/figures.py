@@ -5,17 +5,17 @@
 
 Of one run, into RUN/pictures:
 
-  confusion_<task>   what is taken for what; of many classes the most confused
-  classes_<task>     accuracy or average precision of each class, and how often
-                     training shows it
-  clips_<task>       frames of the worst and the best clips, truth and guess
-  curves_<task>      loss and accuracy of training, and what tests measured
+  <task>_confusion     what is taken for what; of many classes the most confused
+  <task>_classes       accuracy or average precision of each class, and how
+                       often training shows it
+  <task>_clips         frames of the worst and the best clips, truth and guess
+  <task>_curves        loss and accuracy of training, and what tests measured
 
 Of several runs, into FOLDER:
 
-  compare_<task>     a metric of all of them over training
-  gain_<task>_<name> what each class gains over the first run, by run
-  cost_<task>        the metric over GFLOPs; a bubble's area is what trains
+  <task>_compare       a metric of all of them over training
+  <task>_gain_<name>   what each class gains over the first run, by run
+  <task>_cost          the metric over GFLOPs; a bubble's area is what trains
 
 Each is a PNG and an SVG, but for frames, which are a PNG.
 """
@@ -139,7 +139,7 @@ def of_one(
     for kind in kinds:
       made = _or_note(lambda k=kind, n=name: draw[k](n), must=task is not None)
       if made is not None:
-        yield _stem(kind, name), made
+        yield _stem(name, kind), made
 
 
 def _or_note(draw: Callable[[], Any], must: bool) -> Any:
@@ -153,9 +153,13 @@ def _or_note(draw: Callable[[], Any], must: bool) -> Any:
 
 
 def _confusion(run: recorded.Recorded, task: str, step: int | None) -> Any:
+  kind = run.kind(task)
+  if kind != 'classification':
+    raise ValueError(
+      f'{run.workdir}: {task} is for {kind}; a confusion matrix is of clips '
+      'with one label each.'
+    )
   arrays = run.arrays(task, step)
-  if 'labels' not in arrays or arrays['labels'].ndim != 1:
-    raise ValueError(f'{run.workdir}: clips of {task} have several labels.')
   counts = confusion.counts(arrays['labels'], arrays['scores'])
   return confusion_matrix.draw(counts, arrays['classes'].tolist())
 
@@ -177,12 +181,12 @@ def of_several(
   for name in _tasks(runs, task):
     measured = metric or runs[0].metrics(name)[0]
     if 'compare' in kinds:
-      yield _stem('compare', name), curves.of_runs(runs, name, measured)
+      yield _stem(name, 'compare'), curves.of_runs(runs, name, measured)
     if 'gain' in kinds:
       yield from _gains(runs, name, must=task is not None)
     if 'cost' in kinds:
       points = [_point(run, name, measured) for run in runs]
-      yield _stem('cost', name), flops.draw(points, f'{name}/{measured}')
+      yield _stem(name, 'cost'), flops.draw(points, f'{name}/{measured}')
 
 
 def _gains(runs, task: str, must: bool) -> Iterator[tuple[str, Any]]:
@@ -196,7 +200,7 @@ def _gains(runs, task: str, must: bool) -> Iterator[tuple[str, Any]]:
       must,
     )
     if made is not None:
-      yield _stem('gain', f'{task}_{run.name}'), made
+      yield _stem(task, 'gain', run.name), made
 
 
 def _point(run: recorded.Recorded, task: str, metric: str) -> flops.Point:
@@ -225,8 +229,8 @@ def _tasks(runs: Sequence[recorded.Recorded], task: str | None) -> list[str]:
   return [task] if task else shared
 
 
-def _stem(kind: str, name: str) -> str:
-  return re.sub(r'[^\w.-]', '_', f'{kind}_{name}')
+def _stem(*words: str) -> str:
+  return re.sub(r'[^\w.-]', '_', '_'.join(words))
 
 
 if __name__ == '__main__':

@@ -48,7 +48,7 @@ def rank(run: Recorded, task: str, step: int | None = None) -> list[Ranked]:
   Raises:
     ValueError: for a task of another kind.
   """
-  kind = task_lib.module(run.config['tasks'][task]['task']).KIND
+  kind = run.kind(task)
   if kind not in _OF_KIND:
     raise ValueError(
       f'{run.workdir}: {task} is for {kind}, whose examples are no clips that '

@@ -72,8 +72,9 @@ def draw(points: Sequence[Point], metric: str) -> figure.Figure:
     area = max(_SMALLEST, _LARGEST * point.trained / max(most, 1))
     colour = style.line(number)['color']
     x, y = point.flops / 1e9, 100 * float(np.mean(point.values))
-    spread = 100 * np.nan_to_num(tables.std(point.values))
-    axes.errorbar(x, y, spread, color=colour, capsize=3, lw=1.0, zorder=1)
+    if len(point.values) > 1:
+      spread = 100 * tables.std(point.values)
+      axes.errorbar(x, y, spread, color=colour, capsize=3, lw=1.0, zorder=1)
     axes.scatter(
       x, y, s=area, color=colour, alpha=0.55, edgecolors=colour, zorder=2,
       label=f'{point.name}: {millions(point.trained)}',

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
+from vidpetl.tasks import task as task_lib
 from vidpetl.training import predictions, writers
 
 
@@ -57,6 +58,14 @@ class Recorded:
       if '/' in tag
     }
     return list(found)
+
+  def kind(self, task: str) -> str:
+    """Returns the kind of annotation that a task learns."""
+    if not self.config:
+      raise ValueError(
+        f'{self.workdir} has no config.json, which a run leaves that trains.'
+      )
+    return task_lib.module(self.config['tasks'][task]['task']).KIND
 
   def metrics(self, task: str) -> list[str]:
     """Returns what is measured of a task, the first being what counts."""
@@ -123,11 +132,6 @@ class Recorded:
     path = self._of(predictions.FOLDER, task, step, 'npz')
     with path.open('rb') as file, np.load(file) as arrays:
       return dict(arrays)
-
-  def step(self, task: str) -> int:
-    """Returns the step of the latest evaluation that left predictions."""
-    found = self._steps(predictions.FOLDER, task, 'csv')
-    return max(found, default=0)
 
   def _steps(self, folder: str, task: str, suffix: str) -> list[int]:
     wanted = rf'{re.escape(predictions.stem_of(task))}\.(\d+)\.{suffix}'
