@@ -37,6 +37,7 @@ from etils import epath, epy
 from vidpetl import cli, mistakes
 
 with epy.lazy_imports():
+  from vidpetl.data import kinds
   from vidpetl.metrics import confusion
   from vidpetl.studies import (
     class_bars,
@@ -85,11 +86,11 @@ def main(argv: list[str]) -> None:
   if len(runs) > 1 and not args.out:
     raise app.UsageError('Several runs need --out, the folder of pictures.')
   folder = epath.Path(args.out or runs[0] / 'pictures')
-  kinds = args.draw or known
+  chosen = args.draw or known
   if len(runs) == 1:
-    drawn = of_one(found[0], kinds, args.task, args.step, args.examples)
+    drawn = of_one(found[0], chosen, args.task, args.step, args.examples)
   else:
-    drawn = of_several(found, kinds, args.task, args.metric)
+    drawn = of_several(found, chosen, args.task, args.metric)
   for stem, picture in drawn:
     for path in style.save(picture, folder, stem):
       print(path)
@@ -110,7 +111,7 @@ def named(
 
 def of_one(
   run: recorded.Recorded,
-  kinds: Sequence[str],
+  chosen: Sequence[str],
   task: str | None = None,
   step: int | None = None,
   count: int = 6,
@@ -122,21 +123,19 @@ def of_one(
 
   Args:
     run: to draw.
-    kinds: some of `OF_ONE`.
+    chosen: some of `OF_ONE`.
     task: of the run; None for all.
     step: of the evaluation; None for the latest.
     count: clips of the worst, and of the best.
   """
   draw = {
     'confusion': lambda name: _confusion(run, name, step),
-    'classes': lambda name: class_bars.of_run(
-      run.per_class(name, step), f'{run.name}: {name}'
-    ),
+    'classes': lambda name: _classes(run, name, step),
     'clips': lambda name: clip_sheet.draw(run, name, count, step),
     'curves': lambda name: curves.of_run(run, name),
   }
   for name in _tasks([run], task):
-    for kind in kinds:
+    for kind in chosen:
       made = _or_note(lambda k=kind, n=name: draw[k](n), must=task is not None)
       if made is not None:
         yield _stem(name, kind), made
@@ -150,6 +149,13 @@ def _or_note(draw: Callable[[], Any], must: bool) -> Any:
       raise
     mistakes.note(f'not drawn: {error}')
     return None
+
+
+def _classes(run: recorded.Recorded, task: str, step: int | None) -> Any:
+  kind = run.kind(task)
+  if not kinds.load(kind).has_classes:
+    raise ValueError(f'{run.workdir}: {task} is for {kind}, without classes.')
+  return class_bars.of_run(run.per_class(task, step), f'{run.name}: {task}')
 
 
 def _confusion(run: recorded.Recorded, task: str, step: int | None) -> Any:
@@ -166,7 +172,7 @@ def _confusion(run: recorded.Recorded, task: str, step: int | None) -> Any:
 
 def of_several(
   runs: Sequence[recorded.Recorded],
-  kinds: Sequence[str],
+  chosen: Sequence[str],
   task: str | None = None,
   metric: str | None = None,
 ) -> Iterator[tuple[str, Any]]:
@@ -174,17 +180,17 @@ def of_several(
 
   Args:
     runs: the first being what others are compared with.
-    kinds: some of `OF_SEVERAL`.
+    chosen: some of `OF_SEVERAL`.
     task: that all have; None for all of those.
     metric: of the task; None for its first.
   """
   for name in _tasks(runs, task):
     measured = metric or runs[0].metrics(name)[0]
-    if 'compare' in kinds:
+    if 'compare' in chosen:
       yield _stem(name, 'compare'), curves.of_runs(runs, name, measured)
-    if 'gain' in kinds:
+    if 'gain' in chosen:
       yield from _gains(runs, name, must=task is not None)
-    if 'cost' in kinds:
+    if 'cost' in chosen:
       points = [_point(run, name, measured) for run in runs]
       yield _stem(name, 'cost'), flops.draw(points, f'{name}/{measured}')
 

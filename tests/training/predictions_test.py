@@ -191,6 +191,12 @@ def test_a_file_is_there_as_a_whole_or_as_it_was(tmp_path):
   assert path.read_text() == 'id\n1\n2\n'
 
 
+def test_names_that_are_no_utf8_are_escaped(tmp_path):
+  predictions.write_csv(tmp_path / 'a.csv', {'id': ['caf\udce9', 'café']})
+  rows = predictions.read_csv(tmp_path / 'a.csv')
+  assert [row['id'] for row in rows] == [r'caf\xe9', 'café']
+
+
 def test_nothing_evaluated_leaves_nothing_but_a_header(files, tmp_path):
   metric = classification.Accuracy((1,), Source(), 'softmax')
   files.write('clips', 1, metric)

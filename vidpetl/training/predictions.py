@@ -15,9 +15,10 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from vidpetl.tasks import task as task_lib
 from vidpetl.training import writers
 
 FOLDER, PER_CLASS, CLASSES = 'predictions', 'per_class', 'classes.json'
+_AT_A_TIME = 10_000  # rows that are in memory as text
 _STEP = re.compile(r'[\w-]+\.(\d+)\.(?:\w+\.)?(?:csv|npz)')
 # Evaluations that `config.report` takes its number from, beside the best.
 _LATEST = {'last': 1, 'best': 1, 'mean10': 10}
@@ -53,6 +55,8 @@ class Files:
       for task, source in self._train.items()
       if source.info.classes
     }
+    if not named:
+      return
     with _Replaced(self._workdir / CLASSES) as file:
       file.write(json.dumps(named, indent=1, ensure_ascii=False).encode())
 
@@ -153,32 +157,24 @@ def write_csv(
     columns: cells, by name.
     header: whether the names are written.
   """
+  rows = zip(*columns.values(), strict=True)
+  if header:
+    rows = itertools.chain([tuple(columns)], rows)
   with _Replaced(path) as file:
-    writer = csv.writer(_Encoded(file), lineterminator='\n')
-    if header:
-      writer.writerow(columns)
-    for row in zip(*columns.values(), strict=True):
-      writer.writerow(map(_cell, row))
+    while text := _text_of(itertools.islice(rows, _AT_A_TIME)):
+      file.write(shown(text).encode())
 
 
-def _cell(value: Any) -> Any:
-  return shown(value) if isinstance(value, str) else value
+def _text_of(rows: Iterable[Sequence[Any]]) -> str:
+  text = io.StringIO(newline='')
+  csv.writer(text, lineterminator='\n').writerows(rows)
+  return text.getvalue()
 
 
 def read_csv(path: epath.PathLike) -> list[dict[str, str]]:
   """Returns the rows of a file with a header that `write_csv` wrote."""
   text = io.StringIO(epath.Path(path).read_bytes().decode(), newline='')
   return list(csv.DictReader(text))
-
-
-class _Encoded:
-  """What the csv module writes, as bytes."""
-
-  def __init__(self, file: Any):
-    self._file = file
-
-  def write(self, text: str) -> None:
-    self._file.write(text.encode())
 
 
 class _Replaced:

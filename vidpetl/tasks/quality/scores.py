@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from vidpetl.data import examples
+from vidpetl.data.sources import gallery
 from vidpetl.metrics import predictions, rank
 from vidpetl.tasks.quality import scatter
 
@@ -148,7 +149,9 @@ class RelativeScores(Scores):
     pairs = [(q, v) for q, voters in self._voters.items() for v in voters]
     votes = {
       'id': [self._source[q].id for q, _ in pairs],
-      'exemplar': [self._source[v].id for _, v in pairs],
+      'exemplar': [
+        self._source[v].id.removeprefix(gallery.PREFIX) for _, v in pairs
+      ],
       'exemplar_score': [self._encoded[v]['score'] for _, v in pairs],
       'vote': self._votes,
     }
