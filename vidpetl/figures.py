@@ -62,7 +62,9 @@ def define_flags() -> None:
   flags.DEFINE_list('names', None, 'What the runs are called, in their order.')
   flags.DEFINE_string('task', None, 'Which task; all if unset.')
   flags.DEFINE_string('metric', None, "Of several runs; the task's first.")
-  flags.DEFINE_integer('step', None, 'Of the evaluation; the latest if unset.')
+  flags.DEFINE_integer(
+    'step', None, 'Of the evaluation; that of results.json if unset.'
+  )
   flags.DEFINE_integer(
     'examples', 6, 'Clips of the worst and of the best.', lower_bound=1
   )
@@ -125,7 +127,7 @@ def of_one(
     run: to draw.
     chosen: some of `OF_ONE`.
     task: of the run; None for all.
-    step: of the evaluation; None for the latest.
+    step: of the evaluation; None for that of results.json.
     count: clips of the worst, and of the best.
   """
   draw = {

@@ -43,7 +43,7 @@ def rank(run: Recorded, task: str, step: int | None = None) -> list[Ranked]:
   Args:
     run: with predictions on file.
     task: of it.
-    step: of the evaluation; None is the latest.
+    step: of the evaluation; None is that of results.json.
 
   Raises:
     ValueError: for a task of another kind.
@@ -102,7 +102,7 @@ def draw(
     run: whose data are where its config says.
     task: of the run.
     count: of clips of each.
-    step: of the evaluation; None is the latest.
+    step: of the evaluation; None is that of results.json.
   """
   every = rank(run, task, step)
   some = min(count, (len(every) + 1) // 2)

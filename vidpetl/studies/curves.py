@@ -13,6 +13,7 @@ from vidpetl.studies.recorded import Recorded
 # Metrics that are no shares, and have no place on an axis of percents.
 _OTHERS = ('l2', 'relative_l2')
 _MOST = 6  # lines of a panel
+_FEW = 30  # points that are marked
 
 
 def of_run(run: Recorded, task: str) -> figure.Figure:
@@ -104,9 +105,14 @@ def _plot_training(axes, rows, tag, scale, factor, label, number) -> None:
   if not points:
     return
   steps, values = np.array(points, float).T
-  colour = style.GREY if number < 0 else style.COLOURS[number]
   axes.plot(
-    steps / scale, factor * values, lw=1.2, color=colour, label=label, ls='--'
+    steps / scale,
+    factor * values,
+    lw=1.2,
+    ls='--',
+    marker='.' if len(points) < _FEW else '',
+    color=style.GREY if number < 0 else style.COLOURS[number],
+    label=label,
   )
 
 

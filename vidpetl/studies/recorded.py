@@ -109,7 +109,7 @@ class Recorded:
 
     Args:
       task: of the run.
-      step: of the evaluation; None is the latest.
+      step: of the evaluation; None is that of results.json, or the latest.
 
     Raises:
       ValueError: if there is none.
@@ -150,5 +150,7 @@ class Recorded:
         '--config.mode=eval.'
       )
     stem = predictions.stem_of(task)
-    step = steps[-1] if step is None else step
+    if step is None:
+      reported = self.results.get('step')
+      step = reported if reported in steps else steps[-1]
     return self.workdir / folder / f'{stem}.{step}.{suffix}'

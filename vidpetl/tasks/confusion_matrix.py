@@ -10,10 +10,8 @@ from matplotlib import figure
 from vidpetl.data.names import shown
 from vidpetl.metrics import confusion
 
-# Classes beyond which the most confused ones are shown alone, and beyond which
-# cells have no numbers.
-MOST, NUMBERED = 24, 14
-_LONGEST = 32  # letters of a name
+MOST = 24  # Of more classes the most confused ones are shown alone.
+_LONGEST = 44  # letters of a name
 _CELL = 0.36  # inches
 _LETTER = 0.085
 
@@ -50,8 +48,7 @@ def draw(counts: np.ndarray, names: Sequence[str]) -> figure.Figure:
   axes.set_xlabel('taken for')
   axes.set_ylabel('true class (examples)')
   axes.set_title(title, fontsize=9)
-  if len(chosen) <= NUMBERED:
-    _write_numbers(axes, shares)
+  _write_numbers(axes, shares)
   bar = picture.colorbar(image, shrink=min(1.0, 3 / side))
   bar.set_label('% of the true class', fontsize=8)
   return picture
@@ -66,7 +63,7 @@ def _write_numbers(axes, shares: np.ndarray) -> None:
       f'{value:.0f}',
       ha='center',
       va='center',
-      fontsize=8,
+      fontsize=7.5,
       color='white' if value > 55 else 'black',
     )
 
