@@ -167,6 +167,7 @@ def localisation(config, arg: ml_collections.ConfigDict) -> dict:
     'sampling_ratio': 0,
     'spatial_pool': 'max',
     'protocols': ('2020',) if arg.ava_kinetics else ('2019', 'slowfast'),
+    'parts': ('ava', 'kinetics') if arg.ava_kinetics else (),
     'pictures': 8,
   }
 

@@ -42,6 +42,7 @@ DOORS = {
   'sweep': 'vidpetl.sweep',
   'folds': 'vidpetl.folds',
   'pictures': 'vidpetl.pictures',
+  'figures': 'vidpetl.figures',
   'frame_map': 'vidpetl.metrics.frame_map',
   'world': 'vidpetl.world.__main__',
 }

@@ -2,7 +2,7 @@
 
   python -m vidpetl.pictures --config=CONFIG --workdir=RUN [--checkpoint=best]
 
-Writes into RUN/pictures:
+Writes into RUN/pictures, as PNG and SVG:
 
   fusion_weights.png    what MST-Adapters learned of their branches, by layer
   grad_cam_<task>.png   what speaks for the predicted class in clips that are
@@ -38,12 +38,11 @@ with epy.lazy_imports():
   from vidpetl.experiment import state as state_lib
   from vidpetl.parameters import trainable
   from vidpetl.petl import adapted
-  from vidpetl.studies import fusion, grad_cam
+  from vidpetl.studies import fusion, grad_cam, style
   from vidpetl.training import checkpoint as checkpoint_lib
   from vidpetl.training import run as run_lib
   from vidpetl.training import sharding
 
-_DPI = 200
 _MODEL = ('backbone', 'petl', 'trainable')
 
 
@@ -248,10 +247,10 @@ def draw(
       if examples := explain_clips(run, state, places, name, count):
         pictures[f'grad_cam_{name}'] = grad_cam.draw(examples)
   folder = epath.Path(workdir, 'pictures')
-  folder.mkdir(exist_ok=True)
-  paths = [folder / f'{name}.png' for name in pictures]
-  for path, picture in zip(paths, pictures.values()):
-    picture.savefig(path, dpi=_DPI)
+  paths = []
+  for name, picture in pictures.items():
+    paths += style.save(picture, folder, name)
+  for path in paths:
     print(path)
   return paths
 

@@ -18,7 +18,8 @@ is a working directory of its own. The same command again leaves alone what is
 finished and resumes what is not; an error in one run does not keep the others
 from running.
 
-Leaves sweep.md, sweep.json and tradeoff.png.
+Leaves sweep.md, sweep.json, tradeoff.png and cost.png (accuracy over GFLOPs),
+and both pictures as SVG.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from vidpetl.studies import series
 from vidpetl.studies import settings as settings_lib
 
 with epy.lazy_imports():
-  from vidpetl.studies import tradeoff
+  from vidpetl.studies import flops, tradeoff
 
 
 def define_flags() -> None:
@@ -76,6 +77,7 @@ def sweep(
     What went wrong, a line per run; None if it was told to stop.
   """
   failed = []
+  costs: dict[settings_lib.Setting, dict[str, float]] = {}
   found: dict[settings_lib.Setting, list[dict]] = {s: [] for s in settings}
   setting_of, configs = {}, {}
   for seed in range(seeds):
@@ -85,8 +87,11 @@ def sweep(
       configs[workdir] = functools.partial(load_config, [setting], seed)
   try:
     for workdir, results in series.run_all(configs, failed):
-      found[setting_of[workdir]].append(results)
-      tradeoff.write(folder, found, metrics)
+      setting = setting_of[workdir]
+      found[setting].append(results)
+      if setting not in costs:
+        costs[setting] = flops.forward(configs[workdir]())
+      tradeoff.write(folder, found, metrics, costs)
   except series.Interrupted:
     return None
   print(f'\n{tradeoff.table(found, metrics)}\n')

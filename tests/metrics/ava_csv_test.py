@@ -106,7 +106,7 @@ def test_excluded(write):
 def test_written_detections_read_back_the_same(tmp_path):
   rng = np.random.default_rng(0)
   dense = columns.DenseDetections(
-    ['v,0902', 'w,0903'],
+    ['v,0902', 'a, "w",0903'],
     np.array([0, 1, 1]),
     rng.random((3, 4)),
     (rng.random((3, 5)) * 1e-5).astype(np.float32),

@@ -32,10 +32,13 @@ def test_table_and_picture(tmp_path):
   rows = tradeoff.table(found, ['a/top1']).splitlines()
   assert rows[2] == '| head | 0 | 10 | 1.00% | 25.0 | 1 |'
   assert rows[3] == '| lora, rank=2 | 100 | 110 | 11.00% | 55.0 ± 7.1 | 2 |'
-  tradeoff.write(epath.Path(tmp_path), found, ['a/top1'])
-  assert (tmp_path / 'tradeoff.png').stat().st_size > 5000
+  costs = {head: {'a': 1e9}, lora: {'a': 2e9}}
+  tradeoff.write(epath.Path(tmp_path), found, ['a/top1'], costs)
+  for name in ('tradeoff.png', 'tradeoff.svg', 'cost.png', 'cost.svg'):
+    assert (tmp_path / name).stat().st_size > 5000
   saved = json.loads((tmp_path / 'sweep.json').read_text())
   assert saved[1]['a/top1'] == [0.5, 0.6]
+  assert saved[1]['flops'] == {'a': 2e9}
   with pytest.raises(ValueError, match='is none of a/top1'):
     tradeoff.table(found, ['a/mAP'])
 

@@ -4,6 +4,7 @@ import fractions
 import json
 import pathlib
 import shutil
+import types
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +16,17 @@ from vidpetl.recipes import defaults
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import loop
 
-INFO = examples.Info('homes', 'train', 'multilabel', 3, dict(enumerate('abc')))
+
+class Source:
+  info = examples.Info(
+    'homes', 'train', 'multilabel', 3, dict(enumerate('abc'))
+  )
+
+  def __getitem__(self, i):
+    return types.SimpleNamespace(id=f'home {i}')
+
+
+INFO = Source.info
 
 
 @pytest.fixture(scope='module')
@@ -55,9 +66,12 @@ def test_of_views_the_largest_may_count():
 
 
 def _metric(task, *rows):
-  metric = task.metric(type('Source', (), {'info': INFO}))
+  metric = task.metric(Source())
+  first = 0
   for scores, labels in rows:
-    metric.update({'scores': scores, 'labels': labels})
+    index = np.arange(first, first + len(scores))
+    metric.update({'scores': scores, 'labels': labels, 'index': index})
+    first += len(scores)
   return metric
 
 
@@ -82,6 +96,20 @@ def test_metric_is_the_mean_over_classes_that_are_shown(task):
     '',
     'left out, as no clip shows them: c',
   ]
+
+
+def test_predictions_name_what_is_shown_and_what_is_seen(task):
+  scores = np.array([[0.9, 0.25, 0.5], [0.0, 0.5, 0.75]], np.float32)
+  labels = np.array([[1, 0, 1], [0, 0, 0]], np.float32)
+  found = _metric(task, (scores, labels)).predictions()
+  table = {name: list(cells) for name, cells in found.columns.items()}
+  assert table['id'] == ['home 0', 'home 1']
+  assert table['truth'] == ['a; c', '']
+  assert (table['top1'], table['top3']) == (['a', 'c'], ['b', 'a'])
+  assert table['score2'] == [0.5, 0.5]
+  assert found.arrays['classes'].tolist() == ['a', 'b', 'c']
+  np.testing.assert_array_equal(found.arrays['scores'], scores)
+  np.testing.assert_array_equal(found.arrays['labels'], labels > 0)
 
 
 def _average_precision(scores, truth):

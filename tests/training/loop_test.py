@@ -10,7 +10,7 @@ import pytest
 
 from vidpetl.parameters import package, storage
 from vidpetl.recipes import methods
-from vidpetl.training import loop, pending
+from vidpetl.training import loop, pending, predictions
 
 
 def final_params(workdir):
@@ -40,6 +40,7 @@ def test_all_tasks_train_and_evaluate(make_config, tmp_path):
   assert 0 <= tasks['kinetics400']['metrics']['top1'] <= 1
   assert tasks['ava']['protocol']['frames'] == 4
   assert list((tmp_path / 'pictures').glob('ava_*.png'))
+  _check_files(tmp_path, tasks)
   rows = [
     json.loads(line)
     for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()
@@ -53,6 +54,27 @@ def test_all_tasks_train_and_evaluate(make_config, tmp_path):
     'speed/input_wait',
     'ava/mAP',
   } <= seen
+
+
+def _check_files(workdir, tasks):
+  """Asserts that each task left what it predicted."""
+  named = json.loads((workdir / 'classes.json').read_text())
+  assert set(named) == set(tasks)
+  for task, found in tasks.items():
+    rows = predictions.read_csv(workdir / 'per_class' / f'{task}.8.csv')
+    assert [row['class'] for row in rows] == [
+      row['class'] for row in found['classes']
+    ]
+    assert sum(row['train'] for row in found['classes']) > 0
+    path = workdir / 'predictions' / f'{task}.8.csv'
+    if task != 'ava':
+      rows = predictions.read_csv(path)
+      assert len(rows) == found['examples']
+      right = [row['top1'] == row['truth'] for row in rows]
+      top1 = found['metrics']['top1']
+      assert sum(right) / len(right) == pytest.approx(top1)
+    else:
+      assert {len(line.split(',')) for line in path.open()} == {8}
 
 
 def test_resuming_is_bit_for_bit_and_says_so(make_config, tmp_path, capfd):

@@ -9,8 +9,10 @@ are read as the training's readers read them, see `vidpetl.data.annotations`.
 from __future__ import annotations
 
 import array
+import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -126,19 +128,32 @@ def write_detections(
       the same number back. SlowFast writes 3.
     score_digits: the same for scores. SlowFast writes 4.
   """
+  cells = detection_columns(dets, class_ids, box_digits, score_digits)
+  with open(path, 'w', encoding='utf-8', newline='') as f:
+    csv.writer(f, lineterminator='\n').writerows(zip(*cells.values()))
+
+
+def detection_columns(
+  dets: columns.Detections | columns.DenseDetections,
+  class_ids: Sequence[int] | np.ndarray,
+  box_digits: int | None = None,
+  score_digits: int | None = None,
+) -> dict[str, Iterable[Any]]:
+  """Returns what `write_detections` writes, column by column."""
   rows, _ = dets.rows(np.asarray(class_ids))
+  images = [image.rpartition(',')[::2] for image in dets.images]
   boxes = [
-    ','.join(_decimal(value, box_digits) for value in box)
+    [_decimal(value, box_digits) for value in box]
     for box in np.asarray(dets.boxes)
   ]
-  with open(path, 'w', encoding='utf-8') as f:
-    for image, box, class_id, score in zip(
-      rows.image, rows.box, rows.class_id, rows.score
-    ):
-      f.write(
-        f'{dets.images[image]},{boxes[box]},{class_id},'
-        f'{_decimal(score, score_digits)}\n'
-      )
+  image = np.array(images, object).reshape(-1, 2)[rows.image]
+  box = np.array(boxes, object).reshape(-1, 4)[rows.box]
+  return {
+    **dict(zip(('video', 'seconds'), image.T)),
+    **dict(zip(('x1', 'y1', 'x2', 'y2'), box.T)),
+    'class': rows.class_id.tolist(),
+    'score': (_decimal(value, score_digits) for value in rows.score),
+  }
 
 
 class _Table:

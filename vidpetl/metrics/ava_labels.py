@@ -1,4 +1,4 @@
-"""Which of AVA's classes are frequent, and which are rare."""
+"""Which of AVA's classes are frequent or rare, and of which type they are."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ TAIL = (5, 7, 13, 20, 22, 24, 26, 30, 34, 36, 37, 43, 45, 46, 47, 51, 52, 56,
 # fmt: on
 GROUPS = {'head': HEAD, 'mid': MID, 'tail': TAIL}
 
+# The label map of all 80 classes gives each one of three types.
+TYPES = {
+  'person movement': tuple(range(1, 15)),
+  'object manipulation': tuple(range(15, 64)),
+  'person interaction': tuple(range(64, 81)),
+}
+
 
 def groups(class_ids: Iterable[int]) -> dict[str, tuple[int, ...]]:
   """Returns the head, mid and tail classes of AVA.
@@ -29,3 +36,12 @@ def groups(class_ids: Iterable[int]) -> dict[str, tuple[int, ...]]:
   """
   evaluated = set(HEAD) | set(MID) | set(TAIL)
   return dict(GROUPS) if set(class_ids) == evaluated else {}
+
+
+def types(class_ids: Iterable[int]) -> dict[str, tuple[int, ...]]:
+  """Returns the evaluated classes of each type; empty as `groups` is."""
+  evaluated = {i for ids in groups(class_ids).values() for i in ids}
+  found = {
+    name: tuple(i for i in ids if i in evaluated) for name, ids in TYPES.items()
+  }
+  return found if evaluated else {}

@@ -66,6 +66,23 @@ def image_key(video: str, timestamp: str, protocol: Protocol) -> str:
   Raises:
     ValueError: not a number, or not whole seconds where those are required.
   """
+  seconds = seconds_of(timestamp)
+  if protocol.fractional_timestamps:
+    return f'{video},{float(seconds):.6f}'
+  if seconds != int(seconds):
+    raise ValueError(
+      f'timestamp "{timestamp}" is not a whole number of seconds, which '
+      f'protocol {protocol.name} requires; fractions need protocol 2020.'
+    )
+  return f'{video},{int(seconds):04d}'
+
+
+def seconds_of(timestamp: str) -> decimal.Decimal:
+  """Returns a timestamp of an annotation file, exactly.
+
+  Raises:
+    ValueError: not a number.
+  """
   plain = timestamp.strip().replace(',', '.')
   if ':' in plain:
     plain = str(fields.seconds(plain))
@@ -75,14 +92,7 @@ def image_key(video: str, timestamp: str, protocol: Protocol) -> str:
     seconds = decimal.Decimal('nan')
   if not seconds.is_finite():
     raise ValueError(f'timestamp "{timestamp}" is not a number.')
-  if protocol.fractional_timestamps:
-    return f'{video},{float(seconds):.6f}'
-  if seconds != int(seconds):
-    raise ValueError(
-      f'timestamp "{timestamp}" is not a whole number of seconds, which '
-      f'protocol {protocol.name} requires; fractions need protocol 2020.'
-    )
-  return f'{video},{int(seconds):04d}'
+  return seconds
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from etils import epath
 from matplotlib import figure, ticker, transforms
 
 from vidpetl import tables
-from vidpetl.studies import settings
+from vidpetl.studies import flops, settings, style
 
 # For every ten families, which have a colour each.
 _MARKERS = 'os^Dv'
@@ -108,8 +108,20 @@ def table(found: Found, metrics: Sequence[str]) -> str:
   return tables.markdown([*header, 'seeds'], rows)
 
 
-def write(folder: epath.Path, found: Found, metrics: Sequence[str]) -> None:
-  """Writes sweep.md, sweep.json and tradeoff.png, of the first metric."""
+def write(
+  folder: epath.Path,
+  found: Found,
+  metrics: Sequence[str],
+  costs: Mapping[settings.Setting, Mapping[str, float]],
+) -> None:
+  """Writes sweep.md, sweep.json, and pictures of the first metric.
+
+  Args:
+    folder: of the sweep.
+    found: results of each setting's finished runs.
+    metrics: '<task>/<metric>' each.
+    costs: FLOPs of one view of each task, forward, of settings with results.
+  """
   rows = []
   for measured in zip(*(points(found, metric) for metric in metrics)):
     first = measured[0]
@@ -121,13 +133,29 @@ def write(folder: epath.Path, found: Found, metrics: Sequence[str]) -> None:
         'trained': first.trained,
         'trained_heads': first.heads,
         'total': first.total,
+        'flops': dict(costs[first.setting]),
         **{m: point.values for m, point in zip(metrics, measured)},
       }
     )
   (folder / 'sweep.json').write_text(json.dumps(rows, indent=1) + '\n')
   (folder / 'sweep.md').write_text(table(found, metrics) + '\n')
-  with (folder / 'tradeoff.png').open('wb') as file:
-    draw(points(found, metrics[0]), metrics[0]).savefig(file, dpi=200)
+  first = points(found, metrics[0])
+  cost = [_with_cost(point, costs, metrics[0]) for point in first]
+  for stem, picture in (
+    ('tradeoff', draw(first, metrics[0])),
+    ('cost', flops.draw(cost, metrics[0])),
+  ):
+    style.save(picture, folder, stem)
+
+
+def _with_cost(point: Point, costs, metric: str) -> flops.Point:
+  task = metric.partition('/')[0]
+  return flops.Point(
+    point.setting.name,
+    costs[point.setting][task],
+    point.trained,
+    point.values,
+  )
 
 
 def _families(measured: Sequence[Point]) -> dict[str, list[Point]]:

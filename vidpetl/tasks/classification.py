@@ -13,8 +13,8 @@ import optax
 
 from vidpetl import options
 from vidpetl.data import examples, mixing
-from vidpetl.metrics import accuracy
-from vidpetl.tasks import linear
+from vidpetl.metrics import accuracy, confusion, predictions
+from vidpetl.tasks import confusion_matrix, drawing, linear
 from vidpetl.tasks import task as task_lib
 
 KIND = 'classification'
@@ -60,12 +60,12 @@ class Classification(linear.OfSummary):
       logits = logits[:, None]
     return {
       'scores': accuracy.average_views(logits, self.average),
+      'logits': accuracy.average_views(logits, 'logits'),
       'label': batch['label'],
     }
 
   def metric(self, source: examples.Source) -> Accuracy:
-    del source
-    return Accuracy(ks=(1, min(5, self.num_classes)))
+    return Accuracy((1, min(5, self.num_classes)), source, self.average)
 
   def protocol(self) -> dict[str, Any]:
     return {
@@ -80,28 +80,83 @@ build = Classification
 class Accuracy:
   """Top-1 and top-5 accuracy."""
 
-  def __init__(self, ks: tuple[int, ...]):
+  def __init__(
+    self, ks: tuple[int, ...], source: examples.Source, average: str
+  ):
+    """Opens an empty metric.
+
+    Args:
+      ks: of top-k.
+      source: of the evaluation.
+      average: what the scores are averages of, one of `accuracy.AVERAGES`.
+    """
     self._ks = ks
-    self._scores, self._labels = [], []
+    self._source = source
+    self._average = average
+    self._rows = predictions.Rows()
 
   def update(self, rows: Mapping[str, np.ndarray]) -> None:
-    self._scores.append(rows['scores'])
-    self._labels.append(rows['label'])
+    """Adds 'scores' and 'logits' [n, c], 'label' and 'index' [n]."""
+    self._rows.add(rows)
 
   def result(self) -> dict[str, float]:
-    if not self._labels:
+    if not self._rows:
       return {f'top{k}': float('nan') for k in self._ks}
-    labels = np.concatenate(self._labels)
+    labels = self._rows['label']
     counts = accuracy.TopK.of(
-      np.concatenate(self._scores),
-      labels,
-      np.ones(labels.shape, bool),
-      self._ks,
+      self._rows['scores'], labels, np.ones(labels.shape, bool), self._ks
     )
     return counts.compute()
 
+  def per_class(self) -> list[dict[str, Any]]:
+    """Returns recall, which is a class's accuracy, and precision."""
+    if not self._rows:
+      return []
+    names = self._names()
+    truth = np.bincount(self._rows['label'], minlength=len(names))
+    return confusion.per_class(self._counts(), truth, names)
+
+  def predictions(self) -> predictions.Predictions:
+    if not self._rows:
+      return predictions.Predictions({'id': ()})
+    names, rows = self._names(), self._rows
+    ids, labels, scores = rows.ids(self._source), rows['label'], rows['scores']
+    shown = scores if self._average == 'softmax' else _softmax(scores)
+    return predictions.Predictions(
+      {
+        'id': ids,
+        'truth': [names[i] for i in labels],
+        'truth_score': shown[np.arange(len(labels)), labels],
+        **predictions.best(scores, shown, names),
+      },
+      arrays={
+        'ids': np.array(ids, str),
+        'labels': labels,
+        'logits': rows['logits'],
+        'scores': scores,
+        'classes': np.array(names, str),
+      },
+    )
+
   def pictures(self) -> dict[str, np.ndarray]:
-    return {}
+    """Returns the confusion matrix."""
+    if not self._rows:
+      return {}
+    found = confusion_matrix.draw(self._counts(), self._names())
+    return {'confusion': drawing.pixels(found)}
 
   def report(self) -> str:
     return '  '.join(f'{k} {100 * v:.2f}' for k, v in self.result().items())
+
+  def _names(self) -> list[str]:
+    count = self._rows['scores'].shape[1]
+    return predictions.named(self._source.info.classes, count)
+
+  def _counts(self) -> np.ndarray:
+    return confusion.counts(self._rows['label'], self._rows['scores'])
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+  """Returns probabilities of logits [n, c]."""
+  powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+  return powers / powers.sum(axis=1, keepdims=True)

@@ -1,15 +1,24 @@
-"""Keyframes with their boxes and labels drawn, for a person to look at."""
+"""Keyframes with their boxes and labels drawn, and figures as pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import figure
+from matplotlib.backends import backend_agg
 from PIL import Image, ImageDraw, ImageFont
 
 TRUTH, RIGHT, WRONG = (255, 255, 255), (90, 220, 90), (255, 140, 60)
 _WIDTH = 640
 _LINE = 15
+
+
+def pixels(picture: figure.Figure) -> np.ndarray:
+  """Returns a figure as it looks on a screen, uint8 [h, w, 3]."""
+  canvas = backend_agg.FigureCanvasAgg(picture)
+  canvas.draw()
+  return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def boxed_frame(

@@ -11,9 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from vidpetl import options
 from vidpetl.data import clips, examples, frames
 from vidpetl.data.annotations import keyframes
-from vidpetl.metrics import columns, frame_map, frame_map_result
+from vidpetl.metrics import (
+  ava_csv,
+  ava_parts,
+  columns,
+  frame_map,
+  frame_map_result,
+  predictions,
+)
 from vidpetl.tasks import drawing, heads, linear
 from vidpetl.tasks import task as task_lib
 
@@ -35,6 +43,8 @@ class Localisation(linear.Linear):
     spatial_pool: 'max' or 'mean' over the cells.
     protocols: of `vidpetl.metrics.columns`; the first is 'mAP', the others are
       reported beside it.
+    parts: of AVA-Kinetics, whose mAP is reported alone as well: 'ava' and
+      'kinetics', by the first protocol.
     pictures: validation keyframes to draw.
   """
 
@@ -43,7 +53,14 @@ class Localisation(linear.Linear):
   sampling_ratio: int = 0
   spatial_pool: str = 'max'
   protocols: tuple[str, ...] = ('2019', 'slowfast')
+  parts: tuple[str, ...] = ()
   pictures: int = 4
+
+  def __post_init__(self):
+    super().__post_init__()
+    for part in self.parts:
+      where = f'config.tasks.{self.name}'
+      options.one_of(where, 'parts', part, ava_parts.PARTS)
 
   def head(self) -> heads.LocalisationHead:
     return heads.LocalisationHead(
@@ -103,6 +120,7 @@ class FrameMap:
     self._scores: dict[int, np.ndarray] = {}
     self._classes = {i + 1: n for i, n in source.info.classes.items()}
     self._results: list[frame_map_result.Result] | None = None
+    self._parts: dict[str, float] = {}
 
   def update(self, rows: Mapping[str, np.ndarray]) -> None:
     for i, scores in zip(rows['index'], rows['scores']):
@@ -112,13 +130,28 @@ class FrameMap:
   def evaluate(self) -> list[frame_map_result.Result]:
     """Returns the result under each of the task's protocols."""
     if self._results is None:  # Scalars and table share what takes seconds.
-      self._results = [
-        self._evaluate(columns.PROTOCOLS[name]) for name in self._task.protocols
+      first, *_ = protocols = [
+        columns.PROTOCOLS[name] for name in self._task.protocols
       ]
+      self._results = [self._evaluate(protocol) for protocol in protocols]
+      self._parts = {
+        part: self._evaluate(first, part).mean_ap for part in self._task.parts
+      }
     return self._results
 
-  def _evaluate(self, protocol: columns.Protocol) -> frame_map_result.Result:
-    truth, detections, excluded = self._columns(protocol)
+  def predictions(self) -> predictions.Predictions:
+    """Returns detections of the evaluated classes, as evaluators read them."""
+    protocol = columns.PROTOCOLS[self._task.protocols[0]]
+    _, detections, _ = self._columns(protocol)
+    return predictions.Predictions(
+      ava_csv.detection_columns(detections, sorted(self._classes)),
+      header=False,
+    )
+
+  def _evaluate(
+    self, protocol: columns.Protocol, part: str = ''
+  ) -> frame_map_result.Result:
+    truth, detections, excluded = self._columns(protocol, part)
     return frame_map.evaluate(
       truth,
       detections,
@@ -127,12 +160,19 @@ class FrameMap:
       excluded if protocol.exclusions else (),
     )
 
-  def _columns(self, protocol: columns.Protocol):
-    """Annotations and predictions as the evaluator takes them."""
+  def _columns(self, protocol: columns.Protocol, part: str = ''):
+    """Annotations and predictions as the evaluator takes them.
+
+    Args:
+      protocol: decides how images are told apart.
+      part: whose keyframes alone are meant; '' for all.
+    """
     images, annotated, excluded = [], [], []
     truth, found = _People(), _People()
     for i in range(len(self._source)):
       keyframe = self._source[i]
+      if part and ava_parts.part(keyframe.timestamp) != part:
+        continue
       key = columns.image_key(keyframe.video_id, keyframe.timestamp, protocol)
       images.append(key)
       if keyframe.excluded:
@@ -142,10 +182,11 @@ class FrameMap:
         annotated.append(key)
       if i in self._scores:
         boxes, _ = self._shown.select(keyframe)
-        found.add(i, boxes, self._scores[i][: len(boxes)])
+        found.add(len(images) - 1, boxes, self._scores[i][: len(boxes)])
+    classes = self._source.info.num_classes
     return (
-      columns.GroundTruth.from_actions(annotated, *truth.arrays()),
-      columns.DenseDetections(images, *found.arrays()),
+      columns.GroundTruth.from_actions(annotated, *truth.arrays(classes)),
+      columns.DenseDetections(images, *found.arrays(classes)),
       excluded,
     )
 
@@ -184,12 +225,17 @@ class FrameMap:
     scalars = {'mAP': main.mean_ap}
     scalars |= {f'mAP_{k}': v for k, v in main.groups.items()}
     scalars |= {f'mAP_{o.protocol}': o.mean_ap for o in others}
-    return scalars
+    return scalars | {f'mAP_{k}': v for k, v in self._parts.items()}
 
   def per_class(self) -> list[dict[str, Any]]:
     main, *_ = self.evaluate()
     return [
-      {'class': self._classes[i], 'ap': ap, 'truth': main.num_gt[i]}
+      {
+        'index': i - 1,
+        'class': self._classes[i],
+        'ap': ap,
+        'truth': main.num_gt[i],
+      }
       for i, ap in main.ap_by_class.items()
     ]
 
@@ -197,6 +243,10 @@ class FrameMap:
     main, *others = self.evaluate()
     lines = [frame_map_result.table(main, self._classes)]
     lines += [f'protocol {o.protocol}: {100 * o.mean_ap:.2f}' for o in others]
+    lines += [
+      f'keyframes of {part} alone: {100 * ap:.2f}'
+      for part, ap in self._parts.items()
+    ]
     if cut := self._shown.count_dropped(self._source):
       lines.append(f'{cut} boxes beyond eval_clip.max_boxes were not scored')
     return '\n'.join(lines)
@@ -213,7 +263,10 @@ class _People:
     self._boxes.append(boxes)
     self._values.append(values)
 
-  def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  def arrays(self, c: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns image [n], boxes [n, 4] and values [n, c]."""
+    if not self._image:
+      return np.zeros(0, int), np.zeros((0, 4)), np.zeros((0, c))
     return (
       np.concatenate(self._image),
       np.concatenate(self._boxes),

@@ -13,7 +13,7 @@ import optax
 
 from vidpetl import options, tables
 from vidpetl.data import examples, mixing
-from vidpetl.metrics import average_precision
+from vidpetl.metrics import average_precision, predictions
 from vidpetl.tasks import linear
 
 KIND = 'multilabel'
@@ -58,7 +58,7 @@ class MultiLabel(linear.OfSummary):
     return {'scores': over(scores, axis=1), 'labels': batch['labels']}
 
   def metric(self, source: examples.Source) -> ClipMap:
-    return ClipMap(source.info.classes)
+    return ClipMap(source)
 
   def protocol(self) -> dict[str, Any]:
     return {**super().protocol(), 'over_views': self.over_views}
@@ -74,27 +74,52 @@ class ClipMap:
   counted.
   """
 
-  def __init__(self, classes: Mapping[int, str]):
-    self._classes = classes
-    self._scores, self._labels = [], []
+  def __init__(self, source: examples.Source):
+    self._source = source
+    self._rows = predictions.Rows()
 
   def update(self, rows: Mapping[str, np.ndarray]) -> None:
-    self._scores.append(rows['scores'])
-    self._labels.append(rows['labels'])
+    """Adds 'scores' and 'labels' [n, c], and 'index' [n]."""
+    self._rows.add(rows)
 
   def per_class(self) -> list[dict[str, Any]]:
     """Returns the class, its average precision, and how many clips show it."""
-    if not self._labels:
+    if not self._rows:
       return []
-    scores, labels = map(np.concatenate, (self._scores, self._labels))
+    scores, labels = self._rows['scores'], self._rows['labels']
     return [
       {
-        'class': self._classes.get(i, f'class {i}'),
-        'ap': average_precision.average_precision(scores[:, i], shown),
-        'truth': int(np.count_nonzero(shown)),
+        'index': i,
+        'class': name,
+        'ap': average_precision.average_precision(scores[:, i], labels[:, i]),
+        'truth': int(np.count_nonzero(labels[:, i])),
       }
-      for i, shown in enumerate(labels.T)
+      for i, name in enumerate(self._names())
     ]
+
+  def predictions(self) -> predictions.Predictions:
+    if not self._rows:
+      return predictions.Predictions({'id': ()})
+    names, ids = self._names(), self._rows.ids(self._source)
+    scores, labels = self._rows['scores'], self._rows['labels'].astype(bool)
+    shown = ([names[i] for i in np.flatnonzero(row)] for row in labels)
+    return predictions.Predictions(
+      {
+        'id': ids,
+        'truth': map(predictions.several, shown),
+        **predictions.best(scores, scores, names),
+      },
+      arrays={
+        'ids': np.array(ids, str),
+        'labels': labels,
+        'scores': scores,
+        'classes': np.array(names, str),
+      },
+    )
+
+  def _names(self) -> list[str]:
+    count = self._rows['scores'].shape[1]
+    return predictions.named(self._source.info.classes, count)
 
   def result(self) -> dict[str, float]:
     found = [row['ap'] for row in self.per_class() if row['truth']]

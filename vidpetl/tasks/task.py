@@ -24,6 +24,7 @@ from vidpetl import parts, tasks
 from vidpetl.backbones import features as features_lib
 from vidpetl.data import augment as augment_lib
 from vidpetl.data import clip_spec, clips, examples, kinds
+from vidpetl.metrics import predictions
 
 Batch = Mapping[str, jax.Array]
 
@@ -83,6 +84,9 @@ class Metric(Protocol):
   def report(self) -> str:
     """Returns a table for the terminal and for TensorBoard's text tab."""
 
+  def predictions(self) -> predictions.Predictions:
+    """Returns what is said of each example, in the order of the source."""
+
 
 @runtime_checkable
 class Relative(Protocol):
@@ -101,13 +105,14 @@ class Relative(Protocol):
 
 @runtime_checkable
 class PerClass(Protocol):
-  """A `Metric` that is a mean over classes."""
+  """A `Metric` of classes, each of which has figures of its own."""
 
   def per_class(self) -> list[dict[str, Any]]:
-    """Returns {'class', 'ap', 'truth'} of each class, in the order of classes.
+    """Returns {'index', 'class', 'truth', …} of each class, in their order.
 
-    'class' is its name, 'ap' the average precision, nan where 'truth', the
-    number of what shows it, is 0.
+    'index' is its place among the head's outputs, 'class' its name and 'truth'
+    the number of what shows it. The figures are the metric's own: 'ap', or
+    'recall' and 'precision', nan where there is nothing to take them of.
     """
 
 

@@ -22,6 +22,7 @@ from vidpetl.training import (
   feed,
   interruption,
   pending,
+  predictions,
   progress,
   results,
   sharding,
@@ -67,6 +68,7 @@ class Loop:
     self.predictors = self.run.predictors()
     self.comparers = self.run.comparers()
     self.writer = writers.silent()
+    self.files = predictions.Files(self.workdir, self.run.train)
     self.progress = progress.Progress(self.run.total)
 
   def close(self) -> None:
@@ -224,6 +226,7 @@ class Loop:
     self.writer = writers.create(self.workdir, resumed_at=start)
     text = self.config.to_json_best_effort(indent=2) + '\n'
     (self.workdir / 'config.json').write_text(text)
+    self.files.write_classes()
     texts = {'config': f'```\n{self.config}\n```'}
     # Statistics of values that lie on other hosts cannot be had here.
     overview = parameter_overview.get_parameter_overview(
@@ -306,18 +309,21 @@ class Loop:
       found[name] = {
         'metrics': metric.result(),
         'report': metric.report(),
-        'classes': _per_class(metric),
+        'classes': self.files.per_class(name, metric),
         'examples': len(self.run.tested[name]),
         'undecodable': undecodable,
         'seconds': time.perf_counter() - began,
       }
       if self.first:
+        self.files.write(name, step, metric)
         self._write_pictures(step, name, metric)
     self.writer.write_scalars(step, results.flat(found))
     self.writer.write_texts(
       step, {k: f'```\n{v["report"]}\n```' for k, v in found.items()}
     )
     self.writer.flush()
+    if self.first and self.config.mode == 'train':
+      self.files.prune(step, self.config.report, self.config.checkpoint.best)
     self.say(results.line(step, found))
     return found
 
@@ -365,8 +371,3 @@ class Loop:
       self.say(f'Results: {path}')
       self.say(f'Curves and pictures: tensorboard --logdir {self.workdir}')
     return record
-
-
-def _per_class(metric: task_lib.Metric) -> list[dict[str, Any]]:
-  """Returns the metric of each class; [] where it is no mean over them."""
-  return metric.per_class() if isinstance(metric, task_lib.PerClass) else []

@@ -75,7 +75,13 @@ def record(
 
 def _classes(rows: list[dict[str, Any]]) -> dict[str, Any]:
   """Returns the field 'classes', if there is anything to say of them."""
-  found = [{**row, 'ap': writers.number(row['ap'])} for row in rows]
+  found = [
+    {
+      k: writers.number(v) if isinstance(v, float) else v
+      for k, v in row.items()
+    }
+    for row in rows
+  ]
   return {'classes': found} if found else {}
 
 

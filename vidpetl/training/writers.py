@@ -66,17 +66,21 @@ def forget_after(path: epath.Path, step: int) -> None:
   """Drops lines beyond `step`: a resumed run will write them again."""
   if not path.exists():
     return
-  kept = []
+  kept = [row for row in read_lines(path) if row['step'] <= step]
+  new = path.with_name(path.name + '.new')
+  new.write_text(''.join(json.dumps(row) + '\n' for row in kept))
+  new.replace(path)
+
+
+def read_lines(path: epath.Path) -> list[dict[str, Any]]:
+  """Returns what `JsonLines` wrote, without the last line of a killed run."""
+  rows = []
   for line in path.read_text().splitlines():
     try:
-      row = json.loads(line)
-    except json.JSONDecodeError:  # The last line of a killed run.
+      rows.append(json.loads(line))
+    except json.JSONDecodeError:
       continue
-    if row['step'] <= step:
-      kept.append(line + '\n')
-  new = path.with_name(path.name + '.new')
-  new.write_text(''.join(kept))
-  new.replace(path)
+  return rows
 
 
 def create(

@@ -1,5 +1,7 @@
 """Pace prediction: one cross-entropy over the speeds."""
 
+import types
+
 import jax
 import numpy as np
 import pytest
@@ -20,10 +22,18 @@ def test_loss(make_task):
 
 def test_metric_and_head(make_task, encoded):
   task = make_task(pace, 'pace')
-  metric = task.metric(None)
+  metric = task.metric([types.SimpleNamespace(id=f'film{i}') for i in range(3)])
   assert np.isnan(metric.result()['accuracy'])
-  metric.update(task.outputs(LOGITS, BATCH))
+  index = {'index': np.arange(3)}
+  metric.update(task.outputs(LOGITS, BATCH) | index)
   assert metric.result() == {'accuracy': pytest.approx(2 / 3)}
+  said = metric.predictions().columns
+  assert list(said) == ['id', 'truth_speed', 'answer_speed']
+  assert said['id'] == ['film0', 'film1', 'film2']
+  np.testing.assert_array_equal(said['truth_speed'], BATCH['speed'])
+  np.testing.assert_array_equal(
+    said['answer_speed'], LOGITS['speed'].argmax(-1)
+  )
   logits, _ = task.head().init_with_output(jax.random.key(0), encoded)
   assert logits['speed'].shape == (6, 4)
 

@@ -1,6 +1,7 @@
 """RSPNet: speeds of clips, the key encoder, its queue, and the loss by hand."""
 
 import contextlib
+import types
 
 import jax
 import jax.numpy as jnp
@@ -224,16 +225,20 @@ def test_metric(task):
     'motion': np.stack([query, query, -query], 1),
   }
   motion['motion'][4, 1:] = motion['motion'][4, :0:-1]
-  metric = task.metric(None)
-  for rows in (slice(0, 2), slice(2, 5)):
+  metric = task.metric([types.SimpleNamespace(id=f'film{i}') for i in range(5)])
+  for rows in (slice(2, 5), slice(0, 2)):
     outputs = task.outputs({k: v[rows] for k, v in motion.items()}, {})
-    metric.update({k: np.asarray(v) for k, v in outputs.items()})
+    found = {k: np.asarray(v) for k, v in outputs.items()}
+    metric.update(found | {'index': np.arange(5)[rows]})
   # By hand: 0, 3 and 4 find their own; 1 finds that of 2; 2 finds none (ties
   # at 0, of which the first is not its own).
   assert metric.result() == {
     'speed_order': pytest.approx(4 / 5),
     'appearance': pytest.approx(3 / 5),
   }
+  said = metric.predictions().columns
+  assert said['nearest'] == ['film0', 'film2', 'film0', 'film3', 'film4']
+  assert said['speed_order'].tolist() == [1, 1, 1, 1, 0]
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ def test_metric_is_the_share_of_right_answers(task):
       {k: v[rows] for k, v in sure.items()},
       {k: v[rows] for k, v in BATCH.items()},
     )
-    metric.update({k: np.asarray(v) for k, v in outputs.items()})
+    found = {k: np.asarray(v) for k, v in outputs.items()}
+    metric.update(found | {'index': np.arange(6)[rows]})
   assert list(metric.result().items()) == [
     ('accuracy', pytest.approx(3 / 6)),
     ('speed', pytest.approx(5 / 6)),

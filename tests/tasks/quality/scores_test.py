@@ -101,17 +101,22 @@ def test_more_pairs_than_are_compared_at_a_time():
   assert metric.result()['l2'] == 0
 
 
+def judged(predicted):
+  index = np.arange(4)
+  return {'index': index, 'predicted': predicted, 'score': 1.0 * index}
+
+
 def test_why_a_number_is_missing_is_said():
-  metric = scores.Scores()
+  metric = scores.Scores(Gallery())
   assert np.isnan(list(metric.result().values())).all()
-  metric.update({'predicted': np.ones(4), 'score': np.arange(4.0)})
+  metric.update(judged(np.ones(4)))
   assert np.isnan(metric.result()['spearman'])
   assert 'all predicted scores are the same' in metric.report()
 
 
 def scores_of(predicted):
-  metric = scores.Scores()
-  metric.update({'predicted': np.float32(predicted), 'score': np.arange(4.0)})
+  metric = scores.Scores(Gallery())
+  metric.update(judged(np.float32(predicted)))
   return metric.pictures()
 
 
@@ -128,4 +133,47 @@ def test_a_picture_shows_predicted_over_true_scores():
   slopes = [np.corrcoef(places.T)[0, 1] for places in blue]
   assert slopes[0] < -0.9 and slopes[1] > 0.9
   assert scores_of([0, 1, 2, np.nan]) == {}
-  assert scores.Scores().pictures() == {}
+  assert scores.Scores(Gallery()).pictures() == {}
+
+
+def table(columns):
+  return {name: list(cells) for name, cells in columns.items()}
+
+
+def test_predictions_are_in_the_order_of_the_source_with_all_judges():
+  metric = scores.Scores(Gallery())
+  for i in (1, 0):
+    metric.update(
+      {
+        'index': np.array([i]),
+        'predicted': np.array([20.0 + i]),
+        'score': np.array([10.0 + i]),
+        'judges': np.array([[6.0 + i, 7.0]]),
+        'judge_scores': np.array([[6.5, np.nan]]),
+      }
+    )
+  found = table(metric.predictions().columns)
+  assert list(found) == [
+    *('id', 'truth', 'predicted'),
+    *('judge1', 'judge1_truth', 'judge2', 'judge2_truth'),
+  ]
+  assert found['id'] == ['dive0', 'dive1']
+  assert found['truth'] == [10, 11] and found['predicted'] == [20, 21]
+  assert found['judge1'] == [6, 7] and found['judge1_truth'] == [6.5, 6.5]
+  assert np.isnan(found['judge2_truth']).all()
+
+
+def test_votes_of_all_exemplars_make_the_prediction():
+  found = filled(5, 2, 0, 4, 1, 3).predictions()
+  columns, votes = table(found.columns), table(found.more['votes'])
+  assert columns['id'] == ['dive0', 'dive1', 'dive2']
+  assert columns['truth'] == [10, 20, 30]
+  assert list(votes) == ['id', 'exemplar', 'exemplar_score', 'vote']
+  assert votes['id'] == ['dive0'] * 2 + ['dive1'] + ['dive2'] * 3
+  assert votes['exemplar'][2:4] == ['dive4', 'dive3']
+  assert votes['exemplar_score'] == [1, 2, 2, 1, 2, 4]
+  by_id = {}
+  for name, vote in zip(votes['id'], votes['vote']):
+    by_id.setdefault(name, []).append(vote)
+  means = [np.mean(by_id[name]) for name in columns['id']]
+  np.testing.assert_allclose(columns['predicted'], means, rtol=1e-6)

@@ -135,8 +135,12 @@ def test_middle_judges_times_difficulty(make_task):
     'usdl', judges=7, low=0.0, high=10.0, bins=21, keep=3, difficulty=True
   )
   logits = one_hot_logits(21, [[20, 16, 15, 14, 17, 0, 13]])
+  judged = jnp.array([[9.0, 8, 7, 8, 9, 0.5, 7]])
   batch = {'score': jnp.array([0.0]), 'difficulty': jnp.array([3.2])}
-  outputs = task.outputs(logits, batch)
+  outputs = task.outputs(logits, batch | {'judge_scores': judged})
+  expected = [10, 8, 7.5, 7, 8.5, 0, 6.5]
+  np.testing.assert_allclose(outputs['judges'], [expected], rtol=1e-6)
+  np.testing.assert_array_equal(outputs['judge_scores'], judged)
   # 14, 15 and 16 are in the middle: 7, 7.5 and 8 points.
   np.testing.assert_allclose(outputs['predicted'], [3.2 * 22.5], rtol=1e-6)
 
@@ -144,7 +148,8 @@ def test_middle_judges_times_difficulty(make_task):
 def test_all_aspects_count_where_none_is_left_out(make_task):
   task = make_task('usdl', judges=6, low=1.0, high=5.0, bins=5)
   logits = one_hot_logits(5, [[0, 4, 1, 1, 2, 3]])
-  outputs = task.outputs(logits, {'score': jnp.array([17.0])})
+  batch = {'score': jnp.array([17.0]), 'judge_scores': jnp.full((1, 6), 3.0)}
+  outputs = task.outputs(logits, batch)
   np.testing.assert_allclose(outputs['predicted'], [1 + 5 + 2 + 2 + 3 + 4])
 
 

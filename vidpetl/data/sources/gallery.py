@@ -10,7 +10,7 @@ from vidpetl.data import examples, index
 from vidpetl.data.kinds import quality
 
 # Ids of training performances, which may also be ids of test performances.
-_PREFIX = 'exemplar:'
+PREFIX = 'exemplar:'
 
 
 class Gallery:
@@ -65,7 +65,7 @@ class Gallery:
     example = source[row]
     if source is self._test:
       return example
-    return dataclasses.replace(example, id=_PREFIX + example.id)
+    return dataclasses.replace(example, id=PREFIX + example.id)
 
   def video(self, i: int) -> str | bytes:
     """Returns the video of example `i`."""

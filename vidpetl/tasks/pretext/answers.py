@@ -9,7 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vidpetl.data import clips
+from vidpetl.data import clips, examples
+from vidpetl.metrics import predictions
+
+_SAID = ('truth_', 'answer_')
 
 
 def cross_entropy(
@@ -47,6 +50,25 @@ def right(
     for question, values in logits.items()
   }
   return {'accuracy': jnp.stack([*answers.values()]).all(0), **answers}
+
+
+def given(
+  logits: Mapping[str, jax.Array], batch: Mapping[str, jax.Array]
+) -> dict[str, jax.Array]:
+  """Returns 'truth_<question>' and 'answer_<question>' of each, int [b].
+
+  Args:
+    logits: [b, c] of each question.
+    batch: has the labels, int [b], under the questions' names.
+  """
+  return {
+    f'{word}_{question}': value
+    for question, values in logits.items()
+    for word, value in (
+      ('truth', batch[question]),
+      ('answer', values.argmax(-1)),
+    )
+  }
 
 
 def summed(
@@ -103,18 +125,37 @@ def check_sampling(
 class Shares:
   """The share of right answers to each question."""
 
-  def __init__(self, questions: tuple[str, ...]):
-    self._rows = {question: [] for question in questions}
+  def __init__(self, questions: tuple[str, ...], source: examples.Source):
+    """Opens an empty metric.
+
+    Args:
+      questions: of which shares are given, the first one being what 'best'
+        means.
+      source: of the evaluation.
+    """
+    self._questions = questions
+    self._source = source
+    self._rows = predictions.Rows()
 
   def update(self, rows: Mapping[str, np.ndarray]) -> None:
-    for question, kept in self._rows.items():
-      kept.append(np.asarray(rows[question]))
+    """Adds what `right` and `given` return, and 'index' [n]."""
+    self._rows.add(rows)
 
   def result(self) -> dict[str, float]:
     return {
-      question: float(np.concatenate(kept).mean()) if kept else float('nan')
-      for question, kept in self._rows.items()
+      question: float(self._rows[question].mean())
+      if self._rows
+      else float('nan')
+      for question in self._questions
     }
+
+  def predictions(self) -> predictions.Predictions:
+    """Returns id, and truth and answer of each question, counted from 0."""
+    said = [name for name in self._rows.names() if name.startswith(_SAID)]
+    columns = {name: self._rows[name] for name in said}
+    return predictions.Predictions(
+      {'id': self._rows.ids(self._source), **columns}
+    )
 
   def pictures(self) -> dict[str, np.ndarray]:
     return {}

@@ -51,15 +51,14 @@ class Pace(task_lib.Task):
   def loss(self, logits, batch):
     """logits 'speed' [b, rates]; see `Base.loss`."""
     losses = answers.cross_entropy(logits, batch)
-    return answers.summed(losses, self.outputs(logits, batch), batch['valid'])
+    return answers.summed(losses, self._right(logits, batch), batch['valid'])
 
   def outputs(self, logits, batch):
-    return {'accuracy': answers.right(logits, batch)['speed']}
+    return self._right(logits, batch) | answers.given(logits, batch)
 
   def metric(self, source: examples.Source) -> answers.Shares:
     """'accuracy': share of clips whose speed is the most probable one."""
-    del source
-    return answers.Shares(('accuracy',))
+    return answers.Shares(('accuracy',), source)
 
   def protocol(self) -> dict[str, Any]:
     asked = self.eval_clip.sampler
@@ -67,6 +66,9 @@ class Pace(task_lib.Task):
       'sampling': asked.name,
       'speeds': list(asked.speeds),
     }
+
+  def _right(self, logits, batch):
+    return {'accuracy': answers.right(logits, batch)['speed']}
 
 
 build = Pace

@@ -18,6 +18,7 @@ import optax
 
 from vidpetl import mistakes
 from vidpetl.data import clips, examples
+from vidpetl.metrics import predictions
 from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.pretext import answers, contrast, linears
 
@@ -211,8 +212,7 @@ class RspNet(task_lib.Task):
     }
 
   def metric(self, source: examples.Source) -> Relations:
-    del source
-    return Relations()
+    return Relations(source)
 
   def protocol(self) -> dict[str, Any]:
     return super().protocol() | {'sampling': self.eval_clip.sampling}
@@ -238,27 +238,45 @@ class Relations:
   # Rows of similarities that are computed at a time.
   _ROWS = 1024
 
-  def __init__(self):
-    self._rows = {'speed_order': [], 'query': [], 'positive': []}
+  def __init__(self, source: examples.Source):
+    self._source = source
+    self._rows = predictions.Rows()
 
   def update(self, rows):
-    for name, kept in self._rows.items():
-      kept.append(np.asarray(rows[name]))
+    """Adds what `RspNet.outputs` returns, and 'index' [n]."""
+    self._rows.add(rows)
 
   def result(self) -> dict[str, float]:
-    if not self._rows['query']:
+    if not self._rows:
       return {'speed_order': float('nan'), 'appearance': float('nan')}
-    order, query, positive = (
-      np.concatenate(kept) for kept in self._rows.values()
-    )
-    nearest = []
-    for first in range(0, len(query), self._ROWS):
-      near = query[first : first + self._ROWS] @ positive.T
-      nearest.append(near.argmax(1) == first + np.arange(len(near)))
+    nearest = self._nearest()
     return {
-      'speed_order': float(order.mean()),
-      'appearance': float(np.concatenate(nearest).mean()),
+      'speed_order': float(self._rows['speed_order'].mean()),
+      'appearance': float((nearest == np.arange(len(nearest))).mean()),
     }
+
+  def predictions(self) -> predictions.Predictions:
+    """Returns whose key is nearest to each query, and 'speed_order', 0 or 1."""
+    if not self._rows:
+      return predictions.Predictions({'id': ()})
+    ids = self._rows.ids(self._source)
+    return predictions.Predictions(
+      {
+        'id': ids,
+        'nearest': [ids[i] for i in self._nearest()],
+        'speed_order': self._rows['speed_order'].astype(int),
+      }
+    )
+
+  def _nearest(self) -> np.ndarray:
+    """Returns the row of the positive key that is nearest to each query."""
+    query, positive = self._rows['query'], self._rows['positive']
+    return np.concatenate(
+      [
+        (query[first : first + self._ROWS] @ positive.T).argmax(1)
+        for first in range(0, len(query), self._ROWS)
+      ]
+    )
 
   def pictures(self) -> dict[str, np.ndarray]:
     return {}

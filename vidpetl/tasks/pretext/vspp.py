@@ -68,12 +68,12 @@ class Vspp(task_lib.Task):
     return answers.summed(losses, answers.right(logits, batch), batch['valid'])
 
   def outputs(self, logits, batch):
-    return answers.right(logits, self._numbered(batch))
+    batch = self._numbered(batch)
+    return answers.right(logits, batch) | answers.given(logits, batch)
 
   def metric(self, source: examples.Source) -> answers.Shares:
     """'accuracy': share of clips with both answers right; and each alone."""
-    del source
-    return answers.Shares(('accuracy', 'speed', 'part'))
+    return answers.Shares(('accuracy', 'speed', 'part'), source)
 
   def protocol(self) -> dict[str, Any]:
     asked = self.eval_clip.sampler

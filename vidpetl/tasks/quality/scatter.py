@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib import figure
-from matplotlib.backends import backend_agg
+
+from vidpetl.tasks import drawing
 
 
 def draw(predicted: np.ndarray, true: np.ndarray, title: str) -> np.ndarray:
@@ -16,7 +17,6 @@ def draw(predicted: np.ndarray, true: np.ndarray, title: str) -> np.ndarray:
     title: of one line.
   """
   picture = figure.Figure(figsize=(4.8, 4.8), dpi=100, layout='constrained')
-  canvas = backend_agg.FigureCanvasAgg(picture)
   axes = picture.subplots()
   both = np.concatenate([predicted, true])
   ends = [both.min(), both.max()]
@@ -26,5 +26,4 @@ def draw(predicted: np.ndarray, true: np.ndarray, title: str) -> np.ndarray:
   axes.set_ylabel('predicted score')
   axes.set_title(title, fontsize=9)
   axes.grid(alpha=0.25, lw=0.5)
-  canvas.draw()
-  return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+  return drawing.pixels(picture)

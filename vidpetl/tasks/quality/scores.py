@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
 from vidpetl.data import examples
-from vidpetl.metrics import rank
+from vidpetl.data.sources import gallery
+from vidpetl.metrics import predictions, rank
 from vidpetl.tasks.quality import scatter
 
 _PAIRS = 64  # Compared at a time; the last ones are padded to as many.
@@ -18,14 +20,33 @@ _PAIRS = 64  # Compared at a time; the last ones are padded to as many.
 class Scores:
   """Spearman's correlation and distances of final scores."""
 
-  def __init__(self):
-    self._predicted: list[np.ndarray] = []
-    self._true: list[np.ndarray] = []
+  def __init__(self, source: examples.Source):
+    self._source = source
+    self._rows = predictions.Rows()
 
   def update(self, rows: Mapping[str, np.ndarray]) -> None:
-    """Adds 'predicted' [n] and 'score' [n]."""
-    self._predicted.append(rows['predicted'])
-    self._true.append(rows['score'])
+    """Adds 'predicted', 'score' and 'index' [n].
+
+    Of heads with judges also 'judges' [n, j], their predicted scores, and
+    'judge_scores' [n, j], the true ones.
+    """
+    self._rows.add(rows)
+
+  def predictions(self) -> predictions.Predictions:
+    """Returns columns id, truth, predicted, and judge1, judge1_truth, …"""
+    if not self._rows:
+      return predictions.Predictions({'id': ()})
+    columns = {
+      'id': self._rows.ids(self._source),
+      'truth': self._rows['score'],
+      'predicted': self._rows['predicted'],
+    }
+    if 'judges' in self._rows.names():
+      each = zip(self._rows['judges'].T, self._rows['judge_scores'].T)
+      for number, (predicted, truth) in enumerate(each, 1):
+        columns[f'judge{number}'] = predicted
+        columns[f'judge{number}_truth'] = truth
+    return predictions.Predictions(columns)
 
   def result(self) -> dict[str, float]:
     predicted, true = self._scores()
@@ -60,9 +81,9 @@ class Scores:
     )
 
   def _scores(self) -> tuple[np.ndarray, np.ndarray]:
-    if not self._true:
+    if not self._rows:
       return np.zeros(0), np.zeros(0)
-    return np.concatenate(self._predicted), np.concatenate(self._true)
+    return self._rows['predicted'], self._rows['score']
 
 
 class RelativeScores(Scores):
@@ -78,17 +99,17 @@ class RelativeScores(Scores):
     Args:
       source: a `gallery.Gallery`.
     """
-    super().__init__()
-    self._source = source
-    self._rows: dict[int, dict[str, np.ndarray]] = {}
-    self._votes: dict[int, int] = {}
+    super().__init__(source)
+    self._encoded: dict[int, dict[str, np.ndarray]] = {}
+    self._voters: dict[int, list[int]] = {}
+    self._votes = np.zeros(0)
     self._lost = 0
 
   def update(self, rows: Mapping[str, np.ndarray]) -> None:
     """Keeps all arrays [n, ...] of each example."""
     kept = {k: v for k, v in rows.items() if k not in ('index', 'valid')}
     for n, i in enumerate(rows['index']):
-      self._rows[int(i)] = {k: v[n] for k, v in kept.items()}
+      self._encoded[int(i)] = {k: v[n] for k, v in kept.items()}
 
   def compare(
     self, run: Callable[[Mapping[str, Any]], Mapping[str, jax.Array]]
@@ -102,8 +123,8 @@ class RelativeScores(Scores):
     Raises:
       ValueError: none of a query's exemplars could be decoded.
     """
-    self._predicted, self._true = [], []
-    pairs = [(q, v) for q, voters in self._voters() for v in voters]
+    self._voters = self._decoded_voters()
+    pairs = [(q, v) for q, voters in self._voters.items() for v in voters]
     votes = []
     for begin in range(0, len(pairs), _PAIRS):
       some = pairs[begin : begin + _PAIRS]
@@ -112,13 +133,33 @@ class RelativeScores(Scores):
       outputs = run({'query': queries, 'exemplar': exemplars})
       votes.append(np.asarray(outputs['predicted'])[: len(some)])
     of = np.array([q for q, _ in pairs], np.int64)
-    values = np.concatenate(votes) if votes else np.zeros(0)
-    for q in self._votes:
-      self._predicted.append(values[of == q].mean(keepdims=True))
-      self._true.append(self._rows[q]['score'][None])
+    self._votes = np.concatenate(votes) if votes else np.zeros(0)
+    self._rows = predictions.Rows()
+    for q in self._voters:
+      self._rows.add(
+        {
+          'predicted': self._votes[of == q].mean(keepdims=True),
+          'score': self._encoded[q]['score'][None],
+          'index': np.array([q]),
+        }
+      )
+
+  def predictions(self) -> predictions.Predictions:
+    """Adds a file of votes: id, exemplar, exemplar_score, vote."""
+    pairs = [(q, v) for q, voters in self._voters.items() for v in voters]
+    votes = {
+      'id': [self._source[q].id for q, _ in pairs],
+      'exemplar': [
+        self._source[v].id.removeprefix(gallery.PREFIX) for _, v in pairs
+      ],
+      'exemplar_score': [self._encoded[v]['score'] for _, v in pairs],
+      'vote': self._votes,
+    }
+    found = super().predictions()
+    return dataclasses.replace(found, more={'votes': votes} if pairs else {})
 
   def report(self) -> str:
-    counts = list(self._votes.values())
+    counts = [len(voters) for voters in self._voters.values()]
     lines = [super().report()]
     if counts:
       fewer = f' ({min(counts)} at least)' if min(counts) < max(counts) else ''
@@ -129,24 +170,25 @@ class RelativeScores(Scores):
       lines.append(f'{self._lost} votes lost: exemplars not decoded')
     return '\n'.join(lines)
 
-  def _voters(self) -> Iterator[tuple[int, list[int]]]:
-    """Yields each decoded query with its decoded exemplars; counts them."""
-    self._votes, self._lost = {}, 0
+  def _decoded_voters(self) -> dict[int, list[int]]:
+    """Returns each decoded query's decoded exemplars; counts the others."""
+    found: dict[int, list[int]] = {}
+    self._lost = 0
     for query in range(self._source.queries):
-      if query not in self._rows:
+      if query not in self._encoded:
         continue
       drawn = self._source.voters(query)
-      voters = [int(i) for i in drawn if int(i) in self._rows]
+      voters = [int(i) for i in drawn if int(i) in self._encoded]
       if not voters:
         raise ValueError(
           f'None of the {len(drawn)} exemplars of {self._source[query].id} '
           f'({self._source.info.name}/{self._source.info.split}) could be '
           'decoded, so that it has no score; draw more voters.'
         )
-      self._votes[query] = len(voters)
+      found[query] = voters
       self._lost += len(drawn) - len(voters)
-      yield query, voters
+    return found
 
   def _stack(self, indices: tuple[int, ...]) -> dict[str, np.ndarray]:
-    keys = self._rows[indices[0]]
-    return {k: np.stack([self._rows[i][k] for i in indices]) for k in keys}
+    keys = self._encoded[indices[0]]
+    return {k: np.stack([self._encoded[i][k] for i in indices]) for k in keys}

@@ -94,10 +94,14 @@ class Usdl(base.Quality):
     return losses.sum(), valid.sum() * 1.0, {}
 
   def outputs(self, logits, batch):
-    """Returns final scores, predicted and true, [b] each."""
+    """Returns final scores, predicted and true, [b] each.
+
+    If there are judges, theirs too, [b, judges]: 'judges' and 'judge_scores'.
+    """
     values = self.decoded(logits)
     if not self.judges:
       return {'predicted': values[:, 0], 'score': batch['score']}
+    of_judges = {'judges': values, 'judge_scores': batch['judge_scores']}
     values = jnp.sort(values, axis=-1)
     if self.keep:
       left_out = (self.judges - self.keep) // 2
@@ -105,12 +109,12 @@ class Usdl(base.Quality):
     total = values.sum(-1)
     if self.difficulty:
       total *= batch['difficulty']
-    return {'predicted': total, 'score': batch['score']}
+    return {'predicted': total, 'score': batch['score'], **of_judges}
 
   def metric(self, source: examples.Source) -> scores.Scores:
     if self.difficulty:
       base.require_difficulties(source.info, self.where('difficulty=True'))
-    return scores.Scores()
+    return scores.Scores(source)
 
   def protocol(self) -> dict[str, Any]:
     fields = ('low', 'high', 'bins', 'judges', 'keep', 'difficulty', 'decode')

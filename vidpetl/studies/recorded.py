@@ -1,0 +1,156 @@
+"""A run as it lies on file: what it measured, and what it predicted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from etils import epath
+
+from vidpetl.tasks import task as task_lib
+from vidpetl.training import predictions, writers
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+  """The working directory of a run, finished or not.
+
+  Attributes:
+    workdir: of the run.
+    name: what pictures call it.
+  """
+
+  workdir: epath.Path
+  name: str
+
+  def __post_init__(self):
+    if not (self.workdir / 'metrics.jsonl').exists():
+      raise ValueError(
+        f'{self.workdir} is no working directory of a run: it has no '
+        'metrics.jsonl.'
+      )
+
+  @property
+  def config(self) -> dict[str, Any]:
+    """What config.json holds; {} of a run that was evaluated alone."""
+    return self._json('config.json')
+
+  @property
+  def results(self) -> dict[str, Any]:
+    """What results.json holds; {} before the end."""
+    return self._json('results.json')
+
+  def _json(self, name: str) -> dict[str, Any]:
+    path = self.workdir / name
+    return json.loads(path.read_text()) if path.exists() else {}
+
+  @property
+  def tasks(self) -> list[str]:
+    """Tasks that were evaluated, in the order of the config."""
+    found = {
+      tag.rpartition('/')[0]: None
+      for row in self.evaluations()
+      for tag in row
+      if '/' in tag
+    }
+    return list(found)
+
+  def kind(self, task: str) -> str:
+    """Returns the kind of annotation that a task learns."""
+    if not self.config:
+      raise ValueError(
+        f'{self.workdir} has no config.json, which a run leaves that trains.'
+      )
+    return task_lib.module(self.config['tasks'][task]['task']).KIND
+
+  def metrics(self, task: str) -> list[str]:
+    """Returns what is measured of a task, the first being what counts."""
+    begin = f'{task}/'
+    found = {
+      tag.removeprefix(begin): None
+      for row in self.evaluations()
+      for tag in row
+      if tag.startswith(begin)
+    }
+    return list(found)
+
+  def evaluations(self) -> list[dict[str, Any]]:
+    """Returns 'step' and '<task>/<metric>' of each evaluation, by step."""
+    path = self.workdir / 'metrics.jsonl'
+    found = predictions.measured(path)
+    return [found[step] for step in sorted(found)]
+
+  def training(self) -> list[dict[str, Any]]:
+    """Returns 'step', '<task>/loss' and the like, as they were logged."""
+    rows = writers.read_lines(self.workdir / 'metrics.jsonl')
+    return [row for row in rows if predictions.of_training(row)]
+
+  @property
+  def steps_per_epoch(self) -> float | None:
+    """Steps of an epoch; None where the run has not got so far as to tell."""
+    batch = self.config.get('batch_size')
+    sizes = self.results.get('training_examples')
+    return sum(sizes.values()) / batch if batch and sizes else None
+
+  def curve(self, tag: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns steps and values of '<task>/<metric>', where it is defined."""
+    rows = [row for row in self.evaluations() if row.get(tag) is not None]
+    return (
+      np.array([row['step'] for row in rows], float),
+      np.array([row[tag] for row in rows], float),
+    )
+
+  def per_class(self, task: str, step: int | None = None) -> list[dict]:
+    """Returns the rows of per_class/<task>.<step>.csv, numbers as such.
+
+    Args:
+      task: of the run.
+      step: of the evaluation; None is that of results.json, or the latest.
+
+    Raises:
+      ValueError: if there is none.
+    """
+    path = self._of(predictions.PER_CLASS, task, step, 'csv')
+    return [
+      {k: v if k == 'class' else float(v) for k, v in row.items()}
+      for row in predictions.read_csv(path)
+    ]
+
+  def predictions(
+    self, task: str, step: int | None = None
+  ) -> list[dict[str, str]]:
+    """Returns the rows of predictions/<task>.<step>.csv; see `per_class`."""
+    path = self._of(predictions.FOLDER, task, step, 'csv')
+    return predictions.read_csv(path)
+
+  def arrays(self, task: str, step: int | None = None) -> Mapping[str, Any]:
+    """Returns the arrays beside the predictions; see `per_class`."""
+    path = self._of(predictions.FOLDER, task, step, 'npz')
+    with path.open('rb') as file, np.load(file) as arrays:
+      return dict(arrays)
+
+  def _steps(self, folder: str, task: str, suffix: str) -> list[int]:
+    wanted = rf'{re.escape(predictions.stem_of(task))}\.(\d+)\.{suffix}'
+    names = [path.name for path in (self.workdir / folder).glob('*')]
+    matches = (re.fullmatch(wanted, name) for name in names)
+    return sorted(int(match[1]) for match in matches if match)
+
+  def _of(self, folder: str, task: str, step: int | None, suffix: str):
+    steps = self._steps(folder, task, suffix)
+    if not steps or (step is not None and step not in steps):
+      there = ', '.join(map(str, steps)) or 'none'
+      raise ValueError(
+        f'{self.workdir / folder} has no {suffix} of {task}'
+        + (f' of step {step}' if step is not None else '')
+        + f'; it has those of steps {there}. Evaluate the run again with '
+        '--config.mode=eval.'
+      )
+    stem = predictions.stem_of(task)
+    if step is None:
+      reported = self.results.get('step')
+      step = reported if reported in steps else steps[-1]
+    return self.workdir / folder / f'{stem}.{step}.{suffix}'

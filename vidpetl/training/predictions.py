@@ -1,0 +1,197 @@
+"""The files that an evaluation leaves: predictions, figures of each class.
+
+    predictions/<task>.<step>.csv         a row for each example
+    predictions/<task>.<step>.votes.csv   of tasks whose exemplars vote
+    predictions/<task>.<step>.npz         arrays, where a table is too small
+    per_class/<task>.<step>.csv           a row for each class
+    classes.json                          task -> names of its classes
+
+Predictions of most steps are removed in the course of a run: those stay that
+the reported number may be of, and the latest.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+import itertools
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from etils import epath
+
+from vidpetl.data import examples
+from vidpetl.data.names import shown
+from vidpetl.metrics import predictions
+from vidpetl.tasks import task as task_lib
+from vidpetl.training import writers
+
+FOLDER, PER_CLASS, CLASSES = 'predictions', 'per_class', 'classes.json'
+_AT_A_TIME = 10_000  # rows that are in memory as text
+_STEP = re.compile(r'[\w-]+\.(\d+)\.(?:\w+\.)?(?:csv|npz)')
+# Evaluations that `config.report` takes its number from, beside the best.
+_LATEST = {'last': 1, 'best': 1, 'mean10': 10}
+
+
+class Files:
+  """What is written of the evaluations of a run, by its first process."""
+
+  def __init__(
+    self, workdir: epath.PathLike, train: Mapping[str, examples.Source]
+  ):
+    """Takes the run's folder, and the training source of each task."""
+    self._workdir = epath.Path(workdir)
+    self._train = train
+    self._shown = functools.cache(self._count)
+
+  def write_classes(self) -> None:
+    """Writes the classes' names, of those tasks that have any."""
+    named = {
+      task: {str(i): shown(name) for i, name in source.info.classes.items()}
+      for task, source in self._train.items()
+      if source.info.classes
+    }
+    if not named:
+      return
+    with _Replaced(self._workdir / CLASSES) as file:
+      file.write(json.dumps(named, indent=1, ensure_ascii=False).encode())
+
+  def write(self, task: str, step: int, metric: task_lib.Metric) -> None:
+    """Writes predictions of a task, and figures of its classes."""
+    said = metric.predictions()
+    stem = f'{stem_of(task)}.{step}'
+    folder = self._workdir / FOLDER
+    tables = {'csv': said.columns}
+    tables |= {f'{name}.csv': table for name, table in said.more.items()}
+    for suffix, columns in tables.items():
+      write_csv(folder / f'{stem}.{suffix}', columns, said.header)
+    if said.arrays:
+      with _Replaced(folder / f'{stem}.npz') as file:
+        np.savez(file, **said.arrays)
+    if rows := self.per_class(task, metric):
+      columns = {name: [row[name] for row in rows] for name in rows[0]}
+      write_csv(self._workdir / PER_CLASS / f'{stem}.csv', columns)
+
+  def per_class(
+    self, task: str, metric: task_lib.Metric
+  ) -> list[dict[str, Any]]:
+    """Returns figures of each class, and how often training shows it.
+
+    Returns:
+      Rows as of `task.PerClass`, with 'train'; [] of other metrics.
+    """
+    if not isinstance(metric, task_lib.PerClass):
+      return []
+    counts = self._shown(task)
+    return [
+      {
+        'index': row['index'],
+        'class': row['class'],
+        'truth': row['truth'],
+        'train': int(counts[row['index']]),
+        **row,
+      }
+      for row in metric.per_class()
+    ]
+
+  def _count(self, task: str) -> np.ndarray:
+    source = self._train[task]
+    _, classes = source.shown()
+    return np.bincount(classes, minlength=source.info.num_classes)
+
+  def prune(self, step: int, report: str, best: str) -> None:
+    """Removes predictions that no reported number is of.
+
+    Args:
+      step: of the latest evaluation.
+      report: `config.report`; 'mean10' keeps the last ten evaluations.
+      best: `config.checkpoint.best`, the scalar whose highest value keeps its
+        evaluation, the earliest of equal ones; '' for none.
+    """
+    found = measured(self._workdir / 'metrics.jsonl')
+    found = {s: row for s, row in found.items() if s <= step}
+    kept = {step, *sorted(found)[-_LATEST.get(report, 1) :]}
+    scores = {s: row[best] for s, row in found.items() if best in row}
+    scores = {s: score for s, score in scores.items() if score is not None}
+    if scores:
+      kept.add(max(sorted(scores), key=scores.get))
+    for path in (self._workdir / FOLDER).glob('*'):
+      match = _STEP.fullmatch(path.name)
+      if match and int(match[1]) not in kept:
+        path.unlink()
+
+
+def measured(path: epath.Path) -> dict[int, dict[str, Any]]:
+  """Returns what each evaluation of metrics.jsonl measured, by step."""
+  found: dict[int, dict[str, Any]] = {}
+  for row in writers.read_lines(path):
+    if not of_training(row):
+      found.setdefault(row['step'], {}).update(row)
+  return found
+
+
+def of_training(row: Mapping[str, Any]) -> bool:
+  """Returns whether a line of metrics.jsonl is of training."""
+  return 'learning_rate' in row or 'seconds_to_first_step' in row
+
+
+def stem_of(task: str) -> str:
+  """Returns what files of a task begin with."""
+  return re.sub(r'[^\w-]', '_', task)
+
+
+def write_csv(
+  path: epath.Path, columns: predictions.Columns, header: bool = True
+) -> None:
+  """Writes columns of one length in UTF-8, in place of what was there.
+
+  Texts with commas, quotes and ends of lines come back as they were by any
+  reader of csv files; bytes of a file's name that are no UTF-8 are escaped.
+
+  Args:
+    path: of the file; its folder is made.
+    columns: cells, by name.
+    header: whether the names are written.
+  """
+  rows = zip(*columns.values(), strict=True)
+  if header:
+    rows = itertools.chain([tuple(columns)], rows)
+  with _Replaced(path) as file:
+    while text := _text_of(itertools.islice(rows, _AT_A_TIME)):
+      file.write(shown(text).encode())
+
+
+def _text_of(rows: Iterable[Sequence[Any]]) -> str:
+  text = io.StringIO(newline='')
+  csv.writer(text, lineterminator='\n').writerows(rows)
+  return text.getvalue()
+
+
+def read_csv(path: epath.PathLike) -> list[dict[str, str]]:
+  """Returns the rows of a file with a header that `write_csv` wrote."""
+  text = io.StringIO(epath.Path(path).read_bytes().decode(), newline='')
+  return list(csv.DictReader(text))
+
+
+class _Replaced:
+  """A file that is there as a whole, or as it was before."""
+
+  def __init__(self, path: epath.Path):
+    self._path = path
+    self._new = path.with_name(f'.{path.name}.new')
+
+  def __enter__(self) -> Any:
+    self._path.parent.mkdir(parents=True, exist_ok=True)
+    self._file = self._new.open('wb')
+    return self._file
+
+  def __exit__(self, kind, error, trace) -> None:
+    self._file.close()
+    if kind is None:
+      self._new.replace(self._path)
+    else:
+      self._new.unlink()
