@@ -116,8 +116,12 @@ def guarded(path: str, what: Kind) -> Any:
     raise
   except Exception as error:  # Every library has its own for damaged files.
     said = str(error).strip().split('\n')[0]
-    why = 'is cut off: an incomplete download?' if _is_cut(error) else (
-      'cannot be read: it is damaged, or of a version that is not known here'
+    why = (
+      'is cut off: an incomplete download?'
+      if _is_cut(error)
+      else (
+        'cannot be read: it is damaged, or of a version that is not known here'
+      )
     )
     raise WeightsError(
       f'{_sized(path)} begins as {what.words}, but {why} '
