@@ -10,7 +10,8 @@ import started
 import vivit_models
 
 from vidpetl.training import run as run_lib
-from vidpetl.weights import files, importing
+from vidpetl.weights import importing
+from vidpetl.weights import tree as tree_lib
 from vidpetl.weights.errors import WeightsError
 
 torch = pytest.importorskip('torch')
@@ -218,7 +219,7 @@ def make_oblong(tree):
   ],
 )
 def test_what_differs_is_named(tmp_path, tree, change, said):
-  changed = files.nest(flax.traverse_util.flatten_dict(tree, sep='/'), '/')
+  changed = tree_lib.nest(flax.traverse_util.flatten_dict(tree, sep='/'), '/')
   change(changed)
   path = write(old(changed), tmp_path / 'checkpoint')
   with pytest.raises(WeightsError, match=said):

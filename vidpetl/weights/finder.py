@@ -74,13 +74,18 @@ class Net:
     return found / max(len(self.wanted), 1)
 
   @property
-  def is_averaged(self) -> bool:
-    return bool(_AVERAGED.search(self.container + self.prefix))
+  def start(self) -> str:
+    """What is before its names."""
+    return self.container + self.prefix
 
   @property
   def entry(self) -> str:
     """What `--entry` calls it."""
-    return (self.container + self.prefix).rstrip('/.')
+    return self.start.rstrip('/.')
+
+  @property
+  def is_averaged(self) -> bool:
+    return bool(_AVERAGED.search(self.start))
 
 
 def find(
@@ -139,8 +144,9 @@ def nets(
   ]
   most = max(net.share for net in tried)
   best = [net for net in tried if net.share == most]
-  # Of a net's containers, that with its classifier, and then the smallest.
-  best.sort(key=lambda n: (-n.heads, -len(n.container), len(n.prefix)))
+  # What a family renames itself is no prefix, so the shortest start is right.
+  # Of its containers, that with the classifier, and then the smallest.
+  best.sort(key=lambda n: (len(n.start), -n.heads, -len(n.container)))
   found = []
   for net in best:
     if not any(net.own & other.own for other in found):
@@ -192,11 +198,20 @@ def _tops(leaves: Mapping[str, Any]) -> list[str]:
 def _starts(names: Mapping[str, str], family: family_lib.Family) -> list[str]:
   """Returns what may be before the family's names, the likeliest first."""
   is_known = _knows(family)
-  votes = collections.Counter({'': 0})
+  groups = collections.defaultdict(list)
   for name in names.values():
-    for at in _boundaries(name):
-      if is_known(name[at:]):
-        votes[name[:at]] += 1
+    groups[_alike(name)].append(name)
+  votes = collections.Counter({'': 0})
+  for group in groups.values():
+    # What holds for a block's name holds for the others'.
+    first = group[0]
+    known = [is_known(first[at:]) for at in _boundaries(first)]
+    votes.update(
+      name[:at]
+      for name in group
+      for at, counts in zip(_boundaries(name), known)
+      if counts
+    )
   passed = [s for s in votes if s and _is_passed(s, family)]
   for start in passed:
     del votes[start]
@@ -211,18 +226,21 @@ def _boundaries(name: str) -> Iterator[int]:
     yield match.end()
 
 
+def _alike(name: str) -> str:
+  """Returns what names that differ in numbers alone have in common."""
+  return _NUMBER.sub('0', name.replace('{i}', '0'))
+
+
 def _knows(family: family_lib.Family) -> Callable[[str], bool]:
   """Returns whether a name is one of a family's, whatever its numbers."""
-  alike = lambda name: _NUMBER.sub('0', name.replace('{i}', '0'))
   known = {
-    alike(each.theirs)
+    _alike(each.theirs)
     for several in family.rules.values()
     for some in several
     for each in some
   }
   return lambda name: (
-    alike(name) in known
-    or (bool(family.rename) and alike(_renamed(name, family)) in known)
+    not known.isdisjoint((_alike(name), _alike(_renamed(name, family))))
   )
 
 

@@ -53,10 +53,11 @@ def rank(leaves: Mapping[str, Any], entry: str = '') -> list[Match]:
     entry: the part of it to look into, '' for all.
   """
   shapes = {name: _empty(leaf) for name, leaf in leaves.items()}
+  names = finder.bare(leaves, entry)
   found = []
   for name in family_lib.names():
     family = family_lib.load(name)
-    for net in finder.nets(finder.bare(leaves, entry), family):
+    for net in finder.nets(names, family):
       if net.share >= finder.LEAST:
         found.append(_match(name, family, net, shapes))
   return sorted(found, key=lambda match: match.rank)
@@ -76,7 +77,9 @@ def _match(name, family, net, shapes) -> Match:
       family, net, finder.arrays(shapes, net), report, values=False
     )
     wrong = [row for row in report.wrong if row.status != 'unexpected']
-    problem = f'{len(wrong)} arrays are missing or wrong' if wrong else ''
+    problem = (
+      f'{len(wrong)} missing or wrong: {wrong[0].theirs}' if wrong else ''
+    )
     if not problem:
       family.layout({k: v.shape for k, v in ours.items()}, net.target)
   except Exception as error:  # Whatever an unforeseen shape may raise.

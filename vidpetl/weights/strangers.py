@@ -65,9 +65,23 @@ _STRANGERS = (
 )
 
 
-def refuse(names: Collection[str]) -> None:
-  """Raises WeightsError if arrays of these names are no plain model's."""
+def known(names: Collection[str]) -> str:
+  """Returns what arrays of these names are instead of a plain model's.
+
+  Args:
+    names: of a file's arrays.
+
+  Returns:
+    A sentence that begins with 'it'; '' if they may be a plain model's.
+  """
   for each in _STRANGERS:
     like = [name for name in names if re.search(each.name, name)]
     if len(like) == len(names) if each.alone else like:
-      raise WeightsError(f'it {each.words}. An array is called {like[0]!r}')
+      return f'it {each.words}. An array is called {like[0]!r}'
+  return ''
+
+
+def refuse(names: Collection[str]) -> None:
+  """Raises WeightsError if arrays of these names are no plain model's."""
+  if said := known(names):
+    raise WeightsError(said)

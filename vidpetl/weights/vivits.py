@@ -43,8 +43,13 @@ def _tree(encoders: list[str], tokens: list[str], block: list[str]) -> Rules:
       *(f'{encoder}/{transformers.BLOCK}/{name}' for name in block),
       *(f'{encoder}/encoder_norm/{leaf}' for leaf in _NORM),
     ]
-  return tuple(rules.rule(name, name) for name in names)
+  return tuple(
+    rules.rule(name, name, _PATTERNS.get(name, '')) for name in names
+  )
 
+
+# An image's model has the same names, and filters without a time.
+_PATTERNS = {'embedding/kernel': 't h w i o -> t h w i o'}
 
 _FACTORISED = ['SpatialTransformer', 'TemporalTransformer']
 _JOINT = ['Transformer']
