@@ -22,6 +22,13 @@ _REPORTS = {
 }
 
 
+def used_groups(config: Fields) -> dict[str, Fields]:
+  """Returns the groups of the optimizer that any parameter can be in."""
+  used = {group for _, group in config['trainable']}
+  groups = config['optimizer']['groups']
+  return {name: groups[name] for name in groups if name in used}
+
+
 def of_run(config: Fields, examples: int | None = None) -> dict[str, str]:
   """Returns aspect -> words, of what all tasks of a run share.
 
@@ -33,12 +40,13 @@ def of_run(config: Fields, examples: int | None = None) -> dict[str, str]:
     'length': _length(config, examples),
     'batch': _batch(config),
     'optimizer': _optimizer(config['optimizer']),
-    'rate': _rate(config['optimizer']),
+    'rate': _rate(config),
     'schedule': _schedule(config['optimizer']),
-    'weight decay': _decay(config['optimizer']),
+    'weight decay': _decay(config),
     'precision': config['dtype'],
     'trains': ', '.join(
-      f'{group} ({pattern})' for pattern, group in config['trainable']
+      f'{group} ({pattern.replace("|", " or ")})'
+      for pattern, group in config['trainable']
     ),
     'reports': _reports(config),
   }
@@ -88,12 +96,12 @@ def _optimizer(optimizer: Fields) -> str:
   return told + (f', gradients clipped at {clip:g}' if clip else '')
 
 
-def _rate(optimizer: Fields) -> str:
-  scales = {
-    name: group['lr_scale'] for name, group in optimizer['groups'].items()
-  }
+def _rate(config: Fields) -> str:
+  groups = used_groups(config).items()
+  scales = {name: group['lr_scale'] for name, group in groups}
   scaled = ', '.join(f'{n} x {s:g}' for n, s in scales.items() if s != 1)
-  return f'{optimizer["learning_rate"]:g}' + (f' ({scaled})' if scaled else '')
+  rate = f'{config["optimizer"]["learning_rate"]:g}'
+  return rate + (f' ({scaled})' if scaled else '')
 
 
 def _schedule(optimizer: Fields) -> str:
@@ -106,12 +114,21 @@ def _schedule(optimizer: Fields) -> str:
   return told + (f', {warmup:g} epochs of warm-up' if warmup else '')
 
 
-def _decay(optimizer: Fields) -> str:
-  groups = optimizer['groups']
-  told = {name: group['weight_decay'] for name, group in groups.items()}
+def _decay(config: Fields) -> str:
+  groups = used_groups(config).items()
+  told = {name: _decay_of_group(group) for name, group in groups}
   if len(set(told.values())) == 1:
-    return f'{next(iter(told.values())):g}'
-  return ', '.join(f'{name} {decay:g}' for name, decay in told.items())
+    return next(iter(told.values()))
+  return ', '.join(f'{name} {words}' for name, words in told.items())
+
+
+def _decay_of_group(group: Fields) -> str:
+  if not group['weight_decay']:
+    return '0'
+  of = group['decay_filter']
+  what = f'what matches {of}' if of else 'matrices'
+  what = 'everything' if of == '.*' else what
+  return f'{group["weight_decay"]:g}, of {what.replace("|", " or ")}'
 
 
 def _reports(config: Fields) -> str:
@@ -121,11 +138,14 @@ def _reports(config: Fields) -> str:
     by = f'{100 * held_out:g} % of the training set' if held_out else 'the test'
     told += f' by {by}'
   every = config['eval_every_epochs']
-  return told + (f', every {every:g} epochs' if every else '')
+  often = 'each epoch' if every == 1 else f'every {every:g} epochs'
+  return told + (f'; evaluated {often}' if every else '')
 
 
 def _frames(clip: Fields) -> str:
   """Returns frames and moments: '8 frames, stride 2, fps 30'."""
+  if clip['frames'] == 1:
+    return 'images'
   told = f'{clip["frames"]} frames, {clip["sampling"]}'
   if clip['sampling'] in ('stride', 'around'):
     told += f' {clip["stride"]:g}'
@@ -185,7 +205,7 @@ def _setting(name: str, value: Any) -> str:
 
 def _test(clip: Fields, test: Fields) -> str:
   if test['resize'] == 'crop':
-    return f'shorter side {_side(test)}, {test["resolution"]} out of it'
+    return f'shorter side {_side(test)}, the middle {test["resolution"]}'
   if test['resize'] == 'pad' and test['resolution'] == clip['resolution']:
     return 'as in training'
   return _training({**test, 'centred': True})

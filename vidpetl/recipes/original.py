@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from vidpetl.recipes import aspects
+
 # Field of a config, '*' for any task -> the aspect that it belongs to.
 _ASPECTS = {
   'epochs': 'length',
@@ -48,8 +50,8 @@ class Original:
     source: of the words: the paper's section, or the code.
     config: the command's config with its argument, 'vpetl:method=bapat'.
     aspects: aspect, as `aspects.of_run` and `of_task` name them -> words.
-    numbers: field of the config, with '*' for its first task or any group ->
-      the original's value.
+    numbers: field of the config, with '*' for its first task or group that is
+      used -> the original's value.
     chosen: aspect -> why it is another here, and how to have the original's.
   """
 
@@ -66,6 +68,8 @@ class Original:
     Args:
       config: a completed one, as nested dicts.
     """
+    optimizer = {**config['optimizer'], 'groups': aspects.used_groups(config)}
+    config = {**config, 'optimizer': optimizer}
     found: dict[str, list[str]] = {}
     for path, theirs in self.numbers.items():
       ours = _value(config, path.split('.'))

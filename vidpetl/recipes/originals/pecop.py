@@ -4,6 +4,10 @@ from vidpetl.recipes.original import Original
 
 _STRETCHED = 'stretched to 256 x 455, any 224'
 _SMALL = 'stretched to 112 x 200, any 112'
+_FILTERS = (
+  'bilinear for every frame, in training and test; of wide films the shorter '
+  'side is 256 in both'
+)
 _ADAM = {
   'optimizer.name': 'adam',
   'optimizer.schedule': 'constant',
@@ -104,6 +108,7 @@ ORIGINALS = (
       'tasks.*.augment.flip': True,
       'report': 'best',
     },
+    {'training crops': _FILTERS},
   ),
   Original(
     'MUSDL on MTL-AQA',
@@ -129,6 +134,7 @@ ORIGINALS = (
       'tasks.*.augment.flip': True,
       'report': 'best',
     },
+    {'training crops': _FILTERS},
   ),
   Original(
     'MUSDL on JIGSAWS',
