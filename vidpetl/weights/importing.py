@@ -30,11 +30,14 @@ class Imported:
     arrays: by the names of `petl.variables`, in the file's float type.
     layout: the backbone that they are for.
     report: what became of every array.
+    labels: what the outputs of its head mean, where the file or one beside it
+      says so.
   """
 
   arrays: Arrays
   layout: family_lib.Layout
   report: report_lib.Report
+  labels: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
 
 def load(
