@@ -17,7 +17,8 @@ is a working directory of its own. The same command again leaves alone what is
 finished and resumes what is not; an error in one run does not keep the others
 from running.
 
-Leaves sweep.md, sweep.json and tradeoff.png.
+Leaves sweep.md, sweep.json and tradeoff.png. The last column of the table says
+which evaluations the numbers come from (config.report).
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ def load(
   }
   resized = sum(row.status == 'resized' for row in report.rows)
   origin = (
-    f'{len(taken)} arrays of {config.path}, {len(new)} new ({_few(new)}), '
+    f'{len(taken)} arrays of {config.path}, {len(new)} new{_few(new)}, '
     f'{resized} resized'
   )
   return variables.unflatten(want | taken), origin, report
@@ -258,8 +258,11 @@ def _normalisation(experiment, said) -> list[str]:
 
 def _few(names: list[str]) -> str:
   """Returns the last of some names; heads are among them."""
+  if not names:
+    return ''
   more = len(names) - 2
-  return ', '.join(names[-2:]) + (f' and {more} more' if more > 0 else '')
+  shown = ', '.join(names[-2:])
+  return f' ({shown} and {more} more)' if more > 0 else f' ({shown})'
 
 
 def load_adapter(

@@ -152,7 +152,7 @@ def words(reported: Sequence[Mapping[str, Any]]) -> str:
   for each in reported:
     steps.setdefault(_how(each), []).append(each.get('step', 0))
   return '; '.join(
-    f'{how}, {_steps(found)}' if how else 'not said'
+    f'{how} {_steps(found)}' if how else 'not said'
     for how, found in steps.items()
   )
 
@@ -163,13 +163,13 @@ def _how(one: Mapping[str, Any]) -> str:
     return ''
   count = one['evaluations']
   if one['how'] == 'mean10':
-    return f'mean of the last {count} evaluations, to'
+    return f'mean of the last {count} evaluations, until'
   if one['how'] == 'checkpoint':
-    return f'checkpoint {one["by"]}'
+    return 'not trained here,' if one['by'] == 'none' else f'{one["by"]!r},'
   if one['how'] == 'last':
-    return f'last ({one["note"]})' if one['note'] else 'last'
+    return f'last ({one["note"]}),' if one['note'] else 'last,'
   on = 'the test set' if one['on'] == TEST else 'held-out training examples'
-  return f'best of {count} by {one["by"]} on {on}'
+  return f'best of {count} by {one["by"]} on {on},'
 
 
 def _steps(steps: Sequence[int]) -> str:
