@@ -13,7 +13,6 @@ FIELDS = {
   'validation': 0.4,
   'checkpoint.best': 'ava/mAP',
   'checkpoint.keep': 10,
-  'checkpoint.every': 2,
   'eval_every_epochs': 1.0,
 }
 
@@ -21,7 +20,7 @@ FIELDS = {
 @pytest.fixture
 def make(make_config):
   def make(**fields):
-    return make_config('ava', **{**FIELDS, 'steps': 3, **fields})
+    return make_config('ava', **{**FIELDS, 'steps': 2, **fields})
 
   return make
 
@@ -37,23 +36,22 @@ def test_resumed_it_reports_what_it_does_uninterrupted(make, tmp_path, capfd):
     row['step']: row['tasks']['ava']['metrics']['mAP']
     for row in map(json.loads, lines)
   }
-  assert list(scores) == [1, 2, 3]
+  assert list(scores) == [1, 2]
   reported = whole['reported']
   assert reported['step'] == max(scores, key=lambda s: (scores[s], s))
-  assert (reported['on'], reported['evaluations']) == ('held-out', 3)
+  assert (reported['on'], reported['evaluations']) == ('held-out', 2)
   test = whole['tasks']['ava']
   assert test['dataset'] == 'ava/val'
   assert reported['values']['ava/mAP'] == test['metrics']['mAP']
   # The test set is looked at once.
-  assert said.count('on held-out training examples: ava/mAP') == 3
-  assert said.count(': ava/mAP') == 4
-  assert 'reported: best of 3 by ava/mAP on held-out training examples' in said
+  assert said.count('on held-out training examples: ava/mAP') == 2
+  assert said.count(': ava/mAP') == 3
+  assert 'reported: best of 2 by ava/mAP on held-out training examples' in said
   resumed = tmp_path / 'resumed'
   resumed.mkdir()
   shutil.copy(tmp_path / 'whole' / 'evaluations.jsonl', resumed)
-  for step in ('1', '2'):
-    part = f'checkpoints/{step}'
-    shutil.copytree(tmp_path / 'whole' / part, resumed / part)
+  first = 'checkpoints/1'
+  shutil.copytree(tmp_path / 'whole' / first, resumed / first)
   assert loop.run(config, str(resumed)) == whole
 
 
@@ -81,9 +79,3 @@ def test_what_is_held_out_is_not_trained_on(make):
 def test_settings_that_contradict_each_other_are_refused(make, fields, match):
   with pytest.raises(ValueError, match=match):
     run_lib.prepare(make(**fields))
-
-
-def test_the_best_must_be_something_that_is_measured(make, tmp_path):
-  fields = {'checkpoint.best': 'ava/map', 'validation': 0.0, 'steps': 1}
-  with pytest.raises(ValueError, match=r"'ava/map'; measured are ava/mAP"):
-    loop.run(make(**fields), str(tmp_path))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from vidpetl import backbones
-from vidpetl.data import datasets, examples, kinds, sources
+from vidpetl.data import datasets, examples, held_out, kinds, sources
 from vidpetl.experiment import model as model_lib
 from vidpetl.experiment import optimizer
 from vidpetl.experiment import state as state_lib
@@ -183,12 +183,21 @@ def infos(config: Any) -> dict[str, examples.Info]:
     missing = None
     if not options.get('num_classes') and options.get('train'):
       try:
-        found[name] = sources.open_source(options.train).info
+        found[name] = _training(config, options).info
         continue
       except FileNotFoundError as error:
         missing = error
     found[name] = _stand_in(name, options, missing)
   return found
+
+
+def _training(config: Any, options: Mapping[str, Any]) -> examples.Source:
+  """Returns what a task trains on."""
+  source = sources.open_source(options.train)
+  share = config.get('validation', 0.0)
+  if not share or not options.get('eval'):
+    return source
+  return held_out.split(source, share)[0]
 
 
 def infos_from_config(config: Any) -> dict[str, examples.Info]:

@@ -242,7 +242,7 @@ def _settings(experiment, said) -> list[str]:
 
 def _normalisation(experiment, said) -> list[str]:
   """Returns a note for each task whose pixels are not those of the weights."""
-  if 'mean' not in said:
+  if said.get('mean') is None:
     return []
   notes = []
   for name, task in experiment.tasks.items():

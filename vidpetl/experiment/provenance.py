@@ -64,10 +64,15 @@ def of_experiment(
     labels: of the heads, by task.
   """
   fits = geometry(experiment)
+  tasks = experiment.tasks.values()
+  pixels = {(task.augment.mean, task.augment.std) for task in tasks}
+  mean, std = pixels.pop() if len(pixels) == 1 else (None, None)
   return {
     'backbone': experiment.config.backbone.to_dict(),
     'grid': fits.grid,
     'window': fits.window,
+    'mean': mean,
+    'std': std,
     'labels': {
       task: labels_lib.to_json(found) for task, found in labels.items() if found
     },
