@@ -73,14 +73,14 @@ def _check_rates(run, then: int, step: int, workdir: epath.Path) -> None:
   if np.array_equal(old, new):
     return
   first = int(np.flatnonzero(old != new)[0])
-  epochs = round(then / run.epoch, 6)
+  epochs = then / run.epoch
   rate = 0.01 * config['learning_rate']
   raise ValueError(
     f'{workdir} has taken {step} of {then} steps, and with {run.total} their '
     f'learning rates would have been others: {old[first]:.4g} was that of step '
     f'{first}, and {new[first]:.4g} would be. A schedule that does not depend '
     "on the run's length goes on, and so does a new tail: "
-    f'--config.optimizer.tails="(({epochs:g},\'constant\',{rate:g}),)". Or '
+    f'--config.optimizer.tails="(({epochs:.10g},\'constant\',{rate:g}),)". Or '
     f'{_anew(workdir)}'
   )
 
