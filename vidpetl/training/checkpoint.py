@@ -71,10 +71,6 @@ class Checkpoints:
     found = [(s, step) for step, s in scores.items() if s > -math.inf]
     return max(found)[1] if found else None
 
-  def metrics(self, step: int) -> dict[str, float]:
-    """Returns what was measured at `step`, {} if nothing was."""
-    return dict(self._manager.metrics(step) or {})
-
   def save(
     self,
     state: state_lib.TrainState,

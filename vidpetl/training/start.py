@@ -47,7 +47,8 @@ def begin(
     step: of the checkpoint that it begins at; None begins with what
       `config.init` says.
     say: tells a user a line.
-    workdir: gets init_report.txt; None for all processes but the first.
+    workdir: gets init_report.txt, unless a run in it has left one; None for
+      all processes but the first.
 
   Raises:
     ValueError: for a checkpoint of another run; see also `initialise.start`.
@@ -55,10 +56,11 @@ def begin(
   evaluation = run.config.mode == 'eval'
   if step is not None and evaluation:
     say(f'Evaluating step {step} of {checkpoints.folder}.')
-    _check_labels(run, checkpoints.meta(step), checkpoints.folder / str(step))
+    saved = checkpoints.meta(step)
+    _check_labels(run, saved, checkpoints.folder / str(step))
     state = run.restore(checkpoints, step)
     _tell(run, say, None)
-    return Start(state, step, {})
+    return Start(state, step, saved)
   state, origin = run.init_state(step is not None, evaluation)
   meta = run.identity() | {'frozen': storage.tree_hash(state.frozen)}
   more = {'origin': origin, 'history': [], 'labels': _labels(run)}
@@ -66,7 +68,9 @@ def begin(
     say(
       f'{"Evaluating" if evaluation else "Starting at step 0 from"} {origin}.'
     )
-    _tell(run, say, workdir)
+    # What a run in this folder had started from stays on file.
+    kept = checkpoints.latest() is not None
+    _tell(run, say, None if kept else workdir)
     return Start(state, 0, meta | more)
   folder = checkpoints.folder
   saved, more['history'] = continuing.resumed(
