@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from vidpetl import convert as door
+from vidpetl.experiment import published
+
 WIDTH, DEPTH, PATCH = 64, 2, 8
 
 
@@ -70,6 +73,17 @@ def test_there_and_back(tmp_path):
   assert arrays.keys() == state().keys()
   for name, array in state().items():
     np.testing.assert_array_equal(arrays[name], array)
+
+
+def test_a_head_takes_its_labels_along(tmp_path):
+  path = write(tmp_path / 'theirs.safetensors', state())
+  (tmp_path / 'names.txt').write_text('run\njump\nswim\n')
+  ours, names = tmp_path / 'ours.safetensors', tmp_path / 'names.txt'
+  door.import_file('mae', path, str(ours), str(names), head='own')
+  labels = published.read_metadata(str(ours))['labels']
+  assert labels == {'own': {'0': 'run', '1': 'jump', '2': 'swim'}}
+  with pytest.raises(ValueError, match='give --head'):
+    door.import_file('mae', path, str(ours), str(names))
 
 
 def test_nothing_is_written_where_something_differs(tmp_path):

@@ -22,5 +22,5 @@ def test_cells_stand_below_each_other():
 def test_mean_and_standard_deviation():
   assert tables.mean_std([0.5, 0.6]) == '55.0 ± 7.1'
   assert tables.mean_std([0.5]) == '50.0'
-  assert tables.mean_std([0.5, math.nan]) == 'nan'
+  assert tables.mean_std([0.5, math.nan]) == 'undefined in 1 of 2'
   assert tables.std([1, 2, 3]) == 1

@@ -32,7 +32,10 @@ with epy.lazy_imports():
     experiment,
     initialise,
     peft_format,
+    provenance,
+    published,
   )
+  from vidpetl.experiment import labels as labels_lib
   from vidpetl.parameters import package, storage, variables
 
 
@@ -77,7 +80,13 @@ def merge(folder: str, backbone: str, out: str, tolerance: float) -> None:
   loaded = adapters.Adapters(backbone)
   loaded.load(folder, 'package')
   params, drift = loaded.merge('package', tolerance)
-  storage.save_arrays(out, params)
+  config = loaded.package('package').config
+  labels = {
+    task: labels_lib.of_json(found.get('labels'))
+    for task, found in config['tasks'].items()
+  }
+  said = provenance.of_experiment(adapters.model_of(config), labels)
+  storage.save_arrays(out, params, published.to_metadata(said))
   print(f'{out}: logits differ by at most {drift:.2g}')
 
 

@@ -25,6 +25,7 @@ from vidpetl.weights import family as family_lib
 with epy.lazy_imports():
   import jax
 
+  from vidpetl.experiment import labels as labels_lib
   from vidpetl.experiment import published
   from vidpetl.parameters import storage
   from vidpetl.weights import (
@@ -45,6 +46,9 @@ def define_flags() -> None:
   flags.DEFINE_bool('show', False, 'Shows what is in FILE, and its family.')
   flags.DEFINE_string('head', '', 'Task whose head the classifier is.')
   flags.DEFINE_string(
+    'labels', '', 'File of names, what the outputs of that head mean.'
+  )
+  flags.DEFINE_string(
     'to', '', "Backbone that the weights are for, if not the family's first."
   )
   flags.DEFINE_string(
@@ -61,9 +65,21 @@ def define_flags() -> None:
   )
 
 
-def import_file(name: str, path: str, out: str, **options) -> report_lib.Report:
-  """Writes a published file as one of ours; see `importing.load`."""
+def import_file(
+  name: str, path: str, out: str, labels: str = '', **options
+) -> report_lib.Report:
+  """Writes a published file as one of ours; see `importing.load`.
+
+  Args:
+    name: of the family.
+    path: of the file.
+    out: to write.
+    labels: file of what the outputs of its head mean, '' if there is none.
+    **options: of `importing.load`.
+  """
   imported = importing.load(name, path, **options)
+  if labels:
+    imported.labels = _labels(labels, imported.arrays, options.get('head', ''))
   described = published.describe(name, path, imported)
   imported.report.notes.append(f'for config.backbone = {described["backbone"]}')
   imported.report.notes += filter(None, [described['note']])
@@ -73,6 +89,12 @@ def import_file(name: str, path: str, out: str, **options) -> report_lib.Report:
     )
   storage.save_arrays(out, imported.arrays, published.to_metadata(described))
   return imported.report
+
+
+def _labels(path: str, arrays: importing.Arrays, head: str) -> dict[int, str]:
+  if not head:
+    raise ValueError('--labels says what a head means: give --head as well.')
+  return labels_lib.read(path, labels_lib.outputs(arrays, head))
 
 
 def export_run(name: str, path: str, out: str, head: str) -> report_lib.Report:
@@ -107,6 +129,7 @@ def main(argv: list[str]) -> None:
       out,
       target=args.to,
       head=args.head,
+      labels=args.labels,
       entry=args.entry,
       grid=_sizes(args.grid),
       allow=args.allow,

@@ -13,7 +13,8 @@ training videos: adapter=runs/pretrained/fold={fold}/seed{seed}/adapter.
 Each run is a working directory of its own. The same command again leaves alone
 what is finished and resumes what is not. Leaves folds.md: each setting's mean
 over the folds (± over seeds), and the settings' average, of correlations by
-Fisher's z as JIGSAWS' is reported.
+Fisher's z as JIGSAWS' is reported. Its last column says which evaluations the
+numbers come from (config.report).
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ def cross_validate(
       failed.append(str(error))
       continue
     name = setting.name if setting else ''
-    rows.append(folds_lib.row(name, np.reshape(values, (seeds, len(folds)))))
+    grid = np.reshape(values, (seeds, len(folds)))
+    rows.append(folds_lib.row(name, grid, list(found.values())))
     text = folds_lib.table(rows, [f.name for f in folds], metric, average)
     (folder / 'folds.md').write_text(text + '\n')
     print(f'\n{text}\n')

@@ -19,7 +19,8 @@ finished and resumes what is not; an error in one run does not keep the others
 from running.
 
 Leaves sweep.md, sweep.json, tradeoff.png and cost.png (accuracy over GFLOPs),
-and both pictures as SVG.
+and both pictures as SVG. The last column of the table says which evaluations
+the numbers come from (config.report).
 """
 
 from __future__ import annotations

@@ -47,8 +47,11 @@ def columns(rows: Sequence[Sequence[str]], sides: str, indent: str = '') -> str:
 def mean_std(values: Sequence[float]) -> str:
   """Returns '55.0 ± 7.1': mean and standard deviation, both times 100.
 
-  A single value has no deviation, and none is written.
+  A single value has no deviation, and none is written. Where some of them are
+  no numbers, as a constant's correlation, there is no mean.
   """
+  if undefined := sum(map(math.isnan, values)):
+    return f'undefined in {undefined} of {len(values)}'
   deviation = std(values)
   spread = '' if math.isnan(deviation) else f' ± {100 * deviation:.1f}'
   return f'{100 * np.mean(values):.1f}{spread}'

@@ -7,9 +7,10 @@ import numpy as np
 import packages
 import pytest
 
+from vidpetl import adapter as door
 from vidpetl.backbones import site
-from vidpetl.experiment import adapters, experiment
-from vidpetl.parameters import package, trainable, variables
+from vidpetl.experiment import adapters, experiment, published
+from vidpetl.parameters import package, storage, trainable, variables
 
 CASES = [
   ('clip', 'head', {}),
@@ -122,6 +123,30 @@ def test_packages_with_options_of_other_samplers_and_kinds_load():
   options['clip']['strides'] = 2
   with pytest.raises(ValueError, match=r'own\.clip has no field strides'):
     ours.load(package.Package(config, packed.params), 'c')
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.int64])
+def test_clips_that_are_no_bytes_are_refused(dtype):
+  """Floats in [0, 1] would be black."""
+  packed, params = packages.pack(packages.make_config('clip', 'head'))
+  ours = adapters.Adapters(packages.backbone_of(params))
+  ours.load(packed, 'a')
+  clips = packages.CLIPS['video'].astype(dtype) // 255
+  with pytest.raises(ValueError, match='clips are uint8'):
+    ours.logits('a', {'video': clips})
+
+
+def test_a_merged_file_says_what_it_is(tmp_path):
+  config = packages.make_config('clip', 'lora', rank=2)
+  packed, params = packages.pack(config)
+  packed.config['tasks']['own']['labels'] = {'0': 'a', '1': 'b', '2': 'c'}
+  package.save(tmp_path / 'adapter', packed)
+  backbone, out = (str(tmp_path / f'{n}.safetensors') for n in ('base', 'out'))
+  storage.save_arrays(backbone, packages.backbone_of(params))
+  door.merge(str(tmp_path / 'adapter'), backbone, out, 1e-3)
+  said = published.read_metadata(out)
+  assert said['labels'] == {'own': {'0': 'a', '1': 'b', '2': 'c'}}
+  assert (said['grid'], said['mean']) == ([4, 2, 2], [0.5] * 3)
 
 
 def test_scaling_goes_from_without_to_with():

@@ -63,6 +63,33 @@ def test_milestones_belong_to_steps(fields):
     optimizer.schedule({**CONFIG, **fields}, epoch=10, total=100)
 
 
+def test_tails_begin_anew_and_change_nothing_before_them():
+  tails = ((15, 'constant', 0.01), (20, 'cosine', 0.05))
+  config = {**CONFIG, 'tails': tails, 'final': 0.1}
+  before = optimizer.schedule({**CONFIG, 'final': 0.1}, epoch=10, total=150)
+  rate = optimizer.schedule(config, epoch=10, total=300)
+  steps = np.arange(150)
+  np.testing.assert_array_equal(
+    *(jax.vmap(each)(steps) for each in (before, rate))
+  )
+  got = [float(rate(step)) for step in (150, 199, 200, 250, 300)]
+  np.testing.assert_allclose(got, [0.01, 0.01, 0.05, 0.0275, 0.005], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+  'tails, match',
+  [
+    (((15, 'constant', 0.1),), '150 steps, and the run has 150'),
+    (((5, 'linear', 0.1),), "'constant' or 'cosine'"),
+    (((5, 'cosine', 0.1), (4, 'cosine', 0.1)), 'one after the other'),
+    ((5, 'cosine', 0.1), 'not 5'),
+  ],
+)
+def test_tails_that_are_none_are_refused(tails, match):
+  with pytest.raises(ValueError, match=match):
+    optimizer.schedule({**CONFIG, 'tails': tails}, epoch=10, total=150)
+
+
 def test_warmup_longer_than_the_run_is_refused():
   with pytest.raises(ValueError, match='warmup_epochs'):
     optimizer.schedule(CONFIG, epoch=10, total=20)

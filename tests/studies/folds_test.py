@@ -13,20 +13,37 @@ from vidpetl import folds as door
 from vidpetl.studies import cross_validation as folds
 from vidpetl.studies import series, settings
 
+BEST = [
+  {
+    'reported': {
+      'how': 'best',
+      'step': step,
+      'by': 'q/spearman',
+      'on': 'test',
+      'evaluations': 4,
+      'note': '',
+    }
+  }
+  for step in (3, 5)
+]
+
 
 def test_table_averages_folds_then_tasks_by_fisher_z():
   rows = [
-    folds.row('task=a', np.array([[0.6, 0.8], [0.7, 0.9]])),
+    folds.row('task=a', np.array([[0.6, 0.8], [0.7, 0.9]]), BEST),
     folds.row('task=b', np.array([[0.2, 0.4], [0.2, 0.4]])),
   ]
   lines = folds.table(rows, ['fold=1', 'fold=2'], 'q/spearman', 'fisher_z')
   *_, a, b, average = lines.splitlines()
-  assert a == '| task=a | 65.0 | 85.0 | 75.0 ± 7.1 |'
-  assert b == '| task=b | 20.0 | 40.0 | 30.0 ± 0.0 |'
+  assert a == (
+    '| task=a | 65.0 | 85.0 | 75.0 ± 7.1 | best of 4 by q/spearman on the test '
+    'set, steps 3, 5 |'
+  )
+  assert b == '| task=b | 20.0 | 40.0 | 30.0 ± 0.0 | |'
   expected = np.tanh((np.arctanh(0.75) + np.arctanh(0.3)) / 2)
-  assert average.endswith(f'{100 * expected:.1f} |')
+  assert average.endswith(f'{100 * expected:.1f} | |')
   plain = folds.table(rows, ['fold=1', 'fold=2'], 'q/spearman', 'arithmetic')
-  assert plain.endswith('52.5 |')
+  assert plain.endswith('52.5 | |')
 
 
 @pytest.mark.parametrize(

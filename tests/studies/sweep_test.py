@@ -30,8 +30,10 @@ def test_table_and_picture(tmp_path):
     lora: [result(110, 0.5), result(110, 0.6)],
   }
   rows = tradeoff.table(found, ['a/top1']).splitlines()
-  assert rows[2] == '| head | 0 | 10 | 1.00% | 25.0 | 1 |'
-  assert rows[3] == '| lora, rank=2 | 100 | 110 | 11.00% | 55.0 ± 7.1 | 2 |'
+  assert rows[2] == '| head | 0 | 10 | 1.00% | 25.0 | 1 | not said |'
+  assert rows[3] == (
+    '| lora, rank=2 | 100 | 110 | 11.00% | 55.0 ± 7.1 | 2 | not said |'
+  )
   costs = {head: {'a': 1e9}, lora: {'a': 2e9}}
   tradeoff.write(epath.Path(tmp_path), found, ['a/top1'], costs)
   for name in ('tradeoff.png', 'tradeoff.svg', 'cost.png', 'cost.svg'):
@@ -41,6 +43,16 @@ def test_table_and_picture(tmp_path):
   assert saved[1]['flops'] == {'a': 2e9}
   with pytest.raises(ValueError, match='is none of a/top1'):
     tradeoff.table(found, ['a/mAP'])
+
+
+def test_a_score_that_is_no_number_is_said(tmp_path):
+  (head,) = settings.parse('method=head')
+  found = {head: [result(10, 0.25), result(10, None)]}
+  (row,) = tradeoff.table(found, ['a/top1']).splitlines()[2:]
+  assert '| undefined in 1 of 2 |' in row
+  tradeoff.write(epath.Path(tmp_path), found, ['a/top1'])
+  (saved,) = json.loads((tmp_path / 'sweep.json').read_text())
+  assert saved['a/top1'] == [0.25, None]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +100,7 @@ def test_runs_once_reports_failures_and_refuses_changes(
   assert failed.endswith('rate=0/seed0: a rate of 0')
   results = sorted(tmp_path.rglob('results.json'))
   assert len(results) == 2
-  assert (tmp_path / 'sweep.md').read_text().count('| 1 |') == 2
+  assert (tmp_path / 'sweep.md').read_text().count('| 1 | last, step 1 |') == 2
   before = [path.stat().st_mtime_ns for path in results]
   sweep.sweep(load_config, *arguments)
   assert [path.stat().st_mtime_ns for path in results] == before

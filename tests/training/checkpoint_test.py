@@ -1,3 +1,5 @@
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,6 +55,34 @@ def test_latest_and_best_are_kept(open_checkpoints):
   saved.wait()
   assert saved.best() == 1
   assert set(saved._manager.all_steps()) == {1, 3, 4}
+
+
+@pytest.mark.parametrize(
+  'scores, best, kept',
+  [
+    ([0.5, math.nan, math.nan, math.nan], 0, {0, 3}),
+    ([math.nan, 0.3, 0.2, math.nan], 1, {1, 3}),
+    ([math.nan, math.nan], None, {1}),
+    ([0.5, 0.5, 0.1, 0.1], 1, {1, 3}),
+  ],
+)
+def test_what_is_no_number_is_never_the_best(
+  open_checkpoints, scores, best, kept
+):
+  """And takes no checkpoint's place; of equal ones the latest is the best."""
+  saved = open_checkpoints(keep=1, best='q/spearman')
+  for step, score in enumerate(scores):
+    saved.save(state(step), step, {'frozen': ''}, {'q/spearman': score})
+  saved.wait()
+  assert saved.best() == best
+  assert set(saved._manager.all_steps()) >= kept
+  assert len(saved._manager.all_steps()) <= 2
+
+
+def test_the_best_must_be_by_something_that_is_measured(open_checkpoints):
+  saved = open_checkpoints(best='ava/map')
+  with pytest.raises(ValueError, match="'ava/map'; measured are ava/mAP"):
+    saved.save(state(), 1, {'frozen': ''}, {'ava/mAP': 0.5})
 
 
 def test_parameters_for_another_run(open_checkpoints, tmp_path):

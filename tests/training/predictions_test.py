@@ -10,7 +10,7 @@ import pytest
 from vidpetl.data import examples
 from vidpetl.metrics import predictions as columns_lib
 from vidpetl.tasks import classification
-from vidpetl.training import predictions
+from vidpetl.training import predictions, reporting
 
 NAMES = ('sit', 'run, fast', 'say "no"')
 ODD = (
@@ -138,39 +138,37 @@ def _steps(tmp_path):
 
 
 @pytest.mark.parametrize(
-  'report, best, kept',
-  [
-    ('last', '', [12]),
-    ('best', 'clips/top1', [3, 12]),
-    ('mean10', '', list(range(3, 13))),
-    ('last', 'clips/nothing', [12]),
-  ],
+  'how, used',
+  [('last', [12]), ('best', [5]), ('mean10', list(range(3, 13)))],
 )
-def test_what_no_number_is_of_is_removed(
-  files, metric, tmp_path, report, best, kept
-):
-  values = dict(enumerate([0.1, 0.2, 0.9, None, 0.9] + 7 * [0.5], 1))
-  with open(tmp_path / 'metrics.jsonl', 'w') as file:
-    for step in values:
-      files.write('clips', step, metric)
-      for row in (
-        {'step': step, 'learning_rate': 1.0, 'clips/top1': 1.0},
-        {'step': step, 'clips/top1': values[step]},
-      ):
-        file.write(json.dumps(row) + '\n')
-  files.prune(12, report, best)
-  assert _steps(tmp_path) == kept
+def test_what_no_number_is_of_is_removed(files, metric, tmp_path, how, used):
+  tops = [0.1, 0.2, 0.9, None, 0.9] + 7 * [0.5]
+  evaluations = reporting.Evaluations(tmp_path, 0, write=False)
+  for step, top in enumerate(tops, 1):
+    files.write('clips', step, metric)
+    evaluations.add(step, {'clips': {'metrics': {'top1': top}}})
+  choice = evaluations.choose(how, 'clips/top1', reporting.TEST)
+  files.prune({12, *choice.used})
+  assert _steps(tmp_path) == sorted({12, *used})
   # Figures of classes are small, and stay.
-  assert len(list((tmp_path / 'per_class').glob('*'))) == len(values)
+  assert len(list((tmp_path / 'per_class').glob('*'))) == len(tops)
+
+
+def test_predictions_on_held_out_examples_are_files_of_their_own(
+  files, metric, tmp_path
+):
+  files.write('clips', 1, metric)
+  files.write('clips', 1, metric, 'validation/')
+  names = {path.name for path in (tmp_path / 'predictions').glob('*.csv')}
+  assert names == {'clips.1.csv', 'validation_clips.1.csv'}
 
 
 def test_files_of_others_stay(files, tmp_path):
   folder = tmp_path / 'predictions'
   folder.mkdir()
-  (tmp_path / 'metrics.jsonl').write_text('')
   for name in ('mine.csv', 'clips.csv', 'notes.1.txt'):
     (folder / name).write_text('x')
-  files.prune(2, 'last', '')
+  files.prune({2})
   assert len(list(folder.glob('*'))) == 3
 
 

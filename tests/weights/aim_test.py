@@ -63,6 +63,20 @@ def state(second, depth=2):
   }
 
 
+def _attention(arrays, ours, theirs):
+  """Returns the arrays of a block's attention, by our names."""
+  at, found = f'{ours}/MultiHeadDotProductAttention_0', {}
+  weights = arrays[f'{theirs}.attn.in_proj_weight'].chunk(3)
+  biases = arrays[f'{theirs}.attn.in_proj_bias'].chunk(3)
+  for name, w, b in zip(('query', 'key', 'value'), weights, biases):
+    found[f'{at}/{name}/kernel'] = w.T.reshape(D, -1, 64)
+    found[f'{at}/{name}/bias'] = b.reshape(-1, 64)
+  out = arrays[f'{theirs}.attn.out_proj.weight']
+  found[f'{at}/out/kernel'] = out.T.reshape(-1, 64, D)
+  found[f'{at}/out/bias'] = arrays[f'{theirs}.attn.out_proj.bias']
+  return found
+
+
 def expected(arrays, second, scale):
   """Returns logits, by PyTorch, from arrays under AIM's names."""
   flat = {}
@@ -94,18 +108,7 @@ def expected(arrays, second, scale):
   for i in range(2):
     theirs = f'backbone.transformer.resblocks.{i}'
     ours = f'{encoder}/encoderblock_{i}'
-    attention = f'{ours}/MultiHeadDotProductAttention_0'
-    weights = arrays[f'{theirs}.attn.in_proj_weight'].chunk(3)
-    biases = arrays[f'{theirs}.attn.in_proj_bias'].chunk(3)
-    for name, w, b in zip(('query', 'key', 'value'), weights, biases):
-      flat[f'{attention}/{name}/kernel'] = w.T.reshape(D, -1, 64)
-      flat[f'{attention}/{name}/bias'] = b.reshape(-1, 64)
-    put(
-      f'{attention}/out/kernel',
-      f'{theirs}.attn.out_proj.weight',
-      lambda x: x.T.reshape(-1, 64, D),
-    )
-    put(f'{attention}/out/bias', f'{theirs}.attn.out_proj.bias')
+    flat |= _attention(arrays, ours, theirs)
     norm(f'{ours}/LayerNorm_0', f'{theirs}.ln_1')
     norm(f'{ours}/LayerNorm_1', f'{theirs}.ln_2')
     dense(f'{ours}/MlpBlock_0/Dense_0', f'{theirs}.mlp.c_fc')

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from vidpetl import backbones
-from vidpetl.data import datasets, examples, kinds, sources
+from vidpetl.data import datasets, examples, held_out, kinds, sources
 from vidpetl.experiment import model as model_lib
 from vidpetl.experiment import optimizer
 from vidpetl.experiment import state as state_lib
@@ -37,6 +37,8 @@ class Experiment:
     dtype: of the computation; parameters are float32.
     variables: abstract parameters and statistics.
     group_of: parameter path -> group.
+    labels: of each task whose head scores classes, what its outputs mean;
+      those that are known.
   """
 
   config: Any
@@ -45,6 +47,7 @@ class Experiment:
   dtype: Any
   variables: Any
   group_of: Mapping[str, str]
+  labels: Mapping[str, Mapping[int, str]]
 
   def grid(self) -> tuple[int, int, int]:
     """Returns (t, h, w) of the backbone's tokens."""
@@ -157,7 +160,12 @@ def build(
   )
   rules = [tuple(rule) for rule in config.trainable]
   group_of = trainable.groups(variables['params'], rules)
-  return Experiment(config, tasks, model, dtype, variables, group_of)
+  labels = {
+    name: dict(infos[name].classes)
+    for name, options in config.tasks.items()
+    if kinds.load(task_lib.module(options['task']).KIND).has_classes
+  }
+  return Experiment(config, tasks, model, dtype, variables, group_of, labels)
 
 
 def build_backbone(config: Any, dtype: Any) -> nn.Module:
@@ -181,12 +189,21 @@ def infos(config: Any) -> dict[str, examples.Info]:
     missing = None
     if not options.get('num_classes') and options.get('train'):
       try:
-        found[name] = sources.open_source(options.train).info
+        found[name] = _training(config, options).info
         continue
       except FileNotFoundError as error:
         missing = error
     found[name] = _stand_in(name, options, missing)
   return found
+
+
+def _training(config: Any, options: Mapping[str, Any]) -> examples.Source:
+  """Returns what a task trains on."""
+  source = sources.open_source(options.train)
+  share = config.get('validation', 0.0)
+  if not share or not options.get('eval'):
+    return source
+  return held_out.split(source, share)[0]
 
 
 def infos_from_config(config: Any) -> dict[str, examples.Info]:

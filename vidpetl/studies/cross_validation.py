@@ -10,6 +10,7 @@ import numpy as np
 
 from vidpetl import tables
 from vidpetl.metrics import rank
+from vidpetl.training import reporting
 
 AVERAGES = {'fisher_z': rank.fisher_z, 'arithmetic': np.mean}
 
@@ -22,11 +23,13 @@ class Row:
     name: of the variant.
     folds: value of each fold, the mean over seeds.
     seeds: of each seed the mean over folds.
+    reported: which evaluations the values come from.
   """
 
   name: str
   folds: tuple[float, ...]
   seeds: tuple[float, ...]
+  reported: str
 
   @property
   def mean(self) -> float:
@@ -50,10 +53,19 @@ def value(results: Mapping[str, Any], metric: str, where: str) -> float:
   return metrics[name]
 
 
-def row(name: str, values: np.ndarray) -> Row:
-  """Returns the row of values [seeds, folds]."""
+def row(
+  name: str, values: np.ndarray, results: Sequence[Mapping[str, Any]] = ()
+) -> Row:
+  """Returns the row of a variant.
+
+  Args:
+    name: of the variant.
+    values: [seeds, folds].
+    results: of all its runs.
+  """
   values = np.asarray(values, np.float64)
-  return Row(name, tuple(values.mean(0)), tuple(values.mean(1)))
+  reported = reporting.words([each.get('reported', {}) for each in results])
+  return Row(name, tuple(values.mean(0)), tuple(values.mean(1)), reported)
 
 
 def table(
@@ -73,14 +85,15 @@ def table(
       r.name or 'all',
       *(f'{100 * v:.1f}' for v in r.folds),
       tables.mean_std(r.seeds),
+      r.reported,
     ]
     for r in rows
   ]
   if len(rows) > 1:
     mean = AVERAGES[average]([r.mean for r in rows])
     name = f'average ({average.replace("_", " ")})'
-    cells.append([name, *([''] * len(folds)), f'{100 * mean:.1f}'])
+    cells.append([name, *([''] * len(folds)), f'{100 * mean:.1f}', ''])
   return (
     f'{metric} x 100, {seeds} {"seed" if seeds == 1 else "seeds"}\n\n'
-    + tables.markdown(['', *folds, 'mean over folds'], cells)
+    + tables.markdown(['', *folds, 'mean over folds', 'reported'], cells)
   )

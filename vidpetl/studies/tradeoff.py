@@ -13,6 +13,7 @@ from matplotlib import figure, ticker, transforms
 
 from vidpetl import tables
 from vidpetl.studies import flops, settings, style
+from vidpetl.training import reporting, writers
 
 # For every ten families, which have a colour each.
 _MARKERS = 'os^Dv'
@@ -32,6 +33,7 @@ class Point:
     heads: trained parameters of heads.
     total: all parameters.
     values: of the metric, one per seed.
+    reported: of each seed, which evaluation its value comes from.
   """
 
   setting: settings.Setting
@@ -39,6 +41,7 @@ class Point:
   heads: int
   total: int
   values: tuple[float, ...]
+  reported: tuple[Mapping[str, Any], ...] = ()
 
   @property
   def trained(self) -> int:
@@ -71,6 +74,7 @@ def points(found: Found, metric: str) -> list[Point]:
         count['trained_heads'],
         count['total'],
         tuple(_value(result, metric) for result in results),
+        tuple(result.get('reported', {}) for result in results),
       )
     )
   return measured
@@ -103,9 +107,10 @@ def table(found: Found, metrics: Sequence[str]) -> str:
         f'{first.trained / first.total:.2%}',
         *(tables.mean_std(point.values) for point in measured),
         str(len(first.values)),
+        reporting.words(first.reported),
       ]
     )
-  return tables.markdown([*header, 'seeds'], rows)
+  return tables.markdown([*header, 'seeds', 'reported'], rows)
 
 
 def write(
@@ -134,7 +139,11 @@ def write(
         'trained_heads': first.heads,
         'total': first.total,
         'flops': dict(costs[first.setting]),
-        **{m: point.values for m, point in zip(metrics, measured)},
+        'reported': list(first.reported),
+        **{
+          m: [writers.number(value) for value in point.values]
+          for m, point in zip(metrics, measured)
+        },
       }
     )
   (folder / 'sweep.json').write_text(json.dumps(rows, indent=1) + '\n')

@@ -18,7 +18,7 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,6 @@ from vidpetl.training import writers
 FOLDER, PER_CLASS, CLASSES = 'predictions', 'per_class', 'classes.json'
 _AT_A_TIME = 10_000  # rows that are in memory as text
 _STEP = re.compile(r'[\w-]+\.(\d+)\.(?:\w+\.)?(?:csv|npz)')
-# Evaluations that `config.report` takes its number from, beside the best.
-_LATEST = {'last': 1, 'best': 1, 'mean10': 10}
 
 
 class Files:
@@ -60,10 +58,19 @@ class Files:
     with _Replaced(self._workdir / CLASSES) as file:
       file.write(json.dumps(named, indent=1, ensure_ascii=False).encode())
 
-  def write(self, task: str, step: int, metric: task_lib.Metric) -> None:
-    """Writes predictions of a task, and figures of its classes."""
+  def write(
+    self, task: str, step: int, metric: task_lib.Metric, prefix: str = ''
+  ) -> None:
+    """Writes predictions of a task, and figures of its classes.
+
+    Args:
+      task: its name.
+      step: of the evaluation.
+      metric: of the evaluation.
+      prefix: before the task's name in those of files.
+    """
     said = metric.predictions()
-    stem = f'{stem_of(task)}.{step}'
+    stem = f'{stem_of(prefix + task)}.{step}'
     folder = self._workdir / FOLDER
     tables = {'csv': said.columns}
     tables |= {f'{name}.csv': table for name, table in said.more.items()}
@@ -103,22 +110,8 @@ class Files:
     _, classes = source.shown()
     return np.bincount(classes, minlength=source.info.num_classes)
 
-  def prune(self, step: int, report: str, best: str) -> None:
-    """Removes predictions that no reported number is of.
-
-    Args:
-      step: of the latest evaluation.
-      report: `config.report`; 'mean10' keeps the last ten evaluations.
-      best: `config.checkpoint.best`, the scalar whose highest value keeps its
-        evaluation, the earliest of equal ones; '' for none.
-    """
-    found = measured(self._workdir / 'metrics.jsonl')
-    found = {s: row for s, row in found.items() if s <= step}
-    kept = {step, *sorted(found)[-_LATEST.get(report, 1) :]}
-    scores = {s: row[best] for s, row in found.items() if best in row}
-    scores = {s: score for s, score in scores.items() if score is not None}
-    if scores:
-      kept.add(max(sorted(scores), key=scores.get))
+  def prune(self, kept: Collection[int]) -> None:
+    """Removes predictions after other steps than these."""
     for path in (self._workdir / FOLDER).glob('*'):
       match = _STEP.fullmatch(path.name)
       if match and int(match[1]) not in kept:

@@ -24,6 +24,15 @@ def test_split_folders(tmp_path):
   assert ids_of(test) == ['test/run/e.mp4']
 
 
+def test_class_folders_that_are_numbers_are_in_their_order(tmp_path):
+  names = [
+    f'{split}/{i}/a.mp4' for split in ('train', 'val') for i in range(12)
+  ]
+  make(tmp_path, *names)
+  source = open_folder(tmp_path, 'train')
+  assert list(source.info.classes.values()) == [str(i) for i in range(12)]
+
+
 def test_a_third_split_is_named_and_counted(tmp_path):
   path = make(
     tmp_path,
