@@ -231,7 +231,7 @@ def test_other_types_and_files_are_refused(tmp_path):
   arrays = safetensors.numpy.load_file(tmp_path / package.MODEL)
   arrays = {n: a.T.copy() for n, a in arrays.items() if 'ia3' in n}
   safetensors.numpy.save_file(arrays, tmp_path / package.MODEL)
-  with pytest.raises(ValueError, match='in front of attn_qkv/.* has no site'):
+  with pytest.raises(ValueError, match=r'in front of attn_qkv/.* has no site'):
     reading.read_config(str(tmp_path), 1)
   (tmp_path / package.MODEL).unlink()
   written(tmp_path)
