@@ -22,7 +22,7 @@ with epy.lazy_imports():
 
   from vidpetl.experiment import published
   from vidpetl.parameters import storage
-  from vidpetl.weights import exporting, importing, positions
+  from vidpetl.weights import exporting, importing, positions, settings
   from vidpetl.weights import report as report_lib
 
 
@@ -43,6 +43,9 @@ def define_flags() -> None:
   )
   flags.DEFINE_multi_string(
     'allow', [], 'Regex of names in FILE that may be missing or left over.'
+  )
+  flags.DEFINE_multi_string(
+    'set', [], 'NAME=VALUE of what FILE does not show, such as heads=12.'
   )
 
 
@@ -92,6 +95,7 @@ def main(argv: list[str]) -> None:
       entry=args.entry,
       grid=_sizes(args.grid),
       allow=args.allow,
+      settings=settings.parse(args['set'].value),
     )
   else:
     report = export_run(args.into, path, out, args.head)

@@ -69,7 +69,7 @@ def mixed(sizes: Size, kernel: Size, strides: Size) -> convolution.Pads:
 # Of convolutions, and of max-pools.
 PADDINGS = {
   'same': (convolution.same, convolution.same),
-  'mixed': (mixed, convolution.static),
+  'mixed': (mixed, mixed),
   'static': (convolution.static, convolution.static),
 }
 
@@ -127,8 +127,8 @@ class I3D(convolution.ConvNet):
   Attributes:
     width: of the first convolution; all others go with it.
     padding: 'same', TensorFlow's; 'static', that for sizes which strides
-      divide, whatever the sizes; 'mixed', the first for time in convolutions
-      and the second elsewhere.
+      divide, whatever the sizes; 'mixed', the first for time and the second for
+      space.
     summary: 'pairs', the mean of means of neighbouring moments, or 'mean'.
   """
 

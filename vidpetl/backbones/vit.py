@@ -159,11 +159,13 @@ class VideoMAE(ViT):
 
   Attributes:
     tubelet: frames that a token covers.
+    summary: 'mean' of the tokens, then LayerNorm, or the normalised 'first'.
   """
 
   key_bias: ClassVar[bool] = False
 
   tubelet: int = 2
+  summary: str = 'mean'
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> Features:
@@ -174,7 +176,8 @@ class VideoMAE(ViT):
     encoder = self.encoder('Transformer', positions=False)
     _, x = clip.to_volume(encoder(x, clip, train))
     norm = self.norm('norm')
-    return Features(norm(x), norm(x.mean((1, 2, 3))))
+    read = x.mean((1, 2, 3)) if self.summary == 'mean' else x[:, 0, 0, 0]
+    return Features(norm(x), norm(read))
 
 
 class CLIP(ViT):
@@ -202,7 +205,7 @@ class CLIP(ViT):
 _KINDS = {
   'mae': (MAE, ('mean', 'cls')),
   'augreg': (AugReg, ('mean', 'cls')),
-  'videomae': (VideoMAE, ()),
+  'videomae': (VideoMAE, ('mean', 'first')),
   'clip': (CLIP, ('norm_mean', 'mean_norm')),
 }
 
@@ -225,7 +228,7 @@ def build(*, kind: str, variant: str | None = None, **fields) -> ViT:
   if kind == 'clip' and variant == 'L':
     fields = {'patch': 14, **fields}
   model = variants.make(cls, fields, variant, VARIANTS)
-  if summaries and model.summary not in summaries:
+  if model.summary not in summaries:
     raise ValueError(f'summary {model.summary!r} is none of {summaries}')
   if model.activation not in layers.ACTIVATIONS:
     raise ValueError(

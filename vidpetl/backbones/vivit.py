@@ -205,12 +205,18 @@ class JointToken(ViViT):
 
 
 class SelfAttentionBlock(layers.Block):
-  """Attends over time, then over space, then the MLP (Model 3).
+  """Attends over time and over space, then the MLP (Model 3).
 
   Sites: those of `layers.Block`, with branches `attn_time` and `attn_space`
   for `attn`. All three branches are dropped by stochastic depth; in scenic
   this block ignores its rate.
   """
+
+  # The axes in turn, and what rows of tokens attend to each other then.
+  axes: ClassVar[tuple[tuple[str, str], ...]] = (
+    ('time', 'location'),
+    ('space', 'frame'),
+  )
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -225,7 +231,7 @@ class SelfAttentionBlock(layers.Block):
           dataclasses.replace(clip, rows=rows),
         ),
       )
-      for axis, rows in (('time', 'location'), ('space', 'frame'))
+      for axis, rows in self.axes
     ]
     x = self.enter(x, *branches[0][2:])
     lead, x = clip.to_volume(x)
@@ -241,6 +247,12 @@ class SelfAttentionBlock(layers.Block):
     return self.branch(
       'mlp', self.make_norm('LayerNorm_mlp'), mlp, clip.flatten(x)
     )
+
+
+class SpaceFirstBlock(SelfAttentionBlock):
+  """Attends over space first."""
+
+  axes = SelfAttentionBlock.axes[::-1]
 
 
 class DotProductAttention(attention_lib.Attention):
@@ -290,8 +302,21 @@ class DotProductBlock(layers.Block):
   attention = DotProductAttention
 
 
+ORDERS = {'time_space': SelfAttentionBlock, 'space_time': SpaceFirstBlock}
+
+
 class FactorisedSelfAttention(JointMean):
-  block = SelfAttentionBlock
+  """Attention over one axis at a time (Model 3).
+
+  Attributes:
+    order: of the axes, one of `ORDERS`.
+  """
+
+  order: str = 'time_space'
+
+  @property
+  def block(self) -> type[nn.Module]:
+    return ORDERS[self.order]
 
 
 class FactorisedDotProduct(JointMean):
@@ -346,4 +371,7 @@ def build(
       f'no ViViT with attention={attention!r}, temporal={temporal!r} and '
       f'classifier={classifier!r}. There are: {sorted(MODELS, key=str)}'
     )
-  return variants.make(model, fields, variant, VARIANTS)
+  made = variants.make(model, fields, variant, VARIANTS)
+  if attention == 'factorised_self_attention' and made.order not in ORDERS:
+    raise ValueError(f'order {made.order!r} is none of {", ".join(ORDERS)}')
+  return made

@@ -12,6 +12,8 @@ from vidpetl import backbones
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import published
 from vidpetl.parameters import package, storage, variables
+from vidpetl.recipes import presets
+from vidpetl.weights import family as family_lib
 from vidpetl.weights import fit, importing
 from vidpetl.weights import report as report_lib
 
@@ -43,6 +45,7 @@ def load(
     fit.Geometry(
       tuple(config.grid or said.get('grid', ())),
       tuple(config.window or said.get('window', ())),
+      said.get('positions') or _rule(experiment.config.backbone),
     ),
     geometry(experiment),
     report,
@@ -82,6 +85,15 @@ def geometry(experiment: experiment_lib.Experiment) -> fit.Geometry:
   """Returns what the tables of positions of an experiment are for."""
   window = getattr(_plain_backbone(experiment), 'window', ())
   return fit.Geometry(experiment.grid(), window)
+
+
+def _rule(fields: Mapping[str, Any]) -> str:
+  """Returns how tables of a backbone are resized where no file says it."""
+  try:
+    preset = presets.like(fields)
+  except ValueError:  # One's own, which nobody has resized before.
+    return 'linear'
+  return family_lib.load(preset.family).positions
 
 
 def _plain_backbone(experiment: experiment_lib.Experiment) -> Any:

@@ -33,7 +33,8 @@ def describe(
   Returns:
     'family', 'file', 'backbone' (`config.backbone`), 'fresh' (how names begin
     that it has nothing for), 'grid' and 'window' (of its tables, (t, h, w)),
-    'inflate', 'mean' and 'std' (of pixels in [0, 1]), 'note'.
+    'inflate', 'positions' (how tables of positions are resized), 'mean' and
+    'std' (of pixels in [0, 1]), 'note'.
 
   Raises:
     WeightsError: if the arrays are not those of the backbone that they are
@@ -52,7 +53,7 @@ def describe(
   fresh = [*layout.fresh, *', '.join(absent).split(', ')]
   fresh = importing.full_names(dict.fromkeys(filter(None, fresh)), '')
   _check(path, imported.arrays, shapes, tuple(fresh))
-  mean, std = family.normalisation
+  mean, std = imported.pixels
   return {
     'family': name,
     'file': path,
@@ -61,9 +62,10 @@ def describe(
     'grid': features.grid.shape[1:4],
     'window': getattr(model, 'window', ()),
     'inflate': family.inflate,
+    'positions': family.positions,
     'mean': mean,
     'std': std,
-    'note': family.note,
+    'note': '\n'.join(filter(None, [family.note, *imported.notes])),
   }
 
 

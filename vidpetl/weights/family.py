@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from vidpetl.weights import families, rules
+from vidpetl.weights import settings as settings_lib
 from vidpetl.weights.errors import WeightsError
 
 # Mean and standard deviation of ImageNet's pixels in [0, 1], per channel.
@@ -51,7 +52,8 @@ class Family:
     prefixes: of names, each taken off once, in this order.
     rename: (regex, replacement) of names in other versions of the files.
     left_out: regex of names -> why they are not taken.
-    axes: sizes of axes in patterns, from their names and shapes.
+    axes: sizes of axes in patterns, from their names and shapes and from what
+      was told; see `settings`.
     check: of their names and shapes; raises WeightsError for files of other
       nets that have the same names.
     normalisation: mean and standard deviation of pixels in [0, 1], per channel
@@ -59,7 +61,10 @@ class Family:
     inflate: how images' filters become those of clips: 'central' or 'average'.
     fields: further fields of the backbone, from the names in the file, where
       its shapes do not show them.
-    note: what no file shows and its user has to know.
+    unshown: fields of the backbone that no array shows.
+    positions: how its code resizes tables of positions, one of
+      `positions.RULES`.
+    note: what else no file shows and its user has to know.
   """
 
   source: str
@@ -70,11 +75,15 @@ class Family:
   prefixes: tuple[str, ...] = ()
   rename: tuple[tuple[str, str], ...] = ()
   left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
-  axes: Callable[[Shapes], dict[str, int]] = lambda shapes: {}
+  axes: Callable[[Shapes, Mapping[str, Any]], dict[str, int]] = (
+    lambda shapes, told: {}
+  )
   check: Callable[[Shapes], None] = lambda shapes: None
   normalisation: tuple[Any, Any] = IMAGENET
   inflate: str = ''
   fields: Callable[[Collection[str]], dict[str, Any]] = lambda names: {}
+  unshown: tuple[settings_lib.Unshown, ...] = ()
+  positions: str = 'linear'
   note: str = ''
 
 

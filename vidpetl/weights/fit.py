@@ -27,10 +27,13 @@ class Geometry:
   Attributes:
     grid: (t, h, w) of the tokens, () if that is not known.
     window: (t, h, w) of windows, () if there are none or it is not known.
+    rule: how they are resized, one of `positions.RULES`; that of the arrays
+      counts.
   """
 
   grid: Size = ()
   window: Size = ()
+  rule: str = 'linear'
 
 
 def fit(
@@ -91,9 +94,9 @@ def _one(name, array, shape, old, new, inflate) -> tuple[np.ndarray, str]:
   """Returns an array of that shape, and how it came to be ('': as it was)."""
   note = ''
   if positions.is_table(name) and (old.grid or array.shape != shape):
-    array, note = _table(name, array, shape, old.grid, new.grid)
+    array, note = _table(name, array, shape, old, new.grid)
   elif positions.is_relative(name) and array.shape != shape:
-    array, note = _relative(array, old.window, new.window)
+    array, note = _relative(array, old, new.window)
   elif name.endswith(EMBEDDINGS) and (1, *shape[1:]) == array.shape != shape:
     array, note = _inflated(array, shape, inflate)
   if array.shape != shape:
@@ -102,12 +105,12 @@ def _one(name, array, shape, old, new, inflate) -> tuple[np.ndarray, str]:
 
 
 def _table(name, array, shape, old, new):
-  if not old:
+  if not old.grid:
     raise ValueError(
       'a table of positions: config.init.grid must be (t, h, w) of the tokens '
       'that it was trained with'
     )
-  before, after = (positions.axes(name, grid) for grid in (old, new))
+  before, after = (positions.axes(name, grid) for grid in (old.grid, new))
   lead = [
     size - int(np.prod(grid))
     for size, grid in ((array.shape[1], before), (shape[1], after))
@@ -118,24 +121,27 @@ def _table(name, array, shape, old, new):
       'config.init.grid must be (t, h, w) of the tokens that it was trained '
       'with'
     )
-  note = [] if before == after else [f'{_by(before)} to {_by(after)} tokens']
+  note = []
+  if before != after:
+    note.append(f'{_by(before)} to {_by(after)} tokens, {old.rule}')
   if lead == [1, 0]:
     array = array[:, 1:]
     note.append("without the class token's")
   elif lead[0] != lead[1]:
     raise ValueError(f'{lead[0]} class tokens for {lead[1]}')
   cls = min(lead)
-  return positions.resize(array, before, after, cls=cls), ', '.join(note)
+  array = positions.resize(array, before, after, cls=cls, rule=old.rule)
+  return array, ', '.join(note)
 
 
 def _relative(array, old, new):
-  if not old:
+  if not old.window:
     raise ValueError(
       'a table of relative positions: config.init.window must be (t, h, w) of '
       'the windows that it was trained with'
     )
-  array = positions.resize_relative(array, old, new)
-  return array, f'windows of {_by(old)} to {_by(new)}'
+  array = positions.resize_relative(array, old.window, new, old.rule)
+  return array, f'windows of {_by(old.window)} to {_by(new)}, {old.rule}'
 
 
 def _inflated(array, shape, inflate):

@@ -14,6 +14,7 @@ import numpy as np
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import files, fit, positions, rules
 from vidpetl.weights import report as report_lib
+from vidpetl.weights import settings as settings_lib
 from vidpetl.weights.errors import WeightsError
 
 Arrays = dict[str, np.ndarray]
@@ -30,11 +31,15 @@ class Imported:
     arrays: by the names of `petl.variables`, in the file's float type.
     layout: the backbone that they are for.
     report: what became of every array.
+    pixels: mean and standard deviation of pixels in [0, 1].
+    notes: what no array shows, and what is taken.
   """
 
   arrays: Arrays
   layout: family_lib.Layout
   report: report_lib.Report
+  pixels: tuple[Any, Any]
+  notes: list[str]
 
 
 def load(
@@ -46,6 +51,7 @@ def load(
   entry: str = '',
   grid: Sequence[int] = (),
   allow: Sequence[str] = (),
+  settings: Mapping[str, Any] | None = None,
 ) -> Imported:
   """Reads a published file.
 
@@ -59,6 +65,7 @@ def load(
     grid: (t, h, w) of the tokens that its tables of positions are for, if that
       is not what the family says, or cannot say.
     allow: regexes of their names that may be missing or unexpected.
+    settings: what no array shows; see `settings`.
 
   Raises:
     WeightsError: if the file cannot be read, is another family's, or differs
@@ -72,13 +79,14 @@ def load(
     )
   target = target or next(iter(family.rules))
   report = report_lib.Report(f'{path} as {name}')
+  told = dict(settings or {})
   tree = files.read(path)
   found = _arrays(tree, family, entry, path, report)
   _check(path, family, found)
   fields = family.fields(set(found))
   wanted, optional = _choose(family, target, head, found)
   _refuse_others(tree, path, name, found, wanted)
-  arrays = _map(family, wanted, found, report, allow)
+  arrays = _map(family, wanted, found, report, allow, told)
   _leave_out(family, optional, found, report, allow)
   if report.wrong:
     raise WeightsError(
@@ -86,9 +94,15 @@ def load(
       f'with --allow=<regex of the name>.{_likely(tree, path, name)}'
     )
   shapes = {k: v.shape for k, v in arrays.items()}
-  layout = _for_grid(path, family.layout(shapes, target), shapes, grid)
-  layout = dataclasses.replace(layout, backbone={**layout.backbone, **fields})
-  return Imported(full_names(arrays, head), layout, report)
+  layout = family.layout(shapes, target)
+  layout = _for_grid(path, layout, shapes, grid or told.get('grid', ()))
+  backbone, notes = settings_lib.settle(
+    family.unshown, {**layout.backbone, **fields}, told, bool(head)
+  )
+  layout = dataclasses.replace(layout, backbone=backbone)
+  mean, std = family.normalisation
+  pixels = told.get('mean', mean), told.get('std', std)
+  return Imported(full_names(arrays, head), layout, report, pixels, notes)
 
 
 def _for_grid(path, layout, shapes, grid) -> family_lib.Layout:
@@ -260,10 +274,11 @@ def _share(tree, path, name) -> float:
   return max(len(own & found) / max(len(own), 1) for own in sets)
 
 
-def _map(family, wanted, found, report, allow) -> Arrays:
+def _map(family, wanted, found, report, allow, told) -> Arrays:
   """Returns our arrays; `found` keeps what no rule takes."""
   theirs = {each.theirs for each in wanted}
-  axes = family.axes({k: v.shape for k, v in found.items() if k in theirs})
+  shapes = {k: v.shape for k, v in found.items() if k in theirs}
+  axes = family.axes(shapes, told)
   arrays = {}
   for each in wanted:
     ours = ', '.join(each.ours)

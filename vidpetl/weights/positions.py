@@ -1,4 +1,8 @@
-"""Position tables of checkpoints, resized to other grids (numpy only)."""
+"""Position tables of checkpoints, resized to other grids (numpy only).
+
+Every code resizes its own by a rule of its own, and a table resized by another
+moves tokens by up to 2 %. The rule is a family's: `Family.positions`.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,73 @@ import math
 import numpy as np
 
 
+def _linear(old: int, new: int) -> np.ndarray:
+  """Weights [new, old] of linear interpolation with aligned ends.
+
+  As `scipy.ndimage.zoom` with `order=1` has them, which google's ViTs and
+  scenic use; `jax.image.resize` places the ends elsewhere.
+  """
+  at = np.linspace(0, old - 1, new)[:, None]
+  return np.maximum(0, 1 - np.abs(at - np.arange(old)))
+
+
+def _cubic(x: np.ndarray, a: float) -> np.ndarray:
+  """Returns Keys' kernel of convolution at distances x from its centre."""
+  x = np.abs(x)
+  near = ((a + 2) * x - (a + 3)) * x * x + 1
+  far = a * (((x - 5) * x + 8) * x - 4)
+  return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
+
+
+def _bicubic(old: int, new: int) -> np.ndarray:
+  """Weights [new, old] of PyTorch's `mode='bicubic'`, unaligned corners.
+
+  Keys' kernel with a = -3/4, over four entries however many there are to a new
+  one; entries beyond an end are that at the end.
+  """
+  centre = (np.arange(new) + 0.5) * old / new - 0.5
+  taps = np.floor(centre)[:, None].astype(int) + np.arange(-1, 3)
+  weights = np.zeros((new, old))
+  rows = np.broadcast_to(np.arange(new)[:, None], taps.shape)
+  values = _cubic(taps - centre[:, None], -0.75)
+  np.add.at(weights, (rows, taps.clip(0, old - 1)), values)
+  return weights
+
+
+def _antialiased(old: int, new: int) -> np.ndarray:
+  """Weights [new, old] of PyTorch's `mode='bicubic', antialias=True`.
+
+  Keys' kernel with a = -1/2, as wide as a new entry where that is more than an
+  old one; entries beyond an end are left out. It is another function than
+  `_bicubic` for larger grids, too.
+  """
+  scale = old / new
+  centre = (np.arange(new) + 0.5)[:, None] * scale - 0.5
+  weights = _cubic((np.arange(old) - centre) / max(scale, 1.0), -0.5)
+  return weights / weights.sum(1, keepdims=True)
+
+
+# How codes resize positions in height and width.
+RULES = {
+  'linear': _linear,
+  'bicubic': _bicubic,
+  'bicubic_antialias': _antialiased,
+}
+
+
 def resize(
   table: np.ndarray,
   old: tuple[int, ...],
   new: tuple[int, ...],
   *,
   cls: int = 0,
+  rule: str = 'linear',
 ) -> np.ndarray:
-  """Interpolates a table linearly along each axis of its grid.
+  """Interpolates a table along each axis of its grid.
 
-  The first and last entries stay at the ends, as in `scipy.ndimage.zoom` with
-  `order=1`, with which the public checkpoints were resized; `jax.image.resize`
-  places them elsewhere. An axis of one entry is repeated, so that an image's
-  table, (1, h, w), fills a clip's.
+  Height and width are resized by the rule; time linearly with aligned ends, as
+  no code with another rule resizes it. An axis of one entry is repeated, so
+  that an image's table, (1, h, w), fills a clip's.
 
   Args:
     table: [1, cls + prod(old), d].
@@ -27,13 +85,17 @@ def resize(
       guessed: 576 entries are a grid of 24 x 24 or one of 18 x 32.
     new: sizes wanted, as many.
     cls: leading entries of class tokens, which are kept.
+    rule: one of `RULES`.
 
   Returns:
     [1, cls + prod(new), d], in the dtype of `table`.
 
   Raises:
-    ValueError: if the sizes do not fit the table or each other.
+    ValueError: if the sizes do not fit the table or each other, or there is no
+      such rule.
   """
+  if rule not in RULES:
+    raise ValueError(f'positions {rule!r} is none of {", ".join(RULES)}')
   if len(old) != len(new):
     raise ValueError(f'a grid of {old} cannot be resized to {new}')
   if table.ndim != 3 or table.shape[1] != cls + math.prod(old):
@@ -44,17 +106,11 @@ def resize(
   grid = table[0, cls:].reshape(*old, -1).astype(np.float64)
   for axis, size in enumerate(new):
     if size != old[axis]:
-      grid = np.moveaxis(
-        np.tensordot(_weights(old[axis], size), grid, (1, axis)), 0, axis
-      )
+      in_space = len(old) - axis <= 2 <= len(old)
+      weights = RULES[rule if in_space else 'linear'](old[axis], size)
+      grid = np.moveaxis(np.tensordot(weights, grid, (1, axis)), 0, axis)
   grid = grid.reshape(1, math.prod(new), -1).astype(table.dtype)
   return np.concatenate([table[:, :cls], grid], axis=1)
-
-
-def _weights(old: int, new: int) -> np.ndarray:
-  """Weights [new, old] of linear interpolation with aligned ends."""
-  at = np.linspace(0, old - 1, new)[:, None]
-  return np.maximum(0, 1 - np.abs(at - np.arange(old)))
 
 
 # Scope of an encoder -> the axes of (t, h, w) that its table runs over.
@@ -82,17 +138,21 @@ def is_relative(path: str) -> bool:
 
 
 def resize_relative(
-  table: np.ndarray, old: tuple[int, ...], new: tuple[int, ...]
+  table: np.ndarray,
+  old: tuple[int, ...],
+  new: tuple[int, ...],
+  rule: str = 'linear',
 ) -> np.ndarray:
   """Interpolates a table of biases by relative position, for other windows.
 
-  The largest offsets stay the largest, and 0 stays 0. Windows of images, whose
-  extent in time is 1, are repeated along it.
+  0 stays 0, and where ends are aligned, the largest offsets stay the largest.
+  Windows of images, whose extent in time is 1, are repeated along it.
 
   Args:
     table: [(2 t - 1) (2 h - 1) (2 w - 1), heads].
     old: (t, h, w) of the windows it was made for.
     new: (t, h, w) wanted.
+    rule: see `resize`.
 
   Returns:
     The table for these, in the dtype of `table`.
@@ -106,4 +166,4 @@ def resize_relative(
       f'a table of {len(table)} relative positions is not for windows of '
       f'{old}, which have {math.prod(before)}'
     )
-  return resize(table[None], before, after)[0]
+  return resize(table[None], before, after, rule=rule)[0]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from vidpetl.weights import rules
 from vidpetl.weights.errors import WeightsError
@@ -77,8 +78,9 @@ def _block(theirs: str, ours: str, mlp: tuple[str, str]) -> list[rules.Rule]:
   ]
 
 
-def head_width(shapes: Shapes) -> dict[str, int]:
+def head_width(shapes: Shapes, told: Mapping[str, Any]) -> dict[str, int]:
   """Returns c of attention: a table has a column for each head."""
+  del told
   widths = {
     shapes[proj][0] // shape[1]
     for name, shape in shapes.items()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from vidpetl.weights import rules
 from vidpetl.weights.errors import WeightsError
@@ -13,8 +15,10 @@ HEAD = tuple(rules.dense('head', 'output_projection'))
 BLOCK = 'encoderblock_{i}'
 ATTENTION = 'MultiHeadDotProductAttention_0'
 
-# Those whose heads are not 64 wide: ViT-H, -g and -G have 80, 88 and 104.
-_HEADS = {1280: 16, 1408: 16, 1664: 16}
+# Width -> heads of what the families publish: S, B, L, H, g; 64 channels are
+# one head in most of these.
+HEADS = {64: 1, 384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
+
 # The first norm of a block: timm's, OpenAI's and two of Hugging Face's.
 _NORMS = (
   '.norm1.weight',
@@ -24,26 +28,40 @@ _NORMS = (
 )
 
 
-def head_width(shapes: Shapes) -> dict[str, int]:
-  """Returns c of attention, from the width that norms have."""
-  widths = {s[0] for name, s in shapes.items() if name.endswith(_NORMS)}
-  if len(widths) != 1:
-    raise WeightsError(f'blocks are of the widths {sorted(widths)}, not of one')
-  return {'c': head_size(widths.pop())}
+def by_heads(
+  published: Mapping[int, int],
+) -> Callable[[Shapes, Mapping[str, Any]], dict[str, int]]:
+  """Returns `Family.axes` of ViTs, whose heads are in no file.
 
+  A file has the same shapes whatever the number of heads.
 
-def head_size(width: int) -> int:
-  """Returns the width of an attention's heads.
-
-  It is in no file: a file has the same shapes whatever the number of heads.
-
-  Raises:
-    WeightsError: for a width that no published ViT has.
+  Args:
+    published: width of a token -> number of heads, of the family's models.
   """
-  size = width // _HEADS[width] if width in _HEADS else 64
-  if width % size:
-    raise WeightsError(f'no published ViT is {width} wide: how many heads?')
-  return size
+
+  def axes(shapes: Shapes, told: Mapping[str, Any]) -> dict[str, int]:
+    widths = {s[0] for name, s in shapes.items() if name.endswith(_NORMS)}
+    if len(widths) != 1:
+      raise WeightsError(
+        f'blocks are of the widths {sorted(widths)}, not of one'
+      )
+    width = widths.pop()
+    heads = told.get('heads') or published.get(width)
+    if not heads:
+      raise WeightsError(
+        f'no array shows how many heads share the {width} channels of a token, '
+        f'and no published model is that wide ({_widths(published)}). --set '
+        'heads=… says it'
+      )
+    if width % heads:
+      raise WeightsError(f'{heads} heads do not divide {width} channels')
+    return {'c': width // heads}
+
+  return axes
+
+
+def _widths(published: Mapping[int, int]) -> str:
+  return ', '.join(f'{w} with {heads}' for w, heads in published.items())
 
 
 def blocks(theirs: str, encoder: str, bias: bool = True) -> list[rules.Rule]:
@@ -81,23 +99,18 @@ def image_vit(norm: str) -> Rules:
 
 
 def vit_layout(shapes: Shapes, kind: str) -> Layout:
-  """Returns the layout of a ViT for square images, with a class token."""
+  """Returns the layout of a ViT for images, with a class token.
+
+  Images are taken to be square where that is possible.
+  """
   encoder = 'SpatialTransformer'
   patch = shapes['embedding/kernel'][1]
   positions = shapes[f'{encoder}/posembed_input/pos_embedding'][1] - 1
-  side = square(positions)
+  side = math.isqrt(positions)
   return Layout(
     {'name': 'vit', 'kind': kind, **sizes(shapes, encoder), 'patch': patch},
-    (1, side * patch, side * patch),
+    (1, side * patch, side * patch) if side * side == positions else (),
   )
-
-
-def square(positions: int) -> int:
-  """Returns the side of a square of so many positions."""
-  side = math.isqrt(positions)
-  if side * side != positions:
-    raise WeightsError(f'{positions} positions are no square')
-  return side
 
 
 def sizes(shapes: Shapes, encoder: str) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from vidpetl.weights import rules, transformers
+from vidpetl.weights import rules, settings, transformers
 from vidpetl.weights.errors import WeightsError
 from vidpetl.weights.family import Layout, Rules, Shapes
 
@@ -57,20 +57,53 @@ TREES = (
   _tree(_JOINT, [], _FACTORISED_BLOCK),
 )
 
+UNSHOWN = (
+  settings.Unshown(
+    'temporal',
+    {
+      'pooled': 'the published classifier, frame by frame',
+      'dense': 'the temporal encoder at every location',
+      'per_person': 'the temporal encoder for each person',
+    },
+    'dense',
+    with_head='pooled',
+    where={'attention': 'factorised_encoder', 'classifier': 'gap'},
+  ),
+  settings.Unshown(
+    'attention',
+    {
+      'spacetime': 'joint attention',
+      'factorised_dot_product': 'half of the heads over time, half over space',
+    },
+    'spacetime',
+  ),
+  settings.Unshown(
+    'order',
+    {'time_space': "scenic's default", 'space_time': 'space first'},
+    'time_space',
+    where={'attention': 'factorised_self_attention'},
+  ),
+)
+
 
 def layout(shapes: Shapes) -> Layout:
   """Returns the layout of a ViViT."""
   *tubelet, _, _ = shapes['embedding/kernel']
+  if len(tubelet) != 3:
+    raise WeightsError(
+      f'tokens are of {tuple(tubelet)} pixels of an image, so these weights are '
+      "an image's ViT: the family vit_npz"
+    )
   factorised = any(name.startswith(_FACTORISED[0]) for name in shapes)
   token = any(name.startswith('cls') for name in shapes)
   encoder = _FACTORISED[0] if factorised else _JOINT[0]
   fields = {
     'attention': 'factorised_encoder',
-    'temporal': 'pooled' if token else 'dense',
+    **({'temporal': 'pooled'} if token else {}),
     'temporal_depth': _depth(shapes, _FACTORISED[1]),
   }
   if not factorised:
-    fields = {'attention': _joint_attention(shapes)}
+    fields = _joint_attention(shapes, token)
   grid = _grid(shapes, factorised, token, tubelet)
   return Layout(
     {
@@ -84,9 +117,10 @@ def layout(shapes: Shapes) -> Layout:
   )
 
 
-def _joint_attention(shapes: Shapes) -> str:
-  two = any(f'{_NAME}_time' in name for name in shapes)
-  return 'factorised_self_attention' if two else 'spacetime'
+def _joint_attention(shapes: Shapes, token: bool) -> dict[str, str]:
+  if any(f'{_NAME}_time' in name for name in shapes):
+    return {'attention': 'factorised_self_attention'}
+  return {'attention': 'spacetime'} if token else {}
 
 
 def _sizes(shapes: Shapes, encoder: str) -> dict[str, int]:

@@ -6,24 +6,32 @@ safetensors, under the same names. The text tower and the projection into the
 space that both share are left out.
 
 Traps:
-  OpenAI's models have QuickGELU, which is the backbone's default. Those that
-  open_clip trained on LAION and DataComp have GELU, unless their names end in
-  '-quickgelu': config.backbone.activation = 'gelu'. No file shows which.
-  A token's width tells the number of heads: 64 per head, but 80, 88 and 104 in
-  open_clip's H, g and bigG.
+  OpenAI's models have QuickGELU, which is taken. Those that open_clip trained
+  on LAION and DataComp have GELU, unless their names end in '-quickgelu'. No
+  file shows which.
+  open_clip's own code resizes positions with antialiasing; OpenAI's has no
+  such code, and those that build on it (AIM, ST-Adapter) and transformers
+  resize without.
   ResNets and towers of timm's (`visual.trunk`) have other names, and are
   refused.
 """
 
-from vidpetl.weights import family, rules, transformers
+from vidpetl.weights import family, rules, settings, transformers
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
-NOTE = (
-  "config.backbone.activation: 'quick_gelu', the default, is OpenAI's and that "
-  "of open_clip's models in '-quickgelu'; its others have 'gelu'. It is in no "
-  'file'
+UNSHOWN = (
+  settings.Unshown(
+    'activation',
+    {
+      'quick_gelu': "OpenAI's, and open_clip's in '-quickgelu'",
+      'gelu': "open_clip's others",
+    },
+    'quick_gelu',
+  ),
 )
+# open_clip's e and bigG, and its smallest, have other widths.
+HEADS = {**transformers.HEADS, 256: 4, 512: 8, 1664: 16, 1792: 16}
 PROJECTION = 'projects into the space shared with text'
 TEXT = 'of the text tower'
 
@@ -63,7 +71,8 @@ FAMILY = family.Family(
     '^logit_(scale|bias)$': TEXT,
     r'(^|\.)(input_resolution|context_length|vocab_size)$': 'a size',
   },
-  axes=transformers.head_width,
+  axes=transformers.by_heads(HEADS),
   normalisation=(MEAN, STD),
-  note=NOTE,
+  unshown=UNSHOWN,
+  positions='bicubic',
 )

@@ -45,7 +45,8 @@ FAMILY = family.Family(
     '^text_(model|projection)|^logit_scale$': clip.TEXT,
     'position_ids$': 'numbers of the positions',
   },
-  axes=transformers.head_width,
+  axes=transformers.by_heads(clip.HEADS),
   normalisation=(clip.MEAN, clip.STD),
-  note=clip.NOTE,
+  unshown=clip.UNSHOWN,
+  positions='bicubic',
 )

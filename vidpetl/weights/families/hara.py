@@ -6,10 +6,11 @@ Actions): {'epoch', 'arch', 'state_dict', 'optimizer', 'scheduler'}.
 Traps: resnet-18-kinetics.pth and resnet-34-kinetics.pth of 2017 have shortcuts
 of type A, which are no convolutions but a subsampling filled up with zeros; the
 names are the same, and the net is another. Deeper ones are of bottlenecks. Both
-are refused. The mean and standard deviation are Kinetics' own.
+are refused. A net that was trained with --no_max_pool has the same arrays as one
+with a max-pool. The mean and standard deviation are Kinetics' own.
 """
 
-from vidpetl.weights import convnets, family
+from vidpetl.weights import convnets, family, settings
 from vidpetl.weights.errors import WeightsError
 
 
@@ -43,5 +44,12 @@ FAMILY = family.Family(
   prefixes=('module.',),
   left_out=convnets.COUNTS,
   check=check,
+  unshown=(
+    settings.Unshown(
+      'stem_pool',
+      {True: 'as published', False: 'trained with --no_max_pool'},
+      True,
+    ),
+  ),
   normalisation=((0.4345, 0.4051, 0.3775), (0.2768, 0.2713, 0.2737)),
 )

@@ -1,6 +1,18 @@
-"""MAE's image ViTs, as facebookresearch/mae publishes them."""
+"""MAE's image ViTs, as facebookresearch/mae publishes them.
 
-from vidpetl.weights import family, transformers
+Fine-tuning reads the mean of the patches behind `fc_norm`, or with --cls_token
+the class token behind `norm`, as linear probes do; pretraining has `norm` and
+no head, and reads nothing.
+"""
+
+from vidpetl.weights import family, settings, transformers
+
+
+def _summary(names) -> dict[str, str]:
+  if 'fc_norm.weight' in names:
+    return {'summary': 'mean'}
+  return {'summary': 'cls'} if 'head.weight' in names else {}
+
 
 FAMILY = family.Family(
   source='https://github.com/facebookresearch/mae',
@@ -12,5 +24,17 @@ FAMILY = family.Family(
   left_out={
     '^decoder_|^mask_token$': 'of the decoder, which pretraining alone needs',
   },
-  axes=transformers.head_width,
+  axes=transformers.by_heads(transformers.HEADS),
+  fields=_summary,
+  unshown=(
+    settings.Unshown(
+      'summary',
+      {
+        'mean': 'what fine-tuning reads',
+        'cls': 'what linear probes and --cls_token read',
+      },
+      'mean',
+    ),
+  ),
+  positions='bicubic',
 )

@@ -29,4 +29,5 @@ FAMILY = family.Family(
     r'^data_preprocessor\.': 'mean and deviation of pixels, as they are here',
   },
   axes=swins.head_width,
+  positions='bicubic',
 )

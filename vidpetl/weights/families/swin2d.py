@@ -36,5 +36,6 @@ FAMILY = family.Family(
   rename=((r'^head\.fc\.', 'head.'),),
   left_out=swins.BUFFERS,
   axes=swins.head_width,
+  positions='bicubic',
   inflate='average',
 )

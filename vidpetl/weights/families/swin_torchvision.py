@@ -24,4 +24,5 @@ FAMILY = family.Family(
   prefixes=('module.',),
   left_out=swins.BUFFERS,
   axes=swins.head_width,
+  positions='bicubic',
 )

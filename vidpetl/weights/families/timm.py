@@ -13,7 +13,9 @@ Traps:
   a norm before the blocks (CLIP).
 """
 
-from vidpetl.weights import family, transformers
+from vidpetl.weights import family, settings, transformers
+
+HEADS = {**transformers.HEADS, 192: 3, 512: 8, 1664: 16}
 
 
 def _summary(names) -> dict[str, str]:
@@ -27,7 +29,20 @@ FAMILY = family.Family(
   head=transformers.HEAD,
   containers=('state_dict', 'model'),
   prefixes=('module.',),
-  axes=transformers.head_width,
+  axes=transformers.by_heads(HEADS),
   normalisation=(0.5, 0.5),
   fields=_summary,
+  unshown=(
+    settings.Unshown('epsilon', {1e-6: "timm's default"}, 1e-6),
+    settings.Unshown(
+      'activation',
+      {'gelu': "timm's default", 'quick_gelu': "its models in 'quickgelu'"},
+      'gelu',
+    ),
+  ),
+  positions='bicubic_antialias',
+  note=(
+    "pixels are taken to be in [-1, 1], as AugReg's; DeiT's and DINO's are "
+    "normalised as ImageNet's usually are"
+  ),
 )

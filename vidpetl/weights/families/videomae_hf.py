@@ -12,7 +12,7 @@ Traps:
   trained with 1e-6, which is what they have here.
 """
 
-from vidpetl.weights import family, rules, transformers
+from vidpetl.weights import family, rules, settings, transformers
 from vidpetl.weights.families import videomae
 
 
@@ -53,5 +53,14 @@ FAMILY = family.Family(
     (r'\.attention\.value\.bias$', '.attention.v_bias'),
   ),
   left_out=videomae.FAMILY.left_out,
-  axes=transformers.head_width,
+  axes=transformers.by_heads(transformers.HEADS),
+  fields=lambda names: videomae.summary(
+    names, 'fc_norm.weight', 'classifier.weight'
+  ),
+  unshown=(
+    *videomae.UNSHOWN,
+    settings.Unshown(
+      'epsilon', {1e-6: 'that of training', 1e-12: "transformers'"}, 1e-6
+    ),
+  ),
 )

@@ -1,5 +1,7 @@
 """Google's image ViTs, ImageNet-21k's and AugReg's, from their `.npz` files.
 
+scenic's own, in Flax's checkpoints (ViT_B_16_ImageNet21k), are taken as well.
+
 For 'vit', kind 'augreg', or for the spatial encoder of a factorised ViViT, as
 Arnab et al. (2021) started it: what ViViT adds, the temporal encoder, stays
 fresh. The embedding of patches becomes one of tubelets and positions are
@@ -77,8 +79,10 @@ FAMILY = family.Family(
   },
   layout=_layout,
   head=tuple(_layer('head', 'output_projection')),
-  containers=('params', 'opt/target'),
+  containers=('params', 'opt/target', 'optimizer/target'),
   rename=(
+    # scenic's name of it.
+    ('^output_projection/', 'head/'),
     ('/LayerNorm_1/', '/LayerNorm_2/'),
     ('/MultiHeadDotProductAttention_0/', '/MultiHeadDotProductAttention_1/'),
     ('/MlpBlock_0/', '/MlpBlock_3/'),

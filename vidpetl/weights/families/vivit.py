@@ -1,18 +1,16 @@
 """ViViT, as scenic publishes it: Flax checkpoints, msgpack files or orbax.
 
 Names are ours already. Which ViViT it is, the names say: of a factorised
-encoder, or of one for all tokens, with class tokens or without. Three things
-they do not:
+encoder, or of one for all tokens, with class tokens or without. What they do
+not say, `vivits.UNSHOWN` has: a factorised encoder without class tokens is the
+published classifier ('pooled', which --head takes), or keeps its grid;
+factorised dot-product attention has the parameters of joint attention, and
+factorised self-attention may begin with either axis.
 
-* A factorised encoder without class tokens is read as the one that keeps its
-  grid (`temporal='dense'`); 'pooled', the published classifier, and
-  'per_person' have the same parameters.
-* Factorised dot-product attention has the parameters of joint attention, which
-  is what is read here; `config.init.family` starts either.
-* Tables do not say how many of their positions are frames, rows and columns.
-  Those of frames are taken to be square, and where the frames are in the same
-  table, to be of 224 pixels, as all that is published has;
-  `convert --grid=t,h,w` or `config.init.grid` say otherwise.
+Tables do not say how many of their positions are frames, rows and columns.
+Those of frames are taken to be square, and where the frames are in the same
+table, to be of 224 pixels, as all that is published has; `convert --grid=t,h,w`
+or `config.init.grid` say otherwise.
 
 Old files have the parameters under `optimizer/target`, newer ones under
 `params`; the oldest have names from before Flax's Linen.
@@ -41,4 +39,5 @@ FAMILY = family.Family(
     ('/MlpBlock_3/', '/MlpBlock_0/'),
   ),
   normalisation=(0.5, 0.5),
+  unshown=vivits.UNSHOWN,
 )

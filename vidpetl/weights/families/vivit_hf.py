@@ -52,6 +52,7 @@ FAMILY = family.Family(
     (r'\.mlp\.fc2\.', '.output.dense.'),
   ),
   left_out={r'^pooler\.': 'a pooler, which nothing reads here'},
-  axes=transformers.head_width,
+  axes=transformers.by_heads(transformers.HEADS),
+  unshown=vivits.UNSHOWN,
   normalisation=(0.5, 0.5),
 )
