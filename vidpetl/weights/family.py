@@ -8,7 +8,9 @@ import pkgutil
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from vidpetl.weights import families, rules
+import numpy as np
+
+from vidpetl.weights import families, hugging_face, rules
 from vidpetl.weights import settings as settings_lib
 from vidpetl.weights.errors import WeightsError
 
@@ -64,6 +66,13 @@ class Family:
     unshown: fields of the backbone that no array shows.
     positions: how its code resizes tables of positions, one of
       `positions.RULES`.
+    whole: prefix of the backbone's names in the class that has a classifier,
+      and regex of those that do not have it there.
+    folder: transformers' model whose folder an export is, None where it is a
+      file of its arrays.
+    buffers: what the receiver's class keeps beside weights, from the exported
+      arrays and the backbone's fields.
+    takes: how its code takes an export, in a sentence.
     note: what else no file shows and its user has to know.
   """
 
@@ -84,6 +93,12 @@ class Family:
   fields: Callable[[Collection[str]], dict[str, Any]] = lambda names: {}
   unshown: tuple[settings_lib.Unshown, ...] = ()
   positions: str = 'linear'
+  whole: tuple[str, str] = ('', '')
+  folder: hugging_face.Kind | None = None
+  buffers: Callable[
+    [Mapping[str, np.ndarray], Mapping[str, Any]], dict[str, np.ndarray]
+  ] = lambda arrays, backbone: {}
+  takes: str = 'load_state_dict takes it, strictly'
   note: str = ''
 
 
