@@ -1,7 +1,7 @@
 import numpy as np
 
 from vidpetl.experiment import published
-from vidpetl.parameters import storage
+from vidpetl.parameters import storage, trainable
 from vidpetl.training import run as run_lib
 
 
@@ -17,9 +17,7 @@ def test_settings_that_the_weights_were_not_trained_with_are_said(
   path = str(tmp_path / 'clip.safetensors')
   arrays = {
     f'backbone/{name}': np.asarray(array)
-    for name, array in run_lib.trainable.flatten(
-      state.params['backbone']
-    ).items()
+    for name, array in trainable.flatten(state.params['backbone']).items()
   }
   said = {
     'backbone': {**config.backbone.to_dict(), 'activation': 'gelu'},

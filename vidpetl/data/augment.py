@@ -171,7 +171,15 @@ def preprocess(batch: Batch, augment: Augment, *, train: bool) -> Batch:
     x1, y1, x2, y2 in pixels of the R x R input, zeros where not valid;
     `box_valid` False also for boxes that were cropped away; of mixed clips,
     what `mixing.targets` needs.
+
+  Raises:
+    ValueError: for a video that is not of bytes.
   """
+  if batch['video'].dtype != jnp.uint8:
+    raise ValueError(
+      f'the video is of {batch["video"].dtype}: clips are uint8, of 0 to 255. '
+      'Of floats in [0, 1], np.uint8(np.round(255 * video)) makes them.'
+    )
   if train and batch['video'].ndim == 6 and batch['video'].shape[1] == 2:
     return _preprocess_pairs(batch, augment)
   if train and batch['video'].ndim != 5:

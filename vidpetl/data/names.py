@@ -8,7 +8,9 @@ Unicode's composed form (NFC). A file is opened by the name that it has.
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
+from collections.abc import Iterable
 
 # Folders and files that systems leave beside one's own.
 _LITTER = frozenset(
@@ -20,6 +22,21 @@ _LITTER = frozenset(
 def clean(name: str) -> str:
   """Returns a name as it is compared and shown: NFC, without blanks around."""
   return unicodedata.normalize('NFC', name).strip()
+
+
+def ordered(classes: Iterable[str]) -> list[str]:
+  """Returns names of classes, each once, in the order of their indices.
+
+  They are sorted: as numbers if all are whole numbers ('2' before '10'), and
+  else as text.
+  """
+  found = sorted(set(classes))
+  if all(map(_WHOLE.fullmatch, found)):
+    found.sort(key=int)
+  return found
+
+
+_WHOLE = re.compile('-?[0-9]+')
 
 
 def is_litter(name: str) -> bool:

@@ -176,8 +176,8 @@ class Adapters:
       scale: at each site y + scale (technique(y) - y).
 
     Raises:
-      ValueError: if there is no such package or task, or if a technique that
-        lengthens tokens is scaled.
+      ValueError: if there is no such package or task, if the video is not of
+        bytes, or if a technique that lengthens tokens is scaled.
     """
     config = self._get(name).config
     task = task or _only_task(config)

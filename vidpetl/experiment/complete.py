@@ -70,6 +70,7 @@ def complete(config: Mapping[str, Any]) -> ConfigDict:
 
 _CHOICES = (
   ('', 'mode', ('train', 'eval')),
+  ('', 'report', ('last', 'best', 'mean10')),
   ('mixture', 'mode', mixture.MODES),
   ('input', 'check', start.CHOICES),
 )

@@ -37,6 +37,8 @@ class Experiment:
     dtype: of the computation; parameters are float32.
     variables: abstract parameters and statistics.
     group_of: parameter path -> group.
+    labels: of each task whose head scores classes, what its outputs mean;
+      those that are known.
   """
 
   config: Any
@@ -45,6 +47,7 @@ class Experiment:
   dtype: Any
   variables: Any
   group_of: Mapping[str, str]
+  labels: Mapping[str, Mapping[int, str]]
 
   def grid(self) -> tuple[int, int, int]:
     """Returns (t, h, w) of the backbone's tokens."""
@@ -151,7 +154,12 @@ def build(config: Any, infos: Mapping[str, examples.Info]) -> Experiment:
   )
   rules = [tuple(rule) for rule in config.trainable]
   group_of = trainable.groups(variables['params'], rules)
-  return Experiment(config, tasks, model, dtype, variables, group_of)
+  labels = {
+    name: dict(infos[name].classes)
+    for name, options in config.tasks.items()
+    if kinds.load(task_lib.module(options['task']).KIND).has_classes
+  }
+  return Experiment(config, tasks, model, dtype, variables, group_of, labels)
 
 
 def build_backbone(config: Any, dtype: Any) -> nn.Module:

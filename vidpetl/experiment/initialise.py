@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from vidpetl import backbones
 from vidpetl.experiment import experiment as experiment_lib
-from vidpetl.experiment import published
+from vidpetl.experiment import labels as labels_lib
+from vidpetl.experiment import provenance, published
 from vidpetl.parameters import package, storage, variables
 from vidpetl.recipes import presets
 from vidpetl.weights import family as family_lib
@@ -18,25 +20,110 @@ from vidpetl.weights import fit, importing
 from vidpetl.weights import report as report_lib
 
 
+@dataclasses.dataclass(frozen=True)
+class Started:
+  """Parameters to start from, and where they come from.
+
+  Attributes:
+    variables: of linen.
+    origin: in a sentence.
+    notes: what a user should know of them.
+    report: what became of every array of `config.init.path`; None without.
+  """
+
+  variables: Any
+  origin: str
+  notes: tuple[str, ...] = ()
+  report: report_lib.Report | None = None
+
+
+def start(
+  fresh: Any, experiment: experiment_lib.Experiment, evaluation: bool = False
+) -> Started:
+  """Replaces fresh variables by what `config.init` names.
+
+  Args:
+    fresh: linen variables, as drawn.
+    experiment: that starts.
+    evaluation: whether it is evaluated as it starts. A head is taken then
+      where there is one, and refused where nothing has trained it.
+
+  Raises:
+    ValueError: for what does not fit, and for a head that nothing has trained.
+  """
+  config = experiment.config
+  origin = f'random parameters, seed {config.seed}'
+  notes, report, drawn = (), None, set(variables.flatten(fresh))
+  if config.init.path:
+    fresh, origin, report = load(
+      fresh, config.init, experiment, evaluation=evaluation
+    )
+    drawn = {row.ours for row in report.rows if row.status == 'new'}
+  if config.init.adapter:
+    fresh, more, notes, taken = load_adapter(
+      fresh, config.init.adapter, experiment, evaluation=evaluation
+    )
+    origin = f'{origin}; {more}'
+    drawn -= taken
+  if evaluation:
+    _refuse_untrained(drawn, config, origin)
+  return Started(fresh, origin, tuple(notes), report)
+
+
+def _refuse_untrained(drawn: set[str], config: Any, origin: str) -> None:
+  """Refuses to evaluate heads whose parameters are as they were drawn.
+
+  Raises:
+    ValueError: naming them, and the ways out.
+  """
+  tested = [name for name, task in config.tasks.items() if task.get('eval')]
+  found = [name for name in tested if name in published.heads(drawn)]
+  if not found:
+    return
+  name = found[0]
+  raise ValueError(
+    "config.eval_checkpoint is 'none', and nothing has trained the head of "
+    f'{", ".join(found)}: the run starts from {origin}. Let config.init.path '
+    f'or config.init.adapter hold heads_{name} (`vidpetl convert '
+    f'--head={name} --labels=FILE` takes along that of a published file), or '
+    'train first.'
+  )
+
+
 def load(
-  fresh: Any, config: Any, experiment: experiment_lib.Experiment
+  fresh: Any,
+  config: Any,
+  experiment: experiment_lib.Experiment,
+  *,
+  evaluation: bool = False,
 ) -> tuple[Any, str, report_lib.Report]:
   """Replaces fresh variables by those of `config.init.path`.
 
   Args:
     fresh: linen variables: parameters and, of a backbone with BatchNorm,
       statistics, which are named 'batch_stats/<path>' here.
-    config: `config.init`; see `training.defaults`.
+    config: `config.init`; see `recipes.defaults`.
     experiment: that starts.
+    evaluation: whether heads are taken that `config.skip` names.
 
   Returns:
     The variables; a sentence that says where they come from; what became of
     each array.
 
   Raises:
-    ValueError: with every difference that `skip` does not name.
+    ValueError: with every difference that `skip` does not name; for a head of
+      other labels than the data's.
   """
   have, said = _read(config, experiment)
+  keep = tuple(
+    f'heads_{name}/'
+    for name in published.heads(have)
+    if evaluation and name in experiment.tasks
+  )
+  is_taken = lambda name: not fit.is_skipped(name, config.skip, keep)
+  have, notes = _label_heads(
+    have, said, experiment, config.path, [n for n in have if is_taken(n)]
+  )
   want = variables.flatten(fresh)
   report = report_lib.Report(f'{config.path} into this model')
   taken = fit.fit(
@@ -47,9 +134,10 @@ def load(
       tuple(config.window or said.get('window', ())),
       said.get('positions') or _rule(experiment.config.backbone),
     ),
-    geometry(experiment),
+    provenance.geometry(experiment),
     report,
     skip=config.skip,
+    keep=keep,
     fresh=said.get('fresh', ()),
     inflate=config.inflate or said.get('inflate', ''),
   )
@@ -65,7 +153,7 @@ def load(
       'config.init.skip what is meant to stay as it is drawn, or to be left '
       'out.'
     )
-  report.notes += filter(None, [said.get('note')])
+  report.notes += filter(None, [said.get('note'), *notes])
   report.notes += _settings(experiment, said)
   report.notes += _normalisation(experiment, said)
   new = sorted(set(want) - set(taken))
@@ -81,10 +169,44 @@ def load(
   return variables.unflatten(want | taken), origin, report
 
 
-def geometry(experiment: experiment_lib.Experiment) -> fit.Geometry:
-  """Returns what the tables of positions of an experiment are for."""
-  window = getattr(_plain_backbone(experiment), 'window', ())
-  return fit.Geometry(experiment.grid(), window)
+def _label_heads(
+  have: Mapping[str, np.ndarray],
+  said: Mapping[str, Any],
+  experiment: experiment_lib.Experiment,
+  source: str,
+  taken: list[str],
+) -> tuple[Mapping[str, np.ndarray], list[str]]:
+  """Holds the labels of heads that are taken against those of the data.
+
+  Args:
+    have: arrays by name.
+    said: what is known of them.
+    experiment: that starts.
+    source: of the arrays.
+    taken: names of those that the model is to take.
+
+  Returns:
+    The arrays, outputs in the order of the data; a note for each head.
+
+  Raises:
+    ValueError: for a head of other labels.
+  """
+  notes = []
+  for task in published.heads(taken):
+    if task not in experiment.tasks:
+      continue
+    theirs = labels_lib.of_json(said.get('labels', {}).get(task))
+    ours = experiment.labels.get(task, {})
+    try:
+      match = labels_lib.compare(theirs, ours, task, source)
+    except labels_lib.OtherLabelsError as error:
+      raise ValueError(
+        f'{error} Training on these data starts with config.init.skip='
+        f"('^heads_{task}/',), which leaves the head as it is drawn."
+      ) from None
+    have = labels_lib.arrange(have, task, match.order)
+    notes.append(match.note)
+  return have, notes
 
 
 def _rule(fields: Mapping[str, Any]) -> str:
@@ -96,17 +218,11 @@ def _rule(fields: Mapping[str, Any]) -> str:
   return family_lib.load(preset.family).positions
 
 
-def _plain_backbone(experiment: experiment_lib.Experiment) -> Any:
-  """Returns the backbone below its techniques."""
-  backbone = experiment.model.backbone
-  return getattr(backbone, 'backbone', backbone)
-
-
 def _read(
   config: Any, experiment: experiment_lib.Experiment
 ) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
   """Returns arrays by name, and what is known of them."""
-  said = published.read_metadata(config.path)
+  said = provenance.read(config.path)
   if config.family and not said:
     imported = importing.load(
       config.family,
@@ -125,7 +241,7 @@ def _settings(experiment, said) -> list[str]:
   if 'backbone' not in said:
     return []
   theirs = backbones.build(said['backbone'])
-  ours = _plain_backbone(experiment)
+  ours = provenance.plain_backbone(experiment)
   return [
     f'note: {field} of the backbone is {now!r}, and the weights were trained '
     f'with {then!r}'
@@ -158,36 +274,79 @@ def _few(names: list[str]) -> str:
   return ', '.join(names[-2:]) + (f' and {more} more' if more > 0 else '')
 
 
-def load_adapter(fresh: Any, folder: str) -> tuple[Any, str]:
+def load_adapter(
+  fresh: Any,
+  folder: str,
+  experiment: experiment_lib.Experiment,
+  *,
+  evaluation: bool = False,
+) -> tuple[Any, str, list[str], set[str]]:
   """Puts a package on the backbone that it is for.
 
   Args:
     fresh: linen variables of the whole model; the backbone's parameters are
       what is checked.
     folder: of the package, `config.init.adapter`.
+    experiment: that starts.
+    evaluation: whether a head of other labels is an error. In training it is
+      left as it is drawn.
 
   Returns:
-    The variables; a sentence that says what the package gave.
+    The variables; a sentence that says what the package gave; notes; the names
+    of what it gave.
 
   Raises:
     package.PackageError: if it is damaged, or for another backbone.
-    ValueError: if other techniques are bound here than in the package.
+    ValueError: if other techniques are bound here than in the package; for a
+      head of other labels.
   """
   want = variables.flatten(fresh)
   packed = package.load(folder)
   package.attach(packed, {k: np.asarray(v) for k, v in want.items()})
+  params, notes = _packed_heads(packed, experiment, folder, evaluation)
   site = lambda path: '/site_' in path
-  missing = sorted(p for p in filter(site, want) if p not in packed.params)
-  unexpected = sorted(p for p in filter(site, packed.params) if p not in want)
-  taken = {p: v for p, v in packed.params.items() if p in want}
+  missing = sorted(p for p in filter(site, want) if p not in params)
+  unexpected = sorted(p for p in filter(site, params) if p not in want)
+  taken = {p: v for p, v in params.items() if p in want}
   wrong = [p for p, v in taken.items() if v.shape != want[p].shape]
   if missing or unexpected or wrong:
     raise ValueError(
       f'config.init.adapter {folder} does not fit config.petl. Missing: '
       f'{missing}. Unexpected: {unexpected}. Other shapes: {wrong}.'
     )
-  heads = sorted(p for p in packed.params if p not in want)
+  left = sorted(p for p in packed.params if p not in taken)
   taken = {p: jax.device_put(v) for p, v in taken.items()}
   said = f'{len(taken)} arrays of {folder}'
-  said += f', without its {heads}' if heads else ''
-  return variables.unflatten(want | taken), said
+  said += f', without its {left}' if left else ''
+  return variables.unflatten(want | taken), said, notes, set(taken)
+
+
+def _packed_heads(
+  packed: package.Package,
+  experiment: experiment_lib.Experiment,
+  folder: str,
+  evaluation: bool,
+) -> tuple[Mapping[str, np.ndarray], list[str]]:
+  """Returns a package's arrays with the heads of these data, and notes."""
+  params, notes = packed.params, []
+  for task in published.heads(params):
+    if not (ours := experiment.labels.get(task, {})):
+      continue
+    known = packed.config['tasks'].get(task, {}).get('labels')
+    theirs = labels_lib.of_json(known)
+    try:
+      match = labels_lib.compare(theirs, ours, task, folder)
+    except labels_lib.OtherLabelsError as error:
+      if evaluation:
+        raise
+      notes.append(f'note: {error} It stays as it is drawn.')
+      top = f'heads_{task}/'
+      params = {
+        name: array
+        for name, array in params.items()
+        if not name.removeprefix('batch_stats/').startswith(top)
+      }
+      continue
+    params = labels_lib.arrange(params, task, match.order)
+    notes += filter(None, [match.note])
+  return params, notes

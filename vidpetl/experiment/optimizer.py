@@ -20,14 +20,57 @@ def schedule(config: Mapping[str, Any], epoch: float, total: int):
 
   Linear warm-up from 0, then 'cosine' to `final` times the rate, 'constant'
   (Arnab et al. 2022, sec. A.1), or 'steps': a tenth of it from each of the
-  `milestones` on.
+  `milestones` on. So far it is what a run would have that ended with the first
+  tail. Each tail begins anew, at a rate of its own.
 
   Args:
     config: `config.optimizer`: learning_rate, warmup_epochs, schedule, final,
-      milestones (epochs, increasing).
+      milestones (epochs, increasing), and tails: (epochs at which it begins,
+      'constant' or 'cosine', rate) each.
     epoch: steps in one epoch.
     total: steps of the whole run.
   """
+  tails = _tails(config.get('tails', ()), epoch, total)
+  starts = [start for start, *_ in tails]
+  main = _main(config, epoch, starts[0] if tails else total)
+  if not tails:
+    return main
+  parts = [
+    optax.cosine_decay_schedule(rate, end - start, config['final'])
+    if kind == 'cosine'
+    else optax.constant_schedule(rate)
+    for (start, kind, rate), end in zip(tails, [*starts[1:], total])
+  ]
+  return optax.join_schedules([main, *parts], starts)
+
+
+def _tails(given, epoch: float, total: int) -> list[tuple[int, str, float]]:
+  """Returns (first step, kind, rate) of each tail, checked."""
+  where = f'config.optimizer.tails is {given!r}'
+  tails, before = [], 0
+  for tail in given:
+    if not isinstance(tail, tuple | list) or len(tail) != 3:
+      raise ValueError(
+        f"{where}: ((epochs, 'constant' or 'cosine', rate),), not {tail!r}."
+      )
+    epochs, kind, rate = tail
+    if kind not in ('constant', 'cosine') or not rate >= 0:
+      raise ValueError(
+        f"{where}: a tail is 'constant' or 'cosine', of a rate from 0."
+      )
+    start = round(epochs * epoch)
+    if not before < start < total:
+      raise ValueError(
+        f'{where}: they begin one after the other, and before the end of the '
+        f'run; {epochs:g} epochs are {start} steps, and the run has {total}.'
+      )
+    tails.append((start, kind, rate))
+    before = start
+  return tails
+
+
+def _main(config: Mapping[str, Any], epoch: float, total: int):
+  """Returns the schedule of a run without tails."""
   base = config['learning_rate']
   warmup = round(config['warmup_epochs'] * epoch)
   if warmup >= total:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -34,7 +34,8 @@ def describe(
     'family', 'file', 'backbone' (`config.backbone`), 'fresh' (how names begin
     that it has nothing for), 'grid' and 'window' (of its tables, (t, h, w)),
     'inflate', 'positions' (how tables of positions are resized), 'mean' and
-    'std' (of pixels in [0, 1]), 'note'.
+    'std' (of pixels in [0, 1]), 'note', 'labels' (task -> what the outputs of
+    its head mean, as json has it).
 
   Raises:
     WeightsError: if the arrays are not those of the backbone that they are
@@ -66,7 +67,19 @@ def describe(
     'mean': mean,
     'std': std,
     'note': '\n'.join(filter(None, [family.note, *imported.notes])),
+    'labels': {
+      task: {str(index): label for index, label in imported.labels.items()}
+      for task in heads(imported.arrays)
+      if imported.labels
+    },
   }
+
+
+def heads(arrays: Iterable[str]) -> list[str]:
+  """Returns the tasks whose heads are among arrays, by their names."""
+  tops = (name.partition('/')[0] for name in arrays)
+  found = dict.fromkeys(top for top in tops if top.startswith('heads_'))
+  return [top.removeprefix('heads_') for top in found]
 
 
 def _check(path, arrays, shapes, fresh) -> None:

@@ -50,18 +50,13 @@ def load_arrays(path: str) -> dict[str, np.ndarray]:
       raise ValueError(f'config.init.path {path!r}: no such file.')
     # What is mapped would be in memory beside what is read from it.
     return safetensors.numpy.load_file(path, backend='pread')
-  folder = epath.Path(path).absolute()
-  if (folder / 'checkpoints').exists():
-    steps = [p for p in (folder / 'checkpoints').iterdir() if p.name.isdigit()]
-    if steps:
-      folder = max(steps, key=lambda p: int(p.name))
+  folder = checkpoint_folder(path)
   if not (folder / 'state').exists():
     raise ValueError(
       f'config.init.path {path!r} is neither a working directory with '
       f'checkpoints, nor one of its checkpoints, nor a {SUFFIX} file.'
     )
-  meta = json.loads((folder / 'meta' / 'metadata').read_text())
-  if meta['frozen']:
+  if read_meta(path)['frozen']:
     raise ValueError(
       f'{folder} trained on top of frozen parameters, which it does not hold: '
       'let config.init.path be what it started from, and config.init.adapter '
@@ -78,6 +73,30 @@ def load_arrays(path: str) -> dict[str, np.ndarray]:
       args=ocp.args.PyTreeRestore(item=shapes, restore_args=as_numpy),
     )
   return variables.flatten(tree)
+
+
+def checkpoint_folder(path: str) -> epath.Path:
+  """Returns the checkpoint that a path means, which need not be there.
+
+  Args:
+    path: a working directory, whose latest it is, or a checkpoint.
+  """
+  folder = epath.Path(path).absolute()
+  if (folder / 'checkpoints').exists():
+    steps = [p for p in (folder / 'checkpoints').iterdir() if p.name.isdigit()]
+    if steps:
+      folder = max(steps, key=lambda p: int(p.name))
+  return folder
+
+
+def read_meta(path: str) -> dict[str, Any]:
+  """Returns what lies beside the arrays of a checkpoint, {} without one.
+
+  Args:
+    path: a working directory or a checkpoint.
+  """
+  file = checkpoint_folder(path) / 'meta' / 'metadata'
+  return json.loads(file.read_text()) if file.exists() else {}
 
 
 def save_arrays(

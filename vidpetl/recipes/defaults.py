@@ -11,8 +11,9 @@ Fields:
   eval_every_epochs: 0 evaluates at the end alone.
   report: which evaluation is reported: 'last', 'best' (by checkpoint.best) or
     'mean10', the mean of the last ten.
-  validation: share of each task's training examples that is held out, to
-    choose the best evaluation by in place of the test set; 0 for none.
+  validation: share of the training examples of each evaluated task that is
+    held out and evaluated in place of the test set, on which only the chosen
+    checkpoint is tested; 0 for none.
   dtype: of the computation.
   compile_cache: folder of compiled programs, '' for none.
   petl: techniques bound to sites: {'site', 'technique', 'where', ...} each.
@@ -20,9 +21,10 @@ Fields:
   init: whose parameters to start from (`path`): a workdir, a file of
     `vidpetl.convert`, or a published file of a `family` (which a converted
     file knows itself), which may hold several sets (`entry`); what is to stay
-    as drawn, or to be left out (`skip`, regexes of names). If its tokens'
-    `grid` or its `window`s are others, (t, h, w), and how to `inflate` an
-    image's filters ('central' or 'average'): files of `vidpetl.convert` and
+    as drawn, or to be left out (`skip`, regexes of names; the heads of its
+    tasks are never skipped where a run only evaluates). If its tokens' `grid`
+    or its `window`s are others, (t, h, w), and how to `inflate` an image's
+    filters ('central' or 'average'): runs, files of `vidpetl.convert` and
     families know that themselves.
     An adapter package to put on them (`adapter`). Whose mean and standard
     deviation of pixels all tasks take (`pixels`): those of the 'weights',
@@ -87,6 +89,7 @@ def get_config() -> ml_collections.ConfigDict:
     'schedule': 'cosine',
     'final': 0.0,
     'milestones': (),
+    'tails': (),
     'warmup_epochs': 2.5,
     'clip_norm': 1.0,
     'groups': {'all': {'lr_scale': 1.0, 'weight_decay': 0.0}},

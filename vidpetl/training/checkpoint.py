@@ -6,6 +6,7 @@ their hash is, so that a resumed run cannot continue on other ones.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,13 +30,14 @@ class Checkpoints:
       workdir: of the run.
       keep: how many of the latest to keep.
       best: scalar whose highest value keeps its checkpoint too, e.g.
-        'ava/mAP'; '' for none.
+        'ava/mAP'; '' for none. Of equal ones the latest is the best. What is
+        not a number, as the correlation of a constant, is never the best.
     """
     self.folder = epath.Path(workdir).absolute() / 'checkpoints'
     policies = [preservation_policy.LatestN(keep)]
     score = None
     if best:
-      score = lambda metrics: metrics[best]
+      score = lambda metrics: _score(metrics, best)
       policies.append(
         preservation_policy.BestN(
           get_metric_fn=score,
@@ -57,13 +59,17 @@ class Checkpoints:
     return self._manager.latest_step()
 
   def best(self) -> int | None:
-    """Step of the highest `best` scalar among the checkpoints there are."""
+    """Step of the highest `best` scalar among the checkpoints there are.
+
+    None if none of them has such a number.
+    """
     scores = {
-      step: metrics[self._best]
+      step: _score(metrics, self._best)
       for step in self._manager.all_steps()
       if (metrics := self._manager.metrics(step)) and self._best in metrics
     }
-    return max(scores, key=scores.get) if scores else None
+    found = [(s, step) for step, s in scores.items() if s > -math.inf]
+    return max(found)[1] if found else None
 
   def metrics(self, step: int) -> dict[str, float]:
     """Returns what was measured at `step`, {} if nothing was."""
@@ -76,9 +82,18 @@ class Checkpoints:
     meta: Mapping[str, Any],
     metrics: Mapping[str, float] | None = None,
   ) -> None:
-    """Starts saving; does nothing if this step is saved already."""
+    """Starts saving; does nothing if this step is saved already.
+
+    Raises:
+      ValueError: if `metrics` lack the scalar that says which is the best.
+    """
     if step == self.latest():
       return
+    if metrics is not None and self._best and self._best not in metrics:
+      raise ValueError(
+        f'config.checkpoint.best is {self._best!r}; measured are '
+        f'{", ".join(metrics)}.'
+      )
     tree = {name: getattr(state, name) for name in _CHANGING}
     saved = self._manager.save(
       step,
@@ -115,6 +130,11 @@ class Checkpoints:
   def close(self) -> None:
     """Finishes what is being saved."""
     self._manager.close()
+
+
+def _score(metrics: Mapping[str, float], name: str) -> float:
+  """Returns a scalar to compare, -inf where it is not a number."""
+  return metrics[name] if math.isfinite(metrics[name]) else -math.inf
 
 
 def check_same_run(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import time
 from typing import Any
 
 import jax
-from clu import parameter_overview
 from etils import epath
 
-from vidpetl.data.survey import start as survey
 from vidpetl.experiment import adapters
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import package, storage, variables
@@ -21,13 +20,18 @@ from vidpetl.training import (
   evaluation,
   feed,
   interruption,
+  logbook,
   pending,
-  progress,
+  reporting,
   results,
   sharding,
   writers,
 )
 from vidpetl.training import run as run_lib
+from vidpetl.training import start as start_lib
+
+# In front of the tags of an evaluation, by whether it is of held-out examples.
+_PREFIX = {False: '', True: 'validation/'}
 
 
 def run(config: Any, workdir: str) -> dict[str, Any] | None:
@@ -56,7 +60,7 @@ class Loop:
   """A run, with all that it writes."""
 
   def __init__(self, config: Any, workdir: str):
-    self.started = time.perf_counter()
+    started = time.perf_counter()
     self.first = jax.process_index() == 0
     self.workdir = epath.Path(workdir)
     self.run = run_lib.prepare(config, workdir)
@@ -66,14 +70,13 @@ class Loop:
     )
     self.predictors = self.run.predictors()
     self.comparers = self.run.comparers()
-    self.writer = writers.silent()
-    self.progress = progress.Progress(self.run.total)
+    self.logbook = logbook.Logbook(self.run, self.workdir, started)
+    self.say = self.logbook.say
 
   def close(self) -> None:
     """Finishes what is being written; says which videos were left out."""
-    self.progress.close()
+    self.logbook.close()
     self.checkpoints.close()
-    self.writer.close()
     if len(self.run.quarantine):
       path = self.workdir / f'undecodable.{jax.process_index()}.csv'
       self.run.quarantine.write(path)
@@ -81,17 +84,15 @@ class Loop:
         self.say(f'{share}.')
       self.say(f'{len(self.run.quarantine)} undecodable videos: see {path}')
 
-  def say(self, text: str) -> None:
-    if self.first:
-      self.progress.say(text)
-
   # ------------------------------------------------------------------ training
 
   def train(self) -> dict[str, Any] | None:
     """Trains to the last step, evaluates, and returns the results."""
-    state, start = self._first_state()
-    if self.first:
-      self._describe(state, start)
+    state, start = self._begin(self.checkpoints.latest())
+    self.evaluations = reporting.Evaluations(
+      self.workdir, start, write=self.first
+    )
+    self.logbook.describe(state, start)
     waiting = pending.Pending(self.run, start)
     source = feed.Feed(
       range(start, self.run.total),
@@ -103,18 +104,18 @@ class Loop:
     )
     asked = interruption.Interruption()
     try:
-      state, found = self._take_steps(state, start, waiting, source, asked)
+      state, why = self._take_steps(state, start, waiting, source, asked)
     finally:
       asked.restore()
       source.close()
-    if found is None:
+    if why:
       return None
-    if not found:
-      found = self.evaluate(state, self.run.total)
-      self._save(state, self.run.total, results.flat(found))
-    record = self._finish(found, self.run.total)
+    if start == self.run.total:
+      self._evaluate_and_save(state, start)
+    choice = self._choose(state)
+    record = self._finish(choice)
     if state.frozen:
-      self._write_package(state)
+      self._write_package(state, choice)
     return record
 
   def _take_steps(
@@ -124,15 +125,13 @@ class Loop:
     waiting: pending.Pending,
     source: feed.Feed,
     asked: interruption.Interruption,
-  ) -> tuple[state_lib.TrainState, dict[str, Any] | None]:
+  ) -> tuple[state_lib.TrainState, str | None]:
     """Takes the steps that are left; logs, evaluates and saves between them.
 
     Returns:
-      The last state, and its evaluation: {} if no step was left to take, None
-      if the run was told to stop.
+      The last state; why the run was told to stop, None if it was not.
     """
     steps = self.run.train_steps()
-    found = {}
     for step, name, batch in source:
       if self.run.starts_epoch(step):
         state = self.run.begin_epoch(state)
@@ -141,32 +140,57 @@ class Loop:
       done = step + 1
       if step == start:
         jax.block_until_ready(state)
-        self._log_start(done)
+        self.logbook.first_step(done)
       if done % self.config.log_every == 0 or done == self.run.total:
-        self._log(done, waiting, source)
-      metrics = None
-      if self._evaluates_after(done):
+        self.logbook.log(done, waiting, source)
+      evaluates = self._evaluates_after(done)
+      if evaluates:
         waiting.check()
-        found = self.evaluate(state, done)
-        metrics = results.flat(found)
+        self._evaluate_and_save(state, done)
       why = asked.requested(done)
-      if why or metrics is not None or self._saves_after(done):
+      if not evaluates and (why or self._saves_after(done)):
         waiting.check()
-        self._save(state, done, metrics)
+        self._save(state, done, None)
       if why and done < self.run.total:
         self.checkpoints.wait()
         self.say(f'{why}: saved step {done}; the same command goes on.')
-        return state, None
-    return state, found
+        return state, why
+    return state, None
 
-  def _write_package(self, state: state_lib.TrainState) -> None:
-    """Writes what was learned on top of the frozen parameters."""
+  def _evaluate_and_save(self, state: state_lib.TrainState, step: int) -> None:
+    """Makes one of the evaluations that the reported one is chosen from."""
+    found = self.evaluate(state, step, held_out=bool(self.run.validation))
+    self.evaluations.add(step, found)
+    self._save(state, step, reporting.flat(found))
+
+  def _choose(self, state: state_lib.TrainState) -> reporting.Choice:
+    """Returns what is reported: where the test set has not chosen, its test."""
+    held_out = bool(self.run.validation)
+    choice = self.evaluations.choose(
+      self.config.report,
+      self.config.checkpoint.best,
+      reporting.HELD_OUT if held_out else reporting.TEST,
+    )
+    if not held_out:
+      return choice
+    found = self.evaluate(self._state_of(choice.step, state), choice.step)
+    return dataclasses.replace(choice, found=found)
+
+  def _state_of(
+    self, step: int, state: state_lib.TrainState
+  ) -> state_lib.TrainState:
+    """Returns the state after a step, given the last one."""
+    if step == self.run.total:
+      return state
     self.checkpoints.wait()
-    step = self.run.total
-    if self.config.checkpoint.best:
-      step = self.checkpoints.best()
-    if step != self.run.total:
-      state = self.checkpoints.restore(step, state)
+    return self.checkpoints.restore(step, state)
+
+  def _write_package(
+    self, state: state_lib.TrainState, choice: reporting.Choice
+  ) -> None:
+    """Writes what is reported, on top of the frozen parameters."""
+    step = choice.step
+    state = self._state_of(step, state)
     arrays = storage.to_host(variables.flatten(state.variables))
     if not self.first:
       return
@@ -179,99 +203,24 @@ class Loop:
       self.run.experiment.group_of,
       origin=self.meta['origin'],
       step=step,
-      metrics=self.checkpoints.metrics(step),
+      metrics=reporting.flat(choice.found),
     )
     folder = self.workdir / 'adapter'
     package.save(folder, packed)
     self.say(f'Adapter package of step {step}: {folder}, '
              f'{packed.size / 1e6:.2f} MB')  # fmt: skip
 
-  def _first_state(self) -> tuple[state_lib.TrainState, int]:
-    """Fresh, initialised from elsewhere, or resumed: one, and it is said."""
-    latest = self.checkpoints.latest()
-    state, origin = self.run.init_state(resuming=latest is not None)
-    frozen = storage.tree_hash(state.frozen)
-    self.meta = self.run.identity() | {'frozen': frozen, 'origin': origin}
-    if latest is None:
-      self.say(f'Starting at step 0 from {origin}.')
-      self._report_start()
-      return state, 0
-    saved = self.checkpoints.meta(latest)
-    checkpoint.check_same_run(saved, self.run.identity() | {'frozen': frozen})
-    self.say(
-      f'Resuming at step {latest} of {self.run.total} from '
-      f'{self.checkpoints.folder} (which had started from '
-      f'{saved["origin"]}).'
+  def _begin(self, step: int | None) -> tuple[state_lib.TrainState, int]:
+    """Returns the first state and its step; see `start.begin`."""
+    begun = start_lib.begin(
+      self.run,
+      self.checkpoints,
+      step,
+      self.say,
+      self.workdir if self.first else None,
     )
-    self.meta['origin'] = saved['origin']
-    return self.checkpoints.restore(latest, state), latest
-
-  def _report_start(self) -> None:
-    """Keeps what became of the arrays that the run starts from."""
-    for note in self.run.notes:
-      self.say(note)
-    report = self.run.report
-    if report is None:
-      return
-    for note in report.notes:
-      self.say(note)
-    if self.first:
-      path = self.workdir / 'init_report.txt'
-      path.write_text(report.whole() + '\n')
-
-  def _describe(self, state: state_lib.TrainState, start: int) -> None:
-    """Writes what does not change during the run."""
-    self.writer = writers.create(self.workdir, resumed_at=start)
-    text = self.config.to_json_best_effort(indent=2) + '\n'
-    (self.workdir / 'config.json').write_text(text)
-    texts = {'config': f'```\n{self.config}\n```'}
-    # Statistics of values that lie on other hosts cannot be had here.
-    overview = parameter_overview.get_parameter_overview(
-      {'trained': state.params, 'frozen': state.frozen}, include_stats=False
-    )
-    texts['parameters'] = f'```\n{overview}\n```'
-    self.writer.write_texts(start, texts)
-    trained, frozen = (run_lib.count(x) for x in (state.params, state.frozen))
-    sizes = {name: len(source) for name, source in self.run.train.items()}
-    self.say(
-      f'{trained:,} parameters train, {frozen:,} are frozen; {sizes} training '
-      f'examples; {self.run.total} steps of {self.config.batch_size} on '
-      f'{self.run.mesh.size} devices; steps per task '
-      f'{self.run.mixture.counts()}.'
-    )
-    for line in survey.look(
-      self.config, self.run.train, self.run.tested, self.workdir
-    ):
-      self.say(line)
-
-  def _log_start(self, step: int) -> None:
-    seconds = time.perf_counter() - self.started
-    self.writer.write_scalars(step, {'seconds_to_first_step': seconds})
-    self.say(f'First step after {progress.duration(seconds)}.')
-
-  def _log(
-    self, done: int, waiting: pending.Pending, source: feed.Feed
-  ) -> None:
-    losses = waiting.take()
-    speed = waiting.speed(done, source.starved)
-    examples = speed['steps_per_second'] * self.config.batch_size
-    scalars = losses | {f'speed/{k}': v for k, v in speed.items()}
-    scalars['speed/clips_per_second'] = examples
-    rate = float(self.run.learning_rate(done - 1))
-    scalars['learning_rate'] = rate
-    for name, group in self.config.optimizer.groups.items():
-      scalars[f'learning_rate/{name}'] = rate * group.get('lr_scale', 1.0)
-    scalars |= run_lib.device_memory()
-    self.writer.write_scalars(done, scalars)
-    if self.first:
-      facts = {
-        k.removesuffix('/loss'): f'{v:.3f}'
-        for k, v in losses.items()
-        if k.endswith('/loss')
-      }
-      facts['clips/s'] = f'{examples:.1f}'
-      facts['input wait'] = f'{speed["input_wait"]:.0%}'
-      self.progress.show(done, facts)
+    self.meta = begun.meta
+    return begun.state, begun.step
 
   def _evaluates_after(self, done: int) -> bool:
     every = round(self.config.eval_every_epochs * self.run.epoch)
@@ -285,17 +234,27 @@ class Loop:
 
   # ---------------------------------------------------------------- evaluation
 
-  def evaluate(self, state: state_lib.TrainState, step: int) -> dict[str, Any]:
-    """Evaluates every task that has an evaluation set; writes what it finds."""
+  def evaluate(
+    self, state: state_lib.TrainState, step: int, held_out: bool = False
+  ) -> dict[str, Any]:
+    """Evaluates every task that has an evaluation set; writes what it finds.
+
+    Args:
+      state: whose parameters.
+      step: of the state.
+      held_out: on the training examples that are held out, not on the test.
+    """
     found = {}
-    for name, source in self.run.evaluation.items():
+    sources = self.run.validation if held_out else self.run.evaluation
+    counted = self.run.held_out if held_out else self.run.tested
+    for name, source in sources.items():
       began = time.perf_counter()
       task = self.run.experiment.tasks[name]
       metric = task.metric(source)
       undecodable = evaluation.evaluate(
         metric,
         source,
-        self.run.eval_batches(name),
+        self.run.eval_batches(name, held_out),
         lambda rows, name=name: self.predictors[name](
           state, sharding.to_device(rows, self.run.mesh)
         ),
@@ -307,38 +266,38 @@ class Loop:
         'metrics': metric.result(),
         'report': metric.report(),
         'classes': _per_class(metric),
-        'examples': len(self.run.tested[name]),
+        'examples': len(counted[name]),
         'undecodable': undecodable,
         'seconds': time.perf_counter() - began,
       }
       if self.first:
-        self._write_pictures(step, name, metric)
-    self.writer.write_scalars(step, results.flat(found))
-    self.writer.write_texts(
-      step, {k: f'```\n{v["report"]}\n```' for k, v in found.items()}
+        self._write_pictures(step, f'{_PREFIX[held_out]}{name}', metric)
+    tagged = {f'{_PREFIX[held_out]}{k}': v for k, v in found.items()}
+    self.logbook.writer.write_scalars(step, reporting.flat(tagged))
+    self.logbook.writer.write_texts(
+      step, {k: f'```\n{v["report"]}\n```' for k, v in tagged.items()}
     )
-    self.writer.flush()
-    self.say(results.line(step, found))
+    self.logbook.writer.flush()
+    self.say(results.line(step, found, held_out))
     return found
 
   def _write_pictures(self, step: int, name: str, metric: Any) -> None:
     pictures = metric.pictures()
     results.save_pictures(pictures, self.workdir / 'pictures', name)
     tagged = {f'{name}/{k}': v for k, v in pictures.items()}
-    self.writer.write_images(step, writers.as_images(tagged))
+    self.logbook.writer.write_images(step, writers.as_images(tagged))
 
   def evaluate_checkpoint(self) -> dict[str, Any]:
     """Evaluates `config.eval_checkpoint`."""
-    if self.config.eval_checkpoint == 'none':
-      state, origin = self.run.init_state()
-      self.say(f'Evaluating {origin}.')
-      return self._finish(self.evaluate(state, 0), 0)
-    step = self._checkpoint_to_evaluate()
-    state = self.run.restore(self.checkpoints, step)
-    if self.first:
-      self.writer = writers.create(self.workdir, resumed_at=self.run.total)
-    self.say(f'Evaluating step {step} of {self.checkpoints.folder}.')
-    return self._finish(self.evaluate(state, step), step)
+    wanted = str(self.config.eval_checkpoint)
+    step = None if wanted == 'none' else self._checkpoint_to_evaluate()
+    state, step = self._begin(step)
+    if wanted != 'none':
+      self.logbook.open(resumed_at=self.run.total)
+    found = self.evaluate(state, step)
+    return self._finish(
+      reporting.Choice('checkpoint', step, (step,), by=wanted, found=found)
+    )
 
   def _checkpoint_to_evaluate(self) -> int:
     wanted = str(self.config.eval_checkpoint)
@@ -355,13 +314,13 @@ class Loop:
       )
     return step
 
-  def _finish(self, found: dict[str, Any], step: int) -> dict[str, Any]:
+  def _finish(self, choice: reporting.Choice) -> dict[str, Any]:
     """Writes results.json, and prints the table."""
-    record = results.record(self.run, found, step)
+    record = results.record(self.run, choice, self.meta.get('history', ()))
     if self.first:
       path = self.workdir / 'results.json'
       path.write_text(json.dumps(record, indent=2) + '\n')
-      self.say(results.table(found))
+      self.say(results.table(choice))
       self.say(f'Results: {path}')
       self.say(f'Curves and pictures: tensorboard --logdir {self.workdir}')
     return record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import av
@@ -14,33 +14,33 @@ from etils import epath
 from PIL import Image
 
 import vidpetl
+from vidpetl.training import reporting, writers
 from vidpetl.training import run as run_lib
-from vidpetl.training import writers
 
 _PACKAGES = ('jax', 'flax', 'optax', 'av', 'numpy')
 
 
-def flat(found: Mapping[str, Any]) -> dict[str, float]:
-  """Returns {'<task>/<metric>': value}."""
-  return {
-    f'{name}/{key}': value
-    for name, result in found.items()
-    for key, value in result['metrics'].items()
-  }
-
-
-def line(step: int, found: Mapping[str, Any]) -> str:
+def line(step: int, found: Mapping[str, Any], held_out: bool = False) -> str:
   """One line for the terminal."""
-  numbers = ', '.join(f'{k} {v:.4f}' for k, v in flat(found).items())
+  numbers = ', '.join(f'{k} {v:.4f}' for k, v in reporting.flat(found).items())
   seconds = sum(result['seconds'] for result in found.values())
-  return f'Evaluation after step {step}: {numbers} ({seconds:.0f} s)'
+  on = ' on held-out training examples' if held_out else ''
+  return f'Evaluation after step {step}{on}: {numbers} ({seconds:.0f} s)'
 
 
 def record(
-  run: run_lib.Run, found: Mapping[str, Any], step: int
+  run: run_lib.Run,
+  choice: reporting.Choice,
+  history: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-  """Returns what results.json holds."""
-  tasks = {}
+  """Returns what results.json holds.
+
+  Args:
+    run: that was measured.
+    choice: what is reported of it.
+    history: when it was given more steps.
+  """
+  found, tasks = choice.found, {}
   for name, result in found.items():
     info = run.evaluation[name].info
     tasks[name] = {
@@ -55,8 +55,10 @@ def record(
       'protocol': run.experiment.tasks[name].protocol(),
     }
   return {
-    'step': step,
+    'step': choice.step,
     'steps': run.total,
+    'reported': choice.record(),
+    **({'history': list(history)} if history else {}),
     'parameters': run.experiment.counts(),
     'training_examples': {k: len(v) for k, v in run.train.items()},
     'steps_per_task': run.mixture.counts(),
@@ -79,11 +81,16 @@ def _classes(rows: list[dict[str, Any]]) -> dict[str, Any]:
   return {'classes': found} if found else {}
 
 
-def table(found: Mapping[str, Any]) -> str:
+def table(choice: reporting.Choice) -> str:
   """The final table of all tasks."""
   parts = []
-  for name, result in found.items():
+  for name, result in choice.found.items():
     parts.append(f'\n=== {name} ({result["examples"]} examples)')
+    parts.append(f'reported: {reporting.words([choice.record()])}')
+    if choice.how == 'mean10':
+      values = result['metrics'].items()
+      parts.append(', '.join(f'{k} {v:.4f}' for k, v in values))
+      parts.append(f'The table is that of step {choice.step}.')
     if result['undecodable']:
       parts.append(f'{result["undecodable"]} could not be decoded')
     parts.append(result['report'])

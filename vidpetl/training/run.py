@@ -12,12 +12,13 @@ import numpy as np
 from etils import epath
 
 from vidpetl.data import examples, index, mixture, pipeline, sources
+from vidpetl.data import held_out as held_out_lib
 from vidpetl.data import quarantine as quarantine_lib
 from vidpetl.experiment import complete, initialise, pixels
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import state as state_lib
-from vidpetl.parameters import storage, trainable
-from vidpetl.training import checkpoint, sharding
+from vidpetl.parameters import storage
+from vidpetl.training import checkpoint, consistency, sharding
 from vidpetl.training import step as step_lib
 from vidpetl.weights import report as report_lib
 
@@ -32,6 +33,9 @@ class Run:
     train: training source of each task.
     tested: evaluation set of each task that has one.
     evaluation: the same, with whatever else the task needs to be evaluated.
+    held_out: training examples of each of these tasks that are held out; {}
+      if there are none.
+    validation: the same, with whatever else the task needs to be evaluated.
     mesh: of devices.
     mixture: which task each step serves.
     quarantine: videos that could not be decoded.
@@ -48,6 +52,8 @@ class Run:
   train: Mapping[str, examples.Source]
   tested: Mapping[str, examples.Source]
   evaluation: Mapping[str, examples.Source]
+  held_out: Mapping[str, examples.Source]
+  validation: Mapping[str, examples.Source]
   mesh: jax.sharding.Mesh
   mixture: mixture.Schedule
   quarantine: quarantine_lib.Quarantine
@@ -65,34 +71,35 @@ class Run:
     )
 
   def init_state(
-    self, resuming: bool = False
+    self, resuming: bool = False, evaluation: bool = False
   ) -> tuple[state_lib.TrainState, str]:
     """Returns the state before step 0, sharded, and where it comes from.
 
     Args:
       resuming: what trains will be replaced by a checkpoint, so that other
         parameters to start from are read only if some of them are frozen.
+      evaluation: whether it is evaluated as it is; see `initialise.start`.
     """
     key = jax.random.key(self.config.seed)
-    create, start = self.experiment.init_state, key
+    create, begin = self.experiment.init_state, key
     shapes = jax.eval_shape(functools.partial(create, tx=self.tx), key)
     where = sharding.infer(shapes, self.mesh, self.config.sharding)
     unread = resuming and not shapes.frozen
     origin = f'random parameters, seed {self.config.seed}'
     init = self.config.init
-    if (init.path or init.adapter) and not unread:
+    if evaluation or ((init.path or init.adapter) and not unread):
       create = self.experiment.state
-      start = jax.jit(self.experiment.init_variables)(key)
-      if init.path:
-        start, origin, self.report = initialise.load(
-          start, init, self.experiment
-        )
-      if init.adapter:
-        start, more = initialise.load_adapter(start, init.adapter)
-        origin = f'{origin}; {more}'
+      started = initialise.start(
+        jax.jit(self.experiment.init_variables)(key),
+        self.experiment,
+        evaluation,
+      )
+      begin, origin = started.variables, started.origin
+      self.report = started.report
+      self.notes += started.notes
     create = functools.partial(create, tx=self.tx)
-    state = jax.jit(create, out_shardings=where)(start)
-    _check_heads(state.frozen)
+    state = jax.jit(create, out_shardings=where)(begin)
+    consistency.check_heads(state.frozen)
     return state, origin
 
   def restore(
@@ -189,10 +196,10 @@ class Run:
       for name, source in self.train.items()
     }
 
-  def eval_batches(self, name: str) -> Iterator[Any]:
+  def eval_batches(self, name: str, held_out: bool = False) -> Iterator[Any]:
     """Returns all of a task's evaluation batches, padded."""
     return pipeline.eval_batches(
-      self.evaluation[name],
+      (self.validation if held_out else self.evaluation)[name],
       self.experiment.tasks[name].eval_clip,
       batch_size=self.config.eval_batch_size,
       **self._input_options(),
@@ -251,22 +258,10 @@ def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
     )
   sharding.check_batch(part, mesh, 'config.batch_size / config.accumulate')
   sharding.check_batch(config.eval_batch_size, mesh, 'config.eval_batch_size')
-  train = {
-    name: sources.open_source(task.train) for name, task in config.tasks.items()
-  }
-  tested = {
-    name: sources.open_source(task.eval)
-    for name, task in config.tasks.items()
-    if task.get('eval')
-  }
-  best = config.checkpoint.best
-  if best and best.partition('/')[0] not in tested:
-    raise ValueError(
-      f'config.checkpoint.best is {best!r}, but only {sorted(tested)} are '
-      "evaluated; '' keeps the latest checkpoints alone."
-    )
+  train, tested, held_out = _open(config)
+  consistency.check_report(config, tested)
   infos = {name: source.info for name, source in train.items()}
-  _check_classes(train, tested)
+  consistency.check_classes(train, tested)
   sizes = {name: len(source) for name, source in train.items()}
   epoch = sum(sizes.values()) / config.batch_size
   total = config.steps or round(config.epochs * epoch)
@@ -276,15 +271,18 @@ def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
       f'batches of {config.batch_size} are no step; raise epochs or set steps.'
     )
   experiment = experiment_lib.build(config, infos)
+  whole = lambda parts: {
+    name: experiment.tasks[name].evaluation_source(part, train[name])
+    for name, part in parts.items()
+  }
   return Run(
     config=config,
     experiment=experiment,
     train=train,
     tested=tested,
-    evaluation={
-      name: experiment.tasks[name].evaluation_source(source, train[name])
-      for name, source in tested.items()
-    },
+    evaluation=whole(tested),
+    held_out=held_out,
+    validation=whole(held_out),
     mesh=mesh,
     mixture=mixture.Schedule(
       names=tuple(sizes),
@@ -301,29 +299,20 @@ def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
   )
 
 
-def _check_heads(frozen: Any) -> None:
-  """A head of zeros hands no gradient on; frozen, it would stay so for ever."""
-  for path, value in trainable.flatten(frozen).items():
-    head, _, rest = path.partition('/')
-    is_kernel = head.startswith('heads_') and rest.endswith('/kernel')
-    if is_kernel and not bool((value != 0).any()):
-      name = head.removeprefix('heads_')
-      raise ValueError(
-        f'config.trainable freezes {head}, which is zero, so nothing would '
-        f"learn; set config.tasks.{name}.initial='uniform', or let it train."
-      )
-
-
-def _check_classes(train, evaluation) -> None:
-  """Class i must mean the same in training and in evaluation."""
-  for name, source in evaluation.items():
-    ours, theirs = train[name].info.classes, source.info.classes
-    if dict(ours) != dict(theirs):
-      odd = sorted(set(ours.items()) ^ set(theirs.items()))[:4]
-      raise ValueError(
-        f'config.tasks.{name}: train and eval disagree about the classes, '
-        f'e.g. {odd}.'
-      )
+def _open(config: Any) -> tuple[dict, dict, dict]:
+  """Returns the sources of training, of evaluation, and what is held out."""
+  train = {
+    name: sources.open_source(task.train) for name, task in config.tasks.items()
+  }
+  tested = {
+    name: sources.open_source(task.eval)
+    for name, task in config.tasks.items()
+    if task.get('eval')
+  }
+  kept = {}
+  for name in tested if config.validation else ():
+    train[name], kept[name] = held_out_lib.split(train[name], config.validation)
+  return train, tested, kept
 
 
 def device_memory() -> dict[str, float]:

@@ -44,6 +44,7 @@ def fit(
   report: report_lib.Report,
   *,
   skip: Sequence[str] = (),
+  keep: Sequence[str] = (),
   fresh: Sequence[str] = (),
   inflate: str = '',
 ) -> Arrays:
@@ -56,6 +57,7 @@ def fit(
     new: what those of the model are for.
     report: gets a row for each name; see its `wrong`.
     skip: regexes of names that stay as they are, wherever they are.
+    keep: how names begin that are taken all the same.
     fresh: how names begin that `have` is known to have nothing for.
     inflate: how filters of images become those of clips: 'central', in the
       middle of zeros (Arnab et al. 2021), or 'average', repeated and divided.
@@ -63,7 +65,6 @@ def fit(
   Returns:
     Arrays of the model's shapes, less those which the report calls wrong.
   """
-  named = lambda name: any(re.search(pattern, name) for pattern in skip)
   taken = {}
   for name in sorted(set(have) | set(want)):
     row = {'ours': name}
@@ -71,7 +72,7 @@ def fit(
       row['before'] = have[name].shape
     if name in want:
       row['after'] = want[name]
-    if named(name):
+    if is_skipped(name, skip, keep):
       report.add('new' if name in want else 'left out', **row, note='skip')
     elif name not in have and name.startswith(tuple(fresh)):
       report.add('new', **row, note='not among what was published')
@@ -88,6 +89,25 @@ def fit(
       except ValueError as error:
         report.add('wrong', **row, note=str(error))
   return taken
+
+
+def is_skipped(
+  name: str, skip: Sequence[str], keep: Sequence[str] = ()
+) -> bool:
+  """Returns whether an array stays as it is drawn, or is left out.
+
+  Statistics are named as the parameters beside them: '^heads_' is of all that a
+  head has.
+
+  Args:
+    name: of the array.
+    skip: regexes of names.
+    keep: how names begin that are not skipped.
+  """
+  spellings = (name, name.removeprefix('batch_stats/'))
+  if spellings[1].startswith(tuple(keep)):
+    return False
+  return any(re.search(regex, each) for regex in skip for each in spellings)
 
 
 def _one(name, array, shape, old, new, inflate) -> tuple[np.ndarray, str]:

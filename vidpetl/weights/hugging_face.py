@@ -251,7 +251,8 @@ def _geometry(kind: Kind, model: Model, positions: int) -> dict[str, Any]:
     fields['num_frames'] = frames
   if len(set(sides)) > 1:
     raise WeightsError(
-      f'{kind.plain} is for square frames, and these are {sides[0]} x {sides[1]}'
+      f'{kind.plain} is for square frames, and these are '
+      f'{sides[0]} x {sides[1]}'
     )
   return {**fields, 'image_size': sides[0]}
 

@@ -33,6 +33,8 @@ class Imported:
     report: what became of every array.
     pixels: mean and standard deviation of pixels in [0, 1].
     notes: what no array shows, and what is taken.
+    labels: what the outputs of its head mean, where the file or one beside it
+      says so.
   """
 
   arrays: Arrays
@@ -40,6 +42,7 @@ class Imported:
   report: report_lib.Report
   pixels: tuple[Any, Any]
   notes: list[str]
+  labels: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
 
 def load(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from typing import Any
+
+import numpy as np
 
 from vidpetl.weights import positions, rules
 from vidpetl.weights.errors import WeightsError
@@ -175,7 +176,7 @@ def image_window(rows: int) -> Window:
 
 
 def window_of(rows: int, backbone: Mapping[str, Any]) -> Window:
-  """Returns the window of a backbone, or that of a table where none is known."""
+  """Returns the window of a backbone, or a table's where none is known."""
   return tuple(backbone.get('window', ())) or clip_window(rows)
 
 

@@ -44,9 +44,10 @@ def open(
                         path below the class
 
   Where there is no val, test is taken for it. Classes are the sorted names of
-  the class folders over all splits, also of empty ones; names that differ in
-  Unicode's form or in blanks around them are one. Of kind 'unlabelled' there
-  are no classes, and clips lie anywhere below the folder.
+  the class folders over all splits, also of empty ones (whole numbers as
+  numbers); names that differ in Unicode's form or in blanks around them are
+  one. Of kind 'unlabelled' there are no classes, and clips lie anywhere below
+  the folder.
 
   Args:
     path: folder.

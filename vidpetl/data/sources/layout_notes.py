@@ -64,7 +64,7 @@ def classes(
     notes.append(
       f'no classes, for there is no video in them: {oversights.some(apart)}'
     )
-  return tuple(sorted(spelled)), tuple(notes)
+  return tuple(names.ordered(spelled)), tuple(notes)
 
 
 def _class_folders(tree: videos.Tree, level: int) -> Iterator[str]:

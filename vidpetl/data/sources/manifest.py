@@ -15,8 +15,9 @@ Its header is `path,label` and any of `start,end,split,id`:
          taken for it
   id     what reports call the clip; the path (and start) by default
 
-Classes are the sorted names over *all* splits in the table. Where train and
-val are two tables, give both the same `classes`.
+Classes are the sorted names over *all* splits in the table; whole numbers are
+sorted as numbers. Where train and val are two tables, give both the same
+`classes`.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def open(
   shown = kinds.load(kind, 'source manifest: kind')
   rows = _read(path, shown, 0.0 if split == 'all' else val_fraction)
   if classes is None:
-    classes = sorted({label for row in rows for label in row.labels})
+    classes = names.ordered(label for row in rows for label in row.labels)
   index = {label: i for i, label in enumerate(classes)}
   folder = root or os.path.dirname(os.path.abspath(path))
   places = videos.Places(folder)

@@ -6,6 +6,8 @@ import collections
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
+from vidpetl.data import names
+
 _NAMED = 5  # of what a sentence lists
 
 # What notes on clips of both splits, and on classes, begin with: whoever counts
@@ -123,19 +125,19 @@ def _of_one_split(rows: Sequence[Row], classes: Iterable[str]) -> Iterator[str]:
   }
   if not all(counts.values()):
     return
-  names = sorted({*classes, *counts['train'], *counts['val']})
+  known = names.ordered({*classes, *counts['train'], *counts['val']})
   for split, other, means in (
     ('train', 'val', 'no answer of the model can be right for them'),
     ('val', 'train', 'nothing is measured of them'),
   ):
     found = [
       f'{name} ({counts[other][name]} in {other})'
-      for name in names
+      for name in known
       if not counts[split][name] and counts[other][name]
     ]
     if found:
       yield f'{WITHOUT} in {split}: {some(found)}; {means}'
-  if nowhere := [n for n in names if not any(c[n] for c in counts.values())]:
+  if nowhere := [n for n in known if not any(c[n] for c in counts.values())]:
     yield f'{WITHOUT}: {some(nowhere)}'
 
 

@@ -1,0 +1,65 @@
+"""What must agree before a run begins; or an error that names the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vidpetl.parameters import trainable
+
+
+def check_report(config: Any, tested: Mapping[str, Any]) -> None:
+  """Refuses settings of what is reported that contradict each other.
+
+  Raises:
+    ValueError: naming the fields.
+  """
+  best, report = config.checkpoint.best, config.report
+  if best and best.partition('/')[0] not in tested:
+    raise ValueError(
+      f'config.checkpoint.best is {best!r}, but only {sorted(tested)} are '
+      "evaluated; '' keeps the latest checkpoints alone."
+    )
+  if config.mode == 'eval' or not tested:
+    return
+  where = f'config.report={report!r}'
+  if report == 'best' and not best:
+    raise ValueError(
+      f'{where}, but config.checkpoint.best does not say by what: '
+      "'<task>/<metric>'."
+    )
+  if report != 'last' and config.eval_every_epochs <= 0:
+    raise ValueError(
+      f'{where}, but config.eval_every_epochs={config.eval_every_epochs:g} '
+      'evaluates once, at the end: there is nothing to choose from.'
+    )
+  if report == 'mean10' and config.validation:
+    raise ValueError(
+      f'{where} is of evaluations on the test set, and config.validation='
+      f"{config.validation:g} keeps it for the last: report='best' chooses."
+    )
+
+
+def check_heads(frozen: Any) -> None:
+  """A head of zeros hands no gradient on; frozen, it would stay so for ever."""
+  for path, value in trainable.flatten(frozen).items():
+    head, _, rest = path.partition('/')
+    is_kernel = head.startswith('heads_') and rest.endswith('/kernel')
+    if is_kernel and not bool((value != 0).any()):
+      name = head.removeprefix('heads_')
+      raise ValueError(
+        f'config.trainable freezes {head}, which is zero, so nothing would '
+        f"learn; set config.tasks.{name}.initial='uniform', or let it train."
+      )
+
+
+def check_classes(train, evaluation) -> None:
+  """Class i must mean the same in training and in evaluation."""
+  for name, source in evaluation.items():
+    ours, theirs = train[name].info.classes, source.info.classes
+    if dict(ours) != dict(theirs):
+      odd = sorted(set(ours.items()) ^ set(theirs.items()))[:4]
+      raise ValueError(
+        f'config.tasks.{name}: train and eval disagree about the classes, '
+        f'e.g. {odd}.'
+      )

@@ -1,0 +1,104 @@
+"""What a run tells and writes of itself while it goes on."""
+
+from __future__ import annotations
+
+import time
+
+import jax
+from clu import parameter_overview
+from etils import epath
+
+from vidpetl.data.survey import start as survey
+from vidpetl.experiment import state as state_lib
+from vidpetl.training import feed, pending, progress, writers
+from vidpetl.training import run as run_lib
+
+
+class Logbook:
+  """The terminal, metrics.jsonl and TensorBoard's events of one run.
+
+  Processes but the first write nothing, except into what all of them must call.
+  """
+
+  def __init__(self, run: run_lib.Run, workdir: epath.Path, started: float):
+    """Opens it for the terminal.
+
+    Args:
+      run: of which it is.
+      workdir: of the run.
+      started: when it began, by `time.perf_counter`.
+    """
+    self._run, self._workdir, self._started = run, workdir, started
+    self._first = jax.process_index() == 0
+    self._progress = progress.Progress(run.total)
+    self.writer = writers.silent()
+
+  def open(self, resumed_at: int) -> None:
+    """Opens the files, without what they hold of later steps."""
+    if self._first:
+      self.writer = writers.create(self._workdir, resumed_at=resumed_at)
+
+  def close(self) -> None:
+    """Finishes what is being written."""
+    self._progress.close()
+    self.writer.close()
+
+  def say(self, text: str) -> None:
+    """Tells a user a line."""
+    if self._first:
+      self._progress.say(text)
+
+  def describe(self, state: state_lib.TrainState, start: int) -> None:
+    """Writes what does not change during a run that trains from a step on."""
+    if not self._first:
+      return
+    self.open(resumed_at=start)
+    run, config = self._run, self._run.config
+    text = config.to_json_best_effort(indent=2) + '\n'
+    (self._workdir / 'config.json').write_text(text)
+    texts = {'config': f'```\n{config}\n```'}
+    # Statistics of values that lie on other hosts cannot be had here.
+    overview = parameter_overview.get_parameter_overview(
+      {'trained': state.params, 'frozen': state.frozen}, include_stats=False
+    )
+    texts['parameters'] = f'```\n{overview}\n```'
+    self.writer.write_texts(start, texts)
+    trained, frozen = (run_lib.count(x) for x in (state.params, state.frozen))
+    sizes = {name: len(source) for name, source in run.train.items()}
+    self.say(
+      f'{trained:,} parameters train, {frozen:,} are frozen; {sizes} training '
+      f'examples; {run.total} steps of {config.batch_size} on '
+      f'{run.mesh.size} devices; steps per task '
+      f'{run.mixture.counts()}.'
+    )
+    for line in survey.look(config, run.train, run.tested, self._workdir):
+      self.say(line)
+
+  def first_step(self, step: int) -> None:
+    """Writes how long it took to get there."""
+    seconds = time.perf_counter() - self._started
+    self.writer.write_scalars(step, {'seconds_to_first_step': seconds})
+    self.say(f'First step after {progress.duration(seconds)}.')
+
+  def log(self, done: int, waiting: pending.Pending, source: feed.Feed) -> None:
+    """Writes losses, rates and speed since the last time."""
+    losses = waiting.take()
+    speed = waiting.speed(done, source.starved)
+    examples = speed['steps_per_second'] * self._run.config.batch_size
+    scalars = losses | {f'speed/{k}': v for k, v in speed.items()}
+    scalars['speed/clips_per_second'] = examples
+    rate = float(self._run.learning_rate(done - 1))
+    scalars['learning_rate'] = rate
+    for name, group in self._run.config.optimizer.groups.items():
+      scalars[f'learning_rate/{name}'] = rate * group.get('lr_scale', 1.0)
+    scalars |= run_lib.device_memory()
+    self.writer.write_scalars(done, scalars)
+    if self._first:
+      facts = {
+        k.removesuffix('/loss'): f'{v:.3f}'
+        for k, v in losses.items()
+        if k.endswith('/loss')
+      }
+      facts['clips/s'] = f'{examples:.1f}'
+      facts['input wait'] = f'{speed["input_wait"]:.0%}'
+      self._progress.show(done, facts)

@@ -1,0 +1,227 @@
+"""Which of a run's evaluations its numbers come from.
+
+Every evaluation of a run is a line of <workdir>/evaluations.jsonl, so that a
+resumed run chooses among the same ones as an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from etils import epath
+
+from vidpetl.training import writers
+
+FILE = 'evaluations.jsonl'
+# What an evaluation is on.
+TEST, HELD_OUT = 'test', 'held-out'
+_MEAN_OF = 10
+
+Found = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+  """What was measured after a step.
+
+  Attributes:
+    step: finished steps.
+    found: task -> what `Loop.evaluate` returns.
+  """
+
+  step: int
+  found: Found
+
+  @property
+  def metrics(self) -> dict[str, float]:
+    return flat(self.found)
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+  """What is reported.
+
+  Attributes:
+    how: 'last', 'best' or 'mean10'; 'checkpoint' for one that was named.
+    step: whose parameters it is of; of a mean, the last one's.
+    of: steps of the evaluations that it was chosen among, or is the mean of.
+    by: '<task>/<metric>' that chose.
+    on: 'test', or 'held-out' where training examples chose.
+    found: task -> what was measured.
+    note: why it is not what was asked for, '' if it is.
+  """
+
+  how: str
+  step: int
+  of: tuple[int, ...]
+  by: str = ''
+  on: str = TEST
+  found: Found = dataclasses.field(default_factory=dict)
+  note: str = ''
+
+  def record(self) -> dict[str, Any]:
+    """Returns what results.json has of it, as 'reported'."""
+    return {
+      'how': self.how,
+      'step': self.step,
+      'by': self.by,
+      'on': self.on,
+      'evaluations': len(self.of),
+      'steps': list(self.of),
+      'note': self.note,
+      'values': {k: writers.number(v) for k, v in flat(self.found).items()},
+    }
+
+
+class Evaluations:
+  """The evaluations of one run."""
+
+  def __init__(self, workdir: epath.PathLike, until: int, *, write: bool):
+    """Takes up those that a resumed run begins with.
+
+    Args:
+      workdir: of the run.
+      until: step at which it begins; later ones will be made again.
+      write: whether this process keeps the file.
+    """
+    self._path = epath.Path(workdir) / FILE
+    self._write = write
+    self._all = {e.step: e for e in _read(self._path) if e.step <= until}
+
+  def add(self, step: int, found: Found) -> None:
+    """Adds one, in place of an earlier one of the same step."""
+    # As it would be read again.
+    self._all[step] = Evaluation(step, _nans(_numbers(found)))
+    if self._write:
+      lines = [_line(e) + '\n' for e in self.all()]
+      new = self._path.with_name(FILE + '.new')
+      new.write_text(''.join(lines))
+      new.replace(self._path)
+
+  def all(self) -> list[Evaluation]:
+    """Returns them in the order of steps."""
+    return [self._all[step] for step in sorted(self._all)]
+
+  def choose(self, how: str, by: str, on: str) -> Choice:
+    """Returns what is reported.
+
+    Args:
+      how: `config.report`.
+      by: `config.checkpoint.best`.
+      on: what the evaluations are on.
+    """
+    every = self.all()
+    steps, last = tuple(e.step for e in every), every[-1]
+    if how == 'mean10':
+      some = every[-_MEAN_OF:]
+      steps = tuple(e.step for e in some)
+      return Choice(how, last.step, steps, on=on, found=_mean(some))
+    if how == 'last' or not last.found:
+      return Choice('last', last.step, steps, on=on, found=last.found)
+    scores = [(e.metrics[by], e.step, e) for e in every if by in e.metrics]
+    numbers = [each for each in scores if math.isfinite(each[0])]
+    if not numbers:
+      note = f'{by} is a number in none of {len(every)} evaluations'
+      return Choice('last', last.step, steps, by, on, last.found, note)
+    # Of equal ones the latest, as checkpoints are kept.
+    _, step, chosen = max(numbers, key=lambda each: each[:2])
+    return Choice(how, step, steps, by, on, chosen.found)
+
+
+def flat(found: Found) -> dict[str, float]:
+  """Returns {'<task>/<metric>': value}."""
+  return {
+    f'{name}/{key}': value
+    for name, result in found.items()
+    for key, value in result['metrics'].items()
+  }
+
+
+def words(reported: Sequence[Mapping[str, Any]]) -> str:
+  """Returns how the numbers of some runs were chosen, for people.
+
+  Args:
+    reported: 'reported' of their results.json; {} for one of before there was.
+  """
+  steps: dict[str, list[int]] = {}
+  for each in reported:
+    steps.setdefault(_how(each), []).append(each.get('step', 0))
+  return '; '.join(
+    f'{how}, {_steps(found)}' if how else 'not said'
+    for how, found in steps.items()
+  )
+
+
+def _how(one: Mapping[str, Any]) -> str:
+  """Returns how a number was chosen, without the step."""
+  if not one:
+    return ''
+  count = one['evaluations']
+  if one['how'] == 'mean10':
+    return f'mean of the last {count} evaluations, to'
+  if one['how'] == 'checkpoint':
+    return f'checkpoint {one["by"]}'
+  if one['how'] == 'last':
+    return f'last ({one["note"]})' if one['note'] else 'last'
+  on = 'the test set' if one['on'] == TEST else 'held-out training examples'
+  return f'best of {count} by {one["by"]} on {on}'
+
+
+def _steps(steps: Sequence[int]) -> str:
+  several = sorted(set(steps))
+  if len(several) > 4:
+    return f'steps {several[0]} to {several[-1]}'
+  return ('step ' if len(several) == 1 else 'steps ') + ', '.join(
+    map(str, several)
+  )
+
+
+def _mean(some: Sequence[Evaluation]) -> Found:
+  """Returns the last one's findings with the mean of each metric."""
+  return {
+    name: {
+      **result,
+      'metrics': {
+        key: float(np.mean([e.found[name]['metrics'][key] for e in some]))
+        for key in result['metrics']
+      },
+    }
+    for name, result in some[-1].found.items()
+  }
+
+
+def _line(one: Evaluation) -> str:
+  tree = {'step': one.step, 'tasks': _numbers(one.found)}
+  return json.dumps(tree, ensure_ascii=False)
+
+
+def _numbers(tree: Any) -> Any:
+  """Returns a tree as JSON holds it, which knows no NaN."""
+  if isinstance(tree, Mapping):
+    return {key: _numbers(value) for key, value in tree.items()}
+  if isinstance(tree, list | tuple):
+    return [_numbers(value) for value in tree]
+  if isinstance(tree, float | np.floating):
+    return writers.number(tree)
+  return int(tree) if isinstance(tree, np.integer) else tree
+
+
+def _nans(tree: Any) -> Any:
+  """Returns a tree as it was before `_numbers`."""
+  if isinstance(tree, dict):
+    return {key: _nans(value) for key, value in tree.items()}
+  if isinstance(tree, list):
+    return [_nans(value) for value in tree]
+  return math.nan if tree is None else tree
+
+
+def _read(path: epath.Path) -> list[Evaluation]:
+  if not path.exists():
+    return []
+  rows = map(json.loads, path.read_text().splitlines())
+  return [Evaluation(row['step'], _nans(row['tasks'])) for row in rows]

@@ -1,0 +1,123 @@
+"""How a run starts, to train and to evaluate alike: fresh, or where it was."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from etils import epath
+
+from vidpetl.experiment import labels as labels_lib
+from vidpetl.experiment import state as state_lib
+from vidpetl.parameters import storage
+from vidpetl.training import checkpoint, continuing
+from vidpetl.training import run as run_lib
+
+REPORT = 'init_report.txt'
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+  """A state to begin with.
+
+  Attributes:
+    state: of the run.
+    step: finished steps.
+    meta: what is saved beside each checkpoint.
+  """
+
+  state: state_lib.TrainState
+  step: int
+  meta: dict[str, Any]
+
+
+def begin(
+  run: run_lib.Run,
+  checkpoints: checkpoint.Checkpoints,
+  step: int | None,
+  say: Callable[[str], None],
+  workdir: epath.Path | None,
+) -> Start:
+  """Returns the first state of a run, having said where it comes from.
+
+  Args:
+    run: that begins.
+    checkpoints: of it.
+    step: of the checkpoint that it begins at; None begins with what
+      `config.init` says.
+    say: tells a user a line.
+    workdir: gets init_report.txt; None for all processes but the first.
+
+  Raises:
+    ValueError: for a checkpoint of another run; see also `initialise.start`.
+  """
+  evaluation = run.config.mode == 'eval'
+  if step is not None and evaluation:
+    say(f'Evaluating step {step} of {checkpoints.folder}.')
+    _check_labels(run, checkpoints.meta(step), checkpoints.folder / str(step))
+    state = run.restore(checkpoints, step)
+    _tell(run, say, None)
+    return Start(state, step, {})
+  state, origin = run.init_state(step is not None, evaluation)
+  meta = run.identity() | {'frozen': storage.tree_hash(state.frozen)}
+  more = {'origin': origin, 'history': [], 'labels': _labels(run)}
+  if step is None:
+    say(
+      f'{"Evaluating" if evaluation else "Starting at step 0 from"} {origin}.'
+    )
+    _tell(run, say, workdir)
+    return Start(state, 0, meta | more)
+  folder = checkpoints.folder
+  saved, more['history'] = continuing.resumed(
+    run, checkpoints.meta(step), step, folder.parent
+  )
+  checkpoint.check_same_run(saved, meta)
+  more['origin'] = saved['origin']
+  say(
+    f'Resuming at step {step} of {run.total} from {folder} (which had started '
+    f'from {saved["origin"]}).'
+  )
+  for change in more['history'][-1:]:
+    before, after = change['steps']
+    say(f'At step {change["at"]} its {before} steps became {after}.')
+  return Start(checkpoints.restore(step, state), step, meta | more)
+
+
+def _labels(run: run_lib.Run) -> dict[str, dict[str, str]]:
+  """Returns what the outputs of each head mean, as json has it."""
+  known = run.experiment.labels.items()
+  return {task: labels_lib.to_json(found) for task, found in known if found}
+
+
+def _check_labels(
+  run: run_lib.Run, saved: Mapping[str, Any], folder: epath.Path
+) -> None:
+  """Refuses to evaluate a checkpoint on data whose classes are others.
+
+  Raises:
+    ValueError: naming what differs.
+  """
+  for task, found in saved.get('labels', {}).items():
+    theirs = labels_lib.of_json(found)
+    ours = run.experiment.labels.get(task, {})
+    if labels_lib.compare(theirs, ours, task, str(folder)).order:
+      raise ValueError(
+        f'{folder} was trained on the classes of config.tasks.{task} in '
+        f"another order; config.eval_checkpoint='none' with config.init.path="
+        f'{folder} puts the outputs of its head into that of the data.'
+      )
+
+
+def _tell(
+  run: run_lib.Run, say: Callable[[str], None], workdir: epath.Path | None
+) -> None:
+  """Says what a user should know of what the run starts from, and keeps it."""
+  for note in run.notes:
+    say(note)
+  if run.report is None:
+    return
+  for note in run.report.notes:
+    say(note)
+  if workdir is not None:
+    (workdir / REPORT).write_text(run.report.whole() + '\n')
