@@ -133,7 +133,7 @@ def export_run(
     return report
   # As libraries of PyTorch's ask for.
   storage.save_arrays(out, exported, {'format': 'pt'})
-  takes = family.takes
+  takes = exporting.takes(family, head)
   if family.folder:
     takes = (
       f'a file of arrays alone, for {family.folder.plain} needs a config as '

@@ -8,7 +8,7 @@ from vidpetl.experiment import published
 from vidpetl.parameters import storage, variables
 
 CLASSES = 5
-LABELS = {i: name for i, name in enumerate('abcde')}
+LABELS = dict(enumerate('abcde'))
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
 
@@ -23,15 +23,15 @@ def make(backbone, video):
     Arrays by name, and a function from clips [b, t, h, w, 3] to logits.
   """
   model = backbones.build(backbone)
-  shapes = jax.eval_shape(
-    lambda: model.init(jax.random.key(0), np.zeros((1, *video, 3)), False)
+  features, shapes = jax.eval_shape(
+    lambda: model.init_with_output(
+      jax.random.key(0), np.zeros((1, *video, 3)), False
+    )
   )
   flat = variables.flatten({k: {'backbone': v} for k, v in shapes.items()})
   rng = np.random.default_rng(0)
   arrays = {n: _draw(rng, n, leaf.shape) for n, leaf in flat.items()}
-  width = jax.eval_shape(
-    lambda: model.apply(shapes_to_zeros(shapes), np.zeros((1, *video, 3)), False)
-  ).summary.shape[-1]
+  width = features.summary.shape[-1]
   head = 'heads_k/output_projection/'
   arrays[head + 'kernel'] = _draw(rng, 'kernel', (width, CLASSES))
   arrays[head + 'bias'] = _draw(rng, 'bias', (CLASSES,))
@@ -46,10 +46,6 @@ def make(backbone, video):
     return summary @ arrays[head + 'kernel'] + arrays[head + 'bias']
 
   return arrays, logits
-
-
-def shapes_to_zeros(shapes):
-  return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
 
 
 def _draw(rng, name, shape):
@@ -110,5 +106,3 @@ def strictly(model, path):
 
 def clips(*shape):
   return np.random.default_rng(3).normal(size=(*shape, 3)).astype(np.float32)
-
-

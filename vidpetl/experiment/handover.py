@@ -22,6 +22,7 @@ from vidpetl.experiment import labels as labels_lib
 from vidpetl.parameters import package, storage, variables
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import hugging_face
+from vidpetl.weights.errors import WeightsError
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -101,7 +102,10 @@ def differences(
   }
   target = model.backbone['name']
   told = {each.field: each.default(bool(head)) for each in family.unshown}
-  layout = family.layout(shapes, target).backbone
+  try:
+    layout = family.layout(shapes, target).backbone
+  except WeightsError:  # Of sizes that nobody has published.
+    return [f'the network that takes this has to be built as {model.backbone}']
   theirs = whole({**layout, **{k: v for k, v in told.items() if v is not None}})
   readout = () if head else ('summary', 'temporal', 'classifier')
   return [

@@ -79,6 +79,20 @@ def export(
   return exported, report
 
 
+def takes(family: family_lib.Family, head: str) -> str:
+  """Returns how the code of a family takes a file of arrays, in a sentence."""
+  if family.takes:
+    return family.takes
+  if family.partial or (family.head and not head):
+    more = 'the rest of the class' if head else 'a classifier among it'
+    return (
+      'PyTorch: load_state_dict({**model.state_dict(), **arrays}), which is '
+      f'strict: what this file has not, {more}, stays '
+      "the model's own"
+    )
+  return 'PyTorch: load_state_dict(arrays), which is strict, takes all of it'
+
+
 def _check_head(name, family, arrays, head) -> None:
   """Raises WeightsError for a head that is not there, or has no place."""
   tasks = sorted(

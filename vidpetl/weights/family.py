@@ -72,7 +72,8 @@ class Family:
       file of its arrays.
     buffers: what the receiver's class keeps beside weights, from the exported
       arrays and the backbone's fields.
-    takes: how its code takes an export, in a sentence.
+    takes: how its code takes an export, where that is not load_state_dict.
+    partial: whether the class there has more than an export holds.
     note: what else no file shows and its user has to know.
   """
 
@@ -98,7 +99,8 @@ class Family:
   buffers: Callable[
     [Mapping[str, np.ndarray], Mapping[str, Any]], dict[str, np.ndarray]
   ] = lambda arrays, backbone: {}
-  takes: str = 'load_state_dict takes it, strictly'
+  takes: str = ''
+  partial: bool = False
   note: str = ''
 
 

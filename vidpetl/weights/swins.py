@@ -183,19 +183,17 @@ def window_of(rows: int, backbone: Mapping[str, Any]) -> Window:
 def indices(
   arrays: Mapping[str, np.ndarray],
   window: Callable[[int], Window],
-  flat: bool = False,
 ) -> dict[str, np.ndarray]:
   """Returns the buffers that name a row of the table for each pair of tokens.
 
   Args:
     arrays: by their names.
     window: from the rows of a table to the windows that it is for.
-    flat: whether they are [n n], and not [n, n].
   """
   found = {}
   for name, array in arrays.items():
     if name.endswith(_TABLE):
       rows = positions.relative(window(len(array))).astype(np.int64)
       index = name.replace(_TABLE, 'relative_position_index')
-      found[index] = rows.reshape(-1) if flat else rows
+      found[index] = rows
   return found

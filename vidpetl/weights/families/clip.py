@@ -75,4 +75,5 @@ FAMILY = family.Family(
   normalisation=(MEAN, STD),
   unshown=UNSHOWN,
   positions='bicubic',
+  partial=True,
 )

@@ -33,5 +33,4 @@ FAMILY = family.Family(
   buffers=lambda arrays, backbone: swins.indices(
     arrays, lambda rows: swins.window_of(rows, backbone)
   ),
-  takes=('SwinTransformer3D takes it, strictly; with --head Recognizer3D does'),
 )

@@ -38,4 +38,5 @@ FAMILY = family.Family(
   axes=swins.head_width,
   positions='bicubic',
   inflate='average',
+  takes='timm: timm.models.swin_transformer.checkpoint_filter_fn reads it',
 )

@@ -24,6 +24,6 @@ FAMILY = family.Family(
   axes=swins.head_width,
   positions='bicubic',
   buffers=lambda arrays, backbone: swins.indices(
-    arrays, lambda rows: swins.window_of(rows, backbone), flat=True
+    arrays, lambda rows: swins.window_of(rows, backbone)
   ),
 )
