@@ -12,8 +12,8 @@ torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.torch
 
 SIZES = {
-  'hidden_size': 128,
-  'num_attention_heads': 2,
+  'hidden_size': 384,
+  'num_attention_heads': 6,
   'num_hidden_layers': 2,
   'intermediate_size': 256,
 }
@@ -37,9 +37,9 @@ def compare(ours, theirs, video):
   with torch.no_grad():
     out = theirs(torch.from_numpy(frames))
     patches = theirs.post_layernorm(out.last_hidden_state[:, 1:])
-  pooled = out.pooler_output.reshape(b, t, 128).mean(1)
+  pooled = out.pooler_output.reshape(b, t, 384).mean(1)
   assert converted.relative_error(ours.summary, pooled) < 1e-4
-  patches = patches.reshape(b, t, 4, 4, 128)
+  patches = patches.reshape(b, t, 4, 4, 384)
   assert converted.relative_error(ours.grid, patches) < 1e-4
 
 
@@ -59,7 +59,7 @@ def test_features_of_the_hubs_names_and_of_gelu(tmp_path):
     'text_model.embeddings.position_ids': np.arange(7)[None],
     'text_model.final_layer_norm.weight': np.ones(64, np.float32),
     'text_projection.weight': np.ones((64, 64), np.float32),
-    'visual_projection.weight': np.ones((64, 128), np.float32),
+    'visual_projection.weight': np.ones((64, 384), np.float32),
     'logit_scale': np.float32(4.6),
   }
   path = tmp_path / 'model.safetensors'

@@ -22,7 +22,7 @@ from vidpetl.weights import files
 torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.torch
 
-D, PATCH, SIDE = 128, 8, 32
+D, PATCH, SIDE = 384, 8, 32
 
 
 class QuickGELU(torch.nn.Module):

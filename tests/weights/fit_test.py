@@ -47,7 +47,7 @@ def test_tables_are_resized_along_their_own_axes():
   np.testing.assert_array_equal(
     taken[TIME], positions.resize(have[TIME], (2,), (3,))
   )
-  assert rows[SPACE].note == '2x3 to 4x5 tokens'
+  assert rows[SPACE].note == '2x3 to 4x5 tokens, linear'
 
 
 def test_another_aspect_of_as_many_tokens_is_resized_too():
@@ -97,7 +97,7 @@ def test_relative_tables_follow_the_windows():
     taken[RELATIVE],
     positions.resize_relative(have[RELATIVE], (1, 2, 2), (2, 3, 3)),
   )
-  assert rows[RELATIVE].note == 'windows of 1x2x2 to 2x3x3'
+  assert rows[RELATIVE].note == 'windows of 1x2x2 to 2x3x3, linear'
 
 
 @pytest.mark.parametrize('frames', [2, 3])

@@ -19,9 +19,9 @@ def model(**options):
     timm.models.vision_transformer.VisionTransformer(
       img_size=32,
       patch_size=8,
-      embed_dim=128,
+      embed_dim=384,
       depth=2,
-      num_heads=2,
+      num_heads=6,
       num_classes=5,
       norm_layer=functools.partial(torch.nn.LayerNorm, eps=1e-6),
       **options,
@@ -41,10 +41,10 @@ def test_features(tmp_path, pool):
   frames = torch.from_numpy(video.reshape(6, 32, 32, 3).transpose(0, 3, 1, 2))
   tokens = theirs.forward_features(frames)
   if pool == 'avg':
-    pooled = theirs.fc_norm(tokens[:, 1:].mean(1)).reshape(2, 3, 128).mean(1)
+    pooled = theirs.fc_norm(tokens[:, 1:].mean(1)).reshape(2, 3, 384).mean(1)
     assert converted.relative_error(ours.summary, pooled) < 1e-4
   else:
-    patches = tokens[:, 1:].reshape(2, 3, 4, 4, 128)
+    patches = tokens[:, 1:].reshape(2, 3, 4, 4, 384)
     assert converted.relative_error(ours.grid, patches) < 1e-4
 
 

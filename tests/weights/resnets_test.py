@@ -91,6 +91,7 @@ def test_features_of_hara(tmp_path):
     'variant': 'hara',
     'width': 8,
     'depths': [2, 3, 1, 1],
+    'stem_pool': True,
   }
 
 

@@ -142,7 +142,10 @@ def test_a_still_clip_is_its_image(make_config, model, path):
   resized = [row for row in report.rows if row.status == 'resized']
   notes = {row.ours.split('/')[-1]: row.note for row in resized}
   assert notes['kernel'] == 'average'
-  assert notes['relative_position_bias_table'] == 'windows of 1x2x2 to 2x2x2'
+  assert (
+    notes['relative_position_bias_table']
+    == 'windows of 1x2x2 to 2x2x2, bicubic'
+  )
   assert len(resized) == 1 + sum(swin_models.SIZES['depths'])
   assert not report.wrong
 

@@ -19,9 +19,9 @@ def model(**options):
       **{
         'img_size': 32,
         'patch_size': 8,
-        'embed_dim': 128,
+        'embed_dim': 384,
         'depth': 2,
-        'num_heads': 2,
+        'num_heads': 6,
         'num_classes': 5,
         **options,
       }
@@ -49,9 +49,9 @@ def test_features(tmp_path, pool, name):
   ours, _ = converted.encode('timm', path, video, tmp_path)
   frames = torch.from_numpy(video.reshape(6, 32, 32, 3).transpose(0, 3, 1, 2))
   tokens = theirs.forward_features(frames)
-  pooled = theirs.forward_head(tokens, pre_logits=True).reshape(2, 3, 128)
+  pooled = theirs.forward_head(tokens, pre_logits=True).reshape(2, 3, 384)
   assert converted.relative_error(ours.summary, pooled.mean(1)) < 1e-4
-  patches = theirs.fc_norm(tokens)[:, 1:].reshape(2, 3, 4, 4, 128)
+  patches = theirs.fc_norm(tokens)[:, 1:].reshape(2, 3, 4, 4, 384)
   assert converted.relative_error(ours.grid, patches) < 1e-4
 
 
@@ -86,7 +86,7 @@ def test_damaged_files_are_refused(tmp_path):
     ({'init_values': 0.1}, 'unexpected +blocks.0.ls1.gamma'),
     ({'qk_norm': True}, 'unexpected +blocks.0.attn.q_norm'),
     ({'qkv_bias': False}, 'missing +blocks.0.attn.qkv.bias'),
-    ({'no_embed_class': True}, '15 positions are no square'),
+    ({'no_embed_class': True}, 'does not say what grid of tokens .* 16'),
   ],
 )
 def test_other_structures_are_refused(tmp_path, options, match):

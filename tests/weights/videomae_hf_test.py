@@ -25,8 +25,8 @@ def model(kind='VideoMAEForVideoClassification', **options):
     image_size=32,
     patch_size=8,
     num_frames=4,
-    hidden_size=128,
-    num_attention_heads=2,
+    hidden_size=384,
+    num_attention_heads=6,
     num_hidden_layers=2,
     intermediate_size=256,
     decoder_hidden_size=64,
@@ -57,7 +57,7 @@ def test_features_of_a_fine_tuned_model(tmp_path):
   with torch.no_grad():
     tokens = theirs.videomae(to_torch(video)).last_hidden_state
     pooled = theirs.fc_norm(tokens.mean(1))
-    patches = theirs.fc_norm(tokens).reshape(2, 2, 4, 4, 128)
+    patches = theirs.fc_norm(tokens).reshape(2, 2, 4, 4, 384)
   assert converted.relative_error(ours.summary, pooled) < 1e-4
   assert converted.relative_error(ours.grid, patches) < 1e-4
   assert {r.theirs for r in report.rows if r.status == 'left out'} == {
@@ -74,7 +74,7 @@ def test_features_of_pretraining(tmp_path):
   )
   with torch.no_grad():
     tokens = theirs.videomae(to_torch(video)).last_hidden_state
-  patches = tokens.reshape(1, 2, 4, 4, 128)
+  patches = tokens.reshape(1, 2, 4, 4, 384)
   assert converted.relative_error(ours.grid, patches) < 1e-4
   left = {r.theirs for r in report.rows if r.status == 'left out'}
   assert {'mask_token', 'encoder_to_decoder.weight'} < left

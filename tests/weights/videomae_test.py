@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.torch
 
-D, HEADS, TUBELET = 128, 2, (2, 8, 8)
+D, HEADS, TUBELET = 384, 6, (2, 8, 8)
 NORM = functools.partial(torch.nn.LayerNorm, eps=1e-6)
 
 

@@ -160,7 +160,7 @@ def test_positions_without_the_class_tokens_are_refused(tmp_path):
   w[name] = w[name][:, 1:]
   path = tmp_path / 'big_vision.npz'
   np.savez(path, **w)
-  damaged.refuse('vit_npz', path, '15 positions are no square')
+  damaged.refuse('vit_npz', path, 'does not say what grid of tokens .* 16')
 
 
 SPATIAL = 'backbone/SpatialTransformer'
@@ -210,7 +210,7 @@ def test_a_vivit_starts_from_images_in_half_precision(make_config, tmp_path):
   assert not any('cls' in name for name in model)
   resized = {row.ours: row.note for row in report.rows if row.note != 'skip'}
   assert resized[f'{SPATIAL}/posembed_input/pos_embedding'] == (
-    "4x4 to 2x2 tokens, without the class token's"
+    "4x4 to 2x2 tokens, linear, without the class token's"
   )
   assert resized['backbone/embedding/kernel'] == 'central'
 

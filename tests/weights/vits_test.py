@@ -6,7 +6,7 @@ import pytest
 
 from vidpetl.backbones import vit
 from vidpetl.parameters import variables
-from vidpetl.weights import family, transformers
+from vidpetl.weights import family
 from vidpetl.weights.errors import WeightsError
 
 
@@ -37,16 +37,27 @@ def test_published_sizes(name, kind, variant, video):
   assert layout.video == video
 
 
-def test_widths_of_heads_that_no_file_shows():
-  for width, heads in (
-    (192, 3),
-    (384, 6),
-    (768, 12),
-    (1024, 16),
-    (1280, 16),
-    (1408, 16),
-    (1664, 16),
-  ):
-    assert transformers.head_size(width) * heads == width
-  with pytest.raises(WeightsError, match='no published ViT is 100 wide'):
-    transformers.head_size(100)
+@pytest.mark.parametrize(
+  'name, width, heads',
+  [
+    ('timm', 192, 3),
+    ('videomae', 384, 6),
+    ('mae', 768, 12),
+    ('mae', 1024, 16),
+    ('videomae_hf', 1280, 16),
+    ('clip', 1408, 16),
+    ('clip_hf', 1664, 16),
+  ],
+)
+def test_heads_are_those_published_with_that_width(name, width, heads):
+  shapes = {'blocks.0.norm1.weight': (width,)}
+  assert family.load(name).axes(shapes, {}) == {'c': width // heads}
+
+
+def test_heads_of_other_widths_are_asked_for():
+  axes, shapes = family.load('mae').axes, {'blocks.0.norm1.weight': (96,)}
+  with pytest.raises(WeightsError, match=r'the 96 channels .*--set heads='):
+    axes(shapes, {})
+  assert axes(shapes, {'heads': 4}) == {'c': 24}
+  with pytest.raises(WeightsError, match='5 heads do not divide 96'):
+    axes(shapes, {'heads': 5})

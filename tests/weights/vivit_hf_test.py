@@ -93,7 +93,7 @@ def test_what_differs_is_named(path, change, said):
   'grid, said',
   [
     ((2, 9), r'a grid is \(t, h, w\)'),
-    ((2, 2, 3), r'pos_embedding \(1, 19, 128\) for \(1, 13, 128\)'),
+    ((2, 2, 3), r'pos_embedding \(1, 19, 384\) for \(1, 13, 384\)'),
   ],
 )
 def test_grids_that_cannot_be_are_refused(path, tmp_path, grid, said):

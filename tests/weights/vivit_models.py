@@ -8,7 +8,7 @@ import einops
 import numpy as np
 import torchvision_build
 
-WIDTH, HEADS = 128, 2
+WIDTH, HEADS = 384, 6
 CLASSES = 5
 
 

@@ -130,6 +130,7 @@ def test_factorised_self_attention_is_told_by_its_blocks(tmp_path):
     'name': 'vivit',
     'attention': 'factorised_self_attention',
     'classifier': 'gap',
+    'order': 'time_space',
     'width': 4,
     'depth': 2,
     'heads': 2,
@@ -148,11 +149,11 @@ def test_depths_and_sizes_are_the_files(tmp_path, tree):
     'attention': 'factorised_encoder',
     'temporal': 'pooled',
     'classifier': 'token',
-    'width': 128,
+    'width': 384,
     'depth': 2,
     'temporal_depth': 1,
-    'heads': 2,
-    'mlp': 256,
+    'heads': 6,
+    'mlp': 768,
     'tubelet': (2, 8, 8),
   }
 
@@ -267,8 +268,8 @@ def test_a_dense_encoder_starts_from_one_of_class_tokens(make_config, tmp_path):
     np.testing.assert_array_equal(array, flat[name], err_msg=name)
   resized = {r.ours: r.note for r in report.rows if r.status == 'resized'}
   assert resized == {
-    f'backbone/{SPACE}': "2x4 to 3x3 tokens, without the class token's",
-    f'backbone/{TIME}': "5 to 2 tokens, without the class token's",
+    f'backbone/{SPACE}': "2x4 to 3x3 tokens, linear, without the class token's",
+    f'backbone/{TIME}': "5 to 2 tokens, linear, without the class token's",
   }
 
 

@@ -1,7 +1,8 @@
-"""Vision transformers as four publications have them.
+"""Vision transformers as five publications have them.
 
   MAE        images (He et al. 2022); of a clip, every frame by itself.
   AugReg     the same with the GELU of JAX (Steiner et al. 2022).
+  DINOv2     the same with patches of 14 pixels (Oquab et al. 2024).
   VideoMAE   tubelets of a clip, all of which attend to each other, with fixed
              positions and keys without bias (Tong et al. 2022).
   CLIP       images, with a LayerNorm before the blocks and QuickGELU (Radford
@@ -27,6 +28,7 @@ Features = features.Features
 Grid = site_lib.Grid
 
 VARIANTS = {
+  'S': {'width': 384, 'depth': 12, 'heads': 6, 'mlp': 1536},
   'B': {'width': 768, 'depth': 12, 'heads': 12, 'mlp': 3072},
   'L': {'width': 1024, 'depth': 24, 'heads': 16, 'mlp': 4096},
 }
@@ -147,6 +149,13 @@ class MAE(ViT):
     return Features(norm(x), norm(read).mean(1))
 
 
+class DINOv2(MAE):
+  """Meta's image ViTs, whose LayerScales are folded into their layers."""
+
+  summary: str = 'cls'
+  patch: int = 14
+
+
 class AugReg(MAE):
   """Google's image ViTs: GELU in its tanh form."""
 
@@ -205,6 +214,7 @@ class CLIP(ViT):
 _KINDS = {
   'mae': (MAE, ('mean', 'cls')),
   'augreg': (AugReg, ('mean', 'cls')),
+  'dinov2': (DINOv2, ('mean', 'cls')),
   'videomae': (VideoMAE, ('mean', 'first')),
   'clip': (CLIP, ('norm_mean', 'mean_norm')),
 }
@@ -214,9 +224,9 @@ def build(*, kind: str, variant: str | None = None, **fields) -> ViT:
   """Builds a ViT.
 
   Args:
-    kind: 'mae', 'augreg', 'videomae' or 'clip'.
-    variant: 'B' or 'L': its width, depth, heads and mlp; CLIP's L has patches
-      of 14 pixels. Without it, `fields` must have these four.
+    kind: 'mae', 'augreg', 'dinov2', 'videomae' or 'clip'.
+    variant: 'S', 'B' or 'L': its width, depth, heads and mlp; CLIP's L has
+      patches of 14 pixels. Without it, `fields` must have these four.
     **fields: of the class that `kind` names; they precede the variant's.
 
   Raises:

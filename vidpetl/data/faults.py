@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import av
 
+from vidpetl import stand_ins
 from vidpetl.data import names
 
 
@@ -35,34 +36,21 @@ class Refused(Exception):
   """A reason, raised where the name of the video is not known."""
 
 
-# Bytes at the beginning of a file by which it is known.
-HEAD = 512
-
-
 def instead(head: bytes) -> str:
   """Returns what a file is that does not open as a video, and the cure.
 
   Args:
-    head: its first bytes, `HEAD` or all.
+    head: its first bytes, `stand_ins.HEAD` or all.
 
   Returns:
     '' if it is nothing that is met often.
   """
-  text = head.lstrip(b'\xef\xbb\xbf \r\n\t').lower()
-  if not head:
-    return 'is empty: fetch the file again'
-  if not head.strip(b'\0'):
-    return 'begins with zeros, as what was never copied: fetch the file again'
-  if text.startswith(b'version https://git-lfs'):
-    return 'is a pointer of Git LFS: `git lfs pull` fetches the file'
-  if text.startswith((b'<!doctype', b'<html', b'<?xml', b'{')):
-    return 'is a page or message of a web server: fetch the file again'
   if head[4:8] == b'ftyp':
     return (
       'has no whole index (moov), which is written last: the recording or '
       'the copy was not finished; fetch the file again'
     )
-  return ''
+  return stand_ins.instead(head)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 import av
 from av.stream import Disposition
 
+from vidpetl import stand_ins
 from vidpetl.data import faults
 
 # Bits of a format's flags in FFmpeg: packets without timestamps, and clocks
@@ -107,9 +108,9 @@ class Stream:
   def _head(self) -> bytes:
     """Returns the first bytes of the file."""
     if isinstance(self.video, bytes):
-      return self.video[: faults.HEAD]
+      return self.video[: stand_ins.HEAD]
     with open(self.video, 'rb') as file:
-      return file.read(faults.HEAD)
+      return file.read(stand_ins.HEAD)
 
   def _open(self) -> None:
     self.close()

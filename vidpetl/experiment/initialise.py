@@ -19,6 +19,9 @@ from vidpetl.weights import family as family_lib
 from vidpetl.weights import fit, importing
 from vidpetl.weights import report as report_lib
 
+# Fields of backbones that leave the arrays as they are and change what they do.
+_SETTINGS = ('activation', 'epsilon', 'padding', 'stem_pool', 'order')
+
 
 @dataclasses.dataclass(frozen=True)
 class Started:
@@ -154,7 +157,8 @@ def load(
       'out.'
     )
   report.notes += filter(None, [said.get('note'), *notes])
-  report.notes += _settings(experiment, said)
+  with_head = any(name.startswith('heads_') for name in have)
+  report.notes += _settings(experiment, said, with_head)
   report.notes += _normalisation(experiment, said)
   new = sorted(set(want) - set(taken))
   taken = {
@@ -236,8 +240,11 @@ def _read(
   return storage.load_arrays(config.path), said
 
 
-def _settings(experiment, said) -> list[str]:
-  """Returns a note for each setting with which the weights mean less."""
+def _settings(experiment, said, with_head: bool) -> list[str]:
+  """Returns a note for each setting with which the weights mean less.
+
+  What is read of a clip counts where a head comes along, which reads it.
+  """
   if 'backbone' not in said:
     return []
   theirs = backbones.build(said['backbone'])
@@ -245,7 +252,7 @@ def _settings(experiment, said) -> list[str]:
   return [
     f'note: {field} of the backbone is {now!r}, and the weights were trained '
     f'with {then!r}'
-    for field in ('activation', 'epsilon', 'padding')
+    for field in (*_SETTINGS, *(('summary',) if with_head else ()))
     if (now := getattr(ours, field, None)) is not None
     and (then := getattr(theirs, field, None)) is not None
     and now != then

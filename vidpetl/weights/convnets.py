@@ -16,7 +16,7 @@ COUNTS = {
 
 # Our I3D's modules of one unit each, and where its Inceptions have theirs.
 _SINGLES = ('1a_7x7', '2b_1x1', '2c_3x3')
-_INCEPTIONS = ('3b', '3c', '4b', '4c', '4d', '4e', '4f', '5b', '5c')
+INCEPTIONS = ('3b', '3c', '4b', '4c', '4d', '4e', '4f', '5b', '5c')
 _BRANCHES = ('b0', 'b1a', 'b1b', 'b2a', 'b2b', 'b3b')
 
 
@@ -45,7 +45,7 @@ def i3d(
   units = {single.format(n): f'conv_{n[:2]}' for n in _SINGLES}
   units |= {
     f'{inception.format(n)}.{branches[b]}': f'mixed_{n}/{b}'
-    for n in _INCEPTIONS
+    for n in INCEPTIONS
     for b in _BRANCHES
   }
   return [

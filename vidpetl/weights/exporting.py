@@ -37,9 +37,14 @@ def export(
     Arrays by the class's names, its buffers included; the report.
 
   Raises:
-    WeightsError: if the model is none of this family's.
+    WeightsError: if the model is none of this family's, or the family is only
+      read.
   """
   family = family_lib.load(name)
+  if family.read_only:
+    raise WeightsError(
+      f'files of the family {name} are read and not written: {family.read_only}'
+    )
   _check_head(name, family, arrays, head)
   found = {local_name(path, head): array for path, array in arrays.items()}
   report = report_lib.Report(f'exported as {name}')

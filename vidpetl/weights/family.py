@@ -64,6 +64,9 @@ class Family:
     fields: further fields of the backbone, from the names in the file, where
       its shapes do not show them.
     unshown: fields of the backbone that no array shows.
+    finish: from the arrays that the rules give, by our names below the
+      backbone, to those of the backbone.
+    read_only: why no file is written under these names; '' if one can be.
     positions: how its code resizes tables of positions, one of
       `positions.RULES`.
     whole: prefix of the backbone's names in the class that has a classifier,
@@ -93,6 +96,8 @@ class Family:
   inflate: str = ''
   fields: Callable[[Collection[str]], dict[str, Any]] = lambda names: {}
   unshown: tuple[settings_lib.Unshown, ...] = ()
+  finish: Callable[[dict[str, Any]], dict[str, Any]] = lambda arrays: arrays
+  read_only: str = ''
   positions: str = 'linear'
   whole: tuple[str, str] = ('', '')
   folder: hugging_face.Kind | None = None

@@ -1,214 +1,257 @@
 """Reading files of weights, whoever wrote them, without running code.
 
 What a file is follows from its first bytes, not from its name. It becomes
-nested dicts with numpy arrays at their leaves, beside whatever else was saved.
+nested dicts and lists with numpy arrays at their leaves, beside whatever else
+was saved.
 """
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
+import pickle
 import re
 import zipfile
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 import flax.serialization
-import ml_dtypes
+import ml_dtypes  # noqa: F401 (registers types that numpy has not)
 import numpy as np
 import safetensors
-import safetensors.numpy
 from etils import epath
 
-from vidpetl.weights import torchscript
+from vidpetl import stand_ins
+from vidpetl.weights import folders, pytorch, tree, unpickling
 from vidpetl.weights.errors import WeightsError
 
 # How msgpack begins a map of up to 15 entries, or of more, and a name in it.
 _MAP = re.compile(
   rb'([\x81-\x8f]|\xde..|\xdf....)[\xa0-\xbf\xd9-\xdb]', re.DOTALL
 )
+# How a safetensors file calls the types that numpy has.
+_SAFE_DTYPES = {
+  *('F64', 'F32', 'F16', 'BF16', 'BOOL', 'C64'),
+  *(f'{sign}{bits}' for sign in 'IU' for bits in (8, 16, 32, 64)),
+}
+# Files that hold no weights, or hold them otherwise: how they begin.
+_OTHERS = {
+  b'\x89HDF': 'an HDF5 file, of Keras perhaps, which is not read',
+  b'GGUF': 'a GGUF file, whose weights are quantised; take those of '
+  'safetensors or PyTorch',
+  b'\x1f\x8b': 'packed by gzip; unpack it first',
+  b'BZh': 'packed by bzip2; unpack it first',
+  b'\xfd7zXZ': 'packed by xz; unpack it first',
+  b'7z\xbc\xaf': 'a 7z archive; unpack it first',
+  b'Rar!': 'a RAR archive; unpack it first',
+}
+_TAR = 257, b'ustar'
+# What readers say of a file that ends too early.
+_CUT = re.compile('truncated|incomplete|ran out of input|unpack.*short', re.I)
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+  """What a file is.
+
+  Attributes:
+    words: for it.
+    read: returns what is in a file of that kind, by its path.
+  """
+
+  words: str
+  read: Callable[[str], Any]
 
 
 def read(path: str) -> Any:
-  """Reads a file, or an orbax checkpoint's folder.
+  """Reads a file, a folder with one, or files with an index.
 
   Args:
-    path: a safetensors, `.npz`, PyTorch (`.pth`, `.pt`, `.bin`, `.pth.tar`),
-      TorchScript or msgpack file.
+    path: a safetensors, numpy, PyTorch (`.pth`, `.pt`, `.bin`, `.ckpt`),
+      TorchScript, pickle or msgpack file; an index of several; a folder as
+      Hugging Face has it, with one such file, or a checkpoint of orbax or
+      TensorFlow.
 
   Returns:
-    Nested dicts; what is no dict or list is a numpy array, or was none.
+    Nested dicts and lists, whose arrays are numpy's or `tree.Unread`.
 
   Raises:
-    WeightsError: if there is no such file, if it is none of these or damaged,
-      if it holds more than data, or if PyTorch is needed and not installed.
+    WeightsError: if there is no such file, or it is none of these or damaged.
   """
-  if not path or not epath.Path(path).exists():  # '' would be '.'
-    raise WeightsError(f'{path}: no such file')
-  if epath.Path(path).is_dir():
-    return _guarded(path, 'an orbax checkpoint', _orbax)
-  kind, reader = _sniff(path)
-  return _guarded(path, kind, reader)
+  source = folders.resolve(path, _is_read)
+  if source.read:
+    return guarded(source.path, Kind(source.words, source.read))
+  parts = [guarded(part, sniff(part)) for part in source.files]
+  if len(parts) == 1:
+    return parts[0]
+  return folders.joined(source, parts)
 
 
-def _guarded(path: str, kind: str, reader: Callable[[str], Any]) -> Any:
+def kind(path: str) -> str:
+  """Returns what a file or folder is, in words.
+
+  Raises:
+    WeightsError: as `read` does.
+  """
+  source = folders.resolve(path, _is_read)
+  return source.words or sniff(source.files[0]).words
+
+
+def _is_read(path: str) -> bool:
   try:
-    return reader(path)
+    sniff(path)
+  except WeightsError:
+    return False
+  return True
+
+
+def guarded(path: str, what: Kind) -> Any:
+  """Reads a file of a kind.
+
+  Raises:
+    WeightsError: that names the file, whatever goes wrong.
+  """
+  try:
+    return what.read(path)
   except WeightsError:
     raise
   except Exception as error:  # Every library has its own for damaged files.
     said = str(error).strip().split('\n')[0]
+    why = (
+      'is cut off: an incomplete download?'
+      if _is_cut(error)
+      else (
+        'cannot be read: it is damaged, or of a version that is not known here'
+      )
+    )
     raise WeightsError(
-      f'{_sized(path)} begins as {kind}, but cannot '
-      f'be read to its end; an incomplete download? '
+      f'{_sized(path)} begins as {what.words}, but {why} '
       f'({type(error).__name__}: {said})'
     ) from None
 
 
+def _is_cut(error: Exception) -> bool:
+  """Whether an error is that bytes are missing at a file's end."""
+  if isinstance(error, EOFError):
+    return True
+  kinds = (pickle.UnpicklingError, ValueError, safetensors.SafetensorError)
+  return isinstance(error, kinds) and bool(_CUT.search(str(error)))
+
+
 def _sized(path: str) -> str:
-  return f'{path} ({epath.Path(path).stat().length:,} bytes)'
+  length = epath.Path(path).stat().length
+  return f'{path} ({length:,} bytes)'
 
 
-def _sniff(path: str) -> tuple[str, Callable[[str], Any]]:
-  """Returns what a file is, in words, and what reads it."""
-  with open(path, 'rb') as file:
-    head = file.read(16)
+def sniff(path: str) -> Kind:
+  """Returns what a file is.
+
+  Raises:
+    WeightsError: if it is none of weights; the error says what it is instead.
+  """
+  with epath.Path(path).open('rb') as file:
+    head = file.read(stand_ins.HEAD)
   if head.startswith(b'PK\x03\x04'):
     return _sniff_zip(path)
   if head[8:9] == b'{' and int.from_bytes(head[:8], 'little') < 2**31:
-    return 'a safetensors file', _safetensors
-  if head[:1] == b'\x80' and head[1:2] in (b'\x02', b'\x03', b'\x04', b'\x05'):
-    return 'a PyTorch file of the old format', _torch
+    return Kind('a safetensors file', _safetensors)
+  if head.startswith(b'\x93NUMPY'):
+    return Kind('a numpy file', _npy)
+  if pytorch.is_old(head):
+    return Kind('a PyTorch file of the old format', pytorch.read_old)
+  if head[:1] == b'\x80' and head[1:2] in b'\x02\x03\x04\x05':
+    return Kind('a pickle', _pickle)
   if _MAP.match(head):
-    return 'a Flax (msgpack) file', _msgpack
-  raise WeightsError(
-    f'{path} begins with {head[:8]!r}, which is no safetensors, .npz, PyTorch, '
-    'TorchScript or Flax (msgpack) file'
+    return Kind('a Flax (msgpack) file', _msgpack)
+  raise WeightsError(f'{path} {_instead(head)}')
+
+
+def _instead(head: bytes) -> str:
+  """Returns the end of a sentence about a file that is none of weights."""
+  if said := stand_ins.instead(head):
+    return said
+  for start, words in _OTHERS.items():
+    if head.startswith(start):
+      return f'is {words}'
+  at, mark = _TAR
+  if head[at:].startswith(mark):
+    return 'is a tar archive; unpack it first'
+  return (
+    f'begins with {head[:8]!r}, which is no safetensors, numpy, PyTorch, '
+    'TorchScript, pickle or Flax (msgpack) file'
   )
 
 
-def _sniff_zip(path: str) -> tuple[str, Callable[[str], Any]]:
+def _sniff_zip(path: str) -> Kind:
   try:
     with zipfile.ZipFile(path) as archive:
       names = archive.namelist()
   except zipfile.BadZipFile as error:
     raise WeightsError(
-      f'{_sized(path)} begins as an archive, but '
-      f'has no end; an incomplete download? ({error})'
+      f'{_sized(path)} begins as an archive, but has no end: an incomplete '
+      f'download? ({error})'
     ) from None
   if any(name.endswith('.npy') for name in names):
-    return 'an .npz file', _npz
+    return Kind('an .npz file', _npz)
   inside = {name.partition('/')[2] for name in names}
-  if 'constants.pkl' in inside:
-    return 'a TorchScript file', torchscript.read
   if 'data.pkl' in inside:
-    return 'a PyTorch file', _torch
+    program = 'constants.pkl' in inside
+    words = 'a TorchScript file' if program else 'a PyTorch file'
+    return Kind(words, pytorch.read_zip)
   raise WeightsError(
-    f'{path} is an archive of {names[:3]}…, not of weights; is it to be '
+    f'{path} is an archive of {names[:3]}…, and no PyTorch file; is it to be '
     'unpacked first?'
   )
 
 
-def _safetensors(path: str) -> dict[str, np.ndarray]:
+def _safetensors(path: str) -> dict[str, tree.Leaf]:
   # What is mapped would be in memory beside what is read from it.
-  return safetensors.numpy.load_file(path, backend='pread')
+  with safetensors.safe_open(path, 'numpy', backend='pread') as file:
+    return {name: _safe_tensor(file, name) for name in file.keys()}  # noqa: SIM118
+
+
+def _safe_tensor(file: Any, name: str) -> tree.Leaf:
+  part = file.get_slice(name)
+  if part.get_dtype() in _SAFE_DTYPES:
+    return file.get_tensor(name)
+  return tree.Unread(part.get_dtype(), tuple(part.get_shape()))
 
 
 def _npz(path: str) -> dict[str, Any]:
   """Returns the arrays of 'a/b/c' as nested dicts."""
-  with np.load(path, allow_pickle=False) as archive:
-    try:
-      return nest({name: archive[name] for name in archive.files}, '/')
-    except ValueError as error:
-      if 'allow_pickle' not in str(error):
-        raise
-      raise WeightsError(
-        f'{path} holds more than arrays: objects, which to read is to run code '
-        'of theirs. Nothing of it was run'
-      ) from None
+  flat = {}
+  with zipfile.ZipFile(path) as archive:
+    for name in archive.namelist():
+      with archive.open(name) as file:
+        flat[name.removesuffix('.npy')] = _array(file)
+  return tree.nest(flat, '/')
 
 
-def nest(flat: dict[str, Any], separator: str) -> dict[str, Any]:
-  """Returns nested dicts of names that have separators.
+def _npy(path: str) -> Any:
+  with epath.Path(path).open('rb') as file:
+    return _array(file)
 
-  Raises:
-    WeightsError: if a name is another's folder.
+
+def _array(file: BinaryIO) -> Any:
+  """Reads numpy's format.
+
+  Objects are what their pickle holds, of which nothing is run; one alone, such
+  as a dict of arrays, is itself.
   """
-  tree = {}
-  for name, value in flat.items():
-    *folders, last = name.split(separator)
-    place = tree
-    for folder in folders:
-      place = place.setdefault(folder, {})
-      if not isinstance(place, dict):
-        raise WeightsError(f'{folder!r} of {name!r} is an array as well')
-    if last in place:
-      raise WeightsError(f'{name!r} is the name of two things')
-    place[last] = value
-  return tree
+  version = np.lib.format.read_magic(file)
+  header = np.lib.format.read_array_header_2_0
+  if version == (1, 0):
+    header = np.lib.format.read_array_header_1_0
+  if not header(file)[2].hasobject:
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+  value = unpickling.load(file)
+  return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _pickle(path: str) -> Any:
+  with epath.Path(path).open('rb') as file:
+    return unpickling.load(file, pytorch.KNOWN)
 
 
 def _msgpack(path: str) -> Any:
   return flax.serialization.msgpack_restore(epath.Path(path).read_bytes())
-
-
-def _orbax(path: str) -> Any:
-  # Slow to import, and seldom needed.
-  import orbax.checkpoint as ocp  # noqa: PLC0415
-
-  handler = ocp.PyTreeCheckpointHandler()
-  with ocp.Checkpointer(handler) as checkpointer:
-    return checkpointer.restore(epath.Path(path).absolute())
-
-
-def _torch(path: str) -> Any:
-  try:
-    import torch  # noqa: PLC0415
-  except ImportError:
-    raise WeightsError(
-      f'{path} is a PyTorch file, and PyTorch is not installed: pip install '
-      'torch (its CPU build will do), or convert the file to safetensors '
-      'elsewhere'
-    ) from None
-  try:
-    with torch.serialization.safe_globals(_harmless()):
-      loaded = torch.load(
-        path,
-        map_location='cpu',
-        weights_only=True,
-        mmap=zipfile.is_zipfile(path),
-      )
-  except Exception as error:
-    if found := re.search(r'GLOBAL ([\w.]*\w) ', str(error)):
-      raise WeightsError(
-        f'{path} holds more than weights: unpickling it would call '
-        f'{found[1]}. Nothing of it was run; save its weights alone, with a '
-        'program that you trust'
-      ) from None
-    raise
-  return _from_torch(loaded, torch)
-
-
-def _harmless() -> list[Any]:
-  """Returns what training scripts save beside weights and runs no code."""
-  scalar, kinds = np._core.multiarray.scalar, np.dtypes
-  return [
-    argparse.Namespace,
-    np.dtype,
-    (scalar, 'numpy.core.multiarray.scalar'),
-    (scalar, 'numpy._core.multiarray.scalar'),
-    *(kinds.Float64DType, kinds.Float32DType, kinds.Int64DType),
-  ]
-
-
-def _from_torch(value: Any, torch: Any) -> Any:
-  """Returns a loaded file with arrays that share its tensors' memory."""
-  if isinstance(value, dict):
-    return {str(k): _from_torch(v, torch) for k, v in value.items()}
-  if isinstance(value, (list, tuple)):
-    return [_from_torch(v, torch) for v in value]
-  if not isinstance(value, torch.Tensor):
-    return value
-  value = value.detach()
-  if value.dtype == torch.bfloat16:
-    return value.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-  return value.numpy()

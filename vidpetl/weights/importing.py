@@ -96,6 +96,7 @@ def load(
       f'{report.short()}\nNothing was written. Name what is meant to differ '
       f'with --allow=<regex of the name>.{_likely(tree, path, name)}'
     )
+  arrays = family.finish(arrays)
   shapes = {k: v.shape for k, v in arrays.items()}
   layout = family.layout(shapes, target)
   layout = _for_grid(path, layout, shapes, grid or told.get('grid', ()))

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from vidpetl.weights import rules
 from vidpetl.weights.errors import WeightsError
 from vidpetl.weights.family import Layout, Rules, Shapes
@@ -14,6 +16,13 @@ HEAD = tuple(rules.dense('head', 'output_projection'))
 
 BLOCK = 'encoderblock_{i}'
 ATTENTION = 'MultiHeadDotProductAttention_0'
+
+# LayerScales of a block, until `fold_scales` folds them.
+SCALES = {1: 'LayerScale_0', 2: 'LayerScale_1'}
+_SCALED = {
+  'LayerScale_0': f'{ATTENTION}/out',
+  'LayerScale_1': 'MlpBlock_0/Dense_1',
+}
 
 # Width -> heads of what the families publish: S, B, L, H, g; 64 channels are
 # one head in most of these.
@@ -50,18 +59,13 @@ def by_heads(
     if not heads:
       raise WeightsError(
         f'no array shows how many heads share the {width} channels of a token, '
-        f'and no published model is that wide ({_widths(published)}). --set '
-        'heads=… says it'
+        'and no published model is that wide. --set heads=… says it'
       )
     if width % heads:
       raise WeightsError(f'{heads} heads do not divide {width} channels')
     return {'c': width // heads}
 
   return axes
-
-
-def _widths(published: Mapping[int, int]) -> str:
-  return ', '.join(f'{w} with {heads}' for w, heads in published.items())
 
 
 def blocks(theirs: str, encoder: str, bias: bool = True) -> list[rules.Rule]:
@@ -84,6 +88,23 @@ def blocks(theirs: str, encoder: str, bias: bool = True) -> list[rules.Rule]:
     *rules.dense(f'{at}.mlp.fc1', f'{ours}/MlpBlock_0/Dense_0'),
     *rules.dense(f'{at}.mlp.fc2', f'{ours}/MlpBlock_0/Dense_1'),
   ]
+
+
+def fold_scales(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Multiplies the layers before LayerScales by these, which go.
+
+  gamma (W x + b) = (gamma W) x + gamma b, in float32.
+  """
+  folded = dict(arrays)
+  for name, gamma in arrays.items():
+    block, _, scale = name.rpartition('/')
+    if scale not in _SCALED:
+      continue
+    del folded[name]
+    for leaf in ('kernel', 'bias'):
+      layer = f'{block}/{_SCALED[scale]}/{leaf}'
+      folded[layer] = arrays[layer].astype(np.float32) * gamma
+  return folded
 
 
 def image_vit(norm: str) -> Rules:

@@ -91,8 +91,8 @@ def layout(shapes: Shapes) -> Layout:
   *tubelet, _, _ = shapes['embedding/kernel']
   if len(tubelet) != 3:
     raise WeightsError(
-      f'tokens are of {tuple(tubelet)} pixels of an image, so these weights are '
-      "an image's ViT: the family vit_npz"
+      f'tokens are of {tuple(tubelet)} pixels of an image, so these are the '
+      "weights of an image's ViT: the family vit_npz"
     )
   factorised = any(name.startswith(_FACTORISED[0]) for name in shapes)
   token = any(name.startswith('cls') for name in shapes)

@@ -21,14 +21,15 @@ def _encode(value: str, encoding: str) -> bytes:
   return value.encode('latin1')
 
 
-_ADMITTED = {
+# What arrays and containers are made by, by module and name.
+ARRAYS = {
   ('_codecs', 'encode'): _encode,
   ('numpy', 'ndarray'): np.ndarray,
   ('numpy', 'dtype'): np.dtype,
   ('collections', 'OrderedDict'): collections.OrderedDict,
 }
 for _package in ('numpy.core', 'numpy._core'):  # numpy 1.x and 2.x
-  _ADMITTED |= {
+  ARRAYS |= {
     (
       f'{_package}.multiarray',
       '_reconstruct',
@@ -37,14 +38,14 @@ for _package in ('numpy.core', 'numpy._core'):  # numpy 1.x and 2.x
     (f'{_package}.numeric', '_frombuffer'): np._core.numeric._frombuffer,
   }
 for _type in (dict, list, tuple, set, frozenset, bytes, bytearray):
-  _ADMITTED['builtins', _type.__name__] = _type
-  _ADMITTED['__builtin__', _type.__name__] = _type  # as Python 2 names it
+  ARRAYS['builtins', _type.__name__] = _type
+  ARRAYS['__builtin__', _type.__name__] = _type  # as Python 2 names it
 
 
 class _Unpickler(pickle.Unpickler):
   def find_class(self, module, name):
     try:
-      return _ADMITTED[module, name]
+      return ARRAYS[module, name]
     except KeyError:
       raise pickle.UnpicklingError(f'it asks for {module}.{name}') from None
 

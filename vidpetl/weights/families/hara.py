@@ -6,8 +6,8 @@ Actions): {'epoch', 'arch', 'state_dict', 'optimizer', 'scheduler'}.
 Traps: resnet-18-kinetics.pth and resnet-34-kinetics.pth of 2017 have shortcuts
 of type A, which are no convolutions but a subsampling filled up with zeros; the
 names are the same, and the net is another. Deeper ones are of bottlenecks. Both
-are refused. A net that was trained with --no_max_pool has the same arrays as one
-with a max-pool. The mean and standard deviation are Kinetics' own.
+are refused. A net that was trained with --no_max_pool has the same arrays as
+one with a max-pool. The mean and standard deviation are Kinetics' own.
 """
 
 from vidpetl.weights import convnets, family, settings

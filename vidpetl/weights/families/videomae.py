@@ -1,8 +1,9 @@
 """VideoMAE's joint space-time ViTs, from the authors' `.pth` files.
 
 Fine-tuned models and encoders of pretraining; VideoMAE V2's have these names
-too, at Hugging Face below `model.`. Keys have no bias, and positions are sinusoids, which no file holds: any
-number of frames and any size of them will do.
+too, at Hugging Face below `model.`. Keys have no bias, and positions are
+sinusoids, which no file holds: any number of frames and any size of them will
+do.
 
 Traps:
   Fine-tuning applies its last norm (`fc_norm`) to the mean of the tokens;
