@@ -31,7 +31,9 @@ with epy.lazy_imports():
     adapters,
     configure,
     experiment,
+    handover,
     initialise,
+    published,
   )
   from vidpetl.experiment.peft import reading, writing
   from vidpetl.parameters import package, storage, variables
@@ -78,7 +80,8 @@ def merge(folder: str, backbone: str, out: str, tolerance: float) -> None:
   loaded = adapters.Adapters(backbone)
   loaded.load(folder, 'package')
   params, drift = loaded.merge('package', tolerance)
-  storage.save_arrays(out, params)
+  said = handover.describe(loaded.package('package').config)
+  storage.save_arrays(out, params, published.to_metadata(said))
   print(f'{out}: logits differ by at most {drift:.2g}')
 
 

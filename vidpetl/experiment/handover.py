@@ -63,6 +63,10 @@ def read(
       the backbone is not the package's.
   """
   folder = epath.Path(path)
+  if not folder.exists():
+    raise ValueError(
+      f'{path}: no such run, adapter package or file of vidpetl convert'
+    )
   run = folder.parent.parent if folder.parent.name == 'checkpoints' else folder
   if (folder / package.CONFIG).exists():
     source = _package(path, head, lambda packed: _backbone(path, backbone))
@@ -116,6 +120,22 @@ def differences(
     and field in theirs
     and not _same(theirs[field], ours)
   ]
+
+
+def describe(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns what is known of a package's merged model; see `published`.
+
+  Args:
+    config: adapter_config.json.
+  """
+  experiment = adapters.model_of(config)
+  labels = {name: task['labels'] for name, task in config['tasks'].items()}
+  augments = [task.augment for task in experiment.tasks.values()]
+  said = provenance.of_experiment(
+    experiment,
+    {name: labels_lib.of_json(found) for name, found in labels.items()},
+  )
+  return {**said, 'mean': augments[0].mean, 'std': augments[0].std}
 
 
 def whole(backbone: Mapping[str, Any]) -> dict[str, Any]:

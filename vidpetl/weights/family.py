@@ -71,8 +71,8 @@ class Family:
       `positions.RULES`.
     whole: prefix of the backbone's names in the class that has a classifier,
       and regex of those that do not have it there.
-    folder: transformers' model whose folder an export is, None where it is a
-      file of its arrays.
+    config: what lies beside its files: a model of transformers, whose folder
+      an export is as well, or 'timm', 'open_clip' or 'videomae'.
     buffers: what the receiver's class keeps beside weights, from the exported
       arrays and the backbone's fields.
     takes: how its code takes an export, where that is not load_state_dict.
@@ -100,13 +100,19 @@ class Family:
   read_only: str = ''
   positions: str = 'linear'
   whole: tuple[str, str] = ('', '')
-  folder: hugging_face.Kind | None = None
+  config: hugging_face.Kind | str = ''
   buffers: Callable[
     [Mapping[str, np.ndarray], Mapping[str, Any]], dict[str, np.ndarray]
   ] = lambda arrays, backbone: {}
   takes: str = ''
   partial: bool = False
   note: str = ''
+
+  @property
+  def folder(self) -> hugging_face.Kind | None:
+    """Returns whose folder an export is, None where it is a file of arrays."""
+    written = isinstance(self.config, hugging_face.Kind) and not self.read_only
+    return self.config if written else None
 
 
 def names() -> list[str]:

@@ -339,3 +339,16 @@ VIVIT = Kind(
   fixed={'activation': 'gelu_tanh', 'epsilon': 1e-6},
   box=True,
 )
+DINOV2 = Kind(
+  model_types=('dinov2',),
+  defaults={
+    'num_attention_heads': 12,
+    'hidden_act': 'gelu',
+    'layer_norm_eps': 1e-6,
+    'image_size': 224,
+    'patch_size': 14,
+  },
+  plain='Dinov2Model',
+  processor='BitImageProcessor',
+  moving=False,
+)

@@ -11,8 +11,8 @@ import einops
 import ml_dtypes
 import numpy as np
 
+from vidpetl.weights import beside, files, fit, positions, rules
 from vidpetl.weights import family as family_lib
-from vidpetl.weights import files, fit, positions, rules
 from vidpetl.weights import report as report_lib
 from vidpetl.weights import settings as settings_lib
 from vidpetl.weights.errors import WeightsError
@@ -82,9 +82,11 @@ def load(
     )
   target = target or next(iter(family.rules))
   report = report_lib.Report(f'{path} as {name}')
-  told = dict(settings or {})
   tree = files.read(path)
+  near = beside.read(path, family)
+  told = {**near.settings, **(settings or {})}
   found = _arrays(tree, family, entry, path, report)
+  _refuse_wrapped(path, found)
   _check(path, family, found)
   fields = family.fields(set(found))
   wanted, optional = _choose(family, target, head, found)
@@ -99,6 +101,13 @@ def load(
   arrays = family.finish(arrays)
   shapes = {k: v.shape for k, v in arrays.items()}
   layout = family.layout(shapes, target)
+  near.check(
+    path,
+    layout.backbone,
+    {n: s[1] for n, s in shapes.items() if positions.is_table(n)},
+    {**(settings or {}), **({'grid': grid} if grid else {})},
+  )
+  report.notes += near.notes
   layout = _for_grid(path, layout, shapes, grid or told.get('grid', ()))
   backbone, notes = settings_lib.settle(
     family.unshown, {**layout.backbone, **fields}, told, bool(head)
@@ -106,7 +115,10 @@ def load(
   layout = dataclasses.replace(layout, backbone=backbone)
   mean, std = family.normalisation
   pixels = told.get('mean', mean), told.get('std', std)
-  return Imported(full_names(arrays, head), layout, report, pixels, notes)
+  labels = near.labels if head else {}
+  return Imported(
+    full_names(arrays, head), layout, report, pixels, notes, labels
+  )
 
 
 def _for_grid(path, layout, shapes, grid) -> family_lib.Layout:
@@ -228,6 +240,18 @@ def _check(path, family, found) -> None:
     family.check({name: array.shape for name, array in found.items()})
   except WeightsError as error:
     raise WeightsError(f'{path}: {error}') from None
+
+
+def _refuse_wrapped(path, found) -> None:
+  """Raises if peft still wraps layers of the model."""
+  parts = ('.base_layer.', '.lora_A.', '.modules_to_save.')
+  wrapped = [name for name in found if any(part in name for part in parts)]
+  if wrapped:
+    raise WeightsError(
+      f'{path} is of a model that peft still wraps ({wrapped[0]}). Save what '
+      'its merge_and_unload() returns; or save_pretrained the adapter alone, '
+      'and read that with `vidpetl adapter from_peft`'
+    )
 
 
 def _choose(family, target, head, found):

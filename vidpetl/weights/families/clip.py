@@ -76,4 +76,5 @@ FAMILY = family.Family(
   unshown=UNSHOWN,
   positions='bicubic',
   partial=True,
+  config='open_clip',
 )

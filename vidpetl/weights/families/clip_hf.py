@@ -49,5 +49,5 @@ FAMILY = family.Family(
   normalisation=(clip.MEAN, clip.STD),
   unshown=clip.UNSHOWN,
   positions='bicubic',
-  folder=hugging_face.CLIP,
+  config=hugging_face.CLIP,
 )

@@ -63,6 +63,6 @@ FAMILY = family.Family(
       'epsilon', {1e-6: 'that of training', 1e-12: "transformers'"}, 1e-6
     ),
   ),
-  folder=hugging_face.VIDEOMAE,
+  config=hugging_face.VIDEOMAE,
   whole=('videomae.', r'^(classifier|fc_norm)\.'),
 )

@@ -55,6 +55,6 @@ FAMILY = family.Family(
   axes=transformers.by_heads(transformers.HEADS),
   unshown=vivits.UNSHOWN,
   normalisation=(0.5, 0.5),
-  folder=hugging_face.VIVIT,
+  config=hugging_face.VIVIT,
   whole=('vivit.', r'^classifier\.'),
 )
