@@ -86,7 +86,6 @@ def load(
   near = beside.read(path, family)
   told = {**near.settings, **(settings or {})}
   found = _arrays(tree, family, entry, path, report)
-  _refuse_wrapped(path, found)
   _check(path, family, found)
   fields = family.fields(set(found))
   wanted, optional = _choose(family, target, head, found)
@@ -240,18 +239,6 @@ def _check(path, family, found) -> None:
     family.check({name: array.shape for name, array in found.items()})
   except WeightsError as error:
     raise WeightsError(f'{path}: {error}') from None
-
-
-def _refuse_wrapped(path, found) -> None:
-  """Raises if peft still wraps layers of the model."""
-  parts = ('.base_layer.', '.lora_A.', '.modules_to_save.')
-  wrapped = [name for name in found if any(part in name for part in parts)]
-  if wrapped:
-    raise WeightsError(
-      f'{path} is of a model that peft still wraps ({wrapped[0]}). Save what '
-      'its merge_and_unload() returns; or save_pretrained the adapter alone, '
-      'and read that with `vidpetl adapter from_peft`'
-    )
 
 
 def _choose(family, target, head, found):
