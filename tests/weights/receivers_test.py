@@ -131,6 +131,33 @@ def test_video_swin_without_a_head(tmp_path):
   handed.strictly(video_swin.SwinTransformer3D(window=WINDOW, **SWIN), path)
 
 
+def test_swin_for_images_by_timms_own_reader(tmp_path):
+  backbone = {'name': 'swin', **SWIN, 'window': (1, 2, 2), 'patch': (1, 4, 4)}
+  path, ours, _, _ = handed.export(
+    'swin2d', backbone, (1, 16, 16), (1, 64, 64), tmp_path, out='o.safetensors'
+  )
+  torchvision_build.load()
+  import timm  # noqa: PLC0415
+
+  swin = timm.models.swin_transformer
+  theirs = swin.SwinTransformer(
+    img_size=64,
+    window_size=2,
+    num_classes=CLASSES,
+    embed_dim=SWIN['width'],
+    depths=SWIN['depths'],
+    num_heads=SWIN['heads'],
+  )
+  arrays = safetensors.torch.load_file(path)
+  theirs.load_state_dict(swin.checkpoint_filter_fn(arrays, theirs), strict=True)
+  compare(
+    ours,
+    theirs.eval(),
+    handed.clips(1, 1, 64, 64),
+    lambda video: to_torch(video)[:, :, 0],
+  )
+
+
 def torchvision(name):
   resnet = torchvision_build.load().models.video.resnet
   convs = {
@@ -203,7 +230,9 @@ def test_a_padding_that_is_another_networks_is_said(tmp_path):
 
 
 def test_videomae(tmp_path):
-  backbone = {**VIT, 'kind': 'videomae', 'width': 128, 'heads': 2, 'mlp': 256}
+  width, heads = videomae_test.D, videomae_test.HEADS
+  sizes = {'width': width, 'heads': heads, 'mlp': 2 * width}
+  backbone = {**VIT, 'kind': 'videomae', **sizes}
   path, ours, _, _ = handed.export(
     'videomae', backbone, (2, 3, 3), (4, 24, 24), tmp_path, out='o.safetensors'
   )
@@ -217,7 +246,9 @@ def test_videomae(tmp_path):
 
 def test_clips_tower_in_a_whole_model(tmp_path):
   """Names that are not the model's are an error, and text stays as it was."""
-  backbone = {**VIT, 'kind': 'clip', 'width': 128, 'heads': 2, 'mlp': 512}
+  width = clip_test.D
+  sizes = {'width': width, 'heads': width // 64, 'mlp': 4 * width}
+  backbone = {**VIT, 'kind': 'clip', **sizes}
   path, ours, arrays, report = handed.export(
     'clip',
     backbone,

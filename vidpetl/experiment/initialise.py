@@ -157,8 +157,7 @@ def load(
       'out.'
     )
   report.notes += filter(None, [said.get('note'), *notes])
-  with_head = any(name.startswith('heads_') for name in have)
-  report.notes += _settings(experiment, said, with_head)
+  report.notes += _settings(experiment, said, bool(published.heads(have)))
   report.notes += _normalisation(experiment, said)
   new = sorted(set(want) - set(taken))
   taken = {
