@@ -21,7 +21,7 @@ from vidpetl.experiment import adapters, initialise, provenance, published
 from vidpetl.experiment import labels as labels_lib
 from vidpetl.parameters import package, storage, variables
 from vidpetl.weights import family as family_lib
-from vidpetl.weights import hugging_face
+from vidpetl.weights import hugging_face, settings
 from vidpetl.weights.errors import WeightsError
 
 Arrays = Mapping[str, np.ndarray]
@@ -105,12 +105,12 @@ def differences(
     if n.removeprefix('batch_stats/').startswith(prefix)
   }
   target = model.backbone['name']
-  told = {each.field: each.default(bool(head)) for each in family.unshown}
   try:
     layout = family.layout(shapes, target).backbone
+    theirs, _ = settings.settle(family.unshown, layout, {}, bool(head))
   except WeightsError:  # Of sizes that nobody has published.
     return [f'the network that takes this has to be built as {model.backbone}']
-  theirs = whole({**layout, **{k: v for k, v in told.items() if v is not None}})
+  theirs = whole(theirs)
   readout = () if head else ('summary', 'temporal', 'classifier')
   return [
     f'the network that takes this has {field}={theirs[field]!r} unless it is '
