@@ -29,7 +29,7 @@ PARTS = {
   },
   'vidpetl/petl/techniques/ia3.py': {
     'vidpetl/recipes/methods.py': 'the published method',
-    'vidpetl/experiment/peft_format.py': "peft's own name of it",
+    'vidpetl/experiment/peft/names.py': "peft's own name of it",
   },
   'vidpetl/petl/techniques/ssf.py': {
     'vidpetl/recipes/methods.py': 'the published method',

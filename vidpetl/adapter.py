@@ -26,16 +26,16 @@ from vidpetl.recipes import config_flag
 with epy.lazy_imports():
   import jax
 
+  from vidpetl import backbones
   from vidpetl.experiment import (
     adapters,
     configure,
     experiment,
+    handover,
     initialise,
-    peft_format,
-    provenance,
     published,
   )
-  from vidpetl.experiment import labels as labels_lib
+  from vidpetl.experiment.peft import reading, writing
   from vidpetl.parameters import package, storage, variables
 
 
@@ -80,19 +80,14 @@ def merge(folder: str, backbone: str, out: str, tolerance: float) -> None:
   loaded = adapters.Adapters(backbone)
   loaded.load(folder, 'package')
   params, drift = loaded.merge('package', tolerance)
-  config = loaded.package('package').config
-  labels = {
-    task: labels_lib.of_json(found.get('labels'))
-    for task, found in config['tasks'].items()
-  }
-  said = provenance.of_experiment(adapters.model_of(config), labels)
+  said = handover.describe(loaded.package('package').config)
   storage.save_arrays(out, params, published.to_metadata(said))
   print(f'{out}: logits differ by at most {drift:.2g}')
 
 
 def to_peft(folder: str, out: str, prefix: str) -> None:
   """Writes a package as peft does."""
-  shapes = peft_format.write(out, package.load(folder), prefix)
+  shapes = writing.write(out, package.load(folder), prefix)
   for name, shape in shapes.items():
     print(f'  {name} {list(shape)}')
 
@@ -101,14 +96,15 @@ def from_peft(folder: str, config, out: str) -> None:
   """Writes the package of what peft has saved."""
   config = config.copy_and_resolve_references()
   config.unlock()
-  config.petl = peft_format.read_config(folder)
+  depth = getattr(backbones.build(config.backbone), 'depth', 0)
+  config.petl = reading.read_config(folder, depth)
   config.trainable = (('^heads_', 'all'), ('/site_', 'all'), ('.*', 'frozen'))
   infos = experiment.infos_from_config(config)
   built = experiment.build(config, infos)
   fresh = jax.jit(built.init_variables)(jax.random.key(config.seed))
   loaded, origin, _ = initialise.load(fresh, config.init, built)
   arrays = {k: np.asarray(v) for k, v in variables.flatten(loaded).items()}
-  found = peft_format.read(folder, {k: v.shape for k, v in arrays.items()})
+  found = reading.read(folder, {k: v.shape for k, v in arrays.items()})
   resolved = {name: task.resolved() for name, task in built.tasks.items()}
   described = adapters.describe(config, infos, resolved)
   packed = adapters.pack(

@@ -1,19 +1,20 @@
 """Published weights in, and trained ones out.
 
   python -m vidpetl.convert --from=FAMILY FILE OUT.safetensors
-  python -m vidpetl.convert --into=FAMILY RUN OUT.safetensors
+  python -m vidpetl.convert --into=FAMILY RUN OUT
   python -m vidpetl.convert --show FILE
 
 The first reads a published file and writes one that config.init.path takes; the
-second takes what config.init.path takes and writes it under the family's own
-names. Both say what became of every array, in OUT.report.txt as well, and write
-nothing if there is one that nobody has named. The third shows what is in a file
-and which families fit it. FILE may be a folder or an index, too. No network is
-used.
+second writes a run, an adapter package or such a file under the names of the
+family's own code, for transformers as a folder that from_pretrained takes. Both
+say what became of every array, in OUT.report.txt as well, and write nothing if
+there is one that nobody has named. The third shows what is in a file and which
+families fit it. FILE may be a folder or an index, too. No network is used.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from absl import app, flags, logging
@@ -25,11 +26,12 @@ from vidpetl.weights import family as family_lib
 with epy.lazy_imports():
   import jax
 
+  from vidpetl.experiment import handover, published
   from vidpetl.experiment import labels as labels_lib
-  from vidpetl.experiment import published
   from vidpetl.parameters import storage
   from vidpetl.weights import (
     exporting,
+    folders_out,
     importing,
     positions,
     settings,
@@ -56,6 +58,9 @@ def define_flags() -> None:
   )
   flags.DEFINE_list(
     'grid', [], 't,h,w: tokens that tables of positions are for, if unknown.'
+  )
+  flags.DEFINE_string(
+    'backbone', '', '--into: what a package was made on, a file or a run.'
   )
   flags.DEFINE_multi_string(
     'allow', [], 'Regex of names in FILE that may be missing or left over.'
@@ -97,12 +102,49 @@ def _labels(path: str, arrays: importing.Arrays, head: str) -> dict[int, str]:
   return labels_lib.read(path, labels_lib.outputs(arrays, head))
 
 
-def export_run(name: str, path: str, out: str, head: str) -> report_lib.Report:
-  """Writes a run's or file's model under a family's names."""
-  arrays = storage.load_arrays(path)
-  exported, report = exporting.export(name, arrays, head=head)
+def export_run(
+  name: str,
+  path: str,
+  out: str,
+  head: str,
+  backbone: str = '',
+  grid: Sequence[int] = (),
+) -> report_lib.Report:
+  """Writes a model under a family's names, as its code takes it.
+
+  Args:
+    name: of the family.
+    path: of a run, a package or a file; see `handover.read`.
+    out: a folder for transformers' from_pretrained, or a file of arrays alone.
+    head: task whose head is the classifier, '' to leave it out.
+    backbone: what a package was made on.
+    grid: (t, h, w) of its clips' tokens.
+  """
+  source = handover.read(path, head, backbone, grid)
+  fields = source.model.backbone if source.model else {}
+  exported, report = exporting.export(
+    name, source.arrays, head=head, backbone=fields
+  )
+  report.notes += source.notes
+  family = family_lib.load(name)
+  if source.model:
+    report.notes += handover.differences(
+      family, source.arrays, source.model, head
+    )
+  if family.folder and not out.endswith(storage.SUFFIX):
+    report.notes += folders_out.write(
+      family.folder, out, exported, source.model, head
+    )
+    return report
   # As libraries of PyTorch's ask for.
   storage.save_arrays(out, exported, {'format': 'pt'})
+  takes = exporting.takes(family, head)
+  if family.folder:
+    takes = (
+      f'a file of arrays alone, for {family.folder.plain} needs a config as '
+      f'well: without {storage.SUFFIX}, {out} is a folder that has both'
+    )
+  report.notes.append(takes)
   return report
 
 
@@ -136,7 +178,9 @@ def main(argv: list[str]) -> None:
       settings=settings.parse(args['set'].value),
     )
   else:
-    report = export_run(args.into, path, out, args.head)
+    report = export_run(
+      args.into, path, out, args.head, args.backbone, _sizes(args.grid)
+    )
   whole = epath.Path(out).with_suffix('.report.txt')
   whole.write_text(report.whole() + '\n', encoding='utf-8')
   print(report.short())

@@ -9,7 +9,8 @@ import torchvision_build
 
 from vidpetl.backbones import site
 from vidpetl.data import augment
-from vidpetl.experiment import adapters, peft_format
+from vidpetl.experiment import adapters
+from vidpetl.experiment.peft import writing
 from vidpetl.parameters import trainable
 
 torch = pytest.importorskip('torch')
@@ -46,7 +47,7 @@ def test_logits_of_a_package_in_peft(method, options, tmp_path):
     {**params, **backbone},
     packages.trained(config)[0].group_of,
   )
-  peft_format.write(str(tmp_path), packed, prefix)
+  writing.write(str(tmp_path), packed, prefix)
   theirs = peft.PeftModel.from_pretrained(model, str(tmp_path)).eval()
 
   ours = adapters.Adapters(backbone)
@@ -102,7 +103,7 @@ def test_peft_finds_every_module_and_no_other(
     'num_hidden_layers': 1,
     'intermediate_size': 8,
   }
-  shapes = peft_format.write(str(tmp_path), packed, prefix)
+  shapes = writing.write(str(tmp_path), packed, prefix)
   theirs = peft.PeftModel.from_pretrained(
     model(configuration(**size, num_labels=3)), str(tmp_path)
   )

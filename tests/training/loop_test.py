@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 
+from vidpetl.experiment import handover
 from vidpetl.parameters import package, storage
 from vidpetl.recipes import methods
 from vidpetl.training import loop, pending, predictions
@@ -205,6 +206,9 @@ def test_a_package_is_written_and_evaluates_to_the_same(make_config, tmp_path):
   assert metrics(found) == metrics(trained)
   with pytest.raises(ValueError, match='and config'):
     storage.load_arrays(str(tuned))
+  whole = handover.read(str(tuned))
+  assert whole.notes[0].startswith('lora merged')
+  assert whole.arrays.keys() == storage.load_arrays(str(base)).keys()
   fields['petl'] = ()
   fields['trainable'] = (('.*', 'frozen'),)
   with pytest.raises(ValueError, match=r'adapter does not fit config.petl'):

@@ -30,6 +30,7 @@ import numpy as np
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import features, layers, variants
 from vidpetl.backbones import site as site_lib
+from vidpetl.weights import positions
 
 Grid = site_lib.Grid
 Size = tuple[int, int, int]
@@ -48,15 +49,6 @@ _WINDOWS = 'b (t i) (h j) (w k) d -> b (t h w) (i j k) d'
 _VOLUME = 'b (t h w) (i j k) d -> b (t i) (h j) (w k) d'
 
 _norm = functools.partial(layers.layer_norm, epsilon=_EPSILON)
-
-
-def relative_positions(window: Size) -> np.ndarray:
-  """Returns rows of the bias table for pairs of a window's tokens, [n, n]."""
-  axes = np.meshgrid(*map(np.arange, window), indexing='ij')
-  place = np.stack(axes, -1).reshape(-1, 3)
-  offset = place[:, None] - place[None] + np.array(window) - 1
-  _, h, w = (2 * size - 1 for size in window)
-  return (offset * (h * w, w, 1)).sum(-1)
 
 
 def shifted_mask(sizes: Size, window: Size, shift: Size) -> np.ndarray:
@@ -129,7 +121,7 @@ class WindowAttention(attention_lib.Attention):
       (rows, self.heads),
     )
     n = self.grid.row_length
-    bias = table[relative_positions(self.window)[:n, :n]]
+    bias = table[positions.relative(self.window)[:n, :n]]
     bias = bias.transpose(2, 0, 1).astype(jnp.float32)
     if mask is not None:
       bias = bias + mask

@@ -146,8 +146,7 @@ def load(
   )
   _require_fit(report, said, experiment)
   report.notes += filter(None, [said.get('note'), *notes])
-  with_head = any(name.startswith('heads_') for name in have)
-  report.notes += _settings(experiment, said, with_head)
+  report.notes += _settings(experiment, said, bool(published.heads(have)))
   report.notes += _normalisation(experiment, said)
   new = sorted(set(want) - set(taken))
   taken = {
@@ -167,7 +166,7 @@ def _require_fit(
   said: Mapping[str, Any],
   experiment: experiment_lib.Experiment,
 ) -> None:
-  """Raises ValueError if an array is missing, unexpected or of another shape."""
+  """Raises ValueError for arrays that are missing, unexpected or too large."""
   if not report.wrong:
     return
   theirs = ''
@@ -326,6 +325,9 @@ def load_adapter(
   params, notes = _packed_heads(packed, experiment, folder, evaluation)
   site = lambda path: '/site_' in path
   missing = sorted(p for p in filter(site, want) if p not in params)
+  if not evaluation:
+    missing, more = _on_top(missing, params, folder)
+    notes = [*notes, *more]
   unexpected = sorted(p for p in filter(site, params) if p not in want)
   taken = {p: v for p, v in params.items() if p in want}
   wrong = [p for p, v in taken.items() if v.shape != want[p].shape]
@@ -339,6 +341,22 @@ def load_adapter(
   said = f'{len(taken)} arrays of {folder}'
   said += f', without its {left}' if left else ''
   return variables.unflatten(want | taken), said, notes, set(taken)
+
+
+def _on_top(
+  missing: list[str], params: Mapping[str, np.ndarray], folder: str
+) -> tuple[list[str], list[str]]:
+  """Returns what a package lacks of its own techniques, and a note on others.
+
+  A technique whose name at its site is nowhere in the package is new, and
+  starts fresh on top of what the package holds.
+  """
+  bound = lambda path: tuple(path.partition('/site_')[2].split('/')[:2])
+  own = {bound(path) for path in params if '/site_' in path}
+  new = {bound(path) for path in missing} - own
+  found = ', '.join(sorted('site_' + '/'.join(names) for names in new))
+  notes = [f'note: {found} start fresh, on top of {folder}'] if new else []
+  return [path for path in missing if bound(path) not in new], notes
 
 
 def _packed_heads(

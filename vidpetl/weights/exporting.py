@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
 import einops
 import numpy as np
@@ -17,17 +19,22 @@ Arrays = dict[str, np.ndarray]
 
 
 def export(
-  name: str, arrays: Mapping[str, np.ndarray], *, head: str = ''
+  name: str,
+  arrays: Mapping[str, np.ndarray],
+  *,
+  head: str = '',
+  backbone: Mapping[str, Any] | None = None,
 ) -> tuple[Arrays, report_lib.Report]:
-  """Returns a model under a family's names.
+  """Returns a model under the names of the class that a family's code has.
 
   Args:
     name: of the family.
     arrays: under the names of `petl.variables`.
     head: task whose head becomes the family's classifier; '' leaves all out.
+    backbone: fields of `config.backbone`, where they are known.
 
   Returns:
-    Arrays by the family's names, without its prefixes and buffers; the report.
+    Arrays by the class's names, its buffers included; the report.
 
   Raises:
     WeightsError: if the model is none of this family's, or the family is only
@@ -38,38 +45,28 @@ def export(
     raise WeightsError(
       f'files of the family {name} are read and not written: {family.read_only}'
     )
+  _check_head(name, family, arrays, head)
   found = {local_name(path, head): array for path, array in arrays.items()}
   report = report_lib.Report(f'exported as {name}')
-  wanted = _choose(family, found, head)
   exported = {}
-  for each in wanted:
+  for each in _choose(family, found, head, backbone or {}):
+    theirs = _whole(family, each.theirs, head)
     ours = ', '.join(each.ours)
     parts = {n: found.pop(n) for n in each.ours if n in found}
     if len(parts) < len(each.ours):
-      report.add('missing', theirs=each.theirs, ours=ours)
+      report.add('missing', theirs=theirs, ours=ours)
       continue
     shape = next(iter(parts.values())).shape
     try:
       new = each.to_theirs(parts, {})
     except einops.EinopsError as error:
       problem = str(error).strip().split('\n')[-1]
-      report.add(
-        'wrong', theirs=each.theirs, ours=ours, before=shape, note=problem
-      )
+      report.add('wrong', theirs=theirs, ours=ours, before=shape, note=problem)
       continue
-    exported[each.theirs] = new
+    exported[theirs] = new
     status = 'matched' if shape == new.shape else 'reshaped'
-    report.add(
-      status, theirs=each.theirs, ours=ours, before=shape, after=new.shape
-    )
-  for path, array in found.items():
-    other_head = path.startswith('heads_')
-    report.add(
-      'left out' if other_head else 'unexpected',
-      ours=path,
-      before=array.shape,
-      note='--head=<task> takes one' if other_head else '',
-    )
+    report.add(status, theirs=theirs, ours=ours, before=shape, after=new.shape)
+  _leave(found, head, report)
   if report.wrong:
     raise WeightsError(
       f'{report.short()}\nNothing was written: the model is none of the family '
@@ -81,7 +78,67 @@ def export(
         else ''
       )
     )
+  for theirs, buffer in family.buffers(exported, backbone or {}).items():
+    exported[theirs] = buffer
+    report.add('new', theirs=theirs, after=buffer.shape, note='a buffer')
   return exported, report
+
+
+def takes(family: family_lib.Family, head: str) -> str:
+  """Returns how the code of a family takes a file of arrays, in a sentence."""
+  if family.takes:
+    return family.takes
+  if family.partial or (family.head and not head):
+    more = 'the rest of the class' if head else 'a classifier among it'
+    return (
+      'PyTorch: load_state_dict({**model.state_dict(), **arrays}), which is '
+      f'strict: what this file has not, {more}, stays '
+      "the model's own"
+    )
+  return 'PyTorch: load_state_dict(arrays), which is strict, takes all of it'
+
+
+def _check_head(name, family, arrays, head) -> None:
+  """Raises WeightsError for a head that is not there, or has no place."""
+  tasks = sorted(
+    {
+      n.split('/')[0].removeprefix('heads_')
+      for n in arrays
+      if n[:6] == 'heads_'
+    }
+  )
+  if not head:
+    return
+  if head not in tasks:
+    there = (
+      f'there are those of {", ".join(tasks)}' if tasks else 'there is none'
+    )
+    raise WeightsError(f'no head of a task {head!r}: {there}')
+  if not family.head:
+    raise WeightsError(
+      f'{name} has no classifier that reads what this one does: leave out '
+      f'--head, and take heads_{head} from the run'
+    )
+
+
+def _whole(family, theirs: str, head: str) -> str:
+  """Returns a name in the class that has a classifier, if one comes along."""
+  prefix, beside = family.whole
+  below = head and prefix and not re.search(beside, theirs)
+  return prefix + theirs if below else theirs
+
+
+def _leave(found: Mapping[str, np.ndarray], head: str, report) -> None:
+  """Reports what no rule has taken."""
+  for path, array in found.items():
+    other_head = path.startswith('heads_')
+    note = 'its task is another' if head else '--head=<task> takes one'
+    report.add(
+      'left out' if other_head else 'unexpected',
+      ours=path,
+      before=array.shape,
+      note=note if other_head else '',
+    )
 
 
 def local_name(path: str, head: str) -> str:
@@ -93,18 +150,27 @@ def local_name(path: str, head: str) -> str:
   return statistic + path.removeprefix('backbone/')
 
 
-def _choose(family, found, head) -> list[rules.Rule]:
-  """Returns the rules that fit the model best, of whichever backbone."""
+def _choose(family, found, head, backbone) -> list[rules.Rule]:
+  """Returns the rules that fit the model best, of whichever backbone.
+
+  Sets that have the same names of ours differ in what their classifier reads.
+  """
   names = {n for n in found if not n.startswith(('heads_', 'head/'))}
   sets = [
     rules.expand(each, names, ours=True)
     for alternatives in family.rules.values()
     for each in alternatives
   ]
+  classifier = rules.prefixed(family.head, 'head/') if head else []
 
   def misfit(each):
     ours = {n for r in each for n in r.ours}
-    return len(ours - names) + len(names - ours)
+    theirs = {r.theirs for r in (*each, *classifier)}
+    shown = family.fields(theirs)
+    reads = sum(backbone.get(k, v) != v for k, v in shown.items())
+    # Without a classifier, what the class of the backbone alone has.
+    beside = family.whole[1]
+    besides = beside and not head and any(re.search(beside, n) for n in theirs)
+    return len(ours - names) + len(names - ours), bool(besides), reads
 
-  wanted = min(sets, key=misfit)
-  return wanted + (rules.prefixed(family.head, 'head/') if head else [])
+  return min(sets, key=misfit) + classifier

@@ -8,7 +8,9 @@ import pkgutil
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from vidpetl.weights import families, rules
+import numpy as np
+
+from vidpetl.weights import families, hugging_face, rules
 from vidpetl.weights import settings as settings_lib
 from vidpetl.weights.errors import WeightsError
 
@@ -69,6 +71,14 @@ class Family:
     read_only: why no file is written under these names; '' if one can be.
     positions: how its code resizes tables of positions, one of
       `positions.RULES`.
+    whole: prefix of the backbone's names in the class that has a classifier,
+      and regex of those that do not have it there.
+    config: what lies beside its files: a model of transformers, whose folder
+      an export is as well, or 'timm', 'open_clip' or 'videomae'.
+    buffers: what the receiver's class keeps beside weights, from the exported
+      arrays and the backbone's fields.
+    takes: how its code takes an export, where that is not load_state_dict.
+    partial: whether the class there has more than an export holds.
     note: what else no file shows and its user has to know.
   """
 
@@ -91,7 +101,20 @@ class Family:
   finish: Callable[[dict[str, Any]], dict[str, Any]] = lambda arrays: arrays
   read_only: str = ''
   positions: str = 'linear'
+  whole: tuple[str, str] = ('', '')
+  config: hugging_face.Kind | str = ''
+  buffers: Callable[
+    [Mapping[str, np.ndarray], Mapping[str, Any]], dict[str, np.ndarray]
+  ] = lambda arrays, backbone: {}
+  takes: str = ''
+  partial: bool = False
   note: str = ''
+
+  @property
+  def folder(self) -> hugging_face.Kind | None:
+    """Returns whose folder an export is, None where it is a file of arrays."""
+    written = isinstance(self.config, hugging_face.Kind) and not self.read_only
+    return self.config if written else None
 
 
 def names() -> list[str]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from vidpetl.weights import family as family_lib
 from vidpetl.weights import (
+  beside,
   files,
   finder,
   fit,
@@ -20,6 +20,7 @@ from vidpetl.weights import (
   strangers,
   tree,
 )
+from vidpetl.weights import family as family_lib
 from vidpetl.weights import report as report_lib
 from vidpetl.weights import settings as settings_lib
 from vidpetl.weights.errors import WeightsError
@@ -87,7 +88,8 @@ def load(
     )
   target = target or next(iter(family.rules))
   report = report_lib.Report(f'{path} as {name}')
-  told = dict(settings or {})
+  near = beside.read(path, family)
+  told = {**near.settings, **(settings or {})}
   leaves = tree.leaves(files.read(path))
   likely = lambda: ranking.likely(leaves, entry, name)
   with _naming(path, name, likely):
@@ -110,6 +112,13 @@ def load(
   shapes = {k: v.shape for k, v in arrays.items()}
   with _naming(path, name, likely):
     layout = family.layout(shapes, target)
+  near.check(
+    path,
+    layout.backbone,
+    {n: s[1] for n, s in shapes.items() if positions.is_table(n)},
+    {**(settings or {}), **({'grid': grid} if grid else {})},
+  )
+  report.notes += near.notes
   layout = _for_grid(path, layout, shapes, grid or told.get('grid', ()))
   shown = {**layout.backbone, **family.fields(set(net.names.values()))}
   with _naming(path, name, likely):
@@ -119,7 +128,10 @@ def load(
   layout = dataclasses.replace(layout, backbone=backbone)
   mean, std = family.normalisation
   pixels = told.get('mean', mean), told.get('std', std)
-  return Imported(full_names(arrays, head), layout, report, pixels, notes)
+  labels = near.labels if head else {}
+  return Imported(
+    full_names(arrays, head), layout, report, pixels, notes, labels
+  )
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ moves tokens by up to 2 %. The rule is a family's: `Family.positions`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -167,3 +168,16 @@ def resize_relative(
       f'{old}, which have {math.prod(before)}'
     )
   return resize(table[None], before, after, rule=rule)[0]
+
+
+def relative(window: Sequence[int]) -> np.ndarray:
+  """Returns rows of a table for pairs of a window's tokens, [n, n].
+
+  Args:
+    window: (t, h, w), with a table of (2t-1)(2h-1)(2w-1) rows.
+  """
+  axes = np.meshgrid(*map(np.arange, window), indexing='ij')
+  place = np.stack(axes, -1).reshape(-1, 3)
+  offset = place[:, None] - place[None] + np.array(window) - 1
+  _, h, w = (2 * size - 1 for size in window)
+  return (offset * (h * w, w, 1)).sum(-1)

@@ -34,6 +34,8 @@ def make(backbone: str, net: list[rules.Rule], layout) -> family.Family:
     rules={backbone: (tuple(net),)},
     layout=lambda shapes, _: layout(shapes),
     head=convnets.HEAD,
+    whole=('encoder.', r'^fc\.'),
+    partial=True,
     containers=('model',),
     prefixes=('module.', 'encoder_q.'),
     rename=(

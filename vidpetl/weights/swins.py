@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from vidpetl.weights import rules
+import numpy as np
+
+from vidpetl.weights import positions, rules
 from vidpetl.weights.errors import WeightsError
 from vidpetl.weights.family import Layout, Shapes
 
@@ -171,3 +173,27 @@ def image_window(rows: int) -> Window:
       'image; weights of clips are of the family swin'
     )
   return (1, side, side)
+
+
+def window_of(rows: int, backbone: Mapping[str, Any]) -> Window:
+  """Returns the window of a backbone, or a table's where none is known."""
+  return tuple(backbone.get('window', ())) or clip_window(rows)
+
+
+def indices(
+  arrays: Mapping[str, np.ndarray],
+  window: Callable[[int], Window],
+) -> dict[str, np.ndarray]:
+  """Returns the buffers that name a row of the table for each pair of tokens.
+
+  Args:
+    arrays: by their names.
+    window: from the rows of a table to the windows that it is for.
+  """
+  found = {}
+  for name, array in arrays.items():
+    if name.endswith(_TABLE):
+      rows = positions.relative(window(len(array))).astype(np.int64)
+      index = name.replace(_TABLE, 'relative_position_index')
+      found[index] = rows
+  return found

@@ -76,4 +76,6 @@ FAMILY = family.Family(
   normalisation=(MEAN, STD),
   unshown=UNSHOWN,
   positions='bicubic',
+  partial=True,
+  config='open_clip',
 )

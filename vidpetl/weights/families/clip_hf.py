@@ -10,7 +10,7 @@ Traps:
   Files of older versions hold `position_ids`, which are no weights.
 """
 
-from vidpetl.weights import family, rules, transformers
+from vidpetl.weights import family, hugging_face, rules, transformers
 from vidpetl.weights.families import clip
 
 
@@ -49,4 +49,5 @@ FAMILY = family.Family(
   normalisation=(clip.MEAN, clip.STD),
   unshown=clip.UNSHOWN,
   positions='bicubic',
+  config=hugging_face.CLIP,
 )

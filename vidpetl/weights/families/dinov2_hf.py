@@ -4,7 +4,7 @@ What `dinov2` says holds here as well. transformers' classifier reads the class
 token and the mean of the patches side by side, which no summary here does.
 """
 
-from vidpetl.weights import family, rules, transformers
+from vidpetl.weights import family, hugging_face, rules, transformers
 from vidpetl.weights.families import dinov2
 
 _AT = 'encoder.layer.{i}'
@@ -61,4 +61,5 @@ FAMILY = family.Family(
   positions='bicubic',
   finish=transformers.fold_scales,
   read_only=dinov2.FAMILY.read_only,
+  config=hugging_face.DINOV2,
 )

@@ -2,8 +2,7 @@
 
 Windows are in no name: a table's rows tell them, with 7 or 12 tokens along
 height and width, as all that is published has. mmaction2 1.x has the same
-names, but for the last norm. `relative_position_index` is not written by
-exports: `load_state_dict(strict=False)` keeps the model's own.
+names, but for the last norm.
 """
 
 from vidpetl.weights import family, rules, swins
@@ -30,4 +29,8 @@ FAMILY = family.Family(
   },
   axes=swins.head_width,
   positions='bicubic',
+  whole=('backbone.', r'^cls_head\.'),
+  buffers=lambda arrays, backbone: swins.indices(
+    arrays, lambda rows: swins.window_of(rows, backbone)
+  ),
 )

@@ -8,8 +8,8 @@ timm counts what merges patches to the stage behind it, the authors to the one
 before: `layers.1.downsample` is one or the other. Files are told apart by the
 first and the last stage, which only one of the two has there.
 
-Buffers are not written by exports: `load_state_dict(strict=False)` keeps the
-model's own. Exports have the authors' names. Swin V2 is another model.
+Exports have the authors' names, and no buffers, which depend on the size of
+images: timm's own `checkpoint_filter_fn` reads them. Swin V2 is another model.
 """
 
 from vidpetl.weights import family, rules, swins
@@ -38,4 +38,5 @@ FAMILY = family.Family(
   axes=swins.head_width,
   positions='bicubic',
   inflate='average',
+  takes='timm: timm.models.swin_transformer.checkpoint_filter_fn reads it',
 )

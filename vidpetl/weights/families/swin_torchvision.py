@@ -1,8 +1,6 @@
 """torchvision's Video Swin: swin3d_t, swin3d_s and swin3d_b (.pth).
 
 Stages and what merges patches between them take turns in `features`.
-`relative_position_index` is not written by exports:
-`load_state_dict(strict=False)` keeps the model's own.
 """
 
 from vidpetl.weights import family, swins
@@ -25,4 +23,7 @@ FAMILY = family.Family(
   left_out=swins.BUFFERS,
   axes=swins.head_width,
   positions='bicubic',
+  buffers=lambda arrays, backbone: swins.indices(
+    arrays, lambda rows: swins.window_of(rows, backbone)
+  ),
 )

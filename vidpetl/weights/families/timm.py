@@ -45,4 +45,5 @@ FAMILY = family.Family(
     "pixels are taken to be in [-1, 1], as AugReg's; DeiT's and DINO's are "
     "normalised as ImageNet's usually are"
   ),
+  config='timm',
 )

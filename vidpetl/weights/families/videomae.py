@@ -82,4 +82,5 @@ FAMILY = family.Family(
   axes=transformers.by_heads(transformers.HEADS),
   fields=lambda names: summary(names, 'fc_norm.weight', 'head.weight'),
   unshown=UNSHOWN,
+  config='videomae',
 )

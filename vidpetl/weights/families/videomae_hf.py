@@ -12,7 +12,7 @@ Traps:
   trained with 1e-6, which is what they have here.
 """
 
-from vidpetl.weights import family, rules, settings, transformers
+from vidpetl.weights import family, hugging_face, rules, settings, transformers
 from vidpetl.weights.families import videomae
 
 
@@ -63,4 +63,6 @@ FAMILY = family.Family(
       'epsilon', {1e-6: 'that of training', 1e-12: "transformers'"}, 1e-6
     ),
   ),
+  config=hugging_face.VIDEOMAE,
+  whole=('videomae.', r'^(classifier|fc_norm)\.'),
 )

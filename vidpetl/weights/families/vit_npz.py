@@ -92,4 +92,5 @@ FAMILY = family.Family(
   },
   normalisation=(0.5, 0.5),
   inflate='central',
+  takes="Flax: names are paths in the tree of its parameters, joined by '/'",
 )

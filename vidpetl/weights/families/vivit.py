@@ -40,4 +40,5 @@ FAMILY = family.Family(
   ),
   normalisation=(0.5, 0.5),
   unshown=vivits.UNSHOWN,
+  takes="scenic: names are paths in the tree of its parameters, joined by '/'",
 )

@@ -8,7 +8,7 @@ published file but in some that `VivitModel` wrote, drawn at random.
 How many of the positions are frames is not said: see the family vivit.
 """
 
-from vidpetl.weights import family, rules, transformers, vivits
+from vidpetl.weights import family, hugging_face, rules, transformers, vivits
 
 _BLOCK = 'encoder.layer.{i}'
 _OURS = f'Transformer/{transformers.BLOCK}'
@@ -55,4 +55,6 @@ FAMILY = family.Family(
   axes=transformers.by_heads(transformers.HEADS),
   unshown=vivits.UNSHOWN,
   normalisation=(0.5, 0.5),
+  config=hugging_face.VIVIT,
+  whole=('vivit.', r'^classifier\.'),
 )
