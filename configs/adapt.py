@@ -32,8 +32,18 @@ Arguments, separated by commas:
               one of them, each has a head of its own.
   frames, stride, resolution   of a clip; by default what the backbone was
               trained on.
+  sampling    of clips: dense, segments, spread or tail, as in
+              vidpetl/recipes/sampling.py; by default dense, and spread for
+              quality. With segments, stride has nothing to say.
+  short       what becomes of a video that is shorter than a dense clip: hold,
+              loop or stretch; hold by default.
   batch       clips a step; eval_batch of an evaluation.
   epochs, rate
+  head_norm   before a classifier's last layer: none, batch or layer. Features
+              of a frozen masked autoencoder want batch.
+  head_dropout   there, 0 to 1.
+  report      last, best, mean10 or validated, as in
+              vidpetl/recipes/reporting.py; last by default.
   views       clips spread over a video, whose answers a test averages.
   mirrored    whether a mirrored clip keeps its label, so that half of the
               training clips are flipped; by default what is known of the
@@ -73,6 +83,8 @@ from vidpetl.recipes import (
   methods,
   preset,
   presets,
+  reporting,
+  sampling,
   scores,
   tuned,
 )
@@ -90,12 +102,15 @@ _ARGUMENTS = {
   'task': '',
   'with': (),
   'frames': 0,
-  'stride': 0.0,
   'resolution': 0,
+  **sampling.ARGUMENTS,
   'batch': 8,
   'eval_batch': 8,
   'epochs': 30.0,
   'rate': 0.0,
+  'head_norm': 'none',
+  'head_dropout': 0.0,
+  'report': 'last',
   'views': 1,
   'fps': 0.0,
   'mirrored': True,
@@ -119,6 +134,10 @@ _RATES = {'full': 1e-4}
 _RATE = 1e-3
 # Short names of tasks.
 _TASKS = {'quality': 'quality.usdl', 'pretext': 'pretext.vspp'}
+# Tasks whose clips may be sampled in several ways, and those whose head is a
+# linear classifier.
+_SAMPLED = ('classification', 'multilabel', 'quality')
+_CLASSIFIERS = ('classification', 'multilabel', 'localisation')
 # Task -> what 'best' means.
 _BEST = {
   'classification': 'top1',
@@ -134,8 +153,7 @@ def get_config(argument: str = '') -> ConfigDict:
   """Returns the locked config of `argument`."""
   method = arguments.value(argument, 'method', 'lora')
   of_method = methods.options(method)
-  backbone = tuned.find(method).preset or _ARGUMENTS['backbone']
-  known = {**of_method, **_ARGUMENTS, 'backbone': backbone}
+  known = tuned.defaults(method, {**of_method, **_ARGUMENTS})
   arg = arguments.parse(argument, method=method, **known)
   found = presets.find(arg.backbone)
   config = defaults.get_config()
@@ -164,9 +182,25 @@ def get_config(argument: str = '') -> ConfigDict:
     if name in config.tasks:
       raise ValueError(f'with={each}: there is a task {name!r} already.')
     config.tasks[name] = task
-  tuned.apply(config, method)
+  _check_used(arg, [task.task for task in config.tasks.values()])
+  tuned.apply(config, method, norm=arg.head_norm, dropout=arg.head_dropout)
   config.checkpoint.best = _best(*next(iter(config.tasks.items())))
+  reporting.apply(config, arg.report)
   return config.lock()
+
+
+def _check_used(arg: ConfigDict, tasks: list[str]) -> None:
+  """Raises ValueError for arguments that none of the tasks has a use for."""
+  for names, of in (
+    (('sampling', 'short'), _SAMPLED),
+    (('head_norm', 'head_dropout'), _CLASSIFIERS),
+  ):
+    said = [n for n in names if arg[n] != _ARGUMENTS[n]]
+    if said and not any(t in of or t.partition('.')[0] in of for t in tasks):
+      raise ValueError(
+        f'{" and ".join(said)} would do nothing: of {", ".join(of)}, and the '
+        f'task is {", ".join(tasks)}.'
+      )
 
 
 def _site(argument: str, method: str, of: preset.Preset, default: str) -> str:
@@ -229,6 +263,10 @@ def _task(
   change = _CHANGES.get(task, _CHANGES.get(task.partition('.')[0]))
   if change:
     change(arg, fields)
+  if task.partition('.')[0] in _SAMPLED:
+    fields['clip'] = sampling.apply(fields['clip'], arg)
+  if task in _CLASSIFIERS:
+    fields.update(norm=arg.head_norm, dropout=arg.head_dropout)
   return found.name, fields
 
 
@@ -273,8 +311,10 @@ def _clip(
   clip = {**of.clip, **(_small(of) if arg.small else {})}
   if found.kind == 'classification' and not arg.small:
     clip |= tuned.find(arg.method).clip
-  for name in ('frames', 'stride', 'resolution'):
+  for name in ('frames', 'resolution'):
     clip[name] = arg[name] or clip[name]
+  if arg.stride:
+    clip['stride'] = arg.stride
   clip |= crops.at(crops.USUAL, clip['resolution'])
   if found.known and found.known.fps:
     clip['fps'] = found.known.fps

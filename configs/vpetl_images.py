@@ -24,8 +24,9 @@ LayerNorm, BatchNorm before the head, the adapter on the stream before the MLP's
 LayerNorm with a dropout of 0.1, bicubic crops of 8 to 100 % of the area, every
 one mirrored with a chance of a half (digits of SVHN, too), and a test at 224 of
 256. Its code prints the best epoch's accuracy on the test set, which is
-report=best here; V-PETL does not say which it reports. A crop that would leave the image is
-drawn again, where that code cuts it off. An image is a clip of one frame.
+report=best here; V-PETL does not say which it reports. A crop that would leave
+the image is drawn again, where that code cuts it off. An image is a clip of one
+frame.
 That V-PETL's own adapter sits where AdaptFormer's does, too, is a choice, and
 site=mlp the other one: its code for ViTs is not published. None of these rows
 was run here: that needs the weights, the datasets and accelerators.

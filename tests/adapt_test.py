@@ -69,6 +69,45 @@ def test_a_dataset_with_several_labels_is_known_to_have_them():
 
 
 @pytest.mark.slow
+def test_sampling_head_and_report_are_arguments(world):
+  folder = f'data={world["hmdb51"] / "videos"}'
+  config = load(
+    f'{folder},sampling=segments,head_norm=batch,head_dropout=0.5,'
+    'report=validated'
+  )
+  (task,) = config.tasks.values()
+  assert (task.clip.sampling, task.norm, task.dropout) == (
+    *('segments', 'batch', 0.5),
+  )
+  assert (config.report, config.validation) == ('best', 0.1)
+  (task,) = complete.complete(load(folder)).tasks.values()
+  assert (task.clip.short, task.norm) == ('hold', 'none')
+  (task,) = load(f'{folder},stride=6,short=loop').tasks.values()
+  assert (task.clip.stride, task.clip.short) == (6.0, 'loop')
+
+
+@pytest.mark.parametrize(
+  'argument, match',
+  [
+    ('task=pretext,head_norm=batch', 'head_norm would do nothing'),
+    ('task=pretext,sampling=dense,short=loop', 'sampling and short would do'),
+    ('sampling=segments,stride=4', 'stride=4.0: of sampling=dense'),
+  ],
+)
+def test_arguments_that_do_nothing_are_refused(argument, match, world):
+  with pytest.raises(ValueError, match=match):
+    load(f'data={world["hmdb51"] / "videos"},{argument}')
+
+
+def test_clips_are_resized_as_the_backbones_images_were(world):
+  for backbone, interpolation in (
+    ('clip_b16', 'bicubic'), ('mae_b', 'bicubic'), ('videomae_b', 'bilinear')
+  ):  # fmt: skip
+    config = load(f'data={world["hmdb51"] / "videos"},backbone={backbone}')
+    (task,) = complete.complete(config).tasks.values()
+    assert task.clip.interpolation == interpolation
+
+
 def test_a_spreadsheet_is_a_table(world, tmp_path):
   videos = sorted((world['hmdb51'] / 'videos').glob('*/*'))
   book = openpyxl.Workbook()

@@ -7,9 +7,10 @@
 What is in --over is set beside what all runs share: settings are separated by
 ';', what they set by ',', values of one thing by '|', and 'name: ' before a
 setting calls it so in table and folders. Each sets arguments of the config, or
-fields of it (config.optimizer.learning_rate=0.1|0.2); what is in quotes is not
-cut. In place of --over the config's file, or that of --settings=file.py, may
-list its settings in a function get_hyper: see vidpetl/studies/settings.py.
+fields of it (config.optimizer.learning_rate=0.1|0.2); what is in quotes or in
+round brackets is not cut. In place of --over the config's file, or that of
+--settings=file.py, may list its settings in a function get_hyper: see
+vidpetl/studies/settings.py.
 
 '{seed}' in a setting stands for the run's seed, so that each can start from
 another run of its own. Flags such as --config.epochs=5 go to all runs. Each run

@@ -96,3 +96,11 @@ def test_a_file_without_settings_says_how_to_list_them(tmp_path):
     ValueError, match=r'empty.py has no get_hyper\(argument\)'
   ):
     settings.load(str(path), '')
+
+
+def test_a_regex_in_brackets_is_one_value():
+  first, second = settings.parse(
+    'method=lora,where=encoderblock_(10|11)(/|$)|stage_3'
+  )
+  assert first.arguments['where'] == 'encoderblock_(10|11)(/|$)'
+  assert second.arguments['where'] == 'stage_3'

@@ -32,7 +32,7 @@ class At:
       the site; unnamed, it is called after its class, the second one of a
       class at the same site `<class>_1`, and so on.
     where: regular expression that is searched for in the path of the module
-      that has the site, e.g. 'encoderblock_1[01]$'. '' is everywhere.
+      that has the site, e.g. 'encoderblock_1[01](/|$)'. '' is everywhere.
   """
 
   site: str

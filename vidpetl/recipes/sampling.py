@@ -28,8 +28,8 @@ SAMPLERS = {
   'spread': 'spread',
   'tail': 'tail',
 }
-# Fields of a clip that are of dense sampling alone.
-_DENSE = ('short', 'places')
+# Fields of a clip that are of one sampler alone.
+_OWN = {'stride': ('short', 'places'), 'segments': ('rounded',)}
 
 
 def apply(clip: Mapping[str, Any], arg: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,7 +47,9 @@ def apply(clip: Mapping[str, Any], arg: Mapping[str, Any]) -> dict[str, Any]:
   if arg['sampling']:
     options.one_of('config', 'sampling', arg['sampling'], SAMPLERS)
     sampling = SAMPLERS[arg['sampling']]
-  found = {**clip, 'sampling': sampling}
+  foreign = {f for s, fields in _OWN.items() if s != sampling for f in fields}
+  found = {k: v for k, v in clip.items() if k not in foreign}
+  found['sampling'] = sampling
   said = {k: arg[k] for k in ('stride', 'short') if arg[k]}
   if sampling == 'stride':
     return {**found, **said}
@@ -56,4 +58,4 @@ def apply(clip: Mapping[str, Any], arg: Mapping[str, Any]) -> dict[str, Any]:
       f'{" and ".join(f"{k}={v}" for k, v in said.items())}: of '
       f'sampling=dense, not of {sampling}.'
     )
-  return {k: v for k, v in found.items() if k not in _DENSE}
+  return found

@@ -17,8 +17,10 @@ On the command line it is text: settings are separated by ';', what they set by
 
     linear probe: method=head; method=full,config.optimizer.learning_rate=1|2
 
-In quotes, of either sort, these characters mean themselves:
+In round brackets, as regular expressions have them, and in quotes of either
+sort these characters mean themselves:
 
+    method=lora,where=encoderblock_(10|11)(/|$)
     method=full,config.trainable='((".*/bias|.*/scale", "train"),)'
 """
 
@@ -33,7 +35,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _FIELD = 'config.'
-_TOKEN = re.compile(r'"[^"]*"|\'[^\']*\'|.', re.DOTALL)
+_TOKEN = re.compile(r'"[^"]*"|\'[^\']*\'|\([^()"\']*\)|.', re.DOTALL)
 _QUOTED = re.compile(r'"([^"]*)"|\'([^\']*)\'')
 _NAME = re.compile(r'(?:([^=,;:|"\']+):\s)?(.*)', re.DOTALL)
 
@@ -170,7 +172,7 @@ def _choices(field: str) -> tuple[str, list[str]]:
 
 
 def _split(text: str, separator: str) -> Sequence[str]:
-  """Splits a text at a character, except within quotes."""
+  """Splits a text at a character, except within quotes and brackets."""
   parts = ['']
   for token in _TOKEN.findall(text):
     if token == separator:

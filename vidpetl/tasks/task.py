@@ -338,6 +338,8 @@ def clip_protocol(clip: clips.ClipSpec) -> dict[str, Any]:
   framing = dataclasses.asdict(clip.framing)
   return {
     'frames': clip.frames,
+    'sampling': clip.sampling,
+    **dataclasses.asdict(clip.sampler),
     'stride': clip.stride,
     'fps': clip.fps,
     **{k: list(v) if isinstance(v, tuple) else v for k, v in framing.items()},

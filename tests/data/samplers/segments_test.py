@@ -1,6 +1,7 @@
 """Sampling 'segments' against the frames that TSN's text describes."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -52,6 +53,20 @@ def test_training_shows_any_frame_of_each_segment(count):
     first, last = k * count / 8, (k + 1) * count / 8
     inside = {n for n in range(count) if n + 1 > first and n < last}
     assert set(shown) == inside
+
+
+@pytest.mark.parametrize('count', [1, 6, 8, 40, 101])
+def test_rounded_segments_are_slowfasts(count):
+  bounds = [round(i * (count - 1) / 8) for i in range(9)]
+  pairs = list(itertools.pairwise(bounds))
+  assert frames_of(count, rounded=True).tolist() == [
+    [(a + b) // 2 for a, b in pairs]
+  ]
+  clips = np.concatenate(
+    [frames_of(count, s, rounded=True, train=True) for s in range(300)]
+  )
+  for (first, last), shown in zip(pairs, clips.T):
+    assert set(shown) == set(range(first, last + 1))
 
 
 def test_segments_are_drawn_independently():
