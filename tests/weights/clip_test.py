@@ -238,7 +238,7 @@ def test_half_an_archive_is_refused(tmp_path):
   path = tmp_path / 'clip.pt'
   save_archive(model(), path)
   path.write_bytes(path.read_bytes()[:-1000])
-  damaged.refuse('clip', path, 'has no end; an incomplete download')
+  damaged.refuse('clip', path, 'has no end: an incomplete download')
 
 
 class Net(torch.nn.Module):
@@ -296,7 +296,7 @@ def write_archive(path, content):
 def test_an_archive_that_calls_is_not_obeyed(tmp_path):
   trace = tmp_path / 'trace'
   path = write_archive(tmp_path / 'net.pt', Call(os.mkdir, str(trace)))
-  damaged.refuse('clip', path, r'asks for \w+\.mkdir\); nothing of it was run')
+  damaged.refuse('clip', path, 'no arrays')
   assert not trace.exists()
 
 
@@ -309,7 +309,7 @@ def test_a_tensor_that_leaves_its_storage_is_refused(tmp_path):
   np.testing.assert_array_equal(files.read(str(path))['a'], [1, 1])
   for size, stride in ((5, 1), (2, 4), (2, -1), (10**9, 1)):
     write_archive(path, {'a': tensor(size, stride)})
-    damaged.refuse('clip', path, 'cannot be read to its end')
+    damaged.refuse('clip', path, 'cannot be read: it is damaged')
 
 
 @pytest.mark.parametrize(
