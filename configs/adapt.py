@@ -153,8 +153,7 @@ def get_config(argument: str = '') -> ConfigDict:
   """Returns the locked config of `argument`."""
   method = arguments.value(argument, 'method', 'lora')
   of_method = methods.options(method)
-  backbone = tuned.find(method).preset or _ARGUMENTS['backbone']
-  known = {**of_method, **_ARGUMENTS, 'backbone': backbone}
+  known = tuned.defaults(method, {**of_method, **_ARGUMENTS})
   arg = arguments.parse(argument, method=method, **known)
   found = presets.find(arg.backbone)
   config = defaults.get_config()
@@ -183,8 +182,8 @@ def get_config(argument: str = '') -> ConfigDict:
     if name in config.tasks:
       raise ValueError(f'with={each}: there is a task {name!r} already.')
     config.tasks[name] = task
-  tuned.apply(config, method)
   _check_used(arg, [task.task for task in config.tasks.values()])
+  tuned.apply(config, method, norm=arg.head_norm, dropout=arg.head_dropout)
   config.checkpoint.best = _best(*next(iter(config.tasks.items())))
   reporting.apply(config, arg.report)
   return config.lock()

@@ -61,6 +61,8 @@ def test_st_adapter_sits_once_in_a_block_for_kinetics_and_twice_for_order():
     ('aim:ssv2_b16,drop_path=0', 'petl[3].drop_path', 0.0),
     ('st_adapter:k400_b16,per_block=2', 'petl[1].bottleneck', 384),
     ('st_adapter:k400_b16,frames=16', 'tasks.hmdb51.clip.frames', 16),
+    ('aim:k400_b16,head_dropout=0.1', 'tasks.hmdb51.dropout', 0.1),
+    ('aim:ssv2_b16,sampling=dense', 'tasks.hmdb51.clip.sampling', 'stride'),
   ],
 )
 def test_what_it_says_is_a_default(argument, field, value):

@@ -63,71 +63,73 @@ def state(second, depth=2):
   }
 
 
-def _attention(arrays, ours, theirs):
-  """Returns the arrays of a block's attention, by our names."""
-  at, found = f'{ours}/MultiHeadDotProductAttention_0', {}
-  weights = arrays[f'{theirs}.attn.in_proj_weight'].chunk(3)
-  biases = arrays[f'{theirs}.attn.in_proj_bias'].chunk(3)
-  for name, w, b in zip(('query', 'key', 'value'), weights, biases):
-    found[f'{at}/{name}/kernel'] = w.T.reshape(D, -1, 64)
-    found[f'{at}/{name}/bias'] = b.reshape(-1, 64)
-  out = arrays[f'{theirs}.attn.out_proj.weight']
-  found[f'{at}/out/kernel'] = out.T.reshape(-1, 64, D)
-  found[f'{at}/out/bias'] = arrays[f'{theirs}.attn.out_proj.bias']
-  return found
+class Ours(dict):
+  """Our arrays, by path, made of arrays under AIM's names."""
 
+  def __init__(self, arrays):
+    super().__init__()
+    self.arrays = arrays
 
-def expected(arrays, second, scale):
-  """Returns logits, by PyTorch, from arrays under AIM's names."""
-  flat = {}
+  def put(self, path, name, turn=lambda x: x):
+    self[path] = turn(self.arrays[name])
 
-  def put(path, name, turn=lambda x: x):
-    flat[path] = turn(arrays[name])
+  def dense(self, path, name):
+    self.put(f'{path}/kernel', f'{name}.weight', lambda x: x.T)
+    self.put(f'{path}/bias', f'{name}.bias')
 
-  def dense(path, name):
-    put(f'{path}/kernel', f'{name}.weight', lambda x: x.T)
-    put(f'{path}/bias', f'{name}.bias')
+  def norm(self, path, name):
+    self.put(f'{path}/scale', f'{name}.weight')
+    self.put(f'{path}/bias', f'{name}.bias')
 
-  def norm(path, name):
-    put(f'{path}/scale', f'{name}.weight')
-    put(f'{path}/bias', f'{name}.bias')
+  def attention(self, path, name):
+    for leaf, array in (('kernel', 'weight'), ('bias', 'bias')):
+      parts = self.arrays[f'{name}.in_proj_{array}'].chunk(3)
+      for part, x in zip(('query', 'key', 'value'), parts):
+        heads = x.T.reshape(*x.shape[1:], -1, 64)
+        self[f'{path}/{part}/{leaf}'] = heads
+    out = f'{name}.out_proj'
+    self.put(
+      f'{path}/out/kernel', f'{out}.weight', lambda x: x.T.reshape(-1, 64, D)
+    )
+    self.put(f'{path}/out/bias', f'{out}.bias')
 
-  put('cls', 'backbone.class_embedding', lambda x: x[None, None])
-  put(
-    'embedding/kernel',
-    'backbone.conv1.weight',
-    lambda x: x.permute(2, 3, 1, 0)[None],
-  )
-  encoder = 'SpatialTransformer'
-  table = f'{encoder}/posembed_input/pos_embedding'
-  put(table, 'backbone.positional_embedding', lambda x: x[None])
-  moments = f'{encoder}/site_tokens/TimeEmbedding/table'
-  put(moments, 'backbone.temporal_embedding', lambda x: x[0])
-  norm(f'{encoder}/pre_norm', 'backbone.ln_pre')
-  norm('norm', 'backbone.ln_post')
-  for i in range(2):
-    theirs = f'backbone.transformer.resblocks.{i}'
-    ours = f'{encoder}/encoderblock_{i}'
-    flat |= _attention(arrays, ours, theirs)
-    norm(f'{ours}/LayerNorm_0', f'{theirs}.ln_1')
-    norm(f'{ours}/LayerNorm_1', f'{theirs}.ln_2')
-    dense(f'{ours}/MlpBlock_0/Dense_0', f'{theirs}.mlp.c_fc')
-    dense(f'{ours}/MlpBlock_0/Dense_1', f'{theirs}.mlp.c_proj')
-    for scope, name in (
+  def block(self, path, name, second):
+    self.attention(f'{path}/MultiHeadDotProductAttention_0', f'{name}.attn')
+    self.norm(f'{path}/LayerNorm_0', f'{name}.ln_1')
+    self.norm(f'{path}/LayerNorm_1', f'{name}.ln_2')
+    self.dense(f'{path}/MlpBlock_0/Dense_0', f'{name}.mlp.c_fc')
+    self.dense(f'{path}/MlpBlock_0/Dense_1', f'{name}.mlp.c_proj')
+    for scope, adapter in (
       ('site_block_in/AIM/', 'T_Adapter'),
       ('site_attn/Adapter/', 'S_Adapter'),
       ('site_mlp/Adapter/', 'MLP_Adapter'),
       *([('site_block_in/AIM/inner_', 'T_Adapter_in')] if second else []),
     ):
-      dense(f'{ours}/{scope}down', f'{theirs}.{name}.D_fc1')
-      dense(f'{ours}/{scope}up', f'{theirs}.{name}.D_fc2')
+      self.dense(f'{path}/{scope}down', f'{name}.{adapter}.D_fc1')
+      self.dense(f'{path}/{scope}up', f'{name}.{adapter}.D_fc2')
+
+
+def expected(arrays, second, scale):
+  """Returns logits, by PyTorch, from arrays under AIM's names."""
+  flat, encoder = Ours(arrays), 'SpatialTransformer'
+  front = 'backbone.'
+  flat.put('cls', f'{front}class_embedding', lambda x: x[None, None])
+  conv = lambda x: x.permute(2, 3, 1, 0)[None]
+  flat.put('embedding/kernel', f'{front}conv1.weight', conv)
+  table = f'{encoder}/posembed_input/pos_embedding'
+  flat.put(table, f'{front}positional_embedding', lambda x: x[None])
+  moments = f'{encoder}/site_tokens/TimeEmbedding/table'
+  flat.put(moments, f'{front}temporal_embedding', lambda x: x[0])
+  flat.norm(f'{encoder}/pre_norm', f'{front}ln_pre')
+  flat.norm('norm', f'{front}ln_post')
+  for i in range(2):
+    name = f'{front}transformer.resblocks.{i}'
+    flat.block(f'{encoder}/encoderblock_{i}', name, second)
   run = functools.partial(official.aim, scale=scale, two=second)
-  summary, _ = official.of_frames(
-    flat, torch.from_numpy(VIDEO), run, 'norm_mean'
-  )
-  return torch.nn.functional.linear(
-    summary, arrays['cls_head.fc_cls.weight'], arrays['cls_head.fc_cls.bias']
-  ).numpy()
+  video = torch.from_numpy(VIDEO)
+  summary, _ = official.of_frames(flat, video, run, 'norm_mean')
+  head = [arrays[f'cls_head.fc_cls.{n}'] for n in ('weight', 'bias')]
+  return torch.nn.functional.linear(summary, *head).numpy()
 
 
 @pytest.mark.parametrize('second, scale', [(False, 0.5), (True, 1.0)])

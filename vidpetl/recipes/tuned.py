@@ -15,6 +15,9 @@ import ml_collections
 
 from vidpetl.recipes import presets
 
+# Fields of a head that configs have as arguments.
+HEAD = ('norm', 'dropout')
+
 
 @dataclasses.dataclass(frozen=True)
 class Tuned:
@@ -173,12 +176,26 @@ def find(method: str) -> Tuned:
   return TUNED[method]
 
 
-def apply(config: ml_collections.ConfigDict, method: str) -> None:
+def defaults(method: str, known: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns a config's arguments, with a tuned model's as their defaults.
+
+  Args:
+    method: a tuned model, or a method by itself, which changes nothing.
+    known: `backbone`, `head_norm`, `head_dropout` and others, with defaults.
+  """
+  found = find(method)
+  head = {f'head_{k}': found.head[k] for k in HEAD if k in found.head}
+  backbone = found.preset or known['backbone']
+  return {**known, 'backbone': backbone, **head}
+
+
+def apply(config: ml_collections.ConfigDict, method: str, **head: Any) -> None:
   """Sets what a tuned model has of backbone and heads.
 
   Args:
     config: to change, with its backbone and its tasks.
     method: a tuned model, or a method by itself, which changes nothing.
+    **head: fields of heads in place of the model's.
 
   Raises:
     ValueError: for a backbone of another kind.
@@ -195,4 +212,4 @@ def apply(config: ml_collections.ConfigDict, method: str) -> None:
   config.backbone.update(found.backbone)
   for task in config.tasks.values():
     if task.task == 'classification':
-      task.update(found.head)
+      task.update({**found.head, **head})
