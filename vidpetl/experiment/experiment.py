@@ -52,7 +52,11 @@ class Experiment:
   def grid(self) -> tuple[int, int, int]:
     """Returns (t, h, w) of the backbone's tokens."""
     video = encoded_clip(next(iter(self.tasks.values())), self.dtype)
-    backbone = {name: tree['backbone'] for name, tree in self.variables.items()}
+    backbone = {
+      name: tree['backbone']
+      for name, tree in self.variables.items()
+      if 'backbone' in tree  # Statistics may be those of heads alone.
+    }
     features = jax.eval_shape(
       lambda variables, video: (
         self.model.backbone.apply(variables, video, train=False).grid

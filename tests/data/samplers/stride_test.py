@@ -80,3 +80,9 @@ def test_clips_of_older_configs_loop():
   assert task_lib.fitting(fields)['clip']['short'] == 'hold'
   fields['clip'] = {'sampling': 'segments'}
   assert 'short' not in task_lib.fitting(fields)['clip']
+
+
+def test_results_say_how_clips_were_sampled():
+  spec = clip_spec.ClipSpec.of({'short': 'stretch'}, 'classification')
+  said = task_lib.clip_protocol(spec)
+  assert (said['sampling'], said['short']) == ('stride', 'stretch')
