@@ -39,8 +39,6 @@ FAMILY = family.Family(
     shapes, 'hara', (16, 112, 112)
   ),
   head=convnets.HEAD,
-  containers=('state_dict',),
-  prefixes=('module.',),
   left_out=convnets.COUNTS,
   check=check,
   normalisation=((0.4345, 0.4051, 0.3775), (0.2768, 0.2713, 0.2737)),

@@ -46,8 +46,6 @@ FAMILY = family.Family(
   rules={'vit': tuple(map(_rules, ('fc_norm', 'norm')))},
   layout=layout,
   head=transformers.HEAD,
-  containers=('module', 'model'),
-  prefixes=('module.', 'encoder.'),
   left_out={
     r'^decoder\.|^encoder_to_decoder\.|^mask_token$': (
       'of the decoder, which pretraining alone needs'
