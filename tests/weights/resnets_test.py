@@ -162,6 +162,16 @@ def test_bottlenecks_are_refused(tmp_path):
     convert.import_file('hara', str(path), str(tmp_path / 'b.safetensors'))
 
 
+def test_a_variance_below_zero_is_refused(tmp_path):
+  state = hara().state_dict()
+  name = 'layer2.0.bn1.running_var'
+  state[name][3] = -1
+  path = tmp_path / 'r3d18_K_200ep.pth'
+  torch.save({'state_dict': state}, path)
+  with pytest.raises(WeightsError, match=f'wrong +{name}.*below zero'):
+    convert.import_file('hara', str(path), str(tmp_path / 'a.safetensors'))
+
+
 def test_missing_and_extra_arrays_are_named(tmp_path):
   state = torchvision('r3d_18').state_dict()
   path, out = tmp_path / 'net.pth', str(tmp_path / 'net.safetensors')

@@ -27,7 +27,7 @@ def export(
     head: task whose head becomes the family's classifier; '' leaves all out.
 
   Returns:
-    Arrays by the family's names, without its prefixes and buffers; the report.
+    Arrays by the family's names, without its buffers; the report.
 
   Raises:
     WeightsError: if the model is none of this family's, or the family is only

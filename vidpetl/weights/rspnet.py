@@ -34,8 +34,6 @@ def make(backbone: str, net: list[rules.Rule], layout) -> family.Family:
     rules={backbone: (tuple(net),)},
     layout=lambda shapes, _: layout(shapes),
     head=convnets.HEAD,
-    containers=('model',),
-    prefixes=('module.', 'encoder_q.'),
     rename=(
       (r'^encoder\.(?=(fc|linear)\.)', f'{_UNUSED}.'),
       (r'^encoder\.', ''),
