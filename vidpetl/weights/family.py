@@ -51,11 +51,10 @@ class Family:
       one that fits the file best is taken.
     layout: from our names and shapes and the backbone's module to the backbone.
     head: rules of the classifier, with our names below the head.
-    containers: 'a/b' of where the weights lie in a file that holds more; the
-      first that is there is taken, or else the whole file.
-    prefixes: of names, each taken off once, in this order.
-    rename: (regex, replacement) of names in other versions of the files.
-    left_out: regex of names -> why they are not taken.
+    rename: (regex, replacement) of names in other versions of the files. What
+      is before the names, dicts and modules around the net, `finder` finds.
+    left_out: regex of names -> why they are not taken. A net in a module of
+      such a name is left out too.
     axes: sizes of axes in patterns, from their names and shapes and from what
       was told; see `settings`.
     check: of their names and shapes; raises WeightsError for files of other
@@ -86,8 +85,6 @@ class Family:
   rules: Mapping[str, tuple[Rules, ...]]
   layout: Callable[[Shapes, str], Layout]
   head: Rules = ()
-  containers: tuple[str, ...] = ()
-  prefixes: tuple[str, ...] = ()
   rename: tuple[tuple[str, str], ...] = ()
   left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
   axes: Callable[[Shapes, Mapping[str, Any]], dict[str, int]] = (

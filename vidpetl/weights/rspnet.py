@@ -36,8 +36,6 @@ def make(backbone: str, net: list[rules.Rule], layout) -> family.Family:
     head=convnets.HEAD,
     whole=('encoder.', r'^fc\.'),
     partial=True,
-    containers=('model',),
-    prefixes=('module.', 'encoder_q.'),
     rename=(
       (r'^encoder\.(?=(fc|linear)\.)', f'{_UNUSED}.'),
       (r'^encoder\.', ''),

@@ -63,8 +63,6 @@ FAMILY = family.Family(
   source='https://github.com/openai/CLIP',
   rules={'vit': (tower(),)},
   layout=lambda shapes, _: transformers.vit_layout(shapes, 'clip'),
-  containers=('state_dict',),
-  prefixes=('module.',),
   left_out={
     '^visual.proj$': PROJECTION,
     r'^(text|transformer|token_embedding|ln_final)\.': TEXT,

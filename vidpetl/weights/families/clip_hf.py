@@ -39,7 +39,6 @@ FAMILY = family.Family(
   source='https://huggingface.co/openai',
   rules={'vit': (_rules(),)},
   layout=lambda shapes, _: transformers.vit_layout(shapes, 'clip'),
-  prefixes=('vision_model.',),
   left_out={
     '^visual_projection': clip.PROJECTION,
     '^text_(model|projection)|^logit_scale$': clip.TEXT,

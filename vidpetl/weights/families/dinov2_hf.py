@@ -44,7 +44,6 @@ FAMILY = family.Family(
   source='https://huggingface.co/facebook',
   rules={'vit': (RULES,)},
   layout=dinov2.FAMILY.layout,
-  prefixes=('dinov2.',),
   # As models of transformers 5 call them in memory.
   rename=(
     (r'\.attention\.q_proj\.', '.attention.attention.query.'),

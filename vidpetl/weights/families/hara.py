@@ -40,8 +40,6 @@ FAMILY = family.Family(
     shapes, 'hara', (16, 112, 112)
   ),
   head=convnets.HEAD,
-  containers=('state_dict',),
-  prefixes=('module.',),
   left_out=convnets.COUNTS,
   check=check,
   unshown=(

@@ -39,8 +39,6 @@ FAMILY = family.Family(
   head=tuple(
     rules.dense('conv3d_0c_1x1.conv3d', 'output_projection', rules.POINT_CONV)
   ),
-  containers=('state_dict',),
-  prefixes=('module.',),
   left_out=convnets.COUNTS,
   check=lambda shapes: convnets.refuse_flow(shapes, _FIRST),
   normalisation=(0.5, 0.5),

@@ -19,8 +19,6 @@ FAMILY = family.Family(
   rules={'vit': tuple(transformers.image_vit(n) for n in ('norm', 'fc_norm'))},
   layout=lambda shapes, _: transformers.vit_layout(shapes, 'mae'),
   head=transformers.HEAD,
-  containers=('model',),
-  prefixes=('module.',),
   left_out={
     '^decoder_|^mask_token$': 'of the decoder, which pretraining alone needs',
   },

@@ -30,8 +30,6 @@ FAMILY = family.Family(
     shapes, 'r2plus1d_18', (16, 112, 112)
   ),
   head=convnets.HEAD,
-  containers=('state_dict', 'model'),
-  prefixes=('module.',),
   left_out=convnets.COUNTS,
   normalisation=r3d_18.NORMALISATION,
 )

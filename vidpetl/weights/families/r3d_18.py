@@ -25,8 +25,6 @@ FAMILY = family.Family(
     shapes, 'r3d_18', (16, 112, 112)
   ),
   head=convnets.HEAD,
-  containers=('state_dict', 'model'),
-  prefixes=('module.',),
   left_out=convnets.COUNTS,
   normalisation=NORMALISATION,
 )

@@ -20,8 +20,6 @@ FAMILY = family.Family(
   rules={'swin': (RULES,)},
   layout=lambda shapes, _: swins.layout(shapes, swins.clip_window),
   head=tuple(rules.dense('cls_head.fc_cls', 'output_projection')),
-  containers=('state_dict',),
-  prefixes=('module.', 'backbone.'),
   rename=((r'^norm3\.', 'norm.'),),
   left_out={
     **swins.BUFFERS,

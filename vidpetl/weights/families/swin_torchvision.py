@@ -19,7 +19,6 @@ FAMILY = family.Family(
   rules={'swin': (RULES,)},
   layout=lambda shapes, _: swins.layout(shapes, swins.clip_window),
   head=swins.HEAD,
-  prefixes=('module.',),
   left_out=swins.BUFFERS,
   axes=swins.head_width,
   positions='bicubic',

@@ -72,8 +72,6 @@ FAMILY = family.Family(
   rules={'vit': tuple(map(_rules, ('fc_norm', 'norm')))},
   layout=layout,
   head=transformers.HEAD,
-  containers=('module', 'model'),
-  prefixes=('module.', 'model.', 'encoder.'),
   left_out={
     r'^decoder\.|^encoder_to_decoder\.|^mask_token$': (
       'of the decoder, which pretraining alone needs'

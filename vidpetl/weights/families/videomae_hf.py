@@ -47,7 +47,6 @@ FAMILY = family.Family(
   rules={'vit': tuple(map(_rules, ('fc_norm', 'layernorm')))},
   layout=videomae.layout,
   head=tuple(rules.dense('classifier', 'output_projection')),
-  prefixes=('videomae.',),
   rename=(
     (r'\.attention\.query\.bias$', '.attention.q_bias'),
     (r'\.attention\.value\.bias$', '.attention.v_bias'),

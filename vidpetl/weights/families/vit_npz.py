@@ -78,7 +78,6 @@ FAMILY = family.Family(
   },
   layout=_layout,
   head=tuple(_layer('head', 'output_projection')),
-  containers=('params', 'opt/target', 'optimizer/target'),
   rename=(
     ('/LayerNorm_1/', '/LayerNorm_2/'),
     ('/MultiHeadDotProductAttention_0/', '/MultiHeadDotProductAttention_1/'),

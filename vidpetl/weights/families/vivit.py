@@ -26,12 +26,6 @@ FAMILY = family.Family(
     rules.rule('output_projection/kernel', 'output_projection/kernel'),
     rules.rule('output_projection/bias', 'output_projection/bias'),
   ),
-  containers=(
-    'optimizer/target/params',
-    'optimizer/target',
-    'params/params',
-    'params',
-  ),
   # Layers of a block were counted together before Linen.
   rename=(
     ('/LayerNorm_2/', '/LayerNorm_1/'),

@@ -41,7 +41,6 @@ FAMILY = family.Family(
   rules={'vivit': (RULES,)},
   layout=lambda shapes, _: vivits.layout(shapes),
   head=tuple(rules.dense('classifier', 'output_projection')),
-  prefixes=('vivit.',),
   rename=(
     (r'^layers\.(\d+)\.', r'encoder.layer.\1.'),
     (r'\.attention\.q_proj\.', '.attention.attention.query.'),
