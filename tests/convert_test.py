@@ -114,6 +114,14 @@ def test_what_is_named_may_be_left_over(tmp_path):
   assert '1 arrays: as --allow says' in done.stdout
 
 
+def test_a_file_is_shown(tmp_path):
+  path = write(tmp_path / 'theirs.safetensors', state())
+  shown = convert('--show', path)
+  assert shown.returncode == 0, shown.stderr
+  assert re.search('--from=mae +3. of its 3. arrays', shown.stdout)
+  assert [p.name for p in tmp_path.iterdir()] == ['theirs.safetensors']
+
+
 @pytest.mark.parametrize(
   'args, said',
   [
@@ -121,10 +129,9 @@ def test_what_is_named_may_be_left_over(tmp_path):
     (('--from=mae', '--into=mae', 'a', 'b.safetensors'), '--from=FAMILY'),
     (('--from=resnet', 'a', 'b.safetensors'), "no family 'resnet'.*mae"),
     (('--from=mae', 'nowhere.pth', 'b.safetensors'), 'nowhere.pth: no such'),
-    (
-      ('--into=mae', 'nowhere', 'b.safetensors'),
-      'nowhere: no such run',
-    ),
+    (('--into=mae', 'nowhere', 'b.safetensors'), 'nowhere: no such run'),
+    (('--show', 'nowhere.pth'), 'nowhere.pth: no such'),
+    (('--show', '--from=mae', 'a'), '--show takes one FILE'),
   ],
 )
 def test_errors_say_what_to_do(args, said):
