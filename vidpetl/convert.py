@@ -2,17 +2,20 @@
 
   python -m vidpetl.convert --from=FAMILY FILE OUT.safetensors
   python -m vidpetl.convert --into=FAMILY RUN OUT
+  python -m vidpetl.convert --show FILE
 
 The first reads a published file and writes one that config.init.path takes; the
 second writes a run, an adapter package or such a file under the names of the
 family's own code, for transformers as a folder that from_pretrained takes. Both
 say what became of every array, in OUT.report.txt as well, and write nothing if
-there is one that nobody has named. No network is used.
+there is one that nobody has named. The third shows what is in a file and which
+families fit it. FILE may be a folder or an index, too. No network is used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from absl import app, flags, logging
 from etils import epath, epy
@@ -32,6 +35,7 @@ with epy.lazy_imports():
     importing,
     positions,
     settings,
+    showing,
   )
   from vidpetl.weights import report as report_lib
 
@@ -41,6 +45,7 @@ def define_flags() -> None:
   known = ', '.join(family_lib.names())
   flags.DEFINE_string('from', None, f'Family of FILE: {known}.')
   flags.DEFINE_string('into', None, 'Family whose names are to be written.')
+  flags.DEFINE_bool('show', False, 'Shows what is in FILE, and its family.')
   flags.DEFINE_string('head', '', 'Task whose head the classifier is.')
   flags.DEFINE_string(
     'labels', '', 'File of names, what the outputs of that head mean.'
@@ -49,7 +54,7 @@ def define_flags() -> None:
     'to', '', "Backbone that the weights are for, if not the family's first."
   )
   flags.DEFINE_string(
-    'entry', '', "Part of FILE to take, 'a/b', such as that of averages."
+    'entry', '', "Part of FILE to look into, 'a/b' or 'a/b.c'."
   )
   flags.DEFINE_list(
     'grid', [], 't,h,w: tokens that tables of positions are for, if unknown.'
@@ -147,10 +152,13 @@ def main(argv: list[str]) -> None:
   """Runs the command line."""
   args = flags.FLAGS
   family = args['from'].value
+  if args.show:
+    _show(argv[1:], args)
+    return
   if len(argv) != 3 or bool(family) == bool(args.into):
     raise app.UsageError(
-      '--from=FAMILY FILE OUT, or --into=FAMILY RUN OUT. Families: '
-      + ', '.join(family_lib.names())
+      '--from=FAMILY FILE OUT, --into=FAMILY RUN OUT, or --show FILE. '
+      'Families: ' + ', '.join(family_lib.names())
     )
   logging.set_verbosity(logging.ERROR)
   # Weights are not computed with here.
@@ -177,6 +185,12 @@ def main(argv: list[str]) -> None:
   whole.write_text(report.whole() + '\n', encoding='utf-8')
   print(report.short())
   print(f'Wrote {out}; every array is in {whole}.')
+
+
+def _show(paths: list[str], args: Any) -> None:
+  if len(paths) != 1 or args['from'].value or args.into:
+    raise app.UsageError('--show takes one FILE, and neither --from nor --into')
+  print(showing.describe(paths[0], args.entry))
 
 
 def _sizes(texts: list[str]) -> list[int]:

@@ -293,7 +293,7 @@ def test_a_head_runs_the_tube_with_the_backbones_parameters():
   assert logits.shape == (2, 4, 3) and not np.allclose(logits, 0)
 
 
-def masked_block(params, x, same_frame, same_location):
+def masked_block(params, x, same_frame, same_location, space_first):
   """Models 3 and 4 as full attention under masks; one block."""
   norm = nn.LayerNorm(epsilon=1e-6)
 
@@ -301,7 +301,8 @@ def masked_block(params, x, same_frame, same_location):
     return module.apply({'params': params[name]}, *args, **kwargs)
 
   if 'LayerNorm_time' in params:
-    for axis, mask in ('time', same_location), ('space', same_frame):
+    axes = [('time', same_location), ('space', same_frame)]
+    for axis, mask in reversed(axes) if space_first else axes:
       y = part(norm, f'LayerNorm_{axis}', x)
       attention = nn.MultiHeadDotProductAttention(2)
       name = f'MultiHeadDotProductAttention_{axis}'
@@ -317,7 +318,8 @@ def masked_block(params, x, same_frame, same_location):
 
 
 @pytest.mark.parametrize(
-  'block', [vivit.SelfAttentionBlock, vivit.DotProductBlock]
+  'block',
+  [vivit.SelfAttentionBlock, vivit.SpaceFirstBlock, vivit.DotProductBlock],
 )
 def test_factorised_attention_is_masked_attention(block):
   t, h, w = 3, 2, 2
@@ -328,11 +330,12 @@ def test_factorised_attention_is_masked_attention(block):
   params = jax.tree.map(lambda x: 0.3 * normal(*x.shape, seed=x.size), shapes)
   frame = np.repeat(np.arange(t), h * w)
   location = np.tile(np.arange(h * w), t)
-  expected = jax.jit(masked_block)(
+  expected = jax.jit(masked_block, static_argnums=4)(
     params['params'],
     x,
     frame[:, None] == frame,
     location[:, None] == location,
+    block is vivit.SpaceFirstBlock,
   )
   out = jax.jit(module.apply)(params, x)
   np.testing.assert_allclose(out, expected, atol=1e-4)

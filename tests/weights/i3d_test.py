@@ -41,6 +41,28 @@ def test_features(tmp_path):
   assert converted.relative_error(ours.grid, expected) < 1e-4
 
 
+@pytest.mark.parametrize(
+  'by, frames',
+  [
+    ('hassony2', 17),
+    ('hassony2', 18),
+    ('hassony2', 19),
+    ('piergiaj', 17),
+    ('pecop', 18),
+  ],
+)
+def test_features_where_strides_divide_nothing(tmp_path, by, frames):
+  """Three paddings, each as its code has it."""
+  theirs = model(by)
+  path = tmp_path / 'model.pth'
+  torch.save(theirs.state_dict(), path)
+  family = 'i3d_piergiaj' if by == 'piergiaj' else 'i3d_hassony2'
+  video = converted.video(1, frames, 50, 70, 3)
+  fields = {'variant': by}
+  ours, _ = converted.encode(family, path, video, tmp_path, fields)
+  assert converted.relative_error(ours.grid, features_of(theirs, video)) < 1e-4
+
+
 def test_both_files_give_the_same_arrays(tmp_path):
   """Their two nets are one, so piergiaj's needs no other compilation."""
   hassony2, piergiaj = (model(by) for by in LOGITS)

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torchvision_build
 
+from vidpetl.weights import importing
+
 torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.torch
 
@@ -46,6 +48,18 @@ def test_features(tmp_path, pool):
   else:
     patches = tokens[:, 1:].reshape(2, 3, 4, 4, 384)
     assert converted.relative_error(ours.grid, patches) < 1e-4
+    cls = tokens[:, 0].reshape(2, 3, 384).mean(1)
+    assert converted.relative_error(ours.summary, cls) < 1e-4
+
+
+def test_what_pretraining_reads_is_said_or_told(tmp_path):
+  path = tmp_path / 'mae.pth'
+  state = model().state_dict()
+  torch.save({n: x for n, x in state.items() if 'head' not in n}, path)
+  summary = lambda **options: importing.load('mae', str(path), **options)
+  assert any('no array shows summary' in note for note in summary().notes)
+  told = summary(settings={'summary': 'cls'})
+  assert told.layout.backbone['summary'] == 'cls' and not told.notes
 
 
 def test_round_trip_is_exact(tmp_path):

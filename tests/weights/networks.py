@@ -22,32 +22,50 @@ def norm(d):
 
 
 class Unit(nn.Module):
-  """hassony2's unit, whose padding is TensorFlow's for even sizes."""
+  """hassony2's unit, whose padding in time depends on what is left over."""
 
   norm = 'batch3d'
+  epsilon = 1e-3
+  axes = (0,)  # Those whose padding depends on the size.
 
   def __init__(self, c, d, kernel=1, stride=1):
     super().__init__()
     self.conv3d = nn.Conv3d(c, d, kernel, stride, bias=False)
-    self.add_module(self.norm, nn.BatchNorm3d(d, eps=1e-3))
-    needed = kernel - stride
-    self.around = (needed // 2, needed - needed // 2) * 3
+    self.add_module(self.norm, nn.BatchNorm3d(d, eps=self.epsilon))
 
   def forward(self, x):
-    x = nn.functional.pad(x, self.around)
+    x = pad(x, self.conv3d.kernel_size, self.conv3d.stride, self.axes)
     return relu(getattr(self, self.norm)(self.conv3d(x)))
 
 
+class StaticUnit(Unit):
+  """CoRe's copy of hassony2's: of any size, it pads as of an even one."""
+
+  epsilon = 1e-5
+  axes = ()
+
+
 class PiergiajUnit(Unit):
+  """piergiaj's, whose padding is TensorFlow's along every axis."""
+
   norm = 'bn'
+  axes = (0, 1, 2)
 
 
-def max_pool(x, kernel, stride):
-  """Max-pools with zeros around, as TensorFlow pads even sizes."""
-  needed = [k - s for k, s in zip(kernel, stride)]
-  around = [(n // 2, n - n // 2) for n in reversed(needed)]
-  x = nn.functional.pad(x, [n for pair in around for n in pair])
-  return nn.functional.max_pool3d(x, kernel, stride)
+def pad(x, kernel, stride, axes):
+  """Pads [b, d, t, h, w] with zeros, along some axes by what is left over."""
+  around = []
+  for axis, (k, s) in enumerate(zip(kernel, stride)):
+    left = x.shape[2 + axis] % s if axis in axes else 0
+    needed = max(k - (left or s), 0)
+    around = [needed // 2, needed - needed // 2, *around]
+  return nn.functional.pad(x, around)
+
+
+def max_pool(x, kernel, stride, axes):
+  """Max-pools with zeros around; the last window may lack something."""
+  x = pad(x, kernel, stride, axes)
+  return nn.functional.max_pool3d(x, kernel, stride, ceil_mode=True)
 
 
 class Inception(nn.Module):
@@ -55,7 +73,7 @@ class Inception(nn.Module):
     super().__init__()
     a, b, d, e, f, g = widths
     sizes = [(c, a), (c, b), (b, d, 3), (c, e), (e, f, 3), (c, g)]
-    self.branches = names
+    self.branches, self.axes = names, unit.axes
     for name, size in zip(names, sizes):
       *folder, last = name.split('.')
       parent = self
@@ -67,7 +85,7 @@ class Inception(nn.Module):
 
   def forward(self, x):
     b0, b1a, b1b, b2a, b2b, b3b = map(self.get_submodule, self.branches)
-    pooled = max_pool(x, (3, 3, 3), (1, 1, 1))
+    pooled = max_pool(x, (3, 3, 3), (1, 1, 1), self.axes)
     return torch.cat([b0(x), b1b(b1a(x)), b2b(b2a(x)), b3b(pooled)], 1)
 
 
@@ -85,17 +103,19 @@ WIDTHS = {
 
 
 class I3D(nn.Module):
-  """I3D by hassony2 or piergiaj, for sizes that its strides divide."""
+  """I3D by hassony2, as CoRe has it ('pecop'), or by piergiaj."""
 
   def __init__(self, by, width=64, classes=400):
     super().__init__()
     of = lambda w: w * width // 64
-    if by == 'hassony2':
-      unit, first, mixed, logits = Unit, 'conv3d', 'mixed', 'conv3d_0c_1x1'
+    if by in ('hassony2', 'pecop'):
+      unit = Unit if by == 'hassony2' else StaticUnit
+      first, mixed, logits = 'conv3d', 'mixed', 'conv3d_0c_1x1'
       names = 'branch_0 branch_1.0 branch_1.1 branch_2.0 branch_2.1 branch_3.1'
     else:
       unit, first, mixed, logits = PiergiajUnit, 'Conv3d', 'Mixed', 'logits'
       names = 'b0 b1a b1b b2a b2b b3b'
+    self.axes = unit.axes
     self.stem = [f'{first}_{n}' for n in ('1a_7x7', '2b_1x1', '2c_3x3')]
     self.add_module(self.stem[0], unit(3, of(64), 7, 2))
     self.add_module(self.stem[1], unit(of(64), of(64)))
@@ -113,13 +133,13 @@ class I3D(nn.Module):
 
   def forward(self, x):
     first, second, third = (getattr(self, name) for name in self.stem)
-    x = max_pool(first(x), (1, 3, 3), (1, 2, 2))
-    x = max_pool(third(second(x)), (1, 3, 3), (1, 2, 2))
+    x = max_pool(first(x), (1, 3, 3), (1, 2, 2), self.axes)
+    x = max_pool(third(second(x)), (1, 3, 3), (1, 2, 2), self.axes)
     for name, module in self.mixed.items():
       if name == '4b':
-        x = max_pool(x, (3, 3, 3), (2, 2, 2))
+        x = max_pool(x, (3, 3, 3), (2, 2, 2), self.axes)
       if name == '5b':
-        x = max_pool(x, (2, 2, 2), (2, 2, 2))
+        x = max_pool(x, (2, 2, 2), (2, 2, 2), self.axes)
       x = getattr(self, module)(x)
     return x
 

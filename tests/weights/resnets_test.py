@@ -66,7 +66,7 @@ def test_features_of_torchvisions(tmp_path, name):
   net = torchvision(name)
   path = tmp_path / f'{name}.pth'
   torch.save(net.state_dict(), path)
-  video = converted.video(1, 8, 20, 28, 3)
+  video = converted.video(1, 9, 21, 27, 3)
   ours, report = converted.encode(name, path, video, tmp_path)
   assert not report.wrong
   expected = features_of(trunk(net), video)
@@ -80,7 +80,7 @@ def test_features_of_hara(tmp_path):
   net = hara(depths=(2, 3, 1, 1))
   path = tmp_path / 'r3d18_K_200ep.pth'
   save_hara(net, path)
-  video = converted.video(1, 16, 72, 40, 3)
+  video = converted.video(1, 15, 71, 41, 3)
   ours, report = converted.encode('hara', path, video, tmp_path)
   assert "'module.' taken off" in ' '.join(report.notes)
   expected = features_of(net, video)
@@ -93,6 +93,7 @@ def test_features_of_hara(tmp_path):
     'depths': [2, 3, 1, 1],
     'stem_pool': True,
   }
+  assert any('--no_max_pool' in note for note in report.notes)
 
 
 @pytest.mark.parametrize('name', ['r3d_18', 'r2plus1d_18', 'hara'])

@@ -45,7 +45,7 @@ def test_what_only_some_models_have_is_settled_for_these():
 
 
 def test_what_contradicts_the_arrays_is_refused():
-  with pytest.raises(WeightsError, match='depth=11 was said, .* depth=12'):
+  with pytest.raises(WeightsError, match=r'depth=11 was said, .* depth=12'):
     settle({'depth': 12}, {'depth': 11})
   assert settle({'depth': 12}, {'depth': 12})[0]['depth'] == 12
 

@@ -66,6 +66,16 @@ def test_features_of_a_fine_tuned_model(tmp_path):
   }
 
 
+def test_a_classifier_without_mean_pooling_reads_the_first_token(tmp_path):
+  theirs = model(use_mean_pooling=False)
+  video = converted.video(2, 4, 32, 32, 3)
+  path = save(theirs, tmp_path)
+  ours, _ = converted.encode('videomae_hf', path, video, tmp_path, head='k')
+  with torch.no_grad():
+    first = theirs.videomae(to_torch(video)).last_hidden_state[:, 0]
+  assert converted.relative_error(ours.summary, first) < 1e-4
+
+
 def test_features_of_pretraining(tmp_path):
   theirs = model('VideoMAEForPreTraining', use_mean_pooling=False)
   video = converted.video(1, 4, 32, 32, 3)

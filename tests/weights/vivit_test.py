@@ -10,7 +10,8 @@ import started
 import vivit_models
 
 from vidpetl.training import run as run_lib
-from vidpetl.weights import files, importing
+from vidpetl.weights import importing
+from vidpetl.weights import tree as tree_lib
 from vidpetl.weights.errors import WeightsError
 
 torch = pytest.importorskip('torch')
@@ -70,6 +71,30 @@ def test_factorised_encoder_of_means(tmp_path, temporal):
   else:
     grid = model.everywhere(video).reshape(ours.grid.shape)
     assert converted.relative_error(ours.grid, grid) < 1e-4
+
+
+def test_a_head_comes_with_what_the_published_classifier_reads(tmp_path):
+  model = vivit_models.factorised(GRID, TUBELET, token=False)
+  path = write(old(model.tree()), tmp_path / 'checkpoint')
+  video = converted.video(2, 6, 16, 16, 3)
+  ours, report = converted.encode('vivit', path, video, tmp_path, head='k')
+  assert converted.relative_error(ours.summary, model(video)) < 1e-4
+  assert any("temporal: 'pooled'" in note for note in report.notes)
+
+
+def test_the_same_arrays_may_be_of_other_attention(tmp_path):
+  model = vivit_models.factorised(GRID, TUBELET, token=False)
+  tree = model.tree()
+  tree['Transformer'] = tree.pop('SpatialTransformer')
+  del tree['TemporalTransformer']
+  path = write(old(tree), tmp_path / 'checkpoint')
+  load = lambda **more: importing.load(
+    'vivit', str(path), grid=(1, 2, 2), **more
+  )
+  assert any('factorised_dot_product' in note for note in load().notes)
+  told = load(settings={'attention': 'factorised_dot_product'})
+  assert told.layout.backbone['attention'] == 'factorised_dot_product'
+  assert not told.notes
 
 
 def test_joint_attention(tmp_path):
@@ -219,7 +244,7 @@ def make_oblong(tree):
   ],
 )
 def test_what_differs_is_named(tmp_path, tree, change, said):
-  changed = files.nest(flax.traverse_util.flatten_dict(tree, sep='/'), '/')
+  changed = tree_lib.nest(flax.traverse_util.flatten_dict(tree, sep='/'), '/')
   change(changed)
   path = write(old(changed), tmp_path / 'checkpoint')
   with pytest.raises(WeightsError, match=said):

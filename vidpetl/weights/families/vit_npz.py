@@ -1,7 +1,5 @@
 """Google's image ViTs, ImageNet-21k's and AugReg's, from their `.npz` files.
 
-scenic's own, in Flax's checkpoints (ViT_B_16_ImageNet21k), are taken as well.
-
 For 'vit', kind 'augreg', or for the spatial encoder of a factorised ViViT, as
 Arnab et al. (2021) started it: what ViViT adds, the temporal encoder, stays
 fresh. The embedding of patches becomes one of tubelets and positions are
@@ -11,7 +9,8 @@ it is said to be for, has tubelets of one frame still.
 Traps:
   GELU is in its tanh form, and pixels are in [-1, 1].
   Names are older than Flax's Linen (LayerNorm_2, MlpBlock_3); those of Linen
-  are taken as well. Arrays may lie below params/ or opt/target/.
+  are taken as well, and scenic's own files of these nets (ViT_B_16_ImageNet21k,
+  which is msgpack, with `output_projection`).
   `head` reads `pre_logits` where that is there, as in the first ImageNet-21k
   files, where it is all zeros besides; --head is for files without it.
   big_vision's own ViTs have no position for their class token: they are
@@ -81,11 +80,11 @@ FAMILY = family.Family(
   head=tuple(_layer('head', 'output_projection')),
   containers=('params', 'opt/target', 'optimizer/target'),
   rename=(
-    # scenic's name of it.
-    ('^output_projection/', 'head/'),
     ('/LayerNorm_1/', '/LayerNorm_2/'),
     ('/MultiHeadDotProductAttention_0/', '/MultiHeadDotProductAttention_1/'),
     ('/MlpBlock_0/', '/MlpBlock_3/'),
+    # As scenic's own files of the same nets call the classifier.
+    ('^output_projection/', 'head/'),
   ),
   left_out={
     '^cls$': 'a class token, which the factorised encoder has no place for',
