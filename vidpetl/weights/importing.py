@@ -88,9 +88,9 @@ def load(
     )
   target = target or next(iter(family.rules))
   report = report_lib.Report(f'{path} as {name}')
+  leaves = tree.leaves(files.read(path))
   near = beside.read(path, family)
   told = {**near.settings, **(settings or {})}
-  leaves = tree.leaves(files.read(path))
   likely = lambda: ranking.likely(leaves, entry, name)
   with _naming(path, name, likely):
     net, notes = finder.find(leaves, family, target, entry)
@@ -101,7 +101,7 @@ def load(
       f'file has {len(net.own)}. The file has {len(net.names)} arrays, such as '
       f'{sorted(net.names)[:4]}.{likely()}'
     )
-  report.notes += notes
+  report.notes += [*notes, *near.notes]
   found = finder.arrays(leaves, net)
   with _naming(path, name, likely):
     arrays = mapping.to_ours(
@@ -112,13 +112,8 @@ def load(
   shapes = {k: v.shape for k, v in arrays.items()}
   with _naming(path, name, likely):
     layout = family.layout(shapes, target)
-  near.check(
-    path,
-    layout.backbone,
-    {n: s[1] for n, s in shapes.items() if positions.is_table(n)},
-    {**(settings or {}), **({'grid': grid} if grid else {})},
-  )
-  report.notes += near.notes
+  own = {**(settings or {}), **({'grid': grid} if grid else {})}
+  near.check(path, layout.backbone, positions.lengths(shapes), own)
   layout = _for_grid(path, layout, shapes, grid or told.get('grid', ()))
   shown = {**layout.backbone, **family.fields(set(net.names.values()))}
   with _naming(path, name, likely):
@@ -128,10 +123,9 @@ def load(
   layout = dataclasses.replace(layout, backbone=backbone)
   mean, std = family.normalisation
   pixels = told.get('mean', mean), told.get('std', std)
+  arrays = full_names(arrays, head)
   labels = near.labels if head else {}
-  return Imported(
-    full_names(arrays, head), layout, report, pixels, notes, labels
-  )
+  return Imported(arrays, layout, report, pixels, notes, labels)
 
 
 @contextlib.contextmanager
@@ -170,7 +164,7 @@ def _for_grid(path, layout, shapes, grid) -> family_lib.Layout:
   if not grid and layout.video:
     return layout
   if not grid:
-    tables = {n: s[1] for n, s in shapes.items() if positions.is_table(n)}
+    tables = positions.lengths(shapes)
     raise WeightsError(
       f'{path} does not say what grid of tokens its positions are for: {tables}'
       '. --grid=t,h,w (config.init.grid) says it'

@@ -7,7 +7,7 @@ moves tokens by up to 2 %. The rule is a family's: `Family.positions`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -181,3 +181,8 @@ def relative(window: Sequence[int]) -> np.ndarray:
   offset = place[:, None] - place[None] + np.array(window) - 1
   _, h, w = (2 * size - 1 for size in window)
   return (offset * (h * w, w, 1)).sum(-1)
+
+
+def lengths(shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
+  """Returns how many positions each table has, by its name."""
+  return {name: shape[1] for name, shape in shapes.items() if is_table(name)}
