@@ -62,6 +62,9 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'backbone', '', '--into: what a package was made on, a file or a run.'
   )
+  flags.DEFINE_string(
+    'base', '', '--from: converted file of the backbone that FILE is without.'
+  )
   flags.DEFINE_multi_string(
     'allow', [], 'Regex of names in FILE that may be missing or left over.'
   )
@@ -175,6 +178,7 @@ def main(argv: list[str]) -> None:
       entry=args.entry,
       grid=_sizes(args.grid),
       allow=args.allow,
+      base=args.base,
       settings=settings.parse(args['set'].value),
     )
   else:

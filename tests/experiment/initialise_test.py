@@ -1,6 +1,9 @@
-import numpy as np
+import types
 
-from vidpetl.experiment import published
+import numpy as np
+import pytest
+
+from vidpetl.experiment import initialise, published
 from vidpetl.parameters import storage, trainable
 from vidpetl.training import run as run_lib
 
@@ -34,3 +37,26 @@ def test_settings_that_the_weights_were_not_trained_with_are_said(
   assert "activation of the backbone is 'quick_gelu'" in activation
   assert "with 'gelu'" in activation
   assert 'config.tasks.kinetics400.augment.mean' in mean
+
+
+@pytest.mark.parametrize(
+  'bound, skipped',
+  [
+    ([('attn', 'adapter')], ('^heads_',)),
+    ([('mlp', 'adapter')], ('^heads_', '/site_')),
+    ([], ('^heads_', '/site_')),
+  ],
+)
+def test_techniques_of_a_tuned_file_are_taken_where_they_are_bound(
+  bound, skipped
+):
+  entries = lambda places: [
+    {'site': site, 'technique': technique} for site, technique in places
+  ]
+  experiment = types.SimpleNamespace(
+    config=types.SimpleNamespace(petl=entries(bound))
+  )
+  init = types.SimpleNamespace(skip=('^heads_', '/site_'))
+  said = {'petl': entries([('attn', 'adapter')])}
+  assert initialise._skipped(init, said, experiment) == skipped
+  assert initialise._skipped(init, {}, experiment) == ('^heads_', '/site_')

@@ -123,7 +123,8 @@ def load(
     for name in published.heads(have)
     if evaluation and name in experiment.tasks
   )
-  is_taken = lambda name: not fit.is_skipped(name, config.skip, keep)
+  skip = _skipped(config, said, experiment)
+  is_taken = lambda name: not fit.is_skipped(name, skip, keep)
   have, notes = _label_heads(
     have, said, experiment, config.path, [n for n in have if is_taken(n)]
   )
@@ -139,7 +140,7 @@ def load(
     ),
     provenance.geometry(experiment),
     report,
-    skip=config.skip,
+    skip=skip,
     keep=keep,
     fresh=said.get('fresh', ()),
     inflate=config.inflate or said.get('inflate', ''),
@@ -159,6 +160,20 @@ def load(
     f'{resized} resized'
   )
   return variables.unflatten(want | taken), origin, report
+
+
+def _skipped(
+  config: Any,
+  said: Mapping[str, Any],
+  experiment: experiment_lib.Experiment,
+) -> tuple[str, ...]:
+  """Returns `config.skip`, without techniques where the file has those here."""
+  places = lambda entries: {(e['site'], e['technique']) for e in entries}
+  same = places(said.get('petl', ())) == places(experiment.config.petl)
+  skip = tuple(config.skip)
+  if said.get('petl') and same:
+    return tuple(pattern for pattern in skip if pattern != '/site_')
+  return skip
 
 
 def _require_fit(

@@ -96,10 +96,11 @@ def _check(path, arrays, shapes, fresh) -> None:
     ).items()
     if not name.startswith(fresh)
   }
+  beside = ('heads_', f'{variables.STATISTICS}/heads_', *fresh)
   found = {
     name: array.shape
     for name, array in arrays.items()
-    if not name.startswith(('heads_', *fresh))
+    if not name.startswith(beside)
   }
   if found == wanted:
     return

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from vidpetl.parameters import storage
 from vidpetl.weights import (
   beside,
   files,
@@ -60,6 +61,7 @@ def load(
   grid: Sequence[int] = (),
   allow: Sequence[str] = (),
   settings: Mapping[str, Any] | None = None,
+  base: str = '',
 ) -> Imported:
   """Reads a published file.
 
@@ -75,6 +77,7 @@ def load(
       is not what the family says, or cannot say.
     allow: regexes of their names that may be missing or unexpected.
     settings: what no array shows; see `settings`.
+    base: converted file of what this one is without, '' if it is whole.
 
   Raises:
     WeightsError: if the file cannot be read, is another family's, or differs
@@ -108,7 +111,7 @@ def load(
       family, net, found, report, head=bool(head), allow=allow, told=told
     )
   _require_right(report, likely)
-  arrays = family.finish(arrays)
+  arrays = _whole(family.finish(arrays), base)
   shapes = {k: v.shape for k, v in arrays.items()}
   with _naming(path, name, likely):
     layout = family.layout(shapes, target)
@@ -126,6 +129,18 @@ def load(
   arrays = full_names(arrays, head)
   labels = near.labels if head else {}
   return Imported(arrays, layout, report, pixels, notes, labels)
+
+
+def _whole(arrays: Arrays, base: str) -> Arrays:
+  """Returns arrays, with those of a backbone that they were trained on."""
+  if not base:
+    return arrays
+  below = {
+    name.removeprefix('backbone/'): array
+    for name, array in storage.load_arrays(base).items()
+    if name.startswith('backbone/')
+  }
+  return {**below, **arrays}
 
 
 @contextlib.contextmanager
@@ -184,10 +199,10 @@ def full_names(arrays: Arrays, head: str) -> Arrays:
   """Returns arrays under a whole model's names; see `petl.variables`."""
 
   def name(path: str) -> str:
-    if path.startswith('batch_stats/'):
-      return path.replace('batch_stats/', 'batch_stats/backbone/', 1)
-    if path.startswith('head/'):
-      return path.replace('head/', f'heads_{head}/', 1)
-    return f'backbone/{path}'
+    statistic = 'batch_stats/' if path.startswith('batch_stats/') else ''
+    bare = path.removeprefix(statistic)
+    if bare.startswith('head/'):
+      return f'{statistic}heads_{head}/{bare.removeprefix("head/")}'
+    return f'{statistic}backbone/{bare}'
 
   return {name(path): array for path, array in arrays.items()}

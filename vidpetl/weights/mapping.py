@@ -51,7 +51,7 @@ def to_ours(
       those of floating point.
   """
   family.check({name: leaf.shape for name, leaf in found.items()})
-  classifier = rules.prefixed(family.head, 'head/')
+  classifier = rules.expand(rules.prefixed(family.head, 'head/'), found)
   wanted = [*net.wanted, *(classifier if head else ())]
   theirs = {each.theirs for each in wanted}
   _refuse_types({n: leaf for n, leaf in found.items() if n in theirs})

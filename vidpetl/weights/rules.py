@@ -6,9 +6,9 @@ A rule is one array of theirs and what it is of ours:
        ['…_{i}/query/kernel', '…_{i}/key/kernel', '…_{i}/value/kernel'],
        '(n h c) i -> n i h c')
 
-`{i}` counts from 0. The pattern is einops'; where there are several of ours,
-they are the entries of its first axis. Read from right to left, the same rule
-exports.
+`{i}` counts from 0, and `{i+1}` goes along from 1. The pattern is einops';
+where there are several of ours, they are the entries of its first axis. Read
+from right to left, the same rule exports.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import einops
 import numpy as np
 
-_COUNTER = '{i}'
+_COUNTER, _FOLLOWING = '{i}', '{i+1}'
+_STATISTICS = 'batch_stats/'
 
 # Patterns that many families share.
 DENSE = 'o i -> i o'
@@ -46,7 +47,9 @@ class Rule:
 
   def at(self, number: int) -> Rule:
     """Returns the rule with `{i}` replaced."""
-    fill = lambda name: name.replace(_COUNTER, str(number))
+    fill = lambda name: name.replace(_COUNTER, str(number)).replace(
+      _FOLLOWING, str(number + 1)
+    )
     return Rule(fill(self.theirs), tuple(map(fill, self.ours)), self.pattern)
 
   def to_ours(
@@ -192,10 +195,15 @@ def expand(
 
 
 def prefixed(rules: Iterable[Rule], prefix: str) -> list[Rule]:
-  """Returns rules with a prefix to our names."""
+  """Returns rules with a prefix to our names, behind that of statistics."""
+
+  def name(path: str) -> str:
+    bare = path.removeprefix(_STATISTICS)
+    return (_STATISTICS if bare != path else '') + prefix + bare
+
   return [
-    dataclasses.replace(r, ours=tuple(prefix + name for name in r.ours))
-    for r in rules
+    dataclasses.replace(each, ours=tuple(map(name, each.ours)))
+    for each in rules
   ]
 
 

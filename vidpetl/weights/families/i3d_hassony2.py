@@ -14,27 +14,25 @@ from vidpetl.weights import convnets, family, rules
 
 _FIRST = 'conv3d_1a_7x7.conv3d.weight'
 
+RULES = tuple(
+  convnets.i3d(
+    'conv3d_{}',
+    'mixed_{}',
+    'batch3d',
+    {
+      'b0': 'branch_0',
+      'b1a': 'branch_1.0',
+      'b1b': 'branch_1.1',
+      'b2a': 'branch_2.0',
+      'b2b': 'branch_2.1',
+      'b3b': 'branch_3.1',
+    },
+  )
+)
+
 FAMILY = family.Family(
   source='https://github.com/hassony2/kinetics_i3d_pytorch',
-  rules={
-    'i3d': (
-      tuple(
-        convnets.i3d(
-          'conv3d_{}',
-          'mixed_{}',
-          'batch3d',
-          {
-            'b0': 'branch_0',
-            'b1a': 'branch_1.0',
-            'b1b': 'branch_1.1',
-            'b2a': 'branch_2.0',
-            'b2b': 'branch_2.1',
-            'b3b': 'branch_3.1',
-          },
-        )
-      ),
-    )
-  },
+  rules={'i3d': (RULES,)},
   layout=lambda shapes, _: convnets.i3d_layout(shapes, 'hassony2'),
   head=tuple(
     rules.dense('conv3d_0c_1x1.conv3d', 'output_projection', rules.POINT_CONV)

@@ -11,20 +11,18 @@ from vidpetl.weights import convnets, family, rules
 
 _FIRST = 'Conv3d_1a_7x7.conv3d.weight'
 
+RULES = tuple(
+  convnets.i3d(
+    'Conv3d_{}',
+    'Mixed_{}',
+    'bn',
+    {name: name for name in ('b0', 'b1a', 'b1b', 'b2a', 'b2b', 'b3b')},
+  )
+)
+
 FAMILY = family.Family(
   source='https://github.com/piergiaj/pytorch-i3d',
-  rules={
-    'i3d': (
-      tuple(
-        convnets.i3d(
-          'Conv3d_{}',
-          'Mixed_{}',
-          'bn',
-          {name: name for name in ('b0', 'b1a', 'b1b', 'b2a', 'b2b', 'b3b')},
-        )
-      ),
-    )
-  },
+  rules={'i3d': (RULES,)},
   layout=lambda shapes, _: convnets.i3d_layout(shapes, 'piergiaj'),
   head=tuple(
     rules.dense('logits.conv3d', 'output_projection', rules.POINT_CONV)
