@@ -9,18 +9,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from vidpetl import backbones
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import labels as labels_lib
-from vidpetl.experiment import provenance, published
+from vidpetl.experiment import provenance, published, unlike
 from vidpetl.parameters import package, storage, variables
 from vidpetl.recipes import presets
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import fit, importing
 from vidpetl.weights import report as report_lib
-
-# Fields of backbones that leave the arrays as they are and change what they do.
-_SETTINGS = ('activation', 'epsilon', 'padding', 'stem_pool', 'order')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,8 +143,7 @@ def load(
   )
   _require_fit(report, said, experiment)
   report.notes += filter(None, [said.get('note'), *notes])
-  report.notes += _settings(experiment, said, bool(published.heads(have)))
-  report.notes += _normalisation(experiment, said)
+  report.notes += unlike.notes(experiment, said, bool(published.heads(have)))
   new = sorted(set(want) - set(taken))
   taken = {
     path: jax.device_put(value.astype(want[path].dtype))
@@ -259,44 +254,10 @@ def _read(
       entry=config.entry,
       grid=config.grid,
     )
-    described = published.describe(config.family, config.path, imported)
-    return imported.arrays, described
+    said = published.describe(config.family, config.path, imported)
+    told = (*imported.report.notes, said['note'])
+    return imported.arrays, {**said, 'note': '\n'.join(filter(None, told))}
   return storage.load_arrays(config.path), said
-
-
-def _settings(experiment, said, with_head: bool) -> list[str]:
-  """Returns a note for each setting with which the weights mean less.
-
-  What is read of a clip counts where a head comes along, which reads it.
-  """
-  if 'backbone' not in said:
-    return []
-  theirs = backbones.build(said['backbone'])
-  ours = provenance.plain_backbone(experiment)
-  return [
-    f'note: {field} of the backbone is {now!r}, and the weights were trained '
-    f'with {then!r}'
-    for field in (*_SETTINGS, *(('summary',) if with_head else ()))
-    if (now := getattr(ours, field, None)) is not None
-    and (then := getattr(theirs, field, None)) is not None
-    and now != then
-  ]
-
-
-def _normalisation(experiment, said) -> list[str]:
-  """Returns a note for each task whose pixels are not those of the weights."""
-  if said.get('mean') is None:
-    return []
-  notes = []
-  for name, task in experiment.tasks.items():
-    for field in ('mean', 'std'):
-      ours = getattr(task.augment, field)
-      if not np.allclose(ours, said[field], atol=1e-3):
-        notes.append(
-          f'note: config.tasks.{name}.augment.{field} is {tuple(ours)}, and '
-          f'the weights were trained with {said[field]}'
-        )
-  return notes
 
 
 def _few(names: list[str]) -> str:
