@@ -231,7 +231,11 @@ def test_describe_reads_the_data_that_are_there(world):
   folder = world['moments_in_time'] / 'training'
   config = load(f'data={folder},small')
   found = describe.describe(complete.complete(config))
-  assert found['recipe']['tasks']['training']['frames'] == 8
+  recipe = found['recipe']
+  assert recipe['tasks']['training']['frames'].startswith('8 frames, stride')
+  assert re.search(
+    r' epochs of \d+ examples: \d+ steps', recipe['run']['length']
+  )
 
 
 @pytest.mark.parametrize('backbone', ['i3d', 'r2plus1d_vcop', 'c3d'])

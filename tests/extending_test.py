@@ -17,15 +17,24 @@ from vidpetl.recipes import named, presets
 ROOT = experiments.ROOT
 # A part on the page -> other files that may name it, and why.
 PARTS = {
-  'vidpetl/data/datasets/diving48.py': {},
+  'vidpetl/data/datasets/diving48.py': {
+    'configs/aim.py': 'a recipe for it',
+    'vidpetl/recipes/tuned.py': 'a tuned model that knows its classes',
+  },
   'vidpetl/data/samplers/segments.py': {
     'configs/adapt.py': 'an argument of its own, of performances',
+    'configs/aim.py': 'a recipe with it',
+    'configs/st_adapter.py': 'a recipe with it',
+    'vidpetl/recipes/tuned.py': 'tuned models whose clips are cut so',
+    'vidpetl/recipes/originals/clip.py': 'published recipes with it',
+    'vidpetl/recipes/sampling.py': 'what its option is by default',
   },
   'vidpetl/data/kinds/multilabel.py': {
     'vidpetl/tasks/multilabel.py': 'the task of this kind',
     'vidpetl/data/datasets/charades.py': 'a dataset of this kind',
     'vidpetl/data/sources/manifest.py': 'what a column means for it, in words',
     'configs/adapt.py': 'arguments of the task',
+    'vidpetl/studies/clip_sheet.py': 'what is a right answer to several labels',
   },
   'vidpetl/petl/techniques/ia3.py': {
     'vidpetl/recipes/methods.py': 'the published method',

@@ -108,7 +108,7 @@ def test_half_precision_and_dropped_branches(kind):
   [
     (
       {'kind': 'x'},
-      "no ViT of kind 'x'. There are: mae, augreg, videomae, clip",
+      "no ViT of kind 'x'. There are: mae, augreg, dinov2, videomae, clip",
     ),
     ({'kind': 'mae', 'variant': 'H'}, "no MAE variant 'H'"),
     ({'kind': 'clip'}, 'without a variant, CLIP needs width'),

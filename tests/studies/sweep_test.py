@@ -50,7 +50,7 @@ def test_a_score_that_is_no_number_is_said(tmp_path):
   found = {head: [result(10, 0.25), result(10, None)]}
   (row,) = tradeoff.table(found, ['a/top1']).splitlines()[2:]
   assert '| undefined in 1 of 2 |' in row
-  tradeoff.write(epath.Path(tmp_path), found, ['a/top1'])
+  tradeoff.write(epath.Path(tmp_path), found, ['a/top1'], {head: {'a': 1e9}})
   (saved,) = json.loads((tmp_path / 'sweep.json').read_text())
   assert saved['a/top1'] == [0.25, None]
 

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from etils import epy
 
 from vidpetl import tables
 from vidpetl.metrics import rank
-from vidpetl.training import reporting
+
+with epy.lazy_imports():
+  from vidpetl.training import reporting
 
 AVERAGES = {'fisher_z': rank.fisher_z, 'arithmetic': np.mean}
 
