@@ -69,7 +69,7 @@ def _nodes(theirs: str, ours: str, level: int) -> list[rules.Rule]:
 _UNITS = ('inc.conv', *(f'down{n}.mpconv.1' for n in range(1, 5)))
 
 
-def segments(blocks: int = 3) -> Rules:
+def segmentation(blocks: int = 3) -> Rules:
   """Rules of TSA's segmentation, cross-attention and regressor."""
   found = []
   for level, unit in enumerate(_UNITS, 1):

@@ -11,6 +11,6 @@ FAMILY = quality_heads.make(
   'https://github.com/xujinglin/FineDiving',
   quality_heads.CORE_BACKBONE,
   'pecop',
-  quality_heads.segments(),
+  quality_heads.segmentation(),
   'A head that its code trained needs config.tasks.<task>.scramble=True.',
 )
