@@ -102,6 +102,14 @@ def test_patt_adds_to_what_it_is_told(to):
     close(ours, theirs)
 
 
+def test_patt_of_another_activation_and_a_learned_factor():
+  y, given = qkv(), normal(2, 3, 5, D, seed=4)
+  technique = patt.PATT(3, to='k', scale='learned', activation='relu')
+  p, (_, k, _) = apply(technique, y, given)
+  update = p['scale'] * dense(np.maximum(dense(given, p['down']), 0), p['up'])
+  close(k, y[1] + update.reshape(2, 3, 5, 2, D // 2))
+
+
 def test_patt_concatenated_and_learned():
   y, given = qkv(), normal(2, 3, 5, D, seed=4)
   technique = patt.PATT(3, combine='concat', source='learned')

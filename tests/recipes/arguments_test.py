@@ -34,6 +34,12 @@ def test_a_backslash_makes_a_comma_a_part_of_a_value():
   assert arguments.value(text, 'data', '') == 'before, after'
 
 
+def test_a_factor_may_be_learned():
+  assert arguments.parse('scale=learned', scale=0.8).scale == 'learned'
+  with pytest.raises(ValueError, match='rate'):
+    arguments.parse('rate=learned', rate=0.8)
+
+
 def test_a_comma_has_a_cure():
   with pytest.raises(ValueError, match=r"' after' .*written \\,"):
     arguments.parse('data=before, after', data='')

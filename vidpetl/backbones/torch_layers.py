@@ -5,6 +5,7 @@ Their parameters are float32.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -57,13 +58,23 @@ def dense(
   )(x)
 
 
-def tanh_bottleneck(x: jax.Array, middle: int, features: int) -> jax.Array:
-  """Maps [..., d] to Up(tanh(Down(x))), [..., features].
+ACTIVATIONS = {
+  'relu': nn.relu,
+  'gelu': functools.partial(nn.gelu, approximate=False),
+  'tanh': nn.tanh,
+}
+
+
+def bottleneck(
+  x: jax.Array, middle: int, features: int, activation: str = 'tanh'
+) -> jax.Array:
+  """Maps [..., d] to Up(act(Down(x))), [..., features].
 
   Scopes 'down' and 'up'; both start as PyTorch's linear layers do.
   """
   x = dense(x, middle, 'down', bias=uniform(x.shape[-1]))
-  return dense(nn.tanh(x), features, 'up', bias=uniform(middle))
+  x = ACTIVATIONS[activation](x)
+  return dense(x, features, 'up', bias=uniform(middle))
 
 
 def depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -24,7 +24,8 @@ def parse(argument: str | None, **defaults: Any) -> ml_collections.ConfigDict:
       a bare name sets a boolean to True.
     **defaults: every allowed argument with its default: bool, int, float, str
       or a tuple of these (given as 'a+b'); in a tuple of tuples, the inner ones
-      are given as '3x1x1'.
+      are given as '3x1x1'. A float whose name ends in 'scale' may be the
+      word 'learned'.
 
   Returns:
     A locked ConfigDict with one field per default.
@@ -65,6 +66,9 @@ def _convert(key: str, text: str, default: Any, between: str = '+x') -> Any:
     if not text.startswith('~/'):
       return text
     return os.fspath(epath.Path(text).expanduser())
+  # Factors of techniques: `vidpetl.petl.scales`.
+  if text == 'learned' and key.endswith('scale'):
+    return text
   try:
     if isinstance(default, bool):
       return _BOOLEANS[text.lower()]

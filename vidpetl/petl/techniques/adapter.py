@@ -9,6 +9,7 @@ import jax
 
 from vidpetl import options
 from vidpetl.backbones import layers, site, torch_layers
+from vidpetl.petl import scales
 
 MODES = ('parallel', 'sequential')
 NORMS = ('none', 'in', 'out')
@@ -20,11 +21,7 @@ INITIALS = {
 }
 # Of the LayerNorms, as PyTorch's and so AdaptFormer's have it.
 EPSILON = 1e-5
-ACTIVATIONS = {
-  'relu': nn.relu,
-  'gelu': functools.partial(nn.gelu, approximate=False),
-  'none': lambda x: x,
-}
+ACTIVATIONS = {**torch_layers.ACTIVATIONS, 'none': lambda x: x}
 
 
 class Adapter(nn.Module):
@@ -39,7 +36,7 @@ class Adapter(nn.Module):
     bottleneck: width between Down and Up.
     ratio: if positive, the same as a share of d, instead of `bottleneck`.
     mode: 'parallel' or 'sequential'.
-    activation: 'relu', 'gelu' or 'none'.
+    activation: 'relu', 'gelu', 'tanh' or 'none'.
     norm: LayerNorm 'in' front of Down, on what comes 'out' after scaling, or
       'none'.
     scale: s; a number, or 'learned' from 1 on.
@@ -67,8 +64,7 @@ class Adapter(nn.Module):
     check('activation', self.activation, ACTIVATIONS)
     check('norm', self.norm, NORMS)
     check('initial', self.initial, INITIALS)
-    if isinstance(self.scale, str):
-      check('scale', self.scale, ('learned',))
+    scales.check('adapter', self.scale)
     if not self.ratio:
       options.positive('adapter', bottleneck=self.bottleneck)
     super().__post_init__()
@@ -97,16 +93,11 @@ class Adapter(nn.Module):
     x = torch_layers.dense(x, hidden, 'down', kernel=down)
     x = ACTIVATIONS[self.activation](x)
     x = nn.Dropout(self.dropout)(x, deterministic=not self.has_rng('dropout'))
-    x = self.factor(x.dtype) * torch_layers.dense(x, d, 'up', kernel=up)
+    x = torch_layers.dense(x, d, 'up', kernel=up)
+    x = scales.factor(self, self.scale, x.dtype) * x
     if self.norm == 'out':
       x = norm()(x)
     return x
-
-  @nn.nowrap
-  def factor(self, dtype) -> float | jax.Array:
-    if self.scale == 'learned':
-      return self.param('scale', nn.initializers.ones, ()).astype(dtype)
-    return self.scale
 
 
 build = Adapter

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from vidpetl import options
 from vidpetl.backbones import torch_layers
-from vidpetl.petl import qkv
+from vidpetl.petl import qkv, scales
 
 COMBINES = ('add', 'concat')
 SOURCES = ('given', 'learned')
@@ -25,7 +25,8 @@ class PATT(nn.Module):
   Attributes:
     bottleneck: width between Down and Up.
     to: which of 'q', 'k', 'v' are adapted; 'kv' is the paper's choice.
-    scale: s; 0.8 in the paper.
+    scale: s; 0.8 in the paper, or 'learned' from 1 on.
+    activation: 'tanh', or 'relu' and 'gelu', which may replace it (sec. 2.3).
     combine: 'add', or 'concat': s K_p and s V_p are further keys and values
       (its Table 4).
     source: 'given' is z; 'learned' has a vector per token of a row instead, as
@@ -34,7 +35,8 @@ class PATT(nn.Module):
 
   bottleneck: int = 128
   to: str = 'kv'
-  scale: float = 0.8
+  scale: float | str = 0.8
+  activation: str = 'tanh'
   combine: str = 'add'
   source: str = 'given'
 
@@ -42,6 +44,10 @@ class PATT(nn.Module):
     qkv.check('patt', self.to)
     options.one_of('patt', 'combine', self.combine, COMBINES)
     options.one_of('patt', 'source', self.source, SOURCES)
+    options.one_of(
+      'patt', 'activation', self.activation, torch_layers.ACTIVATIONS
+    )
+    scales.check('patt', self.scale)
     options.positive('patt', bottleneck=self.bottleneck)
     if self.combine == 'concat' and set(self.to) != set('kv'):
       raise ValueError("patt: combine='concat' needs to='kv'")
@@ -63,15 +69,16 @@ class PATT(nn.Module):
 
   @nn.nowrap
   def updates(self, given: jax.Array, count: int, heads: int) -> jax.Array:
-    """Maps z [..., n, d] to s Up(tanh(Down(z))), [..., n, count, heads, c]."""
+    """Maps z [..., n, d] to s Up(act(Down(z))), [..., n, count, heads, c]."""
     n, d = given.shape[-2:]
     if self.source == 'learned':
       table = self.param('tokens', nn.initializers.normal(1.0), (n, d))
       z = table.astype(given.dtype)
     else:
       z = given
-    x = torch_layers.tanh_bottleneck(z, self.bottleneck, count * d)
-    x = self.scale * x.reshape(*x.shape[:-1], count, heads, d // heads)
+    x = torch_layers.bottleneck(z, self.bottleneck, count * d, self.activation)
+    x = scales.factor(self, self.scale, x.dtype) * x
+    x = x.reshape(*x.shape[:-1], count, heads, d // heads)
     return jnp.broadcast_to(x, (*given.shape[:-1], *x.shape[-3:]))
 
 

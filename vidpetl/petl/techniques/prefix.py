@@ -37,7 +37,7 @@ class Prefix(nn.Module):
     heads, c = q.shape[-2:]
     d = heads * c
     rows = self.param('tokens', nn.initializers.normal(1.0), (self.tokens, d))
-    x = torch_layers.tanh_bottleneck(rows.astype(k.dtype), self.middle, 2 * d)
+    x = torch_layers.bottleneck(rows.astype(k.dtype), self.middle, 2 * d)
     for_k, for_v = jnp.moveaxis(x.reshape(self.tokens, 2, heads, c), 1, 0)
     return q, qkv.prepend(for_k, k), qkv.prepend(for_v, v)
 

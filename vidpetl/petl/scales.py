@@ -1,0 +1,26 @@
+"""The factor s of what a technique adds: a number, or learned from 1 on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from vidpetl import options
+
+LEARNED = 'learned'
+
+
+def check(technique: str, scale: float | str) -> None:
+  """Raises ValueError for a word that is not 'learned'."""
+  if isinstance(scale, str):
+    options.one_of(technique, 'scale', scale, (LEARNED,))
+
+
+def factor(module: nn.Module, scale: float | str, dtype: Any):
+  """Returns the number, or the parameter `scale` of a module, a float32 []."""
+  if scale != LEARNED:
+    return scale
+  learned: jax.Array = module.param('scale', nn.initializers.ones, ())
+  return learned.astype(dtype)
