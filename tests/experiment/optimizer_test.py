@@ -56,6 +56,8 @@ def test_steps_divide_by_ten_at_their_epochs():
     {'schedule': 'steps'},
     {'schedule': 'steps', 'milestones': (7, 5)},
     {'schedule': 'cosine', 'milestones': (5,)},
+    # The run ends before the second one.
+    {'schedule': 'steps', 'milestones': (5, 10)},
   ],
 )
 def test_milestones_belong_to_steps(fields):

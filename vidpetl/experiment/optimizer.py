@@ -37,8 +37,8 @@ def schedule(config: Mapping[str, Any], epoch: float, total: int):
 
   Args:
     config: `config.optimizer`: learning_rate, warmup_epochs, schedule, final,
-      milestones (epochs, increasing), and tails: (epochs at which it begins,
-      'constant' or 'cosine', rate) each.
+      milestones (epochs, increasing, all before the end), and tails: (epochs
+      at which it begins, 'constant' or 'cosine', rate) each.
     epoch: steps in one epoch.
     total: steps of the whole run.
   """
@@ -107,6 +107,11 @@ def _main(config: Mapping[str, Any], epoch: float, total: int):
   if kind == 'cosine':
     return optax.warmup_cosine_decay_schedule(
       0.0, base, warmup, total, base * config['final']
+    )
+  if milestones and round(milestones[-1] * epoch) >= total:
+    raise ValueError(
+      f'config.optimizer.milestones is {milestones}, but the run ends after '
+      f'{total / epoch:g} epochs: give it others.'
     )
   rise = optax.linear_schedule(0.0, base, warmup)
   drops = {round(m * epoch) - warmup: 0.1 for m in milestones}
