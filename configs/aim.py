@@ -75,7 +75,7 @@ DATASETS = {
     'epochs': 50.0,
     'frames': 8,
     'views': (1, 3),
-    'clip': {'sampling': 'segments'},
+    'clip': {'sampling': 'segments', 'rounded': True},
     'augment': {'rand_augment': (4, 7, 0.0), 'erasing': 0.25},
     'words': f'{_CROPS}, RandAugment, random erasing, label smoothing',
   },
@@ -84,7 +84,7 @@ DATASETS = {
     'epochs': 50.0,
     'frames': 32,
     'views': (1, 3),
-    'clip': {'sampling': 'segments'},
+    'clip': {'sampling': 'segments', 'rounded': True},
     'augment': {},
     'words': f'{_CROPS}, mirrored',
   },
@@ -128,7 +128,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
       **recipe['clip'],
     },
     {'mean': preset.mean, 'std': preset.std, **recipe['augment']},
-    eval_clip={'views': recipe['views']},
+    views=recipe['views'],
   )
   return tuning.finish(config, arg, preset)
 

@@ -13,10 +13,9 @@ Arguments, separated by commas:
               moments_in_time, something_something_v2.
   variant     B or L.
   resolution  longer side in pixels; a multiple of 16.
-  sampling    weighted or alternating: which dataset a batch is of.
-  frames      of the classification datasets: dense, segments or spread, with
-              stride= and short=, see vidpetl.recipes.sampling; other configs
-              call it sampling=.
+  mixture     weighted or alternating: which dataset a batch is of.
+  sampling, stride, short   of clips of the classification datasets, see
+              vidpetl.recipes.sampling.
   ava_kinetics   AVA-Kinetics in place of AVA.
   method      what trains: full, or a method of vidpetl/recipes/methods.py with
               its options: method=patt,bottleneck=128,init=….
@@ -76,10 +75,8 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     variant='B',
     init='',
     resolution=224,
-    sampling='weighted',
-    frames='',
-    stride=0.0,
-    short='',
+    mixture='weighted',
+    **sampling.ARGUMENTS,
     report='last',
     ava_kinetics=False,
     **{'with': DATASETS},
@@ -111,7 +108,7 @@ def paper(arg: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   if config.petl:
     config.init.skip = ('^heads_', '/site_')
   config.init.path = arg.init
-  config.mixture.mode = arg.sampling
+  config.mixture.mode = arg.mixture
   if arg.finetune and arg.pretrain:
     raise ValueError('finetune and pretrain are two runs, one after the other.')
   config.tasks = {}
@@ -175,7 +172,6 @@ def localisation(config, arg: ml_collections.ConfigDict) -> dict:
 def classification(config, arg: ml_collections.ConfigDict, name: str) -> dict:
   """One of the co-finetuning datasets."""
   known = datasets.find(name)
-  asked = {**arg, 'sampling': arg.frames}
   if known.kind != 'classification':
     raise ValueError(f'with={name}: {known.title} is for {known.kind}.')
   source = {
@@ -189,7 +185,7 @@ def classification(config, arg: ml_collections.ConfigDict, name: str) -> dict:
     'train': {**source, 'split': 'train'},
     'eval': {**source, 'split': 'val'},
     # scenic's input loops videos that are too short.
-    'clip': sampling.apply({**clip(arg, name), 'short': 'loop'}, asked),
+    'clip': sampling.apply({**clip(arg, name), 'short': 'loop'}, arg),
     'eval_clip': {'views': (1, 1)},
     'augment': {**augment(), 'flip': known.mirrored},
     'label_smoothing': 0.1,
@@ -304,7 +300,7 @@ ROWS = rows.make(
     _row('Table 3', 'with=kinetics400', 25.2),
     _row('Table 3', _TWO, 26.3),
     _row('Table 3', '', 26.8),
-    _row('Table 4', f'{_TWO},sampling=alternating', 25.0),
+    _row('Table 4', f'{_TWO},mixture=alternating', 25.0),
     _row('Table 6', 'resolution=512', 31.2),
     _row('Table 6', f'variant=L,resolution=512,{_LARGE}', 32.8),
     _row(

@@ -105,7 +105,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
       **CLIP,
     },
     {'mean': preset.mean, 'std': preset.std},
-    eval_clip={'views': views},
+    views=views,
   )
   return tuning.finish(config, arg, preset)
 

@@ -110,10 +110,9 @@ def get_config(argument: str = '') -> ConfigDict:
   else:
     pecop.refuse_adapters(arg, f'method={arg.method} has none')
     config.petl, config.trainable = methods.make(method)
-  if not general and (arg.sampling or arg.stride or arg.short):
-    raise ValueError(
-      f'sampling, stride and short are of method=dom_g: pretext={arg.pretext} '
-      'has clips of its own.'
+  if not general:
+    sampling.refuse(
+      arg, f'of method=dom_g; pretext={arg.pretext} has clips of its own.'
     )
   if arg.method in ('dom_s', 'dom_g') and arg.init:
     raise ValueError(

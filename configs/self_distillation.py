@@ -45,8 +45,7 @@ was run here: that needs the weights, the dataset and accelerators.
 import ml_collections
 
 from vidpetl import options
-from vidpetl.data import samplers
-from vidpetl.recipes import rows, sampling, tuning
+from vidpetl.recipes import rows, tuning
 from vidpetl.weights import family
 
 # Short name -> preset and fields, learning rate, batch.
@@ -107,7 +106,6 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     final=0.001,
     groups={'all': {'weight_decay': 1e-4, 'decay_filter': '.*'}},
   )
-  sampler = samplers.load(sampling.apply(CLIP, arg)['sampling'])
   distill = {
     'weight': 0.0 if arg.pretrain else arg.weight,
     'reduction': arg.reduction,
@@ -119,7 +117,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     f'{arg.dataset}_{arg.split}',
     CLIP,
     {'mean': MEAN, 'std': STD},
-    eval_clip={'views': VIEWS if sampler.several else (1, 1)},
+    views=VIEWS,
     average='logits',
     distill=distill,
   )

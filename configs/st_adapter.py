@@ -67,7 +67,11 @@ DATASETS = {
     'epochs': 50.0,
     'batch': 256,
     'views': (1, 3),
-    'clip': {'sampling': 'segments', 'area': (0.08, 1.0)},
+    'clip': {
+      'sampling': 'segments',
+      'rounded': True,
+      'area': (0.08, 1.0),
+    },
     'augment': {'rand_augment': (4, 7, 0.5)},
     'words': 'random-resized-crops of 8 to 100 % of the area, RandAugment',
   },
@@ -103,7 +107,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
       **recipe['clip'],
     },
     {'mean': preset.mean, 'std': preset.std, **recipe['augment']},
-    eval_clip={'views': recipe['views']},
+    views=recipe['views'],
   )
   return tuning.finish(config, arg, preset)
 

@@ -115,7 +115,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
       **CLIP,
     },
     {'flip': False, 'mean': preset.mean, 'std': preset.std},
-    eval_clip={'views': VIEWS},
+    views=VIEWS,
     average='logits',
     **(adaptformer.HEAD if vit else {'initial': 'uniform'}),
   )

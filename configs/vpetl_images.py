@@ -36,7 +36,14 @@ import ml_collections
 
 from vidpetl import options
 from vidpetl.data import datasets
-from vidpetl.recipes import adaptformer, arguments, presets, rows, tuning
+from vidpetl.recipes import (
+  adaptformer,
+  arguments,
+  presets,
+  rows,
+  sampling,
+  tuning,
+)
 
 DATASETS = ('cifar100', 'svhn_cropped', 'food101')
 EPOCHS, WARMUP, BATCH = 100.0, 20.0, 256
@@ -63,6 +70,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
     **adaptformer.options(method, dropout=DROPOUT),
   )
   options.one_of('config', 'dataset', arg.dataset, DATASETS)
+  sampling.refuse(arg, 'of videos; an image is a clip of one frame.')
   preset = presets.find('mae_b')
   known = datasets.find(arg.dataset)
   config = tuning.tuning(arg)

@@ -15,7 +15,7 @@ ARGUMENTS = [
   'demo',
   'finetune',
   'variant=L,resolution=512,with=kinetics700+moments_in_time',
-  'with=kinetics400,sampling=alternating',
+  'with=kinetics400,mixture=alternating',
   'ava_kinetics',
   'pretrain,with=kinetics400',
 ]
@@ -141,7 +141,8 @@ def test_config_of_pretraining_and_quality_trains(
     ('self_distillation', 'split=4', 'not 1, 2 or 3'),
     ('pecop_pretrain', 'method=hpt,kernel=5', 'kernel=5 is of 3D-Adapters'),
     ('pecop_aqa', 'reduction=8', 'reduction=8 is of 3D-Adapters, .*adapter='),
-    ('pecop_pretrain', 'sampling=dense', 'are of method=dom_g'),
+    ('pecop_pretrain', 'sampling=dense', 'sampling=dense: of method=dom_g'),
+    ('vpetl_images', 'short=loop', 'short=loop: of videos'),
     ('pecop_aqa', 'stride=4', 'of sampling=dense, not of tail'),
   ],
 )
@@ -158,6 +159,7 @@ def test_arguments_that_do_not_go_together(name, argument, match):
     ('dataset=hmdb51,backbone=r2plus1d', 'cosine', ()),
     ('dataset=hmdb51,schedule=constant', 'constant', ()),
     ('dataset=hmdb51,demo', 'cosine', ()),
+    ('demo,schedule=steps', 'steps', (5, 7, 9)),
   ],
 )
 def test_schedules_of_rspnets_fine_tuning(argument, schedule, milestones):
@@ -171,10 +173,13 @@ def test_schedules_of_rspnets_fine_tuning(argument, schedule, milestones):
 @pytest.mark.parametrize(
   'name, argument, sampler',
   [
-    ('cofinetune_ava', 'with=kinetics400,frames=segments', 'segments'),
+    ('cofinetune_ava', 'with=kinetics400,sampling=segments', 'segments'),
     ('cofinetune_ava', 'with=kinetics400', 'stride'),
     ('self_distillation', 'sampling=spread', 'spread'),
     ('pecop_aqa', 'sampling=segments', 'segments'),
+    ('pecop_aqa', 'demo,sampling=segments', 'segments'),
+    ('vpetl', 'sampling=spread', 'spread'),
+    ('aim', 'sampling=tail', 'tail'),
     ('pecop_pretrain', 'method=dom_g,sampling=segments', 'segments'),
   ],
 )

@@ -107,6 +107,12 @@ def test_spread_is_over_what_is_annotated():
   assert frames_of(60, sampling='spread', frames=3) == [[0, 29, 59]]
 
 
+def test_clips_of_a_spread_take_turns():
+  found = frames_of(60, sampling='spread', frames=2, views=(3, 1))
+  (together,) = frames_of(60, sampling='spread', frames=6)
+  assert found == [together[0::3], together[1::3], together[2::3]]
+
+
 def test_tail_is_the_last_frames():
   assert frames_of(100, performance(end=3.0), sampling='tail') == [run(67, 74)]
   # What is annotated may be shorter: frames before it are shown.

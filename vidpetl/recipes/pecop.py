@@ -195,9 +195,9 @@ def _shrink_task(task: ConfigDict) -> None:
   task.clip.update(crops.at(task.clip, 32))
   task.clip.update(frames=32, fps=15.0)
   if task.task.startswith('quality.'):
-    task.clip.sampling = 'spread'
-    if 'shift' in task.clip:  # An option of 'tail' alone.
-      del task.clip.shift
+    if task.clip.sampling == 'tail':
+      task.clip.sampling = 'spread'
+      del task.clip.shift  # An option of 'tail' alone.
     task.starts = (0, 16)
     if task.task == 'quality.tsa':
       task.update(widths=(8, 16), heads=2)

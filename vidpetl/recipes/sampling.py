@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vidpetl import options
+from vidpetl.data import samplers
 
 # To be among a config's arguments, with these defaults.
 ARGUMENTS = {'sampling': '', 'stride': 0.0, 'short': ''}
@@ -59,3 +60,16 @@ def apply(clip: Mapping[str, Any], arg: Mapping[str, Any]) -> dict[str, Any]:
       f'sampling=dense, not of {sampling}.'
     )
   return found
+
+
+def views(clip: Mapping[str, Any], wanted: tuple[int, int]) -> tuple[int, int]:
+  """Returns (clips, crops) of a test: one clip where a sampler has no more."""
+  several = samplers.load(clip['sampling']).several
+  return wanted if several else (1, wanted[1])
+
+
+def refuse(arg: Mapping[str, Any], why: str) -> None:
+  """Raises ValueError for any of `ARGUMENTS` where clips have no choice."""
+  said = [f'{name}={arg[name]}' for name in ARGUMENTS if arg[name]]
+  if said:
+    raise ValueError(f'{", ".join(said)}: {why}')

@@ -90,7 +90,7 @@ def _adaptformer(title: str, preset: str, dataset: str = '', **more: Any):
 
 
 _DENSE = {'frames': 8, 'stride': 16}
-_SEGMENTS = {'frames': 8, 'sampling': 'segments'}
+_SEGMENTS = {'frames': 8, 'sampling': 'segments', 'rounded': True}
 # Two temporal adapters a block, and adapters beside the MLP at full scale.
 _ORDER = {'inner': True, 'scale': 1.0}
 _SSV2 = 'something_something_v2'
@@ -104,9 +104,7 @@ TUNED = {
   'st_adapter:ssv2_b16': _st_adapter(
     'Something-Something v2', _SSV2, options={'per_block': 2}, clip=_SEGMENTS
   ),
-  'aim:k400_b16': _aim(
-    'ViT-B/16, Kinetics-400', 'kinetics400', clip={'frames': 8, 'stride': 16}
-  ),
+  'aim:k400_b16': _aim('ViT-B/16, Kinetics-400', 'kinetics400', clip=_DENSE),
   'aim:k400_l14': _aim(
     'ViT-L/14, Kinetics-400', 'kinetics400', 'clip_l14', clip=_DENSE
   ),
@@ -130,7 +128,7 @@ TUNED = {
   'aim:diving48_b16': _aim(
     'ViT-B/16, Diving48',
     'diving48',
-    clip={'frames': 32, 'sampling': 'segments'},
+    clip={**_SEGMENTS, 'frames': 32},
   ),
   'adaptformer:ssv2': _adaptformer(
     'VideoMAE ViT-B, Something-Something v2',

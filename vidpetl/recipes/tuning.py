@@ -123,6 +123,7 @@ def set_video_task(
   dataset: str,
   clip: Mapping[str, Any],
   augment: Mapping[str, Any],
+  views: tuple[int, int],
   **more: Any,
 ) -> None:
   """Gives the config its task: `dataset`, or Kinetics-400 to pretrain on.
@@ -133,10 +134,12 @@ def set_video_task(
     dataset: name of the records, 'hmdb51_1'.
     clip: fields of the task's clip.
     augment: fields of its augmentation.
+    views: (clips, crops) of a test.
     **more: further fields of the task.
   """
   records = 'kinetics400' if arg.pretrain else dataset
   known = datasets.find(records)
+  clip = sampling.apply({'fps': known.fps, 'resize': 'crop', **clip}, arg)
   source = {
     'source': 'records',
     'path': config.get_ref('data'),
@@ -148,7 +151,8 @@ def set_video_task(
       'num_classes': known.demo_classes if arg.demo else known.num_classes,
       'train': {**source, 'split': 'train'},
       'eval': {**source, 'split': 'val'},
-      'clip': sampling.apply({'fps': known.fps, 'resize': 'crop', **clip}, arg),
+      'clip': clip,
+      'eval_clip': {'views': sampling.views(clip, views)},
       'augment': {'scale_jitter': None, 'flip': known.mirrored, **augment},
       'initial': initial(arg),
       **more,
@@ -170,11 +174,19 @@ def finish(
     tuned.apply(config, arg.method)
   if arg.demo:
     shrink(config, of)
-    config.epochs = 40.0 if arg.pretrain else 10.0
+    _shorten(config, 40.0 if arg.pretrain else 10.0)
     for task in config.tasks.values():
       shrink_task(task, of)
   reporting.apply(config, arg.report)
   return config.lock()
+
+
+def _shorten(config: ConfigDict, epochs: float) -> None:
+  """Sets another number of epochs, with milestones in proportion."""
+  share = epochs / config.epochs
+  optimizer = config.optimizer
+  optimizer.milestones = tuple(share * m for m in optimizer.milestones)
+  config.epochs = epochs
 
 
 def shrink(config: ConfigDict, of: preset.Preset) -> None:

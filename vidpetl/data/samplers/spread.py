@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 
@@ -11,11 +12,19 @@ from vidpetl.data import samplers
 
 @dataclasses.dataclass(frozen=True)
 class Spread(samplers.Sampler):
-  """The whole extent, whatever its length."""
+  """The whole extent, whatever its length.
+
+  k clips of a test take turns: together they are one clip of k times as many
+  frames.
+  """
+
+  several: ClassVar[bool] = True
 
   def times(self, extent, cut, fps, draws):
     del draws
-    return extent.times_of(frames_of(cut.frames, extent.count(fps)), fps)
+    clips = cut.views[0]
+    frames = frames_of(clips * cut.frames, extent.count(fps))
+    return extent.times_of(frames, fps).reshape(cut.frames, clips).T
 
 
 def frames_of(frames: int, count: int) -> np.ndarray:
