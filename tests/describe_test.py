@@ -37,10 +37,13 @@ def test_a_recipe_is_told_in_words(demo):
   assert run['length'] == '8 epochs'
   assert run['schedule'] == 'cosine to 0, 0.3 epochs of warm-up'
   ava = demo['recipe']['tasks']['ava']
-  assert ava['frames'] == '16 frames, around 2 at 15 frames a second'
-  assert ava['augmentation'].startswith('box jitter 0.05')
+  assert ava['frames'] == (
+    '16 frames around the keyframe, stride 2, at 15 frames a second'
+  )
+  assert 'edges moved by up to 0.05' in ava['augmentation']
+  assert ava['test'] == 'as in training; boxes: detected, from 0.8 on'
   # Clips without people have no boxes to jitter.
-  assert 'box' not in demo['recipe']['tasks']['kinetics400']['augmentation']
+  assert 'edges' not in demo['recipe']['tasks']['kinetics400']['augmentation']
 
 
 def test_papers_count_macs_of_all_views():

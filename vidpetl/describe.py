@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import json
 import math
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -115,12 +116,20 @@ def _sites(experiment: experiment_lib.Experiment) -> list[dict[str, Any]]:
   video = experiment_lib.encoded_clip(task, experiment.dtype)
   found: dict[Any, list[str]] = {}
   for place in adapted.sites(experiment.model.backbone, video, train=False):
-    key = place.name, str(place.value), place.techniques
+    key = place.name, _shape(place.value), place.techniques
     found.setdefault(key, []).append(place.path)
   return [
     {'site': name, 'value': value, 'bound': list(bound), 'paths': paths}
     for (name, value, bound), paths in found.items()
   ]
+
+
+def _shape(value: Any) -> str:
+  """Returns what is edited: '(1, 8, 196, 768)', or '3 x (…)' of several."""
+  if not isinstance(value[0], tuple):
+    return str(value)
+  counts = collections.Counter(value)
+  return ', '.join(f'{n} x {shape}' for shape, n in counts.items())
 
 
 def _batch(info, task, size: int) -> dict[str, jax.ShapeDtypeStruct]:
@@ -221,9 +230,18 @@ def _recipe_table(found: Mapping[str, Any]) -> str:
   parts = {'Training': recipe['run']}
   parts |= {f'Clips of {name}': told for name, told in recipe['tasks'].items()}
   return '\n\n'.join(
-    f'{title}\n{tables.columns(list(told.items()), "<<", "  ")}'
+    f'{title}\n{tables.columns(_wrapped(told), "<<", "  ")}'
     for title, told in parts.items()
   )
+
+
+def _wrapped(told: Mapping[str, str]) -> list[tuple[str, str]]:
+  """Returns names and words, in as many rows as these need."""
+  return [
+    (name if number == 0 else '', line)
+    for name, words in told.items()
+    for number, line in enumerate(textwrap.wrap(words, 80))
+  ]
 
 
 def _params_table(found: Mapping[str, Any]) -> str:
@@ -241,7 +259,7 @@ def _sites_table(found: Mapping[str, Any]) -> str:
       place['site'],
       f'x {len(place["paths"])}',
       ', '.join(place['bound']) or '-',
-      str(place['value']),
+      place['value'],
     )
     for place in found['sites']
   ]

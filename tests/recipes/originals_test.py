@@ -1,5 +1,6 @@
 """Published recipes against the configs that stand for them."""
 
+import dataclasses
 import functools
 
 import pytest
@@ -42,3 +43,10 @@ def test_a_changed_number_is_a_difference():
   assert known.differences(fields)['length'] == [
     'epochs is 29.0, the original has 30.0'
   ]
+
+
+def test_a_field_that_a_config_has_not_is_an_error():
+  known = next(o for o in ORIGINALS if o.config == 'mst_adapter')
+  known = dataclasses.replace(known, numbers={'tasks.*.clip.farmes': 8})
+  with pytest.raises(ValueError, match=r'farmes is none of .*frames'):
+    known.differences(config(known.config).to_dict())

@@ -42,6 +42,7 @@ POSITIONS = {
 }
 
 _SITES = '/site_[^/]+/'
+NORMS = r'/(LayerNorm_\w+|[a-z_]*norm|ln_\w+)/'
 
 
 def make(
@@ -207,7 +208,7 @@ def bitfit(norms: bool = True) -> Method:
 
 def layer_norm() -> Method:
   """All LayerNorms."""
-  return (), (r'/(LayerNorm_\w+|[a-z_]*norm|ln_\w+)/',)
+  return (), (NORMS,)
 
 
 # The adapter that V-PETL has beside each MLP; adapter=0 leaves it out.

@@ -8,20 +8,39 @@ _FILTERS = (
   'bilinear for every frame, in training and test; of wide films the shorter '
   'side is 256 in both'
 )
+_SIZE = (
+  'of a shorter side of 256: how large its own frames are is not said; '
+  '`--config.tasks.jigsaws.clip.short_side`'
+)
 _ADAM = {
   'optimizer.name': 'adam',
+  'optimizer.beta1': 0.9,
+  'optimizer.beta2': 0.999,
+  'optimizer.clip_norm': 0.0,
   'optimizer.schedule': 'constant',
   'optimizer.warmup_epochs': 0.0,
+  'dtype': 'float32',
+  'eval_every_epochs': 1.0,
+  'tasks.*.length': 16,
+  'tasks.*.augment.color_jitter': None,
+  'tasks.*.eval_clip.views': (1, 1),
+}
+_TAIL = {
+  'tasks.*.clip.sampling': 'tail',
+  'tasks.*.clip.frames': 103,
+  'tasks.*.clip.shift': 3,
 }
 _HEADS = {
-  'optimizer': 'Adam',
+  'optimizer': 'Adam, betas 0.9 and 0.999',
   'schedule': 'constant',
+  'drop path': 'none',
   'precision': 'float32',
   'trains': 'everything',
   'views': '1 x 1',
 }
 _RELATIVE = {
   **_HEADS,
+  'trains': "everything, but for running statistics of the backbone's norms",
   'rate': '0.001, backbone x 0.1',
   'weight decay': '0',
   'augmentation': 'mirrored',
@@ -33,8 +52,12 @@ _RELATIVE_NUMBERS = {
   'epochs': 200.0,
   'optimizer.learning_rate': 1e-3,
   'optimizer.groups.*.weight_decay': 0.0,
+  'optimizer.groups.backbone.lr_scale': 0.1,
+  'backbone.norm_statistics': 'frozen',
+  'tasks.*.clip.resize': 'stretch',
+  'tasks.*.clip.centred': False,
   'tasks.*.augment.flip': True,
-  'dtype': 'float32',
+  'tasks.*.voters': 10,
   'report': 'best',
 }
 _MUSDL = {
@@ -46,7 +69,21 @@ _MUSDL_NUMBERS = {
   **_ADAM,
   'batch_size': 4,
   'optimizer.learning_rate': 1e-4,
-  'dtype': 'float32',
+  'optimizer.groups.backbone.lr_scale': 1.0,
+  'backbone.norm_statistics': 'batch',
+  'tasks.*.clip.resize': 'crop',
+  'tasks.*.clip.resolution': 224,
+  'tasks.*.clip.centred': True,
+  'tasks.*.eval_clip.centred': True,
+}
+_OF_MTL_AQA = {
+  **_MUSDL_NUMBERS,
+  **_TAIL,
+  'epochs': 100.0,
+  'tasks.*.starts': (*range(0, 81, 10), 87),
+  'tasks.*.clip.short_side': 256,
+  'tasks.*.augment.flip': True,
+  'report': 'best',
 }
 
 ORIGINALS = (
@@ -61,8 +98,10 @@ ORIGINALS = (
       'rate': '0.001 (0.01)',
       'schedule': 'not stated (cosine over 22 epochs, of which 8 are run)',
       'weight decay': '(0.0001)',
+      'drop path': 'none',
       'precision': '(float32)',
-      'trains': '3D-Adapters and two heads; statistics of BatchNorm move',
+      'trains': '3D-Adapters and two heads; statistics of BatchNorm move '
+      '(code)',
       'reports': '-',
       'frames': '32 frames, one of 4 parts at one of 4 speeds',
       'training crops': f'any 224 ({_STRETCHED})',
@@ -78,10 +117,22 @@ ORIGINALS = (
       'optimizer.momentum': 0.9,
       'optimizer.learning_rate': 1e-3,
       'optimizer.groups.*.weight_decay': 1e-4,
+      'optimizer.clip_norm': 0.0,
       'dtype': 'float32',
+      'backbone.norm_statistics': 'batch',
+      'petl.adapter3d.reduction': 4,
+      'petl.adapter3d.kernel': 3,
       'tasks.*.clip.frames': 32,
+      'tasks.*.clip.sampling': 'vspp',
+      'tasks.*.clip.parts': 4,
+      # Speeds 2 to 5, beside the natural one.
+      'tasks.*.clip.rates': 5,
+      'tasks.*.clip.natural': 1,
+      'tasks.*.clip.resolution': 224,
       'tasks.*.clip.stretch': (455, 256),
       'tasks.*.augment.flip': True,
+      'tasks.*.augment.color_jitter_per_frame': True,
+      'tasks.*.dropout': 0.5,
     },
   ),
   Original(
@@ -98,15 +149,13 @@ ORIGINALS = (
       'frame, the middle 224',
       'augmentation': 'mirrored',
       'test': 'likewise, the drawn filter included',
-      'head': '101 bins, Gaussian of 5 bins',
+      'head': '101 bins, Gaussian of 5 bins, the likeliest bin',
     },
     {
-      **_MUSDL_NUMBERS,
-      'epochs': 100.0,
+      **_OF_MTL_AQA,
       'optimizer.groups.*.weight_decay': 0.0,
-      'tasks.*.clip.frames': 103,
-      'tasks.*.augment.flip': True,
-      'report': 'best',
+      'tasks.*.bins': 101,
+      'tasks.*.std': 5.0,
     },
     {'training crops': _FILTERS},
   ),
@@ -124,15 +173,16 @@ ORIGINALS = (
       'frame, the middle 224',
       'augmentation': 'mirrored',
       'test': 'likewise, the drawn filter included',
-      'head': 'a network per judge: 21 bins, Gaussian of 5 bins',
+      'head': 'a network per judge: 21 bins, Gaussian of 5 bins; the middle '
+      'three judges',
     },
     {
-      **_MUSDL_NUMBERS,
-      'epochs': 100.0,
+      **_OF_MTL_AQA,
       'optimizer.groups.*.weight_decay': 1e-5,
-      'tasks.*.clip.frames': 103,
-      'tasks.*.augment.flip': True,
-      'report': 'best',
+      'tasks.*.judges': 7,
+      'tasks.*.keep': 3,
+      'tasks.*.bins': 21,
+      'tasks.*.std': 5.0,
     },
     {'training crops': _FILTERS},
   ),
@@ -157,9 +207,14 @@ ORIGINALS = (
       'optimizer.groups.*.weight_decay': 0.0,
       'tasks.*.clip.frames': 160,
       'tasks.*.clip.sampling': 'spread',
+      'tasks.*.starts': tuple(range(0, 160, 16)),
       'tasks.*.augment.flip': False,
+      'tasks.*.judges': 6,
+      'tasks.*.bins': 5,
+      'tasks.*.std': 1.0,
       'report': 'mean10',
     },
+    {'training crops': _SIZE, 'test': _SIZE},
   ),
   Original(
     'CoRe on MTL-AQA',
@@ -171,14 +226,22 @@ ORIGINALS = (
       'frames': '103 frames to the end, moved by up to 3; 10 segments of 16',
       'training crops': _STRETCHED,
       'test': 'stretched likewise, the middle 224',
-      'head': 'a tree of 16 leaves; 10 exemplars of the same difficulty',
+      'head': 'a tree of depth 5, 16 leaves, over scores through their '
+      'difficulty; 10 exemplars of the same difficulty',
     },
     {
       **_RELATIVE_NUMBERS,
       # A part of the batch is a pair.
       'batch_size': 2,
       'accumulate': 2,
-      'tasks.*.clip.frames': 103,
+      **_TAIL,
+      'tasks.*.starts': (*range(0, 81, 10), 86),
+      'tasks.*.clip.exemplar': 'difficulty',
+      'tasks.*.clip.resolution': 224,
+      'tasks.*.clip.stretch': (455, 256),
+      'tasks.*.depth': 5,
+      'tasks.*.score_range': 30.0,
+      'tasks.*.divide_by_difficulty': True,
     },
   ),
   Original(
@@ -192,14 +255,26 @@ ORIGINALS = (
       'frames': '96 frames over the dive; 9 segments of 16',
       'training crops': _SMALL,
       'test': 'stretched likewise, the middle 112',
-      'head': 'steps, cross-attention; 10 exemplars of the same dive; true '
-      'steps for the first quarter of the epochs',
+      'head': 'steps, cross-attention, maps read on in another shape; 10 '
+      'exemplars of the same dive; true steps for the first quarter of the '
+      'epochs',
     },
     {
       **_RELATIVE_NUMBERS,
       'batch_size': 8,
       'tasks.*.clip.frames': 96,
+      'tasks.*.clip.sampling': 'spread',
+      'tasks.*.starts': tuple(range(0, 81, 10)),
+      'tasks.*.clip.exemplar': 'action',
+      'tasks.*.clip.resolution': 112,
       'tasks.*.clip.stretch': (200, 112),
+      'tasks.*.truth_share': 0.25,
+      'tasks.*.scramble': True,
+    },
+    {
+      'head': 'maps keep their places; '
+      '`--config.tasks.finediving.scramble=true` reads them on in another '
+      'shape, as the code does'
     },
   ),
 )

@@ -1,14 +1,40 @@
 """V-PETL (Yu et al. 2022), and AdaptFormer, on whose code its Table 5 ran."""
 
-from vidpetl.recipes.original import Original
+from vidpetl.recipes.original import FLOAT16, Original
 
 _SGD = {
   'optimizer.name': 'sgd',
   'optimizer.momentum': 0.9,
+  'optimizer.clip_norm': 0.0,
+  'optimizer.final': 0.0,
+  'dtype': 'float16',
+  'petl.adapter.bottleneck': 64,
+  'petl.adapter.scale': 0.1,
+  'tasks.*.clip.resolution': 224,
   'optimizer.groups.*.weight_decay': 0.0,
   'optimizer.schedule': 'cosine',
 }
-_NORM = 'BatchNorm without gain and bias before the linear head'
+_VIDEOS = {
+  'tasks.*.clip.frames': 8,
+  'tasks.*.clip.sampling': 'stride',
+  'tasks.*.clip.short': 'hold',
+  'tasks.*.clip.places': 'ends',
+  'tasks.*.clip.sizes': (1.0, 0.875, 0.75, 0.66),
+  'tasks.*.clip.interpolation': 'bilinear',
+  'tasks.*.augment.flip': False,
+  'tasks.*.eval_clip.resolution': 224,
+  'tasks.*.eval_clip.short_side': None,
+  'tasks.*.eval_clip.views': (4, 3),
+  'tasks.*.average': 'logits',
+  'report': 'last',
+}
+_ADAPTFORMER = {
+  'petl.adapter.site': 'mlp_residual',
+  'backbone.stochastic_depth': 0.0,
+  'tasks.*.norm': 'batch',
+  'tasks.*.initial': 'normal',
+}
+_NORM = 'BatchNorm without gain and bias before a linear head from N(0, 0.01²)'
 
 ORIGINALS = (
   Original(
@@ -22,18 +48,21 @@ ORIGINALS = (
       'rate': '0.1 per 256 clips: 0.025 (code)',
       'schedule': 'cosine to 0, 10 epochs of warm-up (code)',
       'weight decay': '0 (code)',
+      'drop path': '0.4 (code, whatever its flag says)',
       'precision': 'float16 (code)',
-      'trains': 'what the pretrained file lacks: PATT, adapter, head',
+      'trains': 'what the pretrained file lacks: PATT by 0.8, an adapter of '
+      'width 64 by 0.1, the head',
       'reports': 'the last epoch: the code means to keep the best, and keeps '
       'a reference to the model',
-      'frames': '8 frames, every second, from a random place (code)',
+      'frames': '8 frames, every second, from a random place; too short: '
+      'held (code)',
       'training crops': 'sides of 1, 0.875, 0.75, 0.66 of the shorter one, in '
       'one of 13 places, to 224 (code)',
       'augmentation': 'none; not mirrored (code)',
       'test': 'shorter side 224',
       'views': '4 x 3, mean of logits; the crops coincide, as a centre crop '
       'comes first (code)',
-      'head': 'linear, over pairs of moments (code)',
+      'head': "linear, as PyTorch's start, over pairs of moments (code)",
     },
     {
       **_SGD,
@@ -41,14 +70,16 @@ ORIGINALS = (
       'batch_size': 64,
       'optimizer.learning_rate': 0.025,
       'optimizer.warmup_epochs': 10.0,
-      'tasks.*.clip.frames': 8,
+      **_VIDEOS,
       'tasks.*.clip.stride': 2,
-      'tasks.*.clip.sizes': (1.0, 0.875, 0.75, 0.66),
-      'tasks.*.augment.flip': False,
-      'tasks.*.eval_clip.views': (4, 3),
-      'tasks.*.average': 'logits',
-      'report': 'last',
+      'backbone.stochastic_depth': 0.4,
+      'backbone.summary': 'vpetl',
+      'petl.patt.scale': 0.8,
+      'petl.adapter.site': 'mlp',
+      'tasks.*.norm': 'none',
+      'tasks.*.initial': 'uniform',
     },
+    {'precision': FLOAT16},
   ),
   Original(
     'AdaptFormer on VideoMAE, Something-Something v2',
@@ -61,10 +92,12 @@ ORIGINALS = (
       'rate': '0.1 per 256 clips',
       'schedule': 'cosine to 0, 10 epochs of warm-up',
       'weight decay': '0',
+      'drop path': 'none',
       'precision': 'float16',
-      'trains': 'adapters, the last LayerNorm (fresh), the head',
-      'reports': 'not known',
-      'frames': '8 frames, every fourth, in tubes of 2',
+      'trains': 'adapters of width 64 by 0.1, before the LayerNorm; the last '
+      'LayerNorm (fresh), the head',
+      'reports': 'the last epoch',
+      'frames': '8 frames, every fourth, in tubes of 2; too short: held',
       'training crops': 'sides of 1, 0.875, 0.75, 0.66 of the shorter one, to '
       '224',
       'augmentation': 'none; not mirrored',
@@ -78,11 +111,12 @@ ORIGINALS = (
       'batch_size': 256,
       'optimizer.learning_rate': 0.1,
       'optimizer.warmup_epochs': 10.0,
+      **_VIDEOS,
+      **_ADAPTFORMER,
       'tasks.*.clip.stride': 4,
-      'tasks.*.augment.flip': False,
-      'tasks.*.eval_clip.views': (4, 3),
-      'tasks.*.norm': 'batch',
+      'petl.adapter.dropout': 0.0,
     },
+    {'precision': FLOAT16},
   ),
   Original(
     'AdaptFormer on images, CIFAR-100',
@@ -95,9 +129,11 @@ ORIGINALS = (
       'rate': '0.1 per 256 images',
       'schedule': 'cosine to 0, 20 epochs of warm-up',
       'weight decay': '0',
+      'drop path': 'none',
       'precision': 'float16',
-      'trains': 'adapters and the head',
-      'reports': 'not known',
+      'trains': 'adapters of width 64 by 0.1, before the LayerNorm, with '
+      'dropout 0.1; the head',
+      'reports': 'the best epoch, by the test',
       'frames': 'images',
       'training crops': '8 to 100 % of the area to 224, bicubic',
       'augmentation': 'mirrored',
@@ -115,7 +151,13 @@ ORIGINALS = (
       'tasks.*.clip.interpolation': 'bicubic',
       'tasks.*.augment.flip': True,
       'tasks.*.eval_clip.short_side': 256,
-      'tasks.*.norm': 'batch',
+      'tasks.*.eval_clip.interpolation': 'bicubic',
+      **_ADAPTFORMER,
+      'backbone.summary': 'cls',
+      'petl.adapter.dropout': 0.1,
+      'report': 'best',
+      'eval_every_epochs': 1.0,
     },
+    {'precision': FLOAT16},
   ),
 )
