@@ -11,7 +11,7 @@ ROOT = experiments.ROOT
 # A module whose arrows are meant, although the plan has none, and why.
 MEANT = {
   'vidpetl.cli': 'runs a door by its name, and imports none of them',
-  'vidpetl.recipes.methods': 'a method asks the techniques that it binds for '
+  'vidpetl.recipes.bound': 'a method asks the techniques that it binds for '
   'their options; it loads them by name, and imports no JAX itself',
 }
 # From the ground up. The rooms on the ground know no model code, and import

@@ -4,7 +4,7 @@ Trap: whether PATT adds to keys and values or to two others of the three is in
 no file; the paper's best, keys and values, is taken. Nor is its scale, 0.8.
 """
 
-from vidpetl.recipes import methods
+from vidpetl.recipes import bound, methods
 from vidpetl.weights import family, rules, swins, tuned
 from vidpetl.weights.families import swin
 
@@ -40,7 +40,7 @@ def _layout(shapes: family.Shapes, _: str) -> family.Layout:
   )
 
 
-def _patt(shapes: family.Shapes) -> tuple[methods.Entry, ...]:
+def _patt(shapes: family.Shapes) -> tuple[bound.Entry, ...]:
   down = next((n for n in shapes if n.endswith(f'{_PATT}/down/kernel')), '')
   if not down:
     return ()
@@ -50,7 +50,7 @@ def _patt(shapes: family.Shapes) -> tuple[methods.Entry, ...]:
   return methods.make('patt', bottleneck=width, to=to)[0]
 
 
-def _adapter(shapes: family.Shapes) -> tuple[methods.Entry, ...]:
+def _adapter(shapes: family.Shapes) -> tuple[bound.Entry, ...]:
   down = next((n for n in shapes if n.endswith(f'{_ADAPTER}/down/kernel')), '')
   if not down:
     return ()
