@@ -38,6 +38,8 @@ def test_a_factor_may_be_learned():
   assert arguments.parse('scale=learned', scale=0.8).scale == 'learned'
   with pytest.raises(ValueError, match='rate'):
     arguments.parse('rate=learned', rate=0.8)
+  with pytest.raises(ValueError, match="is not a float or 'learned'"):
+    arguments.parse('scale=lerned', scale=0.8)
 
 
 def test_a_comma_has_a_cure():

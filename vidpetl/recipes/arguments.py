@@ -67,14 +67,15 @@ def _convert(key: str, text: str, default: Any, between: str = '+x') -> Any:
       return text
     return os.fspath(epath.Path(text).expanduser())
   # Factors of techniques: `vidpetl.petl.scales`.
-  if text == 'learned' and key.endswith('scale'):
+  may_be_learned = isinstance(default, float) and key.endswith('scale')
+  if may_be_learned and text == 'learned':
     return text
   try:
     if isinstance(default, bool):
       return _BOOLEANS[text.lower()]
     return type(default)(text)
   except (KeyError, ValueError):
-    kind = type(default).__name__
+    kind = type(default).__name__ + " or 'learned'" * may_be_learned
     raise ValueError(
       f'Config argument {key}={text!r} is not a {kind} (default {default!r}).'
     ) from None

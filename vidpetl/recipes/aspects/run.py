@@ -163,7 +163,8 @@ def _trains(config: Fields) -> str:
   if any(_PLACES[_EVERYTHING] in each for each in places.values()):
     frozen = [place for place in frozen if place != _PLACES['.*']]
   told = [
-    ', '.join(each) + (f' (group {name})' if len(places) > 1 else '')
+    ', '.join(dict.fromkeys(each))
+    + (f' (group {name})' if len(places) > 1 else '')
     for name, each in places.items()
   ]
   told += [f'frozen: {", ".join(frozen)}'] if frozen else []
