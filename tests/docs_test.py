@@ -172,3 +172,13 @@ def test_the_site_builds_strictly(tmp_path):
   assert 'vidpetl.petl.techniques.lora.LoRA' in text
   # What a docstring indents is code.
   assert re.search(r'<code>model = Adapted', text)
+
+
+def test_findings_name_tests_and_files_that_there_are():
+  page = (ROOT / 'docs' / 'findings.md').read_text(encoding='utf-8')
+  tests = {path.stem for path in (ROOT / 'tests').rglob('*_test.py')}
+  named = set(re.findall(r'`(\w+_test)`', page))
+  assert named and named <= tests
+  files = set(re.findall(r'`((?:\w+/)+\w+\.py)`', page))
+  missing = {f for f in files if not (ROOT / 'vidpetl' / f).exists()}
+  assert files and not missing
