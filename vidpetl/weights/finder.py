@@ -74,6 +74,11 @@ class Net:
     return found / max(len(self.wanted), 1)
 
   @property
+  def splits_heads(self) -> bool:
+    """Whether a rule has to know how many channels a head has."""
+    return any(each.splits_heads for each in self.wanted)
+
+  @property
   def start(self) -> str:
     """What is before its names."""
     return self.container + self.prefix

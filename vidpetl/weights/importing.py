@@ -19,6 +19,7 @@ from vidpetl.weights import (
   positions,
   ranking,
   strangers,
+  transformers,
   tree,
 )
 from vidpetl.weights import family as family_lib
@@ -124,6 +125,8 @@ def load(
       family.unshown, shown, told, bool(head)
     )
   layout = dataclasses.replace(layout, backbone=backbone)
+  if family.heads and net.splits_heads and not told.get('heads'):
+    notes.append(transformers.heads_note(family.heads, backbone))
   mean, std = family.normalisation
   pixels = told.get('mean', mean), told.get('std', std)
   arrays = full_names(arrays, head)

@@ -70,7 +70,7 @@ FAMILY = family.Family(
     '^logit_(scale|bias)$': TEXT,
     r'(^|\.)(input_resolution|context_length|vocab_size)$': 'a size',
   },
-  axes=transformers.by_heads(HEADS),
+  heads=HEADS,
   normalisation=(MEAN, STD),
   unshown=UNSHOWN,
   positions='bicubic',
