@@ -194,6 +194,8 @@ def _for_grid(path, layout, shapes, grid) -> family_lib.Layout:
     raise WeightsError(
       f'{path} has no tokens, so no grid {tuple(grid)} of them'
     )
+  if wrong := positions.misfit(positions.lengths(shapes), tuple(grid)):
+    raise WeightsError(f'{path}: the grid {tuple(grid)} {wrong}')
   video = tuple(size * part for size, part in zip(grid, kernels[0]))
   return dataclasses.replace(layout, video=video)
 

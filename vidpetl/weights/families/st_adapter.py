@@ -7,9 +7,6 @@ Trap: the head reads the LayerNorm of the mean class token,
 config.backbone.summary='mean_norm'.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from vidpetl.recipes import methods
 from vidpetl.weights import family, rules, transformers
 from vidpetl.weights.errors import WeightsError
