@@ -112,7 +112,7 @@ def load(
       family, net, found, report, head=bool(head), allow=allow, told=told
     )
   _require_right(report, likely)
-  arrays = _whole(family.finish(arrays), base)
+  arrays = _whole(family.finish(arrays), base, report)
   shapes = {k: v.shape for k, v in arrays.items()}
   with _naming(path, name, likely):
     layout = family.layout(shapes, target)
@@ -134,8 +134,12 @@ def load(
   return Imported(arrays, layout, report, pixels, notes, labels)
 
 
-def _whole(arrays: Arrays, base: str) -> Arrays:
-  """Returns arrays, with those of a backbone that they were trained on."""
+def _whole(arrays: Arrays, base: str, report: report_lib.Report) -> Arrays:
+  """Returns arrays, with those of a backbone that they were trained on.
+
+  Raises:
+    WeightsError: if `base` has no backbone.
+  """
   if not base:
     return arrays
   below = {
@@ -143,6 +147,13 @@ def _whole(arrays: Arrays, base: str) -> Arrays:
     for name, array in storage.load_arrays(base).items()
     if name.startswith('backbone/')
   }
+  if not below:
+    raise WeightsError(
+      f'--base={base} has no arrays of a backbone here: vidpetl convert makes '
+      'such a file of the published one'
+    )
+  new = len(below.keys() - arrays.keys())
+  report.notes.append(f'{new} of the {len(below)} arrays of {base} are added')
   return {**below, **arrays}
 
 

@@ -99,7 +99,7 @@ def _one(each, array, axes, values, report) -> Arrays:
   try:
     new = each.to_ours(array, axes)
   except einops.EinopsError as error:
-    problem = str(error).strip().split('\n')[-1]
+    problem = str(error).strip().split('\n')[-1].strip()
   if problem:
     report.add('wrong', **row, note=problem)
     return {}
