@@ -195,6 +195,7 @@ def test_adaptformer(tmp_path):
     tmp_path, 'mae', net, 'adaptformer', unfused(net) | added, head='a'
   )
   assert placed(said['petl']) == {('mlp_residual', 'adapter')}
+  assert said['backbone']['summary'] == 'cls' and said['positions'] == 'bicubic'
   mean = tuned['batch_stats/heads_a/norm/mean']
   np.testing.assert_array_equal(mean, added['head.0.running_mean'])
   block = 'backbone/SpatialTransformer/encoderblock_1/site_mlp_residual/Adapter'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -138,6 +138,15 @@ def image_vit(norm: str) -> Rules:
     *blocks('blocks', encoder),
     *rules.norm(norm, 'norm'),
   )
+
+
+def summary(names: Collection[str]) -> dict[str, str]:
+  """Returns what a classifier reads: the class token, or a mean by `fc_norm`.
+
+  Args:
+    names: in the file.
+  """
+  return {'summary': 'mean' if 'fc_norm.weight' in names else 'cls'}
 
 
 def vit_layout(shapes: Shapes, kind: str) -> Layout:

@@ -92,4 +92,6 @@ FAMILY = family.Family(
   read_only='such a file is read, and none is written',
   note="A head of its code needs config.tasks.<task>.norm='batch'.",
   heads=transformers.HEADS,
+  fields=transformers.summary,
+  positions='bicubic',
 )
