@@ -55,6 +55,8 @@ class Family:
       is before the names, dicts and modules around the net, `finder` finds.
     left_out: regex of names -> why they are not taken. A net in a module of
       such a name is left out too.
+    before_head: regex of names between the backbone and the classifier, which
+      has no place here where a file has them.
     axes: sizes of axes in patterns, from their names and shapes.
     heads: width of a token -> number of heads, of its published ViTs, where no
       array shows it.
@@ -88,6 +90,7 @@ class Family:
   head: Rules = ()
   rename: tuple[tuple[str, str], ...] = ()
   left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  before_head: str = ''
   axes: Callable[[Shapes], Mapping[str, int]] = lambda shapes: {}
   heads: Mapping[int, int] = dataclasses.field(default_factory=dict)
   check: Callable[[Shapes], None] = lambda shapes: None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -99,6 +100,8 @@ def load(
   with _naming(path, name, likely):
     net, notes = finder.find(leaves, family, target, entry)
     strangers.refuse(net.names)
+    if head:
+      _require_head(family, net)
   if net.share < finder.LEAST:
     raise WeightsError(
       f'{path} is not of the family {name}: of its {len(net.wanted)} names the '
@@ -132,6 +135,21 @@ def load(
   arrays = full_names(arrays, head)
   labels = near.labels if head else {}
   return Imported(arrays, layout, report, pixels, notes, labels)
+
+
+def _require_head(family: family_lib.Family, net: finder.Net) -> None:
+  """Raises WeightsError for a classifier that is none of a head here."""
+  if not family.head:
+    raise WeightsError(
+      'the family has no classifier that is read here: leave out --head'
+    )
+  between = family.before_head
+  found = [n for n in net.names.values() if between and re.search(between, n)]
+  if found:
+    raise WeightsError(
+      f'its classifier reads {found[0]}, which has no place here: leave out '
+      '--head'
+    )
 
 
 def _whole(arrays: Arrays, base: str, report: report_lib.Report) -> Arrays:
@@ -182,10 +200,10 @@ def _require_right(
   said, end = f'{report.title}: {wrong[0]}.', ' '
   if len(wrong) > 1:
     said, end = report.short(), '\n'
-  raise WeightsError(
-    f'{said}{end}Nothing was written. Name what is meant to differ with '
-    f'--allow=<regex of the name>.{likely()}'
-  )
+  advice = ''
+  if any(row.status != 'wrong' for row in wrong):
+    advice = ' Name what is meant to differ with --allow=<regex of the name>.'
+  raise WeightsError(f'{said}{end}Nothing was written.{advice}{likely()}')
 
 
 def _for_grid(path, layout, shapes, grid) -> family_lib.Layout:
