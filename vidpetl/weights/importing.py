@@ -124,17 +124,21 @@ def load(
   layout = _for_grid(path, layout, shapes, grid or told.get('grid', ()))
   shown = {**layout.backbone, **family.fields(set(net.names.values()))}
   with _naming(path, name, likely):
-    backbone, notes = settings_lib.settle(
-      family.unshown, shown, told, bool(head)
-    )
+    backbone, notes = _settled(family, net, shown, told, bool(head))
   layout = dataclasses.replace(layout, backbone=backbone)
-  if family.heads and net.splits_heads and not told.get('heads'):
-    notes.append(transformers.heads_note(family.heads, backbone))
   mean, std = family.normalisation
   pixels = told.get('mean', mean), told.get('std', std)
   arrays = full_names(arrays, head)
   labels = near.labels if head else {}
   return Imported(arrays, layout, report, pixels, notes, labels)
+
+
+def _settled(family, net, shown, told, head) -> tuple[dict, list[str]]:
+  """Returns a backbone's fields, and what no array shows of them."""
+  backbone, notes = settings_lib.settle(family.unshown, shown, told, head)
+  if family.heads and net.splits_heads and not told.get('heads'):
+    notes.append(transformers.heads_note(family.heads, backbone))
+  return backbone, notes
 
 
 def _require_head(family: family_lib.Family, net: finder.Net) -> None:
