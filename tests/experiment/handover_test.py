@@ -129,6 +129,7 @@ def test_fields_that_only_training_has_make_no_difference():
   family = types.SimpleNamespace(
     folder=None,
     unshown=(),
+    heads={},
     layout=lambda shapes, target: types.SimpleNamespace(
       backbone=packages.BACKBONES['videomae']
     ),

@@ -57,6 +57,12 @@ def test_numbers_are_indices_of_the_names_on_the_other_side():
     compare(ABC, {0: '1', 1: '2', 2: '3'})
 
 
+def test_numbers_may_be_padded():
+  padded = {0: '00', 1: '01', 2: '02'}
+  assert 'by their numbers' in compare(ABC, padded).note
+  assert 'output 0' not in compare({}, padded).note
+
+
 def test_unknown_labels_are_said():
   note = compare({}, ABC).note
   assert 'weights.safetensors does not say' in note and '0 a, 1 b, 2 c' in note

@@ -226,6 +226,9 @@ def test_other_types_and_files_are_refused(tmp_path):
   written(tmp_path, {'peft_type': 'VERA'})
   with pytest.raises(ValueError, match="peft_type 'VERA'"):
     reading.read_config(str(tmp_path), 1)
+  written(tmp_path, {'lora_alpha': None})
+  with pytest.raises(ValueError, match='lora_alpha is None, and not a number'):
+    reading.read_config(str(tmp_path), 1)
   packed, _ = packages.pack(packages.make_config('clip', 'ia3'))
   writing.write(str(tmp_path), packed)
   arrays = safetensors.numpy.load_file(tmp_path / package.MODEL)

@@ -182,7 +182,10 @@ def test_names_that_nobody_gave_are_no_labels(tmp_path):
       r'config.json has depth=3, and the arrays of .*safetensors are of a '
       r'model with depth=1',
     ),
-    ({'image_size': 32}, r'config.json is of clips with 16 tokens .*\d+ posi'),
+    (
+      {'image_size': 32},
+      r'config.json is not of .*: its grid .* has 4 x 4 tokens .* 10 positions',
+    ),
     ({'hidden_act': 'relu'}, r"config.json: hidden_act is 'relu'; here there"),
     ({'num_attention_heads': 5}, r'5 heads do not divide 16'),
     ({'image_size': None}, r'config.json is no config of such a model'),

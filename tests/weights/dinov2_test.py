@@ -110,3 +110,11 @@ def test_it_is_written_as_timms(tmp_path):
     (net.blocks[0].attn.proj.bias.detach() * x).numpy(),
     rtol=1e-6,
   )
+
+
+def test_a_family_without_a_classifier_says_so(tmp_path):
+  path = tmp_path / 'dinov2.pth'
+  torch.save(hugging_face().state_dict(), path)
+  out = str(tmp_path / 'out.safetensors')
+  with pytest.raises(WeightsError, match='has no classifier that is read'):
+    convert.import_file('dinov2_hf', str(path), out, head='k')

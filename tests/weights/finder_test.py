@@ -48,6 +48,33 @@ def test_a_prefix_of_any_name_is_found(tmp_path, prefix):
   assert f'{prefix!r} taken off 18 names' in notes(imported)
 
 
+def test_averages_in_the_same_dict_are_named_and_left(tmp_path):
+  state = {
+    **small.prefixed('model.', small.mae()),
+    **small.prefixed('ema_model.', twice(small.mae())),
+    'ema_model.n_averaged': np.array(3),
+  }
+  imported = small.load({'state_dict': state}, tmp_path)
+  assert is_whole(imported)
+  assert "not read: ['state_dict/ema_model.']" in notes(imported)
+  assert '--entry=state_dict/ema_model takes them' in notes(imported)
+  entry = 'state_dict/ema_model'
+  assert is_whole(small.load({'state_dict': state}, tmp_path, entry=entry), 2)
+
+
+def test_the_count_of_pytorchs_averages_is_no_array_of_the_net(tmp_path):
+  state = small.prefixed('module.', small.mae()) | {'n_averaged': np.array(3)}
+  imported = small.load(state, tmp_path)
+  assert is_whole(imported)
+  assert "not read: ['n_averaged']" in notes(imported)
+
+
+def test_a_grid_that_the_tables_are_not_for_is_refused(tmp_path):
+  with pytest.raises(WeightsError, match=r'grid \(1, 2, 3\) .* of 5 positions'):
+    small.load(small.mae(), tmp_path, grid=(1, 2, 3))
+  assert is_whole(small.load(small.mae(), tmp_path, grid=(1, 1, 4)))
+
+
 @pytest.mark.parametrize('wrapper', ['module', '_orig_mod'])
 def test_wrappers_are_dropped_in_front(tmp_path, wrapper):
   imported = small.load(small.prefixed(f'{wrapper}.', small.mae()), tmp_path)

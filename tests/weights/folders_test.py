@@ -55,6 +55,19 @@ def test_one_file_of_several_is_called_so(tmp_path):
     files.read(str(path))
 
 
+def test_parts_without_an_index_are_read_if_all_are_there(tmp_path):
+  save_shards(tmp_path).unlink()
+  assert len(importing.load('mae', str(tmp_path)).arrays) == 22
+  second = tmp_path / 'model-00002-of-00002.safetensors'
+  first = min(small.mae())
+  safetensors.numpy.save_file({first: ARRAY}, second)
+  with pytest.raises(WeightsError, match=f'00002.* has {first!r}, as a file'):
+    files.read(str(tmp_path))
+  second.unlink()
+  with pytest.raises(WeightsError, match=r'1 of the 2 parts .* \[2\]'):
+    files.read(str(tmp_path))
+
+
 def test_files_that_an_index_names_have_to_be_there(tmp_path):
   index = save_shards(tmp_path)
   (tmp_path / 'model-00002-of-00002.safetensors').unlink()

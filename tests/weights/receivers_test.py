@@ -79,6 +79,14 @@ def test_timms_vit(family, summary, pool, tmp_path):
   assert any('load_state_dict(arrays)' in note for note in report.notes)
 
 
+def test_heads_that_are_not_the_widths_are_said(tmp_path):
+  backbone = {**VIT, 'kind': 'mae', 'width': 192, 'heads': 6}
+  *_, report = handed.export(
+    'timm', backbone, (1, 3, 3), (1, 24, 24), tmp_path, out='o.safetensors'
+  )
+  assert any('heads=3 unless' in note for note in report.notes)
+
+
 def test_what_the_receiver_has_to_be_told_is_said(tmp_path):
   """A ViT of AugReg has another activation than timm's class starts with."""
   backbone = {**VIT, 'kind': 'augreg'}

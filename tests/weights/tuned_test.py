@@ -10,6 +10,7 @@ from vidpetl.experiment import published
 from vidpetl.parameters import storage, variables
 from vidpetl.petl import bindings
 from vidpetl.tasks.quality import core_tree, tsa_head, usdl
+from vidpetl.weights import importing
 from vidpetl.weights.errors import WeightsError
 
 torch = pytest.importorskip('torch')
@@ -194,6 +195,7 @@ def test_adaptformer(tmp_path):
     tmp_path, 'mae', net, 'adaptformer', unfused(net) | added, head='a'
   )
   assert placed(said['petl']) == {('mlp_residual', 'adapter')}
+  assert said['backbone']['summary'] == 'cls' and said['positions'] == 'bicubic'
   mean = tuned['batch_stats/heads_a/norm/mean']
   np.testing.assert_array_equal(mean, added['head.0.running_mean'])
   block = 'backbone/SpatialTransformer/encoderblock_1/site_mlp_residual/Adapter'
@@ -220,6 +222,11 @@ def test_st_adapter_on_a_tower(tmp_path, sites):
   _, tuned, said = both(
     tmp_path, 'clip', state, 'st_adapter', added, head='a', base=base
   )
+  published_file = str(tmp_path / 'published.safetensors')
+  storage.save_arrays(published_file, {'norm/scale': np.ones(d)})
+  with pytest.raises(WeightsError, match='has no arrays of a backbone'):
+    path = str(tmp_path / 'st_adapter.pth')
+    importing.load('st_adapter', path, base=published_file)
   own = {n.removeprefix('visual.'): v for n, v in state.items()}
   own.pop('proj', None)
   _, whole, _ = both(

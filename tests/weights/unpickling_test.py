@@ -105,6 +105,14 @@ def test_arrays_beside_any_object_are_read(tmp_path, elsewhere, protocol):
   np.testing.assert_array_equal(read['config']['b']['c'], ARRAY)
 
 
+@pytest.mark.parametrize('protocol', [0, 1])
+@pytest.mark.parametrize('kind', [dict, collections.OrderedDict])
+def test_the_first_protocols_are_known_without_a_mark(tmp_path, protocol, kind):
+  path = tmp_path / 'weights.pkl'
+  path.write_bytes(pickle.dumps(kind(a=ARRAY), protocol))
+  np.testing.assert_array_equal(files.read(str(path))['a'], ARRAY)
+
+
 @pytest.mark.torch
 @pytest.mark.parametrize('zipped', [True, False])
 def test_weights_in_a_training_file_are_read(tmp_path, elsewhere, zipped):

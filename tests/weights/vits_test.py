@@ -3,10 +3,11 @@
 import jax
 import jax.numpy as jnp
 import pytest
+import small
 
 from vidpetl.backbones import vit
 from vidpetl.parameters import variables
-from vidpetl.weights import family
+from vidpetl.weights import family, transformers
 from vidpetl.weights.errors import WeightsError
 
 
@@ -50,14 +51,31 @@ def test_published_sizes(name, kind, variant, video):
   ],
 )
 def test_heads_are_those_published_with_that_width(name, width, heads):
+  assert head_width(name, width) == width // heads
+
+
+def head_width(name, width, **told):
   shapes = {'blocks.0.norm1.weight': (width,)}
-  assert family.load(name).axes(shapes, {}) == {'c': width // heads}
+  return transformers.head_width(family.load(name).heads, shapes, told)
 
 
 def test_heads_of_other_widths_are_asked_for():
-  axes, shapes = family.load('mae').axes, {'blocks.0.norm1.weight': (96,)}
   with pytest.raises(WeightsError, match=r'the 96 channels .*--set heads='):
-    axes(shapes, {})
-  assert axes(shapes, {'heads': 4}) == {'c': 24}
+    head_width('mae', 96)
+  assert head_width('mae', 96, heads=4) == 24
   with pytest.raises(WeightsError, match='5 heads do not divide 96'):
-    axes(shapes, {'heads': 5})
+    head_width('mae', 96, heads=5)
+
+
+def test_heads_that_nobody_tells_are_said(tmp_path):
+  found = small.load(small.mae(), tmp_path)
+  assert found.layout.backbone['heads'] == 1
+  (said,) = [note for note in found.notes if 'no array shows heads: 1' in note]
+  assert 'S, B and L have 64 channels' in said
+  told = small.load(small.mae(), tmp_path, settings={'heads': 4})
+  assert told.layout.backbone['heads'] == 4
+  assert not any('heads' in note for note in told.notes)
+  said = transformers.heads_note(
+    transformers.HEADS, {'width': 768, 'heads': 12}
+  )
+  assert said.startswith('no array shows heads: 12 is taken, that of published')

@@ -27,16 +27,16 @@ def clean(name: str) -> str:
 def ordered(classes: Iterable[str]) -> list[str]:
   """Returns names of classes, each once, in the order of their indices.
 
-  They are sorted: as numbers if all are whole numbers ('2' before '10'), and
-  else as text.
+  They are sorted: as numbers if all are whole numbers ('2' before '10'; a
+  table of floats has '2.0'), and else as text.
   """
   found = sorted(set(classes))
   if all(map(_WHOLE.fullmatch, found)):
-    found.sort(key=int)
+    found.sort(key=lambda name: int(name.partition('.')[0]))
   return found
 
 
-_WHOLE = re.compile('-?[0-9]+')
+_WHOLE = re.compile(r'-?[0-9]+(\.0+)?')
 
 
 def is_litter(name: str) -> bool:

@@ -111,6 +111,9 @@ def differences(
   except WeightsError:  # Of sizes that nobody has published.
     return [f'the network that takes this has to be built as {model.backbone}']
   theirs = whole(theirs)
+  if 'heads' in theirs:  # In no array of theirs.
+    width, heads = theirs['width'], theirs['heads']
+    theirs['heads'] = family.heads.get(width, heads)
   readout = () if head else ('summary', 'temporal', 'classifier')
   return [
     f'the network that takes this has {field}={theirs[field]!r} unless it is '

@@ -151,8 +151,10 @@ def _spelled(labels: Labels) -> dict[int, str]:
 
 
 def _numbered(labels: Labels) -> bool:
-  """Returns whether labels are their own indices: '0', '1', '2', …"""
-  return all(name == str(index) for index, name in labels.items())
+  """Returns whether labels are their own indices: '0', '1', … or '00', '01'."""
+  return all(
+    name.isdecimal() and int(name) == index for index, name in labels.items()
+  )
 
 
 def _gaps(labels: Labels) -> str:

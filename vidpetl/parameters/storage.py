@@ -47,13 +47,13 @@ def load_arrays(path: str) -> dict[str, np.ndarray]:
   """
   if path.endswith(SUFFIX):
     if not epath.Path(path).exists():
-      raise ValueError(f'config.init.path {path!r}: no such file.')
+      raise ValueError(f'{path}: no such file.')
     # What is mapped would be in memory beside what is read from it.
     return safetensors.numpy.load_file(path, backend='pread')
   folder = checkpoint_folder(path)
   if not (folder / 'state').exists():
     raise ValueError(
-      f'config.init.path {path!r} is neither a working directory with '
+      f'{path} is neither a working directory with '
       f'checkpoints, nor one of its checkpoints, nor a {SUFFIX} file.'
     )
   if read_meta(path)['frozen']:

@@ -16,7 +16,7 @@ from typing import Any
 from etils import epath
 
 from vidpetl.weights import family as family_lib
-from vidpetl.weights import hugging_face
+from vidpetl.weights import hugging_face, positions
 from vidpetl.weights.errors import WeightsError
 
 _OPEN_CLIP = 'open_clip_config.json'
@@ -71,14 +71,11 @@ class Beside:
     grid = self.settings.get('grid')
     if not grid or 'grid' in told:
       return
-    tokens = grid[0] * grid[1] * grid[2]
-    for name, positions in tables.items():
-      if positions - tokens not in (0, 1):
-        raise WeightsError(
-          f'{self.source} is of clips with {tokens} tokens (t, h, w) = {grid}, '
-          f'and {name} of {path} has {positions} positions. Move it away, or '
-          'say --grid=t,h,w'
-        )
+    if wrong := positions.misfit(tables, grid):
+      raise WeightsError(
+        f'{self.source} is not of {path}: its grid (t, h, w) = {grid} {wrong}. '
+        'Move it away, or say --grid=t,h,w'
+      )
 
 
 def read(path: str, family: family_lib.Family) -> Beside:

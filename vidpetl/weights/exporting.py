@@ -60,7 +60,7 @@ def export(
     try:
       new = each.to_theirs(parts, {})
     except einops.EinopsError as error:
-      problem = str(error).strip().split('\n')[-1]
+      problem = str(error).strip().split('\n')[-1].strip()
       report.add('wrong', theirs=theirs, ours=ours, before=shape, note=problem)
       continue
     exported[theirs] = new

@@ -55,8 +55,11 @@ class Family:
       is before the names, dicts and modules around the net, `finder` finds.
     left_out: regex of names -> why they are not taken. A net in a module of
       such a name is left out too.
-    axes: sizes of axes in patterns, from their names and shapes and from what
-      was told; see `settings`.
+    before_head: regex of names between the backbone and the classifier, which
+      has no place here where a file has them.
+    axes: sizes of axes in patterns, from their names and shapes.
+    heads: width of a token -> number of heads, of its published ViTs, where no
+      array shows it.
     check: of their names and shapes; raises WeightsError for files of other
       nets that have the same names.
     normalisation: mean and standard deviation of pixels in [0, 1], per channel
@@ -87,9 +90,9 @@ class Family:
   head: Rules = ()
   rename: tuple[tuple[str, str], ...] = ()
   left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
-  axes: Callable[[Shapes, Mapping[str, Any]], dict[str, int]] = (
-    lambda shapes, told: {}
-  )
+  before_head: str = ''
+  axes: Callable[[Shapes], Mapping[str, int]] = lambda shapes: {}
+  heads: Mapping[int, int] = dataclasses.field(default_factory=dict)
   check: Callable[[Shapes], None] = lambda shapes: None
   normalisation: tuple[Any, Any] = IMAGENET
   inflate: str = ''

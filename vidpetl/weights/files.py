@@ -28,6 +28,9 @@ from vidpetl.weights.errors import WeightsError
 _MAP = re.compile(
   rb'([\x81-\x8f]|\xde..|\xdf....)[\xa0-\xbf\xd9-\xdb]', re.DOTALL
 )
+# How pickles of the first two protocols begin, which have no mark: a dict, a
+# list, or the class of one.
+_FIRST_PICKLES = re.compile(rb'\([dl](p\d+)?\n|[}\]]q[\0\1]|c[\w.]+\n\w+\n')
 # How a safetensors file calls the types that numpy has.
 _SAFE_DTYPES = {
   *('F64', 'F32', 'F16', 'BF16', 'BOOL', 'C64'),
@@ -158,7 +161,8 @@ def sniff(path: str) -> Kind:
     return Kind('a numpy file', _npy)
   if pytorch.is_old(head):
     return Kind('a PyTorch file of the old format', pytorch.read_old)
-  if head[:1] == b'\x80' and head[1:2] in b'\x02\x03\x04\x05':
+  marked = head[:1] == b'\x80' and head[1:2] in b'\x02\x03\x04\x05'
+  if marked or _FIRST_PICKLES.match(head):
     return Kind('a pickle', _pickle)
   if _MAP.match(head):
     return Kind('a Flax (msgpack) file', _msgpack)

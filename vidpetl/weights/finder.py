@@ -31,6 +31,8 @@ _WRAPPERS = (
 )
 # Folders of what an optimizer keeps of gradients, under the weights' names.
 _MOMENTS = re.compile(r'(^|/)(opt_state|optimizer/state|mu|nu|trace)/')
+# What PyTorch's AveragedModel keeps beside the module in it.
+_COUNT = re.compile(r'(^|[./])n_averaged$')
 # Beginnings that lead to averages over training.
 _AVERAGED = re.compile(r'(?<![a-z])(ema|swa|averag)', re.IGNORECASE)
 _NUMBER = re.compile(r'\d+')
@@ -72,6 +74,11 @@ class Net:
     have = set(self.names.values())
     found = sum(each.theirs in have for each in self.wanted)
     return found / max(len(self.wanted), 1)
+
+  @property
+  def splits_heads(self) -> bool:
+    """Whether a rule has to know how many channels a head has."""
+    return any(each.splits_heads for each in self.wanted)
 
   @property
   def start(self) -> str:
@@ -118,6 +125,7 @@ def find(
       else f'no arrays; it has {_tops(leaves) or "nothing"}'
     )
   net, averaged = _choose(nets(names, family, target))
+  net = _without(net, averaged, names)
   _require_unique(net)
   notes = [_place(leaves, net), *_dropped(names, net)]
   notes += [
@@ -176,7 +184,7 @@ def bare(leaves: Mapping[str, Any], entry: str = '') -> dict[str, str]:
   """Returns arrays' names -> the same without wrappers, below an entry."""
   names = {}
   for full, leaf in leaves.items():
-    if not is_array(leaf):
+    if not is_array(leaf) or _COUNT.search(full):
       continue
     folder, slash, name = full.rpartition('/')
     parts = [part for part in name.split('.') if part not in _WRAPPERS]
@@ -297,6 +305,19 @@ def _choose(found: list[Net]) -> tuple[Net, list[Net]]:
     asked = ' or '.join(f'--entry={net.entry}' for net in found)
     raise WeightsError(f'{len(found)} nets are in it; say which: {asked}')
   return found[0], []
+
+
+def _without(net: Net, averaged: list[Net], names: Mapping[str, str]) -> Net:
+  """Returns a net without what is of its averages, in the same container."""
+  beside = tuple(each.start for each in averaged if each.prefix)
+  if not beside:
+    return net
+  kept = {
+    full: name
+    for full, name in net.names.items()
+    if not names[full].startswith(beside)
+  }
+  return dataclasses.replace(net, names=kept)
 
 
 def _require_unique(net: Net) -> None:

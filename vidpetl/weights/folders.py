@@ -42,7 +42,7 @@ class Source:
     files: paths of the files that hold them.
     words: what it is, if that is not what its one file is.
     read: reads the path as a whole, if its files are not read one by one.
-    parts: of files with an index: names in each of `files`.
+    parts: names in each of `files`, where an index has them.
   """
 
   path: str
@@ -94,10 +94,33 @@ def _folder(place: epath.Path, is_read) -> Source:
     if not _BESIDE.match(name) and (place / name).is_file()
     if is_read(str(place / name))
   ]
+  if parts := _parts(place, found):
+    return parts
   inside = [n for n in names if not found and _is_orbax(place / n)]
   if len(found) + len(inside) == 1:
     return resolve(str(place / (found + inside)[0]), is_read)
   raise WeightsError(f'{place}: {_unclear(names, found + inside)}')
+
+
+def _parts(place: epath.Path, found: list[str]) -> Source | None:
+  """Returns files that are numbered as parts of one, None if they are none.
+
+  Raises:
+    WeightsError: if a part is not there.
+  """
+  numbered = [match for name in found if (match := _PART.search(name))]
+  alike = {_PART.sub(f'-{m[2]}', m.string) for m in numbered}
+  if not numbered or len(numbered) < len(found) or len(alike) > 1:
+    return None
+  count = int(numbered[0][2])
+  missing = sorted(set(range(1, count + 1)) - {int(m[1]) for m in numbered})
+  if missing:
+    raise WeightsError(
+      f'{place} has {len(found)} of the {count} parts of its model; of the '
+      f'numbers {missing} there is none'
+    )
+  files = tuple(str(place / name) for name in found)
+  return Source(str(place), files, f'{count} parts without an index')
 
 
 def _unclear(names: list[str], found: list[str]) -> str:
@@ -177,15 +200,19 @@ def joined(source: Source, parts: Sequence[Any]) -> dict[str, Any]:
   """Returns what several files hold, as one.
 
   Raises:
-    WeightsError: if one of them has not what the index says.
+    WeightsError: if one of them has not what the index says, or without an
+      index, if two have the same.
   """
   found = {}
-  for file, names, part in zip(source.files, source.parts, parts):
+  listed = source.parts or [tuple(part) for part in parts]
+  for file, names, part in zip(source.files, listed, parts):
     if missing := [name for name in names if name not in part]:
       raise WeightsError(
         f'{file} has no {missing[0]!r}, which the index {source.path} says is '
         'in it: they are not of the same model'
       )
+    if twice := [name for name in names if name in found]:
+      raise WeightsError(f'{file} has {twice[0]!r}, as a file before it has')
     found |= {name: part[name] for name in names}
   return found
 

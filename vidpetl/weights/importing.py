@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from vidpetl.weights import (
   positions,
   ranking,
   strangers,
+  transformers,
   tree,
 )
 from vidpetl.weights import family as family_lib
@@ -98,6 +100,8 @@ def load(
   with _naming(path, name, likely):
     net, notes = finder.find(leaves, family, target, entry)
     strangers.refuse(net.names)
+    if head:
+      _require_head(family, net)
   if net.share < finder.LEAST:
     raise WeightsError(
       f'{path} is not of the family {name}: of its {len(net.wanted)} names the '
@@ -111,7 +115,7 @@ def load(
       family, net, found, report, head=bool(head), allow=allow, told=told
     )
   _require_right(report, likely)
-  arrays = _whole(family.finish(arrays), base)
+  arrays = _whole(family.finish(arrays), base, report)
   shapes = {k: v.shape for k, v in arrays.items()}
   with _naming(path, name, likely):
     layout = family.layout(shapes, target)
@@ -120,9 +124,7 @@ def load(
   layout = _for_grid(path, layout, shapes, grid or told.get('grid', ()))
   shown = {**layout.backbone, **family.fields(set(net.names.values()))}
   with _naming(path, name, likely):
-    backbone, notes = settings_lib.settle(
-      family.unshown, shown, told, bool(head)
-    )
+    backbone, notes = _settled(family, net, shown, told, bool(head))
   layout = dataclasses.replace(layout, backbone=backbone)
   mean, std = family.normalisation
   pixels = told.get('mean', mean), told.get('std', std)
@@ -131,8 +133,35 @@ def load(
   return Imported(arrays, layout, report, pixels, notes, labels)
 
 
-def _whole(arrays: Arrays, base: str) -> Arrays:
-  """Returns arrays, with those of a backbone that they were trained on."""
+def _settled(family, net, shown, told, head) -> tuple[dict, list[str]]:
+  """Returns a backbone's fields, and what no array shows of them."""
+  backbone, notes = settings_lib.settle(family.unshown, shown, told, head)
+  if family.heads and net.splits_heads and not told.get('heads'):
+    notes.append(transformers.heads_note(family.heads, backbone))
+  return backbone, notes
+
+
+def _require_head(family: family_lib.Family, net: finder.Net) -> None:
+  """Raises WeightsError for a classifier that is none of a head here."""
+  if not family.head:
+    raise WeightsError(
+      'the family has no classifier that is read here: leave out --head'
+    )
+  between = family.before_head
+  found = [n for n in net.names.values() if between and re.search(between, n)]
+  if found:
+    raise WeightsError(
+      f'its classifier reads {found[0]}, which has no place here: leave out '
+      '--head'
+    )
+
+
+def _whole(arrays: Arrays, base: str, report: report_lib.Report) -> Arrays:
+  """Returns arrays, with those of a backbone that they were trained on.
+
+  Raises:
+    WeightsError: if `base` has no backbone.
+  """
   if not base:
     return arrays
   below = {
@@ -140,6 +169,13 @@ def _whole(arrays: Arrays, base: str) -> Arrays:
     for name, array in storage.load_arrays(base).items()
     if name.startswith('backbone/')
   }
+  if not below:
+    raise WeightsError(
+      f'--base={base} has no arrays of a backbone here: vidpetl convert makes '
+      'such a file of the published one'
+    )
+  new = len(below.keys() - arrays.keys())
+  report.notes.append(f'{new} of the {len(below)} arrays of {base} are added')
   return {**below, **arrays}
 
 
@@ -168,10 +204,10 @@ def _require_right(
   said, end = f'{report.title}: {wrong[0]}.', ' '
   if len(wrong) > 1:
     said, end = report.short(), '\n'
-  raise WeightsError(
-    f'{said}{end}Nothing was written. Name what is meant to differ with '
-    f'--allow=<regex of the name>.{likely()}'
-  )
+  advice = ''
+  if any(row.status != 'wrong' for row in wrong):
+    advice = ' Name what is meant to differ with --allow=<regex of the name>.'
+  raise WeightsError(f'{said}{end}Nothing was written.{advice}{likely()}')
 
 
 def _for_grid(path, layout, shapes, grid) -> family_lib.Layout:
@@ -191,6 +227,8 @@ def _for_grid(path, layout, shapes, grid) -> family_lib.Layout:
     raise WeightsError(
       f'{path} has no tokens, so no grid {tuple(grid)} of them'
     )
+  if wrong := positions.misfit(positions.lengths(shapes), tuple(grid)):
+    raise WeightsError(f'{path}: the grid {tuple(grid)} {wrong}')
   video = tuple(size * part for size, part in zip(grid, kernels[0]))
   return dataclasses.replace(layout, video=video)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import report as report_lib
-from vidpetl.weights import rules
+from vidpetl.weights import rules, transformers
 from vidpetl.weights.errors import WeightsError
 from vidpetl.weights.finder import Net
 from vidpetl.weights.tree import Leaf, Unread
@@ -56,7 +56,9 @@ def to_ours(
   theirs = {each.theirs for each in wanted}
   _refuse_types({n: leaf for n, leaf in found.items() if n in theirs})
   shapes = {n: found[n].shape for n in theirs & found.keys()}
-  axes = family.axes(shapes, told or {})
+  axes = dict(family.axes(shapes))
+  if family.heads and net.splits_heads:
+    axes['c'] = transformers.head_width(family.heads, shapes, told or {})
   arrays = {}
   for each in wanted:
     ours = ', '.join(each.ours)
@@ -97,7 +99,7 @@ def _one(each, array, axes, values, report) -> Arrays:
   try:
     new = each.to_ours(array, axes)
   except einops.EinopsError as error:
-    problem = str(error).strip().split('\n')[-1]
+    problem = str(error).strip().split('\n')[-1].strip()
   if problem:
     report.add('wrong', **row, note=problem)
     return {}

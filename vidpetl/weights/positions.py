@@ -186,3 +186,21 @@ def relative(window: Sequence[int]) -> np.ndarray:
 def lengths(shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
   """Returns how many positions each table has, by its name."""
   return {name: shape[1] for name, shape in shapes.items() if is_table(name)}
+
+
+def misfit(tables: Mapping[str, int], grid: tuple[int, int, int]) -> str:
+  """Returns which table is not for a grid of tokens, '' if all are.
+
+  Args:
+    tables: name -> number of positions, of which one may be a class token's.
+    grid: (t, h, w).
+
+  Returns:
+    The end of a sentence about the grid.
+  """
+  for name, positions in tables.items():
+    sizes = axes(name, grid)
+    if positions - math.prod(sizes) not in (0, 1):
+      by = ' x '.join(map(str, sizes))
+      return f'has {by} tokens for {name}, a table of {positions} positions'
+  return ''

@@ -117,7 +117,7 @@ def make(
     layout=lambda shapes, _: convnets.i3d_layout(shapes, variant),
     head=head,
     left_out=LEFT_OUT,
-    axes=lambda shapes, told: NODES,
+    axes=lambda shapes: NODES,
     read_only='such a file is read, and none is written',
     note=note,
   )

@@ -45,6 +45,11 @@ class Rule:
   ours: tuple[str, ...]
   pattern: str = ''
 
+  @property
+  def splits_heads(self) -> bool:
+    """Whether an axis of theirs is heads and their channels, (h c)."""
+    return 'h c)' in self.pattern
+
   def at(self, number: int) -> Rule:
     """Returns the rule with `{i}` replaced."""
     fill = lambda name: name.replace(_COUNTER, str(number)).replace(

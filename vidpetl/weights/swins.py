@@ -80,9 +80,8 @@ def _block(theirs: str, ours: str, mlp: tuple[str, str]) -> list[rules.Rule]:
   ]
 
 
-def head_width(shapes: Shapes, told: Mapping[str, Any]) -> dict[str, int]:
+def head_width(shapes: Shapes) -> dict[str, int]:
   """Returns c of attention: a table has a column for each head."""
-  del told
   widths = {
     shapes[proj][0] // shape[1]
     for name, shape in shapes.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,9 @@ _SCALED = {
   'LayerScale_1': 'MlpBlock_0/Dense_1',
 }
 
-# Width -> heads of what the families publish: S, B, L, H, g; 64 channels are
-# one head in most of these.
-HEADS = {64: 1, 384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
+# Width -> heads of what the families publish: S, B, L, H, g.
+HEADS = {384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
+_HEAD = 64  # Channels of a head of S, B and L.
 
 # The first norm of a block: timm's, OpenAI's and two of Hugging Face's.
 _NORMS = (
@@ -37,35 +37,56 @@ _NORMS = (
 )
 
 
-def by_heads(
-  published: Mapping[int, int],
-) -> Callable[[Shapes, Mapping[str, Any]], dict[str, int]]:
-  """Returns `Family.axes` of ViTs, whose heads are in no file.
+def head_width(
+  published: Mapping[int, int], shapes: Shapes, told: Mapping[str, Any]
+) -> int:
+  """Returns how many channels a head has.
 
   A file has the same shapes whatever the number of heads.
 
   Args:
-    published: width of a token -> number of heads, of the family's models.
+    published: `Family.heads`.
+    shapes: by the family's names.
+    told: what no array shows; see `settings`.
+
+  Raises:
+    WeightsError: if nobody says it, or it does not divide the width.
   """
+  widths = {s[0] for name, s in shapes.items() if name.endswith(_NORMS)}
+  if not widths:
+    raise WeightsError('no block has its first norm: it is a part of a model')
+  if len(widths) > 1:
+    raise WeightsError(f'blocks are of the widths {sorted(widths)}, not of one')
+  width = widths.pop()
+  # 64 channels are no two heads of that many.
+  heads = told.get('heads') or {_HEAD: 1, **published}.get(width)
+  if not heads:
+    raise WeightsError(
+      f'no array shows how many heads share the {width} channels of a token, '
+      'and no published model is that wide. --set heads=… says it'
+    )
+  if width % heads:
+    raise WeightsError(f'{heads} heads do not divide {width} channels')
+  return width // heads
 
-  def axes(shapes: Shapes, told: Mapping[str, Any]) -> dict[str, int]:
-    widths = {s[0] for name, s in shapes.items() if name.endswith(_NORMS)}
-    if len(widths) != 1:
-      raise WeightsError(
-        f'blocks are of the widths {sorted(widths)}, not of one'
-      )
-    width = widths.pop()
-    heads = told.get('heads') or published.get(width)
-    if not heads:
-      raise WeightsError(
-        f'no array shows how many heads share the {width} channels of a token, '
-        'and no published model is that wide. --set heads=… says it'
-      )
-    if width % heads:
-      raise WeightsError(f'{heads} heads do not divide {width} channels')
-    return {'c': width // heads}
 
-  return axes
+def heads_note(
+  published: Mapping[int, int], backbone: Mapping[str, Any]
+) -> str:
+  """Returns a sentence about heads that nobody has told.
+
+  Args:
+    published: `Family.heads`.
+    backbone: fields of the backbone that was read.
+  """
+  width, heads = backbone['width'], backbone['heads']
+  why = f'that of published models of {width} channels'
+  if width not in published:
+    why = f'for published heads of S, B and L have {_HEAD} channels'
+  return (
+    f'no array shows heads: {heads} is taken, {why}. --set heads=… says '
+    'otherwise'
+  )
 
 
 def blocks(theirs: str, encoder: str, bias: bool = True) -> list[rules.Rule]:
@@ -117,6 +138,15 @@ def image_vit(norm: str) -> Rules:
     *blocks('blocks', encoder),
     *rules.norm(norm, 'norm'),
   )
+
+
+def summary(names: Collection[str]) -> dict[str, str]:
+  """Returns what a classifier reads: the class token, or a mean by `fc_norm`.
+
+  Args:
+    names: in the file.
+  """
+  return {'summary': 'mean' if 'fc_norm.weight' in names else 'cls'}
 
 
 def vit_layout(shapes: Shapes, kind: str) -> Layout:

@@ -48,10 +48,13 @@ def test_missing_videos_are_listed_and_shift_nothing(tmp_path):
   assert 'mine.csv:2' in source.info.dropped[0].reason
 
 
-def test_labels_that_are_numbers_are_in_their_order(tmp_path):
-  rows = ''.join(f'a.mp4,{i},{i},{i + 1}\n' for i in (10, 2, 0, 11, 1))
+@pytest.mark.parametrize('end', ['', '.0'])
+def test_labels_that_are_numbers_are_in_their_order(tmp_path, end):
+  """Also as pandas writes them where a column has gaps: 2.0."""
+  rows = ''.join(f'a.mp4,{i}{end},{i},{i + 1}\n' for i in (10, 2, 0, 11, 1))
   source = _open(tmp_path, 'path,label,start,end\n' + rows)
-  assert list(source.info.classes.values()) == ['0', '1', '2', '10', '11']
+  expected = [f'{i}{end}' for i in (0, 1, 2, 10, 11)]
+  assert list(source.info.classes.values()) == expected
   assert source[0].label == 3
 
 

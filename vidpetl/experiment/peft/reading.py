@@ -80,6 +80,9 @@ def read_config(folder: str, depth: int) -> tuple[Entry, ...]:
       f'{path}: peft_type {kind!r} is none of {", ".join(names.TECHNIQUES)}'
     )
   fields.check(path, config)
+  alpha = config.get('lora_alpha')
+  if kind == names.LOW_RANK and not isinstance(alpha, (int, float)):
+    raise ValueError(f'{path}: lora_alpha is {alpha!r}, and not a number')
   file, arrays = _load(folder)
   options = {
     layer: _options(config, layer, rank)

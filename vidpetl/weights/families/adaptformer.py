@@ -91,5 +91,7 @@ FAMILY = family.Family(
   left_out={r'^head\.0\.num_batches_tracked$': 'a count of steps'},
   read_only='such a file is read, and none is written',
   note="A head of its code needs config.tasks.<task>.norm='batch'.",
-  axes=transformers.by_heads(transformers.HEADS),
+  heads=transformers.HEADS,
+  fields=transformers.summary,
+  positions='bicubic',
 )

@@ -61,16 +61,17 @@ def tower(front: str = 'visual.') -> family.Rules:
 
 FAMILY = family.Family(
   source='https://github.com/openai/CLIP',
-  rules={'vit': (tower(),)},
+  # The latter are a tower that was saved by itself.
+  rules={'vit': (tower(), tower(''))},
   layout=lambda shapes, _: transformers.vit_layout(shapes, 'clip'),
   left_out={
-    '^visual.proj$': PROJECTION,
+    r'^(visual\.)?proj$': PROJECTION,
     r'^(text|transformer|token_embedding|ln_final)\.': TEXT,
     '^(positional_embedding|text_projection|attn_mask)$': TEXT,
     '^logit_(scale|bias)$': TEXT,
     r'(^|\.)(input_resolution|context_length|vocab_size)$': 'a size',
   },
-  axes=transformers.by_heads(HEADS),
+  heads=HEADS,
   normalisation=(MEAN, STD),
   unshown=UNSHOWN,
   positions='bicubic',

@@ -44,7 +44,7 @@ FAMILY = family.Family(
     '^text_(model|projection)|^logit_scale$': clip.TEXT,
     'position_ids$': 'numbers of the positions',
   },
-  axes=transformers.by_heads(clip.HEADS),
+  heads=clip.HEADS,
   normalisation=(clip.MEAN, clip.STD),
   unshown=clip.UNSHOWN,
   positions='bicubic',

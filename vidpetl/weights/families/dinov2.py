@@ -14,7 +14,7 @@ Traps:
 from vidpetl.weights import family, rules, transformers
 from vidpetl.weights.errors import WeightsError
 
-HEADS = {64: 1, 384: 6, 768: 12, 1024: 16}
+HEADS = {384: 6, 768: 12, 1024: 16}
 MASK = {'mask_token$': 'stands for masked patches, in pretraining alone'}
 
 
@@ -52,7 +52,7 @@ FAMILY = family.Family(
   rules={'vit': (_rules(),)},
   layout=lambda shapes, _: transformers.vit_layout(shapes, 'dinov2'),
   left_out=MASK,
-  axes=transformers.by_heads(HEADS),
+  heads=HEADS,
   check=check,
   positions='bicubic',
   finish=transformers.fold_scales,

@@ -55,7 +55,7 @@ FAMILY = family.Family(
     **dinov2.MASK,
     r'^classifier\.': 'reads the class token and the mean of patches at once',
   },
-  axes=dinov2.FAMILY.axes,
+  heads=dinov2.HEADS,
   check=dinov2.check,
   positions='bicubic',
   finish=transformers.fold_scales,

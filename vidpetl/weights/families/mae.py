@@ -22,7 +22,7 @@ FAMILY = family.Family(
   left_out={
     '^decoder_|^mask_token$': 'of the decoder, which pretraining alone needs',
   },
-  axes=transformers.by_heads(transformers.HEADS),
+  heads=transformers.HEADS,
   fields=_summary,
   unshown=(
     settings.Unshown(

@@ -7,9 +7,6 @@ Trap: the head reads the LayerNorm of the mean class token,
 config.backbone.summary='mean_norm'.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from vidpetl.recipes import methods
 from vidpetl.weights import family, rules, transformers
 from vidpetl.weights.errors import WeightsError
@@ -59,13 +56,6 @@ def _layout(shapes: family.Shapes, _: str) -> family.Layout:
   )
 
 
-def _axes(shapes: family.Shapes, told: Mapping[str, Any]) -> dict[str, int]:
-  """Returns the width of heads, of which adapters by themselves have none."""
-  if not any(name.endswith('.ln_1.weight') for name in shapes):
-    return {}
-  return transformers.by_heads(clip.HEADS)(shapes, told)
-
-
 _BOTH = ('adapter_pre_attn', 'adapter_pre_mlp')
 
 FAMILY = family.Family(
@@ -79,7 +69,7 @@ FAMILY = family.Family(
   },
   layout=_layout,
   head=tuple(rules.dense('fc', 'output_projection')),
-  axes=_axes,
+  heads=clip.HEADS,
   normalisation=(clip.MEAN, clip.STD),
   positions='bicubic',
   read_only='such a file is read, and none is written',

@@ -18,18 +18,14 @@ from vidpetl.weights import family, settings, transformers
 HEADS = {**transformers.HEADS, 192: 3, 512: 8, 1664: 16}
 
 
-def _summary(names) -> dict[str, str]:
-  return {'summary': 'mean' if 'fc_norm.weight' in names else 'cls'}
-
-
 FAMILY = family.Family(
   source='https://huggingface.co/timm',
   rules={'vit': tuple(transformers.image_vit(n) for n in ('norm', 'fc_norm'))},
   layout=lambda shapes, _: transformers.vit_layout(shapes, 'mae'),
   head=transformers.HEAD,
-  axes=transformers.by_heads(HEADS),
+  heads=HEADS,
   normalisation=(0.5, 0.5),
-  fields=_summary,
+  fields=transformers.summary,
   unshown=(
     settings.Unshown('epsilon', {1e-6: "timm's default"}, 1e-6),
     settings.Unshown(

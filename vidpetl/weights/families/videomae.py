@@ -77,7 +77,7 @@ FAMILY = family.Family(
       'of the decoder, which pretraining alone needs'
     ),
   },
-  axes=transformers.by_heads(transformers.HEADS),
+  heads=transformers.HEADS,
   fields=lambda names: summary(names, 'fc_norm.weight', 'head.weight'),
   unshown=UNSHOWN,
   config='videomae',

@@ -52,7 +52,7 @@ FAMILY = family.Family(
     (r'\.attention\.value\.bias$', '.attention.v_bias'),
   ),
   left_out=videomae.FAMILY.left_out,
-  axes=transformers.by_heads(transformers.HEADS),
+  heads=transformers.HEADS,
   fields=lambda names: videomae.summary(
     names, 'fc_norm.weight', 'classifier.weight'
   ),

@@ -90,6 +90,7 @@ FAMILY = family.Family(
     '^pre_logits/': 'between the encoder and its classifier, which needs it',
   },
   normalisation=(0.5, 0.5),
+  before_head='^pre_logits/',
   inflate='central',
   takes="Flax: names are paths in the tree of its parameters, joined by '/'",
 )

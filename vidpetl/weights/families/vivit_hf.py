@@ -51,7 +51,7 @@ FAMILY = family.Family(
     (r'\.mlp\.fc2\.', '.output.dense.'),
   ),
   left_out={r'^pooler\.': 'a pooler, which nothing reads here'},
-  axes=transformers.by_heads(transformers.HEADS),
+  heads=transformers.HEADS,
   unshown=vivits.UNSHOWN,
   normalisation=(0.5, 0.5),
   config=hugging_face.VIVIT,

@@ -70,6 +70,7 @@ FAMILY = family.Family(
   rename=((r'^norm3\.', 'norm.'),),
   left_out=swins.BUFFERS,
   axes=swins.head_width,
+  positions=swin.FAMILY.positions,
   note=(
     'that PATT adds to keys and values (and not to two others) is in no file, '
     'nor is its scale: 0.8 in the paper, the default'
