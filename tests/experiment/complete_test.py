@@ -79,7 +79,8 @@ def test_a_source_that_is_set_itself_stays_where_it_is():
 
 def test_a_folder_of_data_that_nothing_refers_to_is_refused(tmp_path):
   table = tmp_path / 'scores.csv'
-  table.write_text('video,score\na,1\n')
+  (tmp_path / 'a.mp4').touch()
+  table.write_text('video,score\na.mp4,1\n')
   config = named.load(f'pecop_aqa:head=usdl,csv={table}')
   with pytest.raises(ValueError, match='config.data=.* would do nothing'):
     configure.configure(config, {'data': '/elsewhere'})
