@@ -77,11 +77,8 @@ def test_a_source_that_is_set_itself_stays_where_it_is():
     assert moved.tasks.ava.eval.path == '/elsewhere'
 
 
-def test_a_folder_of_data_that_nothing_refers_to_is_refused(tmp_path):
-  table = tmp_path / 'scores.csv'
-  (tmp_path / 'a.mp4').touch()
-  table.write_text('video,score\na.mp4,1\n')
-  config = named.load(f'pecop_aqa:head=usdl,csv={table}')
+def test_a_folder_of_data_that_nothing_refers_to_is_refused():
+  config = named.load('cofinetune_ava').copy_and_resolve_references()
   with pytest.raises(ValueError, match='config.data=.* would do nothing'):
     configure.configure(config, {'data': '/elsewhere'})
 
