@@ -79,7 +79,7 @@ def test_a_source_that_is_set_itself_stays_where_it_is():
 
 def test_a_folder_of_data_that_nothing_refers_to_is_refused():
   config = named.load('cofinetune_ava').copy_and_resolve_references()
-  with pytest.raises(ValueError, match='config.data=.* would do nothing'):
+  with pytest.raises(ValueError, match=r'config.data=.* would do nothing'):
     configure.configure(config, {'data': '/elsewhere'})
 
 
