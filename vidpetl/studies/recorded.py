@@ -115,10 +115,7 @@ class Recorded:
       ValueError: if there is none.
     """
     path = self._of(predictions.PER_CLASS, task, step, 'csv')
-    return [
-      {k: v if k == 'class' else float(v) for k, v in row.items()}
-      for row in predictions.read_csv(path)
-    ]
+    return predictions.read_per_class(path)
 
   def predictions(
     self, task: str, step: int | None = None

@@ -274,7 +274,6 @@ class Loop:
       found[name] = {
         'metrics': metric.result(),
         'report': metric.report(),
-        'classes': self.files.per_class(name, metric),
         'examples': len(counted[name]),
         'undecodable': undecodable,
         'seconds': time.perf_counter() - began,
@@ -299,35 +298,24 @@ class Loop:
 
   def evaluate_checkpoint(self) -> dict[str, Any]:
     """Evaluates `config.eval_checkpoint`."""
-    wanted = str(self.config.eval_checkpoint)
-    step = None if wanted == 'none' else self._checkpoint_to_evaluate()
+    wanted, step = str(self.config.eval_checkpoint), None
+    if wanted != 'none':
+      step = self.checkpoints.find(wanted, 'config.eval_checkpoint')
     state, step = self._begin(step)
     if wanted != 'none':
-      self.logbook.open(resumed_at=self.run.total)
+      self.logbook.open()
     found = self.evaluate(state, step)
     return self._finish(
       reporting.Choice('checkpoint', step, (step,), by=wanted, found=found)
     )
 
-  def _checkpoint_to_evaluate(self) -> int:
-    wanted = str(self.config.eval_checkpoint)
-    if wanted == 'best':
-      step = self.checkpoints.best()
-    elif wanted == 'latest':
-      step = self.checkpoints.latest()
-    else:
-      step = int(wanted)
-    if step is None:
-      raise ValueError(
-        f'config.eval_checkpoint is {wanted!r}, but {self.checkpoints.folder} '
-        'holds no such checkpoint; train first, or set --workdir.'
-      )
-    return step
-
   def _finish(self, choice: reporting.Choice) -> dict[str, Any]:
     """Writes results.json, and prints the table."""
-    record = results.record(self.run, choice, self.meta.get('history', ()))
+    record = results.record(self.run, choice, self.meta)
     if self.first:
+      for name, task in record['tasks'].items():
+        if rows := self.files.read_per_class(name, choice.step):
+          task['classes'] = rows
       path = self.workdir / 'results.json'
       path.write_text(json.dumps(record, indent=2) + '\n')
       self.say(results.table(choice))
