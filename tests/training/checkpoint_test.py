@@ -56,7 +56,7 @@ def test_latest_and_best_are_kept(open_checkpoints):
   assert saved.best() == 1
   assert set(saved._manager.all_steps()) == {1, 3, 4}
   assert [saved.find(w, 'f') for w in ('latest', 'best', '3')] == [4, 1, 3]
-  with pytest.raises(ValueError, match='f=2: .* has those of steps 1, 3, 4'):
+  with pytest.raises(ValueError, match=r'f=2: .* has those of steps 1, 3, 4'):
     saved.find('2', 'f')
   with pytest.raises(ValueError, match="f=last is not 'latest', 'best' or"):
     saved.find('last', 'f')

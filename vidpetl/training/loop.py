@@ -31,9 +31,6 @@ from vidpetl.training import (
 from vidpetl.training import run as run_lib
 from vidpetl.training import start as start_lib
 
-# In front of the tags of an evaluation, by whether it is of held-out examples.
-_PREFIX = {False: '', True: 'validation/'}
-
 
 def run(config: Any, workdir: str) -> dict[str, Any] | None:
   """Trains, or evaluates, as `config.mode` says.
@@ -253,7 +250,7 @@ class Loop:
       step: of the state.
       held_out: on the training examples that are held out, not on the test.
     """
-    found = {}
+    found, prefix = {}, reporting.VALIDATION if held_out else ''
     sources = self.run.validation if held_out else self.run.evaluation
     counted = self.run.held_out if held_out else self.run.tested
     for name, source in sources.items():
@@ -279,9 +276,9 @@ class Loop:
         'seconds': time.perf_counter() - began,
       }
       if self.first:
-        self.files.write(name, step, metric, _PREFIX[held_out])
-        self._write_pictures(step, f'{_PREFIX[held_out]}{name}', metric)
-    tagged = {f'{_PREFIX[held_out]}{k}': v for k, v in found.items()}
+        self.files.write(name, step, metric, prefix)
+        self._write_pictures(step, f'{prefix}{name}', metric)
+    tagged = {f'{prefix}{k}': v for k, v in found.items()}
     self.logbook.writer.write_scalars(step, reporting.flat(tagged))
     self.logbook.writer.write_texts(
       step, {k: f'```\n{v["report"]}\n```' for k, v in tagged.items()}
