@@ -279,11 +279,8 @@ def _source(arg: ConfigDict, fields: Mapping[str, Any]) -> dict[str, Any]:
 def _may_mirror(found: data.Data, train: Mapping[str, Any]) -> bool:
   """Returns whether mirrored clips keep their labels; says so if they do not.
 
-  Of one's own data, the names of the classes tell.
-
-  Args:
-    found: the data.
-    train: fields of the training source, as its task reads it.
+  Of one's own data, the names of the classes tell; `train` is the source of
+  them as the task reads it.
   """
   if found.known:
     return found.known.mirrored
