@@ -245,9 +245,6 @@ def _task(
   )
   task = arg.task if first and arg.task else found.kind
   task = _TASKS.get(task, task)
-  mirrored = arg.mirrored
-  if not arguments.value(argument, 'mirrored', ''):
-    mirrored = _may_mirror(found)
   fields = {
     'task': task,
     'train': {**_source(arg, found.train), **_part(arg)},
@@ -255,12 +252,14 @@ def _task(
     'clip': _clip(arg, of, found),
     'augment': {
       'scale_jitter': None,
-      'flip': mirrored,
+      'flip': arg.mirrored,
       'mean': of.mean,
       'std': of.std,
     },
   }
   task_fields.change(arg, fields)
+  if not arguments.value(argument, 'mirrored', ''):
+    fields['augment']['flip'] = _may_mirror(found, fields['train'])
   if task.partition('.')[0] in _SAMPLED:
     fields['clip'] = sampling.apply(fields['clip'], arg)
   if task in _CLASSIFIERS:
@@ -275,17 +274,18 @@ def _source(arg: ConfigDict, fields: Mapping[str, Any]) -> dict[str, Any]:
   return dict(fields)
 
 
-def _may_mirror(found: data.Data) -> bool:
+def _may_mirror(found: data.Data, train: Mapping[str, Any]) -> bool:
   """Returns whether mirrored clips keep their labels; says so if they do not.
 
-  Of one's own data, the names of the classes tell.
+  Of one's own data, the names of the classes tell; `train` is the source of
+  them as the task reads it.
   """
   if found.known:
     return found.known.mirrored
   if not kinds.load(found.kind).has_classes:
     return True
   try:
-    classes = sources.open_source(found.train).info.classes
+    classes = sources.open_source(train).info.classes
   except FileNotFoundError:  # the data lie elsewhere
     return True
   sided = mirroring.tells_sides(classes.values())

@@ -56,6 +56,19 @@ def test_a_few_shots_of_the_training_data(tmp_path):
   assert task.eval == everything
 
 
+def test_a_table_of_several_labels_may_have_clips_of_none(tmp_path):
+  for name in 'abc':
+    (tmp_path / f'{name}.mp4').touch()
+  table = tmp_path / 'clips.csv'
+  for second, flip in (('read', True), ('turn_left', False)):
+    table.write_text(
+      'path,label,split\n'
+      f'a.mp4,sit|{second},train\nb.mp4,,train\nc.mp4,sit,val\n'
+    )
+    (task,) = load(f'data={table},task=multilabel').tasks.values()
+    assert task.train.kind == 'multilabel' and task.augment.flip == flip
+
+
 def test_a_dataset_with_several_labels_is_known_to_have_them():
   config = load('data=charades,raw=raw,views=3')
   task = config.tasks.charades

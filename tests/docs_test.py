@@ -54,7 +54,7 @@ def _split(block):
 
 
 # Commands whose flags are argparse's.
-ARGPARSE = ('vidpetl.metrics.frame_map', 'vidpetl.studies.cost')
+ARGPARSE = ('vidpetl.studies.cost',)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ DOORS = {
   'folds': 'vidpetl.folds',
   'pictures': 'vidpetl.pictures',
   'figures': 'vidpetl.figures',
-  'frame_map': 'vidpetl.metrics.frame_map',
+  'frame_map': 'vidpetl.frame_map',
   'world': 'vidpetl.world.__main__',
 }
 USAGE_ERROR = 2

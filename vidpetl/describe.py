@@ -31,6 +31,7 @@ with epy.lazy_imports():
   from vidpetl.experiment import experiment as experiment_lib
   from vidpetl.parameters import trainable, variables
   from vidpetl.petl import adapted
+  from vidpetl.studies import flops
   from vidpetl.training import sharding
   from vidpetl.training import step as step_lib
 
@@ -142,11 +143,8 @@ def _batch(info, task, size: int) -> dict[str, jax.ShapeDtypeStruct]:
 
 def _flops(config, infos, experiment, state, tx) -> dict[str, Any]:
   """FLOPs as XLA counts them before optimising, recomputation included."""
-  tasks = {}
+  tasks, forward = {}, flops.of_experiment(experiment)
   for name, task in experiment.tasks.items():
-    inputs = experiment_lib.model_inputs(task, 1, experiment.dtype, train=False)
-    predict = functools.partial(experiment.model.apply, task=name)
-    forward = jax.jit(predict).lower(experiment.variables, inputs)
     update = functools.partial(
       step_lib.train_step,
       model=experiment.model,
@@ -156,12 +154,11 @@ def _flops(config, infos, experiment, state, tx) -> dict[str, Any]:
     )
     batch = _batch(infos[name], task, config.batch_size)
     step = jax.jit(update).lower(state, batch)
-    flops = forward.cost_analysis()['flops']
     tasks[name] = {
-      'forward': flops,
+      'forward': forward[name],
       'step': step.cost_analysis()['flops'],
       'views': task.eval_clip.views,
-      'test_macs': flops / 2 * task.eval_clip.num_views,
+      'test_macs': forward[name] / 2 * task.eval_clip.num_views,
     }
   return {**next(iter(tasks.values())), 'tasks': tasks}
 

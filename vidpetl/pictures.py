@@ -95,26 +95,10 @@ def restore(
   options = run.config.checkpoint
   saved = checkpoint_lib.Checkpoints(workdir, options.keep, options.best)
   try:
-    step = _step(saved, wanted)
-    if step is None or not (folder / str(step)).is_dir():
-      there = sorted(int(p.name) for p in folder.iterdir() if p.name.isdigit())
-      raise ValueError(
-        f'--checkpoint={wanted}: {folder} has no such checkpoint; it has those '
-        f'of steps {", ".join(map(str, there)) or "none"}.'
-      )
+    step = saved.find(wanted, '--checkpoint')
     return run.restore(saved, step), step
   finally:
     saved.close()
-
-
-def _step(saved: checkpoint_lib.Checkpoints, wanted: str) -> int | None:
-  if wanted in ('latest', 'best'):
-    return saved.best() if wanted == 'best' else saved.latest()
-  if not wanted.isdigit():
-    raise ValueError(
-      f"--checkpoint={wanted} is not 'latest', 'best' or the number of a step."
-    )
-  return int(wanted)
 
 
 def choose_tasks(run: run_lib.Run, name: str | None) -> list[str]:

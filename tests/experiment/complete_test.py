@@ -54,6 +54,35 @@ def test_a_completed_config_is_complete(name):
     assert 'color_jitter' in task.augment
 
 
+@pytest.mark.parametrize('name', [n for n in named.names() if n != 'adapt'])
+@pytest.mark.parametrize('argument', ['', 'demo'])
+def test_the_folder_of_the_data_moves_all_sources(name, argument):
+  config = named.load(f'{name}:{argument}')
+  moved = configure.configure(config, {'data': '/elsewhere/data'})
+  sources = [
+    task[split] for task in moved.tasks.values() for split in ('train', 'eval')
+  ]
+  for source in filter(None, sources):
+    paths = [source.get(key) for key in ('path', 'raw', 'data_dir')]
+    (path,) = filter(None, paths)
+    assert path.startswith('/elsewhere/data'), source
+  assert config.data != '/elsewhere/data'
+
+
+def test_a_source_that_is_set_itself_stays_where_it_is():
+  fields = {'tasks.ava.train.path': '/mine', 'data': '/elsewhere'}
+  for given in (fields, dict(reversed(fields.items()))):
+    moved = configure.configure(named.load('cofinetune_ava'), given)
+    assert moved.tasks.ava.train.path == '/mine'
+    assert moved.tasks.ava.eval.path == '/elsewhere'
+
+
+def test_a_folder_of_data_that_nothing_refers_to_is_refused():
+  config = named.load('cofinetune_ava').copy_and_resolve_references()
+  with pytest.raises(ValueError, match=r'config.data=.* would do nothing'):
+    configure.configure(config, {'data': '/elsewhere'})
+
+
 def test_evaluation_clips_follow_training_clips():
   config = named.load('cofinetune_ava')
   changed = configure.configure(config, {'tasks.ava.clip.frames': '16'})

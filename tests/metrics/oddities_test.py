@@ -1,10 +1,12 @@
 """What the evaluator says of files that cannot be meant for each other."""
 
 import itertools
+import warnings
 
 import pytest
 
-from vidpetl.metrics import ava_csv, columns, frame_map, oddities
+from vidpetl import frame_map, mistakes
+from vidpetl.metrics import ava_csv, columns, frame_map_result, oddities
 
 _GT = 'film_a,0902,0.1,0.1,0.5,0.9,1,0\nfilm_b,0902,0.2,0.2,0.6,0.8,1,0\n'
 _DETS = 'film_a,902,0.1,0.1,0.5,0.9,1,0.9\nfilm_b,902,0.2,0.2,0.6,0.8,1,0.8\n'
@@ -15,6 +17,7 @@ _NUMBERS = itertools.count()
 @pytest.fixture
 def evaluate(tmp_path, capsys):
   """Returns what the command prints, and what it notes."""
+  lines = mistakes.as_lines(warnings.showwarning)
 
   def evaluate(gt, dets, labelmap='item { name: "walk" id: 1 }'):
     # Each note is said once, so that each file has a name of its own.
@@ -23,13 +26,12 @@ def evaluate(tmp_path, capsys):
     files = {'gt.csv': gt, 'det.csv': dets, 'map.pbtxt': labelmap}
     for name, content in files.items():
       (folder / name).write_text(content)
-    frame_map.main(
-      [
-        f'--ground_truth={folder}/gt.csv',
-        f'--detections={folder}/det.csv',
-        f'--labelmap={folder}/map.pbtxt',
-      ]
-    )
+    with warnings.catch_warnings():
+      warnings.showwarning = lines
+      result, classes = frame_map.evaluate(
+        *(f'{folder}/{name}' for name in files)
+      )
+    print(frame_map_result.table(result, classes))
     printed = capsys.readouterr()
     return printed.out, printed.err
 

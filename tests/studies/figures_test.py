@@ -108,6 +108,22 @@ def test_curves_of_training_and_test(runs):
   assert shares.get_xlabel() == 'epoch'
 
 
+def test_a_run_that_holds_examples_out_has_their_curve_too(runs):
+  path = runs[0].workdir / 'metrics.jsonl'
+  text = path.read_text().replace('"k/top', '"validation/k/top')
+  path.write_text(text + '{"step": 4, "k/top1": 0.25, "k/top5": 0.5}\n')
+  assert runs[0].tasks == ['k'] and runs[0].metrics('k') == ['top1', 'top5']
+  _, shares = curves.of_run(runs[0], 'k').axes
+  lines = _lines(shares)
+  assert lines['held out: top1'] == [[1, 20], [2, 50], [3, 40]]
+  assert lines['test: top1'] == [[2, 25]]
+  (axes,) = curves.of_runs(runs, 'k', 'top1').axes
+  lines = _lines(axes)
+  assert lines['a'] == [[2, 25]] and len(lines['a, held out']) == 3
+  drawn = dict(figures.of_one(runs[0], ['confusion', 'classes', 'curves']))
+  assert set(drawn) == {'k_confusion', 'k_classes', 'k_curves'}
+
+
 def test_curves_of_several_runs_are_over_their_own_epochs(runs):
   (axes,) = curves.of_runs(runs, 'k', 'top1').axes
   lines = _lines(axes)

@@ -55,6 +55,11 @@ def test_latest_and_best_are_kept(open_checkpoints):
   saved.wait()
   assert saved.best() == 1
   assert set(saved._manager.all_steps()) == {1, 3, 4}
+  assert [saved.find(w, 'f') for w in ('latest', 'best', '3')] == [4, 1, 3]
+  with pytest.raises(ValueError, match=r'f=2: .* has those of steps 1, 3, 4'):
+    saved.find('2', 'f')
+  with pytest.raises(ValueError, match="f=last is not 'latest', 'best' or"):
+    saved.find('last', 'f')
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,17 @@ def test_a_cosine_goes_on_with_a_tail_alone_and_the_error_says_it(tmp_path):
     go_on(tmp_path, early, before=make_run(100))
 
 
+def test_a_run_that_was_killed_resumes_at_the_rates_it_had(tmp_path):
+  tailed = make_run(150, tails=((10, 'constant', 0.002),))
+  assert go_on(tmp_path, tailed, then=150, step=120) == []
+  forgotten = make_run(150)
+  with pytest.raises(ValueError, match='with these settings') as error:
+    go_on(tmp_path, forgotten, then=150, step=120, before=tailed)
+  assert "tails=\"((12,'constant'," in str(error.value)
+  # At its end there is nothing left to take.
+  assert go_on(tmp_path, forgotten, then=150, step=150, before=tailed) == []
+
+
 def test_a_mixture_that_shares_out_all_steps_does_not_go_on(tmp_path):
   constant = {'schedule': 'constant', 'mode': 'permuted'}
   with pytest.raises(ValueError, match='permuted'):

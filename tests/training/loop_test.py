@@ -67,6 +67,8 @@ def _check_files(workdir, tasks):
       row['class'] for row in found['classes']
     ]
     assert sum(row['train'] for row in found['classes']) > 0
+    # They are in files of their own, not in each line of this one.
+    assert 'classes' not in (workdir / 'evaluations.jsonl').read_text()
     path = workdir / 'predictions' / f'{task}.8.csv'
     if task != 'ava':
       rows = predictions.read_csv(path)
@@ -127,7 +129,7 @@ def test_results_do_not_depend_on_the_batch_size(make_config, tmp_path):
 
 
 def test_evaluating_nothing_is_refused(make_config, tmp_path):
-  with pytest.raises(ValueError, match='holds no such checkpoint'):
+  with pytest.raises(ValueError, match='has no such checkpoint'):
     loop.run(make_config('ava', mode='eval'), str(tmp_path))
 
 

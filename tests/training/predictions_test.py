@@ -123,7 +123,13 @@ def test_figures_of_each_class(files, metric, tmp_path):
     'index': '3', 'truth': '0', 'train': '0', 'predicted': '1',
     'recall': 'nan', 'precision': '0.0',
   }  # fmt: skip
-  assert files.per_class('clips', metric)[0]['train'] == 2
+  read = files.read_per_class('clips', 7)
+  assert read[0] == {
+    'index': 0, 'class': 'sit', 'truth': 2, 'train': 2, 'predicted': 3,
+    'recall': 1.0, 'precision': 2 / 3,
+  }  # fmt: skip
+  assert read[3]['recall'] is None
+  assert files.read_per_class('clips', 8) == []
 
 
 def test_classes_are_named_in_the_run(files, tmp_path):

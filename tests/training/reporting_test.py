@@ -19,9 +19,8 @@ def evaluations(tmp_path, scores, until=100):
 def found(score):
   return {
     'q': {
-      'metrics': {'top1': np.float32(score), 'top5': 1.0},
+      'metrics': {'top1': np.float32(score), 'top5': 1.0, 'rho': math.nan},
       'report': f'of {score}',
-      'classes': [{'class': 'a', 'ap': math.nan, 'truth': 0}],
     }
   }
 
@@ -35,6 +34,7 @@ def test_the_last_the_best_and_the_mean(tmp_path):
   last, best, mean = (choose(made, h) for h in ('last', 'best', 'mean10'))
   assert (last.step, last.found['q']['report']) == (4, 'of 0.5')
   assert (best.step, best.found['q']['report']) == (3, 'of 0.75')
+  assert math.isnan(mean.found['q']['metrics'].pop('rho'))
   assert mean.found['q']['metrics'] == {'top1': 0.5, 'top5': 1.0}
   assert mean.record()['steps'] == [1, 2, 3, 4]
 
@@ -72,7 +72,7 @@ def test_a_resumed_run_chooses_among_the_same(tmp_path):
     resumed.add(step, found(scores[step - 1]))
   for how in ('last', 'best', 'mean10'):
     assert choose(whole, how).record() == choose(resumed, how).record()
-  assert math.isnan(resumed.all()[0].found['q']['classes'][0]['ap'])
+  assert math.isnan(resumed.all()[0].metrics['q/rho'])
 
 
 def test_words_say_how_step_and_of_how_many(tmp_path):

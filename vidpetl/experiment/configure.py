@@ -2,12 +2,14 @@
 
 A field may be one that the config file does not mention: it is completed first
 (see `complete`). What is set may bring further fields along, such as those of
-another sampling, which may then be set as well.
+another sampling, which may then be set as well. A field of the config itself
+that others refer to, as sources do to `data`, moves them along.
 """
 
 from __future__ import annotations
 
 import ast
+import copy
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -42,9 +44,9 @@ def configure(config: ConfigDict, fields: Mapping[str, Any]) -> ConfigDict:
 
   Raises:
     ValueError: naming a field that there is not, with those there are; a value
-      of another type.
+      of another type; `data` where no source refers to it.
   """
-  given = config.copy_and_resolve_references().to_dict()
+  given = _resolved(config, fields)
   waiting = dict(fields)
   while waiting:
     whole = complete_lib.complete(given).to_dict()
@@ -59,6 +61,33 @@ def configure(config: ConfigDict, fields: Mapping[str, Any]) -> ConfigDict:
       _set(given, path, value)
       del waiting[path]
   return complete_lib.complete(given)
+
+
+def _resolved(config: ConfigDict, fields: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns a config as nested dicts, with what refers to `fields` moved."""
+  before = config.copy_and_resolve_references().to_dict()
+  moved = copy.deepcopy(config)
+  for path in fields.keys() & before.keys():
+    value, now = fields[path], before[path]
+    if isinstance(value, str):
+      value = convert(f'config.{path}', value, now)
+    if not isinstance(now, dict):
+      with moved.ignore_type(), moved.unlocked():
+        moved[path] = value
+  after = moved.copy_and_resolve_references().to_dict()
+  if _differ(before, after) == ['data']:
+    raise ValueError(
+      f'config.data={after["data"]!r} would do nothing: no source of this '
+      "config refers to it. Set a source's own field, such as "
+      "config.tasks.<task>.train.path, or the config's argument (data=, raw=, "
+      'prepared=).'
+    )
+  return after
+
+
+def _differ(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+  """Returns the fields of which two configs have other values."""
+  return [name for name, value in one.items() if value != other[name]]
 
 
 def convert(name: str, text: str, now: Any) -> Any:

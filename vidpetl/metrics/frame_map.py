@@ -14,31 +14,20 @@ Where those leave the outcome to the order of the rows, it is defined here:
     y1, x2, y2.
 So the result does not depend on the order of rows, except where the protocol
 says that it does ('slowfast', within an image).
-
-  python -m vidpetl.metrics.frame_map --ground_truth=ava_val_v2.2.csv \
-    --labelmap=ava_action_list_v2.2_for_activitynet_2019.pbtxt \
-    --excluded=ava_val_excluded_timestamps_v2.2.csv --detections=mine.csv
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from vidpetl import mistakes
-from vidpetl.data.annotations import labelmap
 from vidpetl.metrics import (
-  ava_csv,
   ava_labels,
   columns,
-  frame_map_benchmark,
   frame_map_result,
   matching,
-  oddities,
 )
 
 
@@ -231,73 +220,3 @@ def _mean(ap: Mapping[int, float], class_ids: Sequence[int]) -> float:
   values = np.array([ap[class_id] for class_id in class_ids])
   values = values[~np.isnan(values)]
   return float(values.mean()) if len(values) else float('nan')
-
-
-def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-    prog='python -m vidpetl.metrics.frame_map',
-    description='Computes frame-mAP@0.5 of csv files in the format of AVA.',
-    allow_abbrev=False,
-  )
-  parser.add_argument('--ground_truth', help='csv of annotations')
-  parser.add_argument('--detections', help='csv of scored boxes')
-  parser.add_argument('--labelmap', help='names of the evaluated classes')
-  parser.add_argument('--excluded', help='csv of excluded timestamps')
-  parser.add_argument(
-    '--protocol',
-    choices=list(columns.PROTOCOLS),
-    default='2019',
-    help='2019 for AVA, 2020 for AVA-Kinetics, slowfast to compare with it',
-  )
-  parser.add_argument('--json', help='where to write the result as JSON')
-  parser.add_argument(
-    '--benchmark',
-    action='store_true',
-    help="time an evaluation of the size of AVA's validation set",
-  )
-  return parser
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-  """Evaluates csv files and prints a table.
-
-  Args:
-    argv: command line; None is the process's own.
-  """
-  parser = _parser()
-  args = parser.parse_args(argv)
-  if args.benchmark:
-    frame_map_benchmark.run(evaluate)
-    return
-  for name in ('ground_truth', 'detections', 'labelmap'):
-    if getattr(args, name) is None:
-      parser.error(f'--{name} is required.')
-  try:
-    with warnings.catch_warnings():
-      warnings.showwarning = mistakes.as_lines(warnings.showwarning)
-      result, classes = _evaluate_files(args)
-  except (OSError, ValueError) as error:
-    parser.exit(2, f'error: {error}\n')
-  print(frame_map_result.table(result, classes))
-  if args.json is not None:
-    frame_map_result.write_json(result, classes, args.json)
-
-
-def _evaluate_files(
-  args: argparse.Namespace,
-) -> tuple[frame_map_result.Result, dict[int, str]]:
-  """Returns the result and the evaluated classes, having noted oddities."""
-  protocol = columns.PROTOCOLS[args.protocol]
-  classes = labelmap.read(args.labelmap)
-  excluded = ()
-  if args.excluded:
-    excluded = ava_csv.read_excluded(args.excluded, protocol)
-  gt = ava_csv.read_ground_truth(args.ground_truth, protocol)
-  dets = ava_csv.read_detections(args.detections, protocol)
-  for oddity in oddities.find(gt, dets, args.ground_truth, args.detections):
-    mistakes.note(oddity)
-  return evaluate(gt, dets, classes, protocol, excluded), classes
-
-
-if __name__ == '__main__':
-  main()

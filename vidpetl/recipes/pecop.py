@@ -132,7 +132,7 @@ def source(config: ConfigDict, arg: ConfigDict, dataset: str) -> dict[str, Any]:
     'source': 'raw',
     'dataset': dataset,
     # All splits of a dataset are in one folder.
-    'raw': f'{config.data}/{known.folder}',
+    'raw': config.get_ref('data') + f'/{known.folder}',
     **chosen,
   }
 

@@ -9,9 +9,15 @@ from matplotlib import figure, ticker
 
 from vidpetl.studies import style
 from vidpetl.studies.recorded import Recorded
+from vidpetl.training import reporting
 
 # Metrics that are no shares, and have no place on an axis of percents.
 _OTHERS = ('l2', 'relative_l2')
+# Before the tags of an evaluation, what it is on, and how its lines look.
+_MEASURED = (
+  ('', 'test', {}),
+  (reporting.VALIDATION, 'held out', {'ls': ':', 'marker': ''}),
+)
 _MOST = 6  # lines of a panel
 _FEW = 30  # points that are marked
 
@@ -38,16 +44,15 @@ def of_run(run: Recorded, task: str) -> figure.Figure:
   )
   metrics = [name for name in run.metrics(task) if name not in _OTHERS]
   for number, name in enumerate(metrics[:_MOST]):
-    steps, values = run.curve(f'{task}/{name}')
-    if len(steps):
-      shares.plot(
-        steps / scale,
-        100 * values,
-        lw=1.4,
-        ms=4,
-        label=f'test: {name}',
-        **style.line(number),
-      )
+    for begin, of, how in _MEASURED:
+      steps, values = run.curve(f'{begin}{task}/{name}')
+      if len(steps):
+        shares.plot(
+          steps / scale,
+          100 * values,
+          **{'lw': 1.4, 'ms': 4, **style.line(number), **how},
+          label=f'{of}: {name}',
+        )
   shares.set_ylabel('%')
   shares.set_title(f'{task}: measured', fontsize=10)
   for axes in (losses, shares):
@@ -74,20 +79,20 @@ def of_runs(runs: Sequence[Recorded], task: str, metric: str) -> figure.Figure:
     scales = [run.steps_per_epoch for run in runs]
   factor = 1 if metric in _OTHERS else 100
   for number, (run, own) in enumerate(zip(runs, scales)):
-    steps, values = run.curve(f'{task}/{metric}')
-    if not len(steps):
+    if metric not in run.metrics(task):
       raise ValueError(
         f'{run.workdir}: {task}/{metric} was not measured; it has '
         f'{", ".join(f"{task}/{name}" for name in run.metrics(task))}.'
       )
-    axes.plot(
-      steps / own,
-      factor * values,
-      lw=1.4,
-      ms=5,
-      label=run.name,
-      **style.line(number),
-    )
+    for begin, _, how in _MEASURED:
+      steps, values = run.curve(f'{begin}{task}/{metric}')
+      if len(steps):
+        axes.plot(
+          steps / own,
+          factor * values,
+          **{'lw': 1.4, 'ms': 5, **style.line(number), **how},
+          label=f'{run.name}, held out' if begin else run.name,
+        )
   axes.set_ylabel(f'{task}: {metric}' + (', %' if factor == 100 else ''))
   _finish(axes, unit, legend=False)
   picture.legend(loc='outside right upper', fontsize=8, frameon=False)

@@ -24,14 +24,19 @@ _LARGEST, _SMALLEST = 1400.0, 25.0
 def forward(config: Any) -> dict[str, float]:
   """Returns FLOPs of one view of each task's test clips, forward.
 
-  Counted by XLA before it optimises, a multiply-add as two.
-
   Args:
     config: of a run, or what its config.json holds.
   """
   config = complete.complete(config)
   infos = experiment_lib.infos(config)
-  experiment = experiment_lib.build(config, infos)
+  return of_experiment(experiment_lib.build(config, infos))
+
+
+def of_experiment(experiment: experiment_lib.Experiment) -> dict[str, float]:
+  """Returns what `forward` does.
+
+  Counted by XLA before it optimises, a multiply-add as two.
+  """
   found = {}
   for name, task in experiment.tasks.items():
     inputs = experiment_lib.model_inputs(task, 1, experiment.dtype, train=False)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from etils import epath
 
 from vidpetl.tasks import task as task_lib
-from vidpetl.training import predictions, writers
+from vidpetl.training import predictions, reporting, writers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +51,14 @@ class Recorded:
   @property
   def tasks(self) -> list[str]:
     """Tasks that were evaluated, in the order of the config."""
-    found = {
-      tag.rpartition('/')[0]: None
-      for row in self.evaluations()
-      for tag in row
-      if '/' in tag
-    }
-    return list(found)
+    return list(dict.fromkeys(tag.rpartition('/')[0] for tag in self._tags()))
+
+  def _tags(self) -> Iterator[str]:
+    """Yields '<task>/<metric>' of all evaluations, of whichever examples."""
+    for row in self.evaluations():
+      yield from (
+        tag.removeprefix(reporting.VALIDATION) for tag in row if '/' in tag
+      )
 
   def kind(self, task: str) -> str:
     """Returns the kind of annotation that a task learns."""
@@ -69,17 +70,14 @@ class Recorded:
 
   def metrics(self, task: str) -> list[str]:
     """Returns what is measured of a task, the first being what counts."""
-    begin = f'{task}/'
-    found = {
-      tag.removeprefix(begin): None
-      for row in self.evaluations()
-      for tag in row
-      if tag.startswith(begin)
-    }
-    return list(found)
+    found = dict.fromkeys(tag.rpartition('/')[::2] for tag in self._tags())
+    return [metric for of, metric in found if of == task]
 
   def evaluations(self) -> list[dict[str, Any]]:
-    """Returns 'step' and '<task>/<metric>' of each evaluation, by step."""
+    """Returns 'step' and '<task>/<metric>' of each evaluation, by step.
+
+    Tags of evaluations on held-out examples begin with `reporting.VALIDATION`.
+    """
     path = self.workdir / 'metrics.jsonl'
     found = predictions.measured(path)
     return [found[step] for step in sorted(found)]
@@ -115,10 +113,7 @@ class Recorded:
       ValueError: if there is none.
     """
     path = self._of(predictions.PER_CLASS, task, step, 'csv')
-    return [
-      {k: v if k == 'class' else float(v) for k, v in row.items()}
-      for row in predictions.read_csv(path)
-    ]
+    return predictions.read_per_class(path)
 
   def predictions(
     self, task: str, step: int | None = None

@@ -71,6 +71,32 @@ class Checkpoints:
     found = [(s, step) for step, s in scores.items() if s > -math.inf]
     return max(found)[1] if found else None
 
+  def find(self, wanted: str, field: str) -> int:
+    """Returns the step of the checkpoint that is wanted.
+
+    Args:
+      wanted: 'latest', 'best' or a step.
+      field: that says so, for the error.
+
+    Raises:
+      ValueError: if there is no such checkpoint, with those there are.
+    """
+    if wanted in ('latest', 'best'):
+      step = self.best() if wanted == 'best' else self.latest()
+    elif wanted.isdigit():
+      step = int(wanted)
+    else:
+      raise ValueError(
+        f"{field}={wanted} is not 'latest', 'best' or the number of a step."
+      )
+    there = sorted(self._manager.all_steps())
+    if step not in there:
+      raise ValueError(
+        f'{field}={wanted}: {self.folder} has no such checkpoint; it has those '
+        f'of steps {", ".join(map(str, there)) or "none"}.'
+      )
+    return step
+
   def save(
     self,
     state: state_lib.TrainState,

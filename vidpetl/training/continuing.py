@@ -36,11 +36,14 @@ def resumed(
     takes, and `optimizer.tails`.
 
   Raises:
-    ValueError: if it cannot have more, or is to have fewer.
+    ValueError: if it cannot have more, is to have fewer, or if the rates of
+      the steps that are taken were others.
   """
   history = list(saved.get('history', []))
   then = saved['steps']
   if then == run.total:
+    if step < then:
+      _check_rates(run, then, step, workdir)
     return dict(saved), history
   if run.total < then:
     raise ValueError(
@@ -73,13 +76,15 @@ def _check_rates(run, then: int, step: int, workdir: epath.Path) -> None:
   if np.array_equal(old, new):
     return
   first = int(np.flatnonzero(old != new)[0])
-  epochs = then / run.epoch
+  begin = then if run.total > then else step
+  epochs = begin / run.epoch
   rate = 0.01 * config['learning_rate']
   raise ValueError(
-    f'{workdir} has taken {step} of {then} steps, and with {run.total} their '
-    f'learning rates would have been others: {old[first]:.4g} was that of step '
-    f'{first}, and {new[first]:.4g} would be. A schedule that does not depend '
-    "on the run's length goes on, and so does a new tail: "
+    f'{workdir} has taken {step} of {then} steps, and with these settings (of '
+    f'{run.total} steps) their learning rates would have been others: '
+    f'{old[first]:.4g} was that of step {first}, and {new[first]:.4g} would '
+    "be. A schedule that does not depend on the run's length goes on, and so "
+    'does a new tail: '
     f'--config.optimizer.tails="(({epochs:.10g},\'constant\',{rate:g}),)". Or '
     f'{_anew(workdir)}'
   )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import jax
@@ -33,8 +34,8 @@ class Logbook:
     self._progress = progress.Progress(run.total)
     self.writer = writers.silent()
 
-  def open(self, resumed_at: int) -> None:
-    """Opens the files, without what they hold of later steps."""
+  def open(self, resumed_at: float = math.inf) -> None:
+    """Opens the files, without what they hold of steps after `resumed_at`."""
     if self._first:
       self.writer = writers.create(self._workdir, resumed_at=resumed_at)
 

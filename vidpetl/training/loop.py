@@ -31,9 +31,6 @@ from vidpetl.training import (
 from vidpetl.training import run as run_lib
 from vidpetl.training import start as start_lib
 
-# In front of the tags of an evaluation, by whether it is of held-out examples.
-_PREFIX = {False: '', True: 'validation/'}
-
 
 def run(config: Any, workdir: str) -> dict[str, Any] | None:
   """Trains, or evaluates, as `config.mode` says.
@@ -253,7 +250,7 @@ class Loop:
       step: of the state.
       held_out: on the training examples that are held out, not on the test.
     """
-    found = {}
+    found, prefix = {}, reporting.VALIDATION if held_out else ''
     sources = self.run.validation if held_out else self.run.evaluation
     counted = self.run.held_out if held_out else self.run.tested
     for name, source in sources.items():
@@ -274,15 +271,14 @@ class Loop:
       found[name] = {
         'metrics': metric.result(),
         'report': metric.report(),
-        'classes': self.files.per_class(name, metric),
         'examples': len(counted[name]),
         'undecodable': undecodable,
         'seconds': time.perf_counter() - began,
       }
       if self.first:
-        self.files.write(name, step, metric, _PREFIX[held_out])
-        self._write_pictures(step, f'{_PREFIX[held_out]}{name}', metric)
-    tagged = {f'{_PREFIX[held_out]}{k}': v for k, v in found.items()}
+        self.files.write(name, step, metric, prefix)
+        self._write_pictures(step, f'{prefix}{name}', metric)
+    tagged = {f'{prefix}{k}': v for k, v in found.items()}
     self.logbook.writer.write_scalars(step, reporting.flat(tagged))
     self.logbook.writer.write_texts(
       step, {k: f'```\n{v["report"]}\n```' for k, v in tagged.items()}
@@ -299,35 +295,24 @@ class Loop:
 
   def evaluate_checkpoint(self) -> dict[str, Any]:
     """Evaluates `config.eval_checkpoint`."""
-    wanted = str(self.config.eval_checkpoint)
-    step = None if wanted == 'none' else self._checkpoint_to_evaluate()
+    wanted, step = str(self.config.eval_checkpoint), None
+    if wanted != 'none':
+      step = self.checkpoints.find(wanted, 'config.eval_checkpoint')
     state, step = self._begin(step)
     if wanted != 'none':
-      self.logbook.open(resumed_at=self.run.total)
+      self.logbook.open()
     found = self.evaluate(state, step)
     return self._finish(
       reporting.Choice('checkpoint', step, (step,), by=wanted, found=found)
     )
 
-  def _checkpoint_to_evaluate(self) -> int:
-    wanted = str(self.config.eval_checkpoint)
-    if wanted == 'best':
-      step = self.checkpoints.best()
-    elif wanted == 'latest':
-      step = self.checkpoints.latest()
-    else:
-      step = int(wanted)
-    if step is None:
-      raise ValueError(
-        f'config.eval_checkpoint is {wanted!r}, but {self.checkpoints.folder} '
-        'holds no such checkpoint; train first, or set --workdir.'
-      )
-    return step
-
   def _finish(self, choice: reporting.Choice) -> dict[str, Any]:
     """Writes results.json, and prints the table."""
-    record = results.record(self.run, choice, self.meta.get('history', ()))
+    record = results.record(self.run, choice, self.meta)
     if self.first:
+      for name, task in record['tasks'].items():
+        if rows := self.files.read_per_class(name, choice.step):
+          task['classes'] = rows
       path = self.workdir / 'results.json'
       path.write_text(json.dumps(record, indent=2) + '\n')
       self.say(results.table(choice))

@@ -79,18 +79,14 @@ class Files:
     if said.arrays:
       with _Replaced(folder / f'{stem}.npz') as file:
         np.savez(file, **said.arrays)
-    if rows := self.per_class(task, metric):
+    if rows := self._per_class(task, metric):
       columns = {name: [row[name] for row in rows] for name in rows[0]}
       write_csv(self._workdir / PER_CLASS / f'{stem}.csv', columns)
 
-  def per_class(
+  def _per_class(
     self, task: str, metric: task_lib.Metric
   ) -> list[dict[str, Any]]:
-    """Returns figures of each class, and how often training shows it.
-
-    Returns:
-      Rows as of `task.PerClass`, with 'train'; [] of other metrics.
-    """
+    """Returns rows as of `task.PerClass`, with 'train'; [] of other metrics."""
     if not isinstance(metric, task_lib.PerClass):
       return []
     counts = self._shown(task)
@@ -103,6 +99,21 @@ class Files:
         **row,
       }
       for row in metric.per_class()
+    ]
+
+  def read_per_class(self, task: str, step: int) -> list[dict[str, Any]]:
+    """Returns what `write` wrote of a task's classes, as JSON holds it.
+
+    Returns:
+      A row per class, None for what is not defined; [] if the task has none.
+    """
+    path = self._workdir / PER_CLASS / f'{stem_of(task)}.{step}.csv'
+    return [
+      {
+        k: writers.number(v) if isinstance(v, float) else v
+        for k, v in r.items()
+      }
+      for r in (read_per_class(path) if path.exists() else ())
     ]
 
   def _count(self, task: str) -> np.ndarray:
@@ -168,6 +179,18 @@ def read_csv(path: epath.PathLike) -> list[dict[str, str]]:
   """Returns the rows of a file with a header that `write_csv` wrote."""
   text = io.StringIO(epath.Path(path).read_bytes().decode(), newline='')
   return list(csv.DictReader(text))
+
+
+def read_per_class(path: epath.PathLike) -> list[dict[str, Any]]:
+  """Returns the rows of per_class/<task>.<step>.csv, numbers as such."""
+  return [
+    {k: v if k == 'class' else _number(v) for k, v in row.items()}
+    for row in read_csv(path)
+  ]
+
+
+def _number(text: str) -> int | float:
+  return int(text) if text.isdigit() else float(text)
 
 
 class _Replaced:

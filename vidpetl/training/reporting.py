@@ -20,6 +20,8 @@ from vidpetl.training import writers
 FILE = 'evaluations.jsonl'
 # What an evaluation is on.
 TEST, HELD_OUT = 'test', 'held-out'
+# In front of tags of evaluations on held-out examples.
+VALIDATION = 'validation/'
 _MEAN_OF = 10
 
 Found = Mapping[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import av
@@ -31,22 +31,22 @@ def line(step: int, found: Mapping[str, Any], held_out: bool = False) -> str:
 def record(
   run: run_lib.Run,
   choice: reporting.Choice,
-  history: Sequence[Mapping[str, Any]] = (),
+  meta: Mapping[str, Any],
 ) -> dict[str, Any]:
-  """Returns what results.json holds.
+  """Returns what results.json holds, but for figures of each class.
 
   Args:
     run: that was measured.
     choice: what is reported of it.
-    history: when it was given more steps.
+    meta: of its checkpoints.
   """
   found, tasks = choice.found, {}
+  history = meta.get('history')
   for name, result in found.items():
     info = run.evaluation[name].info
     tasks[name] = {
       'metrics': {k: writers.number(v) for k, v in result['metrics'].items()},
       'table': result['report'].splitlines(),
-      **_classes(result['classes']),
       'dataset': f'{info.name}/{info.split}',
       'examples': result['examples'],
       'undecodable': result['undecodable'],
@@ -56,9 +56,9 @@ def record(
     }
   return {
     'step': choice.step,
-    'steps': run.total,
+    'steps': meta['steps'],
     'reported': choice.record(),
-    **({'history': list(history)} if history else {}),
+    **({'history': history} if history else {}),
     'parameters': run.experiment.counts(),
     'training_examples': {k: len(v) for k, v in run.train.items()},
     'steps_per_task': run.mixture.counts(),
@@ -73,18 +73,6 @@ def record(
     },
     'devices': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
   }
-
-
-def _classes(rows: list[dict[str, Any]]) -> dict[str, Any]:
-  """Returns the field 'classes', if there is anything to say of them."""
-  found = [
-    {
-      k: writers.number(v) if isinstance(v, float) else v
-      for k, v in row.items()
-    }
-    for row in rows
-  ]
-  return {'classes': found} if found else {}
 
 
 def table(choice: reporting.Choice) -> str:

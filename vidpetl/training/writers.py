@@ -62,7 +62,7 @@ class JsonLines(metric_writers.MetricWriter):
     self._file.close()
 
 
-def forget_after(path: epath.Path, step: int) -> None:
+def forget_after(path: epath.Path, step: float) -> None:
   """Drops lines beyond `step`: a resumed run will write them again."""
   if not path.exists():
     return
@@ -84,9 +84,14 @@ def read_lines(path: epath.Path) -> list[dict[str, Any]]:
 
 
 def create(
-  workdir: epath.Path, *, resumed_at: int
+  workdir: epath.Path, *, resumed_at: float = math.inf
 ) -> metric_writers.MetricWriter:
-  """Returns the writer of a run: TensorBoard events and metrics.jsonl."""
+  """Returns the writer of a run: TensorBoard events and metrics.jsonl.
+
+  Args:
+    workdir: of the run.
+    resumed_at: step behind which lines are dropped: they will be written again.
+  """
   path = workdir / 'metrics.jsonl'
   forget_after(path, resumed_at)
   return metric_writers.AsyncMultiWriter(

@@ -1,7 +1,6 @@
-"""Frame-mAP of whole sets: dense scores, AVA's groups, files and the door."""
+"""Frame-mAP of whole sets: dense scores, AVA's groups."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -41,35 +40,3 @@ def test_head_mid_and_tail_of_ava_and_of_nothing_else():
   )
   assert combined / 60 == pytest.approx(result.mean_ap)
   assert frame_map.evaluate(gt, dense, ids[1:]).groups == {}
-
-
-def test_door_prints_and_writes(tmp_path, capsys):
-  (tmp_path / 'gt.csv').write_text(
-    'v,0902,0.1,0.1,0.5,0.5,1,0\nv,902,0.1,0.1,0.5,0.5,2,0\n'
-    'w,0902,0.1,0.1,0.5,0.5,1,1\n'
-  )
-  (tmp_path / 'mine.csv').write_text(
-    'v,902,0.1,0.1,0.5,0.5,1,0.9\nw,902,0.1,0.1,0.5,0.5,1,0.9\n'
-  )
-  (tmp_path / 'map.pbtxt').write_text(
-    'item {\n  name: "stand"\n  id: 1\n}\nitem {\n  name: "sit"\n  id: 2\n}\n'
-  )
-  (tmp_path / 'excluded.csv').write_text('w,0902\n')
-  arguments = [
-    f'--ground_truth={tmp_path}/gt.csv',
-    f'--detections={tmp_path}/mine.csv',
-    f'--labelmap={tmp_path}/map.pbtxt',
-    f'--excluded={tmp_path}/excluded.csv',
-  ]
-  frame_map.main([*arguments, f'--json={tmp_path}/result.json'])
-  printed = capsys.readouterr().out
-  assert 'overall  50.00' in printed
-  assert 'left out: 1 detections (excluded image)' in printed
-  assert 'head' not in printed
-  result = json.loads((tmp_path / 'result.json').read_text())
-  assert result['mean_ap'] == 0.5
-  assert [c['name'] for c in result['classes']] == ['stand', 'sit']
-  (tmp_path / 'mine.csv').write_text('v,902,0.1,0.1\n')
-  with pytest.raises(SystemExit):
-    frame_map.main(arguments)
-  assert 'mine.csv:1: 4 columns' in capsys.readouterr().err
