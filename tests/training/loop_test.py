@@ -256,3 +256,12 @@ def test_starting_from_a_run_at_another_resolution(make_config, tmp_path):
     'backbone/SpatialTransformer/posembed_input/pos_embedding'
   ]
   assert table.shape == (1, 9, 8)
+
+
+@pytest.mark.parametrize(
+  'every, due',
+  [(5.5, [6, 11, 17, 22]), (3.0, [3, 6, 9]), (0.9999999, [1, 2, 3]), (0.0, [])],
+)
+def test_epochs_that_are_no_whole_steps_do_not_drift(every, due):
+  steps = range(1, max(due, default=3) + 1)
+  assert [step for step in steps if loop.is_due(step, every)] == due

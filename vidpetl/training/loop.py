@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import time
 from typing import Any
 
@@ -229,8 +230,10 @@ class Loop:
     return begun.state, begun.step
 
   def _evaluates_after(self, done: int) -> bool:
-    every = round(self.config.eval_every_epochs * self.run.epoch)
-    return done == self.run.total or (bool(every) and done % every == 0)
+    """Whether the last step of the run, or of so many epochs, is done."""
+    if done == self.run.total:
+      return True
+    return is_due(done, self.config.eval_every_epochs * self.run.epoch)
 
   def _saves_after(self, done: int) -> bool:
     return done % self.config.checkpoint.every == 0
@@ -319,3 +322,15 @@ class Loop:
       self.say(f'Results: {path}')
       self.say(f'Curves and pictures: tensorboard --logdir {self.workdir}')
     return record
+
+
+def is_due(done: int, every: float) -> bool:
+  """Returns whether a step is the first one at a multiple of `every`, or behind.
+
+  Args:
+    done: finished steps.
+    every: in steps, which need not be whole; 0 for never.
+  """
+  # The margin keeps what rounding puts just before a multiple on it.
+  passed = lambda steps: math.floor(steps / every + 1e-6)
+  return bool(every) and passed(done) > passed(done - 1)
