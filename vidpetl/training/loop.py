@@ -325,7 +325,7 @@ class Loop:
 
 
 def is_due(done: int, every: float) -> bool:
-  """Returns whether a step is the first one at a multiple of `every`, or behind.
+  """Returns whether a step is the first at or behind a multiple of `every`.
 
   Args:
     done: finished steps.
