@@ -34,7 +34,8 @@ def test_flops_and_bytes(demo):
 
 def test_a_recipe_is_told_in_words(demo):
   run = demo['recipe']['run']
-  assert run['length'] == '8 epochs'
+  # With the demo's data at hand, it tells the steps as well.
+  assert run['length'].startswith('8 epochs')
   assert run['schedule'] == 'cosine to 0, 0.3 epochs of warm-up'
   ava = demo['recipe']['tasks']['ava']
   assert ava['frames'] == (

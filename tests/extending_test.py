@@ -23,6 +23,8 @@ PARTS = {
   },
   'vidpetl/data/samplers/segments.py': {
     'configs/adapt.py': 'an argument of its own, of performances',
+    'vidpetl/recipes/task_fields.py': 'the same',
+    'vidpetl/recipes/aspects/task.py': 'what it is in words',
     'configs/aim.py': 'a recipe with it',
     'configs/st_adapter.py': 'a recipe with it',
     'vidpetl/recipes/tuned.py': 'tuned models whose clips are cut so',
@@ -34,6 +36,7 @@ PARTS = {
     'vidpetl/data/datasets/charades.py': 'a dataset of this kind',
     'vidpetl/data/sources/manifest.py': 'what a column means for it, in words',
     'configs/adapt.py': 'arguments of the task',
+    'vidpetl/recipes/task_fields.py': 'the same',
     'vidpetl/studies/clip_sheet.py': 'what is a right answer to several labels',
   },
   'vidpetl/petl/techniques/ia3.py': {

@@ -16,7 +16,7 @@ from vidpetl.training import run as run_lib
 
 def make(world, argument='backbone=c3d', **fields):
   config = experiments.load_config(
-    'self_distillation', f'dataset=hmdb51,{argument}'
+    'self_distillation', f'dataset=hmdb51,schedule=cosine,{argument}'
   )
   config = experiments.shrink(config, world)
   config.unlock()

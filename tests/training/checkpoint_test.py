@@ -98,7 +98,7 @@ def test_parameters_for_another_run(open_checkpoints, tmp_path):
     np.testing.assert_array_equal(
       storage.load_arrays(str(path))['a'], np.full((2, 2), 7.0)
     )
-  with pytest.raises(ValueError, match=r'config\.init\.path'):
+  with pytest.raises(ValueError, match='is neither a working directory'):
     storage.load_arrays(str(tmp_path / 'nothing'))
 
 
