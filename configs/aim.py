@@ -109,14 +109,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
   config = tuning.tuning(arg)
   config.backbone = dict(preset.fields)
   config.epochs, config.batch_size = recipe['epochs'], BATCH
-  decayed = {'weight_decay': WEIGHT_DECAY, 'decay_filter': DECAYS}
-  config.optimizer.update(
-    name='adamw',
-    learning_rate=RATE,
-    warmup_epochs=WARMUP,
-    clip_norm=0.0,
-    groups={'all': {'lr_scale': 1.0, **decayed}},
-  )
+  tuning.adamw(config, RATE, WARMUP, WEIGHT_DECAY, DECAYS)
   tuning.set_video_task(
     config,
     arg,

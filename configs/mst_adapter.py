@@ -87,13 +87,7 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
   config = tuning.tuning(arg)
   config.backbone = dict(preset.fields)
   config.epochs, config.batch_size = EPOCHS, BATCH
-  config.optimizer.update(
-    name='adamw',
-    learning_rate=RATE,
-    warmup_epochs=WARMUP,
-    clip_norm=0.0,
-    groups={'all': {'lr_scale': 1.0, 'weight_decay': WEIGHT_DECAY}},
-  )
+  tuning.adamw(config, RATE, WARMUP, WEIGHT_DECAY)
   span, views = DATASETS[arg.dataset]
   tuning.set_video_task(
     config,

@@ -89,13 +89,8 @@ def get_config(argument: str = '') -> ml_collections.ConfigDict:
   config.backbone = dict(preset.fields)
   config.epochs, config.batch_size = recipe['epochs'], recipe['batch']
   config.eval_every_epochs = 5.0
-  config.optimizer.update(
-    name='adamw',
-    learning_rate=RATE * recipe['batch'] / 256,
-    warmup_epochs=WARMUP,
-    clip_norm=0.0,
-    groups={'all': {'lr_scale': 1.0, 'weight_decay': WEIGHT_DECAY}},
-  )
+  rate = RATE * recipe['batch'] / 256
+  tuning.adamw(config, rate, WARMUP, WEIGHT_DECAY)
   tuning.set_video_task(
     config,
     arg,

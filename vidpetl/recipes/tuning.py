@@ -117,6 +117,32 @@ def sgd(config: ConfigDict, batch: int, epochs: float, warmup: float) -> None:
   )
 
 
+def adamw(
+  config: ConfigDict,
+  rate: float,
+  warmup: float,
+  weight_decay: float,
+  decays: str = '',
+) -> None:
+  """Sets AdamW, without clipping.
+
+  Args:
+    config: to change.
+    rate: behind the warm-up.
+    warmup: its epochs.
+    weight_decay: of what decays.
+    decays: regex of what that is, '' for matrices; see `optimizer`.
+  """
+  group = {'lr_scale': 1.0, 'weight_decay': weight_decay}
+  config.optimizer.update(
+    name='adamw',
+    learning_rate=rate,
+    warmup_epochs=warmup,
+    clip_norm=0.0,
+    groups={'all': {**group, 'decay_filter': decays}},
+  )
+
+
 def set_video_task(
   config: ConfigDict,
   arg: ConfigDict,
