@@ -56,3 +56,23 @@ def test_a_file_without_get_config_is_refused(own):
   (own / 'configs' / 'empty.py').touch()
   with pytest.raises(ValueError, match=r'empty\.py has no function'):
     named.load('empty')
+
+
+@pytest.mark.parametrize(
+  'line',
+  ['from vidpetl.training import defaults', 'import vidpetl.training.defaults'],
+)
+def test_a_module_that_moved_is_named_with_its_place(tmp_path, line):
+  path = tmp_path / 'mine.py'
+  path.write_text(f'{line}\n')
+  with pytest.raises(
+    ValueError, match=r'mine\.py .*vidpetl\.recipes\.defaults'
+  ):
+    named.load(str(path))
+
+
+def test_a_module_of_others_is_missing_as_ever(tmp_path):
+  path = tmp_path / 'mine.py'
+  path.write_text('import no_such_package\n')
+  with pytest.raises(ModuleNotFoundError, match='no_such_package'):
+    named.load(str(path))

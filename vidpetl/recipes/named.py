@@ -7,12 +7,16 @@ an installed package carries.
 
 from __future__ import annotations
 
+import pkgutil
+import re
 import runpy
 from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
 from etils import epath
+
+import vidpetl
 
 _PACKAGE = epath.Path(__file__).parents[1]
 
@@ -55,6 +59,29 @@ def split(text: str) -> tuple[epath.Path, str]:
   return path, argument
 
 
+def _run(path: epath.Path) -> dict[str, Any]:
+  """Returns what a config file defines.
+
+  Raises:
+    ValueError: if it imports a module of vidpetl that there is not, with those
+      of this name that there are.
+  """
+  try:
+    # The name says whose code it is: `vidpetl.mistakes`.
+    return runpy.run_path(str(path), run_name=f'vidpetl.configs.{path.stem}')
+  except ImportError as error:
+    wanted = re.search(r"'vidpetl\.(?:\w+\.)*(\w+)'$", str(error))
+    wanted = wanted or re.search(r"name '(\w+)' from 'vidpetl", str(error))
+    if not wanted:
+      raise
+    modules = pkgutil.walk_packages(vidpetl.__path__, 'vidpetl.')
+    there = [m.name for m in modules if m.name.endswith(f'.{wanted[1]}')]
+    raise ValueError(
+      f'{path} imports {wanted[1]!r} from where it is not; vidpetl has '
+      + (' and '.join(there) or 'no such module')
+    ) from None
+
+
 def load(
   text: str, overrides: Mapping[str, Any] | None = None
 ) -> ml_collections.ConfigDict:
@@ -68,8 +95,7 @@ def load(
     ValueError: if there is no such config, or it refuses the argument.
   """
   path, argument = split(text)
-  # The name says whose code it is: `vidpetl.mistakes`.
-  module = runpy.run_path(str(path), run_name=f'vidpetl.configs.{path.stem}')
+  module = _run(path)
   if 'get_config' not in module:
     raise ValueError(f'{path} has no function get_config, so it is no config')
   config = module['get_config'](*([argument] if argument else []))
