@@ -133,15 +133,9 @@ def _rows(dataset: str, table: str, *entries: tuple) -> tuple[rows.Row, ...]:
   made = []
   for argument, printed, top1, *note in entries:
     frames = int(arguments.value(argument, 'frames', str(recipe['frames'])))
+    stride = SPAN / frames if dataset == 'kinetics400' else 0
     made.append(
-      {
-        'argument': ','.join(filter(None, (front, argument))),
-        'printed': printed,
-        'reported': {'top-1': top1},
-        'note': ''.join(note),
-        'frames': frames,
-        'stride': SPAN / frames if dataset == 'kinetics400' else 0,
-      }
+      rows.of_clips((front, argument), printed, top1, note, frames, stride)
     )
   shared = {
     'table': table,

@@ -123,15 +123,9 @@ def _rows(dataset: str, table: str, *entries: tuple) -> tuple[rows.Row, ...]:
   made = []
   for argument, printed, top1, *note in entries:
     frames = 16 if 'frames=16' in argument else 8
+    stride = span / frames
     made.append(
-      {
-        'argument': ','.join(filter(None, (front, argument))),
-        'printed': printed,
-        'reported': {} if top1 is None else {'top-1': top1},
-        'note': ''.join(note),
-        'frames': frames,
-        'stride': span / frames,
-      }
+      rows.of_clips((front, argument), printed, top1, note, frames, stride)
     )
   mirrored = datasets.find(dataset).mirrored
   shared = {

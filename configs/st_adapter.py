@@ -114,15 +114,9 @@ def _rows(dataset: str, table: str, *entries: tuple) -> tuple[rows.Row, ...]:
   made = []
   for frames, printed, top1, *note in entries:
     behind = '' if frames == 8 else f'frames={frames}'
+    stride = SPAN / frames if dataset == 'kinetics400' else 0
     made.append(
-      {
-        'argument': ','.join(filter(None, (front, behind))),
-        'printed': printed,
-        'reported': {'top-1': top1},
-        'note': ''.join(note),
-        'frames': frames,
-        'stride': SPAN / frames if dataset == 'kinetics400' else 0,
-      }
+      rows.of_clips((front, behind), printed, top1, note, frames, stride)
     )
   shared = {
     'table': table,

@@ -5,6 +5,7 @@ Plain PyTorch layers, put together as the publications and their code describe;
 """
 
 import torch
+from flax_i3d import WIDTHS
 from torch import nn
 
 relu = torch.relu
@@ -87,19 +88,6 @@ class Inception(nn.Module):
     b0, b1a, b1b, b2a, b2b, b3b = map(self.get_submodule, self.branches)
     pooled = max_pool(x, (3, 3, 3), (1, 1, 1), self.axes)
     return torch.cat([b0(x), b1b(b1a(x)), b2b(b2a(x)), b3b(pooled)], 1)
-
-
-WIDTHS = {
-  '3b': (64, 96, 128, 16, 32, 32),
-  '3c': (128, 128, 192, 32, 96, 64),
-  '4b': (192, 96, 208, 16, 48, 64),
-  '4c': (160, 112, 224, 24, 64, 64),
-  '4d': (128, 128, 256, 24, 64, 64),
-  '4e': (112, 144, 288, 32, 64, 64),
-  '4f': (256, 160, 320, 32, 128, 128),
-  '5b': (256, 160, 320, 32, 128, 128),
-  '5c': (384, 192, 384, 48, 128, 128),
-}
 
 
 class I3D(nn.Module):

@@ -61,6 +61,34 @@ def make(shared: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]):
   return tuple(Row(**{**shared, **row}) for row in rows)
 
 
+def of_clips(
+  arguments: Iterable[str],
+  printed: str,
+  top1: float | None,
+  notes: Iterable[str],
+  frames: int,
+  stride: float,
+) -> dict[str, Any]:
+  """Returns what a row of a table of top-1 on clips has of its own.
+
+  Args:
+    arguments: of the config; empty ones are left out.
+    printed: trained parameters.
+    top1: as printed, None where it is not known.
+    notes: of which a row has one or none.
+    frames: of a clip.
+    stride: between them, 0 where they are sampled otherwise.
+  """
+  return {
+    'argument': ','.join(filter(None, arguments)),
+    'printed': printed,
+    'reported': {} if top1 is None else {'top-1': top1},
+    'note': ''.join(notes),
+    'frames': frames,
+    'stride': stride,
+  }
+
+
 def text(rows: Iterable[Row]) -> str:
   """Returns rows as a docstring has them, table by table."""
   lines = []
