@@ -71,7 +71,7 @@ setuptools.setup(
     'python-calamine>=0.3',
     'pyyaml>=6.0.1',
     'safetensors>=0.8',
-    'scipy>=1.13',
+    'scipy>=1.13.1',
     # clu's metric writers import it and do not say so.
     'tensorboard>=2.19',
     'tensorflow-datasets>=4.9.8',
@@ -84,13 +84,13 @@ setuptools.setup(
     'cuda': ['jax[cuda12]'],
     'docs': ['mkdocs-material>=9.8', 'mkdocstrings[python]>=1.0'],
     # OpenCV 5 has no HOG detector. `trackers` asks for opencv-python by name.
-    'predict': ['onnxruntime>=1.32', 'opencv-python>=4.10,<5', 'trackers>=2.6'],
+    'predict': ['onnxruntime>=1.23', 'opencv-python>=4.10,<5', 'trackers>=2.6'],
     'real': ['onnx>=1.23', 'onnxruntime>=1.32'],
     'test': [
       'hypothesis>=6.100',
       'imageio-ffmpeg>=0.8.1',
-      'onnx>=1.23',
-      'onnxruntime>=1.32',
+      'onnx>=1.19',
+      'onnxruntime>=1.23',
       'opencv-python>=4.10,<5',
       'openpyxl>=3.1',
       'pytest>=8.0.2',

@@ -76,7 +76,9 @@ def test_frames_have_the_rate_that_is_told(tmp_path):
 
 @pytest.mark.parametrize('told', [None, True])
 def test_pixels_are_of_the_films_size(tmp_path, told):
-  with pytest.warns(mistakes.Note) if told is None else warnings.catch_warnings():
+  with (
+    pytest.warns(mistakes.Note) if told is None else warnings.catch_warnings()
+  ):
     (moment,) = moments(tmp_path, ['a,2,10,10,50,30'], pixels=told)
   np.testing.assert_allclose(moment.boxes, [(0.1, 0.2, 0.5, 0.6)])
 

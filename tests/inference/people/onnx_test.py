@@ -2,7 +2,7 @@
 
 import json
 
-import graphs
+import detector_graphs as graphs
 import numpy as np
 import pytest
 
@@ -22,7 +22,9 @@ def yolox(tmp_path, decoded=False):
   """Person in cell (2, 1) of stride 16, a worse double, a dog, and nobody."""
   rows = np.zeros((1, 64 + 16 + 4, 85), np.float32)
   extent = lambda w, h, s: (np.log(w / s), np.log(h / s))
-  rows[0, 64 + 4 * 1 + 2] = [0.5, 0.25, *extent(24, 16, 16), 0.9, 0.8] + 79 * [0]
+  rows[0, 64 + 4 * 1 + 2] = [0.5, 0.25, *extent(24, 16, 16), 0.9, 0.8] + 79 * [
+    0
+  ]
   rows[0, 8 * 2 + 5] = [0, 0.5, *extent(24, 16, 8), 0.9, 0.5] + 79 * [0]
   rows[0, 80] = [0.5, 0.5, *extent(30, 30, 32), 0.9, 0] + 79 * [0.9]
   if decoded:
@@ -46,15 +48,15 @@ def test_yolox_that_decodes_itself_is_to_be_named(tmp_path):
 
 
 def test_ultralytics_has_pixels_of_a_centred_frame(tmp_path):
-  columns = np.zeros((1, 84, 84), np.float32)
-  columns[0, :5, 3] = 40, 32, 24, 16, 0.7
-  columns[0, :5, 9] = 41, 32, 24, 16, 0.6
-  columns[0, :6, 20] = 10, 32, 10, 10, 0, 0.9
+  columns = np.zeros((1, 84, 144 + 36 + 9), np.float32)
+  columns[0, :5, 3] = 40, 48, 24, 16, 0.7
+  columns[0, :5, 9] = 41, 48, 24, 16, 0.6
+  columns[0, :6, 20] = 10, 48, 10, 10, 0, 0.9
   path = graphs.write(
-    tmp_path / 'x.onnx', graphs.picture(64, 64), {'output0': columns}
+    tmp_path / 'x.onnx', graphs.picture(96, 96), {'output0': columns}
   )
-  # The frame lies at y from 16 to 48.
-  check(loading.load(path)(FRAME), (28 / 64, 8 / 32, 52 / 64, 24 / 32), [0.7])
+  # The frame lies at y from 24 to 72.
+  check(loading.load(path)(FRAME), (28 / 96, 16 / 48, 52 / 96, 32 / 48), [0.7])
 
 
 def sized(tmp_path, **more):
@@ -128,16 +130,10 @@ def test_what_lies_beside_a_free_graph_tells_its_size(tmp_path):
   beside.write_text(json.dumps(config))
   with pytest.raises(ValueError, match='no image_mean'):
     loading.load(path)
-  beside.write_text(json.dumps({**config, 'image_mean': 3 * [0.5]} | {
-    'image_std': 3 * [0.25]
-  }))
+  beside.write_text(
+    json.dumps({**config, 'image_mean': 3 * [0.5]} | {'image_std': 3 * [0.25]})
+  )
   check(loading.load(path)(FRAME), BOX, [0.8])
-
-
-def echo(tmp_path, frame, **layout):
-  """Returns what goes into a graph of mmdeploy's kind of names."""
-  made = pixels.Pixels(**layout)
-  return made.prepare(frame, (64, 64))
 
 
 def test_pixels_of_yolox_are_blue_first_above_grey():
@@ -145,7 +141,9 @@ def test_pixels_of_yolox_are_blue_first_above_grey():
     FRAME, (64, 64)
   )
   assert made.shape == (1, 3, 64, 64) and made.dtype == np.float32
-  assert made[0, :, 0, 0].tolist() == made[0, :, 31, 63].tolist() == [30, 20, 10]
+  assert (
+    made[0, :, 0, 0].tolist() == made[0, :, 31, 63].tolist() == [30, 20, 10]
+  )
   assert (made[0, :, 32:] == 114).all() and placed.frame == (0, 0, 64, 32)
 
 
@@ -160,7 +158,6 @@ def test_pixels_of_imagenet_are_normalised():
 
 
 def test_pixels_reach_the_graph(tmp_path):
-  """A graph that finds the one white place, by the mean of rows and columns."""
   helper, tensor = graphs.helper, graphs.FLOAT
   nodes = [
     helper.make_node('ReduceMax', ['input'], ['bright'], axes=[1, 2, 3]),
@@ -195,13 +192,25 @@ def test_pixels_reach_the_graph(tmp_path):
 @pytest.mark.parametrize(
   'outputs, told, message',
   [
-    ({'a': np.zeros((1, 84, 7), np.float32)}, '', r'fits none .* a \[1, 84, 7\]'),
+    (
+      {'a': np.zeros((1, 83, 7), np.float32)},
+      '',
+      r'fits none .* a \[1, 83, 7\]',
+    ),
     ({'a': np.zeros((1, 84, 8), np.float32)}, '', 'has 3 classes.*person=0'),
     ({'a': np.zeros((1, 84, 85), np.float32)}, ':person=80', r'0\.\.79'),
-    ({'a': np.zeros((1, 84, 85), np.float32)}, ':layout=yolo', 'there are: detr'),
+    (
+      {'a': np.zeros((1, 84, 85), np.float32)},
+      ':layout=yolo',
+      'there are: detr',
+    ),
     ({'a': np.zeros((1, 84, 85), np.float32)}, ':size=64', 'WIDTHxHEIGHT'),
     ({'a': np.zeros((1, 84, 85), np.float32)}, ':size=32x32', 'are 64x64'),
-    ({'a': np.zeros((1, 84, 85), np.float32)}, ':scale=2', 'has no field scale'),
+    (
+      {'a': np.zeros((1, 84, 85), np.float32)},
+      ':scale=2',
+      'has no field scale',
+    ),
   ],
 )
 def test_what_a_graph_does_not_tell_is_an_error(
@@ -212,8 +221,10 @@ def test_what_a_graph_does_not_tell_is_an_error(
     loading.load(path + told)
 
 
-def test_outputs_of_another_layout_are_an_error(tmp_path):
-  detect = loading.load(f'{sized(tmp_path)}:layout=rf_detr,person=1')
+def test_another_layout_than_the_graphs_is_an_error(tmp_path):
+  with pytest.raises(ValueError, match='as sized it would take images, orig_'):
+    loading.load(f'{yolox(tmp_path)}:layout=sized')
+  detect = loading.load(f'{yolox(tmp_path)}:layout=rf_detr,person=1')
   with pytest.raises(ValueError, match='which is no RF-DETR'):
     detect(FRAME)
 

@@ -85,9 +85,7 @@ class _Linker:
     if not len(boxes):
       return ids
     self._number_new()
-    named = {
-      t.tracker_id: self._numbers[id(t)] for t in self._tracker.tracks
-    }
+    named = {t.tracker_id: self._numbers[id(t)] for t in self._tracker.tracks}
     places = np.asarray(linked.data['place'], int)
     for place, name in zip(places, linked.tracker_id):
       ids[place] = named[int(name)] if name >= 0 else self._first(boxes[place])
@@ -106,9 +104,7 @@ class _Linker:
     return self._numbers[id(new[int(np.argmin(off))])]
 
 
-def gather(
-  moments: Sequence[Moment], ids: Sequence[np.ndarray]
-) -> list[Track]:
+def gather(moments: Sequence[Moment], ids: Sequence[np.ndarray]) -> list[Track]:
   """Returns the tracks of moments whose boxes were linked, by id."""
   if not moments:
     return []

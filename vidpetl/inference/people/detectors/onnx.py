@@ -65,6 +65,12 @@ def _open(
     raise ValueError(f'{spec}: no onnx file that runs: {error}') from None
   graph = _graph(spec, session, size)
   name, chosen = _layout(graph, layout)
+  given = {graph.image, *chosen.extras(graph, graph.size)}
+  if given != graph.inputs.keys():
+    raise ValueError(
+      f'{spec}: as {name} it would take {", ".join(sorted(given))}; it has '
+      + graph.shown()
+    )
   person = _person(graph, name, chosen.classes(graph), person)
   return _Onnx(session, graph, _with_pixels(graph, chosen), person)
 
@@ -166,7 +172,7 @@ def _person(
     person = _PERSON.get(count)
     if person is None:
       raise ValueError(
-        f'{graph.path}: has {count or "?"} classes, which are not COCO\'s 80 '
+        f"{graph.path}: has {count or '?'} classes, which are not COCO's 80 "
         f'or 91; say which is a person: --detector={graph.path}:person=0'
       )
   if person < 0 or (count is not None and person >= count):
