@@ -1,4 +1,4 @@
-"""Films whose frames are painted, written beside the ones that they are from."""
+"""Films written anew with painted frames."""
 
 from __future__ import annotations
 
