@@ -14,34 +14,13 @@
 Training is a command, `vidpetl train`; see `vidpetl --help`.
 """
 
-from __future__ import annotations
+from etils import epy as _epy
 
-from typing import TYPE_CHECKING, Any
+from vidpetl.version import __version__
 
-__version__ = '0.1.0'
-
-if TYPE_CHECKING:
+# Each is imported at its first use, so that `import vidpetl` costs nothing.
+with _epy.lazy_api_imports(globals()):
   from vidpetl.inference.answer import Answer
   from vidpetl.inference.model import Features, Model, load
 
-# What is imported at its first use, so that `import vidpetl` costs nothing.
-_LAZY = {
-  'load': 'vidpetl.inference.model',
-  'Model': 'vidpetl.inference.model',
-  'Features': 'vidpetl.inference.model',
-  'Answer': 'vidpetl.inference.answer',
-}
-
 __all__ = ['Answer', 'Features', 'Model', '__version__', 'load']
-
-
-def __getattr__(name: str) -> Any:
-  if name not in _LAZY:
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-  import importlib
-
-  return getattr(importlib.import_module(_LAZY[name]), name)
-
-
-def __dir__() -> list[str]:
-  return sorted(__all__)

@@ -15,7 +15,7 @@ from typing import Any
 import ml_collections
 from etils import epath
 
-import vidpetl
+from vidpetl import version
 from vidpetl.data import datasets, examples, kinds
 from vidpetl.experiment import complete, experiment, pixels
 from vidpetl.parameters import storage
@@ -59,7 +59,7 @@ def describe(
     }
   return {
     'format': FORMAT,
-    'vidpetl': vidpetl.__version__,
+    'vidpetl': version.__version__,
     'tasks': tasks,
     **{field: plain[field] for field in MODEL},
     'dtype': plain['dtype'],

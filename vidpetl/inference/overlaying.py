@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from etils import epath
 
 from vidpetl.inference import answer as answer_lib
-from vidpetl.inference.overlay import film
+from vidpetl.inference.overlay import containers, film
 
 
 class Places:
@@ -24,7 +24,7 @@ class Places:
       ValueError: if several films would go to one file.
     """
     path = epath.Path(overlay)
-    is_file = path.suffix.lower() in film.SUFFIXES
+    is_file = path.suffix.lower() in containers.CONTAINERS
     if is_file and len(listed) > 1:
       raise ValueError(
         f'--overlay={overlay} is one file for {len(listed)} films; give a '

@@ -15,7 +15,7 @@ Windows = list[tuple[float, float | None]]
 
 
 def cut(question: Question) -> Windows:
-  """Returns (begin, end) of each window in seconds; an end of None is the file's.
+  """Returns (begin, end) of each window in seconds; None is the film's end.
 
   A film of about the length of training examples is one window: the answer is
   that of an evaluation. A longer one is cut into windows of their median

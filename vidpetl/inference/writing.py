@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from typing import Any, Self
 
@@ -57,7 +58,9 @@ class Files:
   def _file(self, name: str, head: list[tuple[str, ...]]) -> Any:
     if name not in self._open:
       path = self._folder / f'.{name}.new'
-      self._open[name] = path.open('w', encoding='utf-8', newline='')
+      self._open[name] = io.TextIOWrapper(
+        path.open('wb'), encoding='utf-8', newline=''
+      )
       _write(self._open[name], head)
     return self._open[name]
 

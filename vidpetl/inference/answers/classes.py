@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from vidpetl.inference import answer
+from vidpetl.inference.overlay import bar
 from vidpetl.metrics import predictions
 
 _BEST = predictions.BEST
@@ -76,6 +77,11 @@ class Scored(answer.Answer):
         for begin, end, scores in windows
       ],
     }
+
+  def painter(self) -> answer.Painter:
+    return bar.Bars(
+      self.begins, self.ends, self.names, self.window_scores, self.duration
+    )
 
   def __str__(self):
     best = ', '.join(f'{n} {100 * s:.1f} %' for n, s in self.top(3))
