@@ -147,7 +147,9 @@ def _at(
   off = np.abs(at - seconds)
   if not len(off) or off.min() > _NEAR + 1e-6:
     empty = np.zeros(0, np.float32)
-    return People(float(seconds), empty.reshape(0, 4), empty, np.zeros(0, np.int64))
+    return People(
+      float(seconds), empty.reshape(0, 4), empty, np.zeros(0, np.int64)
+    )
   i = int(np.argmin(off))
   best = np.argsort(-np.asarray(moments[i].scores), kind='stable')[:most]
   return People(

@@ -54,7 +54,6 @@ def _open(spec: str, side: int = _SIDE) -> Detect:
 def _detect(hog, frame, side: int) -> tuple[np.ndarray, np.ndarray]:
   height, width = frame.shape[:2]
   factor = side / min(height, width)
-  # Padded to the window where a film is narrow.
   size = round(width * factor), round(height * factor)
   way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
   resized = cv2.resize(frame, size, interpolation=way)
