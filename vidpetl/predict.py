@@ -12,6 +12,10 @@ Into FOLDER:
 
   videos.csv        the best classes, or the score, of each film
   windows.csv       the same of each window
+  detections.csv    actions of people, as `vidpetl frame_map` reads them
+  people.csv        the best actions of each person, once a second
+  segments.csv      what each part of a film contributes to its score
+  votes.csv         what exemplars say of a film
   answers.json      all of it
   unreadable.csv    films that could not be read, and why
 """
@@ -34,6 +38,7 @@ with epy.lazy_imports():
 
   from vidpetl.data import names
   from vidpetl.inference import films, model, overlaying, writing
+  from vidpetl.inference.people import choice
 
 
 def define_flags() -> None:
@@ -48,6 +53,15 @@ def define_flags() -> None:
   )
   flags.DEFINE_float('window', None, 'Seconds that are answered at a time.')
   flags.DEFINE_float('hop', None, 'Seconds between windows; --window if unset.')
+  flags.DEFINE_string('boxes', '', 'csv of the boxes of people.')
+  flags.DEFINE_float('boxes_start', 0.0, 'Second of it at which films begin.')
+  flags.DEFINE_string(
+    'detector', '', "Finds people: 'hog', an onnx file, a folder."
+  )
+  flags.DEFINE_float('boxes_per_second', None, 'How often a detector looks.')
+  flags.DEFINE_float('min_score', None, 'Boxes that score less are left out.')
+  flags.DEFINE_float('difficulty', None, 'Of a performance.')
+  flags.DEFINE_string('action', None, 'What is performed.')
   flags.mark_flag_as_required('run')
 
 
@@ -64,9 +78,20 @@ def main(argv: list[str]) -> int:
   if not args.task and len(asked.tasks()) > 1:
     others = ', '.join(asked.tasks()[1:])
     print(f'Asking {task}; --task chooses among it and {others}.')
-  options = {'window': args.window, 'hop': args.hop}
-  given = {k: v for k, v in options.items() if v is not None}
-  return answer(asked, listed, task, given, args.out, overlay)
+  options = {
+    name: getattr(args, name)
+    for name in ('window', 'hop', 'difficulty', 'action')
+    if getattr(args, name) is not None
+  }
+  people = {
+    name: getattr(args, name) for name in _PEOPLE if args[name].present
+  }
+  if people or 'people' in asked.options(task):
+    options['people'] = choice.Choice(listed, **people)
+  return answer(asked, listed, task, options, args.out, overlay)
+
+
+_PEOPLE = ('boxes', 'boxes_start', 'detector', 'boxes_per_second', 'min_score')
 
 
 def answer(

@@ -22,6 +22,10 @@ from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import spec as spec_lib
 from vidpetl.parameters import package, storage, trainable, variables
 from vidpetl.petl import adapted, merging
+from vidpetl.tasks.quality import segments as segments_lib
+
+# Of what a task puts out for a clip that lacks one of its segments.
+WITHOUT = 'without/'
 
 Package = package.Package
 PackageError = package.PackageError
@@ -154,6 +158,20 @@ class Adapters:
       task: whose clips they are.
     """
     return self._run(name, task, 'features')(batch, None)
+
+  def segments(
+    self, name: str, batch: Mapping[str, Any], task: str | None = None
+  ) -> dict[str, jax.Array]:
+    """Returns `outputs`, and what they are without each of s segments.
+
+    The latter are [b, s, ...], under `WITHOUT` and the same names.
+
+    Args:
+      name: of the package.
+      batch: as of `outputs`.
+      task: of a kind whose clips are cut into segments.
+    """
+    return self._run(name, task, 'segments')(batch, None)
 
   def compare(
     self, name: str, pairs: Mapping[str, Any], task: str | None = None
@@ -306,6 +324,31 @@ def _features(model, params, task, batch):
   return {'grid': features.grid, 'summary': features.summary}
 
 
+def _segments(model, params, task, batch):
+  inputs = augment.preprocess(batch, task.augment, train=False)
+  video = task.views(inputs, False)
+  features, read = model.apply(
+    params, video, inputs, task.name, False, method='on'
+  )
+  outputs = task.outputs(read, inputs)
+  b, s = features.summary.shape[:2]
+  if s < 2:
+    return outputs
+  more = {k: jnp.repeat(v, s, 0) for k, v in inputs.items() if k != 'video'}
+  read = model.apply(
+    params,
+    segments_lib.without_each(features),
+    task.name,
+    lambda head, features: task.read(head, features, more, False),
+    method='head',
+  )
+  less = task.outputs(read, more)
+  return outputs | {
+    WITHOUT + name: array.reshape(b, s, *array.shape[1:])
+    for name, array in less.items()
+  }
+
+
 def _compare(model, params, task, pairs):
   return model.apply(params, pairs, task.name, task.compare, method='head')
 
@@ -314,6 +357,7 @@ _PROGRAMS = {
   'read': _read,
   'outputs': _outputs,
   'features': _features,
+  'segments': _segments,
   'compare': _compare,
 }
 

@@ -23,7 +23,7 @@ from vidpetl.parameters import package, storage, variables
 from vidpetl.recipes import defaults
 
 ARRAYS = 'model.safetensors'
-_ADAPTER = 'adapter'
+ADAPTER = 'adapter'
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -71,8 +71,8 @@ def read(path: str, backbone: str = '', checkpoint: str = '') -> Trained:
       f'{path} is neither the working directory of a run that trained, nor an '
       f'adapter package, nor a folder with {spec_lib.FILE} and {ARRAYS}.'
     )
-  if not checkpoint and (folder / _ADAPTER / package.CONFIG).exists():
-    return _of_package(folder / _ADAPTER, backbone or path, folder)
+  if not checkpoint and (folder / ADAPTER / package.CONFIG).exists():
+    return _of_package(folder / ADAPTER, backbone or path, folder)
   return _of_checkpoint(folder, backbone, checkpoint)
 
 
@@ -152,7 +152,7 @@ def _arrays_of(backbone: str, spec: Mapping[str, Any]) -> Arrays:
     raise ValueError(f'--backbone={backbone}: no such run or file.')
   if (path / ARRAYS).exists():
     return _whole(path).arrays
-  if (path / _ADAPTER / package.CONFIG).exists():
+  if (path / ADAPTER / package.CONFIG).exists():
     return start_of(path, spec)
   return _fitted(backbone, spec)
 

@@ -54,12 +54,13 @@ def answers(
     films: paths.
     options: of all of them.
   """
-  part = _part(program)
-  for end, rows in _computed(program, films, options, program.outputs):
+  kind = part(program)
+  run = getattr(program, kind.PROGRAM)
+  for end, rows in _computed(program, films, options, run):
     if end.error is not None:
       yield end.name, end.error
       continue
-    yield end.name, part.answer(end.question, end.asked, rows, program)
+    yield end.name, kind.answer(end.question, end.asked, rows, program)
 
 
 def rows(
@@ -70,16 +71,16 @@ def rows(
   if end.error is not None:
     raise end.error
   spans = [
-    (getattr(a, 'start', getattr(a, 'time', 0.0)), getattr(a, 'end', None))
+    (a.time, a.time) if hasattr(a, 'time') else (a.start, a.end)
     for a in end.asked
   ]
   return *windows.places(spans, end.question.duration), found
 
 
-def _part(program: Any) -> ModuleType:
-  return parts.load(
-    answers_folder, program.task.eval_clip.kind.name, 'ask', 'a task for'
-  )
+def part(program: Any) -> ModuleType:
+  """Returns the module of `answers` that is for a program's task."""
+  kind = program.task.eval_clip.kind.name
+  return parts.load(answers_folder, kind, 'ask', 'a task for')
 
 
 def _computed(
@@ -124,7 +125,8 @@ def _read(
   program: Any, films: Iterable[str], options: Options
 ) -> Iterator[_Batch | _End]:
   """Yields the batches of each film, and its end."""
-  part = _part(program)
+  kind = part(program)
+  options.check(kind.OPTIONS, program.task.eval_clip.kind.name)
   for path in films:
     name = names.shown(path)
     try:
@@ -132,7 +134,7 @@ def _read(
         question = Question(
           name, film, program.task, program.info, program.seconds, options
         )
-        asked = part.ask(question)
+        asked = kind.ask(question)
         yield from _batches(program, film, asked)
         # The film is closed when its answer is made; its duration stays.
         yield _End(name, question, asked)

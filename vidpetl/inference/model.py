@@ -21,6 +21,7 @@ from etils import epath
 
 from vidpetl.data import clips
 from vidpetl.experiment import adapters as adapters_lib
+from vidpetl.experiment import exemplars
 from vidpetl.experiment import spec as spec_lib
 from vidpetl.experiment import trained
 from vidpetl.inference import answer as answer_lib
@@ -140,6 +141,10 @@ class Model:
       ValueError: if there is none of this name.
     """
     return self._trunk.task(adapter, task or self.tasks(adapter)[0])
+
+  def options(self, task: str = '', adapter: str = MAIN) -> tuple[str, ...]:
+    """Returns the fields of `question.Options` that a task's answers take."""
+    return asking.part(self._program(task, adapter)).OPTIONS
 
   def add(self, folder: str | os.PathLike, name: str) -> None:
     """Puts a further package on the same backbone; compiles nothing.
@@ -270,10 +275,13 @@ class Program:
     shape, _ = clips.signature(self.info, self.task.eval_clip)['video']
     fits = max(1, _MOST // math.prod(shape))
     self.batch_size = min(spec.get('eval_batch_size') or 8, fits)
-    self._folder = folder
+    self._folder, self._step = folder, spec.get('step')
+    if folder.parent.name == 'checkpoints':
+      self._step = int(folder.name)
     call = lambda what: functools.partial(what, adapter, task=task)
     self._outputs = call(trunk.outputs)
     self._features = call(trunk.features)
+    self._segments = call(trunk.segments)
     self._compare = call(trunk.compare)
 
   def outputs(self, batch: Mapping[str, Any]) -> Mapping[str, jax.Array]:
@@ -282,17 +290,11 @@ class Program:
   def features(self, batch: Mapping[str, Any]) -> Mapping[str, jax.Array]:
     return self._features(batch)
 
+  def segments(self, batch: Mapping[str, Any]) -> Mapping[str, jax.Array]:
+    return self._segments(batch)
+
   def compare(self, pairs: Mapping[str, Any]) -> Mapping[str, jax.Array]:
     return self._compare(pairs)
 
   def exemplars(self) -> Mapping[str, np.ndarray]:
-    for folder in (self._folder, self._folder.parent):
-      path = folder / f'exemplars.{self.name}.npz'
-      if path.exists():
-        with path.open('rb') as file, np.load(file) as arrays:
-          return dict(arrays)
-    raise ValueError(
-      f'{self._folder} has no exemplars.{self.name}.npz, with whose '
-      'performances new ones are compared: a run leaves it when it is '
-      'evaluated.'
-    )
+    return exemplars.read(self._folder, self.name, self._step)

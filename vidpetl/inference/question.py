@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from vidpetl.data import decode, examples, frames
+from vidpetl.inference.people import choice
 from vidpetl.tasks import task as task_lib
 
 Film = decode.Video | frames.Frames
@@ -22,8 +24,9 @@ class Options:
     window: seconds of a film that are answered at a time; None is as long as
       training examples are, and a film that is hardly longer is one window.
     hop: seconds from one window to the next; None is `window`.
-    people: finds the people of a film, see `inference.people`; None takes the
-      one that needs nothing else.
+    people: finds the people of films, see `people.choice`; also what its `of`
+      takes, the path of a csv of boxes or a detector. None is the detector that
+      needs nothing else.
     difficulty: of a performance, where its score depends on it.
     action: that is performed, where exemplars are of one action.
   """
@@ -39,6 +42,23 @@ class Options:
       value = getattr(self, name)
       if value is not None and not value > 0:
         raise ValueError(f'{name} is {value}; it is seconds, more than 0.')
+    if isinstance(self.people, str | os.PathLike):
+      object.__setattr__(self, 'people', choice.of(self.people))
+
+  def check(self, known: Sequence[str], kind: str) -> None:
+    """Raises ValueError for an option that a kind of answer does not know.
+
+    Args:
+      known: fields that it asks for.
+      kind: of the task.
+    """
+    for field in dataclasses.fields(self):
+      given = getattr(self, field.name) not in (field.default, '')
+      if given and field.name not in known:
+        raise ValueError(
+          f'{field.name} is of no use to a task of kind {kind}, which takes '
+          f'{", ".join(known)}.'
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,11 +88,33 @@ class Question:
     return self.film.duration
 
 
+@dataclasses.dataclass(frozen=True)
+class Asked(Sequence):
+  """The windows of a film.
+
+  Attributes:
+    windows: annotations of the task's kind.
+    more: what their answer has to know besides.
+  """
+
+  windows: Sequence[Any]
+  more: Any = None
+
+  def __len__(self) -> int:
+    return len(self.windows)
+
+  def __getitem__(self, i):
+    return self.windows[i]
+
+
 class Program(Protocol):
   """A task of a trained model, with what it needs besides a film."""
 
   def outputs(self, batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Returns what an evaluation makes of clips; see `Adapters.outputs`."""
+
+  def segments(self, batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns that, and the same without each segment: `Adapters.segments`."""
 
   def compare(self, pairs: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Returns what the task makes of pairs of encoded clips."""

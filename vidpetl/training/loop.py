@@ -12,7 +12,7 @@ from typing import Any
 import jax
 from etils import epath
 
-from vidpetl.experiment import adapters, spec
+from vidpetl.experiment import adapters, exemplars, spec
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import package, storage, variables
 from vidpetl.tasks import task as task_lib
@@ -69,6 +69,7 @@ class Loop:
     )
     self.predictors = self.run.predictors()
     self.comparers = self.run.comparers()
+    self.relative: set[str] = set()  # tasks whose exemplars vote
     self.logbook = logbook.Logbook(self.run, self.workdir, started)
     self.say = self.logbook.say
     self.files = predictions.Files(self.workdir, self.run.train)
@@ -120,6 +121,7 @@ class Loop:
     record = self._finish(choice)
     if state.frozen:
       self._write_package(state, choice)
+    self._leave_exemplars(choice)
     return record
 
   def _take_steps(
@@ -269,6 +271,7 @@ class Loop:
       )
       self.run.quarantine.require(source, undecodable)
       if isinstance(metric, task_lib.Relative):
+        self.relative.add(name)
         metric.compare(functools.partial(self.comparers[name], state))
       found[name] = {
         'metrics': metric.result(),
@@ -304,9 +307,19 @@ class Loop:
     if wanted != 'none':
       self.logbook.open()
     found = self.evaluate(state, step)
-    return self._finish(
-      reporting.Choice('checkpoint', step, (step,), by=wanted, found=found)
+    choice = reporting.Choice(
+      'checkpoint', step, (step,), by=wanted, found=found
     )
+    record = self._finish(choice)
+    self._leave_exemplars(choice)
+    return record
+
+  def _leave_exemplars(self, choice: reporting.Choice) -> None:
+    """Puts reported exemplars where the model is used from."""
+    for name in self.relative if self.first else ():
+      arrays = self.files.read_arrays(name, choice.step)
+      if arrays:  # An older version, which the run began with, kept none.
+        exemplars.write(self.workdir, name, choice.step, arrays)
 
   def _finish(self, choice: reporting.Choice) -> dict[str, Any]:
     """Writes results.json, and prints the table."""

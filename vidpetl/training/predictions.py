@@ -83,6 +83,14 @@ class Files:
       columns = {name: [row[name] for row in rows] for name in rows[0]}
       write_csv(self._workdir / PER_CLASS / f'{stem}.csv', columns)
 
+  def read_arrays(self, task: str, step: int) -> dict[str, np.ndarray]:
+    """Returns the arrays that `write` wrote of a task; {} if it has none."""
+    path = self._workdir / FOLDER / f'{stem_of(task)}.{step}.npz'
+    if not path.exists():
+      return {}
+    with path.open('rb') as file, np.load(file) as arrays:
+      return dict(arrays)
+
   def _per_class(
     self, task: str, metric: task_lib.Metric
   ) -> list[dict[str, Any]]:

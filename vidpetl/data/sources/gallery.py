@@ -50,7 +50,7 @@ class Gallery:
     self.queries = len(test)
     self._test, self._train = test, train
     drawn = [
-      _draw(test[i], train.info, by, voters, seed) for i in range(len(test))
+      draw(test[i], train.info, by, voters, seed) for i in range(len(test))
     ]
     self._exemplars = np.unique(np.concatenate(drawn))
     self._voters = [
@@ -82,8 +82,14 @@ class Gallery:
     return self._train, int(self._exemplars[i - self.queries])
 
 
-def _draw(example, train_info, by, voters, seed) -> np.ndarray:
-  """Returns training examples, without replacement."""
+def draw(
+  example: quality.Performance,
+  train_info: examples.Info,
+  by: str,
+  voters: int,
+  seed: int,
+) -> np.ndarray:
+  """Returns training examples, without replacement; see `Gallery`."""
   candidates = quality.comparable(train_info, example, by)
   words = index.words(len(candidates), seed, 'voters', example.id)
   return candidates[np.argsort(words, kind='stable')[:voters]]

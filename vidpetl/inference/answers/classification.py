@@ -14,6 +14,8 @@ from vidpetl.inference.answers import classes
 from vidpetl.inference.question import Program, Question
 from vidpetl.metrics import predictions
 
+OPTIONS, PROGRAM = ('window', 'hop'), 'outputs'
+
 
 class Classes(classes.Scored):
   """Probabilities of classes; the film's are the mean over its windows."""

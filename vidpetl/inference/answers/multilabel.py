@@ -13,6 +13,8 @@ from vidpetl.inference.answers import classes
 from vidpetl.inference.question import Program, Question
 from vidpetl.metrics import predictions
 
+OPTIONS, PROGRAM = ('window', 'hop'), 'outputs'
+
 
 class Labels(classes.Scored):
   """Probabilities of labels; the film's are the largest of its windows."""

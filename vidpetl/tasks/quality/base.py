@@ -47,6 +47,12 @@ class Quality(task_lib.Task):
     table = self.info.table if self.info else {}
     return dict(table) if len(table.get('scores', ())) else {}
 
+  @property
+  def needs(self) -> dict[str, str]:
+    """What has to be known of a performance to score it, and which field says
+    so: 'difficulty', 'action'."""
+    return {}
+
   def where(self, field: str) -> str:
     """Returns what errors call a field of the task."""
     return f'config.tasks.{self.name}.{field}'

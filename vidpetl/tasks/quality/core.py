@@ -57,6 +57,12 @@ class Core(relative.Relative):
       object.__setattr__(self, 'edges', edges)
     self._check_edges()
 
+  @property
+  def needs(self) -> dict[str, str]:
+    if not self.divide_by_difficulty:
+      return super().needs
+    return {**super().needs, 'difficulty': 'divide_by_difficulty=True'}
+
   def head(self) -> core_tree.RegressionTree:
     return core_tree.RegressionTree(self.depth, self.width)
 

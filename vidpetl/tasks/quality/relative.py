@@ -33,7 +33,7 @@ class Relative(base.Quality):
 
   def __post_init__(self):
     super().__post_init__()
-    if not self.train_clip.kind.exemplar:
+    if not self.exemplar:
       raise ValueError(
         f"{self.where('clip.exemplar')} is '': say what a query and its "
         "exemplar have in common, 'any' (nothing), 'difficulty' or 'action'."
@@ -43,9 +43,19 @@ class Relative(base.Quality):
     if self.table:
       self._check_partners()
 
+  @property
+  def exemplar(self) -> str:
+    """What a query and its exemplars have in common."""
+    return self.train_clip.kind.exemplar
+
+  @property
+  def needs(self) -> dict[str, str]:
+    by = self.exemplar
+    return {} if by == 'any' else {by: f'clip.exemplar={by!r}'}
+
   def kinds(self) -> np.ndarray:
     """Returns what two training examples have in common if equal, [n]."""
-    by = self.train_clip.kind.exemplar
+    by = self.exemplar
     if by == 'any':
       return np.zeros(len(self.table['scores']))
     if by == 'difficulty':
@@ -55,7 +65,7 @@ class Relative(base.Quality):
   def evaluation_source(self, test, train):
     """Returns `test`, with the exemplars that it needs of `train`."""
     return gallery.Gallery(
-      test, train, self.train_clip.kind.exemplar, self.voters, self.voter_seed
+      test, train, self.exemplar, self.voters, self.voter_seed
     )
 
   def metric(self, source: examples.Source) -> scores.RelativeScores:
@@ -63,7 +73,7 @@ class Relative(base.Quality):
 
   def protocol(self) -> dict[str, Any]:
     return super().protocol() | {
-      'exemplar': self.train_clip.kind.exemplar,
+      'exemplar': self.exemplar,
       'voters': self.voters,
       'voter_seed': self.voter_seed,
     }
@@ -75,7 +85,7 @@ class Relative(base.Quality):
       ValueError: if it is not known what an example has in common with others,
         or if no two have anything in common.
     """
-    by, kinds = self.train_clip.kind.exemplar, self.kinds()
+    by, kinds = self.exemplar, self.kinds()
     field = f'{self.where("clip.exemplar")}={by!r}'
     if by == 'difficulty':
       base.require_difficulties(self.info, field)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,6 +15,36 @@ from vidpetl.metrics import predictions, rank
 from vidpetl.tasks.quality import scatter
 
 _PAIRS = 64  # Compared at a time; the last ones are padded to as many.
+# Of what an exemplar was encoded to, in `RelativeScores.exemplars`.
+ENCODED = 'encoded/'
+
+
+Run = Callable[[Mapping[str, Any]], Mapping[str, jax.Array]]
+Rows = Mapping[str, np.ndarray]
+
+
+def votes(
+  run: Run,
+  pairs: Sequence[tuple[int, int]],
+  query: Callable[[Sequence[int]], Rows],
+  exemplar: Callable[[Sequence[int]], Rows],
+) -> np.ndarray:
+  """Returns what exemplars say of queries, [p].
+
+  Args:
+    run: see `RelativeScores.compare`.
+    pairs: p numbers of a query and of an exemplar.
+    query: numbers [n] of queries -> what they were encoded to, [n, ...].
+    exemplar: the same of exemplars.
+  """
+  found = []
+  for begin in range(0, len(pairs), _PAIRS):
+    some = list(pairs[begin : begin + _PAIRS])
+    padded = some + some[:1] * (_PAIRS - len(some))
+    queries, exemplars = zip(*padded)
+    outputs = run({'query': query(queries), 'exemplar': exemplar(exemplars)})
+    found.append(np.asarray(outputs['predicted'])[: len(some)])
+  return np.concatenate(found) if found else np.zeros(0)
 
 
 class Scores:
@@ -111,9 +141,7 @@ class RelativeScores(Scores):
     for n, i in enumerate(rows['index']):
       self._encoded[int(i)] = {k: v[n] for k, v in kept.items()}
 
-  def compare(
-    self, run: Callable[[Mapping[str, Any]], Mapping[str, jax.Array]]
-  ) -> None:
+  def compare(self, run: Run) -> None:
     """Scores each query that could be decoded.
 
     Args:
@@ -125,15 +153,8 @@ class RelativeScores(Scores):
     """
     self._voters = self._decoded_voters()
     pairs = [(q, v) for q, voters in self._voters.items() for v in voters]
-    votes = []
-    for begin in range(0, len(pairs), _PAIRS):
-      some = pairs[begin : begin + _PAIRS]
-      padded = some + some[:1] * (_PAIRS - len(some))
-      queries, exemplars = (self._stack(column) for column in zip(*padded))
-      outputs = run({'query': queries, 'exemplar': exemplars})
-      votes.append(np.asarray(outputs['predicted'])[: len(some)])
+    self._votes = votes(run, pairs, self._stack, self._stack)
     of = np.array([q for q, _ in pairs], np.int64)
-    self._votes = np.concatenate(votes) if votes else np.zeros(0)
     self._rows = predictions.Rows()
     for q in self._voters:
       self._rows.add(
@@ -156,7 +177,29 @@ class RelativeScores(Scores):
       'vote': self._votes,
     }
     found = super().predictions()
-    return dataclasses.replace(found, more={'votes': votes} if pairs else {})
+    if not pairs:
+      return found
+    return dataclasses.replace(
+      found, more={'votes': votes}, arrays=self.exemplars()
+    )
+
+  def exemplars(self) -> dict[str, np.ndarray]:
+    """Returns all that it takes to compare a further performance.
+
+    Returns:
+      Of the m exemplars that voted, [m, ...] each: 'id', 'score', 'difficulty',
+      'action' as annotated, and under `ENCODED` what `update` was given.
+    """
+    voted = sorted({v for voters in self._voters.values() for v in voters})
+    annotated = [self._source[v] for v in voted]
+    encoded = self._stack(voted)
+    return {
+      'id': np.array([e.id.removeprefix(gallery.PREFIX) for e in annotated]),
+      'score': np.array([e.score for e in annotated], np.float64),
+      'difficulty': np.array([e.difficulty for e in annotated], np.float64),
+      'action': np.array([e.action for e in annotated], str),
+      **{ENCODED + name: array for name, array in encoded.items()},
+    }
 
   def report(self) -> str:
     counts = [len(voters) for voters in self._voters.values()]
@@ -189,6 +232,6 @@ class RelativeScores(Scores):
       self._lost += len(drawn) - len(voters)
     return found
 
-  def _stack(self, indices: tuple[int, ...]) -> dict[str, np.ndarray]:
+  def _stack(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
     keys = self._encoded[indices[0]]
     return {k: np.stack([self._encoded[i][k] for i in indices]) for k in keys}

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
+from vidpetl.backbones import features as features_lib
+
 
 def cut(video: jax.Array, starts: Sequence[int], length: int) -> jax.Array:
   """Returns the segments of videos.
@@ -28,6 +30,33 @@ def cut(video: jax.Array, starts: Sequence[int], length: int) -> jax.Array:
   """
   parts = [video[..., a : a + length, :, :, :] for a in starts]
   return jnp.stack(parts, axis=-5)
+
+
+def without_each(features: features_lib.Features) -> features_lib.Features:
+  """Returns the features of videos that lack a segment, one after another.
+
+  In the place of the segment that is left out is the mean of the others: a head
+  that averages segments then averages the others alone, and one for which their
+  order counts finds each of them in its place.
+
+  Args:
+    features: of s > 1 segments, [b, s, ...].
+
+  Returns:
+    [b s, s, ...]; of each video s in the order of what they lack.
+  """
+
+  def one(x):
+    b, s = x.shape[:2]
+    mean = (x.sum(1, keepdims=True) - x) / (s - 1)
+    out = jnp.eye(s, dtype=bool).reshape(1, s, s, *[1] * (x.ndim - 2))
+    return jnp.where(out, mean[:, :, None], x[:, None]).reshape(
+      b * s, *x.shape[1:]
+    )
+
+  return features.replace(
+    grid=one(features.grid), summary=one(features.summary)
+  )
 
 
 def check(

@@ -72,6 +72,10 @@ class Usdl(base.Quality):
     if self.table:
       self._check_labels()
 
+  @property
+  def needs(self) -> dict[str, str]:
+    return {'difficulty': 'difficulty=True'} if self.difficulty else {}
+
   def head(self) -> DistributionHead:
     return DistributionHead(self.bins, self.judges, tuple(self.hidden))
 
