@@ -83,10 +83,14 @@ def main(argv: list[str]) -> int:
     for name in ('window', 'hop', 'difficulty', 'action')
     if getattr(args, name) is not None
   }
-  people = {
-    name: getattr(args, name) for name in _PEOPLE if args[name].present
-  }
-  if people or 'people' in asked.options(task):
+  people = {name: getattr(args, name) for name in _PEOPLE if args[name].present}
+  takes_people = 'people' in asked.options(task)
+  if people and not takes_people:
+    raise ValueError(
+      f'--{", --".join(people)}: {task} is not asked of people in a film; '
+      '--task chooses another one.'
+    )
+  if takes_people:
     options['people'] = choice.Choice(listed, **people)
   return answer(asked, listed, task, options, args.out, overlay)
 

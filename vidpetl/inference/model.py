@@ -21,9 +21,8 @@ from etils import epath
 
 from vidpetl.data import clips
 from vidpetl.experiment import adapters as adapters_lib
-from vidpetl.experiment import exemplars
+from vidpetl.experiment import exemplars, trained
 from vidpetl.experiment import spec as spec_lib
-from vidpetl.experiment import trained
 from vidpetl.inference import answer as answer_lib
 from vidpetl.inference import asking, models
 from vidpetl.inference.question import Options

@@ -4,6 +4,8 @@ import pytest
 from vidpetl.metrics import rank
 from vidpetl.tasks.quality import scores
 
+SCORES = (10.0, 20.0, 30.0, 1.0, 2.0, 4.0)
+
 
 class Gallery:
   """Three queries and three exemplars."""
@@ -16,7 +18,8 @@ class Gallery:
   _voters = ((3, 4), (4,), (3, 4, 5))
 
   def __getitem__(self, i):
-    return type('Example', (), {'id': f'dive{i}'})
+    fields = {'score': SCORES[i], 'difficulty': 2.5, 'action': '107B'}
+    return type('Example', (), {'id': f'dive{i}', **fields})
 
   def voters(self, i):
     return np.array(self._voters[i])
@@ -24,7 +27,7 @@ class Gallery:
 
 def rows(*indices):
   index = np.array(indices)
-  score = np.array([10.0, 20.0, 30.0, 1.0, 2.0, 4.0])[index]
+  score = np.array(SCORES)[index]
   return {
     'index': index,
     'valid': np.ones(len(index), bool),
@@ -177,3 +180,13 @@ def test_votes_of_all_exemplars_make_the_prediction():
     by_id.setdefault(name, []).append(vote)
   means = [np.mean(by_id[name]) for name in columns['id']]
   np.testing.assert_allclose(columns['predicted'], means, rtol=1e-6)
+
+
+def test_exemplars_that_voted_are_kept_with_what_they_were_encoded_to():
+  kept = filled(5, 2, 0, 4, 1, 3).predictions().arrays
+  assert kept['id'].tolist() == ['dive3', 'dive4', 'dive5']
+  assert kept['score'].tolist() == [1.0, 2.0, 4.0]
+  assert kept['difficulty'].tolist() == [2.5] * 3
+  assert kept['action'].tolist() == ['107B'] * 3
+  encoded = kept[scores.ENCODED + 'embedding']
+  assert encoded.ravel().tolist() == [3.0, 4.0, 5.0]

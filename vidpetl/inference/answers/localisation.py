@@ -103,9 +103,9 @@ class Actions(answer_lib.Answer):
     """Yields seconds, and id, box, its score, scores of classes of people."""
     kept = list(self.names)
     for people, scores in zip(self.seen.people, self.scores):
-      yield people.seconds, list(
-        zip(people.ids.tolist(), people.boxes, people.scores, scores[:, kept])
-      )
+      ids, scores = people.ids.tolist(), scores[:, kept]
+      group = list(zip(ids, people.boxes, people.scores, scores))
+      yield people.seconds, group
 
   def top(self, k: int = _SHOWN) -> dict[int, list[tuple[float, list]]]:
     """Returns of each person seconds and k best actions with their scores."""

@@ -89,11 +89,7 @@ class Score(answer_lib.Answer):
     if len(self.judges):
       said['judges'] = [float(value) for value in self.judges]
     if self.votes is not None:
-      each = (self.votes.exemplars, self.votes.exemplar_scores, self.votes.votes)
-      said['votes'] = [
-        {'exemplar': str(name), 'exemplar_score': float(of), 'vote': float(vote)}
-        for name, of, vote in zip(*each)
-      ]
+      said['votes'] = self.votes.to_json()
     return said
 
   def painter(self) -> answer_lib.Painter:

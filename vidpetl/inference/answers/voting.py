@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,14 @@ class Votes:
   exemplars: np.ndarray
   exemplar_scores: np.ndarray
   votes: np.ndarray
+
+  def to_json(self) -> list[dict[str, Any]]:
+    """Returns them one by one in json's types."""
+    each = zip(self.exemplars, self.exemplar_scores, self.votes)
+    return [
+      {'exemplar': str(name), 'exemplar_score': float(of), 'vote': float(says)}
+      for name, of, says in each
+    ]
 
 
 def vote(
