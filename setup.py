@@ -9,7 +9,7 @@ import setuptools
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(
   r"^__version__ = '([^']+)'$",
-  (HERE / 'vidpetl' / '__init__.py').read_text(encoding='utf-8'),
+  (HERE / 'vidpetl' / 'version.py').read_text(encoding='utf-8'),
   re.MULTILINE,
 )[1]
 
