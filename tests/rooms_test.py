@@ -40,7 +40,6 @@ BY_NAME = ('vidpetl/parts.py', 'vidpetl/weights/family.py')
 JAX = {'jax', 'jaxlib', 'flax', 'optax', 'orbax', 'tensorflow'}
 # A user's path is an epath.Path. The modules that take texts apart, and why.
 TEXTS = {
-  'vidpetl.inference.overlay.film': 'asks whether two paths are one file',
   'vidpetl.data.frames': 'the names of 100,000 frames of a folder',
   'vidpetl.data.sources.folder': 'hands out a million paths as texts',
   'vidpetl.data.sources.manifest': 'hands out a million paths as texts',
