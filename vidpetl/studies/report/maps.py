@@ -1,0 +1,83 @@
+"""Grad-CAM of the clips that a page shows.
+
+It takes the run's model and one program, for a clip of each device at a time.
+Of what is too large for that at the end of a run, the page names the command.
+"""
+
+from __future__ import annotations
+
+import time
+
+import jax
+
+from vidpetl.experiment import complete
+from vidpetl.studies import explaining, grad_cam
+from vidpetl.studies.recorded import Recorded
+from vidpetl.studies.report import moving
+from vidpetl.training import run as run_lib
+from vidpetl.training import sharding
+
+# What is explained without being asked for: models of so many parameters, and
+# tasks until so many seconds are over.
+_SMALL, _PATIENCE = 30e6, 10.0
+
+Found = dict[str, dict[str, grad_cam.Example]]
+
+
+def reason_against(run: Recorded) -> str:
+  """Returns why the end of a run draws no maps; '' if it does."""
+  if jax.process_count() > 1:
+    return 'the run has several processes'
+  total = run.results.get('parameters', {}).get('total', 0)
+  if total > _SMALL:
+    return f'the model has {total:,} parameters'
+  return ''
+
+
+def draw(run: Recorded, count: int, patient: bool) -> tuple[Found, str]:
+  """Returns what speaks for the predicted class of clips, and what to say.
+
+  Args:
+    run: with a checkpoint and its data.
+    count: clips of the worst, and of the best, of each classification.
+    patient: whether all tasks are explained, however long it takes.
+
+  Returns:
+    Task -> id of a clip -> its map; a sentence about them.
+
+  Raises:
+    ValueError, OSError: if the checkpoint or the data are gone, or if the
+      backbone has no site to look at.
+  """
+  config = complete.complete(run.config)
+  workdir = str(run.workdir)
+  began, found, left = time.perf_counter(), {}, []
+  with jax.set_mesh(sharding.make_mesh(**config.mesh.to_dict())):
+    ready = run_lib.prepare(config, workdir)
+    tasks = explaining.choose_tasks(ready, None)
+    if not tasks:
+      return {}, ''
+    state, step = explaining.restore(ready, workdir, _checkpoint(run))
+    sites = explaining.sites(ready)
+    for task in tasks:
+      if not patient and time.perf_counter() - began > _PATIENCE:
+        left.append(task)
+        continue
+      at = moving.places(run, task, count)
+      examples = explaining.explain_clips(ready, state, sites, task, list(at))
+      found[task] = {at[i]: each for i, each in examples.items()}
+  told = (
+    'Beside a clip is what of it speaks for the predicted class (Grad-CAM), '
+    f'with the parameters of step {step:,}.'
+  )
+  if left:
+    told += f' {", ".join(left)} were left to the command `vidpetl report`.'
+  return found, told
+
+
+def _checkpoint(run: Recorded) -> str:
+  """Returns the reported step, if it is saved; or else the latest."""
+  step = str(run.results.get('step', ''))
+  return (
+    step if (run.workdir / 'checkpoints' / step).is_dir() and step else 'latest'
+  )
