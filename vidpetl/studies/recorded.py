@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from etils import epath
 
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import predictions, reporting, writers
+
+# What was typed to train the run.
+COMMAND = 'command.txt'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +56,12 @@ class Recorded:
   def check(self) -> dict[str, Any]:
     """What check.json holds; {} where the data were not checked."""
     return self._json('check.json')
+
+  @property
+  def command(self) -> str:
+    """The command that trained it; '' if none was recorded."""
+    path = self.workdir / COMMAND
+    return path.read_text(encoding='utf-8').strip() if path.exists() else ''
 
   def _json(self, name: str) -> dict[str, Any]:
     path = self.workdir / name
@@ -168,3 +177,16 @@ class Recorded:
       reported = self.results.get('step')
       step = reported if reported in steps else steps[-1]
     return self.workdir / folder / f'{stem}.{step}.{suffix}'
+
+
+def named(
+  runs: Sequence[epath.Path], names: Sequence[str] | None = None
+) -> list[Recorded]:
+  """Returns runs with their names, by default those of their folders."""
+  if names is None:
+    names = [run.resolve().name for run in runs]
+    if len(set(names)) < len(names):
+      names = [
+        f'{run.resolve().parent.name}/{run.resolve().name}' for run in runs
+      ]
+  return [Recorded(run, name) for run, name in zip(runs, names, strict=True)]

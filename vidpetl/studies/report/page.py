@@ -52,7 +52,7 @@ def of_run(
     _contents({anchor: name for anchor, (name, _) in parts.items()}),
   ]
   for anchor, (name, make) in parts.items():
-    body += [f'<h2 id="{anchor}">{markup.text(name)}</h2>', *_or_why(make)]
+    body += [f'<h2 id="{anchor}">{markup.text(name)}</h2>', *or_why(make)]
   return markup.page(f'{run.name}: report', body)
 
 
@@ -73,7 +73,7 @@ def _maps(
     return {}, f'What speaks for a class (Grad-CAM) is not shown: {error}'
 
 
-def _or_why(make: Callable[[], Iterable[str]]) -> list[str]:
+def or_why(make: Callable[[], Iterable[str]]) -> list[str]:
   """Returns a part, or a sentence on why there is none."""
   try:
     return list(make())
@@ -130,16 +130,16 @@ def _task(
 ) -> list[str]:
   parts = [
     '<h3>Metrics</h3>',
-    *_or_why(lambda: measured.numbers(run, task)),
+    *or_why(lambda: measured.numbers(run, task)),
     '<h3>Curves</h3>',
-    *_or_why(lambda: measured.curves(run, task)),
+    *or_why(lambda: measured.curves(run, task)),
   ]
   try:
     kind = run.kind(task)
   except _LACKS as error:
     return [*parts, facts.sentence(error)]
   for title, make in classes.details(run, task, kind):
-    parts += [f'<h3>{title}</h3>', *_or_why(make)]
+    parts += [f'<h3>{title}</h3>', *or_why(make)]
   return parts + _seen(run, task, kind, count, found, told)
 
 
@@ -153,7 +153,7 @@ def _seen(
 ) -> list[str]:
   """Returns clips, or keyframes, of a task."""
   if kind == 'localisation':
-    drawn = _or_why(lambda: moving.keyframes(run, task))
+    drawn = or_why(lambda: moving.keyframes(run, task))
     return ['<h3>Keyframes with boxes</h3>', *drawn]
   if kind == 'unlabelled' or not count:
     return []
@@ -162,7 +162,7 @@ def _seen(
     parts.append(f'<p class="dim">{markup.text(told)}</p>')
   return [
     *parts,
-    *_or_why(lambda: moving.clips(run, task, count, found)),
+    *or_why(lambda: moving.clips(run, task, count, found)),
   ]
 
 
