@@ -83,19 +83,21 @@ nav a:hover { text-decoration: underline; }
 summary { cursor: pointer; color: var(--dim); font-size: .9rem;
   padding: .2rem 0; }
 .wide { overflow-x: auto; max-width: 100%; }
+.wide + .wide { margin-top: 1rem; }
 table { border-collapse: collapse; }
 td, th { padding: .25rem .9rem .25rem 0; text-align: right; font-weight: 400;
   border-bottom: 1px solid var(--line); vertical-align: top;
   font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 th { color: var(--dim); }
 td:first-child, th:first-child { text-align: left; }
-table.words td { text-align: left; overflow-wrap: anywhere; }
-table.words td:first-child { color: var(--dim); white-space: nowrap; }
+td:first-child { overflow-wrap: break-word; max-width: 22rem; }
+table.words td, table.words th { text-align: left; }
+table.words td:not(:first-child) { overflow-wrap: anywhere; }
+table.words td:first-child { color: var(--dim); }
 table.words tr.apart td:not(:first-child) { background: var(--note-card); }
 td.best { font-weight: 700; color: var(--good); }
 .bars { max-width: 100%; }
 .bars td { border: 0; padding: .08rem .8rem .08rem 0; }
-.bars td:first-child { overflow-wrap: anywhere; }
 .bars .bar { width: 24rem; min-width: 6rem; text-align: left; }
 .bars i { display: block; height: 9px; background: var(--bar); margin: 1px 0;
   border-radius: 1px; min-width: 1px; }
@@ -117,6 +119,7 @@ svg text { fill: var(--dim); }
 .key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .8em;
   background: var(--bar); } .key.val { background: var(--bar2); }
 .key:first-child { margin-left: 0; }
+.legend > span { margin-right: .9em; }
 .key.dashed { background: none; border-top: 3px dashed; height: .3em; }
 img { max-width: 100%; height: auto; border: 1px solid var(--line);
   border-radius: 4px; }
@@ -152,8 +155,10 @@ pre.command { white-space: pre-wrap; user-select: all; }
 pre.long { max-height: 30rem; overflow: auto; }
 @media (max-width: 480px) {
   body { padding: 1rem .8rem 3rem; }
-  table.words td:first-child { white-space: normal; }
   td, th { padding-right: .6rem; }
+  td:first-child { max-width: 9rem; }
+  .bars td, .bars th { padding-right: .4rem; }
+  .bars .bar { min-width: 4rem; }
   .tile { flex: 1 1 7rem; min-width: 0; }
 }
 @media print { #theme, nav { display: none; } }

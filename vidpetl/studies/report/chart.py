@@ -52,7 +52,7 @@ def lines(title: str, found: Sequence[Line], x_name: str) -> str:
   shapes = [_line(axes, line) for line in found]
   legend = ''
   if len(found) > 1:
-    legend = ' '.join(map(_key, found)) + '<br>'
+    legend = f'<div class="legend">{" ".join(map(_key, found))}</div>'
   return _figure(axes.frame(x_name) + ''.join(shapes), title, legend)
 
 

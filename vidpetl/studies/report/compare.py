@@ -171,7 +171,7 @@ def _recipes(runs: Sequence[Recorded]) -> list[str]:
   Raises:
     ValueError: if a run has no config.
   """
-  told = [_flat(facts.words(run)) for run in runs]
+  told = [_words(run) for run in runs]
   fields = [_flat(complete.as_json(facts.config_of(run))) for run in runs]
   return [
     '<h3>In words</h3>',
@@ -179,6 +179,16 @@ def _recipes(runs: Sequence[Recorded]) -> list[str]:
     '<h3>Fields of the config</h3>',
     _differences(runs, fields),
   ]
+
+
+def _words(run: Recorded) -> dict[str, str]:
+  """Returns aspect -> words, of the run and of each task."""
+  told = facts.words(run)
+  return told['run'] | {
+    f'{task}: {aspect}': words
+    for task, aspects in told['tasks'].items()
+    for aspect, words in aspects.items()
+  }
 
 
 def _differences(

@@ -13,6 +13,7 @@ from etils import epath
 
 import vidpetl
 from vidpetl import markup
+from vidpetl.data.names import plural
 from vidpetl.data.survey import page as survey_page
 from vidpetl.experiment import complete
 from vidpetl.studies import flops, in_words
@@ -103,11 +104,26 @@ def data(run: Recorded) -> list[str]:
   ]
   for name, found in run.check['tasks'].items():
     kind = markup.text(found['kind'])
-    parts.append(
-      f'<h3>{markup.text(name)} <span class="dim">{kind}</span></h3>'
-    )
-    parts += survey_page.task(found)
+    parts += [
+      f'<h3>{markup.text(name)} <span class="dim">{kind}</span></h3>',
+      f'<p>{markup.text(_splits(found))}</p>',
+      '<details><summary>sizes, distributions, classes</summary>',
+      *survey_page.task(found),
+      '</details>',
+    ]
   return parts
+
+
+def _splits(found: Mapping[str, Any]) -> str:
+  """Returns '192 train clips of hmdb51, split train; …; 8 classes'."""
+  told = [
+    f'{split["clips"]:,} {role} clips of {split["dataset"]}, split '
+    f'{split["split"]}'
+    for role, split in found['splits'].items()
+  ]
+  if found['classes']:
+    told.append(plural(len(found['classes']), 'class', 'classes'))
+  return '; '.join(told) + '.'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +181,7 @@ def cost_rows(run: Recorded) -> list[tuple[str, str]]:
     share = count['trained'] / max(count['total'], 1)
     rows += [
       ('parameters', f'{count["total"]:,}'),
-      ('trained', f'{count["trained"]:,} ({share:.2%})'),
+      ('trained', f'{count["trained"]:,} ({100 * share:.2f} %)'),
       ('of these heads', f'{count["trained_heads"]:,}'),
     ]
   rows += [
@@ -187,21 +203,26 @@ def cost_rows(run: Recorded) -> list[tuple[str, str]]:
   return [row for row in rows if row[1]]
 
 
-def flops_rows(run: Recorded) -> list[tuple[str, str]]:
-  """Returns the cost of one view of each task, counted anew.
+def flops_rows(
+  run: Recorded, counted: Mapping[str, float] | None = None
+) -> list[tuple[str, str]]:
+  """Returns the cost of one view of each task.
+
+  Args:
+    run: with a config.
+    counted: FLOPs by task; None counts them.
 
   Raises:
     ValueError, OSError: if the data, which say how many classes there are,
       are gone, or if there is no config.
   """
-  tasks = config_of(run)['tasks']
-  several = len(tasks) > 1
+  counted = counted or flops.forward(config_of(run))
   return [
     (
-      'one view, forward' + (f', {name}' if several else ''),
+      'one view, forward' + (f', {name}' if len(counted) > 1 else ''),
       f'{count / 1e9:,.3g} GFLOPs',
     )
-    for name, count in flops.forward(run.config).items()
+    for name, count in counted.items()
   ]
 
 

@@ -21,7 +21,7 @@ from vidpetl.studies import clip_sheet, grad_cam
 from vidpetl.studies.clip_sheet import Ranked
 from vidpetl.studies.recorded import Recorded
 
-_SIDE = 160  # pixels of the longer side
+_SIDES = {1: 240, 2: 320}  # pixels of the longer side, of so many panels
 _FRAMES = 24  # of an animation, at most
 _QUALITY = 60
 _RATE = 8.0  # frames a second, where moments are spread over the video
@@ -111,14 +111,14 @@ def _picture(
   chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
   seconds = _seconds(len(frames), spec) or count / _RATE
   pause = max(seconds / count, 1 / _FASTEST)
-  images = [_small(frames[i], _SIDE * panels) for i in chosen]
+  images = [_small(frames[i], _SIDES[panels]) for i in chosen]
   moving, still = _webp(images, pause), _webp(images[count // 2 :][:1], pause)
   width, height = images[0].size
   return (
     '<picture><source media="(prefers-reduced-motion: reduce)" '
     f'srcset="{markup.data_uri(still, "image/webp")}">'
     f'<img src="{markup.data_uri(moving, "image/webp")}" width="{width}" '
-    f'height="{height}" loading="lazy" alt="{markup.text(title)}"></picture>'
+    f'height="{height}" decoding="async" alt="{markup.text(title)}"></picture>'
   )
 
 
@@ -167,7 +167,7 @@ def keyframes(run: Recorded, task: str) -> list[str]:
     uri = markup.data_uri(_webp([image], 1.0), 'image/webp')
     cards.append(
       f'<div class="clip"><img src="{uri}" width="{image.width}" '
-      f'height="{image.height}" loading="lazy" alt="{markup.text(name)}">'
+      f'height="{image.height}" decoding="async" alt="{markup.text(name)}">'
       f'<span class="dim small">{markup.text(name)}</span></div>'
     )
   return [

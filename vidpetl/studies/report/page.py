@@ -33,15 +33,15 @@ def of_run(
     explain: whether Grad-CAM is drawn of them.
     patient: whether it is drawn however long that takes.
   """
-  found, told = _maps(run, count, explain, patient)
+  explained = _explained(run, count, explain, patient)
   parts = {'data': ('Data', lambda: facts.data(run))}
   parts['recipe'] = ('Recipe', lambda: _recipe(run))
   for number, task in enumerate(run.tasks):
     parts[f'task{number}'] = (
       task,
-      lambda task=task: _task(run, task, count, found.get(task, {}), told),
+      lambda task=task: _task(run, task, count, explained),
     )
-  parts['cost'] = ('Cost', lambda: _cost(run))
+  parts['cost'] = ('Cost', lambda: _cost(run, explained.flops))
   parts['versions'] = ('Versions', lambda: _versions(run))
   parts['commands'] = ('Commands', lambda: commands.commands(run))
   body = [
@@ -56,21 +56,23 @@ def of_run(
   return markup.page(f'{run.name}: report', body)
 
 
-def _maps(
+def _explained(
   run: Recorded, count: int, explain: bool, patient: bool
-) -> tuple[maps.Found, str]:
-  """Returns maps by task and clip, and what to say of them."""
+) -> maps.Explained:
+  """Returns Grad-CAM of the clips of a page, or why there is none."""
   if not explain or not count:
-    return {}, ''
+    return maps.Explained()
   if not patient and (why := maps.reason_against(run)):
-    return {}, (
-      f'What speaks for a class (Grad-CAM) was not drawn, as {why}: '
+    return maps.Explained(
+      told=f'What speaks for a class (Grad-CAM) was not drawn, as {why}: '
       f'`vidpetl report {run.workdir}` draws it.'
     )
   try:
     return maps.draw(run, count, patient)
   except _LACKS as error:
-    return {}, f'What speaks for a class (Grad-CAM) is not shown: {error}'
+    return maps.Explained(
+      told=f'What speaks for a class (Grad-CAM) is not shown: {error}'
+    )
 
 
 def or_why(make: Callable[[], Iterable[str]]) -> list[str]:
@@ -100,7 +102,7 @@ def _tiles(run: Recorded) -> str:
         break
   if count := run.results.get('parameters'):
     share = count['trained'] / max(count['total'], 1)
-    found.append((f'{share:.2%}', 'of the parameters train'))
+    found.append((f'{100 * share:.2f} %', 'of the parameters train'))
   if took := facts.clock(facts.cost(run).training):
     found.append((took, 'of training'))
   tiles = ''.join(
@@ -126,7 +128,7 @@ def _recipe(run: Recorded) -> list[str]:
 
 
 def _task(
-  run: Recorded, task: str, count: int, found: moving.Maps, told: str
+  run: Recorded, task: str, count: int, explained: maps.Explained
 ) -> list[str]:
   parts = [
     '<h3>Metrics</h3>',
@@ -140,7 +142,7 @@ def _task(
     return [*parts, facts.sentence(error)]
   for title, make in classes.details(run, task, kind):
     parts += [f'<h3>{title}</h3>', *or_why(make)]
-  return parts + _seen(run, task, kind, count, found, told)
+  return parts + _seen(run, task, kind, count, explained)
 
 
 def _seen(
@@ -148,8 +150,7 @@ def _seen(
   task: str,
   kind: str,
   count: int,
-  found: moving.Maps,
-  told: str,
+  explained: maps.Explained,
 ) -> list[str]:
   """Returns clips, or keyframes, of a task."""
   if kind == 'localisation':
@@ -158,17 +159,15 @@ def _seen(
   if kind == 'unlabelled' or not count:
     return []
   parts = ['<h3>Clips that it does worst and best on</h3>']
-  if kind == 'classification' and told:
-    parts.append(f'<p class="dim">{markup.text(told)}</p>')
-  return [
-    *parts,
-    *or_why(lambda: moving.clips(run, task, count, found)),
-  ]
+  if kind == 'classification' and explained.told:
+    parts.append(f'<p class="dim">{markup.text(explained.told)}</p>')
+  found = explained.maps.get(task, {})
+  return [*parts, *or_why(lambda: moving.clips(run, task, count, found))]
 
 
-def _cost(run: Recorded) -> list[str]:
+def _cost(run: Recorded, counted: Mapping[str, float] | None) -> list[str]:
   try:
-    views: list[Any] = facts.flops_rows(run)
+    views: list[Any] = facts.flops_rows(run, counted)
   except _LACKS as error:
     views = [('one view, forward', f'not counted: {error}')]
   rows = [*facts.cost_rows(run), *views]
