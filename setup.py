@@ -88,6 +88,7 @@ setuptools.setup(
       'hypothesis>=6.100',
       'imageio-ffmpeg>=0.8.1',
       'openpyxl>=3.1',
+      'playwright>=1.49',
       'pytest>=8.0.2',
       'pytest-xdist>=3.6.1',
       'ruff>=0.17.5',

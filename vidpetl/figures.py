@@ -77,8 +77,6 @@ def main(argv: list[str]) -> None:
   if not runs:
     raise app.UsageError('Give the working directory of a run, or of several.')
   logging.set_verbosity(logging.ERROR)
-  if args.names and len(args.names) != len(runs):
-    raise app.UsageError(f'{len(args.names)} --names of {len(runs)} runs.')
   found = recorded.named(runs, args.names)
   known = OF_ONE if len(runs) == 1 else OF_SEVERAL
   for name in args.draw or ():

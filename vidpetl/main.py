@@ -77,7 +77,7 @@ def main(argv: list[str]) -> None:
     (folder / recorded.COMMAND).write_text(command() + '\n', encoding='utf-8')
   ended = loop.run(config, workdir)
   if ended and config.page and is_first:
-    print(written.at_end(folder))
+    print(written.at_end(folder), file=sys.stderr)
 
 
 def command() -> str:

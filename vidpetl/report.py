@@ -46,8 +46,6 @@ def main(argv: list[str]) -> None:
   folders = [epath.Path(word) for word in argv[1:]]
   if not folders:
     raise app.UsageError('Give the working directory of a run, or of several.')
-  if args.names and len(args.names) != len(folders):
-    raise app.UsageError(f'{len(args.names)} --names of {len(folders)} runs.')
   if len(folders) > 1 and not args.out:
     raise app.UsageError('Several runs need --out, the file of the page.')
   logging.set_verbosity(logging.ERROR)

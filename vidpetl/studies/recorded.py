@@ -182,11 +182,17 @@ class Recorded:
 def named(
   runs: Sequence[epath.Path], names: Sequence[str] | None = None
 ) -> list[Recorded]:
-  """Returns runs with their names, by default those of their folders."""
+  """Returns runs with their names, by default those of their folders.
+
+  Raises:
+    ValueError: if there are other than so many names.
+  """
   if names is None:
     names = [run.resolve().name for run in runs]
     if len(set(names)) < len(names):
       names = [
         f'{run.resolve().parent.name}/{run.resolve().name}' for run in runs
       ]
-  return [Recorded(run, name) for run, name in zip(runs, names, strict=True)]
+  if len(names) != len(runs):
+    raise ValueError(f'{len(names)} --names of {len(runs)} runs.')
+  return [Recorded(run, name) for run, name in zip(runs, names)]

@@ -173,7 +173,8 @@ def _range(values: np.ndarray, from_zero: bool) -> tuple[float, float]:
 def ticks(low: float, high: float) -> list[float]:
   """Returns round numbers from `low` to `high`, about five."""
   step = 10.0 ** math.floor(math.log10((high - low) / _TICKS))
-  step *= next(f for f in (1, 2, 5, 10) if (high - low) / (f * step) <= _TICKS)
+  parts = (high - low) / step - 1e-9
+  step *= next(f for f in (1, 2, 5, 10) if parts / f <= _TICKS)
   first = math.ceil(low / step - 1e-9)
   last = math.floor(high / step + 1e-9)
   return [round(i * step, 12) + 0.0 for i in range(first, last + 1)]

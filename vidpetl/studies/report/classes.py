@@ -142,6 +142,9 @@ def _means(rows: Sequence[Mapping[str, Any]], key: str) -> list[str]:
     for i, row in zip(ids, rows, strict=True)
     if np.isfinite(row[key])
   }
+  if not sets:
+    mean = 100 * float(np.mean([*value.values()] or [np.nan]))
+    return [f'<p class="dim">Mean over classes: {mean:.1f}</p>']
   sets = {'all classes': tuple(ids), **sets}
   lines = []
   for name, members in sets.items():

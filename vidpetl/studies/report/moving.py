@@ -80,6 +80,9 @@ def _card(
     heated = (255 * grad_cam.overlay(example.frames, example.heat)).round()
     shown = np.concatenate([shown, heated.astype(np.uint8)], axis=2)
   told = _moments(len(frames), spec)
+  if example is not None:
+    speaks = f'{example.predicted} {example.score:.2f}'
+    told += f'<br>right: what speaks for {markup.text(speaks)}'
   return (
     f'<div class="clip {kind}">'
     f'{_picture(shown, clip.title, spec, 1 + (example is not None))}'
