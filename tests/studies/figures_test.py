@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from absl import app
 from etils import epath
 from PIL import Image
 

@@ -80,6 +80,8 @@ def _open(browser, path, **options):
 
 GROUND = 'getComputedStyle(document.body).backgroundColor'
 SIZES = '[...document.images].map(image => image.naturalWidth)'
+STILLS = """[...document.images].map(
+  image => image.currentSrc === image.previousElementSibling.srcset)"""
 LIGHT, DARK = 'rgb(255, 255, 255)', 'rgb(20, 24, 31)'
 
 
@@ -97,11 +99,12 @@ def test_a_report_and_a_comparison_in_a_browser(trained, browser, tmp_path):
   assert page.evaluate(GROUND) == LIGHT
   page.click('#theme')
   assert page.evaluate(GROUND) == DARK
+  assert page.evaluate(STILLS) == [False] * 4
   assert len(_seen(page)) > 1  # It plays.
 
   still = _open(browser, report, reduced_motion='reduce')
   still.wait_for_function(f'{SIZES}.every(width => width > 0)')
-  assert len(_seen(still)) == 1
+  assert still.evaluate(STILLS) == [True] * 4
 
   assert _open(browser, report, color_scheme='dark').evaluate(GROUND) == DARK
   for path in (report, together):
@@ -115,6 +118,7 @@ def test_a_report_and_a_comparison_in_a_browser(trained, browser, tmp_path):
 def _seen(page):
   """Returns the pictures that a clip shows in a second."""
   clip, found = page.locator('.clip img').first, set()
+  page.wait_for_timeout(500)  # Until it is painted.
   for _ in range(8):
     page.wait_for_timeout(120)
     found.add(clip.screenshot())
