@@ -93,6 +93,7 @@ setuptools.setup(
       'onnxruntime>=1.23',
       'opencv-python>=4.10,<5',
       'openpyxl>=3.1',
+      'playwright>=1.49',
       'pytest>=8.0.2',
       'pytest-xdist>=3.6.1',
       'ruff>=0.17.5',
