@@ -49,6 +49,7 @@ setuptools.setup(
     'vidpetl.configs',
   ],
   package_dir={'vidpetl.configs': 'configs'},
+  package_data={'vidpetl': ['models/*/*']},
   entry_points={'console_scripts': ['vidpetl = vidpetl.cli:main']},
   # Lower bounds are the oldest versions that the tests were run with:
   # `bash launch/oldest.sh`.

@@ -2,8 +2,8 @@
 
   python -m vidpetl.predict --run=RUN VIDEO… [--out=FOLDER] [--overlay=FILE]
 
-RUN is a working directory, an adapter package with --backbone, or 'demo', the
-small model that vidpetl brings along. A VIDEO is a file, a folder of numbered
+RUN is a working directory, an adapter package with --backbone, or 'demo:clips',
+a small model that vidpetl brings along. A VIDEO is a file, a folder of numbered
 frames, or a folder that is searched for both. A film longer than the run's
 training examples is answered in windows of their length. How frames are chosen
 and cut stands in the run.

@@ -43,7 +43,8 @@ def load(
 
   Args:
     run: a working directory; an adapter package; a folder with model.json and
-      model.safetensors; or 'demo', the small model that vidpetl brings along.
+      model.safetensors; or 'demo:clips', a small model that vidpetl brings
+      along.
     backbone: what a package was made on, a run or a file. By default it is what
       the run says that it started from.
     adapters: further packages on the same backbone, by name.
