@@ -163,7 +163,9 @@ def _read(
       yield _End(name, error=error)
 
 
-def _batches(program: Any, film: Any, asked: Sequence[Any]) -> Iterator[_Batch]:
+def _batches(
+  program: Any, name: str, film: Any, asked: Sequence[Any]
+) -> Iterator[_Batch]:
   """Yields clips of a film in batches.
 
   Their size follows from the film alone, so that its answer does not depend on
