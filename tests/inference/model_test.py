@@ -176,10 +176,10 @@ def test_unknown_options_are_said(runs, paths):
     vidpetl.load(runs.full)(next(iter(paths.values())), windows=3)
 
 
-def ask(duration, seconds=None, **options):
+def ask(duration, seconds=None, frames=10, **options):
   film = types.SimpleNamespace(duration=duration, fps=10.0)
   clip = types.SimpleNamespace(
-    sampling='stride', fps=None, frames=10, stride=2.0
+    sampling='stride', fps=None, frames=frames, stride=2.0
   )
   return windows.cut(
     question.Question(
@@ -194,6 +194,7 @@ def ask(duration, seconds=None, **options):
 
 
 KNOWN = {'median': 4.0, 'longest': 8.0}
+PICTURES = {'median': 0.04, 'longest': 0.04}
 
 
 @pytest.mark.parametrize(
@@ -209,6 +210,10 @@ KNOWN = {'median': 4.0, 'longest': 8.0}
     (lambda: ask(4.0), [(0, 2), (2, None)]),
     (lambda: ask(3.0, KNOWN, window=2.0, hop=1.0), [(0, 2), (1, None)]),
     (lambda: ask(3.0, KNOWN, window=9.0), [(0, None)]),
+    # A model of pictures is asked once a second.
+    (lambda: ask(2.0, PICTURES, frames=1), [(0, 1), (1, None)]),
+    (lambda: ask(2.0, None, frames=1), [(0, 1), (1, None)]),
+    (lambda: ask(8.0, KNOWN, frames=1), [(0, None)]),
   ],
 )
 def test_windows_cover_a_film(found, expected):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from vidpetl.inference.question import Question
 
 # A film is one window up to so many times the longest training example.
 _HARDLY_LONGER = 1.25
+# Seconds of a film for which a picture stands, where examples are pictures.
+_PICTURE = 1.0
 # Seconds, where neither training examples nor a clip's steps say it.
 _DEFAULT = 10.0
 
@@ -25,7 +29,7 @@ def cut(question: Question) -> Windows:
   Args:
     question: whose options may say otherwise.
   """
-  length, known = question.options.window, question.seconds
+  length, known = question.options.window, _known(question)
   duration = question.duration
   if length is None:
     longest = known['longest'] if known else _span(question)
@@ -39,6 +43,16 @@ def cut(question: Question) -> Windows:
   if duration - ends[-1] < length / 2:
     ends[-1] = None
   return list(zip(begins, ends))
+
+
+def _known(question: Question) -> Mapping[str, float] | None:
+  """Returns how long training examples are; pictures stand for a second."""
+  known = question.seconds
+  if question.task.eval_clip.frames == 1:
+    longest = known['longest'] if known else 0.0
+    if longest < _PICTURE:
+      return {'median': _PICTURE, 'longest': _PICTURE}
+  return known
 
 
 def _span(question: Question) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 from vidpetl import mistakes
 from vidpetl.data import names
 from vidpetl.data.sources import videos
+from vidpetl.inference import models
 from vidpetl.inference.people import boxes as boxes_lib
 from vidpetl.inference.people import finder
 from vidpetl.inference.people.detectors import loading
@@ -42,7 +43,8 @@ class Choice:
     Args:
       films: paths of all that will be asked for, by which those of one name are
         told apart; others are looked up when they come.
-      boxes: path of a csv, see `people.boxes`.
+      boxes: path of a csv, see `people.boxes`; or the name of a model that
+        vidpetl brings along.
       detector: see `detectors.loading`; without `boxes` and this, it is the one
         that needs no file.
       boxes_start: second of the csv at which films begin.
@@ -60,7 +62,8 @@ class Choice:
         'would find them; give one of the two.'
       )
     self.start = boxes_start
-    self._boxes, self._detector = boxes, detector
+    self._boxes = models.find(boxes, models.BOXES)
+    self._detector = detector
     self._rate, self._least = boxes_per_second, min_score
     self._tails = _tails([names.shown(film) for film in films])
     self._read: dict[str, boxes_lib.OfFilm | None] = {}
@@ -120,7 +123,7 @@ class Choice:
 
 def of(spec: str | os.PathLike) -> Choice:
   """Returns the way of finding people of a csv's path, or of a detector."""
-  spec = os.fspath(spec)
+  spec = models.find(os.fspath(spec), models.BOXES)
   is_table = spec.lower().endswith(_TABLES)
   return Choice(boxes=spec) if is_table else Choice(detector=spec)
 
