@@ -17,7 +17,7 @@ from absl import app, flags, logging
 from etils import epath, epy
 
 from vidpetl import cli
-from vidpetl.recipes import config_flag
+from vidpetl.recipes import config_flag, named
 
 with epy.lazy_imports():
   import jax
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> None:
   if config.compile_cache:
     jax.config.update('jax_compilation_cache_dir', config.compile_cache)
   epath.Path(workdir).mkdir(parents=True, exist_ok=True)
-  loop.run(config, workdir)
+  loop.run(config, workdir, named.words(args.config))
 
 
 if __name__ == '__main__':

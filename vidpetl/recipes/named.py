@@ -17,6 +17,7 @@ import ml_collections
 from etils import epath
 
 import vidpetl
+from vidpetl.recipes import arguments
 
 _PACKAGE = epath.Path(__file__).parents[1]
 
@@ -57,6 +58,16 @@ def split(text: str) -> tuple[epath.Path, str]:
       f'no config {config!r}: give a file, or one of ' + ', '.join(names())
     )
   return path, argument
+
+
+def words(text: str) -> dict[str, str]:
+  """Returns the config's name and its arguments, as texts."""
+  config, _, argument = text.partition(':')
+  given = arguments.texts(argument).items()
+  return {
+    'config': epath.Path(config).stem,
+    **{name: value or 'true' for name, value in given},
+  }
 
 
 def _run(path: epath.Path) -> dict[str, Any]:

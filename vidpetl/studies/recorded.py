@@ -12,7 +12,8 @@ import numpy as np
 from etils import epath
 
 from vidpetl.tasks import task as task_lib
-from vidpetl.training import predictions, reporting, writers
+from vidpetl.training import predictions, reporting
+from vidpetl.training.writers import json_lines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Recorded:
 
   def training(self) -> list[dict[str, Any]]:
     """Returns 'step', '<task>/loss' and the like, as they were logged."""
-    rows = writers.read_lines(self.workdir / 'metrics.jsonl')
+    rows = json_lines.read_lines(self.workdir / 'metrics.jsonl')
     return [row for row in rows if predictions.of_training(row)]
 
   @property
