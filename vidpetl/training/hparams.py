@@ -41,18 +41,15 @@ def of(
     **derived: what follows from the config.
 
   Returns:
-    Name -> value. Left out are paths, what is not set, long texts, and fields
-    that change no result. Where both have a name, the config's value is taken.
+    Name -> value. Left out are paths, what is not set, long texts, fields that
+    change no result, and arguments that only set a field of their name.
   """
   fields = {k: v for k, v in config.items() if k not in _OF_NO_RESULT}
-  methods = [entry['technique'] for entry in fields.get('petl', ())]
-  leaves = {
-    **told,
-    'techniques': '+'.join(dict.fromkeys(methods)) or 'none',
-    **derived,
-    **dict(_leaves(fields, '')),
-  }
-  return {name: value for name, value in leaves.items() if _is_plain(value)}
+  leaves = dict(_leaves(fields, ''))
+  set_by = {(name.rpartition('.')[2], str(v)) for name, v in leaves.items()}
+  more = dict(item for item in told.items() if item not in set_by)
+  found = {**more, **derived, **leaves}
+  return {name: value for name, value in found.items() if _is_plain(value)}
 
 
 def _leaves(tree: Any, name: str) -> Iterator[tuple[str, Any]]:
