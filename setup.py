@@ -83,14 +83,17 @@ setuptools.setup(
     'beam': ['apache-beam'],
     'cuda': ['jax[cuda12]'],
     'docs': ['mkdocs-material>=9.8', 'mkdocstrings[python]>=1.0'],
+    'mlflow': ['mlflow-skinny>=3.17'],
     'real': ['onnx>=1.23', 'onnxruntime>=1.32'],
     'test': [
       'hypothesis>=6.100',
       'imageio-ffmpeg>=0.8.1',
+      'mlflow-skinny>=3.17',
       'openpyxl>=3.1',
       'pytest>=8.0.2',
       'pytest-xdist>=3.6.1',
       'ruff>=0.17.5',
+      'wandb>=0.31',
     ],
     'torch': [
       'peft>=0.21',
@@ -100,5 +103,6 @@ setuptools.setup(
       'transformers>=5.23',
     ],
     'tpu': ['jax[tpu]'],
+    'wandb': ['wandb>=0.31'],
   },
 )

@@ -7,13 +7,27 @@ bytes of its own.
 
 import json
 import struct
+import time
 
 _BLOCK, _HEAD, _FRONT = 32768, struct.Struct('<IHB'), 7
 _WHOLE, _FIRST, _LAST = 1, 2, 4
 
 
-def records(path):
-  """Yields the records of a .wandb file."""
+def records(path, patience=30.0):
+  """Returns the records of a run that is finished.
+
+  Another process writes the file, and may do so after the run has ended.
+  """
+  until = time.monotonic() + patience
+  while True:
+    found = list(_records(path))
+    if any(each.WhichOneof('record_type') == 'exit' for each in found):
+      return found
+    assert time.monotonic() < until, f'{path} has no end'
+    time.sleep(0.05)
+
+
+def _records(path):
   # A test without the package is skipped before.
   from wandb.proto import wandb_internal_pb2  # noqa: PLC0415
 
