@@ -86,10 +86,10 @@ def _check_mlflow(mlflow, workdir, rows):
   assert [p.path.rpartition('/')[2] for p in pictures] == ['confusion.2.png']
 
 
-def _write(workdir, name, steps, resumed_at=math.inf):
+def _write(workdir, names, steps, resumed_at=math.inf):
   config = {'tasks': {'k': {}}}
   writer = writers.create(
-    epath.Path(workdir), (name,), config, resumed_at=resumed_at
+    epath.Path(workdir), names, config, resumed_at=resumed_at
   )
   writer.write_hparams({'epochs': max(steps)})
   for step in steps:
@@ -103,8 +103,8 @@ def _write(workdir, name, steps, resumed_at=math.inf):
 def test_a_resumed_run_is_the_same_in_wandb_with_each_step_once(
   wandb, tmp_path
 ):
-  _write(tmp_path, 'wandb', [1, 2])
-  _write(tmp_path, 'wandb', [2, 3], resumed_at=1)
+  _write(tmp_path, ('wandb',), [1, 2])
+  _write(tmp_path, ('wandb',), [2, 3], resumed_at=1)
   one, other = wandb_files.run_ids(tmp_path)
   assert one == other == (tmp_path / 'wandb.id').read_text().strip()
   logged = [
@@ -122,9 +122,9 @@ def test_a_resumed_run_is_the_same_in_wandb_with_each_step_once(
 def test_a_resumed_run_is_the_same_in_mlflow_with_each_step_once(
   mlflow, tmp_path
 ):
-  _write(tmp_path, 'mlflow', [1, 2])
+  _write(tmp_path, ('mlflow',), [1, 2])
   before = (tmp_path / 'mlflow.id').read_text()
-  _write(tmp_path, 'mlflow', [2, 3], resumed_at=1)
+  _write(tmp_path, ('mlflow',), [2, 3], resumed_at=1)
   assert (tmp_path / 'mlflow.id').read_text() == before
   client, name = mlflow.MlflowClient(), before.strip()
   for key in ('run/loss', 'k/top1'):
@@ -135,13 +135,25 @@ def test_a_resumed_run_is_the_same_in_mlflow_with_each_step_once(
   assert (data.params['epochs'], data.tags['now.epochs']) == ('2', '3')
 
 
+@pytest.mark.parametrize('left', [None, '0' * 32])
+def test_a_run_that_a_store_does_not_know_begins_there(mlflow, tmp_path, left):
+  """So that nothing counts as sent."""
+  _write(tmp_path, (), [1, 2])
+  if left:
+    (tmp_path / 'mlflow.id').write_text(left)
+  _write(tmp_path, ('mlflow',), [2, 3], resumed_at=1)
+  name = (tmp_path / 'mlflow.id').read_text().strip()
+  history = mlflow.MlflowClient().get_metric_history(name, 'k/top1')
+  assert sorted(each.step for each in history) == [2, 3]
+
+
 def test_without_a_login_wandb_keeps_the_run_here(wandb, monkeypatch, tmp_path):
   monkeypatch.delenv('WANDB_MODE')
   monkeypatch.delenv('WANDB_API_KEY', raising=False)
   monkeypatch.setenv('HOME', str(tmp_path))
   monkeypatch.setenv('NETRC', str(tmp_path / 'netrc'))
   with pytest.warns(mistakes.Note) as notes:
-    _write(tmp_path, 'wandb', [1])
+    _write(tmp_path, ('wandb',), [1])
   first, second = (str(note.message) for note in notes)
   assert 'nobody is logged in' in first
   folder = second.rpartition(' ')[2]

@@ -45,6 +45,10 @@ class About:
       if (step, tag) not in self.sent
     }
 
+  def anew(self) -> About:
+    """Returns it for a service that knows nothing of the run yet."""
+    return dataclasses.replace(self, sent=frozenset())
+
   def remembered(self, writer: str) -> str:
     """Returns under which id a service knows the run; '' if it does not."""
     path = self._id(writer)

@@ -63,13 +63,25 @@ class MLflow(scalars_only.ScalarsOnly):
     self._client = mlflow.MlflowClient()
     self._status = 'KILLED'
     self._id = about.remembered('mlflow')
-    if self._id:
-      self._client.update_run(self._id, status='RUNNING')
-    else:
+    if not self._goes_on():
+      self._about = about.anew()
       name = os.environ.get('MLFLOW_RUN_NAME', about.name)
       run = self._client.create_run(self._experiment(), run_name=name)
       self._id = run.info.run_id
       about.remember('mlflow', self._id)
+
+  def _goes_on(self) -> bool:
+    """Returns whether the store has the run, which then goes on."""
+    if not self._id:
+      return False
+    try:
+      self._client.update_run(self._id, status='RUNNING')
+      return True
+    except mlflow.exceptions.MlflowException as error:
+      # It was deleted, or is in another store.
+      if error.error_code == 'RESOURCE_DOES_NOT_EXIST':
+        return False
+      raise
 
   def _experiment(self) -> str:
     """Returns the id of the experiment, which is made if there is none."""

@@ -47,13 +47,14 @@ class Wandb(scalars_only.ScalarsOnly):
     Without a login, or if the service cannot be reached, its files stay on this
     machine; wandb sends them later.
     """
-    self._about = about
+    known = about.remembered('wandb')
+    self._about = about if known else about.anew()
     self._finished = False
     given = _unless_set(
       WANDB_PROJECT=('project', about.project),
       WANDB_NAME=('name', about.name),
       WANDB_DIR=('dir', os.fspath(about.workdir)),
-      WANDB_RUN_ID=('id', about.remembered('wandb') or None),
+      WANDB_RUN_ID=('id', known or None),
       WANDB_RESUME=('resume', 'allow'),
     )
     begin = functools.partial(
