@@ -51,7 +51,7 @@ def run(
     loop = Loop(config, workdir)
     try:
       if config.mode == 'train':
-        return loop.train(told or {})
+        return loop.train(told)
       if config.mode == 'eval':
         return loop.evaluate_checkpoint()
       raise ValueError(f"config.mode {config.mode!r} is not 'train' or 'eval'.")
@@ -92,7 +92,9 @@ class Loop:
 
   # ------------------------------------------------------------------ training
 
-  def train(self, told: Mapping[str, str]) -> dict[str, Any] | None:
+  def train(
+    self, told: Mapping[str, str] | None = None
+  ) -> dict[str, Any] | None:
     """Trains to the last step, evaluates, and returns the results.
 
     Args:
@@ -102,7 +104,7 @@ class Loop:
     self.evaluations = reporting.Evaluations(
       self.workdir, start, write=self.first
     )
-    self.logbook.describe(state, start, told)
+    self.logbook.describe(state, start, told or {})
     if self.first:
       self.files.write_classes()
     waiting = pending.Pending(self.run, start)
