@@ -9,7 +9,7 @@ import setuptools
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(
   r"^__version__ = '([^']+)'$",
-  (HERE / 'vidpetl' / '__init__.py').read_text(encoding='utf-8'),
+  (HERE / 'vidpetl' / 'version.py').read_text(encoding='utf-8'),
   re.MULTILINE,
 )[1]
 
@@ -49,6 +49,7 @@ setuptools.setup(
     'vidpetl.configs',
   ],
   package_dir={'vidpetl.configs': 'configs'},
+  package_data={'vidpetl': ['models/*/*']},
   entry_points={'console_scripts': ['vidpetl = vidpetl.cli:main']},
   # Lower bounds are the oldest versions that the tests were run with:
   # `bash launch/oldest.sh`.
@@ -64,14 +65,14 @@ setuptools.setup(
     'jax>=0.7.1',
     'matplotlib>=3.9',
     'ml-collections>=1.0',
-    'numpy>=2.0',
+    'numpy>=2.0.2',
     'optax>=0.2.5',
     'orbax-checkpoint>=0.11.24',
     'pillow>=10.3',
     'python-calamine>=0.3',
     'pyyaml>=6.0.1',
     'safetensors>=0.8',
-    'scipy>=1.13',
+    'scipy>=1.13.1',
     # clu's metric writers import it and do not say so.
     'tensorboard>=2.19',
     'tensorflow-datasets>=4.9.8',
@@ -84,15 +85,22 @@ setuptools.setup(
     'cuda': ['jax[cuda12]'],
     'docs': ['mkdocs-material>=9.8', 'mkdocstrings[python]>=1.0'],
     'mlflow': ['mlflow-skinny>=3.17'],
+    # OpenCV 5 has no HOG detector. `trackers` asks for opencv-python by name.
+    'predict': ['onnxruntime>=1.23', 'opencv-python>=4.10,<5', 'trackers>=2.6'],
     'real': ['onnx>=1.23', 'onnxruntime>=1.32'],
     'test': [
       'hypothesis>=6.100',
       'imageio-ffmpeg>=0.8.1',
       'mlflow-skinny>=3.17',
+      'onnx>=1.19',
+      'onnxruntime>=1.23',
+      'opencv-python>=4.10,<5',
       'openpyxl>=3.1',
+      'playwright>=1.49',
       'pytest>=8.0.2',
       'pytest-xdist>=3.6.1',
       'ruff>=0.17.5',
+      'trackers>=2.6',
       'wandb>=0.31',
     ],
     'torch': [

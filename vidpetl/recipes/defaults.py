@@ -16,6 +16,7 @@ Fields:
     checkpoint is tested; 0 for none.
   writers: where curves go beside metrics.jsonl: 'tensorboard', 'wandb',
     'mlflow'; a run may resume with others.
+  page: whether a run ends with report.html; `vidpetl report` makes it, too.
   dtype: of the computation.
   compile_cache: folder of compiled programs, '' for none.
   petl: techniques bound to sites: {'site', 'technique', 'where', ...} each.
@@ -68,6 +69,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.eval_checkpoint = 'latest'
   config.log_every = 50
   config.writers = ('tensorboard',)
+  config.page = True
   config.dtype = 'bfloat16'
   config.compile_cache = ''
   config.petl = ()

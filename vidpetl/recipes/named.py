@@ -16,7 +16,6 @@ from typing import Any
 import ml_collections
 from etils import epath
 
-import vidpetl
 from vidpetl.recipes import arguments
 
 _PACKAGE = epath.Path(__file__).parents[1]
@@ -85,7 +84,7 @@ def _run(path: epath.Path) -> dict[str, Any]:
     wanted = wanted or re.search(r"name '(\w+)' from 'vidpetl", str(error))
     if not wanted:
       raise
-    modules = pkgutil.walk_packages(vidpetl.__path__, 'vidpetl.')
+    modules = pkgutil.walk_packages([str(_PACKAGE)], 'vidpetl.')
     there = [m.name for m in modules if m.name.endswith(f'.{wanted[1]}')]
     raise ValueError(
       f'{path} imports {wanted[1]!r} from where it is not; vidpetl has '

@@ -20,6 +20,7 @@ _OF_NO_RESULT = {
   'log_every',
   'mesh',
   'mode',
+  'page',
   'sharding',
   'trainable',
   'writers',

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 from etils import epath
 
-from vidpetl.experiment import adapters, complete
+from vidpetl.experiment import adapters, complete, spec
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import package, storage, variables
 from vidpetl.tasks import task as task_lib
@@ -107,6 +107,8 @@ class Loop:
     self.logbook.describe(state, start, told or {})
     if self.first:
       self.files.write_classes()
+      self.spec = self.run.spec()
+      spec.write(self.workdir, self.spec)
     waiting = pending.Pending(self.run, start)
     source = feed.Feed(
       range(start, self.run.total),
@@ -213,11 +215,8 @@ class Loop:
     arrays = storage.to_host(variables.flatten(state.variables))
     if not self.first:
       return
-    infos = {name: source.info for name, source in self.run.train.items()}
-    tasks = self.run.experiment.tasks
-    resolved = {name: task.resolved() for name, task in tasks.items()}
     packed = adapters.pack(
-      adapters.describe(self.config, infos, resolved),
+      self.spec,
       arrays,
       self.run.experiment.group_of,
       origin=self.meta['origin'],

@@ -13,7 +13,7 @@ import numpy as np
 from etils import epath
 from PIL import Image
 
-import vidpetl
+from vidpetl import version
 from vidpetl.training import reporting
 from vidpetl.training import run as run_lib
 from vidpetl.training.writers import json_lines
@@ -71,7 +71,7 @@ def record(
       **{k: '.'.join(map(str, v)) for k, v in av.library_versions.items()},
     },
     'versions': {
-      'vidpetl': vidpetl.__version__,
+      'vidpetl': version.__version__,
       **{p: importlib.metadata.version(p) for p in _PACKAGES},
     },
     'devices': f'{jax.device_count()} x {jax.devices()[0].device_kind}',

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-import vidpetl
+from vidpetl import version
 from vidpetl.data.names import shown
 from vidpetl.data.survey import findings as findings_lib
 from vidpetl.data.survey import subject as subject_lib
@@ -39,7 +39,7 @@ def result(
   }
   return {
     'data': shown(data),
-    'vidpetl': vidpetl.__version__,
+    'vidpetl': version.__version__,
     'levels': {level: levels[level] for level in findings_lib.LEVELS},
     'findings': [dataclasses.asdict(finding) for finding in findings],
     'files': {'all': len(paths), 'known': len(known)},
