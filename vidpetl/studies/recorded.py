@@ -12,7 +12,8 @@ import numpy as np
 from etils import epath
 
 from vidpetl.tasks import task as task_lib
-from vidpetl.training import predictions, reporting, writers
+from vidpetl.training import predictions, reporting
+from vidpetl.training.writers import json_lines
 
 # What was typed to train the run.
 COMMAND = 'command.txt'
@@ -106,13 +107,13 @@ class Recorded:
   def chosen_among(self) -> list[dict[str, Any]]:
     """Returns 'step' and 'tasks' of the evaluations that may be reported."""
     path = self.workdir / reporting.FILE
-    return writers.read_lines(path) if path.exists() else []
+    return json_lines.read_lines(path) if path.exists() else []
 
   def training(self) -> list[dict[str, Any]]:
     """Returns 'step', '<task>/loss' and the like, as they were logged."""
     if not self._metrics.exists():
       return []
-    rows = writers.read_lines(self._metrics)
+    rows = json_lines.read_lines(self._metrics)
     return [row for row in rows if predictions.of_training(row)]
 
   @property

@@ -14,8 +14,9 @@ from etils import epath
 from PIL import Image
 
 from vidpetl import version
-from vidpetl.training import reporting, writers
+from vidpetl.training import reporting
 from vidpetl.training import run as run_lib
+from vidpetl.training.writers import json_lines
 
 _PACKAGES = ('jax', 'flax', 'optax', 'av', 'numpy')
 
@@ -45,7 +46,9 @@ def record(
   for name, result in found.items():
     info = run.evaluation[name].info
     tasks[name] = {
-      'metrics': {k: writers.number(v) for k, v in result['metrics'].items()},
+      'metrics': {
+        k: json_lines.number(v) for k, v in result['metrics'].items()
+      },
       'table': result['report'].splitlines(),
       'dataset': f'{info.name}/{info.split}',
       'examples': result['examples'],
