@@ -35,6 +35,7 @@ PARTS = {
   },
   'vidpetl/data/kinds/multilabel.py': {
     'vidpetl/tasks/multilabel.py': 'the task of this kind',
+    'vidpetl/inference/answers/multilabel.py': 'what a film is told of it',
     'vidpetl/data/datasets/charades.py': 'a dataset of this kind',
     'vidpetl/data/sources/manifest.py': 'what a column means for it, in words',
     'configs/adapt.py': 'arguments of the task',
