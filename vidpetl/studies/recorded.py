@@ -119,8 +119,11 @@ class Recorded:
     self, task: str, step: int | None = None
   ) -> list[dict[str, str]]:
     """Returns the rows of predictions/<task>.<step>.csv; see `per_class`."""
-    path = self._of(predictions.FOLDER, task, step, 'csv')
-    return predictions.read_csv(path)
+    return predictions.read_csv(self.predictions_file(task, step))
+
+  def predictions_file(self, task: str, step: int | None = None) -> epath.Path:
+    """Returns the path of predictions/<task>.<step>.csv; see `per_class`."""
+    return self._of(predictions.FOLDER, task, step, 'csv')
 
   def arrays(self, task: str, step: int | None = None) -> Mapping[str, Any]:
     """Returns the arrays beside the predictions; see `per_class`."""

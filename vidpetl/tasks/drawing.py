@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 TRUTH, RIGHT, WRONG = (255, 255, 255), (90, 220, 90), (255, 140, 60)
 _WIDTH = 640
-_LINE = 15
+_LINE = 17  # Of text of 13 pixels; brackets reach below its line.
 
 
 def pixels(picture: figure.Figure) -> np.ndarray:
@@ -51,7 +51,8 @@ def boxed_frame(
     x1, y1, x2, y2 = _pixels(box, size)
     draw.rectangle((x1, y1, x2, y2), outline=WRONG, width=2)
     for number, (text, right) in enumerate(lines):
-      at = (x1 + 4, y1 + 3 + number * _LINE)
+      left = min(x1 + 4, max(0, size[0] - font.getlength(text)))
+      at = (left, y1 + 3 + number * _LINE)
       draw.rectangle(draw.textbbox(at, text, font), fill=(0, 0, 0))
       draw.text(at, text, RIGHT if right else WRONG, font)
   return np.asarray(_captioned(image, truth, font))
