@@ -218,11 +218,10 @@ def _pictures(
     except decode.DecodeError as error:
       mistakes.note(f'left out, cannot be decoded: {error}')
       continue
+    people = plural(each.count, 'person', 'people')
     missed = f', {each.missed} not found' if each.missed else ''
-    title = (
-      f'loss {each.loss:.2f}, {plural(each.count, "person", "people")}{missed}: '
-      f'{shown(source[each.row].id)}'
-    )
+    id_ = shown(source[each.row].id)
+    title = f'loss {each.loss:.2f}, {people}{missed}: {id_}'
     picture = Image.new(
       'RGB', (frame.shape[1], frame.shape[0] + _LINE), (255, 255, 255)
     )

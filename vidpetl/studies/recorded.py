@@ -12,7 +12,7 @@ import numpy as np
 from etils import epath
 
 from vidpetl.tasks import task as task_lib
-from vidpetl.training import predictions, reporting, writers
+from vidpetl.training import predictions, reporting, results, writers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +41,11 @@ class Recorded:
 
   @property
   def results(self) -> dict[str, Any]:
-    """What results.json holds; {} before the end."""
-    return self._json('results.json')
+    """What was reported of training, which evaluations since do not change.
+
+    {} before the end, also where the run was evaluated.
+    """
+    return self._json(results.FILES['train'])
 
   def _json(self, name: str) -> dict[str, Any]:
     path = self.workdir / name

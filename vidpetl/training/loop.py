@@ -41,7 +41,7 @@ def run(config: Any, workdir: str) -> dict[str, Any] | None:
     workdir: of the run; with checkpoints in it, the run goes on.
 
   Returns:
-    What results.json holds; None if the run was interrupted.
+    What its file of results holds; None if the run was interrupted.
   """
   with jax.set_mesh(sharding.make_mesh(**config.mesh.to_dict())):
     loop = Loop(config, workdir)
@@ -310,13 +310,13 @@ class Loop:
     )
 
   def _finish(self, choice: reporting.Choice) -> dict[str, Any]:
-    """Writes results.json, and prints the table."""
+    """Writes the results, and prints the table."""
     record = results.record(self.run, choice, self.meta)
     if self.first:
       for name, task in record['tasks'].items():
         if rows := self.files.read_per_class(name, choice.step):
           task['classes'] = rows
-      path = self.workdir / 'results.json'
+      path = self.workdir / results.FILES[self.config.mode]
       path.write_text(json.dumps(record, indent=2) + '\n')
       self.say(results.table(choice))
       self.say(f'Results: {path}')

@@ -1,4 +1,8 @@
-"""What was measured, under which protocol: results.json and its table."""
+"""What was measured, under which protocol: results.json and its table.
+
+An evaluation by `config.mode='eval'` writes results.eval.json instead, so that
+what was reported of training stays.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ import vidpetl
 from vidpetl.training import reporting, writers
 from vidpetl.training import run as run_lib
 
+FILES = {'train': 'results.json', 'eval': 'results.eval.json'}  # by mode
 _PACKAGES = ('jax', 'flax', 'optax', 'av', 'numpy')
 
 
