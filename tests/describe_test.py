@@ -111,6 +111,8 @@ def test_num_classes_are_needed_without_data():
 
 def test_the_data_of_a_task_are_opened_once(make_config, monkeypatch):
   config = make_config('kinetics400')  # Its classes are counted in the data.
+  with config.unlocked():
+    config.steps, config.epochs = 0, 8
   opened, really = [], sources.open_source
 
   def open_source(options):

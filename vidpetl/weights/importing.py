@@ -12,6 +12,7 @@ import numpy as np
 
 from vidpetl.parameters import storage
 from vidpetl.weights import (
+  asking,
   beside,
   files,
   finder,
@@ -20,13 +21,12 @@ from vidpetl.weights import (
   positions,
   ranking,
   strangers,
-  transformers,
   tree,
 )
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import report as report_lib
 from vidpetl.weights import settings as settings_lib
-from vidpetl.weights.errors import WeightsError
+from vidpetl.weights.errors import UnsaidError, WeightsError
 
 Arrays = dict[str, np.ndarray]
 
@@ -63,6 +63,7 @@ def load(
   grid: Sequence[int] = (),
   allow: Sequence[str] = (),
   settings: Mapping[str, Any] | None = None,
+  expected: Mapping[str, Any] | None = None,
   base: str = '',
 ) -> Imported:
   """Reads a published file.
@@ -79,6 +80,8 @@ def load(
       is not what the family says, or cannot say.
     allow: regexes of their names that may be missing or unexpected.
     settings: what no array shows; see `settings`.
+    expected: fields of the backbone that the arrays are to be for, where it is
+      known: they say what nobody else does.
     base: converted file of what this one is without, '' if it is whole.
 
   Raises:
@@ -110,6 +113,14 @@ def load(
     )
   report.notes += [*notes, *near.notes]
   found = finder.arrays(leaves, net)
+  theirs = {name: leaf.shape for name, leaf in found.items()}
+  if coded := {k: v for k, v in family.coded(theirs).items() if k not in told}:
+    told = {**coded, **told}
+    report.notes.append(_of_code(family, coded))
+  with _naming(path, name, likely):
+    told, unsaid = asking.answered(
+      family, net, theirs, told, expected or {}, bool(head)
+    )
   with _naming(path, name, likely):
     arrays = mapping.to_ours(
       family, net, found, report, head=bool(head), allow=allow, told=told
@@ -124,7 +135,11 @@ def load(
   layout = _for_grid(path, layout, shapes, grid or told.get('grid', ()))
   shown = {**layout.backbone, **family.fields(set(net.names.values()))}
   with _naming(path, name, likely):
-    backbone, notes = _settled(family, net, shown, told, bool(head))
+    if unsaid:
+      raise unsaid
+    backbone, notes = settings_lib.settle(
+      family.unshown, shown, told, bool(head)
+    )
   layout = dataclasses.replace(layout, backbone=backbone)
   mean, std = family.normalisation
   pixels = told.get('mean', mean), told.get('std', std)
@@ -133,12 +148,9 @@ def load(
   return Imported(arrays, layout, report, pixels, notes, labels)
 
 
-def _settled(family, net, shown, told, head) -> tuple[dict, list[str]]:
-  """Returns a backbone's fields, and what no array shows of them."""
-  backbone, notes = settings_lib.settle(family.unshown, shown, told, head)
-  if family.heads and net.splits_heads and not told.get('heads'):
-    notes.append(transformers.heads_note(family.heads, backbone))
-  return backbone, notes
+def _of_code(family: family_lib.Family, coded: Mapping[str, Any]) -> str:
+  said = ', '.join(f'{name}={value!r}' for name, value in coded.items())
+  return f'no array shows {said}: so the code of {family.source} computes it'
 
 
 def _require_head(family: family_lib.Family, net: finder.Net) -> None:
@@ -184,6 +196,8 @@ def _naming(path: str, name: str, likely: Callable[[], str]) -> Iterator[None]:
   """Makes errors about a file's arrays name the file and the family."""
   try:
     yield
+  except UnsaidError as error:
+    raise UnsaidError(f'{path}: {error}', error.width) from None
   except WeightsError as error:
     raise WeightsError(f'{path}: {error}') from None
   except (ArithmeticError, LookupError, TypeError, ValueError) as error:
