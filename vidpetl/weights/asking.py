@@ -7,16 +7,19 @@ from typing import Any
 
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import finder, settings, transformers
+from vidpetl.weights import report as report_lib
 from vidpetl.weights.errors import UnsaidError
+from vidpetl.weights.tree import Leaf
 
 
 def answered(
   family: family_lib.Family,
   net: finder.Net,
-  shapes: family_lib.Shapes,
+  found: Mapping[str, Leaf],
   told: Mapping[str, Any],
   expected: Mapping[str, Any],
   head: bool,
+  report: report_lib.Report,
 ) -> tuple[dict[str, Any], UnsaidError | None]:
   """Returns what is told, with all that a file of the family leaves open.
 
@@ -26,16 +29,19 @@ def answered(
   Args:
     family: of the file.
     net: that was found in it.
-    shapes: of its arrays, by the family's names.
+    found: its arrays, by the family's names.
     told: settings; see `settings`.
     expected: fields of the backbone that the arrays are to be for, {} if that
       is not known.
     head: whether the classifier comes along.
+    report: is told what the family's own code says.
 
   Returns:
     The settings; the error with the flags that say the others, None if there
     are none.
   """
+  shapes = {name: leaf.shape for name, leaf in found.items()}
+  told = {**_coded(family, shapes, told, report), **told}
   by_name = family.fields(set(net.names.values()))
   split = bool(family.heads) and net.splits_heads
   asked = [
@@ -46,11 +52,10 @@ def answered(
     and each.field not in by_name
   ]
   names = [*(['heads'] if split else []), *(each.field for each in asked)]
-  found = {name: expected[name] for name in names if expected.get(name)}
-  found |= told
-  missing = [name for name in names if not found.get(name)]
+  told = {**{n: expected[n] for n in names if expected.get(n)}, **told}
+  missing = [name for name in names if not told.get(name)]
   if not missing:
-    return found, None
+    return told, None
   own = {each.theirs for each in net.wanted}  # Beside it may be a decoder.
   shapes = {name: shape for name, shape in shapes.items() if name in own}
   width = transformers.width_of(shapes) if split else 0
@@ -62,7 +67,18 @@ def answered(
     f'does: {"; ".join(flags)}',
     width,
   )
-  return {'heads': 1, **found}, error
+  return {'heads': 1, **told}, error
+
+
+def _coded(family, shapes, told, report) -> dict[str, Any]:
+  """Returns settings that the family's own code computes, and nobody told."""
+  coded = {k: v for k, v in family.coded(shapes).items() if k not in told}
+  if coded:
+    said = ', '.join(f'{name}={value!r}' for name, value in coded.items())
+    report.notes.append(
+      f'no array shows {said}: so the code of {family.source} computes it'
+    )
+  return coded
 
 
 def _heads(width: int, published: Mapping[int, int]) -> str:

@@ -89,12 +89,7 @@ def load(
       from it in what `allow` does not name.
   """
   family = family_lib.load(name)
-  if target and target not in family.rules:
-    raise WeightsError(
-      f'{name} weights are for the backbone {" or ".join(family.rules)}, not '
-      f'for {target}'
-    )
-  target = target or next(iter(family.rules))
+  target = _target(name, family, target)
   report = report_lib.Report(f'{path} as {name}')
   leaves = tree.leaves(files.read(path))
   near = beside.read(path, family)
@@ -113,15 +108,10 @@ def load(
     )
   report.notes += [*notes, *near.notes]
   found = finder.arrays(leaves, net)
-  theirs = {name: leaf.shape for name, leaf in found.items()}
-  if coded := {k: v for k, v in family.coded(theirs).items() if k not in told}:
-    told = {**coded, **told}
-    report.notes.append(_of_code(family, coded))
   with _naming(path, name, likely):
     told, unsaid = asking.answered(
-      family, net, theirs, told, expected or {}, bool(head)
+      family, net, found, told, expected or {}, bool(head), report
     )
-  with _naming(path, name, likely):
     arrays = mapping.to_ours(
       family, net, found, report, head=bool(head), allow=allow, told=told
     )
@@ -148,9 +138,14 @@ def load(
   return Imported(arrays, layout, report, pixels, notes, labels)
 
 
-def _of_code(family: family_lib.Family, coded: Mapping[str, Any]) -> str:
-  said = ', '.join(f'{name}={value!r}' for name, value in coded.items())
-  return f'no array shows {said}: so the code of {family.source} computes it'
+def _target(name: str, family: family_lib.Family, target: str) -> str:
+  """Returns the backbone that is meant, the family's first if it is ''."""
+  if target and target not in family.rules:
+    raise WeightsError(
+      f'{name} weights are for the backbone {" or ".join(family.rules)}, not '
+      f'for {target}'
+    )
+  return target or next(iter(family.rules))
 
 
 def _require_head(family: family_lib.Family, net: finder.Net) -> None:
