@@ -127,9 +127,8 @@ def load(
   with _naming(path, name, likely):
     if unsaid:
       raise unsaid
-    backbone, notes = settings_lib.settle(
-      family.unshown, shown, told, bool(head)
-    )
+    settle = settings_lib.settle
+    backbone, notes = settle(family.unshown, shown, told, bool(head))
   layout = dataclasses.replace(layout, backbone=backbone)
   mean, std = family.normalisation
   pixels = told.get('mean', mean), told.get('std', std)
