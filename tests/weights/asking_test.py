@@ -68,6 +68,9 @@ def test_a_published_backbone_answers(tmp_path):
   path, out = write(tmp_path, 768), str(tmp_path / 'out.safetensors')
   with pytest.raises(UnsaidError, match=r'that it is, --preset=mae_b$'):
     convert.import_file('mae', path, out)
+  # A convolution of 64 channels is no ViT of 64.
+  assert published.presets_for(64, 'mae') == []
+  assert 'clip_b16' in published.presets_for(768, 'timm')
   # This one is not as deep.
   with pytest.raises(WeightsError, match='depth=12 was said, and the arrays'):
     convert.import_file('mae', path, out, preset='mae_b')

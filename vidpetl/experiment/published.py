@@ -97,6 +97,11 @@ def preset_settings(name: str) -> dict[str, Any]:
   return {f: getattr(model, f) for f in _SAID if hasattr(model, f)}
 
 
+def _tokens(fields: Mapping[str, Any]) -> int:
+  """Returns the width of a ViT's tokens, 0 of other networks."""
+  return fields['width'] if isinstance(fields.get('heads'), int) else 0
+
+
 def presets_for(width: int, family: str) -> list[str]:
   """Returns the presets of backbones whose tokens are so wide.
 
@@ -107,7 +112,7 @@ def presets_for(width: int, family: str) -> list[str]:
   wide = {
     name: preset.family
     for name, preset in presets.all_presets().items()
-    if width and preset_settings(name).get('width') == width
+    if _tokens(preset_settings(name)) == width > 0
   }
   same = [name for name, of in wide.items() if of == family]
   return same or list(wide)
