@@ -45,7 +45,7 @@ def run(
     told: what the command line says of the run, for those who compare it.
 
   Returns:
-    What results.json holds; None if the run was interrupted.
+    What its file of results holds; None if the run was interrupted.
   """
   with jax.set_mesh(sharding.make_mesh(**config.mesh.to_dict())):
     loop = Loop(config, workdir)
@@ -321,14 +321,14 @@ class Loop:
     )
 
   def _finish(self, choice: reporting.Choice) -> dict[str, Any]:
-    """Writes results.json, and prints the table."""
+    """Writes the results, and prints the table."""
     record = results.record(self.run, choice, self.meta)
     self.logbook.report(choice)
     if self.first:
       for name, task in record['tasks'].items():
         if rows := self.files.read_per_class(name, choice.step):
           task['classes'] = rows
-      path = self.workdir / 'results.json'
+      path = self.workdir / results.FILES[self.config.mode]
       path.write_text(json.dumps(record, indent=2) + '\n')
       self.say(results.table(choice))
       self.say(f'Results: {path}')

@@ -1,4 +1,8 @@
-"""What was measured, under which protocol: results.json and its table."""
+"""What was measured, under which protocol: results.json and its table.
+
+An evaluation by `config.mode='eval'` writes results.eval.json instead, so that
+what was reported of training stays.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ from vidpetl.training import reporting
 from vidpetl.training import run as run_lib
 from vidpetl.training.writers import json_lines
 
+FILES = {'train': 'results.json', 'eval': 'results.eval.json'}  # by mode
 _PACKAGES = ('jax', 'flax', 'optax', 'av', 'numpy')
 
 
