@@ -84,12 +84,14 @@ setuptools.setup(
     'beam': ['apache-beam'],
     'cuda': ['jax[cuda12]'],
     'docs': ['mkdocs-material>=9.8', 'mkdocstrings[python]>=1.0'],
+    'mlflow': ['mlflow-skinny>=3.17'],
     # OpenCV 5 has no HOG detector. `trackers` asks for opencv-python by name.
     'predict': ['onnxruntime>=1.23', 'opencv-python>=4.10,<5', 'trackers>=2.6'],
     'real': ['onnx>=1.23', 'onnxruntime>=1.32'],
     'test': [
       'hypothesis>=6.100',
       'imageio-ffmpeg>=0.8.1',
+      'mlflow-skinny>=3.17',
       'onnx>=1.19',
       'onnxruntime>=1.23',
       'opencv-python>=4.10,<5',
@@ -99,6 +101,7 @@ setuptools.setup(
       'pytest-xdist>=3.6.1',
       'ruff>=0.17.5',
       'trackers>=2.6',
+      'wandb>=0.31',
     ],
     'torch': [
       'peft>=0.21',
@@ -108,5 +111,6 @@ setuptools.setup(
       'transformers>=5.23',
     ],
     'tpu': ['jax[tpu]'],
+    'wandb': ['wandb>=0.31'],
   },
 )
