@@ -3,7 +3,7 @@
 import ml_collections
 import numpy as np
 
-from vidpetl.experiment import adapters, experiment
+from vidpetl.experiment import adapters, experiment, spec
 from vidpetl.parameters import package, trainable
 from vidpetl.recipes import methods
 
@@ -60,7 +60,7 @@ def trained(config, seed=0):
 def pack(config, seed=0):
   built, params = trained(config, seed)
   infos = experiment.infos_from_config(config)
-  described = adapters.describe(config, infos, {'own': {}})
+  described = spec.describe(config, infos, {'own': {}})
   return adapters.pack(described, params, built.group_of), params
 
 

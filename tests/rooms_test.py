@@ -17,7 +17,10 @@ MEANT = {
 # From the ground up. The rooms on the ground know no model code, and import
 # each other; a storey imports the ground and the storeys below it.
 GROUND = ('helpers', 'parameters', 'weights', 'data', 'metrics', 'recipes')
-STOREYS = ('backbones', 'petl', 'tasks', 'experiment', 'training', 'studies')
+STOREYS = (
+  *('backbones', 'petl', 'tasks', 'experiment', 'training', 'inference'),
+  *('exporting', 'studies', 'serving'),
+)
 # A consumer of data, for demos and tests.
 OUTBUILDING = 'world'
 # What doors share. Nothing imports a door.

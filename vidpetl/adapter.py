@@ -34,6 +34,7 @@ with epy.lazy_imports():
     handover,
     initialise,
     published,
+    spec,
   )
   from vidpetl.experiment.peft import reading, writing
   from vidpetl.parameters import package, storage, variables
@@ -106,7 +107,7 @@ def from_peft(folder: str, config, out: str) -> None:
   arrays = {k: np.asarray(v) for k, v in variables.flatten(loaded).items()}
   found = reading.read(folder, {k: v.shape for k, v in arrays.items()})
   resolved = {name: task.resolved() for name, task in built.tasks.items()}
-  described = adapters.describe(config, infos, resolved)
+  described = spec.describe(config, infos, resolved)
   packed = adapters.pack(
     described, {**arrays, **found}, built.group_of, origin=origin
   )

@@ -37,6 +37,7 @@ DOORS = {
   'describe': 'vidpetl.describe',
   'import': 'vidpetl.importing',
   'prepare': 'vidpetl.prepare',
+  'predict': 'vidpetl.predict',
   'convert': 'vidpetl.convert',
   'adapter': 'vidpetl.adapter',
   'sweep': 'vidpetl.sweep',

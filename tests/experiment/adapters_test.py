@@ -9,7 +9,7 @@ import pytest
 
 from vidpetl import adapter as door
 from vidpetl.backbones import site
-from vidpetl.experiment import adapters, experiment, published
+from vidpetl.experiment import adapters, experiment, published, spec
 from vidpetl.parameters import package, storage, trainable, variables
 
 CASES = [
@@ -64,7 +64,7 @@ def test_a_package_has_the_statistics_of_its_heads_norm():
     name: abs(rng.normal(0.3, 0.1, x.shape)).astype(np.float32)
     for name, x in variables.flatten(built.variables).items()
   }
-  described = adapters.describe(config, infos, {'own': {}})
+  described = spec.describe(config, infos, {'own': {}})
   packed = adapters.pack(described, arrays, built.group_of)
   assert 'batch_stats/heads_own/norm/var' in packed.params
   ours = adapters.Adapters(packages.backbone_of(arrays))
@@ -164,7 +164,7 @@ def test_scaling_goes_from_without_to_with():
   built, _ = packages.trained(plain)
   alone = {k: v for k, v in packed.params.items() if k.startswith('heads_')}
   bare = adapters.pack(
-    adapters.describe(plain, experiment.infos_from_config(plain), {'own': {}}),
+    spec.describe(plain, experiment.infos_from_config(plain), {'own': {}}),
     {**packages.backbone_of(params), **alone},
     built.group_of,
   )

@@ -9,7 +9,7 @@ import numpy as np
 import packages
 import pytest
 
-from vidpetl.experiment import adapters, experiment, initialise, published
+from vidpetl.experiment import adapters, experiment, initialise, published, spec
 from vidpetl.parameters import package, storage, variables
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import loop
@@ -125,7 +125,7 @@ def pack(tmp_path, *labels):
   arrays['heads_own/output_projection/bias'][...] = range(len(labels))
   infos = {'own': info(*labels)}
   config = built.config.copy_and_resolve_references()
-  described = adapters.describe(config, infos, {'own': {}})
+  described = spec.describe(config, infos, {'own': {}})
   packed = adapters.pack(described, arrays, built.group_of)
   package.save(tmp_path / 'adapter', packed)
   return str(tmp_path / 'adapter')

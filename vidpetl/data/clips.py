@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from etils import epath
@@ -141,52 +142,64 @@ def _fill(
   draws: samplers.Draws,
 ) -> None:
   """Writes the labels and the video of an example into zeros."""
-  for key, answer in spec.sampler.labels(draws).items():
-    clip[key][...] = answer
-  spec.kind.fill(clip, source[i])
-  times, size = _fill_video(clip['video'], source, i, spec, draws)
-  clip['size'][:] = size
-  spec.kind.place(clip, times[0])
-
-
-def _fill_video(
-  out: np.ndarray,
-  source: examples.Source,
-  i: int,
-  spec: ClipSpec,
-  draws: samplers.Draws,
-) -> tuple[np.ndarray, tuple[int, int]]:
-  """Writes frames into zeros [(v,) t, R, R, 3].
-
-  Returns:
-    Seconds [clips, t] at which frames were read, and the content's size.
-  """
   annotation, video = source[i], source.video(i)
+  slot = Slot(clip, annotation, spec, draws)
   name = _full_name(video, annotation.id, source.info)
   with frames.open_video(video, name, source.info.fps) as opened:
-    times = sampling.frame_times(opened, annotation, spec, source.info, draws)
-    return times, _fill_frames(out, opened, times, spec, draws)
+    times = slot.times(opened, source.info)
+    for places, shown in opened.pictures(times.ravel()):
+      slot.show(places, shown)
+  slot.finish()
 
 
-def _fill_frames(
-  out: np.ndarray,
-  opened: decode.Video | frames.Frames,
-  times: np.ndarray,
-  spec: ClipSpec,
-  draws: samplers.Draws,
-) -> tuple[int, int]:
-  """Writes the frames at [clips, t] seconds; returns the content's size."""
-  count, length = times.shape
-  crops = out.reshape(count, -1, length, *out.shape[-3:])
-  windows = None
-  for places, shown in opened.pictures(times.ravel()):
-    if windows is None:
-      windows = [
+class Slot:
+  """A clip that is being filled: first labels, then frame by frame."""
+
+  def __init__(
+    self,
+    clip: Mapping[str, np.ndarray],
+    annotation: Any,
+    spec: ClipSpec,
+    draws: samplers.Draws,
+  ):
+    """Writes the labels.
+
+    Args:
+      clip: zeros, as of `padding`.
+      annotation: what to show, an example of the source's kind.
+      spec: how to cut it.
+      draws: what is random in the clip.
+    """
+    self._clip, self._annotation = clip, annotation
+    self._spec, self._draws = spec, draws
+    self._times = np.zeros((0, 0))
+    self._windows: list[list[framing.Window]] = []
+    for key, answer in spec.sampler.labels(draws).items():
+      clip[key][...] = answer
+    spec.kind.fill(clip, annotation)
+
+  def times(
+    self, opened: decode.Video | frames.Frames, info: examples.Info
+  ) -> np.ndarray:
+    """Returns when frames are wanted, seconds [clips, t], of an open video."""
+    self._times = sampling.frame_times(
+      opened, self._annotation, self._spec, info, self._draws
+    )
+    return self._times
+
+  def show(self, places: np.ndarray, shown: picture.Picture) -> None:
+    """Writes a picture to its places among all `times`, int [n]."""
+    count, length = self._times.shape
+    out = self._clip['video']
+    crops = out.reshape(count, -1, length, *out.shape[-3:])
+    spec, draws = self._spec, self._draws
+    if not self._windows:
+      self._windows = [
         _windows(shown, spec, draws.of(draws.member + k)) for k in range(count)
       ]
     resized: dict[tuple[int, int], np.ndarray] = {}
     for k, t in zip(*np.divmod(places, length)):
-      for crop, window in zip(crops[k], windows[k]):
+      for crop, window in zip(crops[k], self._windows[k]):
         if window.whole not in resized:
           resized[window.whole] = shown.rgb(
             *window.whole, spec.framing.interpolation
@@ -194,7 +207,12 @@ def _fill_frames(
         crop[t, : window.rows, : window.columns] = window.of(
           resized[window.whole]
         )
-  return windows[0][0].rows, windows[0][0].columns
+
+  def finish(self) -> None:
+    """Writes what is known once all frames are there."""
+    window = self._windows[0][0]
+    self._clip['size'][:] = window.rows, window.columns
+    self._spec.kind.place(self._clip, self._times[0])
 
 
 def _windows(

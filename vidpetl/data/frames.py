@@ -24,7 +24,7 @@ from etils import epath
 
 from vidpetl.data import decode, faults, names, orientation, picture
 
-_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 # First bytes of a picture -> its decoder. Suffixes lie: many a tool that is
 # asked for a .jpg leaves the bytes that it was given, a png or webp.
 _CODECS = {
@@ -48,7 +48,7 @@ _ROUNDING = 1e-3
 def is_image(name: str) -> bool:
   """Returns whether a file is an image of a kind that frames are."""
   # A string: there may be 100,000 frames, and epath takes ten times as long.
-  return os.path.splitext(name)[1].lower() in _SUFFIXES
+  return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def is_flow(name: str) -> bool:
@@ -105,7 +105,7 @@ def _numbering(folder: str, changed: int) -> _Numbering:
     numbers[name] = int(match[2])
   if not numbers:
     raise decode.DecodeError(
-      _shown(folder), f'has no frames (numbered {" ".join(_SUFFIXES)})'
+      _shown(folder), f'has no frames (numbered {" ".join(SUFFIXES)})'
     )
   lowest = min(numbers, key=numbers.get)
   prefix, digits, suffix = _NAME.fullmatch(lowest).groups()
@@ -233,7 +233,7 @@ def _decoded(path: str) -> av.VideoFrame:
   codec = next((c for b, c in _CODECS.items() if content.startswith(b)), None)
   if codec is None:
     what = 'is no picture' if content else 'is empty'
-    raise faults.Refused(f'{what} (known are {" ".join(_SUFFIXES)})')
+    raise faults.Refused(f'{what} (known are {" ".join(SUFFIXES)})')
   decoder = av.CodecContext.create(codec, 'r')
   decoder.thread_type = 'NONE'
   # Otherwise half a jpeg is a picture with a grey half.

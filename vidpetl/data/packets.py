@@ -91,7 +91,9 @@ class _Counted:
       self._shown += off
 
 
-def joined(stream: streams.Stream, jumps: list[float]) -> Iterator[av.Packet]:
+def joined(
+  stream: streams.Stream, jumps: list[float], heard: bool = False
+) -> Iterator[av.Packet]:
   """Yields packets from the start, as if their clock did not jump.
 
   The sound has a say, too, as its clock is the same: what comes first behind a
@@ -100,6 +102,7 @@ def joined(stream: streams.Stream, jumps: list[float]) -> Iterator[av.Packet]:
   Args:
     stream: whose packets are in the order stored.
     jumps: is given the seconds by which later times are shifted, at each jump.
+    heard: whether those of the first sound are yielded, too.
   """
   stream.rewind(sound=True)
   film, shift = stream.stream.index, 0.0
@@ -122,7 +125,7 @@ def joined(stream: streams.Stream, jumps: list[float]) -> Iterator[av.Packet]:
         jumps.append(shift)
       last[index] = dts
       expected[index] = dts + ((packet.duration or 0) * tick or step)
-    if index == film:
+    if index == film or heard:
       ticks = round(shift / tick)
       if packet.dts is not None:
         packet.dts += ticks

@@ -15,19 +15,12 @@ import fractions
 import io
 import itertools
 import math
-from collections.abc import Iterator
 
 import av
 import numpy as np
 from av.video import reformatter
-from etils import epath
 
-from vidpetl.data import decode, faults, orientation
-from vidpetl.data import frames as frames_lib
-
-# Exact for 24, 25, 30, 30/1.001 and 50 fps; for containers that count frames.
-_CLOCK = fractions.Fraction(1, 90000)
-_COARSEST = fractions.Fraction(1, 500)  # a tick that does not count frames
+from vidpetl.data import consecutive, decode, faults, orientation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +76,7 @@ def transcode(
       container says, or has fewer than two frames in the cut.
   """
   try:
-    with _open(path, fps) as video:
+    with consecutive.opened(path, fps) as video:
       try:
         return _transcode(video, options, start, end)
       except faults.LyingError:
@@ -97,7 +90,7 @@ def transcode(
 
 
 def _transcode(
-  video: _Frames | _Folder, options: Options, start: float, end: float | None
+  video: consecutive.Frames, options: Options, start: float, end: float | None
 ) -> bytes:
   """Cuts an open video; see `transcode`.
 
@@ -108,7 +101,7 @@ def _transcode(
   first = next(frames, None)
   if first is None:
     raise decode.DecodeError(video.name, f'no frame from {start:.2f} s on')
-  whole = start == 0 and end is None and isinstance(video, _Frames)
+  whole = start == 0 and end is None and isinstance(video, consecutive.Film)
   if options.copy and whole and _fits(_shown_size(first[1], video), options):
     count = 1 + sum(1 for _ in frames)
     _require_two(video.name, count)
@@ -118,60 +111,8 @@ def _transcode(
   return _encode(first, frames, video, start, until, options)
 
 
-def _open(path: str, fps: float | None) -> _Frames | _Folder:
-  folder = epath.Path(path).is_dir()
-  return _Folder(path, fps=fps) if folder else _Frames(path)
-
-
-class _Folder(frames_lib.Frames):
-  """A folder of frames, which has no clock of its own."""
-
-  grid = _CLOCK
-  aspect = None
-
-
-class _Frames(decode.Video):
-  """A video whose frames come one after the other."""
-
-  @property
-  def grid(self) -> fractions.Fraction:
-    """Seconds per tick of the result.
-
-    The file's own tick: readers tolerate timestamps that are rounded to ticks,
-    so a finer clock would show other frames than the file does.
-    """
-    tick = self.stream.time_base
-    return tick if tick.numerator == 1 and tick <= _COARSEST else _CLOCK
-
-  def between(
-    self, start: float, end: float
-  ) -> Iterator[tuple[float, av.VideoFrame]]:
-    """Yields (time, frame) from the frame shown at `start` to before `end`.
-
-    Raises:
-      decode.DecodeError: if the frames end before the container says.
-    """
-    shown, last, time = None, None, 0.0
-    for last in self.frames_from(start):
-      time = self.time_of(last)
-      if time >= end:
-        break
-      if time <= start + self.tolerance:
-        shown = time, last
-        continue
-      if shown is not None:
-        yield shown
-        shown = None
-      yield time, last
-    else:
-      if last is not None:
-        self.check_end(time, last, end)
-    if shown is not None:
-      yield shown
-
-
 def _shown_size(
-  frame: av.VideoFrame, video: _Frames | _Folder
+  frame: av.VideoFrame, video: consecutive.Frames
 ) -> tuple[int, int]:
   return orientation.shown_size(frame, video.aspect)
 
@@ -230,15 +171,9 @@ def _encode(first, frames, video, start, until, options) -> bytes:
       packets += stream.encode(frame)
     packets += stream.encode()
     _require_two(video.name, len(packets))
-    _hold(packets, round((until - start) / grid))
+    consecutive.hold(packets, round((until - start) / grid))
     container.mux(packets)
   return out.getvalue()
-
-
-def _hold(packets: list[av.Packet], until: int) -> None:
-  """Lets the last picture be shown to a tick."""
-  last = max(packets, key=lambda packet: packet.pts)
-  last.duration = max(1, until - last.pts)
 
 
 def _add_stream(container, frame, video, options):

@@ -2,7 +2,7 @@
 
 adapters = Adapters('runs/pretrained')
 adapters.load('runs/bapat/adapter', 'gestures')
-scores = adapters.outputs('gestures', {'video': clips})['scores']
+logits = adapters.logits('gestures', {'video': clips})
 """
 
 from __future__ import annotations
@@ -15,54 +15,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 
-import vidpetl
-from vidpetl.data import augment, examples
-from vidpetl.experiment import experiment
+from vidpetl.data import augment
+from vidpetl.experiment import experiment as experiment_lib
+from vidpetl.experiment import spec as spec_lib
 from vidpetl.parameters import package, storage, trainable, variables
 from vidpetl.petl import adapted, merging
-from vidpetl.tasks import task as task_lib
 
 Package = package.Package
 PackageError = package.PackageError
-
-
-def describe(
-  config: Any,
-  infos: Mapping[str, examples.Info],
-  resolved: Mapping[str, Mapping[str, Any]],
-) -> dict[str, Any]:
-  """Returns adapter_config.json of a run, but for hash and results.
-
-  Args:
-    config: of the run.
-    infos: of each task's training data.
-    resolved: `Base.resolved` of each task.
-  """
-  plain = json.loads(config.to_json_best_effort())
-  tasks = {}
-  for name, options in plain['tasks'].items():
-    kept = {k: v for k, v in options.items() if k not in ('train', 'eval')}
-    info = infos[name]
-    tasks[name] = {
-      'options': {
-        **kept,
-        **resolved[name],
-        'num_classes': info.num_classes,
-      },
-      'labels': {str(i): label for i, label in info.classes.items()},
-      'fps': info.fps,
-      'trained_on': f'{info.name}/{info.split}',
-    }
-  return {
-    'format': package.FORMAT,
-    'vidpetl': vidpetl.__version__,
-    'tasks': tasks,
-    **{field: plain[field] for field in ('backbone', 'petl', 'trainable')},
-    'dtype': plain['dtype'],
-  }
 
 
 def pack(
@@ -74,7 +36,7 @@ def pack(
   """Returns the package of a model.
 
   Args:
-    described: `describe` of its run.
+    described: `spec.describe` of its run.
     arrays: the whole model, named as by `petl.variables`.
     group_of: path -> group, see `petl.trainable`.
     **more: further entries of adapter_config.json.
@@ -84,24 +46,8 @@ def pack(
     trains = group_of.get(path) != trainable.FROZEN
     (own if package.belongs(path, trains) else rest)[path] = value
   sha256 = package.fingerprint(rest)
-  return Package({**described, 'backbone_sha256': sha256, **more}, own)
-
-
-def model_of(config: Mapping[str, Any]) -> experiment.Experiment:
-  """Builds model and tasks from an adapter_config.json."""
-  fields = {
-    'backbone': config['backbone'],
-    'petl': tuple(config['petl']),
-    'trainable': (('.*', 'all'),),
-    'dtype': config['dtype'],
-    'tasks': {
-      name: task_lib.fitting(t['options'])
-      for name, t in config['tasks'].items()
-    },
-  }
-  fields = ml_collections.ConfigDict(fields)
-  infos = experiment.infos_from_config(fields)
-  return experiment.build(fields, infos)
+  config = {**described, 'format': package.FORMAT, 'backbone_sha256': sha256}
+  return Package({**config, **more}, own)
 
 
 class Adapters:
@@ -140,7 +86,7 @@ class Adapters:
       raise ValueError(f'{name!r} is loaded already; unload it first')
     loaded = folder if isinstance(folder, Package) else package.load(folder)
     whole = package.attach(loaded, self._backbone)
-    shapes = variables.flatten(model_of(loaded.config).variables)
+    shapes = variables.flatten(spec_lib.build(loaded.config).variables)
     _check_shapes(whole, shapes)
     self._params[name] = {
       path: jnp.asarray(value)
@@ -179,22 +125,75 @@ class Adapters:
       ValueError: if there is no such package or task, if the video is not of
         bytes, or if a technique that lengthens tokens is scaled.
     """
+    run = self._run(name, task, 'read')
+    video = np.asarray(batch['video'])
+    batch = {'size': np.tile(video.shape[-3:-1], (len(video), 1)), **batch}
+    scale = None if scale is None else jnp.float32(scale)
+    return run(batch, scale)
+
+  def outputs(
+    self, name: str, batch: Mapping[str, Any], task: str | None = None
+  ) -> dict[str, jax.Array]:
+    """Returns what an evaluation makes of clips: `task.Base.outputs`.
+
+    Args:
+      name: of the package.
+      batch: clips as the data give them (`data.clips`), [b, ...] each.
+      task: as of `logits`.
+    """
+    return self._run(name, task, 'outputs')(batch, None)
+
+  def features(
+    self, name: str, batch: Mapping[str, Any], task: str | None = None
+  ) -> dict[str, jax.Array]:
+    """Returns 'grid' [b, (views,) t', h', w', d] and 'summary' [b, (views,) d].
+
+    Args:
+      name: of the package.
+      batch: as of `logits`.
+      task: whose clips they are.
+    """
+    return self._run(name, task, 'features')(batch, None)
+
+  def compare(
+    self, name: str, pairs: Mapping[str, Any], task: str | None = None
+  ) -> dict[str, jax.Array]:
+    """Returns `task.Base.compare` of pairs of encoded clips.
+
+    Args:
+      name: of the package.
+      pairs: see `compare` of the task.
+      task: as of `logits`.
+    """
+    return self._run(name, task, 'compare')(pairs, None)
+
+  def task(self, name: str, task: str | None = None) -> str:
+    """Returns a task of a package: its only one, or that of the name.
+
+    Raises:
+      ValueError: if there is no such package or task.
+    """
     config = self._get(name).config
     task = task or _only_task(config)
     if task not in config['tasks']:
       raise ValueError(
         f'{name!r} has no task {task!r}; it has {list(config["tasks"])}'
       )
-    video = np.asarray(batch['video'])
-    batch = {'size': np.tile(video.shape[-3:-1], (len(video), 1)), **batch}
-    structure = {k: config[k] for k in ('backbone', 'petl', 'dtype', 'tasks')}
-    structure['tasks'] = {
-      k: {'options': v['options']} for k, v in config['tasks'].items()
-    }
-    program = _program(json.dumps(structure, sort_keys=True), task)
-    if scale is not None:
-      scale = jnp.float32(scale)
-    return program(self._params[name], batch, scale)
+    return task
+
+  def experiment(self, name: str) -> experiment_lib.Experiment:
+    """Returns model and tasks of a package."""
+    return _built(_structure(self._get(name).config))
+
+  def params(self, name: str) -> Mapping[str, jax.Array]:
+    """Returns all parameters of the backbone with a package, by path."""
+    self._get(name)
+    return self._params[name]
+
+  def _run(self, name: str, task: str | None, what: str):
+    task = self.task(name, task)
+    program = _program(_structure(self._get(name).config), task, what)
+    return functools.partial(program, self._params[name])
 
   def merge(
     self, name: str, tolerance: float = 1e-3, clips: int = 4
@@ -215,7 +214,7 @@ class Adapters:
     """
     config = self._get(name).config
     merging.check(self._get(name).techniques)
-    bound = merging.bound(lambda: model_of(config))
+    bound = merging.bound(lambda: spec_lib.build(config))
     merged = merging.merge(self._params[name], bound)
     plain = Package(
       {**config, 'petl': (), 'backbone_sha256': package.fingerprint({})},
@@ -257,20 +256,66 @@ def _check_shapes(have, want) -> None:
       )
 
 
+def _structure(config: Mapping[str, Any]) -> str:
+  """Returns what a program depends on."""
+  structure = {k: config[k] for k in ('backbone', 'petl', 'dtype', 'tasks')}
+  # Names of classes are no part of a program.
+  structure['tasks'] = {
+    k: {'options': v['options'], 'labels': {}}
+    for k, v in config['tasks'].items()
+  }
+  return json.dumps(structure, sort_keys=True)
+
+
 @functools.lru_cache(maxsize=32)
-def _program(structure: str, task: str):
-  """Returns the jitted (params, batch, scale) -> logits of a structure."""
-  built = model_of(json.loads(structure))
-  own = built.tasks[task]
+def _built(structure: str) -> experiment_lib.Experiment:
+  return spec_lib.build(json.loads(structure))
+
+
+@functools.lru_cache(maxsize=128)
+def _program(structure: str, task: str, what: str):
+  """Returns a jitted (params, batch, scale) -> … of a structure."""
+  built = _built(structure)
+  own, make = built.tasks[task], _PROGRAMS[what]
 
   def run(params, batch, scale):
     model = built.model
     if scale is not None:
       model = model.clone(backbone=_scaled(model.backbone, scale))
-    inputs = augment.preprocess(batch, own.augment, train=False)
-    return model.apply(variables.unflatten(params), inputs, task)
+    return make(model, variables.unflatten(params), own, batch)
 
   return jax.jit(run)
+
+
+def _read(model, params, task, batch):
+  inputs = augment.preprocess(batch, task.augment, train=False)
+  return model.apply(params, inputs, task.name)
+
+
+def _outputs(model, params, task, batch):
+  inputs = augment.preprocess(batch, task.augment, train=False)
+  return task.outputs(model.apply(params, inputs, task.name), inputs)
+
+
+def _features(model, params, task, batch):
+  inputs = augment.preprocess(batch, task.augment, train=False)
+  video = task.views(inputs, False)
+  features, _ = model.apply(
+    params, video, inputs, task.name, False, method='on'
+  )
+  return {'grid': features.grid, 'summary': features.summary}
+
+
+def _compare(model, params, task, pairs):
+  return model.apply(params, pairs, task.name, task.compare, method='head')
+
+
+_PROGRAMS = {
+  'read': _read,
+  'outputs': _outputs,
+  'features': _features,
+  'compare': _compare,
+}
 
 
 def _scaled(backbone, scale):
@@ -283,7 +328,7 @@ def _random_batches(config, clips: int) -> dict[str, dict[str, np.ndarray]]:
   """Returns noise in the shape that each task's evaluation has."""
   rng = np.random.default_rng(0)
   batches = {}
-  for name, task in model_of(config).tasks.items():
+  for name, task in spec_lib.build(config).tasks.items():
     clip = task.eval_clip
     side = clip.resolution
     size = (clips, *clip.lead, clip.frames, side, side, 3)

@@ -11,15 +11,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
-import ml_collections
 import numpy as np
 from etils import epath
 
 from vidpetl import backbones
-from vidpetl.experiment import adapters, initialise, provenance, published
+from vidpetl.experiment import adapters, provenance, published, spec, trained
 from vidpetl.experiment import labels as labels_lib
-from vidpetl.parameters import package, storage, variables
+from vidpetl.parameters import package, storage
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import hugging_face, settings
 from vidpetl.weights.errors import WeightsError
@@ -72,7 +70,9 @@ def read(
     source = _package(path, head, lambda packed: _backbone(path, backbone))
   elif storage.read_meta(path).get('frozen'):
     source = _package(
-      str(run / _ADAPTER), head, lambda packed: _started(run, packed)
+      str(run / _ADAPTER),
+      head,
+      lambda packed: trained.start_of(run, packed.config),
     )
   else:
     source = Source(storage.load_arrays(path), _told(path, run, head))
@@ -131,7 +131,7 @@ def describe(config: Mapping[str, Any]) -> dict[str, Any]:
   Args:
     config: adapter_config.json.
   """
-  experiment = adapters.model_of(config)
+  experiment = spec.build(config)
   labels = {name: task['labels'] for name, task in config['tasks'].items()}
   augments = [task.augment for task in experiment.tasks.values()]
   said = provenance.of_experiment(
@@ -188,18 +188,6 @@ def _backbone(folder: str, backbone: str) -> Arrays:
       '--backbone=<file or run that it was made on>'
     )
   return storage.load_arrays(backbone)
-
-
-def _started(run: epath.Path, packed: package.Package) -> Arrays:
-  """Returns the parameters that a run started from."""
-  config = json.loads((run / 'config.json').read_text(encoding='utf-8'))
-  experiment = adapters.model_of(packed.config)
-  key = jax.random.key(config['seed'])
-  start = jax.jit(experiment.init_variables)(key)
-  init = ml_collections.ConfigDict(config['init'])
-  if init.path:
-    start, _, _ = initialise.load(start, init, experiment)
-  return {k: np.asarray(v) for k, v in variables.flatten(start).items()}
 
 
 def _told(path: str, run: epath.Path, head: str) -> hugging_face.Model | None:

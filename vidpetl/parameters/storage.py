@@ -62,6 +62,16 @@ def load_arrays(path: str) -> dict[str, np.ndarray]:
       'let config.init.path be what it started from, and config.init.adapter '
       "the folder 'adapter' that it wrote."
     )
+  return load_changing(path)
+
+
+def load_changing(path: str) -> dict[str, np.ndarray]:
+  """Returns what a checkpoint holds of a model: all that is not frozen.
+
+  Args:
+    path: a working directory (its latest checkpoint), or one checkpoint of it.
+  """
+  folder = checkpoint_folder(path)
   handler = ocp.PyTreeCheckpointHandler()
   with ocp.Checkpointer(handler) as checkpointer:
     shapes = checkpointer.metadata(folder / 'state').item_metadata.tree

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import figure
 from matplotlib.backends import backend_agg
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from vidpetl import lettering
 
 TRUTH, RIGHT, WRONG = (255, 255, 255), (90, 220, 90), (255, 140, 60)
 _WIDTH = 640
-_LINE = 15
+_LETTER, _LINE = 12, 15
 
 
 def pixels(picture: figure.Figure) -> np.ndarray:
@@ -44,7 +46,6 @@ def boxed_frame(
   size = [round(scale * n) for n in (frame.shape[1], frame.shape[0])]
   image = Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC)
   draw = ImageDraw.Draw(image)
-  font = ImageFont.load_default(13)
   for box, _ in truth:
     draw.rectangle(_pixels(box, size), outline=TRUTH, width=1)
   for box, lines in people:
@@ -52,16 +53,17 @@ def boxed_frame(
     draw.rectangle((x1, y1, x2, y2), outline=WRONG, width=2)
     for number, (text, right) in enumerate(lines):
       at = (x1 + 4, y1 + 3 + number * _LINE)
+      font = lettering.font(_LETTER, text)
       draw.rectangle(draw.textbbox(at, text, font), fill=(0, 0, 0))
       draw.text(at, text, RIGHT if right else WRONG, font)
-  return np.asarray(_captioned(image, truth, font))
+  return np.asarray(_captioned(image, truth))
 
 
 def _pixels(box: np.ndarray, size: Sequence[int]) -> tuple[float, ...]:
   return tuple(float(b) * size[i % 2] for i, b in enumerate(box))
 
 
-def _captioned(image, truth, font) -> Image.Image:
+def _captioned(image, truth) -> Image.Image:
   """Lists the annotated people from left to right below the picture."""
   ordered = sorted(truth, key=lambda person: person[0][0])
   lines = [f'annotated: {", ".join(names)}' for _, names in ordered]
@@ -70,5 +72,6 @@ def _captioned(image, truth, font) -> Image.Image:
   canvas.paste(image)
   draw = ImageDraw.Draw(canvas)
   for number, line in enumerate(lines or ['nobody is annotated']):
-    draw.text((4, image.height + 3 + number * _LINE), line, TRUTH, font)
+    at = (4, image.height + 3 + number * _LINE)
+    draw.text(at, line, TRUTH, lettering.font(_LETTER, line))
   return canvas

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 from etils import epath
 
-from vidpetl.experiment import adapters
+from vidpetl.experiment import adapters, spec
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import package, storage, variables
 from vidpetl.tasks import task as task_lib
@@ -95,6 +95,8 @@ class Loop:
     self.logbook.describe(state, start)
     if self.first:
       self.files.write_classes()
+      self.spec = self.run.spec()
+      spec.write(self.workdir, self.spec)
     waiting = pending.Pending(self.run, start)
     source = feed.Feed(
       range(start, self.run.total),
@@ -201,11 +203,8 @@ class Loop:
     arrays = storage.to_host(variables.flatten(state.variables))
     if not self.first:
       return
-    infos = {name: source.info for name, source in self.run.train.items()}
-    tasks = self.run.experiment.tasks
-    resolved = {name: task.resolved() for name, task in tasks.items()}
     packed = adapters.pack(
-      adapters.describe(self.config, infos, resolved),
+      self.spec,
       arrays,
       self.run.experiment.group_of,
       origin=self.meta['origin'],

@@ -11,11 +11,19 @@ import jax
 import numpy as np
 from etils import epath
 
-from vidpetl.data import examples, index, mixture, pipeline, sources
+from vidpetl.data import (
+  examples,
+  index,
+  lengths,
+  mixture,
+  pipeline,
+  sources,
+)
 from vidpetl.data import held_out as held_out_lib
 from vidpetl.data import quarantine as quarantine_lib
 from vidpetl.experiment import complete, initialise, pixels
 from vidpetl.experiment import experiment as experiment_lib
+from vidpetl.experiment import spec as spec_lib
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import storage
 from vidpetl.tasks import task as task_lib
@@ -214,6 +222,16 @@ class Run:
       'prefetch': self.config.input.prefetch,
       'quarantine': self.quarantine,
     }
+
+  def spec(self) -> spec_lib.Spec:
+    """Returns what has to be known of the model to use it."""
+    tasks = self.experiment.tasks
+    return spec_lib.describe(
+      self.config,
+      {name: source.info for name, source in self.train.items()},
+      {name: task.resolved() for name, task in tasks.items()},
+      {name: lengths.of(source) for name, source in self.train.items()},
+    )
 
   def ids(self, step: int) -> list[str]:
     """Returns the example ids of the batch that `step` trains on."""

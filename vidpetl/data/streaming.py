@@ -1,0 +1,153 @@
+"""Clips of many windows of one film, which is decoded once, in one pass."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from vidpetl.data import (
+  clip_spec,
+  clips,
+  decode,
+  examples,
+  frames,
+  index,
+  picture,
+  samplers,
+  sampling,
+)
+
+# Seconds between two windows from which a seek is cheaper than decoding on.
+_FAR = 5.0
+
+Clip = dict[str, np.ndarray]
+
+
+def read(
+  film: decode.Video | frames.Frames,
+  asked: Sequence[Any],
+  spec: clip_spec.ClipSpec,
+  info: examples.Info,
+) -> Iterator[tuple[int, Clip]]:
+  """Yields a clip for each window of a film, in memory that does not grow.
+
+  A clip is what `clips.load` makes of the same annotation, to the bit. Where a
+  film turns out to lie about its seeks, clips come again; the last ones hold.
+
+  Args:
+    film: opened.
+    asked: windows as annotations of the source's kind.
+    spec: how clips are cut.
+    info: of a source with such annotations.
+
+  Yields:
+    The window's number, and its clip.
+
+  Raises:
+    decode.DecodeError: if the film is damaged, or ends before a window.
+  """
+  waiting = [
+    _Waiting(k, film, annotation, spec, info)
+    for k, annotation in enumerate(asked)
+  ]
+  waiting.sort(key=lambda window: window.begin)
+  group: list[_Waiting] = []
+  reach = 0.0
+  for window in waiting:
+    if group and window.begin - reach > _FAR:
+      yield from _together(film, group)
+      group = []
+    reach = max(reach, window.end) if group else window.end
+    group.append(window)
+  if group:
+    yield from _together(film, group)
+
+
+class _Waiting:
+  """A window whose frames are on their way; it has no memory before the first.
+
+  Attributes:
+    number: of the window.
+    times: [n] seconds of its frames.
+    begin: the earliest of them.
+    end: the latest.
+  """
+
+  def __init__(self, number, film, annotation, spec, info):
+    self.number = number
+    self._film, self._annotation = film, annotation
+    self._spec, self._info = spec, info
+    self._draws = samplers.Draws(index.example_seed(0, info.name, number))
+    self.times = sampling.frame_times(
+      film, annotation, spec, info, self._draws
+    ).ravel()
+    self.begin, self.end = float(self.times.min()), float(self.times.max())
+    self.forget()
+
+  def forget(self) -> None:
+    """Begins anew."""
+    self._clip: Clip = {}
+    self._slot, self._missing = None, len(self.times)
+
+  def show(self, places: np.ndarray, shown: picture.Picture) -> Clip | None:
+    """Takes a picture; returns the clip once it is whole."""
+    if self._slot is None:
+      self._begin()
+    self._slot.show(places, shown)
+    self._missing -= len(places)
+    if self._missing:
+      return None
+    self._slot.finish()
+    clip = self._clip
+    clip['valid'][...] = True
+    self.forget()
+    return clip
+
+  def _begin(self) -> None:
+    self._clip = clip = clips.padding(self._info, self._spec)
+    clip['index'][...] = self.number
+    clip['seed'][:] = self._draws.seed
+    self._slot = clips.Slot(clip, self._annotation, self._spec, self._draws)
+    self._slot.times(self._film, self._info)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Order:
+  """The times of some windows, one after the other.
+
+  Attributes:
+    times: [n] of all, in no order.
+    window: [n], whose each is.
+    place: [n], which of the window's times each is.
+  """
+
+  times: np.ndarray
+  window: np.ndarray
+  place: np.ndarray
+
+
+def _together(
+  film: decode.Video | frames.Frames, group: Sequence[_Waiting]
+) -> Iterator[tuple[int, Clip]]:
+  """Yields the clips of windows that are read in one pass."""
+  counts = [len(window.times) for window in group]
+  order = _Order(
+    np.concatenate([window.times for window in group]),
+    np.repeat(np.arange(len(group)), counts),
+    np.concatenate([np.arange(count) for count in counts]),
+  )
+  latest = -np.inf
+  for places, shown in film.pictures(order.times):
+    now = order.times[places].min()
+    if now <= latest:  # What came before is to be forgotten: seeks had lied.
+      for window in group:
+        window.forget()
+    latest = order.times[places].max()
+    owners = order.window[places]
+    for k in np.unique(owners).tolist():
+      clip = group[k].show(order.place[places[owners == k]], shown)
+      if clip is not None:
+        yield group[k].number, clip

@@ -1,0 +1,193 @@
+"""What has to be known of a trained model to use it: model.json.
+
+A run leaves it in its working directory, and adapter_config.json has the same
+fields. It holds the model, and of each task the options with all defaults, what
+the outputs mean and how clips are cut, so that later versions and other
+programs need no config and no data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+from etils import epath
+
+import vidpetl
+from vidpetl.data import datasets, examples, kinds
+from vidpetl.experiment import complete, experiment, pixels
+from vidpetl.parameters import storage
+from vidpetl.tasks import task as task_lib
+
+FILE, FORMAT = 'model.json', 'vidpetl-model-1'
+MODEL = ('backbone', 'petl', 'trainable')
+
+Spec = dict[str, Any]
+
+
+def describe(
+  config: Any,
+  infos: Mapping[str, examples.Info],
+  resolved: Mapping[str, Mapping[str, Any]],
+  seconds: Mapping[str, Any] | None = None,
+) -> Spec:
+  """Returns the specification of a run's model.
+
+  Args:
+    config: of the run.
+    infos: of each task's training data.
+    resolved: `Base.resolved` of each task.
+    seconds: of each task, how long its training examples are: `lengths.of`.
+  """
+  plain = json.loads(config.to_json_best_effort())
+  tasks = {}
+  for name, options in plain['tasks'].items():
+    kept = {k: v for k, v in options.items() if k not in ('train', 'eval')}
+    info = infos[name]
+    tasks[name] = {
+      'options': {
+        **kept,
+        **resolved[name],
+        'num_classes': info.num_classes,
+      },
+      'labels': {str(i): label for i, label in info.classes.items()},
+      'fps': info.fps,
+      'trained_on': f'{info.name}/{info.split}',
+      'seconds': (seconds or {}).get(name),
+    }
+  return {
+    'format': FORMAT,
+    'vidpetl': vidpetl.__version__,
+    'tasks': tasks,
+    **{field: plain[field] for field in MODEL},
+    'dtype': plain['dtype'],
+    'eval_batch_size': plain.get('eval_batch_size', 1),
+    # How the backbone was read, to read it again.
+    'init': plain.get('init', {}),
+  }
+
+
+def build(spec: Mapping[str, Any]) -> experiment.Experiment:
+  """Builds model and tasks of a specification."""
+  fields = {
+    'backbone': spec['backbone'],
+    'petl': tuple(spec['petl']),
+    'trainable': (('.*', 'all'),),
+    'dtype': spec['dtype'],
+    'tasks': {
+      name: task_lib.fitting(t['options']) for name, t in spec['tasks'].items()
+    },
+  }
+  fields = ml_collections.ConfigDict(fields)
+  return experiment.build(fields, infos(spec, fields))
+
+
+def infos(
+  spec: Mapping[str, Any], fields: Mapping[str, Any] | None = None
+) -> dict[str, examples.Info]:
+  """Returns what a specification knows of each task's training data."""
+  found = {}
+  for name, task in spec['tasks'].items():
+    options = (fields or {}).get('tasks', {}).get(name, task['options'])
+    kind = kinds.load(task_lib.module(options['task']).KIND)
+    found[name] = examples.Info(
+      name=task.get('trained_on', name).partition('/')[0],
+      split='train',
+      kind=kind.name,
+      num_classes=options['num_classes'] or 0,
+      classes={int(i): label for i, label in task['labels'].items()},
+      fps=task.get('fps'),
+      table=kind.no_rows(options),
+    )
+  return found
+
+
+def write(folder: epath.PathLike, spec: Spec) -> None:
+  """Writes model.json, in place of what was there."""
+  path = epath.Path(folder) / FILE
+  new = path.with_name(f'.{FILE}.new')
+  text = json.dumps(spec, indent=2, sort_keys=True, ensure_ascii=False)
+  new.write_text(text + '\n', encoding='utf-8')
+  new.replace(path)
+
+
+def read(folder: epath.PathLike) -> Spec:
+  """Returns what a folder's model.json holds.
+
+  Raises:
+    ValueError: if it cannot be read, or is of another format.
+  """
+  path = epath.Path(folder) / FILE
+  try:
+    spec = json.loads(path.read_text(encoding='utf-8'))
+  except json.JSONDecodeError as error:
+    raise ValueError(f'{path}: not json ({error})') from None
+  if not isinstance(spec, dict) or spec.get('format') != FORMAT:
+    found = spec.get('format') if isinstance(spec, dict) else None
+    raise ValueError(f'{path}: format {found!r}; this version reads {FORMAT!r}')
+  return spec
+
+
+def of_run(workdir: epath.PathLike) -> Spec:
+  """Returns the specification of a run that left none.
+
+  Runs of before model.json have a config.json, and the names of their classes
+  beside it or in their checkpoints.
+
+  Args:
+    workdir: of the run.
+
+  Raises:
+    ValueError: naming what cannot be known without the data.
+  """
+  folder = epath.Path(workdir)
+  given = json.loads((folder / 'config.json').read_text(encoding='utf-8'))
+  given['tasks'] = {
+    name: task_lib.fitting(task) for name, task in given['tasks'].items()
+  }
+  config, _ = pixels.resolve(complete.complete(given), workdir)
+  labels = _labels(folder)
+  infos, resolved = {}, {}
+  for name, options in config.tasks.items():
+    infos[name] = _info(folder, name, options, labels.get(name, {}))
+    resolved[name] = {}
+  return describe(config, infos, resolved)
+
+
+def _labels(folder: epath.Path) -> dict[str, dict[str, str]]:
+  """Returns task -> index -> name of its classes, of an older run."""
+  found = storage.read_meta(str(folder)).get('labels', {})
+  if (folder / 'classes.json').exists():
+    text = (folder / 'classes.json').read_text(encoding='utf-8')
+    found = {**found, **json.loads(text)}
+  return found
+
+
+def _info(
+  folder: epath.Path,
+  name: str,
+  options: Mapping[str, Any],
+  labels: Mapping[str, str],
+) -> examples.Info:
+  kind = kinds.load(task_lib.module(options['task']).KIND)
+  named = (options.get('train') or {}).get('dataset')
+  known = datasets.find(named) if named else None
+  count = options.get('num_classes') or (known.num_classes if known else 0)
+  classes = {int(i): label for i, label in labels.items()}
+  if kind.has_classes and not (count or classes):
+    raise ValueError(
+      f'{folder} was left by an older version, and does not say what the '
+      f'classes of {name} are; run its training command again, which writes '
+      f'{FILE} and trains nothing anew.'
+    )
+  return examples.Info(
+    name=named or name,
+    split='train',
+    kind=kind.name,
+    num_classes=count or len(classes),
+    classes=classes,
+    fps=getattr(known, 'fps', None),
+    table=kind.no_rows(options),
+  )

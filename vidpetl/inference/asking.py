@@ -1,0 +1,199 @@
+"""From films to answers: one thread reads, another computes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from vidpetl import parts
+from vidpetl.data import clips, decode, frames, names, streaming
+from vidpetl.inference import answer as answer_lib
+from vidpetl.inference import answers as answers_folder
+from vidpetl.inference import windows
+from vidpetl.inference.question import Options, Question
+
+# Batches that wait for the device; with what it works on, and what is being
+# filled, all that is in memory of any film.
+_AHEAD = 2
+
+Rows = dict[str, np.ndarray]
+Run = Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Batch:
+  """Clips of one film, [b, ...], with padding behind the last."""
+
+  clips: Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class _End:
+  """The end of a film: all there is to know of it, or why it ended early."""
+
+  name: str
+  question: Question | None = None
+  asked: Sequence[Any] = ()
+  error: Exception | None = None
+
+
+def answers(
+  program: Any, films: Iterable[str], options: Options
+) -> Iterator[tuple[str, answer_lib.Answer | Exception]]:
+  """Yields each film and its answer, or the reason why there is none.
+
+  Args:
+    program: see `model.Program`.
+    films: paths.
+    options: of all of them.
+  """
+  part = _part(program)
+  for end, rows in _computed(program, films, options, program.outputs):
+    if end.error is not None:
+      yield end.name, end.error
+      continue
+    yield end.name, part.answer(end.question, end.asked, rows, program)
+
+
+def rows(
+  program: Any, film: str, options: Options, run: Run
+) -> tuple[np.ndarray, np.ndarray, Rows]:
+  """Returns begins and ends [n] of a film's windows, and what `run` makes."""
+  ((end, found),) = _computed(program, [film], options, run)
+  if end.error is not None:
+    raise end.error
+  spans = [
+    (getattr(a, 'start', getattr(a, 'time', 0.0)), getattr(a, 'end', None))
+    for a in end.asked
+  ]
+  return *windows.places(spans, end.question.duration), found
+
+
+def _part(program: Any) -> ModuleType:
+  return parts.load(
+    answers_folder, program.task.eval_clip.kind.name, 'ask', 'a task for'
+  )
+
+
+def _computed(
+  program: Any, films: Iterable[str], options: Options, run: Run
+) -> Iterator[tuple[_End, Rows]]:
+  """Yields the end of each film with what `run` made of its windows."""
+  with _ahead(_read(program, films, options)) as items:
+    found: dict[int, Rows] = {}
+    pending = None
+    for item in items:
+      # What the device was given before is fetched while it goes on.
+      given = None
+      if isinstance(item, _Batch):
+        given = item.clips['index'].copy(), run(item.clips)
+      if pending is not None:
+        _take(found, pending)
+      pending = given
+      if isinstance(item, _End):
+        yield item, _stacked(found) if item.error is None else {}
+        found = {}
+
+
+def _take(
+  found: dict[int, Rows], given: tuple[np.ndarray, Mapping[str, Any]]
+) -> None:
+  """Puts rows of a batch to their windows."""
+  numbers, outputs = given
+  arrays = {key: np.asarray(value) for key, value in outputs.items()}
+  for row, number in enumerate(numbers):
+    if number >= 0:
+      found[int(number)] = {key: value[row] for key, value in arrays.items()}
+
+
+def _stacked(found: Mapping[int, Rows]) -> Rows:
+  in_order = [found[number] for number in sorted(found)]
+  if not in_order:
+    return {}
+  return {key: np.stack([r[key] for r in in_order]) for key in in_order[0]}
+
+
+def _read(
+  program: Any, films: Iterable[str], options: Options
+) -> Iterator[_Batch | _End]:
+  """Yields the batches of each film, and its end."""
+  part = _part(program)
+  for path in films:
+    name = names.shown(path)
+    try:
+      with frames.open_video(path, name, program.info.fps) as film:
+        question = Question(
+          name, film, program.task, program.info, program.seconds, options
+        )
+        asked = part.ask(question)
+        yield from _batches(program, film, asked)
+        # The film is closed when its answer is made; its duration stays.
+        yield _End(name, question, asked)
+    except (decode.DecodeError, OSError) as error:
+      yield _End(name, error=error)
+
+
+def _batches(program: Any, film: Any, asked: Sequence[Any]) -> Iterator[_Batch]:
+  """Yields clips of a film in batches.
+
+  Their size follows from the film alone, so that its answer does not depend on
+  which films are asked beside it.
+  """
+  spec, info = program.task.eval_clip, program.info
+  size = min(program.batch_size, 1 << max(0, len(asked) - 1).bit_length())
+  batch, filled = clips.padding(info, spec, (size,)), 0
+  for _, clip in streaming.read(film, asked, spec, info):
+    for key, array in clip.items():
+      batch[key][filled] = array
+    filled += 1
+    if filled == size:
+      yield _Batch(batch)
+      batch, filled = clips.padding(info, spec, (size,)), 0
+  if filled:
+    yield _Batch(batch)
+
+
+@contextlib.contextmanager
+def _ahead(items: Iterator[Any]) -> Iterator[Iterator[Any]]:
+  """Gives items that another thread makes, a few of them ahead."""
+  waiting: queue.Queue = queue.Queue(_AHEAD)
+  stop, end = threading.Event(), object()
+
+  def put(item: Any) -> None:
+    while not stop.is_set():
+      with contextlib.suppress(queue.Full):
+        waiting.put(item, timeout=0.1)
+        return
+
+  def fill() -> None:
+    try:
+      for item in items:
+        put(item)
+        if stop.is_set():
+          break
+      put(end)
+    except BaseException as error:  # Belongs to the thread that computes.
+      put(error)
+    finally:
+      items.close()
+
+  def given() -> Iterator[Any]:
+    while (item := waiting.get()) is not end:
+      if isinstance(item, BaseException):
+        raise item
+      yield item
+
+  thread = threading.Thread(target=fill, daemon=True)
+  thread.start()
+  try:
+    yield given()
+  finally:
+    stop.set()
+    thread.join()

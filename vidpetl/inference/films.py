@@ -1,0 +1,39 @@
+"""Which films a command line means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from vidpetl.data import frames, names
+from vidpetl.data.sources import videos
+
+
+def listed(words: Sequence[str]) -> list[str]:
+  """Returns the films of files and folders, each once, in a fixed order.
+
+  A folder is searched at any depth; one of numbered frames is a film itself.
+
+  Args:
+    words: paths. A file is taken whatever its suffix is.
+
+  Raises:
+    ValueError: if there is no such file, or a folder without films.
+  """
+  found: dict[str, None] = {}
+  for word in words:
+    if not os.path.exists(word):
+      raise ValueError(f'{names.shown(word)}: no such file or folder.')
+    if not os.path.isdir(word):
+      found[word] = None
+      continue
+    below = sorted(videos.look(word).clips)
+    if not below:
+      raise ValueError(
+        f'{names.shown(word)}: no video in this folder; known suffixes are '
+        f'{" ".join(videos.SUFFIXES)}, and folders of numbered '
+        f'{" ".join(frames.SUFFIXES)}.'
+      )
+    found |= {os.path.join(word, path) if path else word: None
+              for path in below}  # fmt: skip
+  return list(found)
