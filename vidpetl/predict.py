@@ -40,9 +40,7 @@ def define_flags() -> None:
   """Defines the command line."""
   flags.DEFINE_string('run', None, 'The trained model.')
   flags.DEFINE_string('backbone', '', 'Of a package: a run or a file.')
-  flags.DEFINE_integer(
-    'checkpoint', None, 'A step; the reported one if unset.'
-  )
+  flags.DEFINE_integer('checkpoint', None, 'A step; the reported one if unset.')
   flags.DEFINE_string('task', '', 'Which task of the run; the first if unset.')
   flags.DEFINE_string('out', None, 'Folder of the answers.')
   flags.DEFINE_string(

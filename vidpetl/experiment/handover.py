@@ -82,9 +82,7 @@ def read(
   return source
 
 
-def of_spec(
-  described: spec.Spec, arrays: Arrays, head: str = ''
-) -> Source:
+def of_spec(described: spec.Spec, arrays: Arrays, head: str = '') -> Source:
   """Returns a trained model with its techniques merged.
 
   Args:

@@ -107,7 +107,7 @@ def write(
     lines = [report.short(), f'Merged weights: {found}; on {taken.words}']
     if not head:
       lines.append(
-        f"{name} has no place for the head of {subject.name}: it is in the "
+        f'{name} has no place for the head of {subject.name}: it is in the '
         'exports to onnx, jax and saved_model'
       )
     writing.beside(folder, subject, _text(subject, name, lines))
@@ -158,9 +158,7 @@ def _merged(subject: subject_lib.Subject, arrays: Mapping[str, np.ndarray]):
   return run
 
 
-def _text(
-  subject: subject_lib.Subject, name: str, lines: Sequence[str]
-) -> str:
+def _text(subject: subject_lib.Subject, name: str, lines: Sequence[str]) -> str:
   """Returns README.md."""
   family = family_lib.load(name)
   if not family.folder:

@@ -66,9 +66,7 @@ def write(
   return said
 
 
-def beside(
-  folder: epath.Path, subject: subject_lib.Subject, text: str
-) -> None:
+def beside(folder: epath.Path, subject: subject_lib.Subject, text: str) -> None:
   """Writes preprocessing.json, README.md and the reader of clips."""
   described = preprocessing.describe(subject)
   plain = json.dumps(described, indent=2, ensure_ascii=False, default=_plain)
@@ -83,7 +81,7 @@ def _plain(value: np.generic) -> float | int:
 
 
 @contextlib.contextmanager
-def _whole(out: str) -> Iterator[epath.Path]:
+def whole(out: str) -> Iterator[epath.Path]:
   """Gives a folder to fill, which becomes `out` if nothing is raised."""
   path = epath.Path(out)
   if path.exists() and (not path.is_dir() or any(path.iterdir())):

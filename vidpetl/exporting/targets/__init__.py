@@ -3,7 +3,7 @@
 A module has
 
   write(subject, folder)        writes the model into a folder
-  reader(subject, folder)       loads it again, as its receiver does, and returns
+  reader(subject, folder)       loads it again as its receiver does; returns
                                 run(program's name, inputs) -> outputs
   TOLERANCE                     dtype of the run -> largest difference, see
                                 `comparing`

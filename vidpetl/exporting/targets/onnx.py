@@ -5,12 +5,20 @@ It computes in float32, whatever the run did: few runtimes have bfloat16.
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
+import jax
 import numpy as np
-from etils import epath
+from etils import epath, epy
 
 from vidpetl.exporting import subject as subject_lib
+from vidpetl.exporting.targets import jax as jax_target
+
+with epy.lazy_imports():
+  import jax2onnx
+  import onnx
+  import onnxruntime
 
 SUFFIX = '.onnx'
 # Of protobuf; weights beyond it lie in a file beside the graph.
@@ -31,17 +39,15 @@ def write(subject: subject_lib.Subject, folder: epath.Path) -> None:
   Raises:
     ValueError: if what it needs is not installed, or a graph cannot be made.
   """
-  try:
-    import jax2onnx
-    import onnx
-  except ImportError as error:
-    raise ValueError(
-      f'--to=onnx needs {error.name}: pip install "vidpetl[onnx]".'
-    ) from None
+  for library in ('jax2onnx', 'onnx', 'onnxruntime'):
+    if importlib.util.find_spec(library) is None:
+      raise ValueError(
+        f'--to=onnx needs {library}: pip install "vidpetl[onnx]".'
+      )
   subject = subject.in_dtype('float32')
   for program in subject.programs():
     try:
-      graph = _graph(jax2onnx, subject, program)
+      graph = _graph(subject, program)
     except (NotImplementedError, TypeError, RuntimeError, KeyError) as error:
       words = str(error).partition('\n')[0]
       raise ValueError(
@@ -57,7 +63,7 @@ def write(subject: subject_lib.Subject, folder: epath.Path) -> None:
     )
 
 
-def _graph(jax2onnx, subject, program) -> Any:
+def _graph(subject, program) -> Any:
   import jax
 
   names = list(program.inputs)
@@ -72,25 +78,15 @@ def _graph(jax2onnx, subject, program) -> Any:
   jax.eval_shape(function, *subject_lib.zeros(program, 2).values())
   return jax2onnx.to_onnx(
     function,
-    [
-      jax.ShapeDtypeStruct(spec.shape, spec.dtype)
-      for spec in _symbolic(program)
-    ],
+    list(jax_target.symbolic(program).values()),
     model_name=program.name,
     input_names=names,
     output_names=list(known),
   )
 
 
-def _symbolic(program):
-  from vidpetl.exporting.targets import jax as jax_target
-
-  return jax_target.symbolic(program).values()
-
-
 def reader(subject: subject_lib.Subject, folder: epath.Path) -> Any:
   """Loads what `write` has written; see `targets`."""
-  import onnxruntime
 
   def run(name: str, inputs: subject_lib.Arrays) -> dict[str, Any]:
     session = onnxruntime.InferenceSession(str(folder / (name + SUFFIX)))

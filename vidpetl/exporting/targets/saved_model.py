@@ -10,10 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from etils import epath
+from etils import epath, epy
 
 from vidpetl.exporting import subject as subject_lib
 from vidpetl.exporting.targets import jax as jax_target
+
+with epy.lazy_imports():
+  import tensorflow as tf
+  from jax.experimental import jax2tf
 
 SIGNATURES = {
   subject_lib.MODEL: 'serving_default',
@@ -31,9 +35,6 @@ answer = model(**{k: tf.constant(v) for k, v in inputs.items()})
 
 def write(subject: subject_lib.Subject, folder: epath.Path) -> None:
   """Writes the folder saved_model."""
-  import tensorflow as tf
-  from jax.experimental import jax2tf
-
   module = tf.Module()
   # Names of variables are attributes, which paths are not.
   module.weights = {
@@ -70,8 +71,6 @@ def write(subject: subject_lib.Subject, folder: epath.Path) -> None:
 
 def reader(subject: subject_lib.Subject, folder: epath.Path) -> Any:
   """Loads what `write` has written; see `targets`."""
-  import tensorflow as tf
-
   loaded = tf.saved_model.load(str(folder / FOLDER))
 
   def run(name: str, inputs: subject_lib.Arrays) -> dict[str, Any]:
