@@ -9,7 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 from etils import epath
 
-from vidpetl.data import clip_spec, clips, frames, samplers, sources
+from vidpetl.data import (
+  clip_spec,
+  clips,
+  examples,
+  frames,
+  samplers,
+  sources,
+  streaming,
+)
+from vidpetl.data.kinds import unlabelled
 from vidpetl.exporting import subject as subject_lib
 
 Batch = dict[str, np.ndarray]
@@ -82,19 +91,20 @@ def _evaluated(task: str, run: str) -> tuple[list[str | bytes], str]:
 
 
 def _fill(
-  row: Batch, film: str | bytes, clip: clip_spec.ClipSpec, info
+  row: Batch, film: str | bytes, clip: clip_spec.ClipSpec, info: examples.Info
 ) -> None:
-  """Writes the clips of a whole film."""
+  """Writes the clips of a whole film, whatever is annotated in it."""
   name = film if isinstance(film, str) else 'a film of the records'
-  draws = samplers.Draws(np.zeros(2, np.uint32))
+  sampler = clip.sampler
+  if clip.sampling == 'around':  # A moment that a film by itself has not.
+    sampler = samplers.load('stride')()
+  clip = dataclasses.replace(clip, kind=unlabelled.KIND, sampler=sampler)
+  info = dataclasses.replace(info, kind=unlabelled.KIND.name)
   with frames.open_video(film, name, info.fps) as opened:
-    duration = opened.duration
-    extent = samplers.Extent(0.0, duration, duration, duration / 2)
-    fps = clip.fps or info.fps or opened.fps
-    times = clip.sampler.times(extent, clip, fps, draws)
-    row['size'][:] = clips.fill_frames(row['video'], opened, times, clip, draws)
-  row['valid'][...] = True
-  row['index'][...] = 0
+    whole = [unlabelled.Piece(name)]
+    for _, made in streaming.read(opened, whole, clip, info):
+      for key in ('video', 'size', 'valid', 'index'):
+        row[key][...] = made[key]
 
 
 def noise(subject: subject_lib.Subject) -> Batch:

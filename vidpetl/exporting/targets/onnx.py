@@ -63,8 +63,8 @@ def write(subject: subject_lib.Subject, folder: epath.Path) -> None:
     )
 
 
-def _graph(subject, program) -> Any:
-  import jax
+def _graph(subject: subject_lib.Subject, program: subject_lib.Program) -> Any:
+  """Returns the ONNX model of a program, weights inside."""
 
   names = list(program.inputs)
   params = {k: np.asarray(v) for k, v in subject.params.items()}
