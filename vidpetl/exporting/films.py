@@ -62,7 +62,9 @@ def take(
   clip, info = subject.task.eval_clip, subject.info
   batch = clips.padding(info, clip, (len(films),))
   for row, film in enumerate(films):
-    _fill({key: array[row] for key, array in batch.items()}, film, clip, info)
+    _fill(
+      {key: array[row, ...] for key, array in batch.items()}, film, clip, info
+    )
   return Clips(_beside(subject, batch), words, True)
 
 
