@@ -8,6 +8,9 @@ Every number is in preprocessing.json.
 import av
 import numpy as np
 
+# Seconds by which containers round timestamps.
+ROUNDED = 1e-3
+
 
 def read_clip(path, spec):
   """Returns the inputs of one film: {'video': [1, ...], 'size': [1, 2]}."""
@@ -104,12 +107,12 @@ def frames_at(path, times):
   with av.open(path) as film:
     stream = film.streams.video[0]
     begin = (film.start_time or 0) / av.time_base
-    slack, last = float(stream.time_base), None
+    last = None
     for frame in film.decode(stream):
       while (
         last is not None
         and done < len(times)
-        and times[order[done]] + slack < frame.time - begin
+        and times[order[done]] + ROUNDED < frame.time - begin
       ):
         found[order[done]] = last
         done += 1
