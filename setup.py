@@ -83,6 +83,8 @@ setuptools.setup(
     'beam': ['apache-beam'],
     'cuda': ['jax[cuda12]'],
     'docs': ['mkdocs-material>=9.8', 'mkdocstrings[python]>=1.0'],
+    # It asks for an orbax-checkpoint that is older than the pinned one.
+    'onnx': ['jax2onnx>=0.17', 'onnx>=1.23', 'onnxruntime>=1.32'],
     'real': ['onnx>=1.23', 'onnxruntime>=1.32'],
     'test': [
       'hypothesis>=6.100',

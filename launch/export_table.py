@@ -73,7 +73,7 @@ def subject(
 
 
 def attempt(
-  one: combinations.Combination, root: epath.Path
+  one: combinations.Combination, root: epath.Path, chosen: Iterable[str]
 ) -> dict[str, dict[str, str | float]]:
   """Returns target -> 'share', the difference; or 'reason', why not."""
   try:
@@ -83,7 +83,7 @@ def attempt(
     if not mistakes.is_mistake(error):
       raise
     return {'': {'reason': str(error)}}
-  return {name: _target(name, made, noise, root) for name in TARGETS}
+  return {name: _target(name, made, noise, root) for name in chosen}
 
 
 def _target(name, made, noise, root) -> dict[str, str | float]:
@@ -144,6 +144,7 @@ def define_flags() -> None:
   """Defines the command line."""
   flags.DEFINE_string('out', None, 'Folder for films and results.')
   flags.DEFINE_string('only', '', 'Takes those that have this in their name.')
+  flags.DEFINE_list('to', list(TARGETS), 'Which targets.')
   flags.mark_flag_as_required('out')
 
 
@@ -164,7 +165,7 @@ def main(argv: list[str]) -> None:
     for number, one in enumerate(tqdm.tqdm(wanted, unit='export')):
       if str(one) in done:
         continue
-      row = {**dataclasses.asdict(one), 'found': attempt(one, root)}
+      row = {**dataclasses.asdict(one), 'found': attempt(one, root, args.to)}
       file.write(json.dumps(row) + '\n')
       file.flush()
       done[str(one)] = row

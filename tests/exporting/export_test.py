@@ -27,7 +27,7 @@ CASES = {
   'vit lora': (('videomae_b', [LORA]), {}),
   'swin patt': (('swin_t', [PATT]), {'eval_clip': {'views': (2, 3)}}),
   'vivit adapter boxes': (('vivit_b', [ADAPTER]), {'task': 'localisation'}),
-  'i3d adapter3d': (('i3d', [ADAPTER3D]), {}),
+  'r3d adapter3d': (('r3d_18', [ADAPTER3D]), {}),
   'clip mst_adapter': (('clip_b16', [MST]), {'task': 'multilabel'}),
 }
 
@@ -35,11 +35,6 @@ CASES = {
 def make(case):
   """Returns the subject of a case."""
   args, options = CASES[case]
-  options = {
-    k: dict(v) if isinstance(v, dict) else v for k, v in options.items()
-  }
-  if options.get('task') == 'localisation':
-    options.setdefault('clip', {})['max_boxes'] = 2
   spec = trained_models.describe(*args, **options)
   return subject_lib.Subject(spec, trained_models.weights(spec), 'own', case)
 
@@ -77,7 +72,7 @@ def test_relative_scores_are_compared_by_a_program_of_their_own(tmp_path):
     depth=2,
     starts=(0, 8),
     length=8,
-    clip={'frames': 16, 'exemplar': 'any', 'resize': 'pad'},
+    clip={'frames': 16, 'exemplar': 'any'},
   )
   made = subject_lib.Subject(spec, trained_models.weights(spec), 'own', 'core')
   found = through('jax', made, tmp_path)

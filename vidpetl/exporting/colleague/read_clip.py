@@ -8,7 +8,7 @@ Every number is in preprocessing.json.
 import av
 import numpy as np
 
-# Seconds by which containers round timestamps.
+# Seconds by which containers round timestamps, at most; half a tick mostly.
 ROUNDED = 1e-3
 
 
@@ -107,12 +107,13 @@ def frames_at(path, times):
   with av.open(path) as film:
     stream = film.streams.video[0]
     begin = (film.start_time or 0) / av.time_base
+    slack = min(float(stream.time_base) / 2, ROUNDED)
     last = None
     for frame in film.decode(stream):
       while (
         last is not None
         and done < len(times)
-        and times[order[done]] + ROUNDED < frame.time - begin
+        and times[order[done]] + slack < frame.time - begin
       ):
         found[order[done]] = last
         done += 1
