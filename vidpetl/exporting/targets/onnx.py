@@ -48,7 +48,7 @@ def write(subject: subject_lib.Subject, folder: epath.Path) -> None:
   for program in subject.programs():
     try:
       graph = _graph(subject, program)
-    except (NotImplementedError, TypeError, RuntimeError, KeyError) as error:
+    except Exception as error:  # Whatever stops the converter.
       words = str(error).partition('\n')[0]
       raise ValueError(
         f'{subject.origin}: jax2onnx makes no graph of it ({words}); '
@@ -89,10 +89,21 @@ def reader(subject: subject_lib.Subject, folder: epath.Path) -> Any:
   """Loads what `write` has written; see `targets`."""
 
   def run(name: str, inputs: subject_lib.Arrays) -> dict[str, Any]:
-    session = onnxruntime.InferenceSession(str(folder / (name + SUFFIX)))
+    session = _open(folder / (name + SUFFIX))
     taken = {each.name for each in session.get_inputs()}
     names = [each.name for each in session.get_outputs()]
     given = {k: np.asarray(v) for k, v in inputs.items() if k in taken}
     return dict(zip(names, session.run(names, given)))
 
   return run
+
+
+def _open(path: epath.Path) -> Any:
+  try:
+    return onnxruntime.InferenceSession(str(path))
+  except Exception as error:  # Of a graph that the converter got wrong.
+    words = str(error).partition('\n')[0]
+    raise ValueError(
+      f'onnxruntime does not load what jax2onnx made ({words}); --to=jax and '
+      '--to=saved_model hold the same.'
+    ) from error
