@@ -85,6 +85,8 @@ setuptools.setup(
     'cuda': ['jax[cuda12]'],
     'docs': ['mkdocs-material>=9.8', 'mkdocstrings[python]>=1.0'],
     'mlflow': ['mlflow-skinny>=3.17'],
+    # It asks for an orbax-checkpoint that is older than the pinned one.
+    'onnx': ['jax2onnx>=0.17', 'onnx>=1.23', 'onnxruntime>=1.32'],
     # OpenCV 5 has no HOG detector. `trackers` asks for opencv-python by name.
     'predict': ['onnxruntime>=1.23', 'opencv-python>=4.10,<5', 'trackers>=2.6'],
     'real': ['onnx>=1.23', 'onnxruntime>=1.32'],

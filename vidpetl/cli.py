@@ -39,6 +39,7 @@ DOORS = {
   'prepare': 'vidpetl.prepare',
   'predict': 'vidpetl.predict',
   'convert': 'vidpetl.convert',
+  'export': 'vidpetl.export',
   'adapter': 'vidpetl.adapter',
   'sweep': 'vidpetl.sweep',
   'folds': 'vidpetl.folds',

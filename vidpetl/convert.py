@@ -28,11 +28,10 @@ with epy.lazy_imports():
 
   from vidpetl.experiment import handover, published
   from vidpetl.experiment import labels as labels_lib
+  from vidpetl.exporting import families
   from vidpetl.parameters import storage
   from vidpetl.weights import (
     errors,
-    exporting,
-    folders_out,
     importing,
     positions,
     settings,
@@ -132,7 +131,7 @@ def export_run(
   backbone: str = '',
   grid: Sequence[int] = (),
 ) -> report_lib.Report:
-  """Writes a model under a family's names, as its code takes it.
+  """Writes a model under a family's names; see `families.export`.
 
   Args:
     name: of the family.
@@ -143,31 +142,7 @@ def export_run(
     grid: (t, h, w) of its clips' tokens.
   """
   source = handover.read(path, head, backbone, grid)
-  fields = source.model.backbone if source.model else {}
-  exported, report = exporting.export(
-    name, source.arrays, head=head, backbone=fields
-  )
-  report.notes += source.notes
-  family = family_lib.load(name)
-  if source.model:
-    report.notes += handover.differences(
-      family, source.arrays, source.model, head
-    )
-  if family.folder and not out.endswith(storage.SUFFIX):
-    report.notes += folders_out.write(
-      family.folder, out, exported, source.model, head
-    )
-    return report
-  # As libraries of PyTorch's ask for.
-  storage.save_arrays(out, exported, {'format': 'pt'})
-  takes = exporting.takes(family, head)
-  if family.folder:
-    takes = (
-      f'a file of arrays alone, for {family.folder.plain} needs a config as '
-      f'well: without {storage.SUFFIX}, {out} is a folder that has both'
-    )
-  report.notes.append(takes)
-  return report
+  return families.export(name, source, out, head)
 
 
 def main(argv: list[str]) -> None:

@@ -63,7 +63,7 @@ class C3D(convolution.ConvNet):
     for i, widths in enumerate(_STAGES):
       if i:
         pool = (1 if i == 1 else 2, 2, 2)
-        x = nn.max_pool(x, pool, pool)
+        x = convolution.max_pool(x, pool, pool)
       widths = tuple(w * self.width for w in widths)
       x = stage(widths, unit, name=f'conv{i + 1}')(x)
     return features.Features(x, x.mean((1, 2, 3)))

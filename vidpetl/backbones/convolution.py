@@ -52,6 +52,20 @@ def static(sizes: Size, kernel: Size, strides: Size) -> Pads:
   return tuple((n // 2, n - n // 2) for n in needed)
 
 
+def max_pool(
+  x: jax.Array, kernel: Size, strides: Size, pads: Pads = ()
+) -> jax.Array:
+  """Max-pools [b, t, h, w, d]; nothing beyond the edge is ever the largest.
+
+  The edge is padded before, and what is pooled is named: ONNX has no other
+  way of pooling in three dimensions.
+  """
+  if any(map(any, pads)):
+    beyond = [(0, 0), *pads, (0, 0)]
+    x = jnp.pad(x, beyond, constant_values=-jnp.inf)
+  return nn.max_pool(x, window_shape=kernel, strides=strides)
+
+
 def direct(
   x: jax.Array, kernel: jax.Array, strides: Size, pads: Pads
 ) -> jax.Array:

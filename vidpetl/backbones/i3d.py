@@ -86,7 +86,7 @@ def max_pool(
   """
   x = jnp.pad(x, [(0, 0), *padding(x.shape[1:4], kernel, strides), (0, 0)])
   beyond = [(0, (k - n) % s) for n, k, s in zip(x.shape[1:4], kernel, strides)]
-  return nn.max_pool(x, kernel, strides, beyond)
+  return convolution.max_pool(x, kernel, strides, beyond)
 
 
 class Inception(nn.Module):

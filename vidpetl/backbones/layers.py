@@ -245,7 +245,7 @@ class Embedding(nn.Module):
     kernel = self.param(
       'kernel', nn.initializers.lecun_normal(), (i, j, k, c, self.width)
     )
-    b, t, h, w = len(video), *(s // p for s, p in zip(sizes, self.tubelet))
+    b, t, h, w = video.shape[0], *(s // p for s, p in zip(sizes, self.tubelet))
     x = video.astype(self.dtype).reshape(b, t, i, h, j, w, k, c)
     x = x.transpose(0, 1, 3, 5, 2, 4, 6, 7).reshape(b, t, h, w, i * j * k * c)
     x = x @ kernel.astype(self.dtype).reshape(-1, self.width)

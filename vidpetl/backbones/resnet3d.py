@@ -183,7 +183,7 @@ class ResNet3D(convolution.ConvNet):
     x = self.make_stem(unit)(video)
     if self.stem_pool:
       pads = convolution.centred(x.shape[1:4], _CUBE, (2, 2, 2))
-      x = nn.max_pool(x, _CUBE, (2, 2, 2), pads)
+      x = convolution.max_pool(x, _CUBE, (2, 2, 2), pads)
     conv, shortcut = self.make_convolutions(unit)
     block = self.block(BasicBlock)
     for i, depth in enumerate(self.depths):

@@ -34,6 +34,7 @@ def clip(
 ) -> tuple[jax.Array, jax.Array]:
   """Clips boxes [n, 4] to the content and drops those that become empty."""
   limit = jnp.tile(size[::-1], 2).astype(jnp.float32)
-  boxes = jnp.clip(boxes, 0.0, limit)
+  # Of as many axes as boxes: on their way to ONNX, others lose their place.
+  boxes = jnp.minimum(jnp.maximum(boxes, 0.0), limit[None])
   valid &= jnp.all(boxes[:, :2] < boxes[:, 2:], axis=1)
   return jnp.where(valid[:, None], boxes, 0.0), valid

@@ -82,6 +82,39 @@ def read(
   return source
 
 
+def of_spec(described: spec.Spec, arrays: Arrays, head: str = '') -> Source:
+  """Returns a trained model with its techniques merged.
+
+  Args:
+    described: what model.json holds.
+    arrays: the whole model, techniques included.
+    head: task whose clips and labels count, the first if ''.
+
+  Raises:
+    ValueError: if a technique cannot be merged.
+  """
+  tasks = described['tasks']
+  model = _model(
+    described['backbone'],
+    {name: task['options'] for name, task in tasks.items()},
+    head,
+    {n: labels_lib.of_json(t['labels']) for n, t in tasks.items()},
+  )
+  if not described['petl']:
+    return Source(arrays, model)
+  config = {**described, 'backbone_sha256': package.fingerprint({})}
+  loaded = adapters.Adapters({})
+  loaded.load(package.Package(config, dict(arrays)), 'run')
+  merged, drift = loaded.merge('run')
+  names = sorted({entry['technique'] for entry in described['petl']})
+  return Source(merged, model, (_merged(names, drift),))
+
+
+def _merged(names: Sequence[str], drift: float) -> str:
+  words = ', '.join(names)
+  return f'{words} merged; logits differ by at most {drift:.2g}'
+
+
 def differences(
   family: family_lib.Family,
   arrays: Arrays,
@@ -180,11 +213,7 @@ def _package(folder: str, head: str, backbone_of) -> Source:
   loaded = adapters.Adapters(arrays)
   loaded.load(packed, 'package')
   merged, drift = loaded.merge('package')
-  note = (
-    f'{", ".join(packed.techniques)} merged; logits differ by at most '
-    f'{drift:.2g}'
-  )
-  return Source(merged, model, (note,))
+  return Source(merged, model, (_merged(packed.techniques, drift),))
 
 
 def _backbone(folder: str, backbone: str) -> Arrays:

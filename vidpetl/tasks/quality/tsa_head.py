@@ -98,7 +98,7 @@ class Segmentation(nn.Module):
     x = jnp.swapaxes(x, 1, 2)
     for level, width in enumerate(self.widths):
       if level:
-        x = nn.max_pool(x, (2,), (2,))
+        x = nn.max_pool(x, window_shape=(2,), strides=(2,))
       for step in (1, 2):
         x = self._unit(x, width, f'{level + 1}_{step}', train)
     x = jnp.swapaxes(x, 1, 2)

@@ -1,0 +1,1 @@
+"""What an export brings along for those who have no vidpetl."""

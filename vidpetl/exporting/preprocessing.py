@@ -1,0 +1,96 @@
+"""preprocessing.json: from a film to what an export takes, in numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from vidpetl.exporting import subject as subject_lib
+
+FILE = 'preprocessing.json'
+# Samplers that `colleague.read_clip` knows.
+READ = ('stride', 'segments', 'spread', 'around', 'tail')
+
+_FRAME = {
+  'pad': 'The longer side becomes the resolution; the picture is put at the '
+  'top left of the square, and what is left over is 0.',
+  'crop': 'The shorter side becomes short_side; a square of the resolution is '
+  'cut out of the middle (three crops: both ends and the middle of the longer '
+  'side).',
+  'stretch': 'The frame becomes stretch (height, width), whatever its shape; a '
+  'square of the resolution is cut out of the middle.',
+}
+_SAMPLING = {
+  'stride': 'Frames stand stride / fps seconds apart. One clip lies in the '
+  'middle of the film; of several, the first begins with it and the last ends '
+  'with it (places: ends) or each lies in the middle of its share (centres). '
+  'A film shorter than a clip: short.',
+  'segments': 'The film is cut into as many equal parts as there are frames, '
+  'and each shows its middle frame.',
+  'spread': 'Frames stand evenly from the first to the last one.',
+  'around': 'Frames stand stride / fps seconds apart around the moment that is '
+  'asked, which frame number frames / 2 (from 0) shows.',
+  'tail': 'The last frames of the film, one behind the other.',
+}
+
+
+def describe(subject: subject_lib.Subject) -> dict[str, Any]:
+  """Returns what preprocessing.json holds."""
+  task, info = subject.task, subject.info
+  clip, augment = task.eval_clip, task.augment
+  framing = clip.framing
+  return {
+    'task': {
+      'name': subject.name,
+      'kind': subject.kind,
+      'labels': [info.classes.get(i, '') for i in range(info.num_classes)],
+    },
+    'clip': {
+      'words': _SAMPLING.get(clip.sampling, 'As the run drew its own clips.'),
+      'frames': clip.frames,
+      'clips': clip.views[0],
+      'sampling': clip.sampling,
+      **dataclasses.asdict(clip.sampler),
+      'stride': clip.stride,
+      'fps': clip.fps or info.fps,
+      'fps_words': 'frame rate in which strides count; null is the own rate of '
+      'each film',
+    },
+    'frame': {
+      'words': _FRAME[framing.resize]
+      + ' Upright, with square pixels, RGB, 0 to 255.',
+      'resolution': framing.resolution,
+      'resize': framing.resize,
+      'short_side': framing.side,
+      'stretch': framing.stretch,
+      'interpolation': framing.interpolation,
+      'scaler': "FFmpeg's swscale, whose kernels widen where it shrinks",
+    },
+    'views': {
+      'axis': clip.num_views > 1,
+      'crops': clip.views[1],
+      'count': clip.num_views,
+      'words': 'clips x crops stand in an axis behind the batch, crops of a '
+      'clip side by side, where there are several; answers are averaged over '
+      'them inside of the model',
+    },
+    'pixels': {
+      'words': 'done inside of the model: (pixel / 255 - mean) / std, and '
+      'pad_value outside of size',
+      'mean': augment.mean,
+      'std': augment.std,
+      'pad_value': augment.pad_value,
+    },
+    'programs': {p.name: _program(p) for p in subject.programs()},
+  }
+
+
+def _program(program: subject_lib.Program) -> dict[str, Any]:
+  return {
+    name: {
+      'shape': [subject_lib.BATCH, *each.shape],
+      'dtype': each.dtype,
+      'words': each.words,
+    }
+    for name, each in program.inputs.items()
+  }

@@ -1,0 +1,77 @@
+"""README.md of an export: how its receiver runs it, without vidpetl."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from vidpetl.exporting import comparing, preprocessing
+from vidpetl.exporting import subject as subject_lib
+
+FILE = 'README.md'
+
+_MORE = {
+  'boxes': "inputs['boxes'] = np.zeros((1, {n}, 4), 'float32')  # of people",
+  'difficulty': "inputs['difficulty'] = np.ones(1, 'float32')",
+}
+_SHOW = {
+  'classification': "print(labels[int(np.argmax(answer['scores'][0]))])",
+  'multilabel': "print(dict(zip(labels, np.array(answer['scores'][0]))))",
+}
+
+
+def write(
+  subject: subject_lib.Subject,
+  target: ModuleType,
+  difference: comparing.Difference | None,
+  words: str,
+) -> str:
+  """Returns the text.
+
+  Args:
+    subject: what was exported.
+    target: its module.
+    difference: from the run; None if it could not be compared here.
+    words: on what.
+  """
+  compared = f'{difference}; on {words}.' if difference else words
+  return '\n'.join(
+    [
+      f'# {subject.name}: {subject.kind}',
+      '',
+      f'Exported by vidpetl {subject.spec.get("vidpetl", "")}. '
+      f'Compared with the run: {compared}',
+      '',
+      f'    pip install {target.NEEDS}',
+      '',
+      '```python',
+      example(subject, target),
+      '```',
+      '',
+      f'`{preprocessing.FILE}` says how a film becomes the inputs, and what '
+      'they are; `read_clip.py` does it.',
+      '',
+    ]
+  )
+
+
+def example(subject: subject_lib.Subject, target: ModuleType) -> str:
+  """Returns a program that answers film.mp4."""
+  model, *_ = subject.programs()
+  reads = subject.task.eval_clip.sampling in preprocessing.READ
+  lines = [
+    'import json, numpy as np',
+    'from read_clip import read_clip',
+    f"spec = json.load(open('{preprocessing.FILE}', encoding='utf-8'))",
+    "labels = spec['task']['labels']",
+    "inputs = read_clip('film.mp4', spec)"
+    if reads
+    else 'inputs = …  # its clips are drawn by the run itself: ask vidpetl',
+  ]
+  lines += [
+    text.format(n=model.inputs[name].shape[0] if name == 'boxes' else '')
+    for name, text in _MORE.items()
+    if name in model.inputs
+  ]
+  lines += target.EXAMPLE.strip().splitlines()
+  lines.append(_SHOW.get(subject.kind, 'print(answer)'))
+  return '\n'.join(lines)

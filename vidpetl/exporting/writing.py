@@ -1,0 +1,100 @@
+"""An export is written as a whole, once it says what its run says, or not."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from etils import epath
+
+from vidpetl import parts
+from vidpetl.exporting import (
+  colleague,
+  comparing,
+  films,
+  preprocessing,
+  readme,
+  targets,
+)
+from vidpetl.exporting import subject as subject_lib
+
+READER = 'read_clip.py'
+
+
+def write(
+  subject: subject_lib.Subject,
+  to: str,
+  out: str,
+  clips: Sequence[str] = (),
+  tolerance: float | None = None,
+) -> list[str]:
+  """Exports a task of a trained model.
+
+  Args:
+    subject: what is exported.
+    to: a module of `targets`.
+    out: folder to write, which is not there yet, or empty.
+    clips: films on which it is compared; of the run's evaluation by default.
+    tolerance: largest difference from the run, as a share of the largest value
+      (of 1, if that is less); None is the target's own.
+
+  Returns:
+    What there is to say of it.
+
+  Raises:
+    ValueError: if there is no such target, if it cannot hold the model, or if
+      what was exported says something else; `out` is as it was then.
+  """
+  target = parts.load(targets, to, 'EXAMPLE', '--to')
+  if tolerance is None:
+    tolerance = target.TOLERANCE[subject.dtype]
+  with whole(out) as folder:
+    taken = films.take(subject, subject.origin, clips)
+    target.write(subject, folder)
+    found = comparing.compare(subject, target.reader(subject, folder), taken)
+    if not found.within(tolerance):
+      raise ValueError(
+        f'--to={to}: {found}; on {taken.words}. That is more than '
+        f'--tolerance={tolerance:g} allows, so {out} was not written.'
+      )
+    beside(folder, subject, readme.write(subject, target, found, taken.words))
+  said = [f'{found}; on {taken.words}']
+  if not taken.real:
+    said.append('It was compared on noise alone; --clips=FILM,… takes films.')
+  return said
+
+
+def beside(folder: epath.Path, subject: subject_lib.Subject, text: str) -> None:
+  """Writes preprocessing.json, README.md and the reader of clips."""
+  described = preprocessing.describe(subject)
+  plain = json.dumps(described, indent=2, ensure_ascii=False, default=_plain)
+  (folder / preprocessing.FILE).write_text(plain + '\n', encoding='utf-8')
+  (folder / readme.FILE).write_text(text, encoding='utf-8')
+  source = epath.Path(colleague.__file__).parent / READER
+  (folder / READER).write_text(source.read_text(encoding='utf-8'))
+
+
+def _plain(value: np.generic) -> float | int:
+  return value.item()
+
+
+@contextlib.contextmanager
+def whole(out: str) -> Iterator[epath.Path]:
+  """Gives a folder to fill, which becomes `out` if nothing is raised."""
+  path = epath.Path(out)
+  if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    raise ValueError(f'{out} is there already, and is not an empty folder.')
+  new = path.parent / f'.{path.name}.new'
+  if new.exists():
+    new.rmtree()
+  new.mkdir(parents=True)
+  try:
+    yield new
+    if path.exists():
+      path.rmdir()
+    new.rename(path)
+  finally:
+    if new.exists():
+      new.rmtree()
