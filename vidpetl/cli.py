@@ -38,6 +38,7 @@ DOORS = {
   'import': 'vidpetl.importing',
   'prepare': 'vidpetl.prepare',
   'predict': 'vidpetl.predict',
+  'serve': 'vidpetl.serve',
   'convert': 'vidpetl.convert',
   'adapter': 'vidpetl.adapter',
   'sweep': 'vidpetl.sweep',
