@@ -1,6 +1,7 @@
 """Pictures come as players show them: upright, not mirrored, square pixels."""
 
 import fractions
+import gc
 import io
 
 import av
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from launch import films
-from vidpetl.data import decode, frames, transcode
+from vidpetl.data import decode, frames, picture, transcode
 
 FULL = lambda height, width: (height, width)
 _SHARP = transcode.Options(crf=3, preset='ultrafast')
@@ -145,3 +146,17 @@ def test_pixels_become_square(tmp_path, plain, aspect, angle, size):
   assert prepared.width / prepared.height == pytest.approx(
     size[1] / size[0], rel=0.05
   )
+
+
+def test_frames_that_were_shown_do_not_stay_in_memory(plain):
+  gc.collect()
+  gc.disable()
+  try:
+    with decode.Video(str(plain)) as video:
+      for frame in video.frames_from(0.0):
+        picture.Picture(frame, 'plain').rgb(48, 64)
+      del frame
+    left = [o for o in gc.get_objects() if isinstance(o, av.VideoFrame)]
+  finally:
+    gc.enable()
+  assert len(left) <= 1

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import av
 import numpy as np
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 
 
 def _unnamed(cls, value: int) -> Type:
@@ -54,7 +54,9 @@ class Orientation(NamedTuple):
 
 def of(frame: av.VideoFrame) -> Orientation:
   """Returns how a frame is to be shown, to the nearest quarter of a turn."""
-  data = frame.side_data.get(Type.DISPLAYMATRIX)
+  # `frame.side_data` keeps its container, which keeps the frame: both would
+  # stay in memory until the garbage collector comes by, hundreds of frames.
+  data = SideDataContainer(frame).get(Type.DISPLAYMATRIX)
   if data is None or len(bytes(data)) != 36:
     return Orientation()
   # A point (x, y) is shown at (a x + c y, b x + d y); y points downward.

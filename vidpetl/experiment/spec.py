@@ -23,6 +23,8 @@ from vidpetl.tasks import task as task_lib
 
 FILE, FORMAT = 'model.json', 'vidpetl-model-1'
 MODEL = ('backbone', 'petl', 'trainable')
+# Of heads that score classes.
+_OUTPUTS = 'output_projection/bias'
 
 Spec = dict[str, Any]
 
@@ -130,7 +132,9 @@ def read(folder: epath.PathLike) -> Spec:
   return spec
 
 
-def of_run(workdir: epath.PathLike) -> Spec:
+def of_run(
+  workdir: epath.PathLike, shapes: Mapping[str, tuple[int, ...]]
+) -> Spec:
   """Returns the specification of a run that left none.
 
   Runs of before model.json have a config.json, and the names of their classes
@@ -138,6 +142,7 @@ def of_run(workdir: epath.PathLike) -> Spec:
 
   Args:
     workdir: of the run.
+    shapes: of the arrays that trained, by path.
 
   Raises:
     ValueError: naming what cannot be known without the data.
@@ -151,7 +156,9 @@ def of_run(workdir: epath.PathLike) -> Spec:
   labels = _labels(folder)
   infos, resolved = {}, {}
   for name, options in config.tasks.items():
-    infos[name] = _info(folder, name, options, labels.get(name, {}))
+    outputs = shapes.get(f'heads_{name}/{_OUTPUTS}', (0,))[0]
+    classes = labels.get(name, {})
+    infos[name] = _info(folder, name, options, classes, outputs)
     resolved[name] = {}
   return describe(config, infos, resolved)
 
@@ -170,11 +177,13 @@ def _info(
   name: str,
   options: Mapping[str, Any],
   labels: Mapping[str, str],
+  outputs: int,
 ) -> examples.Info:
+  """Returns what an older run knew; `outputs` of its head, 0 if unknown."""
   kind = kinds.load(task_lib.module(options['task']).KIND)
   named = (options.get('train') or {}).get('dataset')
   known = datasets.find(named) if named else None
-  count = options.get('num_classes') or (known.num_classes if known else 0)
+  count = options.get('num_classes') or outputs
   classes = {int(i): label for i, label in labels.items()}
   if kind.has_classes and not (count or classes):
     raise ValueError(

@@ -173,8 +173,8 @@ def _of_checkpoint(
   """Returns the model of a checkpoint, the reported one by default."""
   at = folder / 'checkpoints' / _step(folder, checkpoint)
   meta = storage.read_meta(str(at))
-  spec = _spec(folder)
   arrays = storage.load_changing(str(at))
+  spec = _spec(folder, arrays)
   if meta['frozen']:
     started = _arrays_of(backbone, spec) if backbone else start_of(folder, spec)
     arrays = {**started, **arrays}
@@ -201,7 +201,8 @@ def _step(folder: epath.Path, checkpoint: str) -> str:
   return checkpoint or (reported if reported in there else latest)
 
 
-def _spec(folder: epath.Path) -> spec_lib.Spec:
+def _spec(folder: epath.Path, arrays: Arrays) -> spec_lib.Spec:
   if (folder / spec_lib.FILE).exists():
     return spec_lib.read(folder)
-  return spec_lib.of_run(folder)
+  shapes = {path: array.shape for path, array in arrays.items()}
+  return spec_lib.of_run(folder, shapes)

@@ -140,18 +140,25 @@ def test_fewer_names_are_shown_where_they_would_hide_the_film():
   assert len(plates) == 5 and area <= 0.3 * 240 * 320
 
 
-def test_a_plate_stays_on_its_side_while_a_person_walks():
-  times = np.arange(0, 2.01, 0.5)
-  boxes = [[0.1, 0.3 - 0.02 * t, 0.3, 0.7 - 0.02 * t] for t in times]
-  walk = people.People({0: track(times, boxes, NAMES)})
+def test_a_plate_keeps_its_place_around_a_keyframe_while_others_pass():
+  times = np.arange(0, 3.01, 0.5)
+  passing = [[x, 0.2, x + 0.1, 0.6] for x in 0.1 + 0.25 * times]
+  walk = people.People(
+    {
+      'sits': track(times, [[0.4, 0.4, 0.6, 0.8]] * len(times), NAMES),
+      'passes': track(times, passing),
+    }
+  )
   scale = text.Scale(480, 640)
-  sides = set()
-  for seconds in np.arange(0, 2, 0.04):
-    person = walk._seen(seconds, scale)
+  found = set()
+  for seconds in np.arange(0, 3, 0.04):
+    seen = walk._seen(seconds, scale)
     lines, usual = walk._plan(round(seconds), scale)
-    number, (_, y1, _, _) = people._place(person, lines, scale, usual)[0]
-    sides.add((number, y1 < person[0].box[1]))
-  assert sides == {(0, True)}
+    placed = people._place(seen, lines, scale, usual)
+    found.add((round(seconds), placed['sits'][0]))
+  places = [number for _, number in sorted(found)]
+  assert [keyframe for keyframe, _ in sorted(found)] == [0, 1, 2, 3]
+  assert len(set(places)) > 1  # the one who passes has a say
 
 
 def test_odd_tracks_are_refused():

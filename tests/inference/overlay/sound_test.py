@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from launch import films
+from vidpetl import mistakes
 from vidpetl.inference.overlay import film
 
 RATE = 48000
@@ -21,7 +22,7 @@ def stored(path):
       for stream in container.streams.audio
     }
     for packet in container.demux(*container.streams.audio):
-      if packet.size:
+      if packet.size and packet.stream.index in found:
         found[packet.stream.index][1].append(bytes(packet))
   return list(found.values())
 
@@ -151,3 +152,44 @@ def test_each_container_keeps_what_it_holds(tmp_path, suffix, coded, codec):
   out = written(path, tmp_path / f'out.{suffix}')
   assert [name for name, _ in stored(out)] == [codec]
   assert begins(out) == pytest.approx(begins(path), abs=0.03)
+
+
+def test_sound_of_an_unknown_codec_is_left_out_and_told(tmp_path):
+  path = beeping(tmp_path / 'film.mkv', '-c:a aac')
+  path.write_bytes(path.read_bytes().replace(b'A_AAC', b'A_XYZ'))
+  with pytest.warns(mistakes.Note, match='film.mkv: sound of a codec'):
+    out = written(path, tmp_path / 'out.mp4')
+  assert stored(out) == []
+
+
+def test_damaged_sound_costs_no_pictures_and_is_told(tmp_path):
+  whole = beeping(tmp_path / 'film.mkv', '-c:a libvorbis')
+  path = tmp_path / 'damaged.mkv'
+  with av.open(str(whole)) as read, av.open(str(path), 'w') as write:
+    new = [write.add_stream_from_template(s) for s in read.streams]
+    for number, packet in enumerate(read.demux()):
+      if not packet.size:
+        continue
+      at = packet.pts, packet.dts, packet.time_base
+      if packet.stream.type == 'audio' and number % 20 == 0:
+        index = packet.stream.index
+        packet = av.Packet(b'\xff' * 40)
+        packet.pts, packet.dts, packet.time_base = at
+        packet.stream = new[index]
+      else:
+        packet.stream = new[packet.stream.index]
+      write.mux(packet)
+  with pytest.warns(mistakes.Note, match='damaged.mkv: damaged sound'):
+    out = written(path, tmp_path / 'out.mp4')
+  assert begins(out) == pytest.approx(1.0, abs=0.03)
+
+
+def test_sound_whose_channels_change_goes_on(tmp_path):
+  mono = beeping(tmp_path / 'mono.mpg', '-c:v mpeg2video -c:a mp2 -ac 1')
+  path = beeping(tmp_path / 'film.mpg', '-c:v mpeg2video -c:a mp2 -ac 2')
+  path.write_bytes(path.read_bytes() + mono.read_bytes())
+  out = tmp_path / 'out.mp4'
+  assert film.write(path, out, lambda frame, _: frame) == 100
+  with av.open(str(out)) as container:
+    sound = container.streams.audio[0]
+    assert sound.duration * sound.time_base == pytest.approx(4, abs=0.15)

@@ -20,6 +20,20 @@ _COLUMNS = (
 )
 
 
+def named(name: str) -> str:
+  """Returns 'video', 'seconds', 'x1' … 'y2' or 'action' for a column so called.
+
+  Args:
+    name: as a header has it.
+
+  Returns:
+    Also the name itself, as `text.column` has it, where it is none of these.
+  """
+  called = text.column(name)
+  first = (known[0] for known in _COLUMNS if called in known)
+  return next(first, called)
+
+
 def is_header(row: Sequence[str]) -> bool:
   """Returns whether a row names a column of videos and one of seconds."""
   called = [text.column(field) for field in row[:2]]

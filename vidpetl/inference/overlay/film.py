@@ -61,7 +61,7 @@ def write(
   """
   source, out = os.fspath(source), epath.Path(out)
   container = containers.of(out)
-  if out.exists() and os.path.samefile(source, out):
+  if out.resolve() == epath.Path(source).resolve():
     raise ValueError(f'{out} is the film itself: give another file to write.')
   out.parent.mkdir(parents=True, exist_ok=True)
   unfinished = out.with_name(f'{out.name}.{os.getpid()}.unfinished')
@@ -177,7 +177,9 @@ class _Pictures:
     if height % 2 or width % 2:
       edges = ((0, height % 2), (0, width % 2), (0, 0))
       painted = np.pad(painted, edges, 'edge')
-    frame = av.VideoFrame.from_ndarray(painted, format='rgb24')
+    frame = av.VideoFrame.from_numpy_buffer(
+      np.ascontiguousarray(painted), format='rgb24'
+    )
     matrix = 5 if self._matrix == _UNSPECIFIED else self._matrix
     return frame.reformat(
       format='yuv420p',

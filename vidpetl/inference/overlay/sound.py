@@ -7,7 +7,6 @@ sound that begins before or after the pictures does so still.
 
 from __future__ import annotations
 
-import fractions
 from collections.abc import Iterator
 from typing import Self
 
@@ -15,90 +14,7 @@ import av
 
 from vidpetl import mistakes
 from vidpetl.data import decode, packets, streams
-from vidpetl.inference.overlay import containers
-
-# Bits per second and channel of sound that is encoded anew.
-_BIT_RATE = 96_000
-# Of files that say how many channels there are, and not which.
-_LAYOUTS = ('mono', 'stereo', '2.1', '4.0', '5.0', '5.1', '6.1', '7.1')
-
-
-class _Track:
-  """One sound of a film.
-
-  Attributes:
-    stream: of the new file.
-  """
-
-  def __init__(self, stream: av.AudioStream, origin: float):
-    """Takes a stream that has no packets yet.
-
-    Args:
-      stream: of the new file.
-      origin: second of the film's timestamps at which it begins.
-    """
-    self.stream = stream
-    self._origin = fractions.Fraction(origin)
-
-  def _ticks(self, time_base: fractions.Fraction) -> int:
-    """Returns the film's beginning in ticks."""
-    return round(self._origin / time_base)
-
-  def packets(self, packet: av.Packet) -> list[av.Packet]:
-    """Returns what a packet of the film becomes."""
-    raise NotImplementedError
-
-  def rest(self) -> list[av.Packet]:
-    """Returns what is still to come when the film has ended."""
-    raise NotImplementedError
-
-
-class _Copied(_Track):
-  """Sound whose packets stay as they are."""
-
-  _last = None
-
-  def packets(self, packet: av.Packet) -> list[av.Packet]:
-    if not packet.size:
-      return []
-    origin = self._ticks(packet.time_base)
-    begins = packet.pts if packet.dts is None else packet.dts
-    if begins is None:
-      begins = origin if self._last is None else self._last + 1 + origin
-    # Containers take times that ascend only.
-    begins -= origin
-    if self._last is not None:
-      begins = max(begins, self._last + 1)
-    packet.pts = packet.dts = self._last = begins
-    packet.stream = self.stream
-    return [packet]
-
-  def rest(self) -> list[av.Packet]:
-    return []
-
-
-class _Encoded(_Track):
-  """Sound of a codec that the new file does not hold."""
-
-  def __init__(self, stream: av.AudioStream, origin: float, name: str):
-    super().__init__(stream, origin)
-    self._name = name
-
-  def packets(self, packet: av.Packet) -> list[av.Packet]:
-    try:
-      frames = packet.decode()
-    except av.InvalidDataError:
-      mistakes.note(f'{self._name}: damaged sound is left out of the copy.')
-      return []
-    found = []
-    for frame in frames:
-      if frame.pts is not None:
-        frame.pts -= self._ticks(frame.time_base)
-      found += self.stream.encode(frame)
-    return found
-
-  def rest(self) -> list[av.Packet]:
-    return self.stream.encode(None)
+from vidpetl.inference.overlay import containers, tracks
 
 
 class Silence:
@@ -140,10 +56,11 @@ class Sound:
     """
     self._film, self._out = film, out
     self._source = streams.Stream(source)
-    heard = list(self._source.container.streams.audio)
+    heard = self._known()
     origin = _origin(film, self._source)
     self._tracks = {
-      stream.index: self._track(stream, origin, container) for stream in heard
+      stream.index: tracks.add(out, stream, container, origin, film.name)
+      for stream in heard
     }
     self._jumps = self._source.discontinuous and not film.clock.steady
     self._packets = self._read(heard)
@@ -155,25 +72,16 @@ class Sound:
   def __exit__(self, *unused) -> None:
     self._source.close()
 
-  def _track(
-    self,
-    stream: av.AudioStream,
-    origin: float,
-    container: containers.Container,
-  ) -> _Track:
-    held = container.held
-    if held is None:
-      held = self._out.supported_codecs
-    if stream.codec_context.codec.canonical_name in held:
-      return _Copied(self._out.add_stream_from_template(stream), origin)
-    layout = _layout(stream)
-    new = self._out.add_stream(
-      container.sound,
-      rate=_nearest(stream.codec_context.sample_rate, container.rates),
-      layout=layout,
-    )
-    new.bit_rate = _BIT_RATE * layout.nb_channels
-    return _Encoded(new, origin, self._film.name)
+  def _known(self) -> list[av.AudioStream]:
+    """Returns the sounds that FFmpeg knows."""
+    sounds = self._source.container.streams.audio
+    known = [stream for stream in sounds if stream.codec_context]
+    if len(known) < len(sounds):
+      mistakes.note(
+        f'{self._film.name}: sound of a codec that FFmpeg does not know is '
+        'left out of the copy.'
+      )
+    return known
 
   def _read(
     self, heard: list[av.AudioStream]
@@ -230,17 +138,3 @@ def _origin(film: decode.Video, source: streams.Stream) -> float:
   if source.undated:
     return (source.container.start_time or 0) / av.time_base
   return film.origin
-
-
-def _layout(stream: av.AudioStream) -> av.AudioLayout:
-  """Returns the layout of channels, the usual one where a file names none."""
-  layout = stream.codec_context.layout
-  count = layout.nb_channels
-  if layout.name.endswith('channels') and count <= len(_LAYOUTS):
-    return av.AudioLayout(_LAYOUTS[count - 1])
-  return layout
-
-
-def _nearest(rate: int, rates: tuple[int, ...]) -> int:
-  """Returns the lowest of the rates that loses nothing, or the highest."""
-  return min((r for r in rates if r >= rate), default=rates[-1])

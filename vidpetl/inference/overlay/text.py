@@ -53,7 +53,7 @@ class Scale:
   @property
   def stroke(self) -> int:
     """Width of a line."""
-    return max(1, round(self.letter / 6))
+    return max(1, round(self.letter / 7))
 
 
 @functools.lru_cache(maxsize=4096)
