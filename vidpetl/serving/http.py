@@ -46,8 +46,9 @@ _HEADERS = {
   'Referrer-Policy': 'no-referrer',
   'Cache-Control': 'no-store',
 }
-# Frames of H.264 are decoded in whole blocks.
-_BLOCKS = 1.1
+# Decoders count the edges that they put around a frame: as much again, and
+# more where frames are small.
+_EDGES = 1 << 20
 _SWEEP = 10.0  # seconds
 # Of a body that is refused: what is read of it, in bytes and seconds, so that
 # the client comes to read the answer.
@@ -65,7 +66,7 @@ def build(
     hosts: names that the server may be called by; other pages of a browser
       cannot have it answer to theirs.
   """
-  streams.bound_pixels(int(_BLOCKS * limits.pixels))
+  streams.bound_pixels(2 * limits.pixels + _EDGES)
 
   @contextlib.asynccontextmanager
   async def life(app: Starlette) -> AsyncIterator[None]:

@@ -143,13 +143,9 @@ class Shelf:
 
   def warm(self) -> Iterator[str]:
     """Compiles what requests will need; yields what was compiled."""
-    seen = set()
     for run in self.runs.values():
       for task in run.tasks:
         program = self.program(run, task)
-        if (id(run.model), task) in seen:
-          continue
-        seen.add((id(run.model), task))
         size = 1
         while True:
           batch = clips.padding(program.info, program.task.eval_clip, (size,))
