@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 import stat
 import threading
 import time
@@ -249,6 +250,23 @@ def test_other_pages_cannot_ask(shelf, asking, film):
   server = http.build(shelf, Limits(), ['127.0.0.1'])
   with testclient.TestClient(server, 'http://rebound.example') as rebound:
     assert rebound.get('/health').status_code == 400
+
+
+def test_a_run_may_bring_a_film_along(asking, run, film):
+  refused(asking.get('/example'), 404, 'tiny brings no film along')
+  example = pathlib.Path(run) / 'film.mp4'
+  shutil.copy(film, example)
+  assert asking.get('/example?run=tiny').content == film.read_bytes()
+  assert asking.get('/models').json()['models'][0]['example']
+  example.unlink()
+
+
+def test_no_refusal_says_where_uploads_lie(shelf, asking, film, monkeypatch):
+  def fail(run, task, film, options, check):
+    raise Refusal(422, f'{film} needs a difficulty')
+
+  monkeypatch.setattr(shelf, 'answer', fail)
+  refused(send(asking, film), 422, '^the film needs a difficulty$')
 
 
 def test_ways_that_there_are_not_are_told(asking):

@@ -58,8 +58,14 @@ class Desk:
     deadline = time.monotonic() + self.limits.timeout
     with self.lanes.seat():
       async with self._private_folder() as folder:
-        form = await self._received(request, folder / _FILM, deadline)
-        return await self._answered(request, form, deadline)
+        path = folder / _FILM
+        try:
+          form = await self._received(request, path, deadline)
+          return await self._answered(request, form, deadline)
+        except Refusal as error:
+          # Where uploads lie is nobody's business.
+          reason = error.reason.replace(str(path), 'the film')
+          raise Refusal(error.status, reason, error.retry_after) from error
 
   @contextlib.asynccontextmanager
   async def _private_folder(self) -> AsyncIterator[epath.Path]:
@@ -122,8 +128,8 @@ class Desk:
       return result.result()
     except lanes_lib.Dropped:
       raise self._late() from None
-    except Exception as error:
-      if not isinstance(error, Refusal) and mistakes.is_mistake(error):
+    except ValueError as error:
+      if mistakes.is_mistake(error):
         raise Refusal(422, str(error)) from error
       raise
     finally:

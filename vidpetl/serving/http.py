@@ -4,6 +4,7 @@
   GET  /health      whether it is there, and how many requests it has
   GET  /models      what can be asked, and the bounds of a request
   POST /predict     a form with `film`, and `run`, `task`, `overlay` if wanted
+  GET  /example     a film that a run brings along, if it does
   GET  /drawn/NAME  a film with its answer drawn in
 
 Whatever is refused has a status of 400 or more and {"error": "..."}.
@@ -40,7 +41,7 @@ from vidpetl.serving.limits import Limits, Refusal
 _PAGE = epath.Path(__file__).parent / 'page'
 # A page may load from this server alone, and be in no other page's frame.
 _HEADERS = {
-  'Content-Security-Policy': "default-src 'self'; media-src 'self' blob:; "
+  'Content-Security-Policy': "default-src 'self'; img-src 'self' data:; "
   "frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
   'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
@@ -52,7 +53,7 @@ _EDGES = 1 << 20
 _SWEEP = 10.0  # seconds
 # Of a body that is refused: what is read of it, in bytes and seconds, so that
 # the client comes to read the answer.
-_REST, _PATIENCE = 8_000_000, 2.0
+_REST, _PATIENCE = 1_000_000_000, 10.0
 
 
 def build(
@@ -90,6 +91,7 @@ def build(
     *(Route(f'/{name}', _file(name)) for name in ('page.css', 'page.js')),
     Route('/health', _health),
     Route('/models', _models),
+    Route('/example', _example),
     Route('/predict', _predict, methods=['POST']),
     Route('/drawn/{name}', _drawn),
   ]
@@ -128,6 +130,14 @@ async def _models(request: Request) -> Response:
       'limits': dataclasses.asdict(desk.limits),
     }
   )
+
+
+async def _example(request: Request) -> Response:
+  runs = request.app.state.desk.runs
+  run, _ = runs.choose(request.query_params.get('run', ''))
+  if run.example is None:
+    raise Refusal(404, f'{run.name} brings no film along: send your own.')
+  return FileResponse(run.example, headers=_HEADERS)
 
 
 async def _predict(request: Request) -> Response:

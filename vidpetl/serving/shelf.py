@@ -18,6 +18,10 @@ from vidpetl.serving import opening
 from vidpetl.serving.limits import Refusal
 
 
+# A film that lies beside a model that vidpetl brings along.
+_EXAMPLE = 'film.mp4'
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
   """A run that can be asked.
@@ -26,11 +30,19 @@ class Run:
     name: of it.
     model: that it is in.
     adapter: what the model calls it.
+    path: where it lies.
   """
 
   name: str
   model: model.Model
   adapter: str
+  path: str
+
+  @property
+  def example(self) -> epath.Path | None:
+    """A film that it may be asked, if it brings one along."""
+    path = epath.Path(self.path) / _EXAMPLE
+    return path if path.exists() else None
 
   @property
   def tasks(self) -> list[str]:
@@ -53,14 +65,15 @@ class Shelf:
     """
     self.runs: dict[str, Run] = {}
     trunks: dict[str, model.Model] = {}
-    for name, path in zip(named(runs), runs):
-      sha256 = _trunk(models.find(path))
+    for name, run in zip(named(runs), runs):
+      path = models.find(run)
+      sha256 = _trunk(path)
       if sha256 in trunks:
         trunks[sha256].add(path, name)
-        self.runs[name] = Run(name, trunks[sha256], name)
+        self.runs[name] = Run(name, trunks[sha256], name, path)
         continue
       loaded = model.load(path, backbone)
-      self.runs[name] = Run(name, loaded, model.MAIN)
+      self.runs[name] = Run(name, loaded, model.MAIN, path)
       if sha256:
         trunks[sha256] = loaded
     # The threads of a server take turns at the device, batch by batch.
@@ -93,6 +106,7 @@ class Shelf:
         'run': run.name,
         'adapter': run.adapter,
         'trunk': trunks.index(id(run.model)),
+        'example': run.example is not None,
         'tasks': [
           {
             'task': task,

@@ -39,6 +39,7 @@ const chosenTask = () =>
 
 function tasks() {
   fill(at('task'), chosenRun().tasks.map(t => t.task));
+  at('example').hidden = !chosenRun().example;
   kind();
 }
 
@@ -56,6 +57,12 @@ function choose(file) {
   show('error', large && `${file.name} has ${size} MB; this server takes up ` +
     `to ${limits.megabytes} MB: choose a shorter or smaller film.`);
   at('ask').disabled = large;
+}
+
+async function example() {
+  const run = encodeURIComponent(at('run').value);
+  const response = await fetch(`/example?run=${run}`);
+  choose(new File([await response.blob()], 'film.mp4'));
 }
 
 async function ask(event) {
@@ -143,24 +150,26 @@ function flat(rows) {
   }).filter(row => Object.keys(row).length);
 }
 
-function cell(value) {
-  if (typeof value !== 'number') return value === null ? '' : String(value);
-  return Number.isInteger(value) ? String(value) : value.toFixed(3);
+function cell(value, digits) {
+  if (typeof value === 'number') return value.toFixed(digits);
+  return value === null ? '' : String(value);
 }
 
 function table(rows) {
   const made = element('table'), head = made.createTHead().insertRow();
   const names = [...new Set(rows.flatMap(Object.keys))];
   const number = n => rows.some(r => typeof r[n] === 'number') ? 'number' : '';
+  const whole = n => rows.every(
+    r => typeof r[n] !== 'number' || Number.isInteger(r[n]));
   for (const name of names) {
     head.append(element('th', name.replace('_', ' '), {class: number(name)}));
   }
   for (const each of rows) {
     const row = made.insertRow();
     for (const name of names) {
-      const made = row.insertCell();
-      made.textContent = cell(each[name] ?? null);
-      made.className = number(name);
+      const place = row.insertCell();
+      place.textContent = cell(each[name] ?? null, whole(name) ? 0 : 3);
+      place.className = number(name);
     }
   }
   const around = element('div', undefined, {class: 'scroll', tabindex: '0'});
@@ -178,7 +187,8 @@ function people(found) {
 
 // A plot of the classes that are best of the whole film.
 function overTime(said) {
-  const width = 640, height = 220, left = 40, bottom = 24, top = 8;
+  const width = at('form').clientWidth, height = 220;
+  const left = 44, bottom = 24, top = 8;
   const x = s => left + (width - left - 8) * s / (said.duration || 1);
   const y = v => top + (height - top - bottom) * (1 - v);
   const plot = drawing('svg', {
@@ -196,18 +206,30 @@ function overTime(said) {
   }
   const legend = element('div', undefined, {class: 'legend'});
   said.top.slice(0, LINES).forEach(({class: name}, i) => {
-    const path = said.windows.map(w => {
-      const v = (w.top.find(t => t.class === name) || {score: 0}).score;
-      return `${x(w.begin)},${y(v)} ${x(w.end)},${y(v)}`;
-    }).join(' ');
-    plot.append(drawing('polyline', {points: path, fill: 'none',
-      stroke: COLOURS[i], 'stroke-width': 3, 'stroke-linejoin': 'round'}));
+    for (const points of lines(said.windows, name, x, y)) {
+      plot.append(drawing('polyline', {points, fill: 'none',
+        stroke: COLOURS[i], 'stroke-width': 3, 'stroke-linejoin': 'round'}));
+    }
     const entry = element('span'), dot = drawing('svg', {viewBox: '0 0 12 12'});
     dot.append(drawing('circle', {cx: 6, cy: 6, r: 6, fill: COLOURS[i]}));
     entry.append(dot, name);
     legend.append(entry);
   });
   return [plot, legend];
+}
+
+// A line ends where its class is not among the best, as its score is not known.
+function lines(windows, name, x, y) {
+  const found = [[]];
+  for (const {begin, end, top} of windows) {
+    const best = top.find(t => t.class === name);
+    if (best) {
+      found.at(-1).push(`${x(begin)},${y(best.score)} ${x(end)},${y(best.score)}`);
+    } else if (found.at(-1).length) {
+      found.push([]);
+    }
+  }
+  return found.filter(l => l.length).map(l => l.join(' '));
 }
 
 async function begin() {
@@ -220,6 +242,7 @@ async function begin() {
 }
 
 at('run').addEventListener('change', tasks);
+at('example').addEventListener('click', example);
 at('task').addEventListener('change', kind);
 at('film').addEventListener('change', () => choose(at('film').files[0]));
 at('form').addEventListener('submit', ask);
