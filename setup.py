@@ -49,7 +49,7 @@ setuptools.setup(
     'vidpetl.configs',
   ],
   package_dir={'vidpetl.configs': 'configs'},
-  package_data={'vidpetl.serving': ['page/*']},
+  package_data={'vidpetl': ['models/*/*', 'serving/page/*']},
   entry_points={'console_scripts': ['vidpetl = vidpetl.cli:main']},
   # Lower bounds are the oldest versions that the tests were run with:
   # `bash launch/oldest.sh`.
@@ -98,6 +98,7 @@ setuptools.setup(
       'onnxruntime>=1.23',
       'opencv-python>=4.10,<5',
       'openpyxl>=3.1',
+      'playwright>=1.49',
       'pytest>=8.0.2',
       'pytest-xdist>=3.6.1',
       'python-multipart>=0.0.20',

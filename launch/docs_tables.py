@@ -12,10 +12,11 @@ from __future__ import annotations
 import pathlib
 import runpy
 
-from vidpetl import describe, tables
+from vidpetl import tables
 from vidpetl.data import dataset, datasets
 from vidpetl.experiment import complete
 from vidpetl.recipes import named, original, originals, presets, rows
+from vidpetl.studies import in_words
 
 DOCS = pathlib.Path(__file__).parents[1] / 'docs'
 
@@ -94,7 +95,7 @@ def _rows() -> list[str]:
 
 def _recipe(known: original.Original) -> str:
   config = complete.complete(named.load(known.config))
-  told = describe.recipe(config)
+  told = in_words.recipe(config)
   here = told['run'] | next(iter(told['tasks'].values()))
   cells = [
     (

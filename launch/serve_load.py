@@ -1,6 +1,6 @@
 """Starts a server on this machine, and asks it as many clients do at once.
 
-  python launch/serve_load.py [--run=demo] [--requests=200] [--clients=8]
+  python launch/serve_load.py [--run=demo:clips] [--requests=200] [--clients=8]
 
 It prints how long answers take, asks more at once than may wait, and sends what
 strangers might: zeros, playlists, bombs of frames, tricks with names. It ends
@@ -206,7 +206,7 @@ def memory(process):
 def main():
   """Runs the command line."""
   parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-  parser.add_argument('--run', default='demo')
+  parser.add_argument('--run', default='demo:clips')
   parser.add_argument('--requests', type=int, default=200)
   parser.add_argument('--clients', type=int, default=8)
   parser.add_argument('--waiting', type=int, default=16)

@@ -123,7 +123,7 @@ def _help(module):
 
 # By runs and imports, by the reader, and by other programs.
 MADE = {'configs/mine.py', 'folds.md', 'init_report.txt', 'sweep.md'}
-MADE |= {'labels.txt', 'category.txt', 'gt.txt'}
+MADE |= {'command.txt', 'labels.txt', 'category.txt', 'gt.txt'}
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda p: p.stem)

@@ -17,7 +17,7 @@ from vidpetl.experiment import model as model_lib
 from vidpetl.parameters import trainable
 from vidpetl.petl import adapted, bindings
 from vidpetl.recipes import methods, presets
-from vidpetl.studies import fusion, grad_cam
+from vidpetl.studies import explaining, fusion, grad_cam
 from vidpetl.tasks import heads
 from vidpetl.training import loop
 from vidpetl.training import run as run_lib
@@ -229,13 +229,13 @@ def test_door(make_config, config_file, tmp_path, monkeypatch, capsys):
     ('last', "is not 'latest', 'best' or the number"),
   ):
     with pytest.raises(ValueError, match=match):
-      pictures.restore(run, str(workdir), wanted)
+      explaining.restore(run, str(workdir), wanted)
   other = config.copy_and_resolve_references().unlock()
   other.backbone.width = 16
   with pytest.raises(ValueError, match='has other values of backbone: give'):
-    pictures.check_same_model(other, str(workdir))
+    explaining.check_same_model(other, str(workdir))
   with pytest.raises(ValueError, match='this config has kinetics400'):
-    pictures.choose_tasks(run, 'ava')
+    explaining.choose_tasks(run, 'ava')
 
   def load(source, i, *args, **options):
     if i == 0:
@@ -245,7 +245,8 @@ def test_door(make_config, config_file, tmp_path, monkeypatch, capsys):
   clips_load = clips.load
   monkeypatch.setattr(clips, 'load', load)
   last = len(run.evaluation['kinetics400']) - 1
-  batches = list(pictures.read_clips(run, 'kinetics400', 3))
+  chosen = explaining.spread(run, 'kinetics400', 3)
+  batches = list(explaining.read_clips(run, 'kinetics400', chosen))
   rows = [int(i) for b in batches for i in b['index'][b['valid']]]
   assert len(rows) == 2
   assert rows[-1] == last

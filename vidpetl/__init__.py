@@ -2,7 +2,7 @@
 
     import vidpetl
 
-    model = vidpetl.load('runs/mine')      # a run, a package, or 'demo'
+    model = vidpetl.load('runs/mine')      # a run, a package, or 'demo:clips'
     answer = model('film.mp4')             # what `vidpetl predict` says
     answer.top(3)                          # [('ride', 0.91), …]
     answer.to_json()                       # all of it

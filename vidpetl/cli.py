@@ -45,6 +45,7 @@ DOORS = {
   'folds': 'vidpetl.folds',
   'pictures': 'vidpetl.pictures',
   'figures': 'vidpetl.figures',
+  'report': 'vidpetl.report',
   'frame_map': 'vidpetl.frame_map',
   'world': 'vidpetl.world.__main__',
 }

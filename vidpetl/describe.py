@@ -8,7 +8,6 @@ Needs neither data nor weights, and allocates nothing.
 from __future__ import annotations
 
 import collections
-import dataclasses
 import functools
 import json
 import math
@@ -20,18 +19,17 @@ from absl import app, flags, logging
 from etils import epy
 
 from vidpetl import cli, tables
-from vidpetl.recipes import aspects, config_flag
+from vidpetl.recipes import config_flag
 
 with epy.lazy_imports():
   import jax
 
-  from vidpetl.data import augment as augment_lib
   from vidpetl.data import clips, sources
   from vidpetl.experiment import complete, configure
   from vidpetl.experiment import experiment as experiment_lib
   from vidpetl.parameters import trainable, variables
   from vidpetl.petl import adapted
-  from vidpetl.studies import flops
+  from vidpetl.studies import flops, in_words
   from vidpetl.training import sharding
   from vidpetl.training import step as step_lib
 
@@ -54,28 +52,12 @@ def describe(config: Any, devices: int = 1) -> dict[str, Any]:
     functools.partial(experiment.init_state, tx=tx), jax.random.key(0)
   )
   return {
-    'recipe': recipe(config, _examples(config)),
+    'recipe': in_words.recipe(config, _examples(config)),
     'params': parameters(experiment),
     'sites': _sites(experiment),
     'flops': _flops(config, infos, experiment, state, tx),
     'bytes': _bytes(config, experiment, state, devices),
     'devices': devices,
-  }
-
-
-def recipe(config: Any, examples: int | None = None) -> dict[str, Any]:
-  """Returns how a run trains and tests, in words: see `recipes.aspects`.
-
-  Args:
-    config: a completed one.
-    examples: of all training sets together, where they are known.
-  """
-  fields = config.to_dict()
-  usual = {f.name: f.default for f in dataclasses.fields(augment_lib.Augment)}
-  tasks = fields['tasks'].items()
-  return {
-    'run': aspects.of_run(fields, examples),
-    'tasks': {name: aspects.of_task(task, usual) for name, task in tasks},
   }
 
 

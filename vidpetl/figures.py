@@ -77,7 +77,7 @@ def main(argv: list[str]) -> None:
   if not runs:
     raise app.UsageError('Give the working directory of a run, or of several.')
   logging.set_verbosity(logging.ERROR)
-  found = named(runs, args.names)
+  found = recorded.named(runs, args.names)
   known = OF_ONE if len(runs) == 1 else OF_SEVERAL
   for name in args.draw or ():
     if name not in known:
@@ -96,19 +96,6 @@ def main(argv: list[str]) -> None:
   for stem, picture in drawn:
     for path in style.save(picture, folder, stem):
       print(path)
-
-
-def named(
-  runs: Sequence[epath.Path], names: Sequence[str] | None
-) -> list[recorded.Recorded]:
-  """Returns runs with their names, by default those of their folders."""
-  if names is None:
-    names = [run.name for run in runs]
-    if len(set(names)) < len(names):
-      names = [f'{run.parent.name}/{run.name}' for run in runs]
-  if len(names) != len(runs):
-    raise app.UsageError(f'{len(names)} --names of {len(runs)} runs.')
-  return [recorded.Recorded(run, name) for run, name in zip(runs, names)]
 
 
 def of_one(

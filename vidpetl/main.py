@@ -2,12 +2,15 @@
 
   python -m vidpetl.main --config=configs/cofinetune_ava.py --workdir=runs/ava
 
-The same command again goes on where the run stopped.
+The same command again goes on where the run stopped. At the end the first
+process writes report.html, which `vidpetl report` makes again.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 
 # TensorFlow only moves data here; its start-up notes are noise.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
@@ -23,6 +26,8 @@ with epy.lazy_imports():
   import jax
 
   from vidpetl.experiment import configure
+  from vidpetl.studies import recorded
+  from vidpetl.studies.report import written
   from vidpetl.training import loop
 
 
@@ -65,8 +70,19 @@ def main(argv: list[str]) -> None:
   config = configure.from_flags()
   if config.compile_cache:
     jax.config.update('jax_compilation_cache_dir', config.compile_cache)
-  epath.Path(workdir).mkdir(parents=True, exist_ok=True)
-  loop.run(config, workdir)
+  folder = epath.Path(workdir)
+  folder.mkdir(parents=True, exist_ok=True)
+  is_first = jax.process_index() == 0
+  if is_first and config.mode == 'train':
+    (folder / recorded.COMMAND).write_text(command() + '\n', encoding='utf-8')
+  ended = loop.run(config, workdir)
+  if ended and config.page and is_first:
+    print(written.at_end(folder), file=sys.stderr)
+
+
+def command() -> str:
+  """Returns what was typed, as a line of a shell."""
+  return shlex.join(['vidpetl', 'train', *sys.argv[1:]])
 
 
 if __name__ == '__main__':

@@ -2,8 +2,8 @@
 
   python -m vidpetl.predict --run=RUN VIDEO… [--out=FOLDER] [--overlay=FILE]
 
-RUN is a working directory, an adapter package with --backbone, or 'demo', the
-small model that vidpetl brings along. A VIDEO is a file, a folder of numbered
+RUN is a working directory, an adapter package with --backbone, or 'demo:clips',
+a small model that vidpetl brings along. A VIDEO is a file, a folder of numbered
 frames, or a folder that is searched for both. A film longer than the run's
 training examples is answered in windows of their length. How frames are chosen
 and cut stands in the run.
@@ -25,7 +25,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 import time
 
 from absl import app, flags, logging
-from etils import epy
+from etils import epath, epy
 
 from vidpetl import cli
 
@@ -89,24 +89,23 @@ def answer(
   """
   files = writing.Files(out) if out else None
   began, failed, seconds = time.perf_counter(), 0, 0.0
-  bar = tqdm.tqdm(total=len(listed), unit='film', disable=len(listed) < 2)
+  bar = _Bar(len(listed))
   try:
     for path, (film, found) in zip(
-      listed, asked.answers(listed, task, **options)
+      listed, asked.answers(listed, task, progress=bar.advance, **options)
     ):
       if isinstance(found, Exception):
         failed += 1
-        bar.write(f'error: {found}')
+        bar.say(f'error: {found}')
         if files:
           files.add_failure(film, str(found))
       else:
         seconds += found.duration
-        bar.write(str(found))
+        bar.say(str(found))
         if files:
           files.add(found)
         if overlay:
           overlay.draw(path, found)
-      bar.update()
   finally:
     bar.close()
     for path in files.close() if files else ():
@@ -114,9 +113,35 @@ def answer(
   took = time.perf_counter() - began
   print(
     f'{names.plural(len(listed) - failed, "film")} of {seconds:.1f} s in '
-    f'{took:.1f} s' + (f'; {failed} could not be read.' if failed else '.')
+    f'{took:.1f} s, {bar.clips / took:.1f} clips/s'
+    + (f'; {failed} could not be read.' if failed else '.')
   )
   return 1 if failed else 0
+
+
+class _Bar:
+  """Clips of the film that is answered, and how fast; on terminals alone."""
+
+  def __init__(self, films: int):
+    self.clips, self._films, self._film, self._number = 0, films, '', 0
+    self._bar = tqdm.tqdm(unit='clip', disable=None)
+
+  def advance(self, count: int, total: int, film: str) -> None:
+    """Takes clips that were computed; see `Model.answers`."""
+    if film != self._film:
+      self._film = film
+      self._number += 1
+      self._bar.reset(total)
+      name = epath.Path(film).name
+      self._bar.set_description(f'{name} ({self._number} of {self._films})')
+    self.clips += count
+    self._bar.update(count)
+
+  def say(self, line: str) -> None:
+    self._bar.write(line)
+
+  def close(self) -> None:
+    self._bar.close()
 
 
 if __name__ == '__main__':

@@ -15,7 +15,7 @@ from vidpetl import predict
 from vidpetl.data import decode
 from vidpetl.experiment import trained
 from vidpetl.inference import films as films_lib
-from vidpetl.inference import question, windows, writing
+from vidpetl.inference import models, question, windows, writing
 from vidpetl.parameters import package
 from vidpetl.training import loop
 
@@ -232,3 +232,18 @@ def test_films_of_folders_come_once_and_in_order(tmp_path):
 def _empty(tmp_path):
   (tmp_path / 'empty').mkdir()
   return tmp_path / 'empty'
+
+
+def test_the_models_that_come_along_are_small_and_answer_their_films():
+  folder = pathlib.Path(models.FOLDER)
+  sizes = [path.stat().st_size for path in folder.rglob('*')]
+  assert sum(sizes) < 2e6
+  assert models.names() == ['demo:clips', 'demo:people']
+  model = vidpetl.load('demo:clips')
+  (film,) = films_lib.listed(['demo:clips'])
+  answer = model(film)
+  best = [model.labels()[i] for i in answer.window_scores.argmax(1)]
+  # The film is clips of clap, fall_floor, kick and walk.
+  assert best[1:] == ['fall_floor', 'kick', 'walk']
+  with pytest.raises(ValueError, match='there are: demo:clips, demo:people'):
+    vidpetl.load('demo:others')

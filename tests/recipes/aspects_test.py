@@ -3,16 +3,16 @@
 import experiments
 import pytest
 
-from vidpetl import describe
 from vidpetl.experiment import complete
 from vidpetl.recipes import aspects, methods
+from vidpetl.studies import in_words
 
 REGEX = set('^$/[]*|')
 
 
 def told(name, argument):
   config = complete.complete(experiments.load_config(name, argument))
-  return describe.recipe(config)
+  return in_words.recipe(config)
 
 
 @pytest.mark.parametrize('method', [*methods.METHODS, *methods.POSITIONS])

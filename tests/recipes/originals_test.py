@@ -5,9 +5,9 @@ import functools
 
 import pytest
 
-from vidpetl import describe
 from vidpetl.experiment import complete
 from vidpetl.recipes import named, originals
+from vidpetl.studies import in_words
 
 ORIGINALS = originals.all_originals()
 
@@ -30,7 +30,7 @@ def test_what_differs_from_the_original_has_a_reason(known):
 
 @pytest.mark.parametrize('known', ORIGINALS, ids=title)
 def test_an_original_says_something_of_every_aspect(known):
-  told = describe.recipe(config(known.config))
+  told = in_words.recipe(config(known.config))
   names = {*told['run'], *next(iter(told['tasks'].values()))}
   assert set(known.aspects) == names
   assert set(known.chosen) <= names

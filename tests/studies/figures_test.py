@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from absl import app
 from etils import epath
 from PIL import Image
 
@@ -296,7 +295,7 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
     (tmp_path / parent / 'seed0').mkdir(parents=True)
     (tmp_path / parent / 'seed0' / 'metrics.jsonl').write_text('')
     paths.append(epath.Path(tmp_path / parent / 'seed0'))
-  named = [run.name for run in figures.named(paths, None)]
+  named = [run.name for run in recorded.named(paths, None)]
   assert named == ['lora/seed0', 'full/seed0']
-  with pytest.raises(app.UsageError, match='1 --names of 2 runs'):
-    figures.named(paths, ['x'])
+  with pytest.raises(ValueError, match='1 --names of 2 runs'):
+    recorded.named(paths, ['x'])

@@ -110,7 +110,7 @@ def write(folder: epath.PathLike, spec: Spec) -> None:
   """Writes model.json, in place of what was there."""
   path = epath.Path(folder) / FILE
   new = path.with_name(f'.{FILE}.new')
-  text = json.dumps(spec, indent=2, sort_keys=True, ensure_ascii=False)
+  text = json.dumps(spec, indent=2, ensure_ascii=False)
   new.write_text(text + '\n', encoding='utf-8')
   new.replace(path)
 

@@ -25,13 +25,24 @@ _AHEAD = 2
 
 Rows = dict[str, np.ndarray]
 Run = Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
+Progress = Callable[[int, int, str], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class _Batch:
-  """Clips of one film, [b, ...], with padding behind the last."""
+  """Clips of one film.
+
+  Attributes:
+    clips: [b, ...], with padding behind the last.
+    count: of clips without padding.
+    film: its name.
+    total: clips of the whole film.
+  """
 
   clips: Mapping[str, np.ndarray]
+  count: int
+  film: str
+  total: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +56,10 @@ class _End:
 
 
 def answers(
-  program: Any, films: Iterable[str], options: Options
+  program: Any,
+  films: Iterable[str],
+  options: Options,
+  progress: Progress | None = None,
 ) -> Iterator[tuple[str, answer_lib.Answer | Exception]]:
   """Yields each film and its answer, or the reason why there is none.
 
@@ -53,9 +67,12 @@ def answers(
     program: see `model.Program`.
     films: paths.
     options: of all of them.
+    progress: is told of clips that are computed: how many more, of how many of
+      which film.
   """
   part = _part(program)
-  for end, rows in _computed(program, films, options, program.outputs):
+  computed = _computed(program, films, options, program.outputs, progress)
+  for end, rows in computed:
     if end.error is not None:
       yield end.name, end.error
       continue
@@ -83,7 +100,11 @@ def _part(program: Any) -> ModuleType:
 
 
 def _computed(
-  program: Any, films: Iterable[str], options: Options, run: Run
+  program: Any,
+  films: Iterable[str],
+  options: Options,
+  run: Run,
+  progress: Progress | None = None,
 ) -> Iterator[tuple[_End, Rows]]:
   """Yields the end of each film with what `run` made of its windows."""
   with _ahead(_read(program, films, options)) as items:
@@ -94,6 +115,8 @@ def _computed(
       given = None
       if isinstance(item, _Batch):
         given = item.clips['index'].copy(), run(item.clips)
+        if progress:
+          progress(item.count, item.total, item.film)
       if pending is not None:
         _take(found, pending)
       pending = given
@@ -133,14 +156,16 @@ def _read(
           name, film, program.task, program.info, program.seconds, options
         )
         asked = part.ask(question)
-        yield from _batches(program, film, asked)
+        yield from _batches(program, name, film, asked)
         # The film is closed when its answer is made; its duration stays.
         yield _End(name, question, asked)
     except (decode.DecodeError, OSError) as error:
       yield _End(name, error=error)
 
 
-def _batches(program: Any, film: Any, asked: Sequence[Any]) -> Iterator[_Batch]:
+def _batches(
+  program: Any, name: str, film: Any, asked: Sequence[Any]
+) -> Iterator[_Batch]:
   """Yields clips of a film in batches.
 
   Their size follows from the film alone, so that its answer does not depend on
@@ -154,10 +179,10 @@ def _batches(program: Any, film: Any, asked: Sequence[Any]) -> Iterator[_Batch]:
       batch[key][filled] = array
     filled += 1
     if filled == size:
-      yield _Batch(batch)
+      yield _Batch(batch, filled, name, len(asked))
       batch, filled = clips.padding(info, spec, (size,)), 0
   if filled:
-    yield _Batch(batch)
+    yield _Batch(batch, filled, name, len(asked))
 
 
 @contextlib.contextmanager

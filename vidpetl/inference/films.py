@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from vidpetl.data import frames, names
 from vidpetl.data.sources import videos
+from vidpetl.inference import models
 
 
 def listed(words: Sequence[str]) -> list[str]:
@@ -15,13 +16,14 @@ def listed(words: Sequence[str]) -> list[str]:
   A folder is searched at any depth; one of numbered frames is a film itself.
 
   Args:
-    words: paths. A file is taken whatever its suffix is.
+    words: paths; a file is taken whatever its suffix is. The name of a model
+      that vidpetl brings along means its film.
 
   Raises:
     ValueError: if there is no such file, or a folder without films.
   """
   found: dict[str, None] = {}
-  for word in words:
+  for word in (models.find(word, models.FILM) for word in words):
     if not os.path.exists(word):
       raise ValueError(f'{names.shown(word)}: no such file or folder.')
     if not os.path.isdir(word):

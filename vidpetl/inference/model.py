@@ -43,7 +43,8 @@ def load(
 
   Args:
     run: a working directory; an adapter package; a folder with model.json and
-      model.safetensors; or 'demo', the small model that vidpetl brings along.
+      model.safetensors; or 'demo:clips', a small model that vidpetl brings
+      along.
     backbone: what a package was made on, a run or a file. By default it is what
       the run says that it started from.
     adapters: further packages on the same backbone, by name.
@@ -190,14 +191,24 @@ class Model:
     films: Iterable[str | os.PathLike],
     task: str = '',
     adapter: str = MAIN,
+    progress: asking.Progress | None = None,
     **options: Any,
   ) -> Iterator[tuple[str, answer_lib.Answer | Exception]]:
     """Yields each film and its answer, or why it cannot be read.
 
     Films are read ahead while earlier ones are computed.
+
+    Args:
+      films: see `__call__`.
+      task: that is asked; '' is the first.
+      adapter: the package that answers.
+      progress: is told of clips that are computed: how many more, of how many
+        of which film.
+      **options: see `question.Options`.
     """
     program = self.program(task, adapter)
-    return asking.answers(program, map(os.fspath, films), _options(options))
+    paths = map(os.fspath, films)
+    return asking.answers(program, paths, _options(options), progress)
 
   def features(
     self,

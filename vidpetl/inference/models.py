@@ -1,27 +1,40 @@
-"""Models that vidpetl brings along, by name."""
+"""Models that vidpetl brings along, each with a film to try it on.
+
+They are called 'demo:clips' and the like, as no file is.
+"""
 
 from __future__ import annotations
 
 from etils import epath
 
-_FOLDER = epath.Path(__file__).parent.parent / 'models'
+FOLDER = epath.Path(__file__).parent.parent / 'models'
+FILM, BOXES = 'film.mp4', 'boxes.csv'
+_PREFIX = 'demo:'
 
 
 def names() -> list[str]:
   """Returns the names of the models that are there."""
-  if not _FOLDER.exists():
-    return []
+  folders = FOLDER.iterdir() if FOLDER.exists() else ()
   return sorted(
-    path.name for path in _FOLDER.iterdir() if (path / 'model.json').exists()
+    _PREFIX + path.name for path in folders if (path / 'model.json').exists()
   )
 
 
-def find(run: str) -> str:
-  """Returns the folder of a run, or of a model that vidpetl brings along.
+def find(path: str, file: str = '') -> str:
+  """Returns the folder of such a model, or a file in it.
 
   Args:
-    run: a path; or a name, if no folder here is called so.
+    path: a name, or any path, which stays as it is.
+    file: `FILM` or `BOXES`; '' is the folder.
+
+  Raises:
+    ValueError: if there is no such model, with those there are.
   """
-  if run in names() and not epath.Path(run).exists():
-    return str(_FOLDER / run)
-  return run
+  if not path.startswith(_PREFIX):
+    return path
+  if path not in names():
+    raise ValueError(
+      f'{path}: no model that vidpetl brings along; there are: '
+      f'{", ".join(names())}.'
+    )
+  return str(FOLDER / path.removeprefix(_PREFIX) / file)

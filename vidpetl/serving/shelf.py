@@ -18,10 +18,6 @@ from vidpetl.serving import opening
 from vidpetl.serving.limits import Refusal
 
 
-# A film that lies beside a model that vidpetl brings along.
-_EXAMPLE = 'film.mp4'
-
-
 @dataclasses.dataclass(frozen=True)
 class Run:
   """A run that can be asked.
@@ -41,7 +37,7 @@ class Run:
   @property
   def example(self) -> epath.Path | None:
     """A film that it may be asked, if it brings one along."""
-    path = epath.Path(self.path) / _EXAMPLE
+    path = epath.Path(self.path) / models.FILM
     return path if path.exists() else None
 
   @property

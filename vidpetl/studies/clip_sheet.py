@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
 from vidpetl import mistakes
-from vidpetl.data import clips, decode, examples, index, sources
+from vidpetl.data import (
+  clip_spec,
+  clips,
+  decode,
+  examples,
+  index,
+  sources,
+)
 from vidpetl.data.names import shown
 from vidpetl.experiment import complete
 from vidpetl.studies import contact_sheet
 from vidpetl.studies.recorded import Recorded
 from vidpetl.tasks import distillation
-from vidpetl.tasks import task as task_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +99,19 @@ _OF_KIND = {
 }
 
 
+def choose(
+  every: Sequence[Ranked], count: int
+) -> tuple[Sequence[Ranked], Sequence[Ranked]]:
+  """Returns so many of the worst clips, and of the best, none of them twice.
+
+  Args:
+    every: clips, worst first.
+    count: of clips of each.
+  """
+  some = min(count, (len(every) + 1) // 2)
+  return every[:some], every[::-1][: min(some, len(every) - some)]
+
+
 def draw(
   run: Recorded, task: str, count: int, step: int | None = None
 ) -> Image.Image:
@@ -104,48 +123,79 @@ def draw(
     count: of clips of each.
     step: of the evaluation; None is that of results.json.
   """
-  every = rank(run, task, step)
-  some = min(count, (len(every) + 1) // 2)
-  config = complete.complete(run.config).tasks[task]
-  source = sources.open_source(config.eval)
-  info = sources.open_source(config.train).info
-  built = distillation.build(task, config.to_dict(), info)
-  sheets = {
-    f'{task}, worst': every[:some],
-    f'{task}, best': every[::-1][: min(some, len(every) - some)],
-  }
+  worst, best = choose(rank(run, task, step), count)
+  source, spec = open_data(run, task)
   return contact_sheet.draw(
     {
-      name: list(_frames(chosen, source, built))
-      for name, chosen in sheets.items()
+      name: [_shown(*found) for found in read(chosen, source, spec)]
+      for name, chosen in (
+        (f'{task}, worst', worst),
+        (f'{task}, best', best),
+      )
     }
   )
 
 
-def _frames(
-  chosen: Sequence[Ranked], source: examples.Source, task: task_lib.Task
-) -> Iterator[contact_sheet.Shown]:
-  """Yields clips as the test samples them, in one view."""
-  spec = dataclasses.replace(task.eval_clip, views=(1, 1))
+def open_data(
+  run: Recorded, task: str
+) -> tuple[examples.Source, clip_spec.ClipSpec]:
+  """Returns the test examples of a task, and how it cuts them, in one view.
+
+  Args:
+    run: whose data are where its config says.
+    task: of the run.
+
+  Raises:
+    ValueError, OSError: as sources do that are not there.
+  """
+  config = complete.complete(run.config).tasks[task]
+  source = sources.open_source(config.eval)
+  info = sources.open_source(config.train).info
+  built = distillation.build(task, config.to_dict(), info)
+  spec = dataclasses.replace(built.eval_clip, views=(1, 1))
   spec.check(source.info)
-  wanted = {clip.id for clip in chosen}
-  at = {
-    name: i
-    for i, each in enumerate(source.ids)
-    if (name := shown(each)) in wanted
-  }
+  return source, spec
+
+
+def read(
+  chosen: Sequence[Ranked], source: examples.Source, spec: clip_spec.ClipSpec
+) -> Iterator[tuple[Ranked, int, Mapping[str, np.ndarray]]]:
+  """Yields clips as the test samples them.
+
+  What is not there any more, or cannot be decoded, is noted and left out.
+
+  Args:
+    chosen: clips of an evaluation.
+    source: of the test.
+    spec: of `open_data`.
+
+  Yields:
+    A clip as it was ranked, its place in the source, and its arrays.
+  """
+  at = places(chosen, source)
   for clip in chosen:
     if clip.id not in at:
       mistakes.note(f'{clip.id} is no longer in {source.info.name}; left out')
       continue
     i = at[clip.id]
+    seed = index.example_seed(0, source.info.name, i)
     try:
-      loaded = clips.load(
-        source, i, spec, index.example_seed(0, source.info.name, i)
-      )
+      yield clip, i, clips.load(source, i, spec, seed)
     except decode.DecodeError as error:
       mistakes.note(f'left out, cannot be decoded: {error}')
-      continue
-    yield contact_sheet.Shown(
-      clip.title, clip.id, loaded['video'][None], np.zeros((0, 4))
-    )
+
+
+def places(chosen: Sequence[Ranked], source: examples.Source) -> dict[str, int]:
+  """Returns id -> place in the source, of those clips that are there."""
+  wanted = {clip.id for clip in chosen}
+  return {
+    name: i
+    for i, each in enumerate(source.ids)
+    if (name := shown(each)) in wanted
+  }
+
+
+def _shown(clip: Ranked, _: int, arrays: Mapping[str, np.ndarray]):
+  return contact_sheet.Shown(
+    clip.title, clip.id, arrays['video'][None], np.zeros((0, 4))
+  )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from etils import epath
 
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import predictions, reporting, writers
+
+# What was typed to train the run.
+COMMAND = 'command.txt'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,11 +31,16 @@ class Recorded:
   name: str
 
   def __post_init__(self):
-    if not (self.workdir / 'metrics.jsonl').exists():
+    # A model that was evaluated as it came leaves results alone.
+    if not (self._metrics.exists() or (self.workdir / 'results.json').exists()):
       raise ValueError(
         f'{self.workdir} is no working directory of a run: it has no '
         'metrics.jsonl.'
       )
+
+  @property
+  def _metrics(self) -> epath.Path:
+    return self.workdir / 'metrics.jsonl'
 
   @property
   def config(self) -> dict[str, Any]:
@@ -44,6 +52,17 @@ class Recorded:
     """What results.json holds; {} before the end."""
     return self._json('results.json')
 
+  @property
+  def check(self) -> dict[str, Any]:
+    """What check.json holds; {} where the data were not checked."""
+    return self._json('check.json')
+
+  @property
+  def command(self) -> str:
+    """The command that trained it; '' if none was recorded."""
+    path = self.workdir / COMMAND
+    return path.read_text(encoding='utf-8').strip() if path.exists() else ''
+
   def _json(self, name: str) -> dict[str, Any]:
     path = self.workdir / name
     return json.loads(path.read_text()) if path.exists() else {}
@@ -51,7 +70,8 @@ class Recorded:
   @property
   def tasks(self) -> list[str]:
     """Tasks that were evaluated, in the order of the config."""
-    return list(dict.fromkeys(tag.rpartition('/')[0] for tag in self._tags()))
+    tested = [tag.rpartition('/')[0] for tag in self._tags()]
+    return list(dict.fromkeys([*tested, *self.results.get('tasks', {})]))
 
   def _tags(self) -> Iterator[str]:
     """Yields '<task>/<metric>' of all evaluations, of whichever examples."""
@@ -78,13 +98,21 @@ class Recorded:
 
     Tags of evaluations on held-out examples begin with `reporting.VALIDATION`.
     """
-    path = self.workdir / 'metrics.jsonl'
-    found = predictions.measured(path)
+    if not self._metrics.exists():
+      return []
+    found = predictions.measured(self._metrics)
     return [found[step] for step in sorted(found)]
+
+  def chosen_among(self) -> list[dict[str, Any]]:
+    """Returns 'step' and 'tasks' of the evaluations that may be reported."""
+    path = self.workdir / reporting.FILE
+    return writers.read_lines(path) if path.exists() else []
 
   def training(self) -> list[dict[str, Any]]:
     """Returns 'step', '<task>/loss' and the like, as they were logged."""
-    rows = writers.read_lines(self.workdir / 'metrics.jsonl')
+    if not self._metrics.exists():
+      return []
+    rows = writers.read_lines(self._metrics)
     return [row for row in rows if predictions.of_training(row)]
 
   @property
@@ -149,3 +177,22 @@ class Recorded:
       reported = self.results.get('step')
       step = reported if reported in steps else steps[-1]
     return self.workdir / folder / f'{stem}.{step}.{suffix}'
+
+
+def named(
+  runs: Sequence[epath.Path], names: Sequence[str] | None = None
+) -> list[Recorded]:
+  """Returns runs with their names, by default those of their folders.
+
+  Raises:
+    ValueError: if there are other than so many names.
+  """
+  if names is None:
+    names = [run.resolve().name for run in runs]
+    if len(set(names)) < len(names):
+      names = [
+        f'{run.resolve().parent.name}/{run.resolve().name}' for run in runs
+      ]
+  if len(names) != len(runs):
+    raise ValueError(f'{len(names)} --names of {len(runs)} runs.')
+  return [Recorded(run, name) for run, name in zip(runs, names)]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vidpetl import markup
 from vidpetl.data.survey import report
 
 # Bars of classes that are shown at once; the others unfold.
@@ -25,48 +24,6 @@ _HEADINGS = {
   'info': 'Facts',
 }
 
-_STYLE = """
-:root { --ink: #1d2430; --dim: #667085; --line: #e3e7ee; --bar: #4a6fa5;
-  --bar2: #d59a46; --wrong: #b42318; --note: #9a6700; --info: #3b6ea8; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.5rem 4rem; max-width: 76rem;
-  font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: #fff; }
-h1 { font-size: 1.6rem; margin: 0 0 .3rem; }
-h2 { font-size: 1.2rem; margin: 2.4rem 0 .8rem;
-  border-bottom: 1px solid var(--line); padding-bottom: .3rem; }
-h3 { font-size: 1rem; margin: 1.4rem 0 .5rem; }
-.dim { color: var(--dim); }
-.verdict { font-size: 1.1rem; padding: .7rem 1rem; border-radius: 6px;
-  margin: 1rem 0; background: #ecf6ee; border-left: 5px solid #2e7d4f; }
-.verdict.wrong { background: #fdeceb; border-color: var(--wrong); }
-.verdict.note { background: #fdf6e6; border-color: var(--note); }
-.finding { margin: .5rem 0; padding: .5rem .9rem; border-left: 4px solid;
-  background: #fafbfc; overflow-wrap: anywhere; }
-.finding.wrong { border-color: var(--wrong); }
-.finding.note { border-color: var(--note); }
-.finding.info { border-color: var(--info); }
-.finding ul { margin: .3rem 0 .2rem; padding-left: 1.2rem;
-  font: 13px/1.5 ui-monospace, monospace; color: #475467; }
-summary { cursor: pointer; color: var(--dim); font-size: .9rem; }
-table { border-collapse: collapse; }
-td, th { padding: .2rem .9rem .2rem 0; text-align: right; font-weight: 400;
-  border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--dim); }
-td:first-child, th:first-child { text-align: left; }
-.bars td { border: 0; padding: .08rem .8rem .08rem 0; }
-.bars .bar { width: 24rem; text-align: left; }
-.bars i { display: block; height: 9px; background: var(--bar); margin: 1px 0;
-  border-radius: 1px; min-width: 1px; }
-.bars i.val { background: var(--bar2); }
-.bars tr.apart td { color: var(--wrong); }
-.bars tr.none td { color: #98a2b3; }
-.plots { display: flex; flex-wrap: wrap; gap: 1.2rem 2rem; }
-figure { margin: 0; } figcaption { font-size: .85rem; color: var(--dim); }
-.key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .8em;
-  background: var(--bar); } .key.val { background: var(--bar2); }
-img { max-width: 100%; height: auto; border: 1px solid var(--line); }
-"""
-
 
 def page(found: Mapping[str, Any], sheet: bytes | None) -> str:
   """Returns the page.
@@ -75,56 +32,60 @@ def page(found: Mapping[str, Any], sheet: bytes | None) -> str:
     found: of `facts.result`.
     sheet: a picture of the clips as the model gets them, PNG.
   """
-  levels = found['levels']
-  worst = next((n for n in ('wrong', 'note') if levels[n]), '')
   files = found['files']
   body = [
-    f'<h1>{_text(found["data"])}</h1>',
+    f'<h1>{markup.text(found["data"])}</h1>',
     f'<div class="dim">{files["known"]:,} of {files["all"]:,} files were read '
-    f'by vidpetl {_text(found["vidpetl"])}</div>',
-    f'<div class="verdict {worst}">{_text(report.verdict(found))}</div>',
-    *_findings(found),
+    f'by vidpetl {markup.text(found["vidpetl"])}</div>',
+    verdict(found),
+    *findings(found, 'h2'),
   ]
-  for name, task in found['tasks'].items():
-    body += _task(name, task)
+  for name, one in found['tasks'].items():
+    kind = markup.text(one['kind'])
+    body.append(f'<h2>{markup.text(name)} <span class="dim">{kind}</span></h2>')
+    body += task(one)
   if sheet:
-    picture = base64.b64encode(sheet).decode()
     body += [
       '<h2>What the model sees</h2>',
       '<p class="dim">Training clips after augmentation, in the order in which '
       'a run sees them: a few of the frames of each, from left to right.</p>',
-      f'<img alt="training clips" src="data:image/png;base64,{picture}">',
+      f'<img alt="training clips" src="{markup.data_uri(sheet, "image/png")}">',
     ]
-  return (
-    '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-    '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    f'<title>{_text(found["data"])}: check</title><style>{_STYLE}</style>'
-    '</head>\n<body>\n' + '\n'.join(body) + '\n</body></html>\n'
-  )
+  return markup.page(f'{found["data"]}: check', body)
 
 
-def _text(text: Any) -> str:
-  return html.escape(str(text))
+def verdict(found: Mapping[str, Any]) -> str:
+  """Returns the last word on what was found, coloured by the worst of it."""
+  levels = found['levels']
+  worst = next((n for n in ('wrong', 'note') if levels[n]), '')
+  told = markup.text(report.verdict(found))
+  return f'<div class="verdict {worst}">{told}</div>'
 
 
-def _findings(found: Mapping[str, Any]) -> list[str]:
+def findings(found: Mapping[str, Any], heading: str) -> list[str]:
+  """Returns what was found, by level.
+
+  Args:
+    found: of `facts.result`.
+    heading: tag of the levels' names.
+  """
   parts = []
   several = len(found['tasks']) > 1
-  for level, heading in _HEADINGS.items():
+  for level, name in _HEADINGS.items():
     chosen = [f for f in found['findings'] if f['level'] == level]
     if chosen:
-      parts.append(f'<h2>{heading}</h2>')
+      parts.append(f'<{heading}>{name}</{heading}>')
       parts += [_finding(finding, several) for finding in chosen]
   return parts
 
 
 def _finding(finding: Mapping[str, Any], several: bool) -> str:
   is_named = several and finding['task']
-  task = f'<b>{_text(finding["task"])}</b>: ' if is_named else ''
+  task = f'<b>{markup.text(finding["task"])}</b>: ' if is_named else ''
   sentence = finding['text'][:1].upper() + finding['text'][1:]
   examples = [e for e in finding['examples'] if e not in finding['text']]
   more = finding['count'] - len(finding['examples'])
-  items = ''.join(f'<li>{_text(example)}</li>' for example in examples)
+  items = ''.join(f'<li>{markup.text(example)}</li>' for example in examples)
   if items and more > 0:
     items += f'<li>… {more:,} more, {finding["count"]:,} in all</li>'
   if items and len(examples) > 3:
@@ -134,37 +95,32 @@ def _finding(finding: Mapping[str, Any], several: bool) -> str:
     )
   elif items:
     items = f'<ul>{items}</ul>'
+  code = markup.text(finding['code'])
   return (
-    f'<div class="finding {finding["level"]}" id="{_text(finding["code"])}">'
-    f'{task}{_text(sentence)}.{items}</div>'
+    f'<div class="finding {finding["level"]}" id="{code}">'
+    f'{task}{markup.text(sentence)}.{items}</div>'
   )
 
 
-def _task(name: str, task: Mapping[str, Any]) -> list[str]:
-  header, *rows = report.rows_of(task)
-  parts = [
-    f'<h2>{_text(name)} <span class="dim">{_text(task["kind"])}</span></h2>',
-    _table(header, rows),
-    _plots(task['splits']),
-  ]
-  if task['classes']:
+def task(found: Mapping[str, Any]) -> list[str]:
+  """Returns tables and pictures of the splits of a task.
+
+  Args:
+    found: of 'tasks' of `facts.result`.
+  """
+  header, *rows = report.rows_of(found)
+  parts = [markup.table(header, rows), _plots(found['splits'])]
+  if found['classes']:
     keys = ''.join(
-      f'<span class="key {_text(s)}"></span>{_text(s)}' for s in task['splits']
+      f'<span class="key {markup.text(s)}"></span>{markup.text(s)}'
+      for s in found['splits']
     )
     parts.append(
-      f'<h3>{len(task["classes"]):,} classes <span class="dim">{keys}</span>'
+      f'<h3>{len(found["classes"]):,} classes <span class="dim">{keys}</span>'
       '</h3>'
     )
-    parts.append(_class_bars(task['classes'], list(task['splits'])))
+    parts.append(_class_bars(found['classes'], list(found['splits'])))
   return parts
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-  line = lambda tag, cells: (
-    '<tr>' + ''.join(f'<{tag}>{_text(c)}</{tag}>' for c in cells) + '</tr>'
-  )
-  lines = [line('th', header), *(line('td', row) for row in rows)]
-  return f'<table>{"".join(lines)}</table>'
 
 
 def _class_bars(
@@ -175,7 +131,8 @@ def _class_bars(
   rows = []
   for one in shown:
     bars = ''.join(
-      f'<i class="{_text(s)}" style="width:{100 * one[s] / largest:.1f}%"></i>'
+      f'<i class="{markup.text(s)}" '
+      f'style="width:{100 * one[s] / largest:.1f}%"></i>'
       for s in splits
       if one[s]
     )
@@ -183,18 +140,10 @@ def _class_bars(
     shown_in = {s for s in splits if one[s]}
     state = {0: 'none', len(splits): ''}.get(len(shown_in), 'apart')
     rows.append(
-      f'<tr class="{state}"><td>{_text(one["name"])}</td>{cells}'
+      f'<tr class="{state}"><td>{markup.text(one["name"])}</td>{cells}'
       f'<td class="bar">{bars}</td></tr>'
     )
-  table = lambda some: f'<table class="bars">{"".join(some)}</table>'
-  if len(rows) <= _CLASSES:
-    return table(rows)
-  return (
-    table(rows[:_CLASSES])
-    + f'<details><summary>{len(rows) - _CLASSES:,} smaller ones</summary>'
-    + table(rows[_CLASSES:])
-    + '</details>'
-  )
+  return markup.fold(rows, _CLASSES, 'smaller ones', 'bars')
 
 
 def _plots(splits: Mapping[str, Any]) -> str:
@@ -230,11 +179,11 @@ def _plot(name: str, found: Mapping[str, Any], size=(300, 90)) -> str:
         x, wide = (left - low) * scale, max(1.5, (right - left) * scale - 0.5)
         shapes.append(
           f'<rect x="{x:.1f}" y="{base - tall:.1f}" width="{wide:.1f}" '
-          f'height="{tall:.1f}" fill="{color}"><title>{_text(split)}: '
+          f'height="{tall:.1f}" fill="{color}"><title>{markup.text(split)}: '
           f'{count:,} from {left:g} to {right:g}</title></rect>'
         )
     shapes.append(
-      f'<line x1="0" x2="{width}" y1="{base}" y2="{base}" stroke="#98a2b3"/>'
+      f'<line x1="0" x2="{width}" y1="{base}" y2="{base}" stroke="var(--dim)"/>'
     )
   total = len(found) * height
   labels = ''.join(
@@ -243,6 +192,6 @@ def _plot(name: str, found: Mapping[str, Any], size=(300, 90)) -> str:
   )
   return (
     f'<figure><svg width="{width + 4}" height="{total + 18}" font-size="11" '
-    f'fill="#667085">{"".join(shapes)}{labels}</svg>'
-    f'<figcaption>{_text(name)}</figcaption></figure>'
+    f'viewBox="0 0 {width + 4} {total + 18}">{"".join(shapes)}{labels}</svg>'
+    f'<figcaption>{markup.text(name)}</figcaption></figure>'
   )

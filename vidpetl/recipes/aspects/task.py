@@ -119,11 +119,16 @@ def _augmentation(task: Fields, defaults: Fields) -> str:
   changed = {
     name: value
     for name, value in task['augment'].items()
-    if name not in ignored and value != known[name]
+    if name not in ignored and _plain(value) != _plain(known[name])
   }
   ordered = [*(n for n in _CHANGES if n in changed), *sorted(changed)]
   told = (_setting(name, changed[name]) for name in dict.fromkeys(ordered))
   return ', '.join(told) or 'none'
+
+
+def _plain(value: Any) -> Any:
+  """Returns a value as JSON has it, which knows no tuples."""
+  return list(value) if isinstance(value, tuple) else value
 
 
 def _setting(name: str, value: Any) -> str:

@@ -1,0 +1,180 @@
+"""What of its clips speaks for what a trained run says: Grad-CAM of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+
+from vidpetl.data import augment, clips, decode, index
+from vidpetl.experiment import complete
+from vidpetl.experiment import experiment as experiment_lib
+from vidpetl.experiment import state as state_lib
+from vidpetl.petl import adapted
+from vidpetl.studies import grad_cam
+from vidpetl.training import checkpoint as checkpoint_lib
+from vidpetl.training import run as run_lib
+from vidpetl.training import sharding
+
+_MODEL = ('backbone', 'petl', 'trainable')
+
+
+def check_same_model(config: Any, workdir: str) -> None:
+  """Refuses a config whose model is not the one that was trained.
+
+  Raises:
+    ValueError: naming the fields that differ from the run's config.json.
+  """
+  path = epath.Path(workdir, 'config.json')
+  if not path.exists():
+    return
+  then = complete.as_json(json.loads(path.read_text()))
+  now = complete.as_json(config)
+  differ = [f for f in _MODEL if then.get(f) != now.get(f)]
+  if differ:
+    raise ValueError(
+      f'{path} has other values of {", ".join(differ)}: give the --config that '
+      'the run was trained with.'
+    )
+
+
+def restore(
+  run: run_lib.Run, workdir: str, wanted: str
+) -> tuple[state_lib.TrainState, int]:
+  """Returns the state of a checkpoint, and its step.
+
+  Args:
+    run: that was trained.
+    workdir: of the run.
+    wanted: 'latest', 'best' or a step.
+
+  Raises:
+    ValueError: if there is no such checkpoint, or it is of another model.
+  """
+  folder = epath.Path(workdir, 'checkpoints')
+  if not folder.is_dir():
+    raise ValueError(f'{folder} is not there: train with this --workdir first.')
+  check_same_model(run.config, workdir)
+  options = run.config.checkpoint
+  saved = checkpoint_lib.Checkpoints(workdir, options.keep, options.best)
+  try:
+    step = saved.find(wanted, '--checkpoint')
+    return run.restore(saved, step), step
+  finally:
+    saved.close()
+
+
+def choose_tasks(run: run_lib.Run, name: str | None) -> list[str]:
+  """Returns the classifications that are evaluated, or the one that is named.
+
+  Raises:
+    ValueError: if the one that is named is none of them.
+  """
+  tasks = run.experiment.tasks
+  known = [
+    task
+    for task, source in run.evaluation.items()
+    if 'label' in clips.signature(source.info, tasks[task].eval_clip)
+  ]
+  if name and name not in known:
+    raise ValueError(
+      f'--task={name}: Grad-CAM is drawn of classifications that have an '
+      f'evaluation set; this config has {", ".join(known) or "none"}.'
+    )
+  return [name] if name else known
+
+
+def sites(run: run_lib.Run) -> list[adapted.Place]:
+  """Returns the sites of the run's backbone."""
+  experiment = run.experiment
+  task = next(iter(experiment.tasks.values()))
+  clip = experiment_lib.encoded_clip(task, experiment.dtype)
+  return adapted.sites(experiment.model.backbone, clip, train=False)
+
+
+def spread(run: run_lib.Run, name: str, count: int) -> list[int]:
+  """Returns `count` examples of a task's evaluation set, evenly spread."""
+  size = len(run.evaluation[name])
+  return np.linspace(0, size - 1, min(count, size)).round().astype(int).tolist()
+
+
+def read_clips(
+  run: run_lib.Run, name: str, chosen: Sequence[int]
+) -> Iterator[dict]:
+  """Yields examples as clips in one view, a batch [devices, ...] at a time.
+
+  The last batch is filled up with padding, whose index is -1. What cannot be
+  decoded is said and left out.
+  """
+  source = run.evaluation[name]
+  # One view, in the middle of the video.
+  spec = run.experiment.tasks[name].eval_clip
+  spec = dataclasses.replace(spec, views=(1, 1))
+  spec.check(source.info)
+  size = run.mesh.size
+  for first in range(0, len(chosen), size):
+    batch = clips.padding(source.info, spec, (size,))
+    for row, i in enumerate(chosen[first : first + size]):
+      clip = {key: array[row, ...] for key, array in batch.items()}
+      seed = index.example_seed(0, source.info.name, int(i))
+      try:
+        clips.load(source, int(i), spec, seed, out=clip)
+      except decode.DecodeError as error:
+        print(f'{name}: left out, cannot be decoded: {error}')
+    yield batch
+
+
+def explain_clips(
+  run: run_lib.Run,
+  state: state_lib.TrainState,
+  places: Sequence[adapted.Place],
+  name: str,
+  chosen: Sequence[int],
+) -> dict[int, grad_cam.Example]:
+  """Returns clips of a task with what speaks for their predicted classes.
+
+  Args:
+    run: that was trained.
+    state: of it.
+    places: of `sites`.
+    name: of a classification.
+    chosen: examples of its evaluation set.
+
+  Returns:
+    Those that can be decoded, by example.
+  """
+  task = run.experiment.tasks[name]
+  place = grad_cam.choose_place(places)
+
+  @functools.partial(jax.jit, out_shardings=sharding.replicated(run.mesh))
+  def explain(state, batch):
+    inputs = augment.preprocess(batch, task.augment, train=False)
+    model = run.experiment.model
+    logits, maps = grad_cam.explain(model, state.variables, inputs, name, place)
+    return jax.nn.softmax(logits), maps
+
+  classes = run.evaluation[name].info.classes
+  examples = {}
+  for batch in read_clips(run, name, chosen):
+    scores, maps = explain(state, sharding.to_device(batch, run.mesh))
+    scores, maps = np.asarray(scores), np.asarray(maps)
+    for row in np.flatnonzero(batch['valid']):
+      best, label = int(scores[row].argmax()), int(batch['label'][row])
+      _, frames, side, _, _ = batch['video'].shape
+      height, width = batch['size'][row]
+      heat = grad_cam.to_frames(maps[row], frames, side)
+      examples[int(batch['index'][row])] = grad_cam.Example(
+        # What is beyond the content is padding.
+        batch['video'][row, :, :height, :width],
+        heat[:, :height, :width],
+        classes.get(label, f'class {label}'),
+        classes.get(best, f'class {best}'),
+        float(scores[row, best]),
+      )
+  return examples

@@ -1,0 +1,197 @@
+"""Clips that play in the page, beside what speaks for the predicted class.
+
+A clip is one animation: its frames and, where there is a map, the same frames
+with it, so that both are at the same moment. Who asked a browser for less
+motion sees the middle frame.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from PIL import Image
+
+from vidpetl import markup
+from vidpetl.data import clip_spec
+from vidpetl.data.names import plural
+from vidpetl.studies import clip_sheet, grad_cam
+from vidpetl.studies.clip_sheet import Ranked
+from vidpetl.studies.recorded import Recorded
+
+_SIDES = {1: 240, 2: 320}  # pixels of the longer side, of so many panels
+_FRAMES = 24  # of an animation, at most
+_QUALITY = 60
+_RATE = 8.0  # frames a second, where moments are spread over the video
+_FASTEST = 25.0  # frames a second
+_STRIDING = ('stride', 'around')
+_KEYFRAMES, _KEYFRAME_SIDE = 6, 560
+
+Maps = Mapping[str, grad_cam.Example]
+
+
+def clips(
+  run: Recorded, task: str, count: int, maps: Maps | None = None
+) -> list[str]:
+  """Returns the clips that a run does worst and best on, playing.
+
+  Args:
+    run: whose data are where its config says.
+    task: of the run.
+    count: of clips of each.
+    maps: id of a clip -> what speaks for its predicted class.
+
+  Raises:
+    ValueError, OSError: if the data are gone, or the task has no such clips.
+  """
+  every = clip_sheet.rank(run, task)
+  worst, best = clip_sheet.choose(every, count)
+  source, spec = clip_sheet.open_data(run, task)
+  parts = []
+  for name, kind, chosen in (('Worst', 'bad', worst), ('Best', 'fine', best)):
+    cards = [
+      _card(clip, arrays, spec, kind, (maps or {}).get(clip.id))
+      for clip, _, arrays in clip_sheet.read(chosen, source, spec)
+    ]
+    if chosen:
+      told = f'{len(cards)} of {plural(len(every), "clip")}'
+      if len(cards) < len(chosen):
+        told += f'; {len(chosen) - len(cards)} could not be read any more'
+      parts += [
+        f'<h4>{name} <span class="dim">{told}</span></h4>',
+        f'<div class="clips">{"".join(cards)}</div>',
+      ]
+  return parts
+
+
+def _card(
+  clip: Ranked,
+  arrays: Mapping[str, np.ndarray],
+  spec: clip_spec.ClipSpec,
+  kind: str,
+  example: grad_cam.Example | None,
+) -> str:
+  height, width = arrays['size']
+  frames = arrays['video'].reshape(-1, *arrays['video'].shape[-3:])
+  shown = frames[:, :height, :width]
+  if example is not None:
+    heated = (255 * grad_cam.overlay(example.frames, example.heat)).round()
+    shown = np.concatenate([shown, heated.astype(np.uint8)], axis=2)
+  told = _moments(len(frames), spec)
+  if example is not None:
+    speaks = f'{example.predicted} {example.score:.2f}'
+    told += f'<br>right: what speaks for {markup.text(speaks)}'
+  return (
+    f'<div class="clip {kind}">'
+    f'{_picture(shown, clip.title, spec, 1 + (example is not None))}'
+    f'<b>{markup.text(clip.title)}</b>'
+    f'<span class="dim small">{markup.text(clip.id)}{told}</span></div>'
+  )
+
+
+def _moments(frames: int, spec: clip_spec.ClipSpec) -> str:
+  if frames == 1:
+    return ''
+  seconds = _seconds(frames, spec)
+  played = f', {seconds:.1f} s' if seconds else ', spread over the video'
+  return f'<br>{frames} frames{played}'
+
+
+def _seconds(frames: int, spec: clip_spec.ClipSpec) -> float | None:
+  """Returns how long a clip lasts; None if its frames lie as they fall."""
+  if spec.sampling not in _STRIDING or not spec.fps:
+    return None
+  return frames * spec.stride / spec.fps
+
+
+def _picture(
+  frames: np.ndarray, title: str, spec: clip_spec.ClipSpec, panels: int
+) -> str:
+  """Returns an animation of frames [t, h, w, 3], with a still in its place."""
+  count = min(len(frames), _FRAMES)
+  chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
+  seconds = _seconds(len(frames), spec) or count / _RATE
+  pause = max(seconds / count, 1 / _FASTEST)
+  images = [_small(frames[i], _SIDES[panels]) for i in chosen]
+  moving, still = _webp(images, pause), _webp(images[count // 2 :][:1], pause)
+  width, height = images[0].size
+  return (
+    '<picture><source media="(prefers-reduced-motion: reduce)" '
+    f'srcset="{markup.data_uri(still, "image/webp")}">'
+    f'<img src="{markup.data_uri(moving, "image/webp")}" width="{width}" '
+    f'height="{height}" decoding="async" alt="{markup.text(title)}"></picture>'
+  )
+
+
+def _small(frame: np.ndarray, side: int) -> Image.Image:
+  image = Image.fromarray(frame)
+  factor = side / max(image.size)
+  size = [max(1, round(factor * length)) for length in image.size]
+  return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _webp(images: Sequence[Image.Image], pause: float) -> bytes:
+  """Returns an animation that goes on for ever; of one image a still."""
+  file = io.BytesIO()
+  first, *rest = images
+  more = {'save_all': True, 'append_images': rest, 'loop': 0} if rest else {}
+  first.save(
+    file,
+    'WEBP',
+    quality=_QUALITY,
+    duration=math.floor(1000 * pause),
+    **more,
+  )
+  return file.getvalue()
+
+
+def keyframes(run: Recorded, task: str) -> list[str]:
+  """Returns the keyframes with boxes that the evaluation drew.
+
+  Raises:
+    ValueError: if it drew none.
+  """
+  known = {f'{task}_{name}.png' for name in _OF_FIGURES}
+  found = sorted(
+    path
+    for path in (run.workdir / 'pictures').glob(f'{task}_*.png')
+    if path.name not in known
+  )
+  if not found:
+    raise ValueError('The evaluation drew no keyframes.')
+  cards = []
+  for path in found[:_KEYFRAMES]:
+    with path.open('rb') as file, Image.open(file) as opened:
+      image = opened.convert('RGB')
+    image.thumbnail((_KEYFRAME_SIDE, _KEYFRAME_SIDE))
+    name = path.name.removeprefix(f'{task}_').removesuffix('.png')
+    uri = markup.data_uri(_webp([image], 1.0), 'image/webp')
+    cards.append(
+      f'<div class="clip"><img src="{uri}" width="{image.width}" '
+      f'height="{image.height}" decoding="async" alt="{markup.text(name)}">'
+      f'<span class="dim small">{markup.text(name)}</span></div>'
+    )
+  return [
+    f'<p class="dim">{len(cards)} of {plural(len(found), "keyframe")} that the '
+    'latest evaluation drew: detections with their best actions, and '
+    'annotated boxes.</p>',
+    f'<div class="clips">{"".join(cards)}</div>',
+  ]
+
+
+# What `vidpetl figures` and `vidpetl pictures` leave in the same folder.
+_OF_FIGURES = ('confusion', 'classes', 'clips', 'curves', 'scores')
+
+
+def places(run: Recorded, task: str, count: int) -> dict[int, str]:
+  """Returns the clips to explain: place in the test set -> id.
+
+  Raises:
+    ValueError, OSError: as `clips` does.
+  """
+  worst, best = clip_sheet.choose(clip_sheet.rank(run, task), count)
+  source, _ = clip_sheet.open_data(run, task)
+  at = clip_sheet.places([*worst, *best], source)
+  return {i: name for name, i in at.items()}

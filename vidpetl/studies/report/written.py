@@ -1,0 +1,42 @@
+"""Where pages go, and the page at the end of a run."""
+
+from __future__ import annotations
+
+import shlex
+import warnings
+
+from etils import epath
+
+from vidpetl import mistakes
+from vidpetl.studies.recorded import Recorded
+from vidpetl.studies.report import page
+
+FILE = 'report.html'
+
+
+def write(path: epath.Path, text: str) -> None:
+  """Writes a page, as a whole or not at all."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  new = path.with_name(f'.{path.name}.new')
+  new.write_text(text, encoding='utf-8')
+  new.replace(path)
+
+
+def at_end(workdir: epath.PathLike) -> str:
+  """Writes the page of a run that has just ended; returns what to say of it.
+
+  Whatever goes wrong, the run is not lost: a line says so, and what to do.
+  """
+  folder = epath.Path(workdir)
+  try:
+    with warnings.catch_warnings():
+      warnings.simplefilter('ignore', mistakes.Note)  # The page says it.
+      run = Recorded(folder, folder.resolve().name)
+      write(folder / FILE, page.of_run(run, patient=False))
+  except Exception as error:
+    again = f'vidpetl report {shlex.quote(str(folder))}'
+    return (
+      f'{FILE} was not written ({type(error).__name__}: {error}); try again: '
+      f'{again}'
+    )
+  return f'Report: {folder / FILE}'
