@@ -27,6 +27,7 @@ from vidpetl import cli
 with epy.lazy_imports():
   import uvicorn
 
+  from vidpetl.inference import question
   from vidpetl.serving import http, limits, shelf
 
 _NEEDED = ('starlette', 'uvicorn', 'python_multipart')
@@ -39,6 +40,9 @@ def define_flags() -> None:
   """Defines the command line."""
   flags.DEFINE_multi_string('run', None, 'A trained model; may be repeated.')
   flags.DEFINE_string('backbone', '', 'Of packages: a run or a file.')
+  flags.DEFINE_string(
+    'detector', '', 'Finds people, as that of predict; one is built in.'
+  )
   flags.DEFINE_string('host', '127.0.0.1', 'Address that is listened on.')
   flags.DEFINE_integer('port', 8000, 'Port; 0 takes a free one.', 0, 65535)
   flags.DEFINE_bool('warm', True, 'Compiles everything before it listens.')
@@ -73,7 +77,9 @@ def main(argv: list[str]) -> None:
     print(f'compiled {what}', flush=True)
   local = args.host in ('127.0.0.1', 'localhost', '::1')
   hosts = _LOCAL if local else ('*',)
-  _listen(http.build(runs, bounds, hosts), args.host, args.port)
+  options = question.Options(people=args.detector or None)
+  server = http.build(runs, bounds, hosts, options)
+  _listen(server, args.host, args.port)
 
 
 def check_installed() -> None:

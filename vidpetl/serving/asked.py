@@ -41,6 +41,7 @@ class Desk:
     lanes: where requests wait.
     folder: private, of uploads.
     drawn: films to be fetched.
+    options: of every answer.
   """
 
   runs: shelf.Shelf
@@ -48,6 +49,7 @@ class Desk:
   lanes: lanes_lib.Lanes
   folder: epath.Path
   drawn: drawn_lib.Drawn
+  options: Options
 
   async def answer(self, request: Request) -> dict[str, Any]:
     """Returns what is said of an uploaded film, in json's types.
@@ -101,7 +103,7 @@ class Desk:
       )
     fields = form.fields
     run, task = self.runs.choose(fields.get('run', ''), fields.get('task', ''))
-    options = _options(fields)
+    options = dataclasses.replace(self.options, **_chosen(fields))
     draws = _is_true(fields.get('overlay', ''))
     duration = await run_in_threadpool(
       opening.check,
@@ -181,8 +183,8 @@ def _is_true(word: str) -> bool:
   return word.lower() in ('1', 'true', 'on')
 
 
-def _options(fields: dict[str, str]) -> Options:
-  """Returns what a form chooses of its answer."""
+def _chosen(fields: dict[str, str]) -> dict[str, Any]:
+  """Returns what a form chooses of `Options`."""
   difficulty = fields.get('difficulty')
   try:
     number = float(difficulty) if difficulty else None
@@ -190,7 +192,7 @@ def _options(fields: dict[str, str]) -> Options:
     number = math.nan
   if number is not None and not math.isfinite(number):
     raise Refusal(400, f'difficulty is {difficulty[:20]!r}; it is a number.')
-  return Options(difficulty=number, action=fields.get('action', ''))
+  return {'difficulty': number, 'action': fields.get('action', '')}
 
 
 def finite(value: Any) -> Any:

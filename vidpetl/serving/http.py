@@ -32,6 +32,7 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from vidpetl.data import streams
+from vidpetl.inference.question import Options
 from vidpetl.serving import drawn as drawn_lib
 from vidpetl.serving import lanes as lanes_lib
 from vidpetl.serving import shelf as shelf_lib
@@ -57,7 +58,10 @@ _REST, _PATIENCE = 1_000_000_000, 10.0
 
 
 def build(
-  runs: shelf_lib.Shelf, limits: Limits, hosts: Sequence[str] = ('*',)
+  runs: shelf_lib.Shelf,
+  limits: Limits,
+  hosts: Sequence[str] = ('*',),
+  options: Options | None = None,
 ) -> Starlette:
   """Returns the server, which makes its folder when it starts.
 
@@ -66,6 +70,7 @@ def build(
     limits: of each request.
     hosts: names that the server may be called by; other pages of a browser
       cannot have it answer to theirs.
+    options: of every answer, by default none.
   """
   streams.bound_pixels(2 * limits.pixels + _EDGES)
 
@@ -77,7 +82,10 @@ def build(
     films = drawn_lib.Drawn(root / 'drawn', limits)
     lanes = lanes_lib.Lanes(limits.waiting)
     app.state.root = root
-    app.state.desk = Desk(runs, limits, lanes, root / 'uploads', films)
+    uploads = root / 'uploads'
+    app.state.desk = Desk(
+      runs, limits, lanes, uploads, films, options or Options()
+    )
     sweeping = asyncio.create_task(_sweep(films))
     try:
       yield
