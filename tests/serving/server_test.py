@@ -10,6 +10,7 @@ import stat
 import threading
 import time
 
+import av
 import drawn
 import pytest
 import trained_models
@@ -297,6 +298,35 @@ def until(true, seconds=20):
   while not true():
     assert time.monotonic() < end
     time.sleep(0.01)
+
+
+def test_large_films_are_no_short_ones():
+  frames = 25 * 20
+  assert Limits.effort(20.0, frames * 1920 * 1080) == 20.0
+  assert Limits.effort(20.0, frames * 4096 * 4096) > 60
+
+
+def test_a_file_that_is_dropped_ends(shelf, tmp_path, monkeypatch):
+  """Whoever still decodes it does not go on to its end."""
+  film = tmp_path / 'many.mkv'
+  drawn.clip(film, frames=2000, fps=1000, size=(192, 128))
+  opened, counted, answer = threading.Event(), [], shelf.answer
+
+  def slowly(run, task, path, options, check):
+    with av.open(path) as container:
+      for frame in container.decode(video=0):
+        counted.append(frame.pts)
+        opened.set()
+        time.sleep(0.01)
+    return answer(run, task, path, options, check)
+
+  monkeypatch.setattr(shelf, 'answer', slowly)
+  with client(shelf, timeout=1.0) as asking:
+    refused(send(asking, film), 504, 'the work is dropped')
+    before = len(counted)
+    assert opened.is_set() and before
+    time.sleep(1.5)
+    assert len(counted) < 2000 / 2
 
 
 def test_a_full_queue_refuses_and_loses_nothing(shelf, film, held):

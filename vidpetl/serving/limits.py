@@ -35,7 +35,7 @@ class Limits:
     pixels: of a frame.
     timeout: seconds from a request's first byte to its answer.
     waiting: requests that wait while others are computed.
-    short: seconds of films that never wait for longer ones.
+    short: seconds of films that never wait for longer ones; see `effort`.
     keep: seconds for which a film with its answer drawn in can be fetched.
     kept: how many such films there are at a time.
   """
@@ -64,6 +64,16 @@ class Limits:
   def frames(self) -> int:
     """Frames of a film."""
     return int(self.seconds * _FRAMES)
+
+  @staticmethod
+  def effort(seconds: float, pixels: int) -> float:
+    """Returns how many seconds of 1080p at 60 Hz a film is, its own at least.
+
+    Args:
+      seconds: of the film.
+      pixels: of all its frames.
+    """
+    return max(seconds, pixels / _RATE)
 
   def check_length(self, seconds: float | fractions.Fraction) -> None:
     """Refuses a film that is too long, or of no length at all."""

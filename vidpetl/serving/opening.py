@@ -21,7 +21,7 @@ _CONTAINERS = (
 
 
 def check(path: str, label: str, fps: float | None, limits: Limits) -> float:
-  """Returns the seconds of a film that is within the bounds.
+  """Returns the effort of a film that is within the bounds; see `Limits`.
 
   Args:
     path: the file.
@@ -34,13 +34,13 @@ def check(path: str, label: str, fps: float | None, limits: Limits) -> float:
   """
   try:
     with faults.blaming(label):
-      _check_claims(path, limits)
+      pixels = _checked(path, limits)
       with frames.open_video(path, label, fps) as film:
         duration = float(film.duration)
   except decode.DecodeError as error:
     raise unreadable(error) from None
   limits.check_length(duration)
-  return duration
+  return limits.effort(duration, pixels)
 
 
 def unreadable(error: decode.DecodeError) -> Refusal:
@@ -54,15 +54,15 @@ def unreadable(error: decode.DecodeError) -> Refusal:
   )
 
 
-def _check_claims(path: str, limits: Limits) -> None:
+def _checked(path: str, limits: Limits) -> int:
+  """Checks what a container claims, and returns the pixels of its frames."""
   with _opened(path) as container:
     if container.duration:
       limits.check_length(container.duration / av.time_base)
     films = [s for s in container.streams.video if s.codec_context]
     for stream in films:
       limits.check_size(stream.height, stream.width)
-    if films:
-      _count(container, films, limits)
+    return _pixels(container, films, limits) if films else 0
 
 
 def _opened(path: str) -> InputContainer:
@@ -79,10 +79,13 @@ def _opened(path: str) -> InputContainer:
     raise faults.Refused('it is none of the containers of films') from None
 
 
-def _count(container: InputContainer, films: list, limits: Limits) -> None:
-  """Refuses films that have more frames than are decoded."""
+def _pixels(container: InputContainer, films: list, limits: Limits) -> int:
+  """Returns the pixels of all frames, refusing more than are decoded."""
   counts = dict.fromkeys((stream.index for stream in films), 0)
+  pixels = 0
   for packet in container.demux(films):
     stream = packet.stream
     counts[stream.index] += 1
     limits.check_size(stream.height, stream.width, counts[stream.index])
+    pixels += stream.height * stream.width
+  return pixels
