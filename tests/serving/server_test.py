@@ -1,80 +1,20 @@
 """A server that is asked over HTTP, without a network."""
 
-import concurrent.futures
-import contextlib
 import os
 import pathlib
 import re
 import shutil
 import stat
-import threading
 import time
 
-import av
 import drawn
 import pytest
-import trained_models
+from served import SMALL, client, left, refused, root, send, testclient
 
 import vidpetl
+from vidpetl.serving import asked, http, uploads
 from vidpetl.serving import shelf as shelf_lib
 from vidpetl.serving.limits import Limits, Refusal
-
-testclient = pytest.importorskip('starlette.testclient', reason='[serve]')
-pytest.importorskip('python_multipart', reason='needs the extra [serve]')
-from vidpetl.serving import asked, http, uploads  # noqa: E402
-
-SMALL = {'megabytes': 1.0, 'seconds': 3.0, 'pixels': 200 * 200, 'timeout': 60}
-
-
-@pytest.fixture(scope='module')
-def run(tmp_path_factory):
-  return trained_models.write(tmp_path_factory.mktemp('run') / 'tiny', 'i3d')
-
-
-@pytest.fixture(scope='module')
-def shelf(run):
-  return shelf_lib.Shelf([run])
-
-
-@pytest.fixture(scope='module')
-def film(tmp_path_factory):
-  return pathlib.Path(drawn.clip(tmp_path_factory.mktemp('films') / 'film.mp4'))
-
-
-@contextlib.contextmanager
-def client(shelf, **limits):
-  server = http.build(shelf, Limits(**{**SMALL, **limits}))
-  with testclient.TestClient(server, 'http://127.0.0.1') as asking:
-    yield asking
-
-
-@pytest.fixture(scope='module')
-def asking(shelf):
-  with client(shelf) as found:
-    yield found
-
-
-def root(asking):
-  return asking.app.state.root
-
-
-def left(asking):
-  """Returns the uploads that are there."""
-  return list((root(asking) / 'uploads').iterdir())
-
-
-def send(asking, film, name='film.mp4', **fields):
-  content = film
-  if not isinstance(film, bytes):
-    content = pathlib.Path(film).read_bytes()
-  return asking.post('/predict', files={'film': (name, content)}, data=fields)
-
-
-def refused(response, status, words):
-  assert response.status_code == status, response.text
-  said = response.json()
-  assert said.keys() == {'error'} and re.search(words, said['error']), said
-  assert 'Traceback' not in said['error'] and '/tmp' not in said['error']
 
 
 def test_an_answer_is_that_of_the_model(asking, shelf, film, run):
@@ -275,100 +215,6 @@ def test_ways_that_there_are_not_are_told(asking):
   refused(asking.get('/drawn/../../etc/passwd'), 404, '')
   refused(asking.get('/drawn/%2e%2e%2fuploads'), 404, '')
   refused(asking.get('/predict'), 405, 'Not Allowed')
-
-
-@pytest.fixture
-def held(shelf, monkeypatch):
-  """Has answers wait for an event; returns it and the films that began."""
-  go, begun, answer = threading.Event(), [], shelf.answer
-
-  def wait(run, task, film, options, check):
-    begun.append(film)
-    while not go.wait(0.02):
-      check()
-    return answer(run, task, film, options, check)
-
-  monkeypatch.setattr(shelf, 'answer', wait)
-  yield go, begun
-  go.set()
-
-
-def until(true, seconds=20):
-  end = time.monotonic() + seconds
-  while not true():
-    assert time.monotonic() < end
-    time.sleep(0.01)
-
-
-def test_large_films_are_no_short_ones():
-  frames = 25 * 20
-  assert Limits.effort(20.0, frames * 1920 * 1080) == 20.0
-  assert Limits.effort(20.0, frames * 4096 * 4096) > 60
-
-
-def test_a_file_that_is_dropped_ends(shelf, tmp_path, monkeypatch):
-  """Whoever still decodes it does not go on to its end."""
-  film = tmp_path / 'many.mkv'
-  drawn.clip(film, frames=2000, fps=1000, size=(192, 128))
-  opened, counted, answer = threading.Event(), [], shelf.answer
-
-  def slowly(run, task, path, options, check):
-    with av.open(path) as container:
-      for frame in container.decode(video=0):
-        counted.append(frame.pts)
-        opened.set()
-        time.sleep(0.01)
-    return answer(run, task, path, options, check)
-
-  monkeypatch.setattr(shelf, 'answer', slowly)
-  with client(shelf, timeout=1.0) as asking:
-    refused(send(asking, film), 504, 'the work is dropped')
-    before = len(counted)
-    assert opened.is_set() and before
-    time.sleep(1.5)
-    assert len(counted) < 2000 / 2
-
-
-def test_a_full_queue_refuses_and_loses_nothing(shelf, film, held):
-  go, _ = held
-  with (
-    client(shelf, waiting=1) as asking,
-    concurrent.futures.ThreadPoolExecutor(3) as clients,
-  ):
-    taken = lambda: asking.get('/health').json()['requests']
-    sent = [clients.submit(send, asking, film) for _ in range(3)]
-    until(lambda: taken() == 3)
-    response = send(asking, film)
-    refused(response, 503, 'busy.*Try again')
-    assert 1 <= int(response.headers['Retry-After']) <= 60
-    go.set()
-    assert [s.result().status_code for s in sent] == [200] * 3
-    assert taken() == 0 and send(asking, film).status_code == 200
-
-
-def test_a_long_film_does_not_hold_up_short_ones(shelf, film, tmp_path, held):
-  go, begun = held
-  long = drawn.clip(tmp_path / 'long.mp4', frames=24)
-  with (
-    client(shelf, short=1.5) as asking,
-    concurrent.futures.ThreadPoolExecutor(4) as clients,
-  ):
-    sent = [clients.submit(send, asking, long) for _ in range(3)]
-    until(lambda: len(begun) == 1)
-    time.sleep(0.2)
-    assert len(begun) == 1  # The other thread is kept for short films.
-    sent.append(clients.submit(send, asking, film))
-    until(lambda: len(begun) == 2)
-    go.set()
-    assert [s.result().status_code for s in sent] == [200] * 4
-
-
-def test_late_work_is_refused_and_dropped(shelf, film, held):
-  _, begun = held
-  with client(shelf, timeout=0.8) as asking:
-    refused(send(asking, film), 504, 'No answer within 0.8 s')
-    assert begun and not left(asking)
-    until(lambda: asking.get('/health').json()['requests'] == 0)
 
 
 def test_an_error_of_the_program_has_no_traceback(shelf, film, monkeypatch):
