@@ -84,6 +84,7 @@ setuptools.setup(
     'beam': ['apache-beam'],
     'cuda': ['jax[cuda12]'],
     'docs': ['mkdocs-material>=9.8', 'mkdocstrings[python]>=1.0'],
+    'mlflow': ['mlflow-skinny>=3.17'],
     # OpenCV 5 has no HOG detector. `trackers` asks for opencv-python by name.
     'predict': ['onnxruntime>=1.23', 'opencv-python>=4.10,<5', 'trackers>=2.6'],
     'real': ['onnx>=1.23', 'onnxruntime>=1.32'],
@@ -94,6 +95,7 @@ setuptools.setup(
       'httpx2>=2.16',
       'hypothesis>=6.100',
       'imageio-ffmpeg>=0.8.1',
+      'mlflow-skinny>=3.17',
       'onnx>=1.19',
       'onnxruntime>=1.23',
       'opencv-python>=4.10,<5',
@@ -106,6 +108,7 @@ setuptools.setup(
       'starlette>=1.10',
       'trackers>=2.6',
       'uvicorn>=0.34',
+      'wandb>=0.31',
     ],
     'torch': [
       'peft>=0.21',
@@ -115,5 +118,6 @@ setuptools.setup(
       'transformers>=5.23',
     ],
     'tpu': ['jax[tpu]'],
+    'wandb': ['wandb>=0.31'],
   },
 )

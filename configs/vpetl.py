@@ -34,8 +34,8 @@ Weights: Video-Swin-Transformer's swin_base_patch244_window877_kinetics400_22k
 
   python -m vidpetl.convert --from=swin \
     swin_base_patch244_window877_kinetics400_22k.pth swin_b_k400.safetensors
-  python -m vidpetl.convert --from=videomae checkpoint.pth \
-    videomae_b_k400.safetensors
+  python -m vidpetl.convert --from=videomae --preset=videomae_b \
+    checkpoint.pth videomae_b_k400.safetensors
 
 Where the paper is silent this follows its code: SGD with momentum 0.9 and no
 weight decay, 0.1 per 256 clips, a warm-up of 10 epochs, stochastic depth 0.4, a

@@ -15,8 +15,8 @@ the mean over five datasets of what trains (bapat: on HMDB51):
 
 Weights: MAE's mae_pretrain_vit_base.pth,
 
-  python -m vidpetl.convert --from=mae mae_pretrain_vit_base.pth \
-    mae_b.safetensors
+  python -m vidpetl.convert --from=mae --preset=mae_b \
+    mae_pretrain_vit_base.pth mae_b.safetensors
 
 The recipe is AdaptFormer's for images but for the batch of 256: SGD, 0.1 per
 256 images, 100 epochs, 20 of them warm-up, the class token behind MAE's last

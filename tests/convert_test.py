@@ -13,6 +13,7 @@ from vidpetl import convert as door
 from vidpetl.experiment import published
 
 WIDTH, DEPTH, PATCH = 64, 2, 8
+HEADS = '--set=heads=1'
 
 
 def state(width=WIDTH, depth=DEPTH):
@@ -60,7 +61,7 @@ def convert(*args):
 def test_there_and_back(tmp_path):
   path = write(tmp_path / 'theirs.safetensors', state())
   ours, back = tmp_path / 'ours.safetensors', tmp_path / 'back.safetensors'
-  there = convert('--from=mae', path, ours, '--head=kinetics400')
+  there = convert('--from=mae', HEADS, path, ours, '--head=kinetics400')
   assert there.returncode == 0, there.stderr
   assert re.search(r'\d+ matched, \d+ reshaped', there.stdout)
   report = (tmp_path / 'ours.report.txt').read_text()
@@ -79,11 +80,14 @@ def test_a_head_takes_its_labels_along(tmp_path):
   path = write(tmp_path / 'theirs.safetensors', state())
   (tmp_path / 'names.txt').write_text('run\njump\nswim\n')
   ours, names = tmp_path / 'ours.safetensors', tmp_path / 'names.txt'
-  door.import_file('mae', path, str(ours), str(names), head='own')
+  told = {'heads': 1}
+  door.import_file(
+    'mae', path, str(ours), str(names), head='own', settings=told
+  )
   labels = published.read_metadata(str(ours))['labels']
   assert labels == {'own': {'0': 'run', '1': 'jump', '2': 'swim'}}
   with pytest.raises(ValueError, match='give --head'):
-    door.import_file('mae', path, str(ours), str(names))
+    door.import_file('mae', path, str(ours), str(names), settings=told)
 
 
 def test_nothing_is_written_where_something_differs(tmp_path):
@@ -109,7 +113,7 @@ def test_what_is_named_may_be_left_over(tmp_path):
   arrays = state() | {'blocks.1.gamma': np.ones(WIDTH, np.float32)}
   path = write(tmp_path / 'theirs.safetensors', arrays)
   out = tmp_path / 'ours.safetensors'
-  done = convert('--from=mae', path, out, r'--allow=\.gamma$')
+  done = convert('--from=mae', HEADS, path, out, r'--allow=\.gamma$')
   assert done.returncode == 0, done.stderr
   assert '1 arrays: as --allow says' in done.stdout
 
@@ -143,7 +147,7 @@ def test_errors_say_what_to_do(args, said):
 def test_a_model_with_techniques_is_not_exported(tmp_path):
   path = write(tmp_path / 'theirs.safetensors', state())
   ours = tmp_path / 'ours.safetensors'
-  assert convert('--from=mae', path, ours).returncode == 0
+  assert convert('--from=mae', HEADS, path, ours).returncode == 0
   arrays = safetensors.numpy.load_file(ours)
   arrays['backbone/SpatialTransformer/site_tokens/prompt'] = np.ones((1, 4))
   write(ours, arrays)

@@ -6,6 +6,7 @@ import experiments
 import pytest
 
 from vidpetl import describe
+from vidpetl.data import held_out, sources
 
 
 @pytest.fixture(scope='module')
@@ -106,3 +107,26 @@ def test_num_classes_are_needed_without_data():
   }
   with pytest.raises(ValueError, match=r'config\.tasks\.ava\.num_classes'):
     describe.describe(config)
+
+
+def test_the_data_of_a_task_are_opened_once(make_config, monkeypatch):
+  config = make_config('kinetics400')  # Its classes are counted in the data.
+  with config.unlocked():
+    config.steps, config.epochs = 0, 8
+  opened, really = [], sources.open_source
+
+  def open_source(options):
+    opened.append(options.split)
+    return really(options)
+
+  monkeypatch.setattr(sources, 'open_source', open_source)
+  found = describe.describe(config)
+  assert opened == ['train']
+  assert ' steps' in found['recipe']['run']['length']
+  # Of what is held out there are fewer, and they are told as well.
+  monkeypatch.setattr(held_out, 'split', lambda s, _: (s.take([0]), s))
+  with config.unlocked():
+    config.validation = 0.1
+  held = describe.describe(config)
+  assert opened == ['train'] * 2
+  assert ' of 1 examples' in held['recipe']['run']['length']

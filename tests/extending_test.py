@@ -7,12 +7,14 @@ import experiments
 import jax
 import jax.numpy as jnp
 import pytest
+from etils import epath
 
 from vidpetl import backbones, tasks
 from vidpetl.data import clip_spec, datasets, kinds, samplers, sources
 from vidpetl.experiment import complete
 from vidpetl.petl import bindings, techniques
 from vidpetl.recipes import named, presets
+from vidpetl.training import writers
 
 ROOT = experiments.ROOT
 # A part on the page -> other files that may name it, and why.
@@ -33,6 +35,7 @@ PARTS = {
   },
   'vidpetl/data/kinds/multilabel.py': {
     'vidpetl/tasks/multilabel.py': 'the task of this kind',
+    'vidpetl/inference/answers/multilabel.py': 'what a film is told of it',
     'vidpetl/data/datasets/charades.py': 'a dataset of this kind',
     'vidpetl/data/sources/manifest.py': 'what a column means for it, in words',
     'configs/adapt.py': 'arguments of the task',
@@ -45,6 +48,9 @@ PARTS = {
   },
   'vidpetl/petl/techniques/ssf.py': {
     'vidpetl/recipes/methods.py': 'the published method',
+  },
+  'vidpetl/training/writers/mlflow.py': {
+    'vidpetl/recipes/defaults.py': 'what the field takes, in words',
   },
 }
 
@@ -183,6 +189,28 @@ def test_a_backbone(add):
   assert features.summary.shape == (1, 2)
   with pytest.raises(ValueError, match=r'there are: c3d, flat, i3d, '):
     backbones.build({'name': 'flt'})
+
+
+def test_a_writer(add, tmp_path):
+  add(
+    writers,
+    'steps',
+    'from vidpetl.training.writers import scalars_only\n\n\n'
+    'class Steps(scalars_only.ScalarsOnly):\n'
+    '  def __init__(self, about):\n'
+    "    self.path = about.workdir / 'steps'\n\n"
+    '  def write_scalars(self, step, scalars):\n'
+    '    self.path.write_text(str(step))\n\n\n'
+    'def check():\n'
+    "  raise ValueError('not here')\n\n\n"
+    'build = Steps\n',
+  )
+  with pytest.raises(ValueError, match='not here'):
+    writers.check(('steps',))
+  writer = writers.create(epath.Path(tmp_path), ('steps',))
+  writer.write_scalars(7, {'loss': 1.0})
+  assert (tmp_path / 'steps').read_text() == '7'
+  writer.close()
 
 
 def test_a_kind_and_its_task(add):

@@ -30,6 +30,7 @@ with epy.lazy_imports():
   from vidpetl.experiment import labels as labels_lib
   from vidpetl.parameters import storage
   from vidpetl.weights import (
+    errors,
     exporting,
     folders_out,
     importing,
@@ -68,13 +69,21 @@ def define_flags() -> None:
   flags.DEFINE_multi_string(
     'allow', [], 'Regex of names in FILE that may be missing or left over.'
   )
+  flags.DEFINE_string(
+    'preset', '', '--from: published backbone that says what FILE does not.'
+  )
   flags.DEFINE_multi_string(
     'set', [], 'NAME=VALUE of what FILE does not show, such as heads=12.'
   )
 
 
 def import_file(
-  name: str, path: str, out: str, labels: str = '', **options
+  name: str,
+  path: str,
+  out: str,
+  labels: str = '',
+  preset: str = '',
+  **options,
 ) -> report_lib.Report:
   """Writes a published file as one of ours; see `importing.load`.
 
@@ -83,9 +92,19 @@ def import_file(
     path: of the file.
     out: to write.
     labels: file of what the outputs of its head mean, '' if there is none.
+    preset: published backbone whose settings hold where others are not told.
     **options: of `importing.load`.
   """
-  imported = importing.load(name, path, **options)
+  if preset:
+    told = published.preset_settings(preset)
+    options['settings'] = told | (options.get('settings') or {})
+  try:
+    imported = importing.load(name, path, **options)
+  except errors.UnsaidError as error:
+    known = published.presets_for(error.width, name)
+    flags_ = ' or '.join(f'--preset={each}' for each in known)
+    more = f'; or the backbone that it is, {flags_}' if known else ''
+    raise errors.UnsaidError(f'{error}{more}', error.width) from None
   if labels:
     imported.labels = _labels(labels, imported.arrays, options.get('head', ''))
   described = published.describe(name, path, imported)
@@ -179,6 +198,7 @@ def main(argv: list[str]) -> None:
       grid=_sizes(args.grid),
       allow=args.allow,
       base=args.base,
+      preset=args.preset,
       settings=settings.parse(args['set'].value),
     )
   else:

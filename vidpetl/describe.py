@@ -12,19 +12,20 @@ import functools
 import json
 import math
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from absl import app, flags, logging
 from etils import epy
 
 from vidpetl import cli, tables
+from vidpetl.data import examples
 from vidpetl.recipes import config_flag
 
 with epy.lazy_imports():
   import jax
 
-  from vidpetl.data import clips, sources
+  from vidpetl.data import clips
   from vidpetl.experiment import complete, configure
   from vidpetl.experiment import experiment as experiment_lib
   from vidpetl.parameters import trainable, variables
@@ -45,14 +46,18 @@ def describe(config: Any, devices: int = 1) -> dict[str, Any]:
     ValueError: naming the config field that cannot work.
   """
   config = complete.complete(config)
-  infos = experiment_lib.infos(config)
+  # Classes and examples are counted in data that are opened once.
+  opened = functools.cache(
+    functools.partial(experiment_lib.open_training, config)
+  )
+  infos = experiment_lib.infos(config, opened)
   experiment = experiment_lib.build(config, infos)
   tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
   state = jax.eval_shape(
     functools.partial(experiment.init_state, tx=tx), jax.random.key(0)
   )
   return {
-    'recipe': in_words.recipe(config, _examples(config)),
+    'recipe': in_words.recipe(config, _examples(config, opened)),
     'params': parameters(experiment),
     'sites': _sites(experiment),
     'flops': _flops(config, infos, experiment, state, tx),
@@ -61,15 +66,14 @@ def describe(config: Any, devices: int = 1) -> dict[str, Any]:
   }
 
 
-def _examples(config: Any) -> int | None:
+def _examples(
+  config: Any, opened: Callable[[str], examples.Source]
+) -> int | None:
   """Returns how many examples there are to train on; None without the data."""
-  if config.validation:  # Opening alone does not say what is held out.
-    return None
   try:
-    opened = [sources.open_source(t.train) for t in config.tasks.values()]
+    return sum(len(opened(name)) for name in config.tasks)
   except (OSError, ValueError):
     return None
-  return sum(map(len, opened))
 
 
 def parameters(experiment: experiment_lib.Experiment) -> dict[str, Any]:

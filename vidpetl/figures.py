@@ -8,7 +8,7 @@ Of one run, into RUN/pictures:
   <task>_confusion     what is taken for what; of many classes the most confused
   <task>_classes       accuracy or average precision of each class, and how
                        often training shows it
-  <task>_clips         frames of the worst and the best clips, truth and guess
+  <task>_clips         worst and best clips or keyframes, truth and guess
   <task>_curves        loss and accuracy of training, and what tests measured
 
 Of several runs, into FOLDER:
@@ -44,6 +44,7 @@ with epy.lazy_imports():
     clip_sheet,
     curves,
     flops,
+    keyframe_sheet,
     recorded,
     style,
   )
@@ -120,7 +121,7 @@ def of_one(
   draw = {
     'confusion': lambda name: _confusion(run, name, step),
     'classes': lambda name: _classes(run, name, step),
-    'clips': lambda name: clip_sheet.draw(run, name, count, step),
+    'clips': lambda name: _clips(run, name, count, step),
     'curves': lambda name: curves.of_run(run, name),
   }
   for name in _tasks([run], task):
@@ -138,6 +139,14 @@ def _or_note(draw: Callable[[], Any], must: bool) -> Any:
       raise
     mistakes.note(f'not drawn: {error}')
     return None
+
+
+def _clips(
+  run: recorded.Recorded, task: str, count: int, step: int | None
+) -> Any:
+  people = run.kind(task) == 'localisation'
+  sheet = keyframe_sheet if people else clip_sheet
+  return sheet.draw(run, task, count, step)
 
 
 def _classes(run: recorded.Recorded, task: str, step: int | None) -> Any:

@@ -79,12 +79,12 @@ def cross_validate(
   """
   failed, rows = [], []
   for setting in settings:
-    configs = _runs(load_config, setting, folds, seeds, folder)
+    runs = _runs(load_config, setting, folds, seeds, folder)
     try:
-      found = dict(series.run_all(configs, failed))
+      found = dict(series.run_all(runs, failed))
     except series.Interrupted:
       return None
-    if len(found) < len(configs):
+    if len(found) < len(runs):
       continue
     try:
       values = [folds_lib.value(r, metric, str(w)) for w, r in found.items()]
@@ -106,17 +106,18 @@ def _runs(
   folds: Sequence[settings_lib.Setting],
   seeds: int,
   folder: epath.Path,
-) -> Mapping[epath.Path, Callable[[], Any]]:
-  """Returns working directory -> what makes the config, seed by seed."""
+) -> Mapping[epath.Path, series.Planned]:
+  """Returns working directory -> its run, seed by seed."""
   if setting:
     folder = folder / setting.slug
-  return {
-    folder / fold.slug / f'seed{seed}': functools.partial(
-      load_config, [*filter(None, [setting]), fold], seed
-    )
-    for seed in range(seeds)
-    for fold in folds
-  }
+  runs = {}
+  for seed in range(seeds):
+    for fold in folds:
+      chosen = [*filter(None, [setting]), fold]
+      runs[folder / fold.slug / f'seed{seed}'] = series.Planned(
+        functools.partial(load_config, chosen, seed), series.told(chosen)
+      )
+  return runs
 
 
 def main(argv: list[str]) -> int:

@@ -20,7 +20,7 @@ from absl import app, flags, logging
 from etils import epath, epy
 
 from vidpetl import cli
-from vidpetl.recipes import config_flag
+from vidpetl.recipes import config_flag, named
 
 with epy.lazy_imports():
   import jax
@@ -75,7 +75,7 @@ def main(argv: list[str]) -> None:
   is_first = jax.process_index() == 0
   if is_first and config.mode == 'train':
     (folder / recorded.COMMAND).write_text(command() + '\n', encoding='utf-8')
-  ended = loop.run(config, workdir)
+  ended = loop.run(config, workdir, named.words(args.config))
   if ended and config.page and is_first:
     print(written.at_end(folder), file=sys.stderr)
 

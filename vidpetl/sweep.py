@@ -80,18 +80,19 @@ def sweep(
   failed = []
   costs: dict[settings_lib.Setting, dict[str, float]] = {}
   found: dict[settings_lib.Setting, list[dict]] = {s: [] for s in settings}
-  setting_of, configs = {}, {}
+  setting_of, runs = {}, {}
   for seed in range(seeds):
     for setting in settings:
       workdir = folder / setting.slug / f'seed{seed}'
       setting_of[workdir] = setting
-      configs[workdir] = functools.partial(load_config, [setting], seed)
+      make = functools.partial(load_config, [setting], seed)
+      runs[workdir] = series.Planned(make, series.told([setting]))
   try:
-    for workdir, results in series.run_all(configs, failed):
+    for workdir, results in series.run_all(runs, failed):
       setting = setting_of[workdir]
       found[setting].append(results)
       if setting not in costs:
-        costs[setting] = flops.forward(configs[workdir]())
+        costs[setting] = flops.forward(runs[workdir].config())
       tradeoff.write(folder, found, metrics, costs)
   except series.Interrupted:
     return None

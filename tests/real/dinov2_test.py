@@ -75,7 +75,7 @@ def tokens_of(graph, images):
 def test_the_tower_agrees_at_its_own_size(graph, tmp_path):
   path, out = (str(tmp_path / f'{n}.safetensors') for n in ('theirs', 'ours'))
   safetensors.numpy.save_file(state_of(graph), path)
-  converted.convert.import_file('dinov2_hf', path, out)
+  converted.convert_file('dinov2_hf', path, out)
   said = published.read_metadata(out)
   assert said['grid'] == [1, 37, 37] and said['positions'] == 'bicubic'
   video = converted.video(1, 1, 224, 224, 3)

@@ -1,4 +1,4 @@
-"""A server that all tests of this folder ask."""
+"""A run and a film for the servers of this folder."""
 
 import pathlib
 import threading
@@ -23,14 +23,6 @@ def shelf(run):
 @pytest.fixture(scope='session')
 def film(tmp_path_factory):
   return pathlib.Path(drawn.clip(tmp_path_factory.mktemp('films') / 'film.mp4'))
-
-
-@pytest.fixture(scope='session')
-def asking(shelf):
-  import served  # Skips a test where the extra is missing.
-
-  with served.client(shelf) as found:
-    yield found
 
 
 @pytest.fixture

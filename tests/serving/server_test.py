@@ -17,6 +17,12 @@ from vidpetl.serving import shelf as shelf_lib
 from vidpetl.serving.limits import Limits, Refusal
 
 
+@pytest.fixture(scope='module')
+def asking(shelf):
+  with client(shelf) as found:
+    yield found
+
+
 def test_an_answer_is_that_of_the_model(asking, shelf, film, run):
   response = send(asking, film, 'My film.mp4')
   expected = vidpetl.load(run)(film).to_json()

@@ -163,3 +163,14 @@ def test_settings_come_from_one_place(tmp_path):
     assert setting.argument == 'a=b'
   with pytest.raises(app.UsageError, match='two lists of settings'):
     sweep.listed('a=b', str(file), 'x.py')
+
+
+def test_a_run_of_a_series_may_resume_with_other_writers(make_config, tmp_path):
+  config = make_config('kinetics400', writers=('tensorboard',))
+  (tmp_path / 'config.json').write_text(config.to_json())
+  other = make_config('kinetics400', writers=('mlflow',))
+  series.check_unchanged(epath.Path(tmp_path), other)
+  with pytest.raises(ValueError, match=r'other values of config\.seed'):
+    series.check_unchanged(
+      epath.Path(tmp_path), make_config('kinetics400', seed=3)
+    )

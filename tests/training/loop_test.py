@@ -7,10 +7,12 @@ import experiments
 import jax
 import numpy as np
 import pytest
+from etils import epath
 
 from vidpetl.experiment import handover
 from vidpetl.parameters import package, storage
 from vidpetl.recipes import methods
+from vidpetl.studies import recorded
 from vidpetl.training import loop, pending, predictions
 
 
@@ -126,6 +128,12 @@ def test_results_do_not_depend_on_the_batch_size(make_config, tmp_path):
   experiments.check_close(
     found['tasks']['ava']['metrics'], trained['tasks']['ava']['metrics'], 1e-6
   )
+  # What training reported stays beside what was evaluated since.
+  written = lambda name: json.loads((tmp_path / name).read_text())
+  assert written('results.json') == trained
+  assert written('results.eval.json') == found
+  run = recorded.Recorded(epath.Path(tmp_path), 'run')
+  assert run.results == trained and len(run.per_class('ava'))
 
 
 def test_evaluating_nothing_is_refused(make_config, tmp_path):

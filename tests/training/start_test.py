@@ -209,6 +209,8 @@ def test_an_evaluation_says_and_keeps_what_training_does(
   assert 'heads_kinetics400/output_projection/kernel' in kept
   assert '2x2 to 3x3 tokens' in kept
   assert results['reported']['how'] == 'checkpoint'
+  assert (tmp_path / 'results.eval.json').exists()
+  assert not (tmp_path / 'results.json').exists()
 
 
 def test_a_run_is_evaluated_on_no_other_classes(make, trained, tmp_path):

@@ -3,11 +3,12 @@
 import functools
 import os
 
+import converted
 import jax
 import numpy as np
 import pytest
 
-from vidpetl import backbones, convert
+from vidpetl import backbones
 from vidpetl.experiment import published
 from vidpetl.parameters import storage, trainable, variables
 from vidpetl.petl import bindings
@@ -138,7 +139,7 @@ def test_a_file_gives_backbone_adapters_and_head(tmp_path, second, scale):
   path = tmp_path / 'vit_b_clip.pth'
   torch.save({'state_dict': arrays, 'meta': {'epoch': 30}}, path)
   out = os.fspath(tmp_path / 'aim.safetensors')
-  convert.import_file('aim', os.fspath(path), out, head='dives')
+  converted.convert_file('aim', path, out, head='dives')
   said = published.read_metadata(out)
   assert said['grid'] == [FRAMES, 2, 2]
   entries, _ = methods.make('aim', inner=second, scale=scale)

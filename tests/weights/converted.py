@@ -1,6 +1,7 @@
 """Converting a published file as users do, and running what comes of it."""
 
 import os
+import re
 
 import jax
 import numpy as np
@@ -8,6 +9,30 @@ import numpy as np
 from vidpetl import backbones, convert
 from vidpetl.experiment import published
 from vidpetl.parameters import storage, variables
+from vidpetl.weights import settings
+from vidpetl.weights.errors import UnsaidError
+
+
+def convert_file(family, path, out, **options):
+  """Converts a file, and answers what is asked by the flags that are offered.
+
+  Args:
+    family: of the file.
+    path: of the file.
+    out: to write.
+    **options: of `importing.load`.
+  """
+  try:
+    return convert.import_file(family, str(path), out, **options)
+  except UnsaidError as error:
+    answers = {}
+    for text in re.findall(r'--set (\w+=[\w.]+)', str(error)):
+      for name, value in settings.parse([text]).items():
+        answers.setdefault(name, value)
+    # Where no model so wide is published, that of a test has one head.
+    answers.setdefault('heads', 1)
+  options['settings'] = answers | options.get('settings', {})
+  return convert.import_file(family, str(path), out, **options)
 
 
 def encode(family, path, video, out, fields=(), **options):
@@ -25,7 +50,7 @@ def encode(family, path, video, out, fields=(), **options):
     `Features`, and the report.
   """
   file = os.path.join(out, f'{family}.safetensors')
-  report = convert.import_file(family, str(path), file, **options)
+  report = convert_file(family, path, file, **options)
   backbone = published.read_metadata(file)['backbone']
   model = backbones.build(backbone, **dict(fields))
   tree = variables.unflatten(storage.load_arrays(file))
@@ -44,9 +69,9 @@ def round_trip(family, path, out, **options):
   """
   first, back, again = (os.path.join(out, f'{n}.safetensors') for n in 'abc')
   head = options.get('head', '')
-  convert.import_file(family, str(path), first, **options)
+  convert_file(family, path, first, **options)
   convert.export_run(family, first, back, head)
-  convert.import_file(family, back, again, **options)
+  convert_file(family, back, again, **options)
   before, after = (storage.load_arrays(p) for p in (first, again))
   assert before.keys() == after.keys()
   for name, array in before.items():

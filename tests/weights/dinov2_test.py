@@ -99,7 +99,7 @@ def test_it_is_written_as_timms(tmp_path):
   first, back = (str(tmp_path / f'{n}.safetensors') for n in 'ab')
   net = timms()
   torch.save(net.state_dict(), path)
-  convert.import_file('dinov2', str(path), first)
+  converted.convert_file('dinov2', path, first)
   with pytest.raises(WeightsError, match='--into=timm'):
     convert.export_run('dinov2', first, back, '')
   convert.export_run('timm', first, back, '')

@@ -14,6 +14,8 @@ from vidpetl.weights.errors import WeightsError
 ARRAY = np.arange(6, dtype=np.float32)
 INDEX = 'model.safetensors.index.json'
 
+TOLD = {'heads': 1}
+
 
 def save_shards(folder, state=None, save=safetensors.numpy.save_file, end=''):
   """Writes arrays to two files, as save_pretrained does, and returns them."""
@@ -34,7 +36,7 @@ def save_shards(folder, state=None, save=safetensors.numpy.save_file, end=''):
 def test_files_with_an_index_are_read_as_one(tmp_path):
   index = save_shards(tmp_path)
   for path in (index, tmp_path):
-    imported = importing.load('mae', str(path))
+    imported = importing.load('mae', str(path), settings=TOLD)
     assert len(imported.arrays) == 22
 
 
@@ -45,7 +47,7 @@ def test_pytorchs_files_with_an_index_are_read_as_one(tmp_path):
     {name: torch.from_numpy(array) for name, array in arrays.items()}, path
   )
   save_shards(tmp_path, save=save, end='bin')
-  assert len(importing.load('mae', str(tmp_path)).arrays) == 22
+  assert len(importing.load('mae', str(tmp_path), settings=TOLD).arrays) == 22
 
 
 def test_one_file_of_several_is_called_so(tmp_path):
@@ -57,7 +59,7 @@ def test_one_file_of_several_is_called_so(tmp_path):
 
 def test_parts_without_an_index_are_read_if_all_are_there(tmp_path):
   save_shards(tmp_path).unlink()
-  assert len(importing.load('mae', str(tmp_path)).arrays) == 22
+  assert len(importing.load('mae', str(tmp_path), settings=TOLD).arrays) == 22
   second = tmp_path / 'model-00002-of-00002.safetensors'
   first = min(small.mae())
   safetensors.numpy.save_file({first: ARRAY}, second)

@@ -56,9 +56,11 @@ def test_what_pretraining_reads_is_said_or_told(tmp_path):
   path = tmp_path / 'mae.pth'
   state = model().state_dict()
   torch.save({n: x for n, x in state.items() if 'head' not in n}, path)
-  summary = lambda **options: importing.load('mae', str(path), **options)
+  summary = lambda **told: importing.load(
+    'mae', str(path), settings={'heads': 1, **told}
+  )
   assert any('no array shows summary' in note for note in summary().notes)
-  told = summary(settings={'summary': 'cls'})
+  told = summary(summary='cls')
   assert told.layout.backbone['summary'] == 'cls'
   assert not any('summary' in note for note in told.notes)
 

@@ -77,7 +77,16 @@ def peak(path):
   """Returns the most bytes that a conversion has had in memory."""
   out = path.with_name('out.safetensors')
   ran = subprocess.run(
-    [sys.executable, '-c', CONVERT, '--from=mae', str(path), str(out)],
+    [
+      sys.executable,
+      '-c',
+      CONVERT,
+      '--from=mae',
+      '--set',
+      'heads=1',
+      str(path),
+      str(out),
+    ],
     check=True,
     capture_output=True,
     text=True,

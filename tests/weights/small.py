@@ -42,6 +42,7 @@ def save(tree, path):
 def load(tree, folder, **options):
   """Returns what `importing.load` makes of nested dicts as a file's content."""
   path = save(tree, folder / 'mae.msgpack')
+  options.setdefault('settings', {'heads': 1})
   return importing.load('mae', str(path), **options)
 
 

@@ -118,7 +118,7 @@ def both(tmp_path, plain, before, family, after, **options):
   for name, saved, more in ((plain, before, {}), (family, after, options)):
     path, out = (str(tmp_path / f'{name}.{e}') for e in ('pth', 'safetensors'))
     torch.save(saved, path)
-    report = convert.import_file(name, path, out, **more)
+    report = converted.convert_file(name, path, out, **more)
     assert not report.wrong
     found.append(storage.load_arrays(out))
   base, tuned = found

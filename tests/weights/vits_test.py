@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import pytest
-import small
 
 from vidpetl.backbones import vit
 from vidpetl.parameters import variables
@@ -38,44 +37,8 @@ def test_published_sizes(name, kind, variant, video):
   assert layout.video == video
 
 
-@pytest.mark.parametrize(
-  'name, width, heads',
-  [
-    ('timm', 192, 3),
-    ('videomae', 384, 6),
-    ('mae', 768, 12),
-    ('mae', 1024, 16),
-    ('videomae_hf', 1280, 16),
-    ('clip', 1408, 16),
-    ('clip_hf', 1664, 16),
-  ],
-)
-def test_heads_are_those_published_with_that_width(name, width, heads):
-  assert head_width(name, width) == width // heads
-
-
-def head_width(name, width, **told):
-  shapes = {'blocks.0.norm1.weight': (width,)}
-  return transformers.head_width(family.load(name).heads, shapes, told)
-
-
-def test_heads_of_other_widths_are_asked_for():
-  with pytest.raises(WeightsError, match=r'the 96 channels .*--set heads='):
-    head_width('mae', 96)
-  assert head_width('mae', 96, heads=4) == 24
+def test_heads_have_to_divide_the_width():
+  shapes = {'blocks.0.norm1.weight': (96,)}
+  assert transformers.head_width(shapes, 4) == 24
   with pytest.raises(WeightsError, match='5 heads do not divide 96'):
-    head_width('mae', 96, heads=5)
-
-
-def test_heads_that_nobody_tells_are_said(tmp_path):
-  found = small.load(small.mae(), tmp_path)
-  assert found.layout.backbone['heads'] == 1
-  (said,) = [note for note in found.notes if 'no array shows heads: 1' in note]
-  assert 'S, B and L have 64 channels' in said
-  told = small.load(small.mae(), tmp_path, settings={'heads': 4})
-  assert told.layout.backbone['heads'] == 4
-  assert not any('heads' in note for note in told.notes)
-  said = transformers.heads_note(
-    transformers.HEADS, {'width': 768, 'heads': 12}
-  )
-  assert said.startswith('no array shows heads: 12 is taken, that of published')
+    transformers.head_width(shapes, 5)

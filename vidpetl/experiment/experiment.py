@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -178,22 +179,30 @@ def build_backbone(config: Any, dtype: Any) -> nn.Module:
   return bindings.bind(backbone, config.petl)
 
 
-def infos(config: Any) -> dict[str, examples.Info]:
+def infos(
+  config: Any, opened: Callable[[str], examples.Source] | None = None
+) -> dict[str, examples.Info]:
   """Returns what is known of each task's training data.
 
   Data are opened where they are there and needed, to count classes or to see
   what judges said. Elsewhere classes are those that the config or the named
   dataset has.
 
+  Args:
+    config: of the run.
+    opened: from a task's name to what it trains on, of a caller that needs it
+      as well; `open_training` of the config by default.
+
   Raises:
     ValueError: if classes cannot be counted.
   """
+  opened = opened or functools.partial(open_training, config)
   found = {}
   for name, options in config.tasks.items():
     missing = None
     if not options.get('num_classes') and options.get('train'):
       try:
-        found[name] = _training(config, options).info
+        found[name] = opened(name).info
         continue
       except FileNotFoundError as error:
         missing = error
@@ -201,8 +210,14 @@ def infos(config: Any) -> dict[str, examples.Info]:
   return found
 
 
-def _training(config: Any, options: Mapping[str, Any]) -> examples.Source:
-  """Returns what a task trains on."""
+def open_training(config: Any, name: str) -> examples.Source:
+  """Returns what a task trains on, without what is held out.
+
+  Args:
+    config: of the run.
+    name: of the task.
+  """
+  options = config.tasks[name]
   source = sources.open_source(options.train)
   share = config.get('validation', 0.0)
   if not share or not options.get('eval'):

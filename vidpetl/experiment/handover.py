@@ -107,7 +107,13 @@ def differences(
   target = model.backbone['name']
   try:
     layout = family.layout(shapes, target).backbone
-    theirs, _ = settings.settle(family.unshown, layout, {}, bool(head))
+    # What is first was published first, with the code that takes the file.
+    first = {
+      each.field: next(iter(each.values))
+      for each in family.unshown
+      if each.default(bool(head)) is settings.ASK
+    }
+    theirs, _ = settings.settle(family.unshown, layout, first, bool(head))
   except WeightsError:  # Of sizes that nobody has published.
     return [f'the network that takes this has to be built as {model.backbone}']
   theirs = whole(theirs)

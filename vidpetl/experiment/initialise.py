@@ -253,6 +253,7 @@ def _read(
       target=experiment.config.backbone.name,
       entry=config.entry,
       grid=config.grid,
+      expected=vars(provenance.plain_backbone(experiment)),
     )
     said = published.describe(config.family, config.path, imported)
     told = (*imported.report.notes, said['note'])

@@ -14,6 +14,7 @@ from etils import epath
 from vidpetl import backbones
 from vidpetl.parameters import storage, variables
 from vidpetl.petl import bindings
+from vidpetl.recipes import presets
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import importing
 from vidpetl.weights.errors import WeightsError
@@ -76,6 +77,45 @@ def describe(
       if imported.labels
     },
   }
+
+
+# Fields of a published backbone that say what no array of it shows, and those
+# that have to be the arrays' own.
+_SAID = ('width', 'depth', 'mlp', 'heads', 'activation', 'epsilon')
+
+
+def preset_settings(name: str) -> dict[str, Any]:
+  """Returns what a preset says of a file of its backbone; see `settings`.
+
+  Args:
+    name: of the preset.
+
+  Raises:
+    ValueError: if there is none.
+  """
+  model = backbones.build(presets.find(name, '--preset').fields)
+  return {f: getattr(model, f) for f in _SAID if hasattr(model, f)}
+
+
+def _tokens(fields: Mapping[str, Any]) -> int:
+  """Returns the width of a ViT's tokens, 0 of other networks."""
+  return fields['width'] if isinstance(fields.get('heads'), int) else 0
+
+
+def presets_for(width: int, family: str) -> list[str]:
+  """Returns the presets of backbones whose tokens are so wide.
+
+  Args:
+    width: of a token.
+    family: whose presets are enough, where it has any.
+  """
+  wide = {
+    name: preset.family
+    for name, preset in presets.all_presets().items()
+    if _tokens(preset_settings(name)) == width > 0
+  }
+  same = [name for name, of in wide.items() if of == family]
+  return same or list(wide)
 
 
 def heads(arrays: Iterable[str]) -> list[str]:

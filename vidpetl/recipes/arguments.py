@@ -48,8 +48,13 @@ def parse(argument: str | None, **defaults: Any) -> ml_collections.ConfigDict:
 
 def value(argument: str | None, key: str, default: str) -> str:
   """Returns one argument, for configs whose other arguments depend on it."""
+  return texts(argument).get(key, default)
+
+
+def texts(argument: str | None) -> dict[str, str]:
+  """Returns all arguments as they are given; '' for one without a value."""
   items = (item.partition('=') for item in _items(argument))
-  return {name: text for name, _, text in items}.get(key, default)
+  return {name: text for name, _, text in items}
 
 
 def _items(argument: str | None) -> list[str]:

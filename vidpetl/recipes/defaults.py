@@ -14,6 +14,8 @@ Fields:
   validation: share of the training examples of each evaluated task that is
     held out and evaluated in place of the test set, on which only the chosen
     checkpoint is tested; 0 for none.
+  writers: where curves go beside metrics.jsonl: 'tensorboard', 'wandb',
+    'mlflow'; a run may resume with others.
   page: whether a run ends with report.html; `vidpetl report` makes it, too.
   dtype: of the computation.
   compile_cache: folder of compiled programs, '' for none.
@@ -66,6 +68,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.validation = 0.0
   config.eval_checkpoint = 'latest'
   config.log_every = 50
+  config.writers = ('tensorboard',)
   config.page = True
   config.dtype = 'bfloat16'
   config.compile_cache = ''

@@ -16,6 +16,8 @@ from typing import Any
 import ml_collections
 from etils import epath
 
+from vidpetl.recipes import arguments
+
 _PACKAGE = epath.Path(__file__).parents[1]
 
 
@@ -55,6 +57,16 @@ def split(text: str) -> tuple[epath.Path, str]:
       f'no config {config!r}: give a file, or one of ' + ', '.join(names())
     )
   return path, argument
+
+
+def words(text: str) -> dict[str, str]:
+  """Returns the config's name and its arguments, as texts."""
+  config, _, argument = text.partition(':')
+  given = arguments.texts(argument).items()
+  return {
+    'config': epath.Path(config).stem,
+    **{name: value or 'true' for name, value in given},
+  }
 
 
 def _run(path: epath.Path) -> dict[str, Any]:

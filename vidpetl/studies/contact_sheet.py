@@ -123,7 +123,17 @@ def draw(sheets: Mapping[str, Sequence[Shown]]) -> Image.Image:
   Args:
     sheets: task -> its clips.
   """
-  strips = {name: [_strip(c) for c in found] for name, found in sheets.items()}
+  return arrange(
+    {name: [_strip(clip) for clip in found] for name, found in sheets.items()}
+  )
+
+
+def arrange(strips: Mapping[str, Sequence[Image.Image]]) -> Image.Image:
+  """Lays pictures out below their headings.
+
+  Args:
+    strips: heading -> pictures. A single heading is not written.
+  """
   every = [strip for found in strips.values() for strip in found]
   wide = max([320, *(strip.width for strip in every)])
   columns = min(_COLUMNS, max(1, *(len(found) for found in strips.values()), 1))
@@ -170,10 +180,10 @@ def _strip(clip: Shown) -> Image.Image:
   strip = Image.new('RGB', (width, height), (255, 255, 255))
   pen = ImageDraw.Draw(strip)
   title, small = ImageFont.load_default(14), ImageFont.load_default(11)
-  pen.text((0, 0), _fitting(shown(clip.title), title, width), _INK, title)
+  pen.text((0, 0), fitting(shown(clip.title), title, width), _INK, title)
   numbers = ', '.join(str(n + 1) for n in chosen)
   below = f'{shown(clip.id)}, frames {numbers} of {count}'
-  pen.text((0, _LINE), _fitting(below, small, width), _DIM, small)
+  pen.text((0, _LINE), fitting(below, small, width), _DIM, small)
   for row, frames in enumerate(clip.frames):
     for column, number in enumerate(chosen):
       frame = Image.fromarray(frames[number])
@@ -195,7 +205,7 @@ def _draw_boxes(frame: Image.Image, boxes: np.ndarray) -> None:
     pen.text(at, text, _BOX, font)
 
 
-def _fitting(text: str, font: Any, width: int) -> str:
+def fitting(text: str, font: Any, width: int) -> str:
   """Returns a text, or its beginning and end if it is too long."""
   if font.getlength(text) <= width:
     return text

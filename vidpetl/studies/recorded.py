@@ -12,7 +12,8 @@ import numpy as np
 from etils import epath
 
 from vidpetl.tasks import task as task_lib
-from vidpetl.training import predictions, reporting, writers
+from vidpetl.training import predictions, reporting, results
+from vidpetl.training.writers import json_lines
 
 # What was typed to train the run.
 COMMAND = 'command.txt'
@@ -49,8 +50,11 @@ class Recorded:
 
   @property
   def results(self) -> dict[str, Any]:
-    """What results.json holds; {} before the end."""
-    return self._json('results.json')
+    """What was reported of training, which evaluations since do not change.
+
+    {} before the end, also where the run was evaluated.
+    """
+    return self._json(results.FILES['train'])
 
   @property
   def check(self) -> dict[str, Any]:
@@ -106,13 +110,13 @@ class Recorded:
   def chosen_among(self) -> list[dict[str, Any]]:
     """Returns 'step' and 'tasks' of the evaluations that may be reported."""
     path = self.workdir / reporting.FILE
-    return writers.read_lines(path) if path.exists() else []
+    return json_lines.read_lines(path) if path.exists() else []
 
   def training(self) -> list[dict[str, Any]]:
     """Returns 'step', '<task>/loss' and the like, as they were logged."""
     if not self._metrics.exists():
       return []
-    rows = writers.read_lines(self._metrics)
+    rows = json_lines.read_lines(self._metrics)
     return [row for row in rows if predictions.of_training(row)]
 
   @property
@@ -147,8 +151,11 @@ class Recorded:
     self, task: str, step: int | None = None
   ) -> list[dict[str, str]]:
     """Returns the rows of predictions/<task>.<step>.csv; see `per_class`."""
-    path = self._of(predictions.FOLDER, task, step, 'csv')
-    return predictions.read_csv(path)
+    return predictions.read_csv(self.predictions_file(task, step))
+
+  def predictions_file(self, task: str, step: int | None = None) -> epath.Path:
+    """Returns the path of predictions/<task>.<step>.csv; see `per_class`."""
+    return self._of(predictions.FOLDER, task, step, 'csv')
 
   def arrays(self, task: str, step: int | None = None) -> Mapping[str, Any]:
     """Returns the arrays beside the predictions; see `per_class`."""

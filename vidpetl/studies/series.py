@@ -61,7 +61,9 @@ def check_unchanged(workdir: epath.Path, config: Any) -> None:
     return
   saved = json.loads(path.read_text())
   then, now = (_flat(complete.as_json(each)) for each in (saved, config))
-  differ = sorted(k for k in then | now if then.get(k) != now.get(k))
+  # Any run may resume with other writers.
+  compared = (then | now).keys() - {'config.writers'}
+  differ = sorted(k for k in compared if then.get(k) != now.get(k))
   if differ:
     raise ValueError(
       f'{workdir} was begun with other values of {", ".join(differ)}; use '
@@ -78,7 +80,31 @@ def _flat(tree: Any, path: str = 'config') -> dict[str, Any]:
   return flat
 
 
-def run(config: Any, workdir: epath.Path) -> dict[str, Any] | None:
+@dataclasses.dataclass(frozen=True)
+class Planned:
+  """A run of a series.
+
+  Attributes:
+    config: makes its config.
+    told: what tells it from the others, for those who compare them.
+  """
+
+  config: Callable[[], Any]
+  told: Mapping[str, str]
+
+
+def told(settings: Sequence[settings_lib.Setting]) -> dict[str, str]:
+  """Returns what tells a run from others: names and arguments of settings."""
+  name = ', '.join(setting.name for setting in settings)
+  found = {'setting': name}
+  for setting in settings:
+    found |= setting.arguments
+  return found
+
+
+def run(
+  config: Any, workdir: epath.Path, told: Mapping[str, str]
+) -> dict[str, Any] | None:
   """Returns a run's results: those it has, or those of training it now."""
   check_unchanged(workdir, config)
   results = workdir / 'results.json'
@@ -86,7 +112,7 @@ def run(config: Any, workdir: epath.Path) -> dict[str, Any] | None:
     return json.loads(results.read_text())
   workdir.mkdir(parents=True, exist_ok=True)
   try:
-    return loop.run(config, str(workdir))
+    return loop.run(config, str(workdir), told)
   finally:
     # Dozens of runs in one process would keep all their programs.
     jax.clear_caches()
@@ -97,12 +123,12 @@ class Interrupted(Exception):
 
 
 def run_all(
-  configs: Mapping[epath.Path, Callable[[], Any]], failed: list[str]
+  runs: Mapping[epath.Path, Planned], failed: list[str]
 ) -> Iterator[tuple[epath.Path, dict[str, Any]]]:
   """Runs one after the other.
 
   Args:
-    configs: working directory -> what makes the config of its run.
+    runs: working directory -> its run.
     failed: gets a line for each run that raised an error.
 
   Yields:
@@ -111,10 +137,10 @@ def run_all(
   Raises:
     Interrupted: if a run was told to stop.
   """
-  for number, (workdir, make) in enumerate(configs.items(), 1):
-    print(f'\n--- run {number} of {len(configs)}: {workdir}', flush=True)
+  for number, (workdir, planned) in enumerate(runs.items(), 1):
+    print(f'\n--- run {number} of {len(runs)}: {workdir}', flush=True)
     try:
-      results = run(make(), workdir)
+      results = run(planned.config(), workdir, planned.told)
     except Exception as error:
       if not mistakes.is_mistake(error):
         traceback.print_exc()

@@ -13,7 +13,8 @@ from matplotlib import figure, ticker, transforms
 
 from vidpetl import tables
 from vidpetl.studies import flops, settings, style
-from vidpetl.training import reporting, writers
+from vidpetl.training import reporting
+from vidpetl.training.writers import json_lines
 
 # For every ten families, which have a colour each.
 _MARKERS = 'os^Dv'
@@ -141,7 +142,7 @@ def write(
         'flops': dict(costs[first.setting]),
         'reported': list(first.reported),
         **{
-          m: [writers.number(value) for value in point.values]
+          m: [json_lines.number(value) for value in point.values]
           for m, point in zip(metrics, measured)
         },
       }

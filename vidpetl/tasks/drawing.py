@@ -13,7 +13,8 @@ from vidpetl import lettering
 
 TRUTH, RIGHT, WRONG = (255, 255, 255), (90, 220, 90), (255, 140, 60)
 _WIDTH = 640
-_LETTER, _LINE = 12, 15
+_LETTER = 13
+_LINE = 17  # Brackets reach below a line.
 
 
 def pixels(picture: figure.Figure) -> np.ndarray:
@@ -52,8 +53,9 @@ def boxed_frame(
     x1, y1, x2, y2 = _pixels(box, size)
     draw.rectangle((x1, y1, x2, y2), outline=WRONG, width=2)
     for number, (text, right) in enumerate(lines):
-      at = (x1 + 4, y1 + 3 + number * _LINE)
       font = lettering.font(_LETTER, text)
+      left = min(x1 + 4, max(0, size[0] - font.getlength(text)))
+      at = (left, y1 + 3 + number * _LINE)
       draw.rectangle(draw.textbbox(at, text, font), fill=(0, 0, 0))
       draw.text(at, text, RIGHT if right else WRONG, font)
   return np.asarray(_captioned(image, truth))

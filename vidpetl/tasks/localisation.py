@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -13,7 +13,6 @@ import optax
 
 from vidpetl import options
 from vidpetl.data import clips, examples, frames
-from vidpetl.data.annotations import keyframes
 from vidpetl.metrics import (
   ava_csv,
   ava_parts,
@@ -26,6 +25,7 @@ from vidpetl.tasks import drawing, heads, linear
 from vidpetl.tasks import task as task_lib
 
 KIND = 'localisation'
+_BEST = 3  # Actions of a person that are drawn.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,26 +199,9 @@ class FrameMap:
     drawn = {}
     for i in (evaluated[round(c)] for c in chosen):
       keyframe = self._source[i]
-      drawn[keyframe.id] = self._draw(i, keyframe)
+      people = zip(*self._shown.select(keyframe), self._scores[i])
+      drawn[keyframe.id] = draw_keyframe(self._source, i, people)
     return drawn
-
-  def _draw(self, i: int, keyframe: keyframes.Keyframe) -> np.ndarray:
-    names = self._source.info.classes
-    selected = self._shown.select(keyframe)
-    people = []
-    for box, actions, scores in zip(*selected, self._scores[i]):
-      best = sorted(names, key=lambda a: -scores[a])[:3]
-      lines = [(f'{names[a]} {scores[a]:.2f}', bool(actions[a])) for a in best]
-      people.append((box, lines))
-    truth = [
-      (box, [names[a] for a in np.flatnonzero(actions) if a in names])
-      for box, actions in zip(keyframe.boxes, keyframe.actions)
-    ]
-    video, fps = self._source.video(i), self._source.info.fps
-    with frames.open_video(video, keyframe.id, fps) as opened:
-      times = np.array([keyframe.time])
-      frame = opened.read(times, lambda h, w: (h, w))[0]
-    return drawing.boxed_frame(frame, people, truth)
 
   def result(self) -> dict[str, float]:
     main, *others = self.evaluate()
@@ -250,6 +233,40 @@ class FrameMap:
     if cut := self._shown.count_dropped(self._source):
       lines.append(f'{cut} boxes beyond eval_clip.max_boxes were not scored')
     return '\n'.join(lines)
+
+
+def draw_keyframe(
+  source: examples.Source,
+  i: int,
+  people: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
+) -> np.ndarray:
+  """Draws a keyframe with its annotated people, and those that were found.
+
+  Args:
+    source: of keyframes.
+    i: row of the keyframe.
+    people: that were found: box [4], actions [c] that they are annotated with,
+      and scores [c], of which the three best are shown.
+
+  Returns:
+    uint8 [h, w, 3].
+
+  Raises:
+    decode.DecodeError: if the video cannot be read.
+  """
+  keyframe, names = source[i], source.info.classes
+  found = []
+  for box, actions, scores in people:
+    best = sorted(names, key=lambda a: -scores[a])[:_BEST]
+    lines = [(f'{names[a]} {scores[a]:.2f}', bool(actions[a])) for a in best]
+    found.append((box, lines))
+  truth = [
+    (box, [names[a] for a in np.flatnonzero(actions) if a in names])
+    for box, actions in zip(keyframe.boxes, keyframe.actions)
+  ]
+  with frames.open_video(source.video(i), keyframe.id, source.info.fps) as film:
+    frame = film.read(np.array([keyframe.time]), lambda h, w: (h, w))[0]
+  return drawing.boxed_frame(frame, found, truth)
 
 
 class _People:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
+from collections.abc import Mapping
 
 import jax
 from clu import parameter_overview
@@ -11,12 +13,19 @@ from etils import epath
 
 from vidpetl.data.survey import start as survey
 from vidpetl.experiment import state as state_lib
-from vidpetl.training import feed, pending, progress, writers
+from vidpetl.training import (
+  feed,
+  hparams,
+  pending,
+  progress,
+  reporting,
+  writers,
+)
 from vidpetl.training import run as run_lib
 
 
 class Logbook:
-  """The terminal, metrics.jsonl and TensorBoard's events of one run.
+  """The terminal, metrics.jsonl and the other writers of one run.
 
   Processes but the first write nothing, except into what all of them must call.
   """
@@ -37,7 +46,13 @@ class Logbook:
   def open(self, resumed_at: float = math.inf) -> None:
     """Opens the files, without what they hold of steps after `resumed_at`."""
     if self._first:
-      self.writer = writers.create(self._workdir, resumed_at=resumed_at)
+      config = self._run.config
+      self.writer = writers.create(
+        self._workdir,
+        config.writers,
+        json.loads(config.to_json_best_effort()),
+        resumed_at=resumed_at,
+      )
 
   def close(self) -> None:
     """Finishes what is being written."""
@@ -49,8 +64,16 @@ class Logbook:
     if self._first:
       self._progress.say(text)
 
-  def describe(self, state: state_lib.TrainState, start: int) -> None:
-    """Writes what does not change during a run that trains from a step on."""
+  def describe(
+    self, state: state_lib.TrainState, start: int, told: Mapping[str, str]
+  ) -> None:
+    """Writes what does not change during a run that trains from a step on.
+
+    Args:
+      state: at the step.
+      start: the step.
+      told: what the command line says of the run; see `hparams.of`.
+    """
     if not self._first:
       return
     self.open(resumed_at=start)
@@ -65,6 +88,8 @@ class Logbook:
     texts['parameters'] = f'```\n{overview}\n```'
     self.writer.write_texts(start, texts)
     trained, frozen = (run_lib.count(x) for x in (state.params, state.frozen))
+    compared = hparams.of(config.to_dict(), told, trained=trained)
+    self.writer.write_hparams(compared)
     sizes = {name: len(source) for name, source in run.train.items()}
     self.say(
       f'{trained:,} parameters train, {frozen:,} are frozen; {sizes} training '
@@ -74,6 +99,11 @@ class Logbook:
     )
     for line in survey.look(config, run.train, run.tested, self._workdir):
       self.say(line)
+
+  def report(self, choice: reporting.Choice) -> None:
+    """Writes what the run reports, beside the curves."""
+    metrics = writers.as_reported(reporting.flat(choice.found))
+    self.writer.write_scalars(choice.step, metrics)
 
   def first_step(self, step: int) -> None:
     """Writes how long it took to get there."""

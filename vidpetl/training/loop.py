@@ -7,12 +7,13 @@ import functools
 import json
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 from etils import epath
 
-from vidpetl.experiment import adapters, spec
+from vidpetl.experiment import adapters, complete, spec
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import package, storage, variables
 from vidpetl.tasks import task as task_lib
@@ -33,21 +34,24 @@ from vidpetl.training import run as run_lib
 from vidpetl.training import start as start_lib
 
 
-def run(config: Any, workdir: str) -> dict[str, Any] | None:
+def run(
+  config: Any, workdir: str, told: Mapping[str, str] | None = None
+) -> dict[str, Any] | None:
   """Trains, or evaluates, as `config.mode` says.
 
   Args:
     config: see `configs/`.
     workdir: of the run; with checkpoints in it, the run goes on.
+    told: what the command line says of the run, for those who compare it.
 
   Returns:
-    What results.json holds; None if the run was interrupted.
+    What its file of results holds; None if the run was interrupted.
   """
   with jax.set_mesh(sharding.make_mesh(**config.mesh.to_dict())):
     loop = Loop(config, workdir)
     try:
       if config.mode == 'train':
-        return loop.train()
+        return loop.train(told)
       if config.mode == 'eval':
         return loop.evaluate_checkpoint()
       raise ValueError(f"config.mode {config.mode!r} is not 'train' or 'eval'.")
@@ -62,6 +66,8 @@ class Loop:
     started = time.perf_counter()
     self.first = jax.process_index() == 0
     self.workdir = epath.Path(workdir)
+    if self.first:
+      writers.check(complete.complete(config).writers)
     self.run = run_lib.prepare(config, workdir)
     self.config = config = self.run.config
     self.checkpoints = checkpoint.Checkpoints(
@@ -86,13 +92,19 @@ class Loop:
 
   # ------------------------------------------------------------------ training
 
-  def train(self) -> dict[str, Any] | None:
-    """Trains to the last step, evaluates, and returns the results."""
+  def train(
+    self, told: Mapping[str, str] | None = None
+  ) -> dict[str, Any] | None:
+    """Trains to the last step, evaluates, and returns the results.
+
+    Args:
+      told: what the command line says of the run.
+    """
     state, start = self._begin(self.checkpoints.latest())
     self.evaluations = reporting.Evaluations(
       self.workdir, start, write=self.first
     )
-    self.logbook.describe(state, start)
+    self.logbook.describe(state, start, told or {})
     if self.first:
       self.files.write_classes()
       self.spec = self.run.spec()
@@ -309,17 +321,19 @@ class Loop:
     )
 
   def _finish(self, choice: reporting.Choice) -> dict[str, Any]:
-    """Writes results.json, and prints the table."""
+    """Writes the results, and prints the table."""
     record = results.record(self.run, choice, self.meta)
+    self.logbook.report(choice)
     if self.first:
       for name, task in record['tasks'].items():
         if rows := self.files.read_per_class(name, choice.step):
           task['classes'] = rows
-      path = self.workdir / 'results.json'
+      path = self.workdir / results.FILES[self.config.mode]
       path.write_text(json.dumps(record, indent=2) + '\n')
       self.say(results.table(choice))
       self.say(f'Results: {path}')
-      self.say(f'Curves and pictures: tensorboard --logdir {self.workdir}')
+      if 'tensorboard' in self.config.writers:
+        self.say(f'Curves and pictures: tensorboard --logdir {self.workdir}')
     return record
 
 

@@ -28,7 +28,7 @@ from vidpetl.data import examples
 from vidpetl.data.names import shown
 from vidpetl.metrics import predictions
 from vidpetl.tasks import task as task_lib
-from vidpetl.training import writers
+from vidpetl.training.writers import json_lines
 
 FOLDER, PER_CLASS, CLASSES = 'predictions', 'per_class', 'classes.json'
 _AT_A_TIME = 10_000  # rows that are in memory as text
@@ -110,7 +110,7 @@ class Files:
     path = self._workdir / PER_CLASS / f'{stem_of(task)}.{step}.csv'
     return [
       {
-        k: writers.number(v) if isinstance(v, float) else v
+        k: json_lines.number(v) if isinstance(v, float) else v
         for k, v in r.items()
       }
       for r in (read_per_class(path) if path.exists() else ())
@@ -132,7 +132,7 @@ class Files:
 def measured(path: epath.Path) -> dict[int, dict[str, Any]]:
   """Returns what each evaluation of metrics.jsonl measured, by step."""
   found: dict[int, dict[str, Any]] = {}
-  for row in writers.read_lines(path):
+  for row in json_lines.read_lines(path):
     if not of_training(row):
       found.setdefault(row['step'], {}).update(row)
   return found

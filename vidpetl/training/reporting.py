@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from vidpetl.training import writers
+from vidpetl.training.writers import json_lines
 
 FILE = 'evaluations.jsonl'
 # What an evaluation is on.
@@ -81,7 +81,7 @@ class Choice:
       'evaluations': len(self.of),
       'steps': list(self.of),
       'note': self.note,
-      'values': {k: writers.number(v) for k, v in flat(self.found).items()},
+      'values': {k: json_lines.number(v) for k, v in flat(self.found).items()},
     }
 
 
@@ -214,7 +214,7 @@ def _numbers(tree: Any) -> Any:
   if isinstance(tree, list | tuple):
     return [_numbers(value) for value in tree]
   if isinstance(tree, float | np.floating):
-    return writers.number(tree)
+    return json_lines.number(tree)
   return int(tree) if isinstance(tree, np.integer) else tree
 
 

@@ -1,4 +1,8 @@
-"""What was measured, under which protocol: results.json and its table."""
+"""What was measured, under which protocol: results.json and its table.
+
+An evaluation by `config.mode='eval'` writes results.eval.json instead, so that
+what was reported of training stays.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,11 @@ from etils import epath
 from PIL import Image
 
 from vidpetl import version
-from vidpetl.training import reporting, writers
+from vidpetl.training import reporting
 from vidpetl.training import run as run_lib
+from vidpetl.training.writers import json_lines
 
+FILES = {'train': 'results.json', 'eval': 'results.eval.json'}  # by mode
 _PACKAGES = ('jax', 'flax', 'optax', 'av', 'numpy')
 
 
@@ -45,7 +51,9 @@ def record(
   for name, result in found.items():
     info = run.evaluation[name].info
     tasks[name] = {
-      'metrics': {k: writers.number(v) for k, v in result['metrics'].items()},
+      'metrics': {
+        k: json_lines.number(v) for k, v in result['metrics'].items()
+      },
       'table': result['report'].splitlines(),
       'dataset': f'{info.name}/{info.split}',
       'examples': result['examples'],

@@ -59,7 +59,9 @@ class Family:
       has no place here where a file has them.
     axes: sizes of axes in patterns, from their names and shapes.
     heads: width of a token -> number of heads, of its published ViTs, where no
-      array shows it.
+      array shows it. It is offered, and never taken.
+    coded: settings that the family's own code computes, from their names and
+      shapes; {} where these do not show that a file is of that code.
     check: of their names and shapes; raises WeightsError for files of other
       nets that have the same names.
     normalisation: mean and standard deviation of pixels in [0, 1], per channel
@@ -93,6 +95,7 @@ class Family:
   before_head: str = ''
   axes: Callable[[Shapes], Mapping[str, int]] = lambda shapes: {}
   heads: Mapping[int, int] = dataclasses.field(default_factory=dict)
+  coded: Callable[[Shapes], dict[str, Any]] = lambda shapes: {}
   check: Callable[[Shapes], None] = lambda shapes: None
   normalisation: tuple[Any, Any] = IMAGENET
   inflate: str = ''

@@ -12,6 +12,7 @@ import numpy as np
 
 from vidpetl.parameters import storage
 from vidpetl.weights import (
+  asking,
   beside,
   files,
   finder,
@@ -20,13 +21,12 @@ from vidpetl.weights import (
   positions,
   ranking,
   strangers,
-  transformers,
   tree,
 )
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import report as report_lib
 from vidpetl.weights import settings as settings_lib
-from vidpetl.weights.errors import WeightsError
+from vidpetl.weights.errors import UnsaidError, WeightsError
 
 Arrays = dict[str, np.ndarray]
 
@@ -63,6 +63,7 @@ def load(
   grid: Sequence[int] = (),
   allow: Sequence[str] = (),
   settings: Mapping[str, Any] | None = None,
+  expected: Mapping[str, Any] | None = None,
   base: str = '',
 ) -> Imported:
   """Reads a published file.
@@ -79,6 +80,8 @@ def load(
       is not what the family says, or cannot say.
     allow: regexes of their names that may be missing or unexpected.
     settings: what no array shows; see `settings`.
+    expected: fields of the backbone that the arrays are to be for, where it is
+      known: they say what nobody else does.
     base: converted file of what this one is without, '' if it is whole.
 
   Raises:
@@ -86,12 +89,7 @@ def load(
       from it in what `allow` does not name.
   """
   family = family_lib.load(name)
-  if target and target not in family.rules:
-    raise WeightsError(
-      f'{name} weights are for the backbone {" or ".join(family.rules)}, not '
-      f'for {target}'
-    )
-  target = target or next(iter(family.rules))
+  target = _target(name, family, target)
   report = report_lib.Report(f'{path} as {name}')
   leaves = tree.leaves(files.read(path))
   near = beside.read(path, family)
@@ -111,6 +109,9 @@ def load(
   report.notes += [*notes, *near.notes]
   found = finder.arrays(leaves, net)
   with _naming(path, name, likely):
+    told, unsaid = asking.answered(
+      family, net, found, told, expected or {}, bool(head), report
+    )
     arrays = mapping.to_ours(
       family, net, found, report, head=bool(head), allow=allow, told=told
     )
@@ -124,7 +125,10 @@ def load(
   layout = _for_grid(path, layout, shapes, grid or told.get('grid', ()))
   shown = {**layout.backbone, **family.fields(set(net.names.values()))}
   with _naming(path, name, likely):
-    backbone, notes = _settled(family, net, shown, told, bool(head))
+    if unsaid:
+      raise unsaid
+    settle = settings_lib.settle
+    backbone, notes = settle(family.unshown, shown, told, bool(head))
   layout = dataclasses.replace(layout, backbone=backbone)
   mean, std = family.normalisation
   pixels = told.get('mean', mean), told.get('std', std)
@@ -133,12 +137,14 @@ def load(
   return Imported(arrays, layout, report, pixels, notes, labels)
 
 
-def _settled(family, net, shown, told, head) -> tuple[dict, list[str]]:
-  """Returns a backbone's fields, and what no array shows of them."""
-  backbone, notes = settings_lib.settle(family.unshown, shown, told, head)
-  if family.heads and net.splits_heads and not told.get('heads'):
-    notes.append(transformers.heads_note(family.heads, backbone))
-  return backbone, notes
+def _target(name: str, family: family_lib.Family, target: str) -> str:
+  """Returns the backbone that is meant, the family's first if it is ''."""
+  if target and target not in family.rules:
+    raise WeightsError(
+      f'{name} weights are for the backbone {" or ".join(family.rules)}, not '
+      f'for {target}'
+    )
+  return target or next(iter(family.rules))
 
 
 def _require_head(family: family_lib.Family, net: finder.Net) -> None:
@@ -184,6 +190,8 @@ def _naming(path: str, name: str, likely: Callable[[], str]) -> Iterator[None]:
   """Makes errors about a file's arrays name the file and the family."""
   try:
     yield
+  except UnsaidError as error:
+    raise UnsaidError(f'{path}: {error}', error.width) from None
   except WeightsError as error:
     raise WeightsError(f'{path}: {error}') from None
   except (ArithmeticError, LookupError, TypeError, ValueError) as error:

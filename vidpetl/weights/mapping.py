@@ -43,7 +43,8 @@ def to_ours(
     report: gets a row for each; see its `wrong`.
     head: whether the classifier is wanted.
     allow: regexes of their names that may be missing or unexpected.
-    told: what no array shows; see `settings`.
+    told: what no array shows, heads if the family splits them; see
+      `settings`.
     values: whether numbers are looked at, and not shapes alone.
 
   Raises:
@@ -58,7 +59,7 @@ def to_ours(
   shapes = {n: found[n].shape for n in theirs & found.keys()}
   axes = dict(family.axes(shapes))
   if family.heads and net.splits_heads:
-    axes['c'] = transformers.head_width(family.heads, shapes, told or {})
+    axes['c'] = transformers.head_width(shapes, (told or {})['heads'])
   arrays = {}
   for each in wanted:
     ours = ', '.join(each.ours)

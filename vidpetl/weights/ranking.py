@@ -74,7 +74,12 @@ def _match(name, family, net, shapes) -> Match:
   report = report_lib.Report(name)
   try:
     ours = mapping.to_ours(
-      family, net, finder.arrays(shapes, net), report, values=False
+      family,
+      net,
+      finder.arrays(shapes, net),
+      report,
+      told={'heads': 1},  # Which does not show in the shapes.
+      values=False,
     )
     wrong = [row for row in report.wrong if row.status != 'unexpected']
     problem = (

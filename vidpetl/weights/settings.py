@@ -2,9 +2,10 @@
 
 Two models may have the same arrays and be different functions: the number of
 heads, an activation, an epsilon, what a classifier reads. Such a setting is
-told, by a user (`convert --set`) or by a config.json beside the file; or it is
-what the family has published, and the report says so; or, where the family has
-published both, the file is refused until it is told.
+told, by a user (`convert --set`, `--preset`), by a config.json beside the file,
+or by the config of the run that starts from it; or it is what the family's own
+code fixes, and the report says so; or the file is refused until it is told.
+It is never inferred from a width.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vidpetl.weights.errors import WeightsError
+from vidpetl.weights.errors import UnsaidError, WeightsError
 
 # What may be told besides the fields of the backbone that a file is for.
 BESIDES = ('grid', 'mean', 'std')
@@ -29,7 +30,8 @@ class Unshown:
   Attributes:
     field: its name.
     values: value -> the models that have it. Others may be told, too.
-    taken: the value of a file where nothing is told, or `ASK`.
+    taken: the value of a file where nothing is told, which is that of the
+      family's own code; or `ASK`.
     with_head: the same where the classifier comes along, if that differs.
     where: fields with which it matters; with others there is no such field.
   """
@@ -42,6 +44,11 @@ class Unshown:
 
   def default(self, head: bool) -> Any:
     return self.taken if self.with_head is None or not head else self.with_head
+
+  def asked(self) -> str:
+    """Returns the flags of which one answers."""
+    flags = [f'--set {self.field}={k} ({of})' for k, of in self.values.items()]
+    return ' or '.join(flags) or f'--set {self.field}=…'
 
 
 def parse(texts: Sequence[str]) -> dict[str, Any]:
@@ -101,9 +108,10 @@ def settle(
       continue
     value = each.default(head)
     if value is ASK:
-      raise WeightsError(
+      raise UnsaidError(
         f'no array shows {each.field}: {_others(each.values)}. '
-        f'--set {each.field}=… says it'
+        f'--set {each.field}=… says it',
+        shown.get('width', 0),
       )
     fields[each.field] = value
     others = {k: v for k, v in each.values.items() if k != value}

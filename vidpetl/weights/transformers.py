@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 import numpy as np
 
@@ -24,9 +23,9 @@ _SCALED = {
   'LayerScale_1': 'MlpBlock_0/Dense_1',
 }
 
-# Width -> heads of what the families publish: S, B, L, H, g.
+# Width -> heads of what the families publish: S, B, L, H, g. It is offered to
+# who is asked, and never taken.
 HEADS = {384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
-_HEAD = 64  # Channels of a head of S, B and L.
 
 # The first norm of a block: timm's, OpenAI's and two of Hugging Face's.
 _NORMS = (
@@ -37,56 +36,33 @@ _NORMS = (
 )
 
 
-def head_width(
-  published: Mapping[int, int], shapes: Shapes, told: Mapping[str, Any]
-) -> int:
-  """Returns how many channels a head has.
-
-  A file has the same shapes whatever the number of heads.
+def width_of(shapes: Shapes) -> int:
+  """Returns the channels of a token.
 
   Args:
-    published: `Family.heads`.
     shapes: by the family's names.
-    told: what no array shows; see `settings`.
 
   Raises:
-    WeightsError: if nobody says it, or it does not divide the width.
+    WeightsError: if no block shows them, or several differ.
   """
   widths = {s[0] for name, s in shapes.items() if name.endswith(_NORMS)}
   if not widths:
     raise WeightsError('no block has its first norm: it is a part of a model')
   if len(widths) > 1:
     raise WeightsError(f'blocks are of the widths {sorted(widths)}, not of one')
-  width = widths.pop()
-  # 64 channels are no two heads of that many.
-  heads = told.get('heads') or {_HEAD: 1, **published}.get(width)
-  if not heads:
-    raise WeightsError(
-      f'no array shows how many heads share the {width} channels of a token, '
-      'and no published model is that wide. --set heads=… says it'
-    )
+  return widths.pop()
+
+
+def head_width(shapes: Shapes, heads: int) -> int:
+  """Returns how many channels each of so many heads has.
+
+  Raises:
+    WeightsError: if the heads do not divide the width.
+  """
+  width = width_of(shapes)
   if width % heads:
     raise WeightsError(f'{heads} heads do not divide {width} channels')
   return width // heads
-
-
-def heads_note(
-  published: Mapping[int, int], backbone: Mapping[str, Any]
-) -> str:
-  """Returns a sentence about heads that nobody has told.
-
-  Args:
-    published: `Family.heads`.
-    backbone: fields of the backbone that was read.
-  """
-  width, heads = backbone['width'], backbone['heads']
-  why = f'that of published models of {width} channels'
-  if width not in published:
-    why = f'for published heads of S, B and L have {_HEAD} channels'
-  return (
-    f'no array shows heads: {heads} is taken, {why}. --set heads=… says '
-    'otherwise'
-  )
 
 
 def blocks(theirs: str, encoder: str, bias: bool = True) -> list[rules.Rule]:

@@ -1,6 +1,6 @@
 """AIM's models: CLIP's image tower, its adapters and a head in one file (.pth).
 
-  python -m vidpetl.convert --from=aim --head=kinetics400 \
+  python -m vidpetl.convert --from=aim --preset=clip_b16 --head=kinetics400 \
     vit_b_clip_8frame_k400.pth aim.safetensors
 
 Traps:

@@ -6,15 +6,19 @@ safetensors, under the same names. The text tower and the projection into the
 space that both share are left out.
 
 Traps:
-  OpenAI's models have QuickGELU, which is taken. Those that open_clip trained
-  on LAION and DataComp have GELU, unless their names end in '-quickgelu'. No
-  file shows which.
+  OpenAI's code (`CLIP` of clip/model.py) has QuickGELU, and a head for every 64
+  channels; its files hold sizes (`input_resolution`), by which they are known.
+  The models that open_clip trained on LAION and DataComp have GELU, unless
+  their names end in '-quickgelu', and heads of other widths as well. No file of
+  these shows which, so it is asked for.
   open_clip's own code resizes positions with antialiasing; OpenAI's has no
   such code, and those that build on it (AIM, ST-Adapter) and transformers
   resize without.
   ResNets and towers of timm's (`visual.trunk`) have other names, and are
   refused.
 """
+
+from typing import Any
 
 from vidpetl.weights import family, rules, settings, transformers
 
@@ -27,13 +31,25 @@ UNSHOWN = (
       'quick_gelu': "OpenAI's, and open_clip's in '-quickgelu'",
       'gelu': "open_clip's others",
     },
-    'quick_gelu',
+    settings.ASK,
   ),
 )
+_OPENAI = 'input_resolution'  # In its state_dict, which its code takes out.
+_HEAD = 64  # channels, as its code divides them
 # open_clip's e and bigG, and its smallest, have other widths.
 HEADS = {**transformers.HEADS, 256: 4, 512: 8, 1664: 16, 1792: 16}
 PROJECTION = 'projects into the space shared with text'
 TEXT = 'of the text tower'
+
+
+def _coded(shapes: family.Shapes) -> dict[str, Any]:
+  """Returns what OpenAI's code makes of a file that it has written."""
+  if _OPENAI not in shapes:
+    return {}
+  width = transformers.width_of(
+    {n: s for n, s in shapes.items() if n.startswith('visual.')}
+  )
+  return {'heads': width // _HEAD, 'activation': 'quick_gelu'}
 
 
 def tower(front: str = 'visual.') -> family.Rules:
@@ -72,6 +88,7 @@ FAMILY = family.Family(
     r'(^|\.)(input_resolution|context_length|vocab_size)$': 'a size',
   },
   heads=HEADS,
+  coded=_coded,
   normalisation=(MEAN, STD),
   unshown=UNSHOWN,
   positions='bicubic',

@@ -1,0 +1,84 @@
+"""Where a run's curves, pictures and settings go; one writer per module.
+
+metrics.jsonl is always written. `config.writers` names the others: a writer is
+a module here with `build`, which takes an `About` and returns a
+`clu.metric_writers.MetricWriter`, and `check`, which raises a ValueError if it
+cannot work on this machine.
+
+Tags below `REPORTED` are a run's last words, one value of each metric; all
+other tags are curves.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from clu import metric_writers
+from etils import epath
+
+from vidpetl import parts
+from vidpetl.training.writers import about, json_lines
+
+FIELD = 'config.writers'
+REPORTED = 'reported/'
+
+
+def check(names: Sequence[str]) -> None:
+  """Refuses what cannot be written to.
+
+  Args:
+    names: of writers.
+
+  Raises:
+    ValueError: if there is none of a name, with those there are; if its package
+      is missing, with the command that installs it.
+  """
+  for name in names:
+    _load(name).check()
+
+
+def create(
+  workdir: epath.Path,
+  names: Sequence[str] = (),
+  config: Mapping[str, Any] | None = None,
+  *,
+  resumed_at: float = math.inf,
+) -> metric_writers.MetricWriter:
+  """Returns the writer of a run: metrics.jsonl, and those that are named.
+
+  Args:
+    workdir: of the run.
+    names: of writers.
+    config: of the run, as config.json holds it.
+    resumed_at: step behind which lines are dropped: they will be written again.
+  """
+  path = workdir / 'metrics.jsonl'
+  sent = json_lines.forget_after(path, resumed_at)
+  told = about.About(workdir, config or {}, sent)
+  lines = metric_writers.AsyncWriter(json_lines.JsonLines(path))
+  return metric_writers.MultiWriter(
+    [lines, *(_load(name).build(told) for name in names)]
+  )
+
+
+def silent() -> metric_writers.MetricWriter:
+  """The writer of all processes but the first."""
+  return metric_writers.MultiWriter([])
+
+
+def as_images(pictures: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """[h, w, 3] uint8 each -> [1, h, w, 3], as CLU wants them."""
+  return {name: picture[None] for name, picture in pictures.items()}
+
+
+def as_reported(metrics: Mapping[str, float]) -> dict[str, float]:
+  """'<task>/<metric>' each -> what a run reports."""
+  return {f'{REPORTED}{name}': value for name, value in metrics.items()}
+
+
+def _load(name: str) -> Any:
+  return parts.load(sys.modules[__name__], name, 'build', FIELD)
