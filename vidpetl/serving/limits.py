@@ -53,7 +53,7 @@ class Limits:
     for field in dataclasses.fields(self):
       value = getattr(self, field.name)
       if not value > 0:
-        raise ValueError(f'--{field.name} is {value}; it is more than 0.')
+        raise ValueError(f'{field.name} is {value}; it is more than 0.')
 
   @property
   def bytes(self) -> int:
