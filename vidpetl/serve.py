@@ -77,8 +77,9 @@ def main(argv: list[str]) -> None:
     print(f'compiled {what}', flush=True)
   local = args.host in ('127.0.0.1', 'localhost', '::1')
   hosts = _LOCAL if local else ('*',)
-  options = question.Options(people=args.detector or None)
-  server = http.build(runs, bounds, hosts, options)
+  # A detector is read once.
+  people = question.Options(people=args.detector or None).people
+  server = http.build(runs, bounds, hosts, people)
   _listen(server, args.host, args.port)
 
 

@@ -12,6 +12,7 @@ import pytest
 from served import SMALL, client, left, refused, root, send, testclient
 
 import vidpetl
+from vidpetl.inference.question import Options
 from vidpetl.serving import asked, http, uploads
 from vidpetl.serving import shelf as shelf_lib
 from vidpetl.serving.limits import Limits, Refusal
@@ -206,6 +207,23 @@ def test_a_run_may_bring_a_film_along(asking, run, film):
   assert asking.get('/example?run=tiny').content == film.read_bytes()
   assert asking.get('/models').json()['models'][0]['example']
   example.unlink()
+
+
+def test_people_are_sought_where_a_task_asks_for_them(shelf, film, monkeypatch):
+  seen, answer = [], shelf.answer
+
+  def look(run, task, path, options, check):
+    seen.append(options.people)
+    return answer(run, task, path, Options(), check)
+
+  monkeypatch.setattr(shelf, 'answer', look)
+  finder = object()
+  server = http.build(shelf, Limits(**SMALL), people=finder)
+  with testclient.TestClient(server, 'http://127.0.0.1') as asking:
+    assert send(asking, film).status_code == 200
+    monkeypatch.setattr(shelf, 'kind', lambda run, task: 'localisation')
+    assert send(asking, film).status_code == 200
+  assert seen == [None, finder]
 
 
 def test_no_refusal_says_where_uploads_lie(shelf, asking, film, monkeypatch):

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from vidpetl import mistakes
 from vidpetl.data import decode
+from vidpetl.data.kinds import localisation
 from vidpetl.inference.overlay import film as film_lib
 from vidpetl.inference.question import Options
 from vidpetl.serving import drawn as drawn_lib
@@ -42,7 +43,7 @@ class Desk:
     lanes: where requests wait.
     folder: private, of uploads.
     drawn: films to be fetched.
-    options: of every answer.
+    people: finds people, where a task asks for them; see `Options`.
   """
 
   runs: shelf.Shelf
@@ -50,7 +51,7 @@ class Desk:
   lanes: lanes_lib.Lanes
   folder: epath.Path
   drawn: drawn_lib.Drawn
-  options: Options
+  people: Any
 
   async def answer(self, request: Request) -> dict[str, Any]:
     """Returns what is said of an uploaded film, in json's types.
@@ -107,7 +108,7 @@ class Desk:
       )
     fields = form.fields
     run, task = self.runs.choose(fields.get('run', ''), fields.get('task', ''))
-    options = dataclasses.replace(self.options, **_chosen(fields))
+    options = Options(people=self._people(run, task), **_chosen(fields))
     draws = _is_true(fields.get('overlay', ''))
     effort = await run_in_threadpool(
       opening.check,
@@ -121,6 +122,10 @@ class Desk:
     )
     self.lanes.submit(job, effort <= self.limits.short)
     return await self._waited(request, job)
+
+  def _people(self, run: shelf.Run, task: str) -> Any:
+    asks = self.runs.kind(run, task) == localisation.KIND.name
+    return self.people if asks else None
 
   async def _waited(self, request: Request, job: lanes_lib.Job) -> Any:
     result = asyncio.wrap_future(job.future)

@@ -18,6 +18,7 @@ import dataclasses
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 from urllib import parse
 
 from absl import logging
@@ -32,7 +33,6 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from vidpetl.data import streams
-from vidpetl.inference.question import Options
 from vidpetl.serving import drawn as drawn_lib
 from vidpetl.serving import lanes as lanes_lib
 from vidpetl.serving import shelf as shelf_lib
@@ -61,7 +61,7 @@ def build(
   runs: shelf_lib.Shelf,
   limits: Limits,
   hosts: Sequence[str] = ('*',),
-  options: Options | None = None,
+  people: Any = None,
 ) -> Starlette:
   """Returns the server, which makes its folder when it starts.
 
@@ -70,7 +70,7 @@ def build(
     limits: of each request.
     hosts: names that the server may be called by; other pages of a browser
       cannot have it answer to theirs.
-    options: of every answer, by default none.
+    people: see `question.Options`.
   """
   streams.bound_pixels(2 * limits.pixels + _EDGES)
 
@@ -83,9 +83,7 @@ def build(
     lanes = lanes_lib.Lanes(limits.waiting)
     app.state.root = root
     uploads = root / 'uploads'
-    app.state.desk = Desk(
-      runs, limits, lanes, uploads, films, options or Options()
-    )
+    app.state.desk = Desk(runs, limits, lanes, uploads, films, people)
     sweeping = asyncio.create_task(_sweep(films))
     try:
       yield

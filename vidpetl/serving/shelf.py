@@ -106,7 +106,7 @@ class Shelf:
         'tasks': [
           {
             'task': task,
-            'kind': self.program(run, task).task.eval_clip.kind.name,
+            'kind': self.kind(run, task),
             'classes': len(run.model.labels(task, run.adapter)),
           }
           for task in run.tasks
@@ -118,6 +118,10 @@ class Shelf:
   def program(self, run: Run, task: str) -> model.Program:
     """Returns a task of a run."""
     return run.model.program(task, run.adapter)
+
+  def kind(self, run: Run, task: str) -> str:
+    """Returns of which kind a task is, one of `data.kinds`."""
+    return self.program(run, task).task.eval_clip.kind.name
 
   def fps(self, run: Run, task: str) -> float | None:
     """Returns how fast a task takes folders of frames to be."""
