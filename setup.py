@@ -49,7 +49,7 @@ setuptools.setup(
     'vidpetl.configs',
   ],
   package_dir={'vidpetl.configs': 'configs'},
-  package_data={'vidpetl': ['models/*/*']},
+  package_data={'vidpetl': ['models/*/*', 'serving/page/*']},
   entry_points={'console_scripts': ['vidpetl = vidpetl.cli:main']},
   # Lower bounds are the oldest versions that the tests were run with:
   # `bash launch/oldest.sh`.
@@ -90,7 +90,11 @@ setuptools.setup(
     # OpenCV 5 has no HOG detector. `trackers` asks for opencv-python by name.
     'predict': ['onnxruntime>=1.23', 'opencv-python>=4.10,<5', 'trackers>=2.6'],
     'real': ['onnx>=1.23', 'onnxruntime>=1.32'],
+    # Gradio 6 asks for pillow<13, and takes uploads in by a way of its own; the
+    # page needs no more than this.
+    'serve': ['python-multipart>=0.0.20', 'starlette>=0.47', 'uvicorn>=0.34'],
     'test': [
+      'httpx2>=2.16',
       'hypothesis>=6.100',
       'imageio-ffmpeg>=0.8.1',
       'mlflow-skinny>=3.17',
@@ -101,8 +105,11 @@ setuptools.setup(
       'playwright>=1.49',
       'pytest>=8.0.2',
       'pytest-xdist>=3.6.1',
+      'python-multipart>=0.0.20',
       'ruff>=0.17.5',
+      'starlette>=1.10',
       'trackers>=2.6',
+      'uvicorn>=0.34',
       'wandb>=0.31',
     ],
     'torch': [

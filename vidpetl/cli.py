@@ -38,6 +38,7 @@ DOORS = {
   'import': 'vidpetl.importing',
   'prepare': 'vidpetl.prepare',
   'predict': 'vidpetl.predict',
+  'serve': 'vidpetl.serve',
   'convert': 'vidpetl.convert',
   'export': 'vidpetl.export',
   'adapter': 'vidpetl.adapter',

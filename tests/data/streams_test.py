@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from launch import films
-from vidpetl.data import decode, transcode
+from vidpetl.data import decode, streams, transcode
 
 _FAST = transcode.Options(crf=12, preset='ultrafast')
 
@@ -121,3 +121,13 @@ def test_a_picture_that_is_held_does_not_slow_the_rate(
 )
 def test_the_codec_is_named(draw, container, codec, name):
   assert decode.probe(draw(container, codec)).codec == name
+
+
+def test_frames_beyond_the_bound_of_pixels_are_refused(draw, monkeypatch):
+  path = draw('mp4', 'h264 B')
+  monkeypatch.setattr(streams, '_decoder', {})
+  read = lambda: decode.read_frames(path, np.zeros(1), (8, 8))
+  assert len(read()) == 1
+  streams.bound_pixels(64 * 48 - 1)
+  with pytest.raises(decode.DecodeError):
+    read()

@@ -17,6 +17,7 @@ from vidpetl.experiment import trained
 from vidpetl.inference import films as films_lib
 from vidpetl.inference import models, question, windows, writing
 from vidpetl.parameters import package
+from vidpetl.serving import shelf
 from vidpetl.training import loop
 
 
@@ -252,3 +253,15 @@ def test_the_models_that_come_along_are_small_and_answer_their_films():
   assert best[1:] == ['fall_floor', 'kick', 'walk']
   with pytest.raises(ValueError, match='there are: demo:clips, demo:people'):
     vidpetl.load('demo:others')
+
+
+def test_runs_on_one_backbone_share_it_on_a_shelf(runs, paths):
+  stand = shelf.Shelf([str(each) for each in vars(runs).values()])
+  lora, other, full = (stand.runs[name] for name in ('lora', 'other', 'full'))
+  assert lora.model is other.model is not full.model
+  film = next(iter(paths.values()))
+  for name, each in stand.runs.items():
+    options, check = question.Options(), lambda: None
+    found = stand.answer(each, 'hmdb51', film, options, check)
+    expected = vidpetl.load(getattr(runs, name))(film)
+    np.testing.assert_array_equal(found.logits, expected.logits)

@@ -42,6 +42,16 @@ _NO_FILM = (
 _MOST_AHEAD, _LEAST = 1 << 23, 8
 # Packets within which a film among several streams has its second picture.
 _LOOK = 400
+# Options of every decoder of the process.
+_decoder: dict[str, str] = {}
+
+
+def bound_pixels(most: int) -> None:
+  """Has frames of more pixels refused, from here on and in all files.
+
+  What a container says of its frames may be wrong, and may change within it.
+  """
+  _decoder['max_pixels'] = str(most)
 
 
 class Stream:
@@ -121,6 +131,7 @@ class Stream:
     self.stream = self.container.streams[self._index]
     # Clips are decoded in parallel; threads inside each would only compete.
     self.stream.thread_type = 'NONE'
+    self.stream.codec_context.options = dict(_decoder)
     self._at_start = True
     self.reached = None
 

@@ -210,7 +210,7 @@ class Model:
         of which film.
       **options: see `question.Options`.
     """
-    program = self._program(task, adapter)
+    program = self.program(task, adapter)
     paths = map(os.fspath, films)
     return asking.answers(program, paths, _options(options), progress)
 
@@ -229,7 +229,7 @@ class Model:
       adapter: the package whose techniques are in the backbone.
       **options: see `question.Options`.
     """
-    program = self._program(task, adapter)
+    program = self.program(task, adapter)
     begins, ends, rows = asking.rows(
       program, os.fspath(film), _options(options), program.features
     )
@@ -245,7 +245,8 @@ class Model:
     """Merges what is linear into the backbone; see `Adapters.merge`."""
     return self._trunk.merge(adapter)
 
-  def _program(self, task: str, adapter: str) -> Program:
+  def program(self, task: str = '', adapter: str = MAIN) -> Program:
+    """Returns a task of a package, as `asking.answers` takes it."""
     return Program(
       self._trunk, adapter, self.task(task, adapter), self._folders[adapter]
     )
