@@ -32,6 +32,7 @@ PARTS = {
     'vidpetl/recipes/tuned.py': 'tuned models whose clips are cut so',
     'vidpetl/recipes/originals/clip.py': 'published recipes with it',
     'vidpetl/recipes/sampling.py': 'what its option is by default',
+    'vidpetl/inference/answers/quality.py': 'a table of other segments',
   },
   'vidpetl/data/kinds/multilabel.py': {
     'vidpetl/tasks/multilabel.py': 'the task of this kind',

@@ -159,7 +159,7 @@ class Adapters:
     """
     return self._run(name, task, 'features')(batch, None)
 
-  def segments(
+  def without_segments(
     self, name: str, batch: Mapping[str, Any], task: str | None = None
   ) -> dict[str, jax.Array]:
     """Returns `outputs`, and what they are without each of s segments.
@@ -171,7 +171,7 @@ class Adapters:
       batch: as of `outputs`.
       task: of a kind whose clips are cut into segments.
     """
-    return self._run(name, task, 'segments')(batch, None)
+    return self._run(name, task, 'without_segments')(batch, None)
 
   def compare(
     self, name: str, pairs: Mapping[str, Any], task: str | None = None
@@ -324,7 +324,7 @@ def _features(model, params, task, batch):
   return {'grid': features.grid, 'summary': features.summary}
 
 
-def _segments(model, params, task, batch):
+def _without_segments(model, params, task, batch):
   inputs = augment.preprocess(batch, task.augment, train=False)
   video = task.views(inputs, False)
   features, read = model.apply(
@@ -357,7 +357,7 @@ _PROGRAMS = {
   'read': _read,
   'outputs': _outputs,
   'features': _features,
-  'segments': _segments,
+  'without_segments': _without_segments,
   'compare': _compare,
 }
 

@@ -292,7 +292,7 @@ class Program:
     call = lambda what: functools.partial(what, adapter, task=task)
     self._outputs = call(trunk.outputs)
     self._features = call(trunk.features)
-    self._segments = call(trunk.segments)
+    self._without = call(trunk.without_segments)
     self._compare = call(trunk.compare)
 
   def outputs(self, batch: Mapping[str, Any]) -> Mapping[str, jax.Array]:
@@ -301,8 +301,10 @@ class Program:
   def features(self, batch: Mapping[str, Any]) -> Mapping[str, jax.Array]:
     return self._features(batch)
 
-  def segments(self, batch: Mapping[str, Any]) -> Mapping[str, jax.Array]:
-    return self._segments(batch)
+  def without_segments(
+    self, batch: Mapping[str, Any]
+  ) -> Mapping[str, jax.Array]:
+    return self._without(batch)
 
   def compare(self, pairs: Mapping[str, Any]) -> Mapping[str, jax.Array]:
     return self._compare(pairs)

@@ -113,8 +113,8 @@ class Program(Protocol):
   def outputs(self, batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Returns what an evaluation makes of clips; see `Adapters.outputs`."""
 
-  def segments(self, batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Returns that, and the same without each segment: `Adapters.segments`."""
+  def without_segments(self, batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns that, and the same without each segment of the clips."""
 
   def compare(self, pairs: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Returns what the task makes of pairs of encoded clips."""

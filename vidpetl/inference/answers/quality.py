@@ -17,7 +17,7 @@ from vidpetl.inference.answers import voting
 from vidpetl.inference.overlay import score as overlay
 from vidpetl.inference.question import Asked, Program, Question
 
-OPTIONS, PROGRAM = ('difficulty', 'action'), 'segments'
+OPTIONS, PROGRAM = ('difficulty', 'action'), 'without_segments'
 # A film of so many times the longest training example is hardly one of them.
 _MUCH_LONGER = 2.0
 _FINE = 10.0  # Scores below have two digits.
