@@ -68,6 +68,6 @@ def tokens(x: jax.Array, transitions: jax.Array, count: int) -> jax.Array:
   places = edges[..., None] + share * (last - edges)[..., None]
   below = jnp.floor(places).astype(jnp.int32)
   above = jnp.minimum(below + 1, t - 1)
-  rows = jnp.arange(n)[:, None, None]
+  of_each = jax.vmap(lambda own, at: own[at])
   weight = (places - below).reshape(*places.shape, *(1,) * (x.ndim - 2))
-  return x[rows, below] * (1 - weight) + x[rows, above] * weight
+  return of_each(x, below) * (1 - weight) + of_each(x, above) * weight
