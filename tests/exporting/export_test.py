@@ -47,7 +47,11 @@ def through(target, subject, folder):
   return comparing.compare(subject, part.reader(subject, folder), noise)
 
 
-@pytest.mark.parametrize('case', CASES)
+# Without XLA's optimisation, as tests have it, its convolutions take a minute.
+SLOW = pytest.param('r3d adapter3d', marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize('case', [*sorted({*CASES} - {*SLOW.values}), SLOW])
 def test_onnx_holds_techniques_windows_and_boxes(case, tmp_path):
   pytest.importorskip('jax2onnx')
   found = through('onnx', make(case), tmp_path)

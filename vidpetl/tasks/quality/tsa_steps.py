@@ -61,13 +61,14 @@ def tokens(x: jax.Array, transitions: jax.Array, count: int) -> jax.Array:
   Returns:
     [n, 3, count, ...].
   """
-  n, t = x.shape[:2]
+  t = x.shape[1]
   edges = jnp.pad(transitions, ((0, 0), (1, 0)))
-  last = jnp.concatenate([transitions, jnp.full((n, 1), t)], 1) - 1
+  ends = jnp.pad(transitions, ((0, 0), (0, 1)), constant_values=t)
+  last = ends - 1
   share = jnp.arange(count) / max(count - 1, 1)
   places = edges[..., None] + share * (last - edges)[..., None]
   below = jnp.floor(places).astype(jnp.int32)
   above = jnp.minimum(below + 1, t - 1)
-  rows = jnp.arange(n)[:, None, None]
+  of_each = jax.vmap(lambda own, at: own[at])
   weight = (places - below).reshape(*places.shape, *(1,) * (x.ndim - 2))
-  return x[rows, below] * (1 - weight) + x[rows, above] * weight
+  return of_each(x, below) * (1 - weight) + of_each(x, above) * weight
