@@ -144,7 +144,7 @@ class Model:
 
   def options(self, task: str = '', adapter: str = MAIN) -> tuple[str, ...]:
     """Returns the fields of `question.Options` that a task's answers take."""
-    return asking.part(self._program(task, adapter)).OPTIONS
+    return asking.part(self.program(task, adapter)).OPTIONS
 
   def add(self, folder: str | os.PathLike, name: str) -> None:
     """Puts a further package on the same backbone; compiles nothing.
