@@ -57,6 +57,10 @@ def test_all_tasks_train_and_evaluate(make_config, tmp_path):
     'speed/input_wait',
     'ava/mAP',
   } <= seen
+  # What it reports is no task of its own.
+  run = recorded.Recorded(epath.Path(tmp_path), 'run')
+  assert set(run.tasks) == set(config.tasks)
+  assert [row['step'] for row in run.evaluations()] == [8]
 
 
 def _check_files(workdir, tasks):
