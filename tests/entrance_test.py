@@ -113,6 +113,7 @@ def test_the_demo_trains_from_an_empty_folder(installed, tmp_path):
     '--config.tasks.kinetics400.num_classes=6',
     '--config.steps=2',
     '--config.log_every=1',
+    '--config.page=false',
     '--workdir=run',
   )
   results = json.loads((tmp_path / 'run' / 'results.json').read_text())

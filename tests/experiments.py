@@ -34,7 +34,7 @@ def shrink(config, world, tasks=None):
   config.backbone = {**config.backbone.to_dict(), **preset.tiny}
   if 'ava' not in config.tasks:
     config.checkpoint.best = ''
-  config.report, config.validation = 'last', 0.0
+  config.report, config.validation, config.page = 'last', 0.0, False
   config.dtype = 'float32'
   config.batch_size = config.eval_batch_size = 8
   config.steps, config.log_every, config.checkpoint.every = 2, 1, 100

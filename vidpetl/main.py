@@ -26,7 +26,6 @@ with epy.lazy_imports():
   import jax
 
   from vidpetl.experiment import configure
-  from vidpetl.studies import recorded
   from vidpetl.studies.report import written
   from vidpetl.training import loop
 
@@ -70,14 +69,9 @@ def main(argv: list[str]) -> None:
   config = configure.from_flags()
   if config.compile_cache:
     jax.config.update('jax_compilation_cache_dir', config.compile_cache)
-  folder = epath.Path(workdir)
-  folder.mkdir(parents=True, exist_ok=True)
-  is_first = jax.process_index() == 0
-  if is_first and config.mode == 'train':
-    (folder / recorded.COMMAND).write_text(command() + '\n', encoding='utf-8')
-  ended = loop.run(config, workdir, named.words(args.config))
-  if ended and config.page and is_first:
-    print(written.at_end(folder), file=sys.stderr)
+  ended = loop.run(config, workdir, named.words(args.config), command())
+  if ended and config.page and jax.process_index() == 0:
+    print(written.at_end(workdir), file=sys.stderr)
 
 
 def command() -> str:

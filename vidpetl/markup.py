@@ -130,6 +130,8 @@ img { max-width: 100%; height: auto; border: 1px solid var(--line);
 .tile span { font-size: .82rem; color: var(--dim); display: block; }
 .clips { display: grid; gap: 1rem; margin: .6rem 0;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 16.5rem), 1fr)); }
+.clips.large {
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); }
 .clip { background: var(--card); border: 1px solid var(--line);
   border-radius: 8px; padding: .6rem; }
 .clip img { display: block; background: #000; border: 0;

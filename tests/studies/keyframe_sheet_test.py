@@ -1,8 +1,13 @@
 """Worst and best keyframes, from detections on file and annotations."""
 
+import base64
+import io
+import re
+
 import numpy as np
 import pytest
 from etils import epath
+from PIL import Image
 
 from vidpetl import figures
 from vidpetl.data import examples, sources
@@ -10,6 +15,7 @@ from vidpetl.data.annotations import keyframes
 from vidpetl.experiment import complete
 from vidpetl.metrics import ava_csv, columns
 from vidpetl.studies import keyframe_sheet, recorded
+from vidpetl.studies.report import page, people
 from vidpetl.training import predictions
 
 CLASSES = {0: 'stand', 2: 'sit'}  # of 3 outputs
@@ -124,6 +130,38 @@ def test_a_run_of_people_has_a_sheet_of_keyframes(run):
   # A keyframe, 640 pixels wide, of the worst above one of the best.
   assert 640 < sheet.width < 700 and sheet.height > 700
   assert (np.asarray(sheet).astype(int).sum(-1) < 700).mean() > 0.2
+
+
+def test_a_report_stops_films_at_the_worst_and_best_keyframes(run):
+  text = ''.join(people.keyframes(run[0], 'ava', 1))
+  assert text.count('loss ') == 2 * 2  # in words, and for who sees none
+  addresses = re.findall('src="data:image/webp;base64,([^"]+)', text)
+  films = [Image.open(io.BytesIO(base64.b64decode(a))) for a in addresses]
+  assert [film.n_frames for film in films] == [11, 11]
+  shown = []
+  for number in range(11):
+    films[0].seek(number)
+    shown.append((np.asarray(films[0]).copy(), films[0].info['duration']))
+  assert [ms for _, ms in shown] == [125] * 5 + [1500] + [125] * 5
+  # Only the keyframe has boxes, of another colour than what is filmed.
+  frames = np.array([pixels for pixels, _ in shown]).astype(int)
+  orange = (abs(frames[..., :3] - (255, 140, 60)).sum(-1) < 60).sum((1, 2))
+  assert orange.argmax() == 5 and orange[5] > 2 * np.delete(orange, 5).max()
+
+
+def test_a_report_without_the_films_has_what_was_drawn(run, monkeypatch):
+  recorded_run, _ = run
+  pictures = recorded_run.workdir / 'pictures'
+  pictures.mkdir()
+  Image.new('RGB', (64, 48)).save(pictures / 'ava_film_0902.png')
+
+  def fail(_):
+    raise OSError('the films are gone')
+
+  monkeypatch.setattr(sources, 'open_source', fail)
+  text = page.of_run(recorded_run)
+  part = text.partition('Keyframes with boxes')[2]
+  assert 'the films are gone' in part and 'alt="film_0902"' in part
 
 
 def test_predictions_of_other_classes_are_refused(run):

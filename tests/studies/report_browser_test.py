@@ -35,7 +35,7 @@ def browser():
 @pytest.fixture
 def trained(make_config, config_file, tmp_path):
   """Runs of one step each, by the command; their folders."""
-  config = config_file(make_config('kinetics400', steps=1))
+  config = config_file(make_config('kinetics400', steps=1, page=True))
   made = []
   for name in ('one', 'two'):
     command = [

@@ -163,7 +163,7 @@ def test_a_classification_has_all_parts_and_runs_nothing_of_its_names(
   )
   classify(run)
   per_class(run, [0.5, float('nan'), 0.25])
-  (run.workdir / recorded.COMMAND).write_text('vidpetl train --config=x\n')
+  (run.workdir / 'command.txt').write_text('vidpetl train --config=x\n')
   words, tags = read(page.of_run(run, explain=False))
   for told in (
     '40.0 %', '5.00 %', 'swin', 'epochs of', 'reported: last, step 6',

@@ -10,6 +10,8 @@ from etils import epath
 
 from vidpetl import sweep
 from vidpetl.studies import series, settings, tradeoff
+from vidpetl.studies.report import written
+from vidpetl.training import loop
 
 
 def result(trained, value, heads=10):
@@ -163,6 +165,17 @@ def test_settings_come_from_one_place(tmp_path):
     assert setting.argument == 'a=b'
   with pytest.raises(app.UsageError, match='two lists of settings'):
     sweep.listed('a=b', str(file), 'x.py')
+
+
+def test_a_run_of_a_series_ends_with_its_page(
+  make_config, tmp_path, monkeypatch, capsys
+):
+  monkeypatch.setattr(loop, 'run', lambda config, workdir, told: {'step': 1})
+  monkeypatch.setattr(written, 'at_end', lambda workdir: f'page of {workdir}')
+  for page in (True, False):
+    config, folder = make_config('ava', page=page), epath.Path(tmp_path)
+    assert series.run(config, folder / str(page), {}) == {'step': 1}
+  assert capsys.readouterr().err == f'page of {tmp_path}/True\n'
 
 
 def test_a_run_of_a_series_may_resume_with_other_writers(make_config, tmp_path):

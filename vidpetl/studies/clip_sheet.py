@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -22,6 +23,8 @@ from vidpetl.experiment import complete
 from vidpetl.studies import contact_sheet
 from vidpetl.studies.recorded import Recorded
 from vidpetl.tasks import distillation
+
+_Any = TypeVar('_Any')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,13 +103,13 @@ _OF_KIND = {
 
 
 def choose(
-  every: Sequence[Ranked], count: int
-) -> tuple[Sequence[Ranked], Sequence[Ranked]]:
-  """Returns so many of the worst clips, and of the best, none of them twice.
+  every: Sequence[_Any], count: int
+) -> tuple[Sequence[_Any], Sequence[_Any]]:
+  """Returns so many of the worst, and of the best, none of them twice.
 
   Args:
-    every: clips, worst first.
-    count: of clips of each.
+    every: clips or keyframes, worst first.
+    count: of each.
   """
   some = min(count, (len(every) + 1) // 2)
   return every[:some], every[::-1][: min(some, len(every) - some)]

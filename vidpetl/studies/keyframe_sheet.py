@@ -14,7 +14,7 @@ from vidpetl.data.annotations import keyframes
 from vidpetl.data.names import plural, shown
 from vidpetl.experiment import complete
 from vidpetl.metrics import ava_csv, columns, matching
-from vidpetl.studies import contact_sheet
+from vidpetl.studies import clip_sheet, contact_sheet
 from vidpetl.studies.recorded import Recorded
 from vidpetl.tasks import distillation, localisation
 
@@ -56,6 +56,13 @@ class Ranked:
   missed: int
   count: int
 
+  @property
+  def title(self) -> str:
+    """What is wrong, in words."""
+    people = plural(self.count, 'person', 'people')
+    missed = f', {self.missed} not found' if self.missed else ''
+    return f'loss {self.loss:.2f}, {people}{missed}'
+
 
 def read(
   run: Recorded,
@@ -89,9 +96,11 @@ def read(
   # A person's rows follow each other, one of each class.
   image, boxes = rows.image[::width], rows.boxes[::width]
   scores = rows.score.reshape(-1, width)
+  order = np.argsort(image, kind='stable')
+  ends = np.searchsorted(image[order], np.arange(1, len(rows.images)))
   return {
-    key: Found(boxes[image == number], scores[image == number])
-    for number, key in enumerate(rows.images)
+    key: Found(boxes[some], scores[some])
+    for key, some in zip(rows.images, np.split(order, ends), strict=True)
   }
 
 
@@ -176,6 +185,31 @@ def match(truth: np.ndarray, found: np.ndarray) -> dict[int, int]:
   return pairs
 
 
+def open_ranked(
+  run: Recorded, task: str, step: int | None = None
+) -> tuple[examples.Source, list[Ranked]]:
+  """Returns the keyframes of a test, and those with people, worst first.
+
+  Args:
+    run: whose data are where its config says.
+    task: of the run.
+    step: of the evaluation; None is that of results.json.
+
+  Raises:
+    ValueError, OSError: if nobody is annotated in the data, or if these or the
+      predictions are gone.
+  """
+  options = complete.complete(run.config).tasks[task]
+  source = sources.open_source(options.eval)
+  built = distillation.build(task, options.to_dict(), source.info)
+  protocol = columns.PROTOCOLS[built.protocols[0]]
+  classes = sorted(source.info.classes)
+  every = rank(source, read(run, task, protocol, classes, step), protocol)
+  if not every:
+    raise ValueError(f'{source.info.name}: nobody is annotated, none is wrong.')
+  return source, every
+
+
 def draw(
   run: Recorded, task: str, count: int, step: int | None = None
 ) -> Image.Image:
@@ -188,21 +222,11 @@ def draw(
     step: of the evaluation; None is that of results.json.
 
   Raises:
-    ValueError: if nobody is annotated in the data.
+    ValueError, OSError: as `open_ranked` does.
   """
-  options = complete.complete(run.config).tasks[task]
-  source = sources.open_source(options.eval)
-  built = distillation.build(task, options.to_dict(), source.info)
-  protocol = columns.PROTOCOLS[built.protocols[0]]
-  classes = sorted(source.info.classes)
-  every = rank(source, read(run, task, protocol, classes, step), protocol)
-  if not every:
-    raise ValueError(f'{source.info.name}: nobody is annotated, none is wrong.')
-  some = min(count, (len(every) + 1) // 2)
-  sheets = {
-    f'{task}, worst': every[:some],
-    f'{task}, best': every[::-1][: min(some, len(every) - some)],
-  }
+  source, every = open_ranked(run, task, step)
+  worst, best = clip_sheet.choose(every, count)
+  sheets = {f'{task}, worst': worst, f'{task}, best': best}
   return contact_sheet.arrange(
     {name: list(_pictures(chosen, source)) for name, chosen in sheets.items()}
   )
@@ -218,10 +242,7 @@ def _pictures(
     except decode.DecodeError as error:
       mistakes.note(f'left out, cannot be decoded: {error}')
       continue
-    people = plural(each.count, 'person', 'people')
-    missed = f', {each.missed} not found' if each.missed else ''
-    id_ = shown(source[each.row].id)
-    title = f'loss {each.loss:.2f}, {people}{missed}: {id_}'
+    title = f'{each.title}: {shown(source[each.row].id)}'
     picture = Image.new(
       'RGB', (frame.shape[1], frame.shape[0] + _LINE), (255, 255, 255)
     )

@@ -15,9 +15,6 @@ from vidpetl.tasks import task as task_lib
 from vidpetl.training import predictions, reporting, results
 from vidpetl.training.writers import json_lines
 
-# What was typed to train the run.
-COMMAND = 'command.txt'
-
 
 @dataclasses.dataclass(frozen=True)
 class Recorded:
@@ -64,7 +61,7 @@ class Recorded:
   @property
   def command(self) -> str:
     """The command that trained it; '' if none was recorded."""
-    path = self.workdir / COMMAND
+    path = self.workdir / results.COMMAND
     return path.read_text(encoding='utf-8').strip() if path.exists() else ''
 
   def _json(self, name: str) -> dict[str, Any]:

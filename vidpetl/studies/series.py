@@ -25,6 +25,7 @@ with epy.lazy_imports():
   import jax
 
   from vidpetl.experiment import complete, configure
+  from vidpetl.studies.report import written
   from vidpetl.training import loop
 
 # The flags belong to the door that defines them.
@@ -61,8 +62,8 @@ def check_unchanged(workdir: epath.Path, config: Any) -> None:
     return
   saved = json.loads(path.read_text())
   then, now = (_flat(complete.as_json(each)) for each in (saved, config))
-  # Any run may resume with other writers.
-  compared = (then | now).keys() - {'config.writers'}
+  # Any run may resume with other writers, with a page and without.
+  compared = (then | now).keys() - {'config.writers', 'config.page'}
   differ = sorted(k for k in compared if then.get(k) != now.get(k))
   if differ:
     raise ValueError(
@@ -112,7 +113,10 @@ def run(
     return json.loads(results.read_text())
   workdir.mkdir(parents=True, exist_ok=True)
   try:
-    return loop.run(config, str(workdir), told)
+    ended = loop.run(config, str(workdir), told)
+    if ended and config.page:
+      print(written.at_end(workdir), file=sys.stderr)
+    return ended
   finally:
     # Dozens of runs in one process would keep all their programs.
     jax.clear_caches()

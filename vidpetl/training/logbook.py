@@ -19,6 +19,7 @@ from vidpetl.training import (
   pending,
   progress,
   reporting,
+  results,
   writers,
 )
 from vidpetl.training import run as run_lib
@@ -65,7 +66,11 @@ class Logbook:
       self._progress.say(text)
 
   def describe(
-    self, state: state_lib.TrainState, start: int, told: Mapping[str, str]
+    self,
+    state: state_lib.TrainState,
+    start: int,
+    told: Mapping[str, str],
+    command: str = '',
   ) -> None:
     """Writes what does not change during a run that trains from a step on.
 
@@ -73,6 +78,7 @@ class Logbook:
       state: at the step.
       start: the step.
       told: what the command line says of the run; see `hparams.of`.
+      command: that was typed, if it makes this run alone.
     """
     if not self._first:
       return
@@ -80,6 +86,9 @@ class Logbook:
     run, config = self._run, self._run.config
     text = config.to_json_best_effort(indent=2) + '\n'
     (self._workdir / 'config.json').write_text(text)
+    if command:
+      path = self._workdir / results.COMMAND
+      path.write_text(f'{command}\n', encoding='utf-8')
     texts = {'config': f'```\n{config}\n```'}
     # Statistics of values that lie on other hosts cannot be had here.
     overview = parameter_overview.get_parameter_overview(

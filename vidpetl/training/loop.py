@@ -35,7 +35,10 @@ from vidpetl.training import start as start_lib
 
 
 def run(
-  config: Any, workdir: str, told: Mapping[str, str] | None = None
+  config: Any,
+  workdir: str,
+  told: Mapping[str, str] | None = None,
+  command: str = '',
 ) -> dict[str, Any] | None:
   """Trains, or evaluates, as `config.mode` says.
 
@@ -43,6 +46,7 @@ def run(
     config: see `configs/`.
     workdir: of the run; with checkpoints in it, the run goes on.
     told: what the command line says of the run, for those who compare it.
+    command: that was typed, if it makes this run alone.
 
   Returns:
     What its file of results holds; None if the run was interrupted.
@@ -51,7 +55,7 @@ def run(
     loop = Loop(config, workdir)
     try:
       if config.mode == 'train':
-        return loop.train(told)
+        return loop.train(told, command)
       if config.mode == 'eval':
         return loop.evaluate_checkpoint()
       raise ValueError(f"config.mode {config.mode!r} is not 'train' or 'eval'.")
@@ -94,18 +98,19 @@ class Loop:
   # ------------------------------------------------------------------ training
 
   def train(
-    self, told: Mapping[str, str] | None = None
+    self, told: Mapping[str, str] | None = None, command: str = ''
   ) -> dict[str, Any] | None:
     """Trains to the last step, evaluates, and returns the results.
 
     Args:
       told: what the command line says of the run.
+      command: that was typed.
     """
     state, start = self._begin(self.checkpoints.latest())
     self.evaluations = reporting.Evaluations(
       self.workdir, start, write=self.first
     )
-    self.logbook.describe(state, start, told or {})
+    self.logbook.describe(state, start, told or {}, command)
     if self.first:
       self.files.write_classes()
       self.spec = self.run.spec()

@@ -28,6 +28,7 @@ from vidpetl.data import examples
 from vidpetl.data.names import shown
 from vidpetl.metrics import predictions
 from vidpetl.tasks import task as task_lib
+from vidpetl.training import writers
 from vidpetl.training.writers import json_lines
 
 FOLDER, PER_CLASS, CLASSES = 'predictions', 'per_class', 'classes.json'
@@ -138,10 +139,13 @@ class Files:
 
 
 def measured(path: epath.Path) -> dict[int, dict[str, Any]]:
-  """Returns what each evaluation of metrics.jsonl measured, by step."""
+  """Returns what each evaluation of metrics.jsonl measured, by step.
+
+  A run's last words, which may be means over evaluations, are none of it.
+  """
   found: dict[int, dict[str, Any]] = {}
   for row in json_lines.read_lines(path):
-    if not of_training(row):
+    if not of_training(row) and not any(map(writers.is_reported, row)):
       found.setdefault(row['step'], {}).update(row)
   return found
 

@@ -23,6 +23,8 @@ from vidpetl.training import run as run_lib
 from vidpetl.training.writers import json_lines
 
 FILES = {'train': 'results.json', 'eval': 'results.eval.json'}  # by mode
+# What was typed to train the run.
+COMMAND = 'command.txt'
 _PACKAGES = ('jax', 'flax', 'optax', 'av', 'numpy')
 
 

@@ -3,6 +3,7 @@
 
 const COLOURS = ['#3d7be0', '#e0662f', '#2f9e63', '#b455c8', '#c79a16'];
 const LINES = 5, ROWS = 300;
+const SILENT = 'The server did not answer: is it still running?';
 const at = id => document.getElementById(id);
 let models = [], limits = {}, film = null;
 
@@ -61,8 +62,13 @@ function choose(file) {
 
 async function example() {
   const run = encodeURIComponent(at('run').value);
-  const response = await fetch(`/example?run=${run}`);
-  choose(new File([await response.blob()], 'film.mp4'));
+  try {
+    const response = await fetch(`/example?run=${run}`);
+    if (!response.ok) throw new TypeError();
+    choose(new File([await response.blob()], 'film.mp4'));
+  } catch {
+    show('error', SILENT);
+  }
 }
 
 async function ask(event) {
@@ -87,8 +93,7 @@ async function ask(event) {
     if (!response.ok) throw new Error(said.error);
     answered(said);
   } catch (error) {
-    show('error', error instanceof TypeError
-      ? 'The server did not answer: is it still running?' : error.message);
+    show('error', error instanceof TypeError ? SILENT : error.message);
   }
   show('state');
   at('ask').disabled = false;
@@ -116,7 +121,7 @@ function parts(said) {
   for (const [name, value] of Object.entries(said)) {
     if (['top', 'people'].includes(name) || !(value instanceof Object)) continue;
     const rows = flat(Array.isArray(value) ? value : [value]);
-    if (rows.length) made.push(heading(name), table(rows));
+    if (rows.length) made.push(heading(name), ...table(rows));
   }
   return made;
 }
@@ -139,7 +144,7 @@ function best(top) {
 
 // Rows of numbers and words; the best class stands for all of a window.
 function flat(rows) {
-  return rows.slice(0, ROWS).map(row => {
+  return rows.map(row => {
     if (!(row instanceof Object)) return {value: row};
     const {top, ...rest} = row;
     const cells = Object.entries(rest).filter(([, v]) => !(v instanceof Object));
@@ -155,7 +160,9 @@ function cell(value, digits) {
   return value === null ? '' : String(value);
 }
 
-function table(rows) {
+// A table of the first rows, and how many there are.
+function table(every) {
+  const rows = every.slice(0, ROWS);
   const made = element('table'), head = made.createTHead().insertRow();
   const names = [...new Set(rows.flatMap(Object.keys))];
   const number = n => rows.some(r => typeof r[n] === 'number') ? 'number' : '';
@@ -174,7 +181,9 @@ function table(rows) {
   }
   const around = element('div', undefined, {class: 'scroll', tabindex: '0'});
   around.append(made);
-  return around;
+  const more = element('p', `The first ${ROWS} of ${every.length} rows; the ` +
+    'JSON below has all.', {class: 'quiet'});
+  return every.length > ROWS ? [around, more] : [around];
 }
 
 function people(found) {
@@ -182,7 +191,7 @@ function people(found) {
   const rows = found.flatMap(each => each.actions.flatMap(
     ({seconds, top}) => top.slice(0, 3).map(
       t => ({person: each.person, seconds, action: t.class, score: t.score}))));
-  return [heading('People'), table(rows.slice(0, ROWS))];
+  return [heading('People'), ...table(rows)];
 }
 
 // A plot of the classes that are best of the whole film.
@@ -253,4 +262,4 @@ for (const name of ['dragover', 'dragleave', 'drop']) {
     if (name === 'drop') choose(event.dataTransfer.files[0]);
   });
 }
-begin().catch(() => show('error', 'The server did not answer: is it running?'));
+begin().catch(() => show('error', SILENT));

@@ -27,7 +27,6 @@ _QUALITY = 60
 _RATE = 8.0  # frames a second, where moments are spread over the video
 _FASTEST = 25.0  # frames a second
 _STRIDING = ('stride', 'around')
-_KEYFRAMES, _KEYFRAME_SIDE = 6, 560
 
 Maps = Mapping[str, grad_cam.Example]
 
@@ -109,18 +108,39 @@ def _seconds(frames: int, spec: clip_spec.ClipSpec) -> float | None:
 def _picture(
   frames: np.ndarray, title: str, spec: clip_spec.ClipSpec, panels: int
 ) -> str:
-  """Returns an animation of frames [t, h, w, 3], with a still in its place."""
+  """Returns an animation of frames [t, h, w, 3]."""
   count = min(len(frames), _FRAMES)
   chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
   seconds = _seconds(len(frames), spec) or count / _RATE
   pause = max(seconds / count, 1 / _FASTEST)
   images = [_small(frames[i], _SIDES[panels]) for i in chosen]
-  moving, still = _webp(images, pause), _webp(images[count // 2 :][:1], pause)
+  return playing(images, [pause] * count, count // 2, title)
+
+
+def playing(
+  images: Sequence[Image.Image],
+  seconds: Sequence[float],
+  still: int,
+  title: str,
+) -> str:
+  """Returns an animation, with a still in its place.
+
+  Args:
+    images: of one size.
+    seconds: for which each is shown.
+    still: which of them stands for all.
+    title: for those who see none.
+  """
+  instead = ''
+  if len(images) > 1:
+    address = markup.data_uri(_webp([images[still]], seconds), 'image/webp')
+    instead = (
+      f'<source media="(prefers-reduced-motion: reduce)" srcset="{address}">'
+    )
+  address = markup.data_uri(_webp(images, seconds), 'image/webp')
   width, height = images[0].size
   return (
-    '<picture><source media="(prefers-reduced-motion: reduce)" '
-    f'srcset="{markup.data_uri(still, "image/webp")}">'
-    f'<img src="{markup.data_uri(moving, "image/webp")}" width="{width}" '
+    f'<picture>{instead}<img src="{address}" width="{width}" '
     f'height="{height}" decoding="async" alt="{markup.text(title)}"></picture>'
   )
 
@@ -132,57 +152,16 @@ def _small(frame: np.ndarray, side: int) -> Image.Image:
   return image.resize(size, Image.Resampling.BICUBIC)
 
 
-def _webp(images: Sequence[Image.Image], pause: float) -> bytes:
+def _webp(images: Sequence[Image.Image], seconds: Sequence[float]) -> bytes:
   """Returns an animation that goes on for ever; of one image a still."""
   file = io.BytesIO()
   first, *rest = images
-  more = {'save_all': True, 'append_images': rest, 'loop': 0} if rest else {}
-  first.save(
-    file,
-    'WEBP',
-    quality=_QUALITY,
-    duration=math.floor(1000 * pause),
-    **more,
-  )
+  more = {}
+  if rest:
+    pauses = [math.floor(1000 * each) for each in seconds]
+    more = {'append_images': rest, 'duration': pauses, 'loop': 0}
+  first.save(file, 'WEBP', quality=_QUALITY, save_all=bool(rest), **more)
   return file.getvalue()
-
-
-def keyframes(run: Recorded, task: str) -> list[str]:
-  """Returns the keyframes with boxes that the evaluation drew.
-
-  Raises:
-    ValueError: if it drew none.
-  """
-  known = {f'{task}_{name}.png' for name in _OF_FIGURES}
-  found = sorted(
-    path
-    for path in (run.workdir / 'pictures').glob(f'{task}_*.png')
-    if path.name not in known
-  )
-  if not found:
-    raise ValueError('The evaluation drew no keyframes.')
-  cards = []
-  for path in found[:_KEYFRAMES]:
-    with path.open('rb') as file, Image.open(file) as opened:
-      image = opened.convert('RGB')
-    image.thumbnail((_KEYFRAME_SIDE, _KEYFRAME_SIDE))
-    name = path.name.removeprefix(f'{task}_').removesuffix('.png')
-    uri = markup.data_uri(_webp([image], 1.0), 'image/webp')
-    cards.append(
-      f'<div class="clip"><img src="{uri}" width="{image.width}" '
-      f'height="{image.height}" decoding="async" alt="{markup.text(name)}">'
-      f'<span class="dim small">{markup.text(name)}</span></div>'
-    )
-  return [
-    f'<p class="dim">{len(cards)} of {plural(len(found), "keyframe")} that the '
-    'latest evaluation drew: detections with their best actions, and '
-    'annotated boxes.</p>',
-    f'<div class="clips">{"".join(cards)}</div>',
-  ]
-
-
-# What `vidpetl figures` and `vidpetl pictures` leave in the same folder.
-_OF_FIGURES = ('confusion', 'classes', 'clips', 'curves', 'scores')
 
 
 def places(run: Recorded, task: str, count: int) -> dict[int, str]:

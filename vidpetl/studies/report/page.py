@@ -15,6 +15,7 @@ from vidpetl.studies.report import (
   maps,
   measured,
   moving,
+  people,
 )
 
 _TILES = 4  # metrics of a task that stand at the top
@@ -154,8 +155,7 @@ def _seen(
 ) -> list[str]:
   """Returns clips, or keyframes, of a task."""
   if kind == 'localisation':
-    drawn = or_why(lambda: moving.keyframes(run, task))
-    return ['<h3>Keyframes with boxes</h3>', *drawn]
+    return ['<h3>Keyframes with boxes</h3>', *_keyframes(run, task, count)]
   if kind == 'unlabelled' or not count:
     return []
   parts = ['<h3>Clips that it does worst and best on</h3>']
@@ -163,6 +163,17 @@ def _seen(
     parts.append(f'<p class="dim">{markup.text(explained.told)}</p>')
   found = explained.maps.get(task, {})
   return [*parts, *or_why(lambda: moving.clips(run, task, count, found))]
+
+
+def _keyframes(run: Recorded, task: str, count: int) -> list[str]:
+  """Returns the worst and best, or those that were drawn and why."""
+  why = []
+  if count:
+    try:
+      return people.keyframes(run, task, count)
+    except _LACKS as error:
+      why = [facts.sentence(error)]
+  return [*why, *or_why(lambda: people.drawn(run, task))]
 
 
 def _cost(run: Recorded, counted: Mapping[str, float] | None) -> list[str]:

@@ -80,5 +80,10 @@ def as_reported(metrics: Mapping[str, float]) -> dict[str, float]:
   return {f'{REPORTED}{name}': value for name, value in metrics.items()}
 
 
+def is_reported(tag: str) -> bool:
+  """Returns whether a tag is one of a run's last words."""
+  return tag.startswith(REPORTED)
+
+
 def _load(name: str) -> Any:
   return parts.load(sys.modules[__name__], name, 'build', FIELD)

@@ -103,7 +103,7 @@ class MLflow(scalars_only.ScalarsOnly):
         for tag, value in new
       ],
     )
-    if any(tag.startswith(writers.REPORTED) for tag in scalars):
+    if any(map(writers.is_reported, scalars)):
       self._status = 'FINISHED'
 
   def write_hparams(self, hparams: Mapping[str, Any]) -> None:

@@ -78,7 +78,7 @@ class Wandb(scalars_only.ScalarsOnly):
   def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
     if new := self._about.new(step, scalars):
       self._run.log({STEP: step, **new})
-    self._finished |= any(tag.startswith(writers.REPORTED) for tag in scalars)
+    self._finished |= any(map(writers.is_reported, scalars))
 
   def write_hparams(self, hparams: Mapping[str, Any]) -> None:
     self._run.config.update({'hparams': dict(hparams)}, allow_val_change=True)
