@@ -17,7 +17,7 @@ import ml_collections
 import numpy as np
 from etils import epath
 
-from vidpetl.experiment import initialise
+from vidpetl.experiment import experiment, initialise
 from vidpetl.experiment import spec as spec_lib
 from vidpetl.parameters import package, storage, variables
 from vidpetl.recipes import defaults
@@ -97,7 +97,6 @@ def start_of(run: epath.PathLike, spec: Mapping[str, Any]) -> Arrays:
   file = epath.Path(run) / 'config.json'
   config = json.loads(file.read_text(encoding='utf-8'))
   built = spec_lib.build(spec)
-  start = jax.jit(built.init_variables)(jax.random.key(config['seed']))
   init = ml_collections.ConfigDict(config['init'])
   for name in filter(None, (init.path, init.adapter)):
     if not epath.Path(name).exists():
@@ -105,8 +104,7 @@ def start_of(run: epath.PathLike, spec: Mapping[str, Any]) -> Arrays:
         f'{run} started from {name}, which is not there (seen from '
         f'{epath.Path().absolute()}); say where it is by --backbone.'
       )
-  if init.path:
-    start, _, _ = initialise.load(start, init, built)
+  start = _begun(built, init, config['seed'])
   if init.adapter:
     start, *_ = initialise.load_adapter(start, init.adapter, built)
   return {k: np.asarray(v) for k, v in variables.flatten(start).items()}
@@ -160,11 +158,26 @@ def _arrays_of(backbone: str, spec: Mapping[str, Any]) -> Arrays:
 def _fitted(path: str, spec: Mapping[str, Any]) -> Arrays:
   """Returns a backbone as a run fits it that starts from it."""
   built = spec_lib.build(spec)
-  start = jax.jit(built.init_variables)(jax.random.key(0))
   init = {**defaults.get_config().init.to_dict(), **spec.get('init', {})}
   init |= {'path': path, 'adapter': '', 'skip': ('^heads_', '/site_')}
-  fitted, _, _ = initialise.load(start, ml_collections.ConfigDict(init), built)
+  fitted = _begun(built, ml_collections.ConfigDict(init), 0)
   return {k: np.asarray(v) for k, v in variables.flatten(fitted).items()}
+
+
+def _begun(built: experiment.Experiment, init: Any, seed: int) -> Any:
+  """Returns linen variables as `init.path` has them, or as they are drawn.
+
+  Drawing compiles for a while. It is spared where the file has the whole
+  backbone, as heads and techniques come from elsewhere.
+  """
+  if init.path:
+    zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), built.variables)
+    start, _, report = initialise.load(zeros, init, built)
+    new = [row.ours for row in report.rows if row.status == 'new']
+    if all(package.is_added(path) for path in new):
+      return start
+  start = jax.jit(built.init_variables)(jax.random.key(seed))
+  return initialise.load(start, init, built)[0] if init.path else start
 
 
 def _of_checkpoint(
