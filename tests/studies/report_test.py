@@ -259,6 +259,12 @@ def test_a_page_that_cannot_be_made_is_a_line_at_the_end(
   assert (run.workdir / 'report.html').read_text(encoding='utf-8') == 'ä'
 
 
+def test_a_page_is_no_folder(tmp_path):
+  with pytest.raises(ValueError, match='is a folder: name a file'):
+    written.write(epath.Path(tmp_path), 'x')
+  assert list(tmp_path.iterdir()) == []
+
+
 def test_large_models_leave_maps_to_the_command(tmp_path, fields):
   run = leave(tmp_path / 'run', fields, 'classification')
   results = run.results

@@ -171,8 +171,9 @@ function table(every) {
   for (const name of names) {
     head.append(element('th', name.replace('_', ' '), {class: number(name)}));
   }
+  const body = made.createTBody();
   for (const each of rows) {
-    const row = made.insertRow();
+    const row = body.insertRow();
     for (const name of names) {
       const place = row.insertCell();
       place.textContent = cell(each[name] ?? null, whole(name) ? 0 : 3);

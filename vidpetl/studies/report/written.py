@@ -15,7 +15,13 @@ FILE = 'report.html'
 
 
 def write(path: epath.Path, text: str) -> None:
-  """Writes a page, as a whole or not at all."""
+  """Writes a page, as a whole or not at all.
+
+  Raises:
+    ValueError: if there is a folder of this name.
+  """
+  if path.is_dir():
+    raise ValueError(f'{path} is a folder: name a file for the page in --out.')
   path.parent.mkdir(parents=True, exist_ok=True)
   new = path.with_name(f'.{path.name}.new')
   new.write_text(text, encoding='utf-8')
