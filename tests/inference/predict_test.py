@@ -13,7 +13,7 @@ import pytest
 import vidpetl
 from vidpetl import predict
 from vidpetl.data import decode
-from vidpetl.inference import films, models, overlaying, writing
+from vidpetl.inference import films, models, overlaying
 from vidpetl.inference.overlay import film as film_lib
 
 
