@@ -26,6 +26,7 @@ import os
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
+import threading
 import time
 
 from absl import app, flags, logging
@@ -36,7 +37,8 @@ from vidpetl import cli
 with epy.lazy_imports():
   import tqdm
 
-  from vidpetl.data import names
+  from vidpetl.data import decode, names
+  from vidpetl.inference import answer as answer_lib
   from vidpetl.inference import films, model, overlaying, writing
   from vidpetl.inference.people import choice
 
@@ -117,24 +119,25 @@ def answer(
     overlay: where films go with the answer drawn in; None for nowhere.
   """
   files = writing.Files(out) if out else None
+  fps = asked.program(task).info.fps
   began, failed, seconds = time.perf_counter(), 0, 0.0
-  bar = _Bar(len(listed))
+  bar = _Bar(listed)
+  answers = asked.answers(
+    listed, task, progress=bar.advance, looked=bar.look, **options
+  )
   try:
-    for path, (film, found) in zip(
-      listed, asked.answers(listed, task, progress=bar.advance, **options)
-    ):
+    for path, (film, found) in zip(listed, answers):
+      if not isinstance(found, Exception):
+        seconds += found.duration
+        bar.say(str(found))
+        if files:
+          files.add(found)
+        found = _drawn(overlay, path, found, fps)
       if isinstance(found, Exception):
         failed += 1
         bar.say(f'error: {found}')
         if files:
           files.add_failure(film, str(found))
-      else:
-        seconds += found.duration
-        bar.say(str(found))
-        if files:
-          files.add(found)
-        if overlay:
-          overlay.draw(path, found)
   finally:
     bar.close()
     for path in files.close() if files else ():
@@ -148,23 +151,55 @@ def answer(
   return 1 if failed else 0
 
 
-class _Bar:
-  """Clips of the film that is answered, and how fast; on terminals alone."""
+def _drawn(
+  overlay: overlaying.Places | None,
+  path: str,
+  answer: answer_lib.Answer,
+  fps: float | None,
+) -> answer_lib.Answer | Exception:
+  """Draws an answer, if that is wanted; returns it, or why it failed.
 
-  def __init__(self, films: int):
-    self.clips, self._films, self._film, self._number = 0, films, '', 0
+  A film can be damaged where none of the frames is that the model was shown.
+  """
+  try:
+    if overlay:
+      overlay.draw(path, answer, fps)
+  except decode.DecodeError as error:
+    return error
+  return answer
+
+
+class _Bar:
+  """What is done of the film that is answered; on terminals alone.
+
+  These are clips, and before them moments at which people are looked for.
+  """
+
+  def __init__(self, films: list[str]):
+    self.clips, self._shown = 0, ('', '')
+    self._numbers = {names.shown(film): i for i, film in enumerate(films, 1)}
     self._bar = tqdm.tqdm(unit='clip', disable=None)
+    self._lock = threading.Lock()
 
   def advance(self, count: int, total: int, film: str) -> None:
     """Takes clips that were computed; see `Model.answers`."""
-    if film != self._film:
-      self._film = film
-      self._number += 1
-      self._bar.reset(total)
-      name = epath.Path(film).name
-      self._bar.set_description(f'{name} ({self._number} of {self._films})')
     self.clips += count
-    self._bar.update(count)
+    self._update(count, total, film, 'clip')
+
+  def look(self, count: int, total: int, film: str) -> None:
+    """Takes moments at which people were looked for."""
+    self._update(count, total, film, 'look')
+
+  def _update(self, count: int, total: int, film: str, unit: str) -> None:
+    with self._lock:
+      if (film, unit) != self._shown:
+        self._shown = film, unit
+        self._bar.unit = unit
+        self._bar.reset(total)
+        name = epath.Path(film).name
+        place = f'{self._numbers[film]} of {len(self._numbers)}'
+        self._bar.set_description(f'{name} ({place})')
+      self._bar.update(count)
 
   def say(self, line: str) -> None:
     self._bar.write(line)

@@ -132,6 +132,15 @@ def test_packages_share_a_backbone_and_programs(runs, clips, paths):
     model(film, adapter='other')
 
 
+def test_packages_can_be_put_on_the_run_that_they_started_from(runs, paths):
+  film = next(iter(paths.values()))
+  model = vidpetl.load(runs.full, adapters={'lora': runs.lora})
+  for run, name in ((runs.full, 'main'), (runs.lora, 'lora')):
+    np.testing.assert_array_equal(
+      model(film, adapter=name).logits, vidpetl.load(run)(film).logits
+    )
+
+
 def test_films_that_cannot_be_read_are_named_and_the_rest_goes_on(
   runs, paths, tmp_path, capsys
 ):

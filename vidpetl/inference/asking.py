@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from vidpetl.data import clips, decode, frames, names, streaming
 from vidpetl.inference import answer as answer_lib
 from vidpetl.inference import answers as answers_folder
 from vidpetl.inference import windows
-from vidpetl.inference.question import Options, Question
+from vidpetl.inference.question import WINDOWS, Options, Question
 
 # Batches that wait for the device; with what it works on, and what is being
 # filled, all that is in memory of any film.
@@ -60,6 +61,7 @@ def answers(
   films: Iterable[str],
   options: Options,
   progress: Progress | None = None,
+  looked: Progress | None = None,
 ) -> Iterator[tuple[str, answer_lib.Answer | Exception]]:
   """Yields each film and its answer, or the reason why there is none.
 
@@ -69,10 +71,14 @@ def answers(
     options: of all of them.
     progress: is told of clips that are computed: how many more, of how many of
       which film.
+    looked: the same of moments at which a detector looked for people; another
+      thread calls it.
   """
   kind = part(program)
+  options.check(kind.OPTIONS, f'a task of kind {_kind(program)}')
   run = getattr(program, kind.PROGRAM)
-  for end, rows in _computed(program, films, options, run, progress):
+  read = _read(program, films, options, kind.ask, looked)
+  for end, rows in _computed(read, run, progress):
     if end.error is not None:
       yield end.name, end.error
       continue
@@ -82,8 +88,15 @@ def answers(
 def rows(
   program: Any, film: str, options: Options, run: Run
 ) -> tuple[np.ndarray, np.ndarray, Rows]:
-  """Returns begins and ends [n] of a film's windows, and what `run` makes."""
-  ((end, found),) = _computed(program, [film], options, run)
+  """Returns begins and ends [n] of a film's windows, and what `run` makes.
+
+  Windows are those of an answer as far as they follow from the film.
+  """
+  kind = part(program)
+  known = [name for name in kind.OPTIONS if name in WINDOWS]
+  options.check(known, f'features of a task of kind {_kind(program)}')
+  ask = getattr(kind, 'plain', kind.ask)
+  ((end, found),) = _computed(_read(program, [film], options, ask), run)
   if end.error is not None:
     raise end.error
   spans = [
@@ -95,19 +108,18 @@ def rows(
 
 def part(program: Any) -> ModuleType:
   """Returns the module of `answers` that is for a program's task."""
-  kind = program.task.eval_clip.kind.name
-  return parts.load(answers_folder, kind, 'ask', 'a task for')
+  return parts.load(answers_folder, _kind(program), 'ask', 'a task for')
+
+
+def _kind(program: Any) -> str:
+  return program.task.eval_clip.kind.name
 
 
 def _computed(
-  program: Any,
-  films: Iterable[str],
-  options: Options,
-  run: Run,
-  progress: Progress | None = None,
+  read: Iterator[_Batch | _End], run: Run, progress: Progress | None = None
 ) -> Iterator[tuple[_End, Rows]]:
   """Yields the end of each film with what `run` made of its windows."""
-  with _ahead(_read(program, films, options)) as items:
+  with _ahead(read) as items:
     found: dict[int, Rows] = {}
     pending = None
     for item in items:
@@ -115,8 +127,7 @@ def _computed(
       given = None
       if isinstance(item, _Batch):
         given = item.clips['index'].copy(), run(item.clips)
-        if progress:
-          progress(item.count, item.total, item.film)
+        _tell(progress, item.film, item.count, item.total)
       if pending is not None:
         _take(found, pending)
       pending = given
@@ -144,24 +155,38 @@ def _stacked(found: Mapping[int, Rows]) -> Rows:
 
 
 def _read(
-  program: Any, films: Iterable[str], options: Options
+  program: Any,
+  films: Iterable[str],
+  options: Options,
+  ask: Callable[[Question], Sequence[Any]],
+  looked: Progress | None = None,
 ) -> Iterator[_Batch | _End]:
   """Yields the batches of each film, and its end."""
-  kind = part(program)
-  options.check(kind.OPTIONS, program.task.eval_clip.kind.name)
   for path in films:
     name = names.shown(path)
+    tell = functools.partial(_tell, looked, name)
     try:
       with frames.open_video(path, name, program.info.fps) as film:
         question = Question(
-          name, film, program.task, program.info, program.seconds, options
+          name,
+          film,
+          program.task,
+          program.info,
+          program.seconds,
+          options,
+          tell,
         )
-        asked = kind.ask(question)
+        asked = ask(question)
         yield from _batches(program, name, film, asked)
         # The film is closed when its answer is made; its duration stays.
         yield _End(name, question, asked)
     except (decode.DecodeError, OSError) as error:
       yield _End(name, error=error)
+
+
+def _tell(progress: Progress | None, film: str, count: int, total: int) -> None:
+  if progress:
+    progress(count, total, film)
 
 
 def _batches(

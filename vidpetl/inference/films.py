@@ -13,6 +13,8 @@ from vidpetl.inference import models
 def listed(words: Sequence[str]) -> list[str]:
   """Returns the films of files and folders, each once, in a fixed order.
 
+  Films are called as they are first named.
+
   A folder is searched at any depth; one of numbered frames is a film itself.
 
   Args:
@@ -22,12 +24,13 @@ def listed(words: Sequence[str]) -> list[str]:
   Raises:
     ValueError: if there is no such file, or a folder without films.
   """
-  found: dict[str, None] = {}
+  found: dict[str, str] = {}
+  take = lambda path: found.setdefault(os.path.abspath(path), path)
   for word in (models.find(word, models.FILM) for word in words):
     if not os.path.exists(word):
       raise ValueError(f'{names.shown(word)}: no such file or folder.')
     if not os.path.isdir(word):
-      found[word] = None
+      take(word)
       continue
     below = sorted(videos.look(word).clips)
     if not below:
@@ -36,6 +39,6 @@ def listed(words: Sequence[str]) -> list[str]:
         f'{" ".join(videos.SUFFIXES)}, and folders of numbered '
         f'{" ".join(frames.SUFFIXES)}.'
       )
-    found |= {os.path.join(word, path) if path else word: None
-              for path in below}  # fmt: skip
-  return list(found)
+    for path in below:
+      take(os.path.join(word, path) if path else word)
+  return list(found.values())

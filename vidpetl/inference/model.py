@@ -88,16 +88,8 @@ class Model:
   def __init__(self, read: trained.Trained):
     """Puts a model on the device; `load` reads one."""
     self.origin = read.origin
-    self._trunk = adapters_lib.Adapters(
-      {} if read.package is None else read.arrays
-    )
-    packed = read.package
-    if packed is None:
-      sha256 = package.fingerprint({})
-      packed = package.Package(
-        {**read.spec, 'backbone_sha256': sha256}, read.arrays
-      )
-    self._trunk.load(packed, MAIN)
+    self._trunk = adapters_lib.Adapters(read.arrays)
+    self._trunk.load(read.package or _packed(read), MAIN)
     self._folders = {MAIN: epath.Path(read.origin)}
 
   @property
@@ -140,7 +132,10 @@ class Model:
     Raises:
       ValueError: if there is none of this name.
     """
-    return self._trunk.task(adapter, task or self.tasks(adapter)[0])
+    there = self.tasks(adapter)
+    if task and task not in there:
+      raise ValueError(f'no task {task!r}; there are: {", ".join(there)}.')
+    return task or there[0]
 
   def options(self, task: str = '', adapter: str = MAIN) -> tuple[str, ...]:
     """Returns the fields of `question.Options` that a task's answers take."""
@@ -196,6 +191,7 @@ class Model:
     task: str = '',
     adapter: str = MAIN,
     progress: asking.Progress | None = None,
+    looked: asking.Progress | None = None,
     **options: Any,
   ) -> Iterator[tuple[str, answer_lib.Answer | Exception]]:
     """Yields each film and its answer, or why it cannot be read.
@@ -208,11 +204,13 @@ class Model:
       adapter: the package that answers.
       progress: is told of clips that are computed: how many more, of how many
         of which film.
+      looked: the same of moments at which a detector looked for people;
+        another thread calls it.
       **options: see `question.Options`.
     """
     program = self.program(task, adapter)
     paths = map(os.fspath, films)
-    return asking.answers(program, paths, _options(options), progress)
+    return asking.answers(program, paths, _options(options), progress, looked)
 
   def features(
     self,
@@ -227,7 +225,7 @@ class Model:
       film: see `__call__`.
       task: whose clips are cut.
       adapter: the package whose techniques are in the backbone.
-      **options: see `question.Options`.
+      **options: `window` and `hop`, see `question.Options`.
     """
     program = self.program(task, adapter)
     begins, ends, rows = asking.rows(
@@ -250,6 +248,18 @@ class Model:
     return Program(
       self._trunk, adapter, self.task(task, adapter), self._folders[adapter]
     )
+
+
+def _packed(read: trained.Trained) -> package.Package:
+  """Returns a model that is whole in itself as a package on its backbone.
+
+  Packages that were made on the same backbone can be added then.
+  """
+  own, rest = {}, {}
+  for path, array in read.arrays.items():
+    (own if package.belongs(path, False) else rest)[path] = array
+  sha256 = package.fingerprint(rest)
+  return package.Package({**read.spec, 'backbone_sha256': sha256}, own)
 
 
 def _options(given: Mapping[str, Any]) -> Options:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,8 @@ from vidpetl.inference.people import choice
 from vidpetl.tasks import task as task_lib
 
 Film = decode.Video | frames.Frames
+# Fields of `Options` that say how a film is cut.
+WINDOWS = ('window', 'hop')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,14 +52,14 @@ class Options:
 
     Args:
       known: fields that it asks for.
-      kind: of the task.
+      kind: what it is, in words.
     """
     for field in dataclasses.fields(self):
       given = getattr(self, field.name) not in (field.default, '')
       if given and field.name not in known:
+        takes = ', '.join(known) or 'no options'
         raise ValueError(
-          f'{field.name} is of no use to a task of kind {kind}, which takes '
-          f'{", ".join(known)}.'
+          f'{field.name} is of no use to {kind}, which takes {takes}.'
         )
 
 
@@ -73,6 +75,8 @@ class Question:
     seconds: how long training examples are: 'median' and 'longest'; None if
       that is not known.
     options: what a user chose.
+    looked: is told of moments at which people were looked for: how many more,
+      of how many.
   """
 
   name: str
@@ -81,6 +85,7 @@ class Question:
   info: examples.Info
   seconds: Mapping[str, float] | None
   options: Options
+  looked: Callable[[int, int], None] = lambda count, total: None
 
   @property
   def duration(self) -> float:

@@ -13,6 +13,7 @@ from vidpetl.data.names import shown
 from vidpetl.inference import answer as answer_lib
 
 JSON = 'answers.json'
+_FAILURES = 'unreadable.csv'
 
 
 class Files:
@@ -45,7 +46,7 @@ class Files:
 
   def add_failure(self, film: str, reason: str) -> None:
     """Writes a film that could not be read."""
-    file = self._file('unreadable.csv', [('film', 'reason')])
+    file = self._file(_FAILURES, [('film', 'reason')])
     _write(file, [(film, reason)])
 
   def _add_json(self, said: Any) -> None:
@@ -66,6 +67,9 @@ class Files:
 
   def close(self) -> list[epath.Path]:
     """Puts the files in their places, and returns them."""
+    if self._open and _FAILURES not in self._open:
+      # Those of an earlier call, which may be readable now.
+      (self._folder / _FAILURES).unlink(missing_ok=True)
     if JSON in self._open:
       self._open[JSON].write('\n]\n')
     paths = []

@@ -99,7 +99,7 @@ def ask(people, duration=4.0, max_boxes=2, boxes='detected', min_score=0.8):
   """Asks about people of a film, given as (seconds, boxes, scores)."""
 
   class Given(choice.Choice):
-    def find(self, opened, name, times, least):
+    def find(self, opened, name, times, least, looked):
       return types.SimpleNamespace(
         tracks=[],
         people=[
@@ -159,6 +159,15 @@ def test_a_film_without_people_has_an_answer(run, ava, tmp_path):
   assert not answer.seen.people
   assert list(answer.tables()['people']['film']) == []
   assert 'nobody' in str(answer)
+
+
+def test_features_need_no_people(run, ava):
+  film, model = next(ava.films.iterdir()), vidpetl.load(run)
+  found = model.features(film)
+  assert found.begins.tolist() == found.ends.tolist()
+  assert found.begins.tolist() == list(range(1, len(found.grid) + 1))
+  with pytest.raises(ValueError, match='people is of no use to features'):
+    model.features(film, people='hog')
 
 
 def test_films_are_called_as_shortly_as_tells_them_apart(tmp_path):

@@ -72,6 +72,14 @@ def test_a_score_is_that_of_the_evaluation(runs, table):
     assert len(answer.contributions) == 2
 
 
+def test_features_need_nothing_that_is_said_of_a_performance(runs, table):
+  model = vidpetl.load(runs('core'))
+  found = model.features(table[1]['dive7'])
+  assert len(found.begins) == len(found.summary) == 1
+  with pytest.raises(ValueError, match='which takes no options'):
+    model.features(table[1]['dive7'], difficulty=2.0)
+
+
 def test_a_score_by_exemplars_is_that_of_the_evaluation(runs, table):
   run = runs('core')
   model = vidpetl.load(run)

@@ -167,7 +167,11 @@ def ask(question: Question) -> Asked:
   choice = question.options.people or choice_lib.Choice()
   tested_with = 0.0 if kind.boxes == 'ground_truth' else kind.min_score
   found = choice.find(
-    question.film, question.name, _times(question.duration), tested_with
+    question.film,
+    question.name,
+    _times(question.duration),
+    tested_with,
+    question.looked,
   )
   called = choice.called(question.name)
   people = [_best(each, kind.max_boxes) for each in found.people]
@@ -186,6 +190,21 @@ def ask(question: Question) -> Asked:
     [_keyframe(called, each, kind, classes) for each in people],
     Seen(called, choice.start, people, found.tracks, left_out),
   )
+
+
+def plain(question: Question) -> Sequence[keyframes.Keyframe]:
+  """Returns the keyframes of a film at which people would be looked for."""
+  nobody = np.zeros(0, np.float32)
+  kind, classes = question.task.eval_clip.kind, question.info.num_classes
+  return [
+    _keyframe(
+      question.name,
+      People(seconds, nobody.reshape(0, 4), nobody, nobody.astype(np.int64)),
+      kind,
+      classes,
+    )
+    for seconds in _times(question.duration).tolist()
+  ]
 
 
 def answer(

@@ -144,6 +144,11 @@ def ask(question: Question) -> Asked:
   return Asked([performance], (times, given))
 
 
+def plain(question: Question) -> list[kind.Performance]:
+  """Returns the film as a performance of which nothing is known."""
+  return [kind.Performance(question.name, float('nan'))]
+
+
 def answer(
   question: Question,
   asked: Asked,

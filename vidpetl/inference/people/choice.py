@@ -6,7 +6,7 @@ import collections
 import functools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -78,7 +78,12 @@ class Choice:
     return self._tails.get(film) or _words(film)[-1]
 
   def find(
-    self, opened: Film, name: str, times: np.ndarray, least: float
+    self,
+    opened: Film,
+    name: str,
+    times: np.ndarray,
+    least: float,
+    looked: Callable[[int, int], None],
   ) -> finder.Found:
     """Returns the people of a film at some times, however many there are.
 
@@ -87,9 +92,11 @@ class Choice:
       name: of it.
       times: seconds [m].
       least: score below which boxes of a csv are left out by default.
+      looked: is told of moments at which a detector looked: how many more, of
+        how many.
     """
     if not self._boxes:
-      source, least = finder.Detected(self._detect), finder.MIN_SCORE
+      source, least = finder.Detected(self._detect, looked), finder.MIN_SCORE
     else:
       source = self._of(name)
     return finder.find(

@@ -49,11 +49,12 @@ class Detected:
 
   Attributes:
     detect: frame -> boxes and scores.
-    progress: called with the number of moments each time some are done.
+    progress: called each time some moments are done: how many more, of how
+      many.
   """
 
   detect: Detect
-  progress: Callable[[int], None] = lambda done: None
+  progress: Callable[[int, int], None] = lambda done, total: None
 
   def moments(
     self, film: Film, wanted: np.ndarray, rate: float
@@ -70,7 +71,7 @@ class Detected:
       boxes, scores = self.detect(frame)
       for place in places:
         found[place] = Moment(float(times[place]), boxes, scores)
-      self.progress(len(places))
+      self.progress(len(places), len(times))
     return found
 
 
