@@ -43,7 +43,7 @@ def through(target, subject, folder):
   """Returns how far a target is from the run."""
   part = parts.load(targets, target, 'EXAMPLE', '--to')
   part.write(subject, folder)
-  noise = films.Clips(films.noise(subject), 'noise', real=False)
+  noise = films.Clips(films.noise(subject), 'noise')
   return comparing.compare(subject, part.reader(subject, folder), noise)
 
 
@@ -167,7 +167,6 @@ def test_a_folder_with_files_is_not_written_over(run, tmp_path):
 
 def test_noise_alone_is_said_to_be_noise(run):
   taken = films.take(subject_of(run), run)
-  assert not taken.real
   assert 'noise alone' in taken.words and '--clips' in taken.words
 
 
