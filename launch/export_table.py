@@ -78,7 +78,7 @@ def attempt(
   """Returns target -> 'share', the difference; or 'reason', why not."""
   try:
     made = subject(one, root)
-    noise = films.Clips(films.noise(made), 'noise', real=False)
+    noise = films.Clips(films.noise(made), 'noise')
   except Exception as error:
     if not mistakes.is_mistake(error):
       raise

@@ -14,7 +14,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source launch/venv.sh
 
-extras=(test docs)
+extras=(test docs onnx)
 marked=(-m 'not torch')
 case "${1:-}" in
   --fast)

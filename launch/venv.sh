@@ -1,6 +1,7 @@
 # Sourced by the other scripts, from the repository's root.
 # make_venv [extra ...] makes .venv with vidpetl, its tested dependencies and
-# those extras (setup.py), and does nothing if they are there already.
+# those extras (setup.py), and does nothing if they are there already. Of the
+# extra `onnx`, see add_jax2onnx.
 
 find_python() {
   local candidate
@@ -18,7 +19,7 @@ find_python() {
 }
 
 make_venv() {
-  local python stamp hash extra wanted=. missing=()
+  local python stamp hash extra wanted=. missing=() others=()
   if ! .venv/bin/python -c '' 2>/dev/null; then
     python=$(find_python)
     echo "Making .venv with $("$python" --version)"
@@ -40,15 +41,32 @@ make_venv() {
   if ((${#missing[@]} == 0)); then
     return
   fi
-  if (($#)); then
-    wanted=".[$(join "$@")]"
+  for extra in "$@"; do
+    [[ "$extra" == onnx ]] || others+=("$extra")
+  done
+  if ((${#others[@]})); then
+    wanted=".[$(join "${others[@]}")]"
   fi
   echo "Installing vidpetl${wanted#.} into .venv"
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    --constraint constraints.txt --editable "$wanted"
+  pip_install --editable "$wanted"
+  if ((${#others[@]} < $#)); then
+    add_jax2onnx
+  fi
   for extra in "${missing[@]}"; do
     echo "$hash $extra" >>"$stamp"
   done
+}
+
+# It asks for an orbax-checkpoint that is older than the pinned one, and imports
+# none: so it comes without what it asks for, beside what it does import.
+add_jax2onnx() {
+  pip_install equinox onnx onnx-ir onnxruntime
+  pip_install --no-deps jax2onnx
+}
+
+pip_install() {
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    --constraint constraints.txt "$@"
 }
 
 join() {

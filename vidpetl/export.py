@@ -2,8 +2,8 @@
 
   python -m vidpetl.export --run=RUN --to=jax|saved_model|onnx|torch OUT
 
-RUN is a working directory, an adapter package with --backbone, or 'demo'. The
-first three hold the whole model, adapters of any kind inside, from bytes to
+RUN is a working directory, an adapter package with --backbone, or 'demo:clips'.
+The first three hold the whole model, adapters of any kind inside, from bytes to
 scores; torch merges what is linear, and writes weights for the family's own
 code. OUT is a folder with the model, preprocessing.json, README.md with a
 program that runs it without vidpetl, and read_clip.py, which reads films. It is

@@ -43,7 +43,7 @@ def through(target, subject, folder):
   """Returns how far a target is from the run."""
   part = parts.load(targets, target, 'EXAMPLE', '--to')
   part.write(subject, folder)
-  noise = films.Clips(films.noise(subject), 'noise', real=False)
+  noise = films.Clips(films.noise(subject), 'noise')
   return comparing.compare(subject, part.reader(subject, folder), noise)
 
 
@@ -149,6 +149,18 @@ def test_the_readme_answers_a_film_as_the_run_does(
   assert label == said.top(1)[0][0]
 
 
+def test_scores_are_shares_where_logits_are_averaged(film, tmp_path):
+  options = {'average': 'logits', 'eval_clip': {'views': (2, 1)}}
+  folder = trained_models.write(tmp_path / 'r', 'videomae_b', **options)
+  made = subject_of(folder)
+  batch = films.take(made, folder, [film]).arrays
+  (program,) = made.programs()
+  given = {name: batch[name] for name in program.inputs}
+  found = program.function(dict(made.params), given)
+  said = model.load(folder)(film)
+  np.testing.assert_allclose(found['scores'][0], said.scores, atol=1e-5)
+
+
 def test_what_says_something_else_is_refused_and_nothing_is_left(
   run, film, tmp_path
 ):
@@ -167,8 +179,23 @@ def test_a_folder_with_files_is_not_written_over(run, tmp_path):
 
 def test_noise_alone_is_said_to_be_noise(run):
   taken = films.take(subject_of(run), run)
-  assert not taken.real
   assert 'noise alone' in taken.words and '--clips' in taken.words
+
+
+def test_a_model_that_comes_along_is_compared_on_its_film():
+  asked = model.load('demo:clips')
+  made = subject_lib.Subject(
+    asked.spec, asked.params, asked.task(), 'demo:clips'
+  )
+  taken = films.take(made, made.origin)
+  assert taken.words == 'the film of demo:clips'
+  assert np.ptp(taken.arrays['video']) > 100
+
+
+def test_a_config_of_something_else_is_no_run(run, tmp_path):
+  (tmp_path / 'config.json').write_text('{"model_type": "videomae"}')
+  taken = films.take(subject_of(run), str(tmp_path / 'model'))
+  assert 'no data of the task own' in taken.words
 
 
 def test_a_task_without_an_answer_is_refused():

@@ -87,6 +87,7 @@ def reference(
   arrays = {k: np.asarray(v) for k, v in subject.params.items()}
   trunk.load(package.Package(config, arrays), 'run')
   found = dict(trunk.outputs('run', batch, subject.name))
+  found = subject_lib.in_shares(subject, found)
   read = trunk.logits('run', batch, subject.name)
   if isinstance(read, Mapping):
     found |= read

@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from etils import epath
 
 from vidpetl.experiment import handover
 from vidpetl.exporting import comparing, films, preprocessing, writing
@@ -21,6 +20,19 @@ from vidpetl.weights.errors import WeightsError
 
 ARRAYS = 'model.safetensors'
 TOLERANCE = {'float32': 1e-3, 'bfloat16': 1e-1}
+_PROGRAM = """import json, torch, transformers
+from read_clip import read_clip
+spec = json.load(open('{spec}', encoding='utf-8'))
+pixels, inputs = spec['pixels'], read_clip('film.mp4', spec)
+video = (inputs['video'] / 255 - pixels['mean']) / pixels['std']
+{pad}video = torch.tensor(video, dtype=torch.float32).flatten(0, -5)  # Views.
+model = transformers.{model}.from_pretrained('.')
+with torch.no_grad():
+  logits = model(video.movedim(-1, 2)).logits.mean(0)
+print(model.config.id2label[int(logits.argmax())])"""
+_PAD = """height, width = inputs['size'][0]
+video[..., height:, :, :] = video[..., width:, :] = pixels['pad_value']
+"""
 
 
 def export(
@@ -92,25 +104,26 @@ def write(
     ) from None
   if tolerance is None:
     tolerance = TOLERANCE[subject.dtype]
-  taken = films.take(subject, subject.origin, clips)
-  found = comparing.compare(subject, _merged(subject, source.arrays), taken)
-  if not found.within(tolerance):
-    raise ValueError(
-      f'--to=torch: {found}; on {taken.words}. That is more than '
-      f'--tolerance={tolerance:g} allows, so {out} was not written.'
-    )
   name = name or find(source, subject)
   head = _head(name, subject)
   with writing.whole(out) as folder:
     into = folder if family_lib.load(name).folder else folder / ARRAYS
     report = export(name, source, str(into), head)
+    taken = films.take(subject, subject.origin, clips)
+    found = comparing.compare(subject, _merged(subject, source.arrays), taken)
+    if not found.within(tolerance):
+      raise ValueError(
+        f'--to=torch: {found}; on {taken.words}. That is more than '
+        f'--tolerance={tolerance:g} allows, so {out} was not written.'
+      )
     lines = [report.short(), f'Merged weights: {found}; on {taken.words}']
     if not head:
       lines.append(
         f'{name} has no place for the head of {subject.name}: it is in the '
         'exports to onnx, jax and saved_model'
       )
-    writing.beside(folder, subject, _text(subject, name, lines))
+    text = _text(subject, name, head, lines)
+    writing.beside(folder, subject, text, inside=False)
   return lines
 
 
@@ -158,23 +171,34 @@ def _merged(subject: subject_lib.Subject, arrays: Mapping[str, np.ndarray]):
   return run
 
 
-def _text(subject: subject_lib.Subject, name: str, lines: Sequence[str]) -> str:
+def _text(
+  subject: subject_lib.Subject, name: str, head: str, lines: Sequence[str]
+) -> str:
   """Returns README.md."""
-  family = family_lib.load(name)
-  if not family.folder:
-    file = epath.Path(ARRAYS).name
+  kind = family_lib.load(name).folder
+  if kind and kind.classifier and head:
+    padded = subject.task.eval_clip.framing.resize == 'pad'
+    load = _PROGRAM.format(
+      spec=preprocessing.FILE,
+      pad=_PAD if padded else '',
+      model=kind.classifier,
+    )
+  elif kind:
     load = (
-      'from safetensors.torch import load_file\n'
-      f"arrays = load_file('{file}')  # {exporting.takes(family, '')}"
+      f'import transformers\n'
+      f"model = transformers.{kind.plain}.from_pretrained('.')"
     )
   else:
+    takes = exporting.takes(family_lib.load(name), head)
     load = (
-      'import transformers\n'
-      "model = transformers.AutoModel.from_pretrained('.')  # or its own class"
+      'from safetensors.torch import load_file\n'
+      f"arrays = load_file('{ARRAYS}')  # {takes}"
     )
   said = '\n'.join(f'- {line}' for line in '\n'.join(lines).splitlines())
   return (
-    f'# {subject.name}: weights for {name}\n\n{said}\n\n```python\n{load}\n'
-    f'```\n\n`{preprocessing.FILE}` says how a film becomes what the model '
-    'takes; `pixels` there is to be done by you.\n'
+    f'# {subject.name}: weights for {name}\n\n{said}\n\n'
+    f'    pip install torch {"transformers" if kind else "safetensors"} av\n\n'
+    f'```python\n{load}\n```\n\n`{preprocessing.FILE}` says how a film '
+    'becomes what the model takes; `pixels` and the average over views are to '
+    f'be done by you. `{writing.READER}` reads films.\n'
   )

@@ -20,6 +20,7 @@ from vidpetl.data import (
 )
 from vidpetl.data.kinds import unlabelled
 from vidpetl.exporting import subject as subject_lib
+from vidpetl.inference import models
 
 Batch = dict[str, np.ndarray]
 COUNT = 4
@@ -32,12 +33,10 @@ class Clips:
   Attributes:
     arrays: as an evaluation has them, [n, ...] each.
     words: what they are.
-    real: whether films are behind them.
   """
 
   arrays: Batch
   words: str
-  real: bool
 
 
 def take(
@@ -57,7 +56,7 @@ def take(
   if not films:
     found, words = _evaluated(subject.name, run)
     if not found:
-      return Clips(noise(subject), f'noise alone: {words}', False)
+      return Clips(noise(subject), f'noise alone: {words}')
     films = found
   clip, info = subject.task.eval_clip, subject.info
   batch = clips.padding(info, clip, (len(films),))
@@ -65,21 +64,27 @@ def take(
     _fill(
       {key: array[row, ...] for key, array in batch.items()}, film, clip, info
     )
-  return Clips(_beside(subject, batch), words, True)
+  return Clips(_beside(subject, batch), words)
 
 
 def _evaluated(task: str, run: str) -> tuple[list[str | bytes], str]:
   """Returns films of a run's own evaluation, and words; or why there are none.
 
-  Films lie evenly in the order of the source.
+  Films lie evenly in the order of the source. A model that vidpetl brings along
+  has its own.
   """
+  if run in models.names():
+    return [models.find(run, models.FILM)], f'the film of {run}'
   for folder in (epath.Path(run), epath.Path(run).parent):
     if (file := folder / 'config.json').exists():
       break
   else:
     return [], f'{run} does not say on what it was evaluated; give --clips'
-  options = json.loads(file.read_text(encoding='utf-8'))['tasks'][task]
-  options = options.get('eval') or options.get('train') or {}
+  config = json.loads(file.read_text(encoding='utf-8'))
+  options = config.get('tasks', {}).get(task, {})
+  options = options.get('eval') or options.get('train')
+  if not options:
+    return [], f'{file} says no data of the task {task}; give --clips'
   try:
     source = sources.open_source(options)
   except (OSError, ValueError) as error:

@@ -32,10 +32,22 @@ _SAMPLING = {
   'asked, which frame number frames / 2 (from 0) shows.',
   'tail': 'The last frames of the film, one behind the other.',
 }
+_WHERE = {
+  True: 'inside of the model',
+  False: 'by whoever runs the model, which has the weights alone',
+}
 
 
-def describe(subject: subject_lib.Subject) -> dict[str, Any]:
-  """Returns what preprocessing.json holds."""
+def describe(
+  subject: subject_lib.Subject, inside: bool = True
+) -> dict[str, Any]:
+  """Returns what preprocessing.json holds.
+
+  Args:
+    subject: what is exported.
+    inside: whether the export takes bytes, and averages over views itself; one
+      of weights alone does neither.
+  """
   task, info = subject.task, subject.info
   clip, augment = task.eval_clip, task.augment
   framing = clip.framing
@@ -72,16 +84,16 @@ def describe(subject: subject_lib.Subject) -> dict[str, Any]:
       'count': clip.num_views,
       'words': 'clips x crops stand in an axis behind the batch, crops of a '
       'clip side by side, where there are several; answers are averaged over '
-      'them inside of the model',
+      f'them {_WHERE[inside]}',
     },
     'pixels': {
-      'words': 'done inside of the model: (pixel / 255 - mean) / std, and '
-      'pad_value outside of size',
+      'words': f'(pixel / 255 - mean) / std, and pad_value outside of size, '
+      f'{_WHERE[inside]}',
       'mean': augment.mean,
       'std': augment.std,
       'pad_value': augment.pad_value,
     },
-    'programs': {p.name: _program(p) for p in subject.programs()},
+    'programs': {p.name: _program(p) for p in subject.programs() if inside},
   }
 
 

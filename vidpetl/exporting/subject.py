@@ -196,7 +196,20 @@ def _answer(
     found = {k: v for k, v in said.items() if k not in unknown}
     if not isinstance(read, Mapping) and subject.kind not in COMPARED:
       found.setdefault('logits', read)
+    found = in_shares(subject, found)
   return {name: jnp.float32(value) for name, value in found.items()}
+
+
+def in_shares(
+  subject: Subject, found: dict[str, jax.Array]
+) -> dict[str, jax.Array]:
+  """Returns what a task says, its scores in [0, 1] as films are answered.
+
+  An evaluation that averages the logits of views leaves scores as logits.
+  """
+  if subject.kind != 'classification' or subject.task.average != 'logits':
+    return found
+  return {**found, 'scores': jax.nn.softmax(jnp.float32(found['scores']))}
 
 
 def _compare(

@@ -60,15 +60,24 @@ def write(
         f'--tolerance={tolerance:g} allows, so {out} was not written.'
       )
     beside(folder, subject, readme.write(subject, target, found, taken.words))
-  said = [f'{found}; on {taken.words}']
-  if not taken.real:
-    said.append('It was compared on noise alone; --clips=FILM,… takes films.')
-  return said
+  return [f'{found}; on {taken.words}']
 
 
-def beside(folder: epath.Path, subject: subject_lib.Subject, text: str) -> None:
-  """Writes preprocessing.json, README.md and the reader of clips."""
-  described = preprocessing.describe(subject)
+def beside(
+  folder: epath.Path,
+  subject: subject_lib.Subject,
+  text: str,
+  inside: bool = True,
+) -> None:
+  """Writes preprocessing.json, README.md and the reader of clips.
+
+  Args:
+    folder: of the export.
+    subject: what was exported.
+    text: of README.md.
+    inside: see `preprocessing.describe`.
+  """
+  described = preprocessing.describe(subject, inside)
   plain = json.dumps(described, indent=2, ensure_ascii=False, default=_plain)
   (folder / preprocessing.FILE).write_text(plain + '\n', encoding='utf-8')
   (folder / readme.FILE).write_text(text, encoding='utf-8')

@@ -20,7 +20,7 @@ PLATFORMS = ('cpu', 'cuda', 'tpu')
 WEIGHTS, SUFFIX = 'weights.npz', '.jax_export'
 # XLA joins operations in other ways where the batch is unknown.
 TOLERANCE = {'float32': 1e-4, 'bfloat16': 5e-2}
-NEEDS = 'jax numpy av'
+NEEDS = 'jax flatbuffers numpy av'
 EXAMPLE = """
 import jax.export, numpy as np
 model = jax.export.deserialize(open('model.jax_export', 'rb').read())
