@@ -20,14 +20,12 @@ from vidpetl.inference import model
 LORA = {'site': 'attn_qkv', 'technique': 'lora', 'rank': 2}
 PATT = {'site': 'attn_qkv', 'technique': 'patt', 'bottleneck': 4}
 ADAPTER = {'site': 'mlp', 'technique': 'adapter', 'bottleneck': 4}
-ADAPTER3D = {'site': 'block_out', 'technique': 'adapter3d'}
 MST = {'site': 'mlp_residual', 'technique': 'mst_adapter', 'bottleneck': 4}
 QUALITY = {'starts': (0, 8), 'length': 8, 'clip': {'frames': 16}}
 CASES = {
   'vit lora': (('videomae_b', [LORA]), {}),
   'swin patt': (('swin_t', [PATT]), {'eval_clip': {'views': (2, 3)}}),
   'vivit adapter boxes': (('vivit_b', [ADAPTER]), {'task': 'localisation'}),
-  'r3d adapter3d': (('r3d_18', [ADAPTER3D]), {}),
   'clip mst_adapter': (('clip_b16', [MST]), {'task': 'multilabel'}),
 }
 
@@ -47,11 +45,7 @@ def through(target, subject, folder):
   return comparing.compare(subject, part.reader(subject, folder), noise)
 
 
-# Without XLA's optimisation, as tests have it, its convolutions take a minute.
-SLOW = pytest.param('r3d adapter3d', marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize('case', [*sorted({*CASES} - {*SLOW.values}), SLOW])
+@pytest.mark.parametrize('case', sorted(CASES))
 def test_onnx_holds_techniques_windows_and_boxes(case, tmp_path):
   pytest.importorskip('jax2onnx')
   found = through('onnx', make(case), tmp_path)
