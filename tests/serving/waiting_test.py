@@ -9,6 +9,9 @@ import av
 import drawn
 from served import client, left, refused, send
 
+from vidpetl import parts
+from vidpetl.inference import answers
+from vidpetl.serving import shelf
 from vidpetl.serving.limits import Limits
 
 
@@ -85,3 +88,12 @@ def test_late_work_is_refused_and_dropped(shelf, film, held):
     refused(send(asking, film), 504, 'No answer within 0.8 s')
     assert begun and not left(asking)
     until(lambda: asking.get('/health').json()['requests'] == 0)
+
+
+def test_whatever_answers_are_computed_by_takes_its_turn():
+  names = parts.names(answers, 'ask')
+  programs = {
+    parts.load(answers, name, 'ask', 'kind').PROGRAM for name in names
+  }
+  assert {'outputs', 'without_segments'} <= programs
+  assert programs <= vars(shelf._Guarded).keys()

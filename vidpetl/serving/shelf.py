@@ -160,10 +160,11 @@ class Shelf:
     for run in self.runs.values():
       for task in run.tasks:
         program = self.program(run, task)
+        compute = getattr(program, asking.part(program).PROGRAM)
         size = 1
         while True:
           batch = clips.padding(program.info, program.task.eval_clip, (size,))
-          for value in program.outputs(batch).values():
+          for value in compute(batch).values():
             value.block_until_ready()
           if size >= program.batch_size:
             break
@@ -187,6 +188,9 @@ class _Guarded:
 
   def outputs(self, batch: Any) -> Any:
     return self._guarded(self._program.outputs, batch)
+
+  def without_segments(self, batch: Any) -> Any:
+    return self._guarded(self._program.without_segments, batch)
 
   def compare(self, pairs: Any) -> Any:
     return self._guarded(self._program.compare, pairs)
