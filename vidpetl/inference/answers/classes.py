@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from vidpetl.inference import answer
+from vidpetl.inference import answer, windows
 from vidpetl.inference.overlay import bar
+from vidpetl.inference.question import Question
 from vidpetl.metrics import predictions
 
 _BEST = predictions.BEST
@@ -34,6 +35,38 @@ class Scored(answer.Answer):
   window_scores: np.ndarray
   scores: np.ndarray
   logits: np.ndarray | None = None
+
+  @classmethod
+  def of(
+    cls,
+    question: Question,
+    asked: Sequence[Any],
+    window_scores: np.ndarray,
+    scores: np.ndarray,
+    **more: Any,
+  ) -> Self:
+    """Returns the scores of windows, named and in their places.
+
+    Args:
+      question: that was asked.
+      asked: n windows, as annotations with a start and an end.
+      window_scores: [n, c].
+      scores: [c], of the whole film.
+      **more: further fields.
+    """
+    cut = [(each.start, each.end) for each in asked]
+    begins, ends = windows.places(cut, question.duration)
+    return cls(
+      film=question.name,
+      task=question.task.name,
+      duration=question.duration,
+      names=predictions.named(question.info.classes, len(scores)),
+      begins=begins,
+      ends=ends,
+      window_scores=window_scores,
+      scores=scores,
+      **more,
+    )
 
   def top(self, k: int = _BEST) -> list[tuple[str, float]]:
     """Returns the k best classes of the film with their scores."""

@@ -12,7 +12,6 @@ from vidpetl.data.kinds import classification as kind
 from vidpetl.inference import windows
 from vidpetl.inference.answers import classes
 from vidpetl.inference.question import Program, Question
-from vidpetl.metrics import predictions
 
 OPTIONS, PROGRAM = ('window', 'hop'), 'outputs'
 
@@ -52,16 +51,4 @@ def answer(
     scores = special.softmax(scores, axis=1)
   else:
     whole = scores.mean(0)
-  cut = [(each.start, each.end) for each in asked]
-  begins, ends = windows.places(cut, question.duration)
-  return Classes(
-    film=question.name,
-    task=question.task.name,
-    duration=question.duration,
-    names=predictions.named(question.info.classes, scores.shape[1]),
-    begins=begins,
-    ends=ends,
-    window_scores=scores,
-    scores=whole,
-    logits=rows['logits'],
-  )
+  return Classes.of(question, asked, scores, whole, logits=rows['logits'])

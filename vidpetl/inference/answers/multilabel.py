@@ -11,7 +11,6 @@ from vidpetl.data.kinds import multilabel as kind
 from vidpetl.inference import windows
 from vidpetl.inference.answers import classes
 from vidpetl.inference.question import Program, Question
-from vidpetl.metrics import predictions
 
 OPTIONS, PROGRAM = ('window', 'hop'), 'outputs'
 
@@ -46,15 +45,4 @@ def answer(
   """
   del program
   scores = rows['scores']
-  cut = [(each.start, each.end) for each in asked]
-  begins, ends = windows.places(cut, question.duration)
-  return Labels(
-    film=question.name,
-    task=question.task.name,
-    duration=question.duration,
-    names=predictions.named(question.info.classes, scores.shape[1]),
-    begins=begins,
-    ends=ends,
-    window_scores=scores,
-    scores=scores.max(0),
-  )
+  return Labels.of(question, asked, scores, scores.max(0))
