@@ -216,6 +216,7 @@ PICTURES = {'median': 0.04, 'longest': 0.04}
     # What is left over belongs to the last one.
     (lambda: ask(13.0, KNOWN), [(0, 4), (4, 8), (8, None)]),
     (lambda: ask(15.0, KNOWN), [(0, 4), (4, 8), (8, 12), (12, None)]),
+    (lambda: ask(14.0, KNOWN), [(0, 4), (4, 8), (8, None)]),
     # Nothing is known: what a clip spans.
     (lambda: ask(4.0), [(0, 2), (2, None)]),
     (lambda: ask(3.0, KNOWN, window=2.0, hop=1.0), [(0, 2), (1, None)]),

@@ -40,7 +40,7 @@ def cut(question: Question) -> Windows:
   count = max(1, int(np.ceil((duration - length / 2) / hop)))
   begins = [k * hop for k in range(count)]
   ends: list[float | None] = [min(b + length, duration) for b in begins]
-  if duration - ends[-1] < length / 2:
+  if duration - ends[-1] <= length / 2:
     ends[-1] = None
   return list(zip(begins, ends))
 
