@@ -156,8 +156,9 @@ def per_class(run, values, key='recall', names=NAMES):
 
 
 def test_a_classification_has_all_parts_and_runs_nothing_of_its_names(
-  tmp_path, fields
+  tmp_path, fields, monkeypatch
 ):
+  monkeypatch.chdir(tmp_path)  # Where no data of the demo lie.
   run = leave(
     tmp_path / EVIL.replace('/', '').rstrip('\0'), fields, 'classification'
   )
