@@ -95,7 +95,7 @@ def equalize(clip, inside, argument):
   last = 255 - jnp.argmax(counts[..., ::-1] > 0, axis=-1)[..., None]
   others = counts.sum(-1, keepdims=True) - jnp.take_along_axis(counts, last, -1)
   step = others // 255
-  below = jnp.cumsum(counts, -1) - counts
+  below = jnp.cumsum(counts, axis=-1) - counts
   level = (step // 2 + below) // jnp.maximum(step, 1)
   return jnp.where(step > 0, jnp.minimum(level, 255), _LEVELS)
 
