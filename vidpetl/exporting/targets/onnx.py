@@ -76,13 +76,18 @@ def _graph(subject: subject_lib.Subject, program: subject_lib.Program) -> Any:
     return tuple(found.values())
 
   jax.eval_shape(function, *subject_lib.zeros(program, 2).values())
-  return jax2onnx.to_onnx(
-    function,
-    list(jax_target.symbolic(program).values()),
-    model_name=program.name,
-    input_names=names,
-    output_names=list(known),
-  )
+  cumsum = jax.numpy.cumsum
+  try:
+    return jax2onnx.to_onnx(
+      function,
+      list(jax_target.symbolic(program).values()),
+      model_name=program.name,
+      input_names=names,
+      output_names=list(known),
+    )
+  finally:
+    # It leaves a stand-in of its own there, for the rest of the process.
+    jax.numpy.cumsum = cumsum
 
 
 def reader(subject: subject_lib.Subject, folder: epath.Path) -> Any:
