@@ -26,7 +26,6 @@ Arrays = Mapping[str, np.ndarray]
 
 # Fields of a backbone that change no function of a trained model.
 _OF_TRAINING = ('parent', 'name', 'dtype', 'remat', 'stochastic_depth')
-_ADAPTER = 'adapter'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +69,7 @@ def read(
     source = _package(path, head, lambda packed: _backbone(path, backbone))
   elif storage.read_meta(path).get('frozen'):
     source = _package(
-      str(run / _ADAPTER),
+      str(run / trained.ADAPTER),
       head,
       lambda packed: trained.start_of(run, packed.config),
     )
@@ -103,16 +102,15 @@ def of_spec(described: spec.Spec, arrays: Arrays, head: str = '') -> Source:
   if not described['petl']:
     return Source(arrays, model)
   config = {**described, 'backbone_sha256': package.fingerprint({})}
+  packed = package.Package(config, dict(arrays))
   loaded = adapters.Adapters({})
-  loaded.load(package.Package(config, dict(arrays)), 'run')
+  loaded.load(packed, 'run')
   merged, drift = loaded.merge('run')
-  names = sorted({entry['technique'] for entry in described['petl']})
-  return Source(merged, model, (_merged(names, drift),))
-
-
-def _merged(names: Sequence[str], drift: float) -> str:
-  words = ', '.join(names)
-  return f'{words} merged; logits differ by at most {drift:.2g}'
+  note = (
+    f'{", ".join(packed.techniques)} merged; logits differ by at most '
+    f'{drift:.2g}'
+  )
+  return Source(merged, model, (note,))
 
 
 def differences(
@@ -199,21 +197,8 @@ def _same(a: Any, b: Any) -> bool:
 def _package(folder: str, head: str, backbone_of) -> Source:
   """Returns the model of a package, its techniques merged."""
   packed = package.load(folder)
-  config = packed.config
-  arrays = backbone_of(packed)
-  tasks = {name: task['options'] for name, task in config['tasks'].items()}
-  model = _model(
-    config['backbone'],
-    tasks,
-    head,
-    {n: labels_lib.of_json(t['labels']) for n, t in config['tasks'].items()},
-  )
-  if not packed.techniques:
-    return Source(package.attach(packed, arrays), model)
-  loaded = adapters.Adapters(arrays)
-  loaded.load(packed, 'package')
-  merged, drift = loaded.merge('package')
-  return Source(merged, model, (_merged(packed.techniques, drift),))
+  arrays = package.attach(packed, backbone_of(packed))
+  return of_spec(packed.config, arrays, head)
 
 
 def _backbone(folder: str, backbone: str) -> Arrays:

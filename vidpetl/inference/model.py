@@ -26,7 +26,7 @@ from vidpetl.experiment import spec as spec_lib
 from vidpetl.inference import answer as answer_lib
 from vidpetl.inference import asking, models
 from vidpetl.inference.question import Options
-from vidpetl.parameters import package
+from vidpetl.parameters import package, trainable
 
 # Bytes of frames that are given to a device at a time.
 _MOST = 1 << 28
@@ -149,8 +149,8 @@ class Model:
         one of this name.
     """
     path = epath.Path(folder)
-    if (path / 'adapter' / package.CONFIG).exists():
-      path /= 'adapter'
+    if (path / trained.ADAPTER / package.CONFIG).exists():
+      path /= trained.ADAPTER
     self._trunk.load(path, name)
     self._folders[name] = path
 
@@ -255,11 +255,9 @@ def _packed(read: trained.Trained) -> package.Package:
 
   Packages that were made on the same backbone can be added then.
   """
-  own, rest = {}, {}
-  for path, array in read.arrays.items():
-    (own if package.belongs(path, False) else rest)[path] = array
-  sha256 = package.fingerprint(rest)
-  return package.Package({**read.spec, 'backbone_sha256': sha256}, own)
+  frozen = dict.fromkeys(read.arrays, trainable.FROZEN)
+  form = read.spec['format']
+  return adapters_lib.pack(read.spec, read.arrays, frozen, format=form)
 
 
 def _options(given: Mapping[str, Any]) -> Options:
