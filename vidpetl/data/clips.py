@@ -146,7 +146,8 @@ def _fill(
   slot = Slot(clip, annotation, spec, draws)
   name = _full_name(video, annotation.id, source.info)
   with frames.open_video(video, name, source.info.fps) as opened:
-    times = slot.times(opened, source.info)
+    times = sampling.frame_times(opened, annotation, spec, source.info, draws)
+    slot.begin(times)
     for places, shown in opened.pictures(times.ravel()):
       slot.show(places, shown)
   slot.finish()
@@ -178,17 +179,12 @@ class Slot:
       clip[key][...] = answer
     spec.kind.fill(clip, annotation)
 
-  def times(
-    self, opened: decode.Video | frames.Frames, info: examples.Info
-  ) -> np.ndarray:
-    """Returns when frames are wanted, seconds [clips, t], of an open video."""
-    self._times = sampling.frame_times(
-      opened, self._annotation, self._spec, info, self._draws
-    )
-    return self._times
+  def begin(self, times: np.ndarray) -> None:
+    """Takes when frames are shown, seconds [clips, t]: see `sampling`."""
+    self._times = times
 
   def show(self, places: np.ndarray, shown: picture.Picture) -> None:
-    """Writes a picture to its places among all `times`, int [n]."""
+    """Writes a picture to its places among all times, int [n]."""
     count, length = self._times.shape
     out = self._clip['video']
     crops = out.reshape(count, -1, length, *out.shape[-3:])

@@ -78,12 +78,12 @@ class _Waiting:
 
   def __init__(self, number, film, annotation, spec, info):
     self.number = number
-    self._film, self._annotation = film, annotation
-    self._spec, self._info = spec, info
+    self._annotation, self._spec, self._info = annotation, spec, info
     self._draws = samplers.Draws(index.example_seed(0, info.name, number))
-    self.times = sampling.frame_times(
+    self._shown_at = sampling.frame_times(
       film, annotation, spec, info, self._draws
-    ).ravel()
+    )
+    self.times = self._shown_at.ravel()
     self.begin, self.end = float(self.times.min()), float(self.times.max())
     self.forget()
 
@@ -111,7 +111,7 @@ class _Waiting:
     clip['index'][...] = self.number
     clip['seed'][:] = self._draws.seed
     self._slot = clips.Slot(clip, self._annotation, self._spec, self._draws)
-    self._slot.times(self._film, self._info)
+    self._slot.begin(self._shown_at)
 
 
 @dataclasses.dataclass(frozen=True)
