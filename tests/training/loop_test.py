@@ -13,7 +13,7 @@ from vidpetl.experiment import handover
 from vidpetl.parameters import package, storage
 from vidpetl.recipes import methods
 from vidpetl.studies import recorded
-from vidpetl.training import loop, pending, predictions
+from vidpetl.training import divergence, loop, predictions
 
 
 def final_params(workdir):
@@ -155,7 +155,7 @@ def test_nan_names_step_task_and_clips(make_config, tmp_path):
     name='sgd', learning_rate=1e30, schedule='constant', clip_norm=0.0
   )
   config.checkpoint.every = 1
-  with pytest.raises(pending.NonFiniteLossError) as error:
+  with pytest.raises(divergence.DivergedError) as error:
     loop.run(config, str(tmp_path))
   message = str(error.value)
   assert 'task ava' in message and ',09' in message  # Ids end in ',0902'.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -23,6 +24,7 @@ from vidpetl.training import (
   writers,
 )
 from vidpetl.training import run as run_lib
+from vidpetl.training.writers import json_lines
 
 
 class Logbook:
@@ -89,13 +91,14 @@ class Logbook:
     if command:
       path = self._workdir / results.COMMAND
       path.write_text(f'{command}\n', encoding='utf-8')
-    texts = {'config': f'```\n{config}\n```'}
     # Statistics of values that lie on other hosts cannot be had here.
     overview = parameter_overview.get_parameter_overview(
       {'trained': state.params, 'frozen': state.frozen}, include_stats=False
     )
-    texts['parameters'] = f'```\n{overview}\n```'
-    self.writer.write_texts(start, texts)
+    texts = dict(zip(writers.AT_START, (config, overview), strict=True))
+    self.writer.write_texts(
+      start, {tag: f'```\n{text}\n```' for tag, text in texts.items()}
+    )
     trained, frozen = (run_lib.count(x) for x in (state.params, state.frozen))
     compared = hparams.of(config.to_dict(), told, trained=trained)
     self.writer.write_hparams(compared)
@@ -127,8 +130,7 @@ class Logbook:
     examples = speed['steps_per_second'] * self._run.config.batch_size
     scalars = losses | {f'speed/{k}': v for k, v in speed.items()}
     scalars['speed/clips_per_second'] = examples
-    rate = float(self._run.learning_rate(done - 1))
-    scalars['learning_rate'] = rate
+    scalars['learning_rate'] = rate = self._rate(done)
     for name, group in self._run.config.optimizer.groups.items():
       scalars[f'learning_rate/{name}'] = rate * group.get('lr_scale', 1.0)
     scalars |= run_lib.device_memory()
@@ -142,3 +144,23 @@ class Logbook:
       facts['clips/s'] = f'{examples:.1f}'
       facts['input wait'] = f'{speed["input_wait"]:.0%}'
       self._progress.show(done, facts)
+
+  def leave(self, waiting: pending.Pending) -> None:
+    """Writes what `log` has not written yet, step by step, of a run that stops.
+
+    It raises no error: that which stopped the run is what a user has to know.
+    """
+    with contextlib.suppress(Exception):
+      waiting.check()
+    rows = [
+      {'step': step + 1, 'learning_rate': self._rate(step + 1)}
+      | {f'{name}/{key}': value for key, value in scalars.items()}
+      for step, name, scalars in waiting.rows()
+    ]
+    if rows and self._first:
+      with contextlib.suppress(Exception):
+        self.writer.flush()
+        json_lines.leave(self._workdir / json_lines.FILE, rows)
+
+  def _rate(self, done: int) -> float:
+    return float(self._run.learning_rate(done - 1))

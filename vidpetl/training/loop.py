@@ -13,12 +13,14 @@ from typing import Any
 import jax
 from etils import epath
 
-from vidpetl.experiment import adapters, complete, exemplars, spec
+from vidpetl.experiment import complete, spec
 from vidpetl.experiment import state as state_lib
-from vidpetl.parameters import package, storage, variables
+from vidpetl.parameters import storage, variables
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import (
   checkpoint,
+  divergence,
+  ending,
   evaluation,
   feed,
   interruption,
@@ -79,7 +81,6 @@ class Loop:
     )
     self.predictors = self.run.predictors()
     self.comparers = self.run.comparers()
-    self.relative: set[str] = set()  # tasks whose exemplars vote
     self.logbook = logbook.Logbook(self.run, self.workdir, started)
     self.say = self.logbook.say
     self.files = predictions.Files(self.workdir, self.run.train)
@@ -110,12 +111,38 @@ class Loop:
     self.evaluations = reporting.Evaluations(
       self.workdir, start, write=self.first
     )
+    if start == self.run.total and start in self.evaluations:
+      choice = self._chosen()
+      if ended := ending.read(self.workdir, choice, self.meta):
+        self._tell(results.choice(ended))
+        return ended
     self.logbook.describe(state, start, told or {}, command)
     if self.first:
       self.files.write_classes()
       self.spec = self.run.spec()
       spec.write(self.workdir, self.spec)
-    waiting = pending.Pending(self.run, start)
+    # What an interrupted or a failed evaluation owes.
+    if start and self._evaluates_after(start) and start not in self.evaluations:
+      self._evaluate(state, start)
+    state, why = self._train(state, start)
+    if why:
+      return None
+    choice = self._choose(state)
+    if state.frozen:
+      self._write_package(state, choice)
+    if self.first:
+      ending.leave_exemplars(self.run, self.files, self.workdir, choice)
+    return self._finish(choice)
+
+  def _train(
+    self, state: state_lib.TrainState, start: int
+  ) -> tuple[state_lib.TrainState, str | None]:
+    """Takes the steps from `start` on; see `_take_steps`.
+
+    Raises:
+      DivergedError: with the checkpoint that is good, and how to go on.
+    """
+    waiting = pending.Pending(self.run, start, self.rows)
     source = feed.Feed(
       range(start, self.run.total),
       self.run.mixture.task,
@@ -126,20 +153,16 @@ class Loop:
     )
     asked = interruption.Interruption()
     try:
-      state, why = self._take_steps(state, start, waiting, source, asked)
+      return self._take_steps(state, start, waiting, source, asked)
+    except divergence.DivergedError as error:
+      self.logbook.leave(waiting)
+      raise ending.diverged(error, self.checkpoints, self.config) from None
+    except BaseException:
+      self.logbook.leave(waiting)
+      raise
     finally:
       asked.restore()
       source.close()
-    if why:
-      return None
-    if start == self.run.total:
-      self._evaluate_and_save(state, start)
-    choice = self._choose(state)
-    record = self._finish(choice)
-    if state.frozen:
-      self._write_package(state, choice)
-    self._leave_exemplars(choice)
-    return record
 
   def _take_steps(
     self,
@@ -149,7 +172,7 @@ class Loop:
     source: feed.Feed,
     asked: interruption.Interruption,
   ) -> tuple[state_lib.TrainState, str | None]:
-    """Takes the steps that are left; logs, evaluates and saves between them.
+    """Takes the steps that are left; logs, saves and evaluates between them.
 
     Returns:
       The last state; why the run was told to stop, None if it was not.
@@ -166,25 +189,55 @@ class Loop:
         self.logbook.first_step(done)
       if done % self.config.log_every == 0 or done == self.run.total:
         self.logbook.log(done, waiting, source)
-      evaluates = self._evaluates_after(done)
-      if evaluates:
-        waiting.check()
-        self._evaluate_and_save(state, done)
+      self._save_and_evaluate(state, done, waiting)
       why = asked.requested(done)
-      if not evaluates and (why or self._saves_after(done)):
-        waiting.check()
-        self._save(state, done, None)
       if why and done < self.run.total:
+        self._save(state, done, waiting)
         self.checkpoints.wait()
-        self.say(f'{why}: saved step {done}; the same command goes on.')
+        at = self.checkpoints.latest() or 0
+        self.say(f'{why}: saved step {at}; the same command goes on.')
         return state, why
     return state, None
 
-  def _evaluate_and_save(self, state: state_lib.TrainState, step: int) -> None:
+  def _save_and_evaluate(
+    self, state: state_lib.TrainState, done: int, waiting: pending.Pending
+  ) -> None:
+    """Saves and evaluates a state, if the one or the other is due."""
+    evaluates = self._evaluates_after(done)
+    if not evaluates and done % self.config.checkpoint.every:
+      return
+    saved = self._save(state, done, waiting)
+    if saved and evaluates:
+      # Whatever becomes of the evaluation, no step is lost.
+      self.checkpoints.wait()
+      self._evaluate(state, done)
+
+  def _save(
+    self, state: state_lib.TrainState, done: int, waiting: pending.Pending
+  ) -> bool:
+    """Saves a state unless it has diverged; returns whether it did.
+
+    Raises:
+      DivergedError: for losses that are no numbers; of the last step also for
+        one that is far above those before.
+    """
+    rise = waiting.rise()
+    if rise and done == self.run.total:
+      raise rise
+    if rise:
+      self.say(f'Step {done} is neither saved nor evaluated. {rise}')
+      return False
+    # A resumed run keeps what is written up to its checkpoint.
+    self.logbook.writer.flush()
+    meta = {**self.meta, pending.FIELD: waiting.rows()}
+    self.checkpoints.save(state, done, meta)
+    return True
+
+  def _evaluate(self, state: state_lib.TrainState, step: int) -> None:
     """Makes one of the evaluations that the reported one is chosen from."""
     found = self.evaluate(state, step, held_out=bool(self.run.validation))
+    self.checkpoints.score(step, reporting.flat(found))
     self.evaluations.add(step, found)
-    self._save(state, step, reporting.flat(found))
     if self.first:
       self.files.prune({step, *self._chosen().used})
 
@@ -217,23 +270,13 @@ class Loop:
     self, state: state_lib.TrainState, choice: reporting.Choice
   ) -> None:
     """Writes what is reported, on top of the frozen parameters."""
-    step = choice.step
-    state = self._state_of(step, state)
+    state = self._state_of(choice.step, state)
     arrays = storage.to_host(variables.flatten(state.variables))
-    if not self.first:
-      return
-    packed = adapters.pack(
-      self.spec,
-      arrays,
-      self.run.experiment.group_of,
-      origin=self.meta['origin'],
-      step=step,
-      metrics=reporting.flat(choice.found),
-    )
-    folder = self.workdir / 'adapter'
-    package.save(folder, packed)
-    self.say(f'Adapter package of step {step}: {folder}, '
-             f'{packed.size / 1e6:.2f} MB')  # fmt: skip
+    if self.first:
+      said = ending.write_package(
+        self.run, self.spec, arrays, self.workdir, self.meta['origin'], choice
+      )
+      self.say(said)
 
   def _begin(self, step: int | None) -> tuple[state_lib.TrainState, int]:
     """Returns the first state and its step; see `start.begin`."""
@@ -244,7 +287,7 @@ class Loop:
       self.say,
       self.workdir if self.first else None,
     )
-    self.meta = begun.meta
+    self.meta, self.rows = begun.meta, begun.rows
     return begun.state, begun.step
 
   def _evaluates_after(self, done: int) -> bool:
@@ -252,12 +295,6 @@ class Loop:
     if done == self.run.total:
       return True
     return is_due(done, self.config.eval_every_epochs * self.run.epoch)
-
-  def _saves_after(self, done: int) -> bool:
-    return done % self.config.checkpoint.every == 0
-
-  def _save(self, state, done, metrics) -> None:
-    self.checkpoints.save(state, done, self.meta, metrics)
 
   # ---------------------------------------------------------------- evaluation
 
@@ -288,7 +325,6 @@ class Loop:
       )
       self.run.quarantine.require(source, undecodable)
       if isinstance(metric, task_lib.Relative):
-        self.relative.add(name)
         metric.compare(functools.partial(self.comparers[name], state))
       found[name] = {
         'metrics': metric.result(),
@@ -328,15 +364,9 @@ class Loop:
       'checkpoint', step, (step,), by=wanted, found=found
     )
     record = self._finish(choice)
-    self._leave_exemplars(choice)
+    if self.first:
+      ending.leave_exemplars(self.run, self.files, self.workdir, choice)
     return record
-
-  def _leave_exemplars(self, choice: reporting.Choice) -> None:
-    """Puts reported exemplars where the model is used from."""
-    for name in self.relative if self.first else ():
-      arrays = self.files.read_arrays(name, choice.step)
-      if arrays:  # An older version, which the run began with, kept none.
-        exemplars.write(self.workdir, name, choice.step, arrays)
 
   def _finish(self, choice: reporting.Choice) -> dict[str, Any]:
     """Writes the results, and prints the table."""
@@ -348,11 +378,15 @@ class Loop:
           task['classes'] = rows
       path = self.workdir / results.FILES[self.config.mode]
       path.write_text(json.dumps(record, indent=2) + '\n')
-      self.say(results.table(choice))
-      self.say(f'Results: {path}')
-      if 'tensorboard' in self.config.writers:
-        self.say(f'Curves and pictures: tensorboard --logdir {self.workdir}')
+      self._tell(choice)
     return record
+
+  def _tell(self, choice: reporting.Choice) -> None:
+    """Prints what is reported, and where it is."""
+    self.say(results.table(choice))
+    self.say(f'Results: {self.workdir / results.FILES[self.config.mode]}')
+    if 'tensorboard' in self.config.writers:
+      self.say(f'Curves and pictures: tensorboard --logdir {self.workdir}')
 
 
 def is_due(done: int, every: float) -> bool:

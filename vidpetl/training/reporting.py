@@ -98,7 +98,10 @@ class Evaluations:
     """
     self._path = epath.Path(workdir) / FILE
     self._write = write
-    self._all = {e.step: e for e in _read(self._path) if e.step <= until}
+    self._all = {e.step: e for e in read(workdir) if e.step <= until}
+
+  def __contains__(self, step: int) -> bool:
+    return step in self._all
 
   def add(self, step: int, found: Found) -> None:
     """Adds one, in place of an earlier one of the same step."""
@@ -227,8 +230,8 @@ def _nans(tree: Any) -> Any:
   return math.nan if tree is None else tree
 
 
-def _read(path: epath.Path) -> list[Evaluation]:
-  if not path.exists():
-    return []
-  rows = map(json.loads, path.read_text().splitlines())
+def read(workdir: epath.PathLike) -> list[Evaluation]:
+  """Returns the evaluations that a run has made."""
+  path = epath.Path(workdir) / FILE
+  rows = json_lines.read_lines(path) if path.exists() else []
   return [Evaluation(row['step'], _nans(row['tasks'])) for row in rows]

@@ -85,6 +85,24 @@ def record(
   }
 
 
+def choice(record: Mapping[str, Any]) -> reporting.Choice:
+  """Returns what a file of results reports, to be shown again."""
+  reported = record['reported']
+  found = {
+    name: {**task, 'report': '\n'.join(task['table'])}
+    for name, task in record['tasks'].items()
+  }
+  return reporting.Choice(
+    reported['how'],
+    reported['step'],
+    tuple(reported['steps']),
+    reported['by'],
+    reported['on'],
+    found,
+    reported['note'],
+  )
+
+
 def table(choice: reporting.Choice) -> str:
   """The final table of all tasks."""
   parts = []

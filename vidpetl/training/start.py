@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from etils import epath
@@ -11,7 +11,7 @@ from etils import epath
 from vidpetl.experiment import labels as labels_lib
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import storage
-from vidpetl.training import checkpoint, continuing
+from vidpetl.training import checkpoint, continuing, damage, pending
 from vidpetl.training import run as run_lib
 
 REPORT = 'init_report.txt'
@@ -25,11 +25,14 @@ class Start:
     state: of the run.
     step: finished steps.
     meta: what is saved beside each checkpoint.
+    rows: scalars of the steps before it whose means are not logged yet; see
+      `pending.Pending.rows`.
   """
 
   state: state_lib.TrainState
   step: int
   meta: dict[str, Any]
+  rows: Sequence[Sequence[Any]] = ()
 
 
 def begin(
@@ -62,8 +65,9 @@ def begin(
     _tell(run, say, None)
     return Start(state, step, saved)
   state, origin = run.init_state(step is not None, evaluation)
-  meta = run.identity() | {'frozen': storage.tree_hash(state.frozen)}
+  same = run.identity() | {'frozen': storage.tree_hash(state.frozen)}
   more = {'origin': origin, 'history': [], 'labels': _labels(run)}
+  meta = same | more
   if step is None:
     say(
       f'{"Evaluating" if evaluation else "Starting at step 0 from"} {origin}.'
@@ -71,21 +75,72 @@ def begin(
     # What a run in this folder had started from stays on file.
     kept = checkpoints.latest() is not None
     _tell(run, say, None if kept else workdir)
-    return Start(state, 0, meta | more)
+    return Start(state, 0, meta)
+  return _resume(run, checkpoints, Start(state, step, meta), same, say)
+
+
+def _resume(
+  run: run_lib.Run,
+  checkpoints: checkpoint.Checkpoints,
+  fresh: Start,
+  same: Mapping[str, Any],
+  say: Callable[[str], None],
+) -> Start:
+  """Returns where a run was: at the latest checkpoint that is not damaged.
+
+  Args:
+    run: that goes on.
+    checkpoints: of it, those behind `fresh.step` left out.
+    fresh: what it would begin with, if there were none.
+    same: what of the meta must be the same.
+    say: tells a user a line.
+
+  Raises:
+    ValueError: if all of them are damaged, or are those of another run.
+  """
+  damaged: list[tuple[int, damage.DamagedError]] = []
   folder = checkpoints.folder
-  saved, more['history'] = continuing.resumed(
-    run, checkpoints.meta(step), step, folder.parent
+  for step in reversed([s for s in checkpoints.steps() if s <= fresh.step]):
+    try:
+      begun = _resumed_at(run, checkpoints, step, fresh, same)
+    except damage.DamagedError as error:
+      damaged.append((step, error))
+      continue
+    for bad, error in damaged:
+      to = checkpoints.set_aside(bad, 'damaged')
+      say(f'{error.folder} is damaged: {error.why}. It was moved to {to}.')
+    say(
+      f'Resuming at step {step} of {run.total} from {folder} (which had '
+      f'started from {begun.meta["origin"]}).'
+    )
+    for change in begun.meta['history'][-1:]:
+      before, after = change['steps']
+      say(f'At step {change["at"]} its {before} steps became {after}.')
+    return begun
+  told = '; '.join(f'{error.folder}: {error.why}' for _, error in damaged)
+  raise ValueError(
+    f'All checkpoints of {folder} are damaged ({told}). Put copies of them in '
+    'their place; or begin anew, in another --workdir or with this folder '
+    'moved away.'
   )
-  checkpoint.check_same_run(saved, meta)
-  more['origin'] = saved['origin']
-  say(
-    f'Resuming at step {step} of {run.total} from {folder} (which had started '
-    f'from {saved["origin"]}).'
+
+
+def _resumed_at(
+  run: run_lib.Run,
+  checkpoints: checkpoint.Checkpoints,
+  step: int,
+  fresh: Start,
+  same: Mapping[str, Any],
+) -> Start:
+  """Returns the state of a checkpoint, which must be one of this run."""
+  saved = checkpoints.meta(step)
+  rows = saved.pop(pending.FIELD, [])
+  then, history = continuing.resumed(
+    run, saved, step, checkpoints.folder.parent
   )
-  for change in more['history'][-1:]:
-    before, after = change['steps']
-    say(f'At step {change["at"]} its {before} steps became {after}.')
-  return Start(checkpoints.restore(step, state), step, meta | more)
+  checkpoint.check_same_run(then, same)
+  meta = fresh.meta | {'origin': saved['origin'], 'history': history}
+  return Start(checkpoints.restore(step, fresh.state), step, meta, rows)
 
 
 def _labels(run: run_lib.Run) -> dict[str, dict[str, str]]:

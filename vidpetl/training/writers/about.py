@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -18,13 +19,15 @@ class About:
   Attributes:
     workdir: of the run.
     config: of the run, as config.json holds it.
-    sent: (step, tag) of each scalar that was written before and will be written
+    sent: (step, tag) of each scalar that was written before, and may be written
       again, with the same value, as the run goes on from a step before it.
+    resumed_at: step from which the run goes on; inf if it does not.
   """
 
   workdir: epath.Path
   config: Mapping[str, Any]
   sent: frozenset[tuple[int, str]] = frozenset()
+  resumed_at: float = math.inf
 
   @property
   def name(self) -> str:
