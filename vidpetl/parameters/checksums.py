@@ -19,6 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+# Of the meta beside a checkpoint's arrays, which holds what `of` gave.
+FIELD = 'checksums'
 _LANES = (0x9E3779B9, 0x3C6EF372)
 
 

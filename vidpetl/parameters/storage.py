@@ -15,7 +15,7 @@ import safetensors.numpy
 from etils import epath
 from jax.experimental import multihost_utils
 
-from vidpetl.parameters import variables
+from vidpetl.parameters import checksums, variables
 
 SUFFIX = '.safetensors'
 
@@ -70,8 +70,12 @@ def load_changing(path: str) -> dict[str, np.ndarray]:
 
   Args:
     path: a working directory (its latest checkpoint), or one checkpoint of it.
+
+  Raises:
+    ValueError: if its arrays are not those that were saved.
   """
   folder = checkpoint_folder(path)
+  sums = read_meta(path).get(checksums.FIELD, {})
   handler = ocp.PyTreeCheckpointHandler()
   with ocp.Checkpointer(handler) as checkpointer:
     shapes = checkpointer.metadata(folder / 'state').item_metadata.tree
@@ -81,6 +85,13 @@ def load_changing(path: str) -> dict[str, np.ndarray]:
     tree = checkpointer.restore(
       folder / 'state',
       args=ocp.args.PyTreeRestore(item=shapes, restore_args=as_numpy),
+    )
+  model = {k: tree[k] for k in ('params', variables.STATISTICS) if k in tree}
+  differ = [k for k, v in checksums.of(model).items() if sums.get(k, v) != v]
+  if differ:
+    raise ValueError(
+      f'{folder} is damaged: other values than were saved of '
+      f'{", ".join(differ[:3])}. Name another checkpoint of the run.'
     )
   return variables.flatten(tree)
 

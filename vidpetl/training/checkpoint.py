@@ -200,7 +200,8 @@ class Checkpoints:
     folder = self.folder.with_name(f'{self.folder.name}.{word}')
     number, to = 1, folder / str(step)
     while to.exists():
-      number, to = number + 1, folder / f'{step}.{number}'
+      number += 1
+      to = folder / f'{step}.{number}'
     if jax.process_count() > 1:
       multihost_utils.sync_global_devices(f'set {step} aside')
     if jax.process_index() == 0:

@@ -65,10 +65,7 @@ def resumed(
 
 
 def _check_rates(run, then: int, step: int, workdir: epath.Path) -> None:
-  """Refuses rates that the steps taken did not have, unless accepted."""
-  accepted = run.config.checkpoint.get('accept', ())
-  if any(field.split('.')[0] == 'optimizer' for field in accepted):
-    return
+  """Refuses rates that the steps taken did not have."""
   file = workdir / 'config.json'
   config = run.config.optimizer.to_dict()
   before = dict(config)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from absl import logging as absl_logging
@@ -20,7 +22,7 @@ from etils import epath
 from vidpetl.parameters import checksums
 
 # Of the arrays, and of the meta that holds them.
-SUMS, DIGEST = 'checksums', 'digest'
+SUMS, DIGEST = checksums.FIELD, 'digest'
 SIGNATURE = (SUMS, DIGEST)
 # Words of errors that are those of a machine, and say nothing about a file.
 _NOT_THE_FILE = (
@@ -33,7 +35,7 @@ _NOT_THE_FILE = (
 )
 
 
-class DamagedError(ValueError):
+class DamagedError(RuntimeError):
   """A checkpoint is not what was saved.
 
   Attributes:
@@ -158,11 +160,18 @@ def quiet() -> None:
   logger = logging.getLogger('absl')
   if _shown not in logger.filters:
     logger.addFilter(_shown)
+    sys.unraisablehook = functools.partial(_unraisable, sys.unraisablehook)
 
 
 def _shown(record: logging.LogRecord) -> bool:
   loud = absl_logging.get_verbosity() >= absl_logging.INFO
   return loud or 'orbax' not in record.pathname
+
+
+def _unraisable(show: Callable[[Any], None], error: Any) -> None:
+  """Shows what nobody catches, but what is late of a reading that failed."""
+  if str(error.exc_value) != 'Event loop is closed':
+    show(error)
 
 
 def _is_of_machine(error: Exception) -> bool:

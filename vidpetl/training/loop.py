@@ -7,7 +7,7 @@ import functools
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -72,6 +72,7 @@ class Loop:
     started = time.perf_counter()
     self.first = jax.process_index() == 0
     self.workdir = epath.Path(workdir)
+    self.kept_in = self.workdir if self.first else None
     if self.first:
       writers.check(complete.complete(config).writers)
     self.run = run_lib.prepare(config, workdir)
@@ -107,7 +108,8 @@ class Loop:
       told: what the command line says of the run.
       command: that was typed.
     """
-    state, start = self._begin(self.checkpoints.latest())
+    begun = start_lib.resume(self.run, self.checkpoints, self.say, self.kept_in)
+    state, start, self.meta = begun.state, begun.step, begun.meta
     self.evaluations = reporting.Evaluations(
       self.workdir, start, write=self.first
     )
@@ -121,10 +123,10 @@ class Loop:
       self.files.write_classes()
       self.spec = self.run.spec()
       spec.write(self.workdir, self.spec)
-    # What an interrupted or a failed evaluation owes.
+    # A failed evaluation is made up for.
     if start and self._evaluates_after(start) and start not in self.evaluations:
       self._evaluate(state, start)
-    state, why = self._train(state, start)
+    state, why = self._train(begun.rows, state, start)
     if why:
       return None
     choice = self._choose(state)
@@ -135,14 +137,19 @@ class Loop:
     return self._finish(choice)
 
   def _train(
-    self, state: state_lib.TrainState, start: int
+    self, rows: Sequence[Any], state: state_lib.TrainState, start: int
   ) -> tuple[state_lib.TrainState, str | None]:
     """Takes the steps from `start` on; see `_take_steps`.
+
+    Args:
+      rows: of the steps before it that are to be logged; see `start.Start`.
+      state: after them.
+      start: the step.
 
     Raises:
       DivergedError: with the checkpoint that is good, and how to go on.
     """
-    waiting = pending.Pending(self.run, start, self.rows)
+    waiting = pending.Pending(self.run, start, rows)
     source = feed.Feed(
       range(start, self.run.total),
       self.run.mixture.task,
@@ -278,18 +285,6 @@ class Loop:
       )
       self.say(said)
 
-  def _begin(self, step: int | None) -> tuple[state_lib.TrainState, int]:
-    """Returns the first state and its step; see `start.begin`."""
-    begun = start_lib.begin(
-      self.run,
-      self.checkpoints,
-      step,
-      self.say,
-      self.workdir if self.first else None,
-    )
-    self.meta, self.rows = begun.meta, begun.rows
-    return begun.state, begun.step
-
   def _evaluates_after(self, done: int) -> bool:
     """Whether the last step of the run, or of so many epochs, is done."""
     if done == self.run.total:
@@ -356,7 +351,10 @@ class Loop:
     wanted, step = str(self.config.eval_checkpoint), None
     if wanted != 'none':
       step = self.checkpoints.find(wanted, 'config.eval_checkpoint')
-    state, step = self._begin(step)
+    begun = start_lib.begin(
+      self.run, self.checkpoints, step, self.say, self.kept_in
+    )
+    state, step, self.meta = begun.state, begun.step, begun.meta
     if wanted != 'none':
       self.logbook.open()
     found = self.evaluate(state, step)

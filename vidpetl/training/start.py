@@ -25,7 +25,7 @@ class Start:
     state: of the run.
     step: finished steps.
     meta: what is saved beside each checkpoint.
-    rows: scalars of the steps before it whose means are not logged yet; see
+    rows: of the steps before it whose means are not logged yet; see
       `pending.Pending.rows`.
   """
 
@@ -33,6 +33,42 @@ class Start:
   step: int
   meta: dict[str, Any]
   rows: Sequence[Sequence[Any]] = ()
+
+
+def resume(
+  run: run_lib.Run,
+  checkpoints: checkpoint.Checkpoints,
+  say: Callable[[str], None],
+  workdir: epath.Path | None,
+) -> Start:
+  """Returns where a run trains from: its latest checkpoint that is sound.
+
+  Those behind it, which are damaged, are set aside, and that is said. Without
+  any checkpoint the run begins. The arguments are those of `begin`.
+
+  Raises:
+    ValueError: if all of them are damaged; they stay where they are.
+  """
+  damaged: dict[int, damage.DamagedError] = {}
+  for step in [*reversed(checkpoints.steps())] or [None]:
+    words: list[str] = []
+    try:
+      begun = begin(run, checkpoints, step, words.append, workdir)
+    except damage.DamagedError as error:
+      damaged[step] = error
+      continue
+    for bad, error in damaged.items():
+      to = checkpoints.set_aside(bad, 'damaged')
+      say(f'{error.folder} is damaged: {error.why}. It was moved to {to}.')
+    for text in words:
+      say(text)
+    return begun
+  told = '; '.join(f'{error.folder}: {error.why}' for error in damaged.values())
+  raise ValueError(
+    f'All checkpoints of {checkpoints.folder} are damaged ({told}). Put copies '
+    'of them in their place; or begin anew, in another --workdir or with this '
+    'folder moved away.'
+  )
 
 
 def begin(
@@ -65,9 +101,8 @@ def begin(
     _tell(run, say, None)
     return Start(state, step, saved)
   state, origin = run.init_state(step is not None, evaluation)
-  same = run.identity() | {'frozen': storage.tree_hash(state.frozen)}
+  meta = run.identity() | {'frozen': storage.tree_hash(state.frozen)}
   more = {'origin': origin, 'history': [], 'labels': _labels(run)}
-  meta = same | more
   if step is None:
     say(
       f'{"Evaluating" if evaluation else "Starting at step 0 from"} {origin}.'
@@ -75,72 +110,22 @@ def begin(
     # What a run in this folder had started from stays on file.
     kept = checkpoints.latest() is not None
     _tell(run, say, None if kept else workdir)
-    return Start(state, 0, meta)
-  return _resume(run, checkpoints, Start(state, step, meta), same, say)
-
-
-def _resume(
-  run: run_lib.Run,
-  checkpoints: checkpoint.Checkpoints,
-  fresh: Start,
-  same: Mapping[str, Any],
-  say: Callable[[str], None],
-) -> Start:
-  """Returns where a run was: at the latest checkpoint that is not damaged.
-
-  Args:
-    run: that goes on.
-    checkpoints: of it, those behind `fresh.step` left out.
-    fresh: what it would begin with, if there were none.
-    same: what of the meta must be the same.
-    say: tells a user a line.
-
-  Raises:
-    ValueError: if all of them are damaged, or are those of another run.
-  """
-  damaged: list[tuple[int, damage.DamagedError]] = []
+    return Start(state, 0, meta | more)
   folder = checkpoints.folder
-  for step in reversed([s for s in checkpoints.steps() if s <= fresh.step]):
-    try:
-      begun = _resumed_at(run, checkpoints, step, fresh, same)
-    except damage.DamagedError as error:
-      damaged.append((step, error))
-      continue
-    for bad, error in damaged:
-      to = checkpoints.set_aside(bad, 'damaged')
-      say(f'{error.folder} is damaged: {error.why}. It was moved to {to}.')
-    say(
-      f'Resuming at step {step} of {run.total} from {folder} (which had '
-      f'started from {begun.meta["origin"]}).'
-    )
-    for change in begun.meta['history'][-1:]:
-      before, after = change['steps']
-      say(f'At step {change["at"]} its {before} steps became {after}.')
-    return begun
-  told = '; '.join(f'{error.folder}: {error.why}' for _, error in damaged)
-  raise ValueError(
-    f'All checkpoints of {folder} are damaged ({told}). Put copies of them in '
-    'their place; or begin anew, in another --workdir or with this folder '
-    'moved away.'
+  saved, more['history'] = continuing.resumed(
+    run, checkpoints.meta(step), step, folder.parent
   )
-
-
-def _resumed_at(
-  run: run_lib.Run,
-  checkpoints: checkpoint.Checkpoints,
-  step: int,
-  fresh: Start,
-  same: Mapping[str, Any],
-) -> Start:
-  """Returns the state of a checkpoint, which must be one of this run."""
-  saved = checkpoints.meta(step)
-  rows = saved.pop(pending.FIELD, [])
-  then, history = continuing.resumed(
-    run, saved, step, checkpoints.folder.parent
+  checkpoint.check_same_run(saved, meta)
+  more['origin'] = saved['origin']
+  say(
+    f'Resuming at step {step} of {run.total} from {folder} (which had started '
+    f'from {saved["origin"]}).'
   )
-  checkpoint.check_same_run(then, same)
-  meta = fresh.meta | {'origin': saved['origin'], 'history': history}
-  return Start(checkpoints.restore(step, fresh.state), step, meta, rows)
+  for change in more['history'][-1:]:
+    before, after = change['steps']
+    say(f'At step {change["at"]} its {before} steps became {after}.')
+  state = checkpoints.restore(step, state)
+  return Start(state, step, meta | more, saved.get(pending.FIELD, []))
 
 
 def _labels(run: run_lib.Run) -> dict[str, dict[str, str]]:
