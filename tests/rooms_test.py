@@ -49,6 +49,7 @@ TEXTS = {
   'vidpetl.data.sources.split_lists': 'takes a million paths apart',
   'vidpetl.data.sources.table_splits': 'compares a million paths',
   'vidpetl.data.sources.videos': 'hands out a million paths as texts',
+  'vidpetl.durable': 'follows links, which epath does not',
   'vidpetl.inference.films': 'takes a million paths apart',
   'vidpetl.recipes.data': 'paths in configs stay as they were spelled, so that '
   'runs of before resume',

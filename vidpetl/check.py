@@ -55,7 +55,7 @@ import tqdm
 from absl import flags, logging
 from etils import epath, epy
 
-from vidpetl import cli
+from vidpetl import cli, durable
 from vidpetl.data import splits
 from vidpetl.data.survey import (
   cache,
@@ -259,14 +259,12 @@ def _write(
   folder: epath.Path, result: Mapping[str, Any], picture: bytes | None
 ) -> None:
   if picture:
-    (folder / 'check.png').write_bytes(picture)
+    durable.write(folder / 'check.png', picture)
   else:
     (folder / 'check.png').unlink(missing_ok=True)
   text = json.dumps(result, indent=1, ensure_ascii=False)
-  (folder / 'check.json').write_text(text + '\n', encoding='utf-8')
-  (folder / 'check.html').write_text(
-    page.page(result, picture), encoding='utf-8'
-  )
+  durable.write(folder / 'check.json', text + '\n')
+  durable.write(folder / 'check.html', page.page(result, picture))
 
 
 def folder_for(config: Any, name: str, out: str | None) -> epath.Path:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.training.writers import json_lines
 
 FILE = 'evaluations.jsonl'
@@ -106,9 +107,7 @@ class Evaluations:
     self._all[step] = Evaluation(step, _nans(_numbers(found)))
     if self._write:
       lines = [_line(e) + '\n' for e in self.all()]
-      new = self._path.with_name(FILE + '.new')
-      new.write_text(''.join(lines))
-      new.replace(self._path)
+      durable.write(self._path, ''.join(lines))
 
   def all(self) -> list[Evaluation]:
     """Returns them in the order of steps."""

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.training.writers import scalars_only
 
 
@@ -51,9 +52,7 @@ def forget_after(path: epath.Path, step: float) -> frozenset[tuple[int, str]]:
     return frozenset()
   rows = read_lines(path)
   kept = [row for row in rows if row['step'] <= step]
-  new = path.with_name(path.name + '.new')
-  new.write_text(''.join(json.dumps(row) + '\n' for row in kept))
-  new.replace(path)
+  durable.write(path, ''.join(json.dumps(row) + '\n' for row in kept))
   return frozenset(
     (row['step'], tag)
     for row in rows
