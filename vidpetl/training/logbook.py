@@ -12,6 +12,7 @@ import jax
 from clu import parameter_overview
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.data.survey import start as survey
 from vidpetl.experiment import state as state_lib
 from vidpetl.training import (
@@ -87,10 +88,9 @@ class Logbook:
     self.open(resumed_at=start)
     run, config = self._run, self._run.config
     text = config.to_json_best_effort(indent=2) + '\n'
-    (self._workdir / 'config.json').write_text(text)
+    durable.write(self._workdir / 'config.json', text)
     if command:
-      path = self._workdir / results.COMMAND
-      path.write_text(f'{command}\n', encoding='utf-8')
+      durable.write(self._workdir / results.COMMAND, f'{command}\n')
     # Statistics of values that lie on other hosts cannot be had here.
     overview = parameter_overview.get_parameter_overview(
       {'trained': state.params, 'frozen': state.frozen}, include_stats=False

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.experiment import complete, spec
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import storage, variables
@@ -375,7 +376,7 @@ class Loop:
         if rows := self.files.read_per_class(name, choice.step):
           task['classes'] = rows
       path = self.workdir / results.FILES[self.config.mode]
-      path.write_text(json.dumps(record, indent=2) + '\n')
+      durable.write(path, json.dumps(record, indent=2) + '\n')
       self._tell(choice)
     return record
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.training.writers import json_lines
 
 FILE = 'evaluations.jsonl'
@@ -109,9 +110,7 @@ class Evaluations:
     self._all[step] = Evaluation(step, _nans(_numbers(found)))
     if self._write:
       lines = [_line(e) + '\n' for e in self.all()]
-      new = self._path.with_name(FILE + '.new')
-      new.write_text(''.join(lines))
-      new.replace(self._path)
+      durable.write(self._path, ''.join(lines))
 
   def all(self) -> list[Evaluation]:
     """Returns them in the order of steps."""
@@ -231,7 +230,19 @@ def _nans(tree: Any) -> Any:
 
 
 def read(workdir: epath.PathLike) -> list[Evaluation]:
-  """Returns the evaluations that a run has made."""
+  """Returns the evaluations that a run has made.
+
+  Raises:
+    ValueError: naming the file, if it is damaged.
+  """
   path = epath.Path(workdir) / FILE
-  rows = json_lines.read_lines(path) if path.exists() else []
-  return [Evaluation(row['step'], _nans(row['tasks'])) for row in rows]
+  try:
+    text = path.read_text(encoding='utf-8') if path.exists() else ''
+    rows = [json.loads(line) for line in text.splitlines()]
+    return [Evaluation(row['step'], _nans(row['tasks'])) for row in rows]
+  except (ValueError, KeyError, TypeError) as error:
+    raise ValueError(
+      f'{path} is damaged ({error}). Each of its lines is an evaluation, by '
+      'which the reported one is chosen: put a copy in its place, or remove '
+      'the line, and its evaluation is not counted.'
+    ) from None

@@ -17,7 +17,7 @@ import numpy as np
 from etils import epath
 from PIL import Image
 
-from vidpetl import version
+from vidpetl import durable, version
 from vidpetl.training import reporting
 from vidpetl.training import run as run_lib
 from vidpetl.training.writers import json_lines
@@ -128,5 +128,5 @@ def save_pictures(
   folder.mkdir(parents=True, exist_ok=True)
   for name, picture in pictures.items():
     stem = re.sub(r'[^\w.-]', '_', f'{task}_{name}')
-    with (folder / f'{stem}.png').open('wb') as file:
+    with durable.opened(folder / f'{stem}.png') as file:
       Image.fromarray(picture).save(file, 'PNG')

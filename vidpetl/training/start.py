@@ -8,6 +8,7 @@ from typing import Any
 
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.experiment import labels as labels_lib
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import storage
@@ -164,4 +165,4 @@ def _tell(
   for note in run.report.notes:
     say(note)
   if workdir is not None:
-    (workdir / REPORT).write_text(run.report.whole() + '\n')
+    durable.write(workdir / REPORT, run.report.whole() + '\n')

@@ -7,7 +7,7 @@ import warnings
 
 from etils import epath
 
-from vidpetl import mistakes
+from vidpetl import durable, mistakes
 from vidpetl.studies.recorded import Recorded
 from vidpetl.studies.report import page
 
@@ -23,9 +23,7 @@ def write(path: epath.Path, text: str) -> None:
   if path.is_dir():
     raise ValueError(f'{path} is a folder: name a file for the page in --out.')
   path.parent.mkdir(parents=True, exist_ok=True)
-  new = path.with_name(f'.{path.name}.new')
-  new.write_text(text, encoding='utf-8')
-  new.replace(path)
+  durable.write(path, text)
 
 
 def at_end(workdir: epath.PathLike) -> str:

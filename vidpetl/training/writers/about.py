@@ -11,6 +11,8 @@ from typing import Any
 
 from etils import epath
 
+from vidpetl import durable
+
 
 @dataclasses.dataclass(frozen=True)
 class About:
@@ -59,7 +61,7 @@ class About:
 
   def remember(self, writer: str, name: str) -> None:
     """Keeps the id under which a service knows the run."""
-    self._id(writer).write_text(f'{name}\n')
+    durable.write(self._id(writer), f'{name}\n')
 
   def _id(self, writer: str) -> epath.Path:
     return self.workdir / f'{writer}.id'

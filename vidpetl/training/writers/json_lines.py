@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.training.writers import scalars_only
 
 
@@ -67,9 +68,7 @@ def forget_after(path: epath.Path, step: float) -> tuple[Points, Points]:
   kept = [row for row in rows if row['step'] <= step]
   if step < math.inf:
     kept = [row for row in kept if not _is_left(row)]
-  new = path.with_name(path.name + '.new')
-  new.write_text(''.join(json.dumps(row) + '\n' for row in kept))
-  new.replace(path)
+  durable.write(path, ''.join(json.dumps(row) + '\n' for row in kept))
   return _points(rows), _points(kept)
 
 
