@@ -2,13 +2,14 @@
 
 import collections
 import json
+import types
 
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing import event_accumulator
 
-from vidpetl.parameters import storage
-from vidpetl.training import evaluation, loop
+from vidpetl.parameters import package, storage
+from vidpetl.training import damage, evaluation, loop, start
 from vidpetl.training import run as run_lib
 
 
@@ -67,25 +68,26 @@ def _repeats_nothing(config, run, expected, monkeypatch):
   before = files()
   assert loop.run(config, str(run)) == expected
   assert files() == before
-  package = run / 'adapter' / 'model.safetensors'
+  packed = run / 'adapter' / package.MODEL
   for path in (run / 'adapter').iterdir():
     path.unlink()
   (run / 'results.json').unlink()
   assert loop.run(config, str(run)) == expected
-  assert files()[package] == before[package]
+  assert files()[packed] == before[packed]
   assert _lines(run) == _lines(run.with_name('whole'))
 
 
-def test_without_a_sound_checkpoint_nothing_is_begun(
-  config, tmp_path, monkeypatch
-):
-  _fail_at(monkeypatch, 1)
-  with pytest.raises(OSError, match='gone'):
-    loop.run(config, str(tmp_path))
-  _cut_largest_file(tmp_path / 'checkpoints' / '2')
-  with pytest.raises(ValueError, match=r'All checkpoints of .* are damaged'):
-    loop.run(config, str(tmp_path))
-  assert _steps(tmp_path) == [2]
+def test_without_a_sound_checkpoint_nothing_is_begun(monkeypatch):
+  """And all of them stay where they are."""
+
+  def begin(run, checkpoints, step, say, workdir):
+    raise damage.DamagedError(f'checkpoints/{step}', 'cut')
+
+  monkeypatch.setattr(start, 'begin', begin)
+  checkpoints = types.SimpleNamespace(steps=lambda: [2, 4], folder='folder')
+  with pytest.raises(ValueError, match='All checkpoints of folder') as error:
+    start.resume(None, checkpoints, print, None)
+  assert '(checkpoints/4: cut; checkpoints/2: cut)' in str(error.value)
 
 
 def _fail_at(patch, number):
