@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vidpetl.experiment import state as state_lib
+from vidpetl.parameters import storage, sums
 from vidpetl.training import checkpoint, damage
 
 
@@ -82,6 +83,18 @@ def test_a_state_of_other_arrays_is_another_run_and_not_damaged(saved):
   assert 'opt_state/0/a: float32[20,20] there, none in the run' in str(
     error.value
   )
+
+
+def test_a_damaged_checkpoint_is_no_model_to_start_from(saved):
+  files = [p for p in (saved.folder / '3' / 'state').iterdir() if p.is_dir()]
+  data = [p for folder in files for p in folder.iterdir() if p.is_file()]
+  path = max(data, key=lambda p: p.stat().length)
+  content = path.read_bytes()
+  path.write_bytes(content[:-20])
+  with pytest.raises(sums.DamagedError, match=f'{saved.folder}/3'):
+    storage.load_changing(str(saved.folder.parent))
+  path.write_bytes(content)
+  assert set(storage.load_changing(str(saved.folder.parent))) == {'a', 'b'}
 
 
 def test_values_that_decode_and_are_others_are_damaged(saved, monkeypatch):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 
 import jax
+import numpy as np
 from clu import parameter_overview
 from etils import epath
 
@@ -111,6 +112,22 @@ class Logbook:
     )
     for line in survey.look(config, run.train, run.tested, self._workdir):
       self.say(line)
+
+  def show(
+    self, step: int, name: str, pictures: Mapping[str, np.ndarray]
+  ) -> None:
+    """Writes pictures of a task, [h, w, 3] uint8 each."""
+    results.save_pictures(pictures, self._workdir / 'pictures', name)
+    tagged = {f'{name}/{k}': v for k, v in pictures.items()}
+    self.writer.write_images(step, writers.as_images(tagged))
+
+  def tell(self, choice: reporting.Choice) -> None:
+    """Prints what is reported, and where it is."""
+    config = self._run.config
+    self.say(results.table(choice))
+    self.say(f'Results: {self._workdir / results.FILES[config.mode]}')
+    if 'tensorboard' in config.writers:
+      self.say(f'Curves and pictures: tensorboard --logdir {self._workdir}')
 
   def report(self, choice: reporting.Choice) -> None:
     """Writes what the run reports, beside the curves."""

@@ -117,7 +117,7 @@ class Loop:
     if start == self.run.total and start in self.evaluations:
       choice = self._chosen()
       if ended := ending.read(self.workdir, choice, self.meta):
-        self._tell(results.choice(ended))
+        self.logbook.tell(results.choice(ended))
         return ended
     self.logbook.describe(state, start, told or {}, command)
     if self.first:
@@ -331,7 +331,7 @@ class Loop:
       }
       if self.first:
         self.files.write(name, step, metric, prefix)
-        self._write_pictures(step, f'{prefix}{name}', metric)
+        self.logbook.show(step, f'{prefix}{name}', metric.pictures())
     tagged = {f'{prefix}{k}': v for k, v in found.items()}
     self.logbook.writer.write_scalars(step, reporting.flat(tagged))
     self.logbook.writer.write_texts(
@@ -340,12 +340,6 @@ class Loop:
     self.logbook.writer.flush()
     self.say(results.line(step, found, held_out))
     return found
-
-  def _write_pictures(self, step: int, name: str, metric: Any) -> None:
-    pictures = metric.pictures()
-    results.save_pictures(pictures, self.workdir / 'pictures', name)
-    tagged = {f'{name}/{k}': v for k, v in pictures.items()}
-    self.logbook.writer.write_images(step, writers.as_images(tagged))
 
   def evaluate_checkpoint(self) -> dict[str, Any]:
     """Evaluates `config.eval_checkpoint`."""
@@ -377,15 +371,8 @@ class Loop:
           task['classes'] = rows
       path = self.workdir / results.FILES[self.config.mode]
       durable.write(path, json.dumps(record, indent=2) + '\n')
-      self._tell(choice)
+      self.logbook.tell(choice)
     return record
-
-  def _tell(self, choice: reporting.Choice) -> None:
-    """Prints what is reported, and where it is."""
-    self.say(results.table(choice))
-    self.say(f'Results: {self.workdir / results.FILES[self.config.mode]}')
-    if 'tensorboard' in self.config.writers:
-      self.say(f'Curves and pictures: tensorboard --logdir {self.workdir}')
 
 
 def is_due(done: int, every: float) -> bool:
