@@ -15,6 +15,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from vidpetl import lock
 from vidpetl.experiment import state as state_lib
 
 _CHANGING = ('step', 'params', 'batch_stats', 'opt_state', 'task_state')
@@ -108,7 +109,9 @@ class Checkpoints:
 
     Raises:
       ValueError: if `metrics` lack the scalar that says which is the best.
+      lock.LostError: if another run has taken the working directory over.
     """
+    lock.check(self.folder.parent)
     if step == self.latest():
       return
     if metrics is not None and self._best and self._best not in metrics:

@@ -21,6 +21,7 @@ from vidpetl.training import (
   checkpoint,
   evaluation,
   feed,
+  holding,
   interruption,
   logbook,
   pending,
@@ -51,7 +52,8 @@ def run(
   Returns:
     What its file of results holds; None if the run was interrupted.
   """
-  with jax.set_mesh(sharding.make_mesh(**config.mesh.to_dict())):
+  mesh = sharding.make_mesh(**config.mesh.to_dict())
+  with holding.workdir(workdir), jax.set_mesh(mesh):
     loop = Loop(config, workdir)
     try:
       if config.mode == 'train':
