@@ -9,7 +9,7 @@ import time
 import pytest
 from absl import flags
 
-from vidpetl import prepare, world
+from vidpetl import lock, prepare, world
 from vidpetl.data import sources
 from vidpetl.data.records import recipe
 

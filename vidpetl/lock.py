@@ -43,6 +43,7 @@ FILE = 'lock.json'
 # out is watched (clocks of two machines differ), and how long it takes until
 # all see the same file of an object store.
 RENEWED, LASTS, WATCHED, SETTLED = 10.0, 60.0, 15.0, 2.0
+_LONGEST = 80  # characters of a command
 
 
 class LostError(RuntimeError):
@@ -109,7 +110,7 @@ def _me() -> Holder:
     process=os.getpid(),
     born=born,
     user=user,
-    command=shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+    command=_cut(shlex.join([epath.Path(sys.argv[0]).name, *sys.argv[1:]])),
     since=time.time(),
     until=time.time() + LASTS,
     token=uuid.uuid4().hex,
@@ -201,8 +202,8 @@ class Lock:
     raise BlockingIOError(
       f'{self.folder} is in use: {found.named()}, has been at work on it since '
       f'{_when(found.since)} ({found.command}). Wait until that has ended, or '
-      'give another folder. If it hangs, end it: the same command then goes on '
-      f'(from another machine {LASTS + WATCHED:.0f} s later).'
+      'give another folder. If it hangs, end it: the same command then works, '
+      f'on another machine {LASTS + WATCHED:.0f} s later.'
     )
 
   def _stands_still(self, found: Holder) -> bool:
@@ -361,6 +362,10 @@ def _end(number: int, frame: Any) -> None:
     lock.release()
   signal.signal(number, signal.SIG_DFL)
   os.kill(os.getpid(), number)
+
+
+def _cut(text: str) -> str:
+  return text if len(text) <= _LONGEST else f'{text[:_LONGEST]}…'
 
 
 def _when(seconds: float) -> str:

@@ -38,7 +38,9 @@ Fields:
   mixture: 'weighted' (by size, or weights), 'alternating' or 'permuted'.
   mesh: devices along 'data' and 'fsdp'.
   sharding: (path regex, 'replicate' or 'fsdp') each.
-  checkpoint: every so many steps; keep the latest few and the best.
+  checkpoint: every so many steps; keep the latest few and the best; `accept`
+    names the fields, separated by commas, in which a run that goes on may be
+    another than it was (see `vidpetl.training.identity`).
   data: folder that sources of a config refer to.
   input: clips decoded at a time, batches kept decoded, and on the devices;
     the largest share of any split that may be undecodable; whether the run
@@ -103,7 +105,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.mixture = {'mode': 'weighted', 'weights': {}}
   config.mesh = {'data': -1, 'fsdp': 1}
   config.sharding = (('.*', 'fsdp'),)
-  config.checkpoint = {'every': 1000, 'keep': 2, 'best': ''}
+  config.checkpoint = {'every': 1000, 'keep': 2, 'best': '', 'accept': ''}
   config.data = ''
   config.input = {
     'workers': 32,

@@ -160,26 +160,3 @@ class Checkpoints:
 def _score(metrics: Mapping[str, float], name: str) -> float:
   """Returns a scalar to compare, -inf where it is not a number."""
   return metrics[name] if math.isfinite(metrics[name]) else -math.inf
-
-
-def check_same_run(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-  """Refuses to resume what would be another run.
-
-  Args:
-    saved: the checkpoint's meta.
-    now: that of the run which wants to go on.
-
-  Raises:
-    ValueError: naming what differs.
-  """
-  differs = [
-    f'{key}: {saved.get(key)!r} then, {value!r} now'
-    for key, value in now.items()
-    if saved.get(key) != value
-  ]
-  if differs:
-    raise ValueError(
-      'The working directory holds a run that these settings cannot continue ('
-      + '; '.join(differs)
-      + '). Use another --workdir, or the settings that it was started with.'
-    )

@@ -11,6 +11,7 @@ import functools
 import io
 import json
 import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -62,6 +63,8 @@ def open(
     there = ', '.join(splits)
     raise ValueError(f'split={split!r} is not in {folder}; there are: {there}')
   info, flat = _read_index(folder, split)
+  files = tuple(map(os.fspath, splits[split].filepaths))
+  info = dataclasses.replace(info, files=files)
   data = _Data(folder, split)
   source = kinds.load(info.kind).source(info, flat, data.video)
   if detections is None:
