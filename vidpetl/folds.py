@@ -32,7 +32,7 @@ import numpy as np
 from absl import app, flags
 from etils import epath, epy
 
-from vidpetl import cli, durable
+from vidpetl import cli, durable, lock
 from vidpetl.recipes import config_flag
 from vidpetl.studies import series
 from vidpetl.studies import settings as settings_lib
@@ -128,17 +128,18 @@ def main(argv: list[str]) -> int:
   runs = series.from_flags(argv, [*filter(None, settings[:1]), folds[0]])
   if len(runs.metrics) > 1:
     raise app.UsageError('A cross-validation is of one --metric.')
-  return series.report(
-    cross_validate(
-      runs.load,
-      settings,
-      folds,
-      args.seeds,
-      runs.metrics[0],
-      args.average,
-      runs.folder,
+  with lock.hold(runs.folder):
+    return series.report(
+      cross_validate(
+        runs.load,
+        settings,
+        folds,
+        args.seeds,
+        runs.metrics[0],
+        args.average,
+        runs.folder,
+      )
     )
-  )
 
 
 if __name__ == '__main__':

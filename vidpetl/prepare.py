@@ -40,22 +40,20 @@ Beam (pip install apache-beam) in place of local processes.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
 import functools
 import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tqdm
 from absl import flags, logging
 from etils import epath
 
-from vidpetl import cli, durable, options, parts, sealed
+from vidpetl import cli, durable, lock, options, parts, sealed
 from vidpetl.data import datasets, sources
 from vidpetl.data import records as records_lib
 from vidpetl.data.records import recipe as recipes
@@ -99,12 +97,12 @@ def prepare(
     return report
   recipe.open_all()  # what is wrong with it shows before anything is written
   begun = time.time()
-  with _locked(staged):
+  with lock.hold(folder), lock.hold(staged):
     if beam_options is None:
       _transcode(recipe, staged, processes)
     packed = _pack(recipe, out, staged, beam_options)
     report = _report(recipe, folder, packed, time.time() - begun)
-  shutil.rmtree(staged)
+    shutil.rmtree(staged)
   print(f'{recipe.name}: {_summary(report, folder)}')
   return report
 
@@ -136,21 +134,6 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
   for name, value in settings.items():
     flat |= value if isinstance(value, dict) else {name: value}
   return flat
-
-
-@contextlib.contextmanager
-def _locked(folder: str) -> Iterator[None]:
-  """Keeps a second process out of a folder, until this one ends or dies."""
-  path = epath.Path(folder)
-  path.mkdir(parents=True, exist_ok=True)
-  with (path / 'lock').open('w') as file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      raise BlockingIOError(
-        f'{folder}: another process is at work on it'
-      ) from None
-    yield
 
 
 def _transcode(recipe, staged, processes) -> None:

@@ -19,6 +19,7 @@ from etils import epath
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from vidpetl import lock
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import checksums
 from vidpetl.training import damage, reporting
@@ -121,7 +122,9 @@ class Checkpoints:
 
     Raises:
       UnsavedError: if the one before could not be saved.
+      lock.LostError: if another run has taken the working directory over.
     """
+    lock.check(self.folder.parent)
     self.wait()
     if step == self.latest():
       return
@@ -250,26 +253,3 @@ class _Best(preservation_policy.PreservationPolicy):
     steps = [info.step for info in checkpoints]
     best = self._of._best_of(steps)
     return [step == best for step in steps]
-
-
-def check_same_run(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-  """Refuses to resume what would be another run.
-
-  Args:
-    saved: the checkpoint's meta.
-    now: that of the run which wants to go on.
-
-  Raises:
-    ValueError: naming what differs.
-  """
-  differs = [
-    f'{key}: {saved.get(key)!r} then, {value!r} now'
-    for key, value in now.items()
-    if saved.get(key) != value
-  ]
-  if differs:
-    raise ValueError(
-      'The working directory holds a run that these settings cannot continue ('
-      + '; '.join(differs)
-      + '). Use another --workdir, or the settings that it was started with.'
-    )

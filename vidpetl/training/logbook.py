@@ -13,7 +13,7 @@ import numpy as np
 from clu import parameter_overview
 from etils import epath
 
-from vidpetl import durable
+from vidpetl import durable, lock
 from vidpetl.data.survey import start as survey
 from vidpetl.experiment import state as state_lib
 from vidpetl.training import (
@@ -142,6 +142,7 @@ class Logbook:
 
   def log(self, done: int, waiting: pending.Pending, source: feed.Feed) -> None:
     """Writes losses, rates and speed since the last time."""
+    lock.check(self._workdir)
     losses = waiting.take()
     speed = waiting.speed(done, source.starved)
     examples = speed['steps_per_second'] * self._run.config.batch_size

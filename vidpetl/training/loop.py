@@ -24,6 +24,7 @@ from vidpetl.training import (
   ending,
   evaluation,
   feed,
+  holding,
   interruption,
   logbook,
   pending,
@@ -54,7 +55,8 @@ def run(
   Returns:
     What its file of results holds; None if the run was interrupted.
   """
-  with jax.set_mesh(sharding.make_mesh(**config.mesh.to_dict())):
+  mesh = sharding.make_mesh(**config.mesh.to_dict())
+  with holding.workdir(workdir), jax.set_mesh(mesh):
     loop = Loop(config, workdir)
     try:
       if config.mode == 'train':

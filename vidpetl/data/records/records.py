@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -69,7 +70,8 @@ def open(
   if split not in splits:
     there = ', '.join(splits)
     raise ValueError(f'split={split!r} is not in {folder}; there are: {there}')
-  source, _ = _open(folder, split)
+  files = tuple(map(os.fspath, splits[split].filepaths))
+  source, _ = _open(folder, split, files)
   if detections is None:
     return source
   if not hasattr(source, 'with_detections'):
@@ -139,9 +141,10 @@ def videos(folder: epath.Path, split: str) -> shards.Videos:
 
 
 def _open(
-  folder: epath.Path, split: str
+  folder: epath.Path, split: str, files: tuple[str, ...] = ()
 ) -> tuple[examples.Source, shards.Videos]:
   info, flat = _read_index(folder, split)
+  info = dataclasses.replace(info, files=files)
   data = shards.Videos(folder, split, flat.pop(_SUMS, None))
   source = kinds.load(info.kind).source(info, flat, data.video)
   data.ids = source.ids
