@@ -51,7 +51,9 @@ def run(
   Returns:
     What its file of results holds; None if the run was interrupted.
   """
-  with jax.set_mesh(sharding.make_mesh(**config.mesh.to_dict())):
+  mesh = sharding.make_mesh(**config.mesh.to_dict())
+  sharding.meet(mesh)
+  with jax.set_mesh(mesh):
     loop = Loop(config, workdir)
     try:
       if config.mode == 'train':
