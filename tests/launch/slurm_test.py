@@ -137,9 +137,9 @@ def test_a_run_of_two_tasks_is_requeued_and_ends(
 ):
   """The signal comes to one of them only; both save the same step."""
   start, home = cluster
-  config = make_config('kinetics400', steps=200)
+  config = make_config('kinetics400', steps=60)
   config.unlock()
-  config.steps, config.checkpoint.every = 200, 5
+  config.steps, config.checkpoint.every = 60, 5
   words = [f'--config={config_file(config)}', '--workdir=run']
 
   job = start(*words, tasks=2)
@@ -157,6 +157,6 @@ def test_a_run_of_two_tasks_is_requeued_and_ends(
   job.communicate(timeout=240)
   said = (home / 'said.0.txt').read_text()
   assert job.returncode == 0, said
-  assert f'Resuming at step {step} of 200' in said
+  assert f'Resuming at step {step} of 60' in said
   assert (home / 'run' / 'results.json').exists()
   assert len(requeued(home)) == 1
