@@ -121,7 +121,7 @@ def _runs(
 
 
 def main(argv: list[str]) -> int:
-  """Runs the command line; returns 1 if a run failed or was stopped."""
+  """Runs the command line; returns 1 if a run failed, 75 if one stopped."""
   args = flags.FLAGS
   settings = settings_lib.parse(args.over) if args.over else [None]
   folds = settings_lib.parse(args.folds)

@@ -56,6 +56,7 @@ def run(
     What its file of results holds; None if the run was interrupted.
   """
   mesh = sharding.make_mesh(**config.mesh.to_dict())
+  sharding.meet(mesh)
   with holding.workdir(workdir), jax.set_mesh(mesh):
     loop = Loop(config, workdir)
     try:
