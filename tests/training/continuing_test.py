@@ -72,7 +72,7 @@ def test_a_cosine_goes_on_with_a_tail_alone_and_the_error_says_it():
   changed = go_on(tailed, before=make_run(100))
   assert changed['optimizer.tails'] == [[], [[10, 'constant', 0.002]]]
   early = make_run(150, tails=((8, 'constant', 0.002),))
-  with pytest.raises(ValueError, match='0.2 was the learning rate of step 1'):
+  with pytest.raises(ValueError, match=r'0\.2 was the learning rate of step 1'):
     go_on(early, before=make_run(100))
 
 
@@ -157,7 +157,7 @@ def test_runs_of_older_versions_go_on_with_a_note(tmp_path):
   )
   with pytest.warns(mistakes.Note, match='of an older version: .* only steps'):
     assert resume(run) == []
-  with pytest.raises(ValueError, match='learning_rate: 0.2 then, 0.1 now'):
+  with pytest.raises(ValueError, match=r'learning_rate: 0\.2 then, 0\.1 now'):
     resume(make_run(100, learning_rate=0.1))
   old['data']['a'] = 'y'
   with pytest.raises(ValueError, match=r"data\.a\.train\.annotations: 'y'"):
