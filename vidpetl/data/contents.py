@@ -99,7 +99,7 @@ def _of_folder(path: str, blocks: int) -> bytes:
     return b'folder'
   names = sorted(filter(frames.is_frame, os.listdir(path)))
   shown = [names[i] for i in _evenly(len(names) - 1, blocks)] if names else []
-  inside = [_of_file(os.path.join(path, name), 1) for name in shown]
+  inside = [_of_file(f'{path}/{name}', 1) for name in shown]
   return _told(len(names), b''.join(inside))
 
 
