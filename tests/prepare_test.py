@@ -39,7 +39,7 @@ def _command(raw, out, *options):
 def _staged(out):
   """Returns finished staged files with the times they were written at."""
   return {
-    path: path.stat().st_mtime_ns for path in out.glob('*/staging/*/*.mp4')
+    path: path.stat().st_mtime_ns for path in out.glob('*/staging/*/*.video')
   }
 
 

@@ -53,7 +53,7 @@ import tqdm
 from absl import flags, logging
 from etils import epath
 
-from vidpetl import cli, lock, options, parts
+from vidpetl import cli, durable, lock, options, parts, sealed
 from vidpetl.data import datasets, sources
 from vidpetl.data import records as records_lib
 from vidpetl.data.records import recipe as recipes
@@ -92,7 +92,7 @@ def prepare(
     staged = os.fspath(epath.Path(out) / recipe.name / 'staging')
   folder = epath.Path(out) / recipe.name
   if _is_finished(folder, recipe):
-    report = json.loads((folder / 'report.json').read_text())
+    report = sealed.read_json(folder / 'report.json')
     print(f'{recipe.name}: already prepared. {_summary(report, folder)}')
     return report
   recipe.open_all()  # what is wrong with it shows before anything is written
@@ -116,7 +116,7 @@ def _is_finished(folder: epath.Path, recipe: recipes.Recipe) -> bool:
   for metadata in folder.glob('*/metadata.json'):
     if metadata.parent.name.startswith('incomplete'):
       continue
-    have = _flat(json.loads(metadata.read_text())['settings'])
+    have = _flat(sealed.read_json(metadata)['settings'])
     want = _flat(json.loads(json.dumps(recipe.settings())))
     differ = [n for n in {**have, **want} if have.get(n) != want.get(n)]
     if differ:
@@ -175,9 +175,8 @@ def _report(recipe, folder, packed, seconds) -> dict[str, Any]:
       for name, split in packed.items()
     },
   }
-  unfinished = folder / 'report.json.unfinished'
-  unfinished.write_text(json.dumps(report, indent=1, ensure_ascii=False))
-  unfinished.replace(folder / 'report.json')
+  text = json.dumps(report, indent=1, ensure_ascii=False)
+  durable.write(folder / 'report.json', text)
   return report
 
 

@@ -119,7 +119,7 @@ def listed(
 
 
 def main(argv: list[str]) -> int:
-  """Runs the command line; returns 1 if a run failed or was stopped."""
+  """Runs the command line; returns 1 if a run failed, 75 if one stopped."""
   args = flags.FLAGS
   settings = listed(args.over, args.settings, args.config)
   runs = series.from_flags(argv, settings[:1])

@@ -26,7 +26,7 @@ with epy.lazy_imports():
 
   from vidpetl.experiment import complete, configure, pixels
   from vidpetl.studies.report import written
-  from vidpetl.training import identity, loop
+  from vidpetl.training import identity, interruption, loop
 
 # The flags belong to the door that defines them.
 flags.disclaim_key_flags()
@@ -249,13 +249,14 @@ def from_flags(
 
 
 def report(failed: Sequence[str] | None) -> int:
-  """Prints what went wrong, and returns the exit code: 1 if anything did.
+  """Prints what went wrong, and returns the exit status: 1 if anything did.
 
   Args:
-    failed: a line per run; None if the series was told to stop.
+    failed: a line per run; None if the series was told to stop, of which the
+      status is that of a run.
   """
   if failed is None:
-    return 1
+    return interruption.STATUS
   for line in failed:
     print(f'FAILED {line}', file=sys.stderr)
   return 1 if failed else 0

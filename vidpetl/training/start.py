@@ -10,10 +10,18 @@ from typing import Any
 import jax
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.experiment import labels as labels_lib
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import storage
-from vidpetl.training import checkpoint, continuing, holding, identity
+from vidpetl.training import (
+  checkpoint,
+  continuing,
+  damage,
+  holding,
+  identity,
+  pending,
+)
 from vidpetl.training import run as run_lib
 
 REPORT = 'init_report.txt'
@@ -27,11 +35,50 @@ class Start:
     state: of the run.
     step: finished steps.
     meta: what is saved beside each checkpoint.
+    rows: of the steps before it whose means are not logged yet; see
+      `pending.Pending.rows`.
   """
 
   state: state_lib.TrainState
   step: int
   meta: dict[str, Any]
+  rows: Sequence[Sequence[Any]] = ()
+
+
+def resume(
+  run: run_lib.Run,
+  checkpoints: checkpoint.Checkpoints,
+  say: Callable[[str], None],
+  workdir: epath.Path | None,
+) -> Start:
+  """Returns where a run trains from: its latest checkpoint that is sound.
+
+  Those behind it, which are damaged, are set aside, and that is said. Without
+  any checkpoint the run begins. The arguments are those of `begin`.
+
+  Raises:
+    ValueError: if all of them are damaged; they stay where they are.
+  """
+  damaged: dict[int, damage.DamagedError] = {}
+  for step in [*reversed(checkpoints.steps())] or [None]:
+    words: list[str] = []
+    try:
+      begun = begin(run, checkpoints, step, words.append, workdir)
+    except damage.DamagedError as error:
+      damaged[step] = error
+      continue
+    for bad, error in damaged.items():
+      to = checkpoints.set_aside(bad, 'damaged')
+      say(f'{error.folder} is damaged: {error.why}. It was moved to {to}.')
+    for text in words:
+      say(text)
+    return begun
+  told = '; '.join(f'{error.folder}: {error.why}' for error in damaged.values())
+  raise ValueError(
+    f'All checkpoints of {checkpoints.folder} are damaged ({told}). Put copies '
+    'of them in their place; or begin anew, in another --workdir or with this '
+    'folder moved away.'
+  )
 
 
 def begin(
@@ -90,7 +137,7 @@ def begin(
   state = _restored(checkpoints, step, state, history)
   if workdir is not None and len(history) > len(saved.get('history', [])):
     _keep_config(saved, workdir / f'config.until_{step}.json')
-  return Start(state, step, meta | more)
+  return Start(state, step, meta | more, saved.get(pending.FIELD, []))
 
 
 def _first_seed(saved: Mapping[str, Any], seed: int) -> int:
@@ -141,7 +188,7 @@ def _restored(
 def _keep_config(saved: Mapping[str, Any], path: epath.Path) -> None:
   """Keeps the config that a run had so far, if its checkpoint knows it."""
   if 'config' in saved:
-    path.write_text(json.dumps(saved['config'], indent=2) + '\n')
+    durable.write(path, json.dumps(saved['config'], indent=2) + '\n')
 
 
 def _labels(run: run_lib.Run) -> dict[str, dict[str, str]]:
@@ -180,4 +227,4 @@ def _tell(
   for note in run.report.notes:
     say(note)
   if workdir is not None:
-    (workdir / REPORT).write_text(run.report.whole() + '\n')
+    durable.write(workdir / REPORT, run.report.whole() + '\n')
