@@ -107,13 +107,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.mixture = {'mode': 'weighted', 'weights': {}}
   config.mesh = {'data': -1, 'fsdp': 1}
   config.sharding = (('.*', 'fsdp'),)
-  config.checkpoint = {
-    'every': 1000,
-    'keep': 2,
-    'best': '',
-    'diverged': 10.0,
-    'accept': '',
-  }
+  config.checkpoint = {'every': 1000, 'keep': 2, 'best': ''}
+  config.checkpoint.update(diverged=10.0, accept='')
   config.data = ''
   config.input = {
     'workers': 32,
