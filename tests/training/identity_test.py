@@ -3,12 +3,15 @@
 import json
 import re
 import shutil
+import types
 
 import pytest
+from etils import epath
 
-from vidpetl import lock
+from vidpetl import folds, lock, sweep
 from vidpetl.experiment import complete
-from vidpetl.training import holding, identity, loop
+from vidpetl.studies import series
+from vidpetl.training import checkpoint, holding, identity, logbook, loop
 
 
 def test_every_field_makes_another_run_but_those_that_are_listed(make_config):
@@ -108,6 +111,34 @@ def test_a_run_beside_another_touches_nothing(make_config, tmp_path):
         loop.run(make_config('kinetics400', mode=mode), str(workdir))
     after = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*')}
     assert before == after
+
+
+def test_a_zombie_ends_at_its_next_save_and_line(tmp_path):
+  saved = checkpoint.Checkpoints(str(tmp_path))
+  book = logbook.Logbook(
+    types.SimpleNamespace(total=1), epath.Path(tmp_path), 0.0
+  )
+  with lock.hold(tmp_path):
+    (tmp_path / lock.FILE).unlink()
+    for write in (
+      lambda: saved.save(None, 1, {}),
+      lambda: book.log(1, None, None),
+    ):
+      with pytest.raises(lock.LostError, match='writes nothing more'):
+        write()
+  saved.close()
+
+
+@pytest.mark.parametrize('door', [sweep, folds])
+def test_a_series_holds_its_folder(door, tmp_path, monkeypatch):
+  flags = {'over': 'a=1', 'folds': 'b=1', 'settings': None, 'config': 'x'}
+  flags |= {'seeds': 1, 'average': 'fisher_z'}
+  args = types.SimpleNamespace(FLAGS=types.SimpleNamespace(**flags))
+  monkeypatch.setattr(door, 'flags', args)
+  runs = series.Series('x', '', {}, epath.Path(tmp_path), ('a/top1',))
+  monkeypatch.setattr(series, 'from_flags', lambda *given: runs)
+  with lock.hold(tmp_path), pytest.raises(BlockingIOError, match='is in use'):
+    door.main(['x'])
 
 
 def test_all_processes_end_with_the_sentence_of_the_first(

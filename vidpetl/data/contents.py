@@ -6,7 +6,8 @@ so what is compared is
 
   - the number and the order of the files, and the size of each;
   - of up to `MANY` of them, evenly chosen, some blocks of their bytes: of a
-    video its beginning, middle and end, of the shards of records 64.
+    video its beginning, middle and end, of the shards of records 64;
+  - of the shards of records their SHA-256, where those lie beside them.
 
 Names, places and times of change play no part, so that copies are alike. A
 change that keeps a file's size and lies between the blocks is not seen; what
@@ -25,6 +26,7 @@ from collections.abc import Sequence
 import numpy as np
 from etils import epath
 
+from vidpetl import sha256sums
 from vidpetl.data import examples, frames
 
 BLOCK = 4096  # bytes
@@ -46,11 +48,21 @@ def fingerprint(source: examples.Source) -> str:
   chosen = np.linspace(0, len(files) - 1, min(len(files), MANY)).astype(int)
   counts = np.zeros(len(files), int)
   counts[chosen] = blocks
+  sums = _sums(source.info.files).encode()
   parts = [slice(i, i + _AT_ONCE) for i in range(0, len(files), _AT_ONCE)]
   with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
     found = pool.map(lambda part: _facts(files[part], counts[part]), parts)
-    digest = hashlib.sha256(b''.join(found))
+    digest = hashlib.sha256(b''.join([sums, *found]))
   return digest.hexdigest()[:16]
+
+
+def _sums(files: Sequence[str]) -> str:
+  """Returns the sums that lie beside files of a folder, '' if some lack one."""
+  if not files:
+    return ''
+  known = sha256sums.read(epath.Path(files[0]).parent)
+  names = [epath.Path(file).name for file in files]
+  return ''.join(known[n] for n in names) if {*names} <= known.keys() else ''
 
 
 def _facts(files: Sequence[str], blocks: Sequence[int]) -> bytes:
@@ -99,7 +111,7 @@ def _of_folder(path: str, blocks: int) -> bytes:
     return b'folder'
   names = sorted(filter(frames.is_frame, os.listdir(path)))
   shown = [names[i] for i in _evenly(len(names) - 1, blocks)] if names else []
-  inside = [_of_file(os.path.join(path, name), 1) for name in shown]
+  inside = [_of_file(f'{path}/{name}', 1) for name in shown]
   return _told(len(names), b''.join(inside))
 
 

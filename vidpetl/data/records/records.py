@@ -7,7 +7,6 @@ columns, so that opening a split touches no video, and a file of sums.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import json
 import logging
@@ -113,25 +112,6 @@ def _check(folder: epath.Path, split: str) -> None:
     or not (name.startswith(of_splits) or '.array_record-' in name)
   ]
   sha256sums.check(folder, known, names)
-
-
-def fingerprint(path: str, dataset: str, split: str) -> str:
-  """Returns a hash of all bytes of a split's records, '' if it is not known.
-
-  It is taken from the sums that were made when they were prepared.
-
-  Args:
-    path: the `--out` of prepare.
-    dataset: its name.
-    split: of it.
-  """
-  folder = _folder(path, dataset)
-  known = sha256sums.read(folder)
-  names = shards.open_builder(folder).info.splits[split].filenames
-  if not set(names) <= known.keys():
-    return ''
-  told = ''.join(known[name] for name in sorted(names))
-  return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def videos(folder: epath.Path, split: str) -> shards.Videos:
