@@ -63,8 +63,9 @@ def test_who_lives_is_named_and_its_folder_stays_as_it_is(other, tmp_path):
 
 
 def test_after_a_hard_kill_the_folder_is_had_at_once(other, tmp_path):
-  other.kill()  # and nobody asks how it ended: it is a zombie
-  other.poll()
+  other.kill()
+  # Nobody has asked yet how it ended: it is a zombie.
+  os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
   with (
     pytest.warns(mistakes.Note, match=rf'process {other.pid} .*has ended'),
     lock.hold(tmp_path),
