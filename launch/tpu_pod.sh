@@ -9,8 +9,8 @@
 # and deletes it when training has finished. If anything fails or is interrupted,
 # the VM is left as it is. The same command again goes on: it takes the VM that
 # there is, replaces one that was preempted, and training resumes from --workdir.
-# The exit status is 75 if training was told to stop and has saved, which gcloud
-# passes on.
+# Training that was told to stop and has saved leaves with status 75; so does this
+# script, if gcloud passes it on.
 #
 #   --project=ID    of Google Cloud; gcloud's own default if not given
 #   --spot          a VM that may be preempted, for less

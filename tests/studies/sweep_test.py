@@ -11,7 +11,7 @@ from etils import epath
 from vidpetl import sweep
 from vidpetl.studies import series, settings, tradeoff
 from vidpetl.studies.report import written
-from vidpetl.training import loop
+from vidpetl.training import interruption, loop
 
 
 def result(trained, value, heads=10):
@@ -176,6 +176,18 @@ def test_a_run_of_a_series_ends_with_its_page(
     config, folder = make_config('ava', page=page), epath.Path(tmp_path)
     assert series.run(config, folder / str(page), {}) == {'step': 1}
   assert capsys.readouterr().err == f'page of {tmp_path}/True\n'
+
+
+def test_a_series_that_was_told_to_stop_can_be_told_from_a_failed_one(
+  make_config, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(loop, 'run', lambda config, workdir, told: None)
+  load_config = lambda chosen, seed: make_config('ava')
+  chosen = settings.parse('rate=1|2')
+  arguments = (chosen, 1, ['a/top1'], epath.Path(tmp_path))
+  stopped = series.report(sweep.sweep(load_config, *arguments))
+  assert stopped == interruption.STATUS == 75
+  assert series.report(['a run: why']) == 1 and series.report([]) == 0
 
 
 def test_a_run_of_a_series_may_resume_with_other_writers(make_config, tmp_path):

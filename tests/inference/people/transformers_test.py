@@ -1,5 +1,8 @@
 """Folders of transformers give what their own postprocessing gives."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torchvision_build
@@ -97,3 +100,20 @@ def test_a_folder_without_its_files_is_an_error(tmp_path):
 def test_a_class_that_is_not_there_is_an_error(folder):
   with pytest.raises(ValueError, match=r'person=7 is none of 0\.\.1'):
     loading.load(str(folder), person=7)
+
+
+def test_only_safetensors_are_read_and_no_python_is_run(folder, tmp_path):
+  pickled, coded = tmp_path / 'pickled', tmp_path / 'coded'
+  for path in (pickled, coded):
+    shutil.copytree(folder, path)
+  (pickled / 'model.safetensors').rename(pickled / 'pytorch_model.bin')
+  with pytest.raises(OSError, match='safetensors'):
+    loading.load(str(pickled))
+  config = json.loads((coded / 'config.json').read_text())
+  config['auto_map'] = {'AutoModelForObjectDetection': 'mine.Model'}
+  config['model_type'] = 'mine'
+  (coded / 'config.json').write_text(json.dumps(config))
+  (coded / 'mine.py').write_text(f'open({str(tmp_path / "run")!r}, "w")\n')
+  with pytest.raises(ValueError, match='no detector of transformers'):
+    loading.load(str(coded))
+  assert not (tmp_path / 'run').exists()
