@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from etils import epath
 
-from vidpetl import durable, parts
+from vidpetl import durable, parts, sha256sums
 from vidpetl.exporting import (
   colleague,
   comparing,
@@ -92,5 +92,9 @@ def _plain(value: np.generic) -> float | int:
 @contextlib.contextmanager
 def whole(out: str) -> Iterator[epath.Path]:
   """Gives a folder to fill, which becomes `out` if nothing is raised."""
-  with durable.folder(out, replace=False) as folder:
+  path = epath.Path(out)
+  if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    raise ValueError(f'{out} is there already, and is not an empty folder.')
+  with durable.folder(path, replace=False) as folder:
     yield folder
+    sha256sums.write(folder)
