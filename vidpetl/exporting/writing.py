@@ -21,6 +21,9 @@ from vidpetl.exporting import (
 from vidpetl.exporting import subject as subject_lib
 
 READER = 'read_clip.py'
+_WHOLE = (
+  f'\n`sha256sum --check {sha256sums.FILE}` says whether a copy is whole.\n'
+)
 
 
 def write(
@@ -80,7 +83,7 @@ def beside(
   described = preprocessing.describe(subject, inside)
   plain = json.dumps(described, indent=2, ensure_ascii=False, default=_plain)
   durable.write(folder / preprocessing.FILE, plain + '\n')
-  durable.write(folder / readme.FILE, text)
+  durable.write(folder / readme.FILE, text + _WHOLE)
   source = epath.Path(colleague.__file__).parent / READER
   durable.write(folder / READER, source.read_bytes())
 

@@ -117,6 +117,12 @@ def test_a_shard_that_cannot_be_opened_stops(out):
     source.video(0)
 
 
+def test_what_lost_its_power_is_packed_again(out):
+  assert shards.is_readable(epath.Path(_folder(out)))
+  (_folder(out) / 'dataset_info.json').write_text('')
+  assert not shards.is_readable(epath.Path(_folder(out)))
+
+
 def test_another_video_than_was_prepared_is_refused(out):
   data = records.videos(epath.Path(_folder(out)), 'train')
   assert data.video(0)

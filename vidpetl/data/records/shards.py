@@ -144,6 +144,16 @@ class Videos:
     return f'{MORE}{self._folder}` says more'
 
 
+def is_readable(folder: epath.Path) -> bool:
+  """Returns whether the shards of all splits can be opened."""
+  try:
+    splits = open_builder(folder).info.splits
+  except (ValueError, OSError):
+    return False
+  paths = [epath.Path(path) for s in splits.values() for path in s.filepaths]
+  return not any(map(unreadable, paths))
+
+
 def unreadable(shard: epath.Path) -> str:
   """Returns why nothing of a shard can be read, or ''."""
   if not shard.exists():
