@@ -86,6 +86,25 @@ def test_a_killed_run_goes_on_where_it_was(raw, tmp_path, monkeypatch):
   assert not (tmp_path / 'kinetics400/staging').exists()
 
 
+@pytest.mark.slow
+def test_records_are_the_same_bytes_on_any_number_of_processes(raw, tmp_path):
+  for processes in (1, 2):
+    command = _command(raw, tmp_path / str(processes))
+    command.remove('--processes=1')
+    command.append(f'--processes={processes}')
+    subprocess.run(command, check=True, capture_output=True)
+  first, second = (
+    {
+      path.relative_to(out): path.read_bytes()
+      for path in out.rglob('*')
+      if path.is_file()
+    }
+    for out in (tmp_path / '1', tmp_path / '2')
+  )
+  assert first.keys() == second.keys()
+  assert not [path for path in first if first[path] != second[path]]
+
+
 @pytest.fixture(scope='module')
 def prepared(raw, tmp_path_factory):
   """A dataset with two bad videos; (raw, out, report)."""

@@ -101,9 +101,10 @@ def prepare(
     if beam_options is None:
       _transcode(recipe, staged, processes)
     packed = _pack(recipe, out, staged, beam_options)
-    report = _report(recipe, folder, packed, time.time() - begun)
+    report = _report(recipe, folder, packed)
     shutil.rmtree(staged)
-  print(f'{recipe.name}: {_summary(report, folder)}')
+  took = time.time() - begun
+  print(f'{recipe.name}: {_summary(report, folder)}; {took:.0f} s')
   return report
 
 
@@ -164,11 +165,10 @@ def _pack(recipe, out, staged, beam_options) -> dict[str, dict[str, Any]]:
   return builder.pack(recipe, out, staged, beam_options)
 
 
-def _report(recipe, folder, packed, seconds) -> dict[str, Any]:
+def _report(recipe, folder, packed) -> dict[str, Any]:
   """Writes the report, with which the records are finished."""
   report = {
     'settings': recipe.settings(),
-    'seconds': round(seconds, 1),
     'splits': {
       name: split
       | {'left_out': [dataclasses.asdict(one) for one in split['left_out']]}

@@ -245,7 +245,7 @@ def test_another_backbone_is_refused(tmp_path):
 def edit(folder, **fields):
   path = folder / package.CONFIG
   config = json.loads(path.read_text())
-  config.update(fields)
+  config.update(fields, sum=None)  # As one who edits it takes it out.
   config = {k: v for k, v in config.items() if v is not None}
   path.write_text(json.dumps(config))
 

@@ -122,6 +122,8 @@ def test_the_readme_answers_a_film_as_the_run_does(
     pytest.importorskip('jax2onnx')
   out = tmp_path / 'out'
   writing.write(subject_of(run), to, str(out), [film])
+  whole = ['sha256sum', '--check', '--strict', 'SHA256SUMS']
+  assert subprocess.run(whole, cwd=out, check=False).returncode == 0
   text = (out / 'README.md').read_text()
   (program,) = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
   assert len(program.splitlines()) <= 11

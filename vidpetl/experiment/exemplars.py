@@ -16,7 +16,7 @@ from etils import epath
 
 from vidpetl import durable
 from vidpetl.experiment import trained
-from vidpetl.parameters import package
+from vidpetl.parameters import package, sums
 
 
 def file_of(task: str) -> str:
@@ -75,8 +75,7 @@ def read(
       f'{folder} has no {file_of(task)}, with whose performances {task} '
       f'compares new ones. {_AGAIN}'
     )
-  with path.open('rb') as file, np.load(file) as arrays:
-    found = dict(arrays)
+  found = sums.read_npz(path)
   made = int(found['step'])
   if step is not None and made != step:
     raise ValueError(

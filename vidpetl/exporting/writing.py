@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from etils import epath
 
-from vidpetl import durable, parts
+from vidpetl import durable, parts, sha256sums
 from vidpetl.exporting import (
   colleague,
   comparing,
@@ -21,6 +21,9 @@ from vidpetl.exporting import (
 from vidpetl.exporting import subject as subject_lib
 
 READER = 'read_clip.py'
+_WHOLE = (
+  f'\n`sha256sum --check {sha256sums.FILE}` says whether a copy is whole.\n'
+)
 
 
 def write(
@@ -80,7 +83,7 @@ def beside(
   described = preprocessing.describe(subject, inside)
   plain = json.dumps(described, indent=2, ensure_ascii=False, default=_plain)
   durable.write(folder / preprocessing.FILE, plain + '\n')
-  durable.write(folder / readme.FILE, text)
+  durable.write(folder / readme.FILE, text + _WHOLE)
   source = epath.Path(colleague.__file__).parent / READER
   durable.write(folder / READER, source.read_bytes())
 
@@ -92,5 +95,9 @@ def _plain(value: np.generic) -> float | int:
 @contextlib.contextmanager
 def whole(out: str) -> Iterator[epath.Path]:
   """Gives a folder to fill, which becomes `out` if nothing is raised."""
-  with durable.folder(out, replace=False) as folder:
+  path = epath.Path(out)
+  if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    raise ValueError(f'{out} is there already, and is not an empty folder.')
+  with durable.folder(path, replace=False) as folder:
     yield folder
+    sha256sums.write(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -229,8 +230,9 @@ def _write(arrays, file, metadata) -> None:
   said += b' ' * (-len(said) % 8)
   file.write(len(said).to_bytes(8, 'little') + said)
   for name in order:
-    flat = np.ascontiguousarray(arrays[name]).reshape(-1)
-    file.write(flat.view(np.uint8))
+    flat = np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8)
+    # Files of object stores take nothing but bytes.
+    file.write(flat if isinstance(file, io.IOBase) else flat.tobytes())
 
 
 def to_host(tree: Any) -> Any:

@@ -6,6 +6,7 @@ nothing, where SHA-256 doubles the time. It tells damage, and no forgery.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 
@@ -82,6 +83,21 @@ def check_metadata(
   if others != _of_metadata(rest):
     raise _damaged(path, 'other metadata')
   return known
+
+
+def read_npz(path: epath.PathLike) -> dict[str, np.ndarray]:
+  """Returns the arrays of a file of numpy's, which has checksums of its own.
+
+  Raises:
+    DamagedError: naming the file, if it is damaged.
+  """
+  try:
+    with np.load(io.BytesIO(epath.Path(path).read_bytes())) as arrays:
+      return dict(arrays)
+  except OSError:
+    raise
+  except Exception as error:  # zipfile, zlib and numpy have several.
+    raise DamagedError(f'{path} is damaged ({error})') from None
 
 
 def _damaged(path: epath.PathLike, what: str) -> DamagedError:

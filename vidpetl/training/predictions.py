@@ -28,6 +28,7 @@ from vidpetl import durable
 from vidpetl.data import examples
 from vidpetl.data.names import shown
 from vidpetl.metrics import predictions
+from vidpetl.parameters import sums
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import writers
 from vidpetl.training.writers import json_lines
@@ -89,10 +90,7 @@ class Files:
   def read_arrays(self, task: str, step: int) -> dict[str, np.ndarray]:
     """Returns the arrays that `write` wrote of a task; {} if it has none."""
     path = self._workdir / FOLDER / f'{stem_of(task)}.{step}.npz'
-    if not path.exists():
-      return {}
-    with path.open('rb') as file, np.load(file) as arrays:
-      return dict(arrays)
+    return sums.read_npz(path) if path.exists() else {}
 
   def _per_class(
     self, task: str, metric: task_lib.Metric

@@ -45,6 +45,19 @@ def test_results_and_failures_are_kept(stage, film, tmp_path):
     stage.read(bad)
 
 
+def test_a_damaged_result_is_made_again(stage, film):
+  item = _item('good', film)
+  stage.make(item)
+  path = stage._path(item, '.video')
+  whole = path.read_bytes()
+  path.write_bytes(whole[:-3] + b'abc')
+  with pytest.raises(ValueError, match='the same command makes it again'):
+    stage.read(item)
+  assert not stage.done(item)
+  stage.make(item)
+  assert path.read_bytes() == whole
+
+
 def test_what_an_item_depends_on_names_it(stage, film, tmp_path):
   stage.make(_item('a', film))
   assert not stage.done(_item('b', film))

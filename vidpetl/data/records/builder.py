@@ -217,7 +217,7 @@ def pack(
   # Of a run that was killed, or lost its power; the lock is ours.
   for unfinished in builder.data_path.parent.glob('incomplete.*'):
     unfinished.rmtree()
-  if builder.data_path.exists() and not sha256sums.read(builder.data_path):
+  if builder.data_path.exists() and not shards.is_readable(builder.data_path):
     builder.data_path.rmtree()
   config = tfds.download.DownloadConfig(
     beam_options=_pipeline_options(beam_options)

@@ -7,11 +7,9 @@ columns, so that opening a split touches no video, and a file of sums.
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import logging
 import os
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +22,7 @@ from vidpetl import durable, sealed, sha256sums
 from vidpetl.data import examples, kinds
 from vidpetl.data.records import shards
 from vidpetl.data.sources import localisation
+from vidpetl.parameters import sums
 
 # The index' column of `shards.sum_of` each video; older ones have none.
 _SUMS = 'video_sums'
@@ -165,10 +164,9 @@ def _read_index(folder, split):
     logging.warning('%s: no index of %s; reading all records', folder, split)
     return _info(folder, split, ()), collect(folder, split)
   try:
-    with np.load(io.BytesIO(arrays.read_bytes())) as file:
-      flat = dict(file)
-  except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-    raise ValueError(f'{arrays} is damaged ({error}); {_AGAIN}') from None
+    flat = sums.read_npz(arrays)
+  except sums.DamagedError as error:
+    raise sums.DamagedError(f'{error}; {_AGAIN}') from None
   dropped = [examples.Dropped(**d) for d in sealed.read_json(rest)]
   return _info(folder, split, dropped), flat
 

@@ -20,8 +20,8 @@ from etils import epath
 from vidpetl import durable, sealed
 from vidpetl.data import decode
 
-# What is damaged, and how much of it.
-CHECK = '`vidpetl check --records={}` says more'
+# Behind what is said of one record: what says how much is damaged.
+MORE = '; `vidpetl check --records='
 
 
 class Writer(tfds.core.ExampleWriter):
@@ -119,7 +119,7 @@ class Videos:
     video = self.record(i)['video']
     if self._sums is not None and sum_of(video) != self._sums[i]:
       reason = f'is not the video that was prepared, in {self.shard(i)}'
-      raise decode.DecodeError(self.name(i), f'{reason}; {self._more()}')
+      raise decode.DecodeError(self.name(i), f'{reason}{self._more()}')
     return video
 
   def shard(self, i: int) -> epath.Path:
@@ -131,9 +131,9 @@ class Videos:
   def _blame(self, i: int, error: Exception) -> NoReturn:
     shard = self.shard(i)
     if why := unreadable(shard):
-      raise ValueError(f'{shard} {why}; {self._more()}') from error
+      raise ValueError(f'{shard} {why}{self._more()}') from error
     reason = f'is damaged in {shard} ({_first_line(error)})'
-    raise decode.DecodeError(self.name(i), f'{reason}; {self._more()}')
+    raise decode.DecodeError(self.name(i), f'{reason}{self._more()}')
 
   def name(self, i: int) -> str:
     """Returns what errors call record `i`."""
@@ -141,7 +141,17 @@ class Videos:
     return f'{self._folder.parent.name}/{self._split}: {example}'
 
   def _more(self) -> str:
-    return CHECK.format(self._folder)
+    return f'{MORE}{self._folder}` says more'
+
+
+def is_readable(folder: epath.Path) -> bool:
+  """Returns whether the shards of all splits can be opened."""
+  try:
+    splits = open_builder(folder).info.splits
+  except (ValueError, OSError):
+    return False
+  paths = [epath.Path(path) for s in splits.values() for path in s.filepaths]
+  return not any(map(unreadable, paths))
 
 
 def unreadable(shard: epath.Path) -> str:

@@ -12,7 +12,8 @@ from vidpetl import sealed, sha256sums
 from vidpetl.data import decode, frames, names
 from vidpetl.data.records import records, shards
 
-_INFO = 'dataset_info.json'
+# What a folder of records has, unless it is damaged.
+_MARKS = 'dataset_info.json', sha256sums.FILE
 _SHOWN = 5
 
 
@@ -58,7 +59,8 @@ def find(path: epath.PathLike) -> list[epath.Path]:
   top = epath.Path(path)
   below = [top, *_folders(top)]
   below += [inner for folder in below[1:] for inner in _folders(folder)]
-  found = [folder for folder in below if (folder / _INFO).exists()]
+  is_one = lambda folder: any((folder / mark).exists() for mark in _MARKS)
+  found = list(filter(is_one, below))
   if not found:
     raise FileNotFoundError(
       f'--records={path}: no prepared records; give the --out of `vidpetl '
@@ -150,6 +152,8 @@ def _compare_counts(found: Verdict, split: str, indexed: int) -> None:
       f'{split}: {count} records, and {indexed} in its index'
     )
   report = found.folder.parent / 'report.json'
+  if not report.exists():  # A builder wrote them by itself.
+    return
   told = _guarded(found, lambda: sealed.read_json(report))
   if told is None or split not in told.get('splits', {}):
     return
@@ -168,7 +172,7 @@ def _failures(
     try:
       read(i)
     except (decode.DecodeError, ValueError) as error:
-      found[i] = names.shown(str(error))
+      found[i] = names.shown(str(error).partition(shards.MORE)[0])
   return found
 
 
