@@ -67,10 +67,10 @@ def blaming(name: str) -> Iterator[None]:
   except Refused as error:
     raise DecodeError(name, str(error)) from None
   except Exception as error:
-    raise DecodeError(name, _reason(error)) from error
+    raise DecodeError(name, reason(error)) from error
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
   """Returns what an error says, in words that help."""
   if isinstance(error, av.error.InvalidDataError):
     return f'no video, or a damaged one ({error.strerror})'

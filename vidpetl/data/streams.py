@@ -15,7 +15,7 @@ import av
 from av.stream import Disposition
 
 from vidpetl import stand_ins
-from vidpetl.data import faults
+from vidpetl.data import damage, faults
 
 # Bits of a format's flags in FFmpeg: packets without timestamps, and clocks
 # that may jump.
@@ -131,7 +131,10 @@ class Stream:
     self.stream = self.container.streams[self._index]
     # Clips are decoded in parallel; threads inside each would only compete.
     self.stream.thread_type = 'NONE'
-    self.stream.codec_context.options = dict(_decoder)
+    detection = damage.DETECTION.get(self.codec)
+    self.stream.codec_context.options = _decoder | (
+      {'err_detect': detection} if detection else {}
+    )
     self._at_start = True
     self.reached = None
 
@@ -283,11 +286,9 @@ def is_end(packet: av.Packet) -> bool:
   return not packet.size and packet.pts is None and packet.dts is None
 
 
-def pictures(packets: Iterator[av.Packet]) -> Iterator[av.VideoFrame]:
-  """Yields the frames of packets, in the order shown.
+def filled(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
+  """Leaves out empty packets, which hold the picture before them.
 
-  An empty packet holds the picture before it. Decoders refuse it.
+  Decoders refuse them, but for the last, which tells of the end.
   """
-  for packet in packets:
-    if packet.size or is_end(packet):
-      yield from packet.decode()
+  return (packet for packet in packets if packet.size or is_end(packet))

@@ -66,7 +66,7 @@ def write(
   out.parent.mkdir(parents=True, exist_ok=True)
   unfinished = out.with_name(f'{out.name}.{os.getpid()}.unfinished')
   try:
-    with consecutive.opened(source, fps) as film:
+    with consecutive.opened(source, fps, forgiving=True) as film:
       try:
         count = _write(film, source, unfinished, container, paint)
       except faults.LyingError:
