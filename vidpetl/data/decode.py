@@ -24,7 +24,7 @@ from typing import Self
 import av
 import numpy as np
 
-from vidpetl import mistakes
+from vidpetl import bounds, mistakes
 from vidpetl.data import clock as clock_lib
 from vidpetl.data import (
   damage,
@@ -106,6 +106,8 @@ class Video(picture.Readable):
     with blaming(self.name):
       self._source = streams.Stream(video)
       self.clock = clock_lib.read(self._source)
+      what = f'claims to last {self.clock.duration / 3600:,.0f} hours'
+      bounds.require('hours', self.clock.duration / 3600, what)
       self.aspect = self.stream.sample_aspect_ratio
       self.codec = self._source.codec
 

@@ -15,6 +15,7 @@ import functools
 import math
 import os
 import re
+import struct
 from collections.abc import Iterator
 from typing import NamedTuple, Self
 
@@ -22,8 +23,16 @@ import av
 import numpy as np
 from etils import epath
 
-from vidpetl import mistakes
-from vidpetl.data import damage, decode, faults, names, orientation, picture
+from vidpetl import bounds, mistakes
+from vidpetl.data import (
+  damage,
+  decode,
+  faults,
+  names,
+  opening,
+  orientation,
+  picture,
+)
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 # First bytes of a picture -> its decoder. Suffixes lie: many a tool that is
@@ -252,17 +261,29 @@ def _decoded(path: str) -> av.VideoFrame:
   as long. It is a new one for each file: FFmpeg's for png keeps of a picture
   what spoils the next one.
   """
-  with open(path, 'rb') as file:
-    content = file.read()
+  content = opening.content(path, 'picture')
   codec = next((c for b, c in _CODECS.items() if content.startswith(b)), None)
   if codec is None:
     what = 'is no picture' if content else 'is empty'
     raise faults.Refused(f'{what} (known are {" ".join(SUFFIXES)})')
+  if codec == 'png':  # FFmpeg would call it damaged.
+    width, height = struct.unpack('>II', content[16:24])
+    bounds.require('pixels', width * height, f'is {width}x{height} pixels')
   decoder = av.CodecContext.create(codec, 'r')
   decoder.thread_type = 'NONE'
   # Otherwise half a jpeg is a picture with a grey half.
-  decoder.options = {'err_detect': 'crccheck+explode'}
-  pictures = decoder.decode(av.Packet(content))
+  decoder.options = {
+    'err_detect': 'crccheck+explode',
+    'max_pixels': str(bounds.current().pixels),
+  }
+  try:
+    pictures = decoder.decode(av.Packet(content))
+  except av.ArgumentError:  # So it says that a picture is too large.
+    most = bounds.current().pixels
+    raise faults.Refused(
+      f'is damaged, or has more than {most:,} pixels; if that is right, raise '
+      'the bound, --limits=pixels=NUMBER'
+    ) from None
   if not pictures:
     raise faults.Refused('holds no picture')
   return pictures[0]

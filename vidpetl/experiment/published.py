@@ -12,6 +12,7 @@ import safetensors
 from etils import epath
 
 from vidpetl import backbones
+from vidpetl.data import opening
 from vidpetl.parameters import storage, variables
 from vidpetl.petl import bindings
 from vidpetl.recipes import presets
@@ -164,5 +165,9 @@ def read_metadata(path: str) -> dict[str, Any]:
   """Returns what `describe` said of a converted file, {} of any other."""
   if not (path.endswith(storage.SUFFIX) and epath.Path(path).exists()):
     return {}
-  with safetensors.safe_open(path, 'numpy') as file:
-    return json.loads((file.metadata() or {}).get(_KEY, '{}'))
+  opening.regular(path)
+  try:
+    with safetensors.safe_open(path, 'numpy') as file:
+      return json.loads((file.metadata() or {}).get(_KEY, '{}'))
+  except Exception as error:  # the library has several for a damaged file
+    raise ValueError(f'{path}: {error}') from None

@@ -16,7 +16,7 @@ import ml_collections
 from etils import epath
 
 from vidpetl import version
-from vidpetl.data import datasets, examples, kinds
+from vidpetl.data import datasets, examples, kinds, opening
 from vidpetl.experiment import complete, experiment, pixels
 from vidpetl.parameters import storage
 from vidpetl.tasks import task as task_lib
@@ -122,12 +122,9 @@ def read(folder: epath.PathLike) -> Spec:
     ValueError: if it cannot be read, or is of another format.
   """
   path = epath.Path(folder) / FILE
-  try:
-    spec = json.loads(path.read_text(encoding='utf-8'))
-  except json.JSONDecodeError as error:
-    raise ValueError(f'{path}: not json ({error})') from None
-  if not isinstance(spec, dict) or spec.get('format') != FORMAT:
-    found = spec.get('format') if isinstance(spec, dict) else None
+  spec = opening.read_json(path)
+  if spec.get('format') != FORMAT:
+    found = spec.get('format')
     raise ValueError(f'{path}: format {found!r}; this version reads {FORMAT!r}')
   return spec
 
@@ -148,7 +145,7 @@ def of_run(
     ValueError: naming what cannot be known without the data.
   """
   folder = epath.Path(workdir)
-  given = json.loads((folder / 'config.json').read_text(encoding='utf-8'))
+  given = opening.read_json(folder / 'config.json')
   given['tasks'] = {
     name: task_lib.fitting(task) for name, task in given['tasks'].items()
   }
@@ -167,8 +164,7 @@ def _labels(folder: epath.Path) -> dict[str, dict[str, str]]:
   """Returns task -> index -> name of its classes, of an older run."""
   found = storage.read_meta(str(folder)).get('labels', {})
   if (folder / 'classes.json').exists():
-    text = (folder / 'classes.json').read_text(encoding='utf-8')
-    found = {**found, **json.loads(text)}
+    found = {**found, **opening.read_json(folder / 'classes.json')}
   return found
 
 

@@ -24,6 +24,7 @@ import numpy as np
 import safetensors.numpy
 from etils import epath
 
+from vidpetl.data import opening
 from vidpetl.parameters import variables
 
 FORMAT = 'vidpetl-adapter-1'
@@ -140,8 +141,9 @@ def load(folder: str | os.PathLike) -> Package:
     if not (folder / name).is_file():
       raise PackageError(f'{folder / name}: not found; it is part of a package')
   config = _read_config(folder / CONFIG)
+  data = opening.content(folder / MODEL)
   try:
-    params = safetensors.numpy.load((folder / MODEL).read_bytes())
+    params = safetensors.numpy.load(data)
   except Exception as error:  # the library has several for a damaged file
     raise PackageError(f'{folder / MODEL}: {error}') from None
   _check_paths(folder / MODEL, params)
@@ -150,11 +152,9 @@ def load(folder: str | os.PathLike) -> Package:
 
 def _read_config(path: epath.Path) -> dict[str, Any]:
   try:
-    config = json.loads(path.read_text(encoding='utf-8'))
-  except json.JSONDecodeError as error:
-    raise PackageError(f'{path}: not json ({error})') from None
-  if not isinstance(config, dict):
-    raise PackageError(f'{path}: not a json object')
+    config = opening.read_json(path)
+  except opening.ContentError as error:
+    raise PackageError(str(error)) from None
   if missing := [field for field in FIELDS if field not in config]:
     if 'peft_type' in config:
       raise PackageError(

@@ -15,6 +15,7 @@ import safetensors.numpy
 from etils import epath
 from jax.experimental import multihost_utils
 
+from vidpetl.data import opening
 from vidpetl.parameters import variables
 
 SUFFIX = '.safetensors'
@@ -48,8 +49,12 @@ def load_arrays(path: str) -> dict[str, np.ndarray]:
   if path.endswith(SUFFIX):
     if not epath.Path(path).exists():
       raise ValueError(f'{path}: no such file.')
-    # What is mapped would be in memory beside what is read from it.
-    return safetensors.numpy.load_file(path, backend='pread')
+    opening.regular(path)
+    try:
+      # What is mapped would be in memory beside what is read from it.
+      return safetensors.numpy.load_file(path, backend='pread')
+    except Exception as error:  # the library has several for a damaged file
+      raise ValueError(f'{path}: {error}') from None
   folder = checkpoint_folder(path)
   if not (folder / 'state').exists():
     raise ValueError(
@@ -106,7 +111,7 @@ def read_meta(path: str) -> dict[str, Any]:
     path: a working directory or a checkpoint.
   """
   file = checkpoint_folder(path) / 'meta' / 'metadata'
-  return json.loads(file.read_text()) if file.exists() else {}
+  return opening.read_json(file) if file.exists() else {}
 
 
 def save_arrays(

@@ -6,7 +6,6 @@ that are taken.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
+from vidpetl.data import opening
 from vidpetl.experiment import optimizer
 from vidpetl.training import run as run_lib
 
@@ -70,7 +70,7 @@ def _check_rates(run, then: int, step: int, workdir: epath.Path) -> None:
   config = run.config.optimizer.to_dict()
   before = dict(config)
   if file.exists():
-    before |= json.loads(file.read_text()).get('optimizer', {})
+    before |= opening.read_json(file).get('optimizer', {})
   old = _rates(before, run.epoch, then, step)
   new = _rates(config, run.epoch, run.total, step)
   if np.array_equal(old, new):

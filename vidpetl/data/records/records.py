@@ -19,7 +19,7 @@ import tensorflow_datasets as tfds
 import tqdm
 from etils import epath
 
-from vidpetl.data import examples, kinds
+from vidpetl.data import examples, kinds, opening
 from vidpetl.data.sources import localisation
 
 
@@ -124,7 +124,7 @@ def _info(
   folder: epath.Path, split: str, dropped: Sequence[examples.Dropped]
 ) -> examples.Info:
   """Inverts `describe`."""
-  common = json.loads((folder / 'metadata.json').read_text())
+  common = opening.read_json(folder / 'metadata.json')
   classes = {int(i): name for i, name in common['classes'].items()}
   fields = ('name', 'kind', 'num_classes', 'fps')
   return examples.Info(
@@ -144,7 +144,7 @@ def _read_index(folder, split):
     return _info(folder, split, ()), collect(folder, split)
   with np.load(io.BytesIO(arrays.read_bytes())) as file:
     flat = dict(file)
-  dropped = [examples.Dropped(**d) for d in json.loads(rest.read_text())]
+  dropped = [examples.Dropped(**d) for d in opening.read_json(rest, list)]
   return _info(folder, split, dropped), flat
 
 
@@ -161,7 +161,7 @@ def has_index(folder: epath.PathLike, split: str) -> bool:
 def read_dropped(folder: epath.PathLike, split: str) -> list[examples.Dropped]:
   """Returns what is annotated but not in the records."""
   _, path = _index_paths(folder, split)
-  return [examples.Dropped(**d) for d in json.loads(path.read_text())]
+  return [examples.Dropped(**d) for d in opening.read_json(path, list)]
 
 
 def write_index(
@@ -208,5 +208,5 @@ def collect(folder: epath.PathLike, split: str) -> dict[str, np.ndarray]:
 
 def kind_of(folder: epath.PathLike) -> kinds.Kind:
   """Returns of which kind records are annotated."""
-  common = json.loads((epath.Path(folder) / 'metadata.json').read_text())
+  common = opening.read_json(epath.Path(folder) / 'metadata.json')
   return kinds.load(common['kind'], f'{folder}: kind')
