@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import os
 
 # What the flag says, for processes that are started later.
@@ -95,5 +96,9 @@ def require(name: str, value: float, what: str) -> None:
   if value > most:
     raise BoundError(
       f'{what}, more than {most:,}; if that is right, raise the bound: '
-      f'--limits={name}={int(value)}'
+      f'--limits={name}={_whole(value)}'
     )
+
+
+def _whole(value: float) -> str:
+  return str(int(value)) if math.isfinite(value) else 'NUMBER'

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import stat
-from typing import Any, BinaryIO
+from collections.abc import Iterator
+from typing import Any, BinaryIO, TextIO
 
 from etils import epath
 
@@ -65,6 +66,19 @@ def content(path: epath.PathLike, bound: str = '') -> bytes:
   """Returns the bytes of a file; see `regular`."""
   with binary(path, bound) as file:
     return file.read()
+
+
+def lines(path: epath.PathLike, file: TextIO) -> Iterator[str]:
+  """Yields the lines of an open text, which are no longer than they may be.
+
+  Raises:
+    bounds.BoundError: at one that is.
+  """
+  most = bounds.current().line + 1
+  while line := file.readline(most):
+    what = f'{names.shown(path)} has a line of {len(line):,} characters or more'
+    bounds.require('line', len(line), what)
+    yield line
 
 
 def read_json(path: epath.PathLike, kind: type = dict) -> Any:

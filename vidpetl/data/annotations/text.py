@@ -18,7 +18,7 @@ from typing import Any, TextIO
 import numpy as np
 from etils import epath
 
-from vidpetl import bounds, mistakes
+from vidpetl import mistakes
 from vidpetl.data import names, opening
 from vidpetl.data.annotations import encodings, fields, sheets
 
@@ -186,29 +186,16 @@ def rows(
 def _beginning(path: epath.PathLike, count: int) -> list[str]:
   """Returns the first lines that are not blank."""
   with open_text(path) as file:
-    rows = _bounded(path, file)
+    rows = opening.lines(path, file)
     full = (line.rstrip('\r\n') for line in rows if line.strip())
     return list(itertools.islice(full, count))
-
-
-def _bounded(path: epath.PathLike, file: TextIO) -> Iterator[str]:
-  """Yields the lines of a file, which are no longer than they may be."""
-  most = bounds.current().line + 1
-  while line := file.readline(most):
-    bounds.require(
-      'line',
-      len(line),
-      f'{names.shown(path)} has a line that '
-      f'is {len(line):,} characters long, or longer',
-    )
-    yield line
 
 
 def _csv(
   path: epath.PathLike, delimiter: str
 ) -> Iterator[tuple[int, list[str]]]:
   with open_text(path) as file:
-    reader = csv.reader(_bounded(path, file), delimiter=delimiter)
+    reader = csv.reader(opening.lines(path, file), delimiter=delimiter)
     try:
       for row in reader:
         if any(row):
