@@ -106,13 +106,17 @@ class Judge:
     return frame.key_frame and (not self._keys or frame.pts in self._keys)
 
 
+class _Mark:
+  """What is put on a frame; PyAV knows them by where they are in memory."""
+
+
 def _mark(frame: av.VideoFrame) -> None:
-  frame.opaque = True
+  frame.opaque = _Mark()
 
 
 def is_damaged(frame: av.VideoFrame) -> bool:
   """Returns whether a frame that a judge has seen is damaged."""
-  return bool(frame.opaque)
+  return isinstance(frame.opaque, _Mark)
 
 
 def held(shown: Iterator[tuple[np.ndarray, av.VideoFrame | None]]) -> Shown:
