@@ -105,7 +105,7 @@ def kind(path: str) -> str:
 def _is_read(path: str) -> bool:
   try:
     sniff(path)
-  except WeightsError:
+  except (WeightsError, OSError):
     return False
   return True
 

@@ -47,7 +47,7 @@ class Inert(dict):
     pass
 
   def __call__(self, *args, **kwargs) -> Inert:
-    return _placeholder(self.called, self.count)(*args, **kwargs)
+    return type(self)(*args, **kwargs)
 
   def __setstate__(self, state: Any) -> None:
     # Slots come as (attributes, slots).
@@ -74,9 +74,8 @@ class Inert(dict):
   add = append
 
 
-def _placeholder(called: str, count: Callable[..., None]) -> type[Inert]:
-  fields = {'called': called, 'count': staticmethod(count)}
-  return type('Inert', (Inert,), fields)
+# Bytes of a class.
+_CLASS = 2000
 
 
 def _of_jax(make: Callable, args: tuple, state: Any, _: Any) -> np.ndarray:
@@ -133,7 +132,8 @@ class Unpickler(pickle.Unpickler):
     # What Python 2 called text may be any bytes.
     super().__init__(file, encoding='latin1')
     allowance = restricted_pickle.Allowance(size)
-    self._count = allowance.take
+    self._allowance = allowance
+    self._placeholders: dict[str, type[Inert]] = {}
     self._known = {
       name: allowance.counted(make)
       for name, make in (_KNOWN | dict(known or {})).items()
@@ -145,7 +145,14 @@ class Unpickler(pickle.Unpickler):
       return self._known[module, name]
     if module.partition('.')[0] == 'ml_dtypes' and name in _DTYPES:
       return _DTYPES[name]
-    return _placeholder(f'{module}.{name}', self._count)
+    return self._placeholder(f'{module}.{name}')
+
+  def _placeholder(self, called: str) -> type[Inert]:
+    if called not in self._placeholders:
+      self._allowance.spend(_CLASS)
+      fields = {'called': called, 'count': staticmethod(self._allowance.take)}
+      self._placeholders[called] = type('Inert', (Inert,), fields)
+    return self._placeholders[called]
 
   def persistent_load(self, key: Any) -> Any:
     if self._storage is None:

@@ -20,7 +20,9 @@ from vidpetl.data import opening
 from vidpetl.data.annotations import pickle_scan, text
 
 # What constructors may copy: so many times the file, or so many bytes.
-_TIMES, _LEAST = 16, 1 << 24
+_TIMES, _LEAST = 16, 1 << 26
+# Bytes that a part of a container takes.
+_LISTED, _HASHED = 8, 64
 _SIZED = (bytes, bytearray, str, list, tuple, dict, set, frozenset)
 
 
@@ -96,6 +98,12 @@ for _type in (dict, list, set, frozenset, bytes, bytearray):
 ARRAYS['builtins', 'tuple'] = ARRAYS['__builtin__', 'tuple'] = _tuple
 
 
+def _each(value: Any) -> int:
+  if isinstance(value, (dict, set, frozenset)):
+    return _HASHED
+  return _LISTED if isinstance(value, (list, tuple)) else 1
+
+
 class Allowance:
   """What the constructors of a pickle may copy, which can say a thing twice."""
 
@@ -111,7 +119,11 @@ class Allowance:
     """
     for value in values:
       if isinstance(value, _SIZED):
-        self._left -= len(value)
+        self.spend(len(value) * _each(value))
+
+  def spend(self, size: int) -> None:
+    """Counts bytes; raises as `take` does."""
+    self._left -= size
     if self._left < 0:
       raise pickle.UnpicklingError('it repeats more than a file of data does')
 
