@@ -25,7 +25,7 @@ from typing import Any
 from absl import app, flags
 from etils import epath
 
-from vidpetl import mistakes
+from vidpetl import bounds, mistakes
 from vidpetl.recipes import config_flag, named
 
 flags.disclaim_key_flags()
@@ -51,6 +51,10 @@ DOORS = {
   'world': 'vidpetl.world.__main__',
 }
 USAGE_ERROR = 2
+_LIMITS = (
+  'Bounds of files that are larger than the usual ones, NAME=NUMBER,…; the '
+  'error that refuses a file names its bound.'
+)
 _HOME = re.compile('(?:^|(?<=[=,]))~(?=/)')
 # As shells have it of a program that Ctrl-C ended.
 _INTERRUPTED = 130
@@ -129,12 +133,17 @@ def run(
   """
   argv = [_at_home(word) for word in sys.argv]
   flags.DEFINE_bool('debug', False, "Shows the traceback of a user's mistake.")
+  flags.DEFINE_string('limits', '', _LIMITS)
   define_flags()
   if {'--help', '-h', '-help'} & set(argv[1:]):
     print(_help())
     sys.exit(0)
   debug = '--debug' in argv
   warnings.showwarning = mistakes.as_lines(warnings.showwarning)
+
+  def bounded(words: list[str]) -> Any:
+    bounds.use(flags.FLAGS.limits)
+    return main(words)
 
   def guarded(work: Callable[[Any], Any], argument: Any) -> Any:
     try:
@@ -143,7 +152,7 @@ def run(
       sys.exit(explain(error, debug))
 
   app.run(
-    lambda words: guarded(main, words),
+    lambda words: guarded(bounded, words),
     argv,
     flags_parser=lambda words: guarded(parse, words),
   )

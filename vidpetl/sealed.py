@@ -17,6 +17,7 @@ import xxhash
 from etils import epath
 
 from vidpetl import durable
+from vidpetl.data import opening
 
 KEY = 'sum'
 _SUM = re.compile('xxh3:[0-9a-f]{16}')
@@ -75,8 +76,9 @@ def read_json(
   Raises:
     error: naming the file, if it holds none.
   """
+  data = opening.content(path, 'text')
   try:
-    return json.loads(epath.Path(path).read_bytes())
+    return json.loads(data)
   except (ValueError, RecursionError) as reason:
     raise error(f'{path}: not json ({reason}); is it damaged?') from None
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import av
 from etils import epath
 
-from vidpetl.data import decode
+from vidpetl.data import damage, decode
 from vidpetl.data import frames as frames_lib
 
 # Exact for 24, 25, 30, 30/1.001 and 50 fps; for containers that count frames.
@@ -62,6 +62,8 @@ class Film(decode.Video):
       time = self.time_of(last)
       if time >= end:
         break
+      if damage.is_damaged(last):
+        self.note_damage(last)
       if time <= start + self.tolerance:
         shown = time, last
         continue
@@ -79,18 +81,23 @@ class Film(decode.Video):
 Frames = Film | Folder
 
 
-def opened(path: str, fps: float | None = None) -> Frames:
+def opened(
+  path: str, fps: float | None = None, forgiving: bool = False
+) -> Frames:
   """Opens a film, or a folder of its frames.
 
   Args:
     path: of the film or folder.
     fps: of a folder of frames, 25 by default; a film knows its own.
+    forgiving: whether damaged frames come as they are.
 
   Raises:
     decode.DecodeError: if it cannot be opened.
   """
   folder = epath.Path(path).is_dir()
-  return Folder(path, fps=fps) if folder else Film(path)
+  if folder:
+    return Folder(path, fps=fps, forgiving=forgiving)
+  return Film(path, forgiving=forgiving)
 
 
 def hold(packets: list[av.Packet], until: int) -> None:

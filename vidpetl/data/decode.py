@@ -24,8 +24,17 @@ from typing import Self
 import av
 import numpy as np
 
+from vidpetl import bounds, mistakes
 from vidpetl.data import clock as clock_lib
-from vidpetl.data import faults, frame_rate, picture, streams, timestamps
+from vidpetl.data import (
+  damage,
+  faults,
+  frame_rate,
+  names,
+  picture,
+  streams,
+  timestamps,
+)
 from vidpetl.data import packets as packets_lib
 
 # What others know these by.
@@ -75,21 +84,30 @@ class Video(picture.Readable):
     codec: its name in FFmpeg.
   """
 
-  def __init__(self, video: str | bytes, name: str = ''):
+  def __init__(
+    self, video: str | bytes, name: str = '', forgiving: bool = False
+  ):
     """Opens a video.
 
     Args:
       video: path or encoded bytes.
       name: what errors call it; the path if left out.
+      forgiving: whether the last intact picture is shown in place of a damaged
+        one, of which the user is told, where an error is raised else.
 
     Raises:
       DecodeError: if it cannot be opened or has no video.
     """
     self.name = name or (video if isinstance(video, str) else 'video in memory')
+    self._forgiving = forgiving
+    self._judge = damage.Judge()
+    self._damaged: set[float] = set()
     self._source = None
     with blaming(self.name):
       self._source = streams.Stream(video)
       self.clock = clock_lib.read(self._source)
+      what = f'claims to last {self.clock.duration / 3600:,.0f} hours'
+      bounds.require('hours', self.clock.duration / 3600, what)
       self.aspect = self.stream.sample_aspect_ratio
       self.codec = self._source.codec
 
@@ -103,6 +121,14 @@ class Video(picture.Readable):
     """Closes the file."""
     if self._source is not None:
       self._source.close()
+    if self._damaged:
+      first, last = min(self._damaged), max(self._damaged)
+      mistakes.note(
+        f'{self.name}: {names.plural(len(self._damaged), "picture")} between '
+        f'{first:.2f} s and {last:.2f} s are damaged; what is intact beside '
+        'them is shown to the model in their place.'
+      )
+      self._damaged.clear()
 
   @property
   def stream(self) -> av.VideoStream:
@@ -180,7 +206,7 @@ class Video(picture.Readable):
 
   def _decoded(self, packets: Iterator[av.Packet]) -> Iterator[av.VideoFrame]:
     """Yields frames from where the container stands, in the order shown."""
-    frames = streams.pictures(packets)
+    frames = self._judged(packets)
     if not self._source.undated:
       ahead = float('inf')
       if self._source.discontinuous:
@@ -189,6 +215,11 @@ class Video(picture.Readable):
     if not self._source.reordered:
       frames = map(timestamps.decoding, frames)
     return self._ordered(frames)
+
+  def _judged(self, packets: Iterator[av.Packet]) -> Iterator[av.VideoFrame]:
+    """Yields the frames of packets; see `damage.is_damaged`."""
+    self._judge = damage.Judge()
+    return self._judge.frames(streams.filled(packets))
 
   def _ordered(self, frames: Iterator[av.VideoFrame]):
     """Yields frames, in the order shown, that all have ascending timestamps."""
@@ -201,8 +232,7 @@ class Video(picture.Readable):
     packets = packets_lib.from_start(self._source)
     if self.clock.dated:
       packets = packets_lib.skipped(packets, self.clock.ticks(time))
-    frames = streams.pictures(packets)
-    return self._ordered(frames)
+    return self._ordered(self._judged(packets))
 
   def pictures(
     self, times: np.ndarray
@@ -216,8 +246,39 @@ class Video(picture.Readable):
     times = np.asarray(times, np.float64)
     if not times.size:
       raise ValueError('no times to read frames at')
-    for places, frame in self._choose(times):
-      yield places, picture.Picture(frame, self.name, self.aspect)
+    chosen = self._intact(self._choose(times))
+    with blaming(self.name):
+      for places, frame in damage.held(chosen):
+        yield places, picture.Picture(frame, self.name, self.aspect)
+
+  def _intact(
+    self, chosen: damage.Shown
+  ) -> Iterator[tuple[np.ndarray, av.VideoFrame | None]]:
+    """Yields what is chosen, None in place of what is damaged.
+
+    Raises:
+      DecodeError: for it, unless the video is forgiving.
+    """
+    for places, frame in chosen:
+      if damage.is_damaged(frame):
+        self.note_damage(frame)
+        frame = None
+      yield places, frame
+
+  def note_damage(self, frame: av.VideoFrame) -> None:
+    """Takes down a damaged frame, of which the user is told in the end.
+
+    Raises:
+      DecodeError: instead, unless the video is forgiving.
+    """
+    time = self.time_of(frame)
+    if not self._forgiving:
+      raise DecodeError(
+        self.name,
+        f'is damaged: the picture at {time:.2f} s, or one that it refers to, '
+        'cannot be decoded as it was recorded',
+      )
+    self._damaged.add(time)
 
   def _choose(
     self, times: np.ndarray
@@ -249,7 +310,8 @@ class Video(picture.Readable):
             return
         shown, begins = frame, next_begins
       if shown is None:
-        raise DecodeError(self.name, 'no frame can be decoded')
+        said = f' ({self._judge.reason})' if self._judge.reason else ''
+        raise DecodeError(self.name, f'no frame can be decoded{said}')
       self.check_end(begins, shown, times[-1])
       yield order[done:], shown
 
@@ -274,6 +336,10 @@ class Video(picture.Readable):
       last: that frame, behind which the file has ended.
       wanted: time up to which the file is to be whole.
     """
+    if self._judge.pending and wanted >= begins and not self._forgiving:
+      raise DecodeError(
+        self.name, f'is damaged behind {begins:.2f} s: {self._judge.reason}'
+      )
     period = max(1 / self.fps, (last.duration or 0) * self.clock.tick)
     ends = max(begins + period, self._packets_end())
     missing = min(wanted, self.duration) - ends

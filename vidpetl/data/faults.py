@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import av
 
-from vidpetl import stand_ins
-from vidpetl.data import names
+from vidpetl import bounds, stand_ins
+from vidpetl.data import names, opening
 
 
 class DecodeError(Exception):
@@ -64,13 +64,15 @@ def blaming(name: str) -> Iterator[None]:
     yield
   except (DecodeError, LyingError):
     raise
-  except Refused as error:
-    raise DecodeError(name, str(error)) from None
+  except (Refused, bounds.BoundError, opening.NoFileError) as error:
+    # What names the file itself is not to name it twice.
+    said = str(error).removeprefix(f'{names.shown(name)} ')
+    raise DecodeError(name, said) from None
   except Exception as error:
-    raise DecodeError(name, _reason(error)) from error
+    raise DecodeError(name, reason(error)) from error
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
   """Returns what an error says, in words that help."""
   if isinstance(error, av.error.InvalidDataError):
     return f'no video, or a damaged one ({error.strerror})'

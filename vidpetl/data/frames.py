@@ -15,6 +15,7 @@ import functools
 import math
 import os
 import re
+import struct
 from collections.abc import Iterator
 from typing import NamedTuple, Self
 
@@ -22,7 +23,16 @@ import av
 import numpy as np
 from etils import epath
 
-from vidpetl.data import decode, faults, names, orientation, picture
+from vidpetl import bounds, mistakes
+from vidpetl.data import (
+  damage,
+  decode,
+  faults,
+  names,
+  opening,
+  orientation,
+  picture,
+)
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 # First bytes of a picture -> its decoder. Suffixes lie: many a tool that is
@@ -147,18 +157,26 @@ class Frames(picture.Readable):
     duration: seconds.
   """
 
-  def __init__(self, folder: str, name: str = '', fps: float | None = None):
+  def __init__(
+    self,
+    folder: str,
+    name: str = '',
+    fps: float | None = None,
+    forgiving: bool = False,
+  ):
     """Lists a folder; no frame is opened.
 
     Args:
       folder: with images.
       name: what errors call it; the path if left out.
       fps: frames per second; 25 by default.
+      forgiving: see `decode.Video`.
 
     Raises:
       decode.DecodeError: if it has no frames, or not all of them.
     """
     self.name = name or names.shown(folder)
+    self._forgiving = forgiving
     self.fps = fps or decode.DEFAULT_FPS
     with decode.blaming(self.name):
       self._numbering = _numbering(folder, os.stat(folder).st_mtime_ns)
@@ -188,8 +206,9 @@ class Frames(picture.Readable):
       raise ValueError('no times to read frames at')
     indices = np.floor(times * self.fps + _ROUNDING)
     indices = np.clip(indices, 0, self.frames - 1).astype(int)
-    for places, frame in self._choose(indices):
-      yield places, picture.Picture(frame, self.name)
+    with decode.blaming(self.name):
+      for places, frame in damage.held(self._choose(indices)):
+        yield places, picture.Picture(frame, self.name)
 
   def between(
     self, start: float, end: float
@@ -201,24 +220,38 @@ class Frames(picture.Readable):
     """
     first = min(int(start * self.fps + _ROUNDING), self.frames - 1)
     last = min(end * self.fps - _ROUNDING, self.frames)
-    for places, frame in self._choose(np.arange(first, math.ceil(last))):
+    chosen = self._choose(np.arange(first, math.ceil(last)))
+    for places, frame in damage.held(chosen):
       yield (first + int(places[0])) / self.fps, frame
 
   def _choose(
     self, indices: np.ndarray
-  ) -> Iterator[tuple[np.ndarray, av.VideoFrame]]:
+  ) -> Iterator[tuple[np.ndarray, av.VideoFrame | None]]:
     """Yields (places, frame) of each frame that is asked for, once."""
     sizes = set()
     for i in np.unique(indices):
       path = os.path.join(self._folder, self._numbering.name(i))
-      with decode.blaming(names.shown(path)):
-        frame = _decoded(path)
-      sizes.add(orientation.shown_size(frame, None))
+      frame = self._frame(path)
+      if frame is not None:
+        sizes.add(orientation.shown_size(frame, None))
       if len(sizes) > 1:
         raise decode.DecodeError(
           names.shown(path), f'frames of several sizes: {sizes}'
         )
       yield np.flatnonzero(indices == i), frame
+
+  def _frame(self, path: str) -> av.VideoFrame | None:
+    """Returns the picture in a file, None for a damaged one if forgiving."""
+    try:
+      with decode.blaming(names.shown(path)):
+        return _decoded(path)
+    except decode.DecodeError as error:
+      if not self._forgiving:
+        raise
+      mistakes.note(
+        f'{error}; what is intact beside it is shown to the model in its place.'
+      )
+      return None
 
 
 def _decoded(path: str) -> av.VideoFrame:
@@ -228,24 +261,39 @@ def _decoded(path: str) -> av.VideoFrame:
   as long. It is a new one for each file: FFmpeg's for png keeps of a picture
   what spoils the next one.
   """
-  with open(path, 'rb') as file:
-    content = file.read()
+  content = opening.content(path, 'picture')
   codec = next((c for b, c in _CODECS.items() if content.startswith(b)), None)
   if codec is None:
     what = 'is no picture' if content else 'is empty'
     raise faults.Refused(f'{what} (known are {" ".join(SUFFIXES)})')
+  if codec == 'png':  # FFmpeg would call it damaged.
+    width, height = struct.unpack('>II', content[16:24])
+    bounds.require('pixels', width * height, f'is {width}x{height} pixels')
   decoder = av.CodecContext.create(codec, 'r')
   decoder.thread_type = 'NONE'
   # Otherwise half a jpeg is a picture with a grey half.
-  decoder.options = {'err_detect': 'explode'}
-  pictures = decoder.decode(av.Packet(content))
+  decoder.options = {
+    'err_detect': 'crccheck+explode',
+    'max_pixels': str(bounds.current().pixels),
+  }
+  try:
+    pictures = decoder.decode(av.Packet(content))
+  except av.ArgumentError:  # So it says that a picture is too large.
+    most = bounds.current().pixels
+    raise faults.Refused(
+      f'is damaged, or has more than {most:,} pixels; if that is right, raise '
+      'the bound, --limits=pixels=NUMBER'
+    ) from None
   if not pictures:
     raise faults.Refused('holds no picture')
   return pictures[0]
 
 
 def open_video(
-  video: str | bytes, name: str = '', fps: float | None = None
+  video: str | bytes,
+  name: str = '',
+  fps: float | None = None,
+  forgiving: bool = False,
 ) -> decode.Video | Frames:
   """Opens a video file, its bytes, or a folder of its frames.
 
@@ -254,6 +302,7 @@ def open_video(
     name: what errors call it; the path if left out. Bytes of a path that are
       no UTF-8 are escaped, so that any report can be written.
     fps: of a folder of frames; a video file knows its own.
+    forgiving: see `decode.Video`.
 
   Raises:
     decode.DecodeError: if it cannot be opened.
@@ -261,5 +310,5 @@ def open_video(
   if isinstance(video, str):
     name = names.shown(name or video)
     if epath.Path(video).is_dir():
-      return Frames(video, name, fps)
-  return decode.Video(video, name)
+      return Frames(video, name, fps, forgiving)
+  return decode.Video(video, name, forgiving)

@@ -7,6 +7,7 @@ marks as its default is taken, then the largest, then the first.
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 from collections.abc import Iterable, Iterator
@@ -14,8 +15,8 @@ from collections.abc import Iterable, Iterator
 import av
 from av.stream import Disposition
 
-from vidpetl import stand_ins
-from vidpetl.data import faults
+from vidpetl import bounds, stand_ins
+from vidpetl.data import damage, faults, mp4_claims, opening
 
 # Bits of a format's flags in FFmpeg: packets without timestamps, and clocks
 # that may jump.
@@ -42,6 +43,10 @@ _NO_FILM = (
 _MOST_AHEAD, _LEAST = 1 << 23, 8
 # Packets within which a film among several streams has its second picture.
 _LOOK = 400
+# Lists of files, which may be pipes and other lists, without an end.
+_LISTS = {'concat', 'concatf', 'dash', 'hls', 'applehttp', 'imf', 'lavfi'}
+# FFmpeg counts what it pads a frame with.
+_PADDED = 2
 # Options of every decoder of the process.
 _decoder: dict[str, str] = {}
 
@@ -52,6 +57,13 @@ def bound_pixels(most: int) -> None:
   What a container says of its frames may be wrong, and may change within it.
   """
   _decoder['max_pixels'] = str(most)
+
+
+@functools.cache
+def _whole() -> dict[str, str]:
+  """Returns the options by which no file is opened that names others."""
+  known = sorted(av.formats_available - _LISTS)
+  return {'format_whitelist': ','.join(known)}
 
 
 class Stream:
@@ -108,12 +120,18 @@ class Stream:
     file = self.video
     if isinstance(file, bytes):
       file = io.BytesIO(file)
+    else:
+      opening.regular(file)
+      mp4_claims.check(file)
     try:
-      return av.open(file, metadata_errors='replace')
+      return av.open(file, options=_whole(), metadata_errors='replace')
     except av.InvalidDataError:
       if reason := faults.instead(self._head()):
         raise faults.Refused(reason) from None
       raise
+    except av.ArgumentError:
+      reason = 'is a list of other files, or no container of films'
+      raise faults.Refused(reason) from None
 
   def _head(self) -> bytes:
     """Returns the first bytes of the file."""
@@ -131,9 +149,20 @@ class Stream:
     self.stream = self.container.streams[self._index]
     # Clips are decoded in parallel; threads inside each would only compete.
     self.stream.thread_type = 'NONE'
-    self.stream.codec_context.options = dict(_decoder)
+    detection = damage.DETECTION.get(self.codec)
+    most = {'max_pixels': str(_PADDED * bounds.current().pixels)}
+    self.stream.codec_context.options = (
+      most | _decoder | ({'err_detect': detection} if detection else {})
+    )
+    self._require_small()
     self._at_start = True
     self.reached = None
+
+  def _require_small(self) -> None:
+    context = self.stream.codec_context
+    width, height = context.width, context.height
+    what = f'its frames are {width}x{height} pixels'
+    bounds.require('pixels', width * height, what)
 
   def _choose(self) -> av.VideoStream:
     """Returns the stream that is the film."""
@@ -283,11 +312,9 @@ def is_end(packet: av.Packet) -> bool:
   return not packet.size and packet.pts is None and packet.dts is None
 
 
-def pictures(packets: Iterator[av.Packet]) -> Iterator[av.VideoFrame]:
-  """Yields the frames of packets, in the order shown.
+def filled(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
+  """Leaves out empty packets, which hold the picture before them.
 
-  An empty packet holds the picture before it. Decoders refuse it.
+  Decoders refuse them, but for the last, which tells of the end.
   """
-  for packet in packets:
-    if packet.size or is_end(packet):
-      yield from packet.decode()
+  return (packet for packet in packets if packet.size or is_end(packet))

@@ -7,7 +7,6 @@ where the run started, and its techniques are merged into it.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from etils import epath
 
 from vidpetl import backbones
+from vidpetl.data import opening
 from vidpetl.experiment import adapters, provenance, published, spec, trained
 from vidpetl.experiment import labels as labels_lib
 from vidpetl.parameters import package, storage
@@ -226,7 +226,7 @@ def _told(path: str, run: epath.Path, head: str) -> hugging_face.Model | None:
     return _for_grid(model, told['grid'])
   if not (run / 'config.json').exists():
     return None
-  config = json.loads((run / 'config.json').read_text(encoding='utf-8'))
+  config = opening.read_json(run / 'config.json')
   labels = provenance.read(path).get('labels', {})
   return _model(
     config['backbone'],

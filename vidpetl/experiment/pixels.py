@@ -16,6 +16,7 @@ import numpy as np
 from etils import epath
 
 from vidpetl import options
+from vidpetl.data import opening
 from vidpetl.experiment import published
 from vidpetl.parameters import storage
 from vidpetl.weights import family
@@ -95,14 +96,14 @@ def _of_run(workdir: epath.PathLike | None, path: str) -> Pixels:
   file = None if workdir is None else epath.Path(workdir) / 'config.json'
   if file is None or not file.exists():
     return {}
-  init = json.loads(file.read_text())['init']
+  init = opening.read_json(file)['init']
   took = init.get('path') == path and init.get('pixels') == 'weights'
   return _of_config(file) if took else {}
 
 
 def _of_config(file: epath.Path) -> Pixels:
   """Returns the pixels of a config.json, {} if its tasks have several."""
-  tasks = json.loads(file.read_text())['tasks'].values()
+  tasks = opening.read_json(file)['tasks'].values()
   augments = [task.get('augment', {}) for task in tasks]
   known = {json.dumps([a.get(f) for f in _FIELDS]) for a in augments}
   return _per_channel(augments[0]) if len(known) == 1 else {}

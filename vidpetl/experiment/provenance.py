@@ -7,13 +7,12 @@ has it inside, and an earlier run in its config.json and its checkpoints.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
 
-from vidpetl.data import kinds
+from vidpetl.data import kinds, opening
 from vidpetl.experiment import complete, published
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import labels as labels_lib
@@ -81,7 +80,7 @@ def of_experiment(
 
 def _of_config(file: epath.Path) -> Said:
   """Returns what a run's config.json tells of its arrays."""
-  config = json.loads(file.read_text())
+  config = opening.read_json(file)
   if not config.get('backbone') or not config.get('tasks'):
     return {}
   try:

@@ -16,7 +16,7 @@ import ml_collections
 from etils import epath
 
 from vidpetl import sealed, version
-from vidpetl.data import datasets, examples, kinds
+from vidpetl.data import datasets, examples, kinds, opening
 from vidpetl.experiment import complete, experiment, pixels
 from vidpetl.parameters import storage
 from vidpetl.tasks import task as task_lib
@@ -142,7 +142,7 @@ def of_run(
     ValueError: naming what cannot be known without the data.
   """
   folder = epath.Path(workdir)
-  given = json.loads((folder / 'config.json').read_text(encoding='utf-8'))
+  given = opening.read_json(folder / 'config.json')
   given['tasks'] = {
     name: task_lib.fitting(task) for name, task in given['tasks'].items()
   }
@@ -161,8 +161,7 @@ def _labels(folder: epath.Path) -> dict[str, dict[str, str]]:
   """Returns task -> index -> name of its classes, of an older run."""
   found = storage.read_meta(str(folder)).get('labels', {})
   if (folder / 'classes.json').exists():
-    text = (folder / 'classes.json').read_text(encoding='utf-8')
-    found = {**found, **json.loads(text)}
+    found = {**found, **opening.read_json(folder / 'classes.json')}
   return found
 
 

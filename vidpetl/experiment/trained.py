@@ -8,7 +8,6 @@ model.json + .safetensors in one folder: a model that is whole in itself
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ import ml_collections
 import numpy as np
 from etils import epath
 
+from vidpetl.data import opening
 from vidpetl.experiment import experiment, initialise
 from vidpetl.experiment import spec as spec_lib
 from vidpetl.parameters import package, storage, variables
@@ -95,7 +95,7 @@ def start_of(run: epath.PathLike, spec: Mapping[str, Any]) -> Arrays:
     ValueError: if they are no longer where config.json says.
   """
   file = epath.Path(run) / 'config.json'
-  config = json.loads(file.read_text(encoding='utf-8'))
+  config = opening.read_json(file)
   built = spec_lib.build(spec)
   init = ml_collections.ConfigDict(config['init'])
   for name in filter(None, (init.path, init.adapter)):
@@ -209,7 +209,7 @@ def _step(folder: epath.Path, checkpoint: str) -> str:
   results = folder / 'results.json'
   reported = ''
   if results.exists():
-    reported = str(json.loads(results.read_text())['step'])
+    reported = str(opening.read_json(results)['step'])
   latest = max(there, key=int)
   return checkpoint or (reported if reported in there else latest)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from vidpetl.data import (
   clips,
   examples,
   frames,
+  opening,
   samplers,
   sources,
   streaming,
@@ -80,7 +80,7 @@ def _evaluated(task: str, run: str) -> tuple[list[str | bytes], str]:
       break
   else:
     return [], f'{run} does not say on what it was evaluated; give --clips'
-  config = json.loads(file.read_text(encoding='utf-8'))
+  config = opening.read_json(file)
   options = config.get('tasks', {}).get(task, {})
   options = options.get('eval') or options.get('train')
   if not options:

@@ -166,7 +166,8 @@ def _read(
     name = names.shown(path)
     tell = functools.partial(_tell, looked, name)
     try:
-      with frames.open_video(path, name, program.info.fps) as film:
+      fps = program.info.fps
+      with frames.open_video(path, name, fps, forgiving=True) as film:
         question = Question(
           name,
           film,

@@ -18,6 +18,7 @@ from etils import epath
 from jax.experimental import multihost_utils
 
 from vidpetl import durable
+from vidpetl.data import opening
 from vidpetl.parameters import checksums, sums, variables
 
 SUFFIX = '.safetensors'
@@ -164,6 +165,7 @@ def read_arrays(path: epath.PathLike) -> dict[str, np.ndarray]:
     sums.DamagedError: naming the file, if it is none, or has sums of other
       values than it holds.
   """
+  opening.regular(path)
   with _blaming(path):
     arrays, metadata = _read(path)
   sums.check(path, arrays, metadata)
@@ -176,6 +178,7 @@ def read_metadata(path: str) -> dict[str, str]:
   Raises:
     sums.DamagedError: naming the file, if it is none, or has sums of others.
   """
+  opening.regular(path)
   with _blaming(path), safetensors.safe_open(path, 'numpy') as file:
     metadata = file.metadata() or {}
   sums.check_metadata(path, metadata)

@@ -14,6 +14,8 @@ import numpy as np
 import xxhash
 from etils import epath
 
+from vidpetl.data import opening
+
 KEY = 'vidpetl_sums'
 
 Arrays = Mapping[str, np.ndarray]
@@ -91,8 +93,9 @@ def read_npz(path: epath.PathLike) -> dict[str, np.ndarray]:
   Raises:
     DamagedError: naming the file, if it is damaged.
   """
+  data = opening.content(path)
   try:
-    with np.load(io.BytesIO(epath.Path(path).read_bytes())) as arrays:
+    with np.load(io.BytesIO(data)) as arrays:
       return dict(arrays)
   except OSError:
     raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import jax
 import numpy as np
 from etils import epath
 
-from vidpetl.data import augment, clips, decode, index
+from vidpetl.data import augment, clips, decode, index, opening
 from vidpetl.experiment import complete
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import state as state_lib
@@ -34,7 +33,7 @@ def check_same_model(config: Any, workdir: str) -> None:
   path = epath.Path(workdir, 'config.json')
   if not path.exists():
     return
-  then = complete.as_json(json.loads(path.read_text()))
+  then = complete.as_json(opening.read_json(path))
   now = complete.as_json(config)
   differ = [f for f in _MODEL if then.get(f) != now.get(f)]
   if differ:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
+from vidpetl.data import opening
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import predictions, reporting, results
 from vidpetl.training.writers import json_lines
@@ -66,7 +66,7 @@ class Recorded:
 
   def _json(self, name: str) -> dict[str, Any]:
     path = self.workdir / name
-    return json.loads(path.read_text()) if path.exists() else {}
+    return opening.read_json(path) if path.exists() else {}
 
   @property
   def tasks(self) -> list[str]:

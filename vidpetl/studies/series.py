@@ -7,7 +7,6 @@ can be given again; an error in one run does not keep the others from running.
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from absl import app, flags, logging
 from etils import epath, epy
 
 from vidpetl import mistakes
+from vidpetl.data import opening
 from vidpetl.recipes import config_flag, named
 from vidpetl.studies import settings as settings_lib
 
@@ -65,7 +65,7 @@ def check_unchanged(workdir: epath.Path, config: Any) -> None:
   config, _ = pixels.resolve(complete.complete(config), workdir)
   then, now = (
     identity.of_config(each, places)
-    for each in (json.loads(path.read_text()), config)
+    for each in (opening.read_json(path), config)
   )
   changed = identity.changes(then, now)
   accept = config.checkpoint.accept
@@ -106,7 +106,7 @@ def run(
   check_unchanged(workdir, config)
   results = workdir / 'results.json'
   if results.exists():
-    return json.loads(results.read_text())
+    return opening.read_json(results)
   workdir.mkdir(parents=True, exist_ok=True)
   try:
     ended = loop.run(config, str(workdir), told)

@@ -20,6 +20,7 @@ import numpy as np
 from etils import epath
 
 from vidpetl import mistakes
+from vidpetl.data import opening
 from vidpetl.experiment import optimizer
 from vidpetl.training import identity
 from vidpetl.training import run as run_lib
@@ -114,7 +115,7 @@ def _course_of_file(file: epath.Path) -> identity.Fields:
   """Returns the rates that config.json has; {} if there is none."""
   if not file.exists():
     return {}
-  fields = json.loads(file.read_text()).get('optimizer', {})
+  fields = opening.read_json(file).get('optimizer', {})
   named = {f'optimizer.{name}': value for name, value in fields.items()}
   return {k: v for k, v in named.items() if _COURSE.fullmatch(k)}
 

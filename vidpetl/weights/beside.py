@@ -9,12 +9,12 @@ It becomes settings (see `settings`), which are held against the arrays.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
 
+from vidpetl.data import opening
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import hugging_face, positions
 from vidpetl.weights.errors import WeightsError
@@ -212,9 +212,9 @@ def _json(path: epath.Path) -> Any:
   if not path.exists():
     return None
   try:
-    found = json.loads(path.read_text(encoding='utf-8'))
-  except ValueError as error:
-    raise WeightsError(f'{path}: not json ({error})') from None
+    found = opening.read_json(path, object)
+  except opening.ContentError as error:
+    raise WeightsError(str(error)) from None
   return found if isinstance(found, dict) else None
 
 

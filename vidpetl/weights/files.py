@@ -8,6 +8,8 @@ was saved.
 from __future__ import annotations
 
 import dataclasses
+import io
+import math
 import pickle
 import re
 import zipfile
@@ -21,8 +23,9 @@ import safetensors
 from etils import epath
 
 from vidpetl import stand_ins
+from vidpetl.data import opening
 from vidpetl.parameters import sums
-from vidpetl.weights import folders, pytorch, tree, unpickling
+from vidpetl.weights import archives, folders, pytorch, tree, unpickling
 from vidpetl.weights.errors import WeightsError
 
 # How msgpack begins a map of up to 15 entries, or of more, and a name in it.
@@ -103,7 +106,7 @@ def kind(path: str) -> str:
 def _is_read(path: str) -> bool:
   try:
     sniff(path)
-  except WeightsError:
+  except (WeightsError, OSError):
     return False
   return True
 
@@ -152,7 +155,7 @@ def sniff(path: str) -> Kind:
   Raises:
     WeightsError: if it is none of weights; the error says what it is instead.
   """
-  with epath.Path(path).open('rb') as file:
+  with opening.binary(path) as file:
     head = file.read(stand_ins.HEAD)
   if head.startswith(b'PK\x03\x04'):
     return _sniff_zip(path)
@@ -190,10 +193,10 @@ def _sniff_zip(path: str) -> Kind:
   try:
     with zipfile.ZipFile(path) as archive:
       names = archive.namelist()
-  except zipfile.BadZipFile as error:
+  except Exception as error:  # Damaged lists raise nearly anything.
     raise WeightsError(
-      f'{_sized(path)} begins as an archive, but has no end: an incomplete '
-      f'download? ({error})'
+      f'{_sized(path)} begins as an archive, but has no sound end: an '
+      f'incomplete download? ({error})'
     ) from None
   if any(name.endswith('.npy') for name in names):
     return Kind('an .npz file', _npz)
@@ -228,19 +231,19 @@ def _safe_tensor(file: Any, name: str) -> tree.Leaf:
 def _npz(path: str) -> dict[str, Any]:
   """Returns the arrays of 'a/b/c' as nested dicts."""
   flat = {}
-  with zipfile.ZipFile(path) as archive:
-    for name in archive.namelist():
+  with archives.Archive(path) as archive:
+    for name in archive.names:
       with archive.open(name) as file:
-        flat[name.removesuffix('.npy')] = _array(file)
+        flat[name.removesuffix('.npy')] = _array(file, archive.size(name))
   return tree.nest(flat, '/')
 
 
 def _npy(path: str) -> Any:
-  with epath.Path(path).open('rb') as file:
-    return _array(file)
+  with opening.binary(path) as file:
+    return _array(file, epath.Path(path).stat().length)
 
 
-def _array(file: BinaryIO) -> Any:
+def _array(file: BinaryIO, size: int) -> Any:
   """Reads numpy's format.
 
   Objects are what their pickle holds, of which nothing is run; one alone, such
@@ -250,17 +253,25 @@ def _array(file: BinaryIO) -> Any:
   header = np.lib.format.read_array_header_2_0
   if version == (1, 0):
     header = np.lib.format.read_array_header_1_0
-  if not header(file)[2].hasobject:
+  shape, _, dtype = header(file)
+  if not dtype.hasobject:
+    # Before memory is taken for it.
+    missing = math.prod(shape) * max(1, dtype.itemsize) - size + file.tell()
+    if missing > 0:
+      raise EOFError(f'{missing:,} bytes of an array')
     file.seek(0)
-    return np.lib.format.read_array(file, allow_pickle=False)
-  value = unpickling.load(file)
+    array = np.lib.format.read_array(file, allow_pickle=False)
+    if file.read(1):  # A member's check sum is compared at its end.
+      raise ValueError('it goes on behind its array')
+    return array
+  value = unpickling.load(io.BytesIO(file.read()))
   return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _pickle(path: str) -> Any:
-  with epath.Path(path).open('rb') as file:
+  with opening.binary(path) as file:
     return unpickling.load(file, pytorch.KNOWN)
 
 
 def _msgpack(path: str) -> Any:
-  return flax.serialization.msgpack_restore(epath.Path(path).read_bytes())
+  return flax.serialization.msgpack_restore(opening.content(path))

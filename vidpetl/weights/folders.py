@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from etils import epath
 
+from vidpetl.data import opening
 from vidpetl.weights import tree
 from vidpetl.weights.errors import WeightsError
 
@@ -173,7 +173,7 @@ def _read_orbax(path: str) -> Any:
 def _indexed(place: epath.Path) -> Source:
   """Returns the files that an index names."""
   try:
-    files = json.loads(place.read_bytes())['weight_map']
+    files = opening.read_json(place)['weight_map']
     names = {}
     for name, file in files.items():
       names.setdefault(str(place.parent / file), []).append(name)

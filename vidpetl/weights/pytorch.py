@@ -11,15 +11,14 @@ import io
 import math
 import pickle
 import struct
-import zipfile
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import ml_dtypes
 import numpy as np
-from etils import epath
 
-from vidpetl.weights import unpickling
+from vidpetl.data import opening
+from vidpetl.weights import archives, unpickling
 from vidpetl.weights.errors import WeightsError
 from vidpetl.weights.tree import Leaf, Unread
 
@@ -65,9 +64,14 @@ class _Dtype(str):
 
 def _rebuild(
   storage: np.ndarray, offset: int, shape: tuple, strides: tuple, *_
-) -> np.ndarray:
-  """Returns a tensor as it lies in its storage."""
+) -> Leaf:
+  """Returns a tensor as it lies in its storage.
+
+  One that has a number in several places, by strides of 0, may be of any size.
+  """
   size = storage.itemsize
+  if math.prod(shape) > storage.size:
+    return Unread('expanded', tuple(shape))
   # Out of the storage's bounds, this raises.
   return np.ndarray(
     shape, storage.dtype, storage, offset * size, [s * size for s in strides]
@@ -140,39 +144,26 @@ def read_zip(path: str) -> Any:
   Raises:
     EOFError: if a tensor's numbers are not all there.
     WeightsError: if it was written on a machine of the other byte order.
+    zipfile.BadZipFile: if a part is not as it was written.
   """
   stored = {}
-  with zipfile.ZipFile(path) as archive:
-    names = archive.namelist()
+  with archives.Archive(path) as archive:
+    names = archive.names
     root = next(n for n in names if n.endswith('/data.pkl'))[: -len('data.pkl')]
     if f'{root}byteorder' in names:
       _require_little(path, archive.read(f'{root}byteorder') == b'little')
-    whole = np.memmap(path, np.uint8, mode='r')
 
     def storage(key: tuple) -> np.ndarray:
       _, dtype, name, _, count = key
       if name not in stored:
-        data = _member(archive, f'{root}data/{name}', whole)
+        data = archive.mapped(f'{root}data/{name}')
         if len(data) < count * dtype.itemsize:
           raise EOFError(f'{len(data)} bytes of storage {name}')
         stored[name] = np.ndarray((count,), dtype, data)
       return stored[name]
 
-    with archive.open(f'{root}data.pkl') as file:
-      return unpickling.load(file, KNOWN, storage)
-
-
-def _member(
-  archive: zipfile.ZipFile, name: str, whole: np.ndarray
-) -> np.ndarray:
-  """Returns the bytes of a file in an archive."""
-  info = archive.getinfo(name)
-  if info.compress_type != zipfile.ZIP_STORED:
-    return np.frombuffer(archive.read(info), np.uint8)
-  at = info.header_offset
-  # A header of 30 bytes ends in the lengths of a name and of more behind it.
-  start = at + 30 + sum(struct.unpack('<HH', whole[at + 26 : at + 30]))
-  return whole[start : start + info.file_size]
+    file = io.BytesIO(archive.read(f'{root}data.pkl'))
+    return unpickling.load(file, KNOWN, storage)
 
 
 def is_old(head: bytes) -> bool:
@@ -190,32 +181,34 @@ def read_old(path: str) -> Any:
     EOFError: if a tensor's numbers are not all there.
     WeightsError: if it was written on a machine of the other byte order.
   """
-  with epath.Path(path).open('rb') as file:
+  with opening.binary(path) as file:
     return unpickling.plain(_old(file, path))
 
 
 def _old(file: BinaryIO, path: str = '') -> Any:
   """Reads such a file: a number, a version, a machine, a pickle, storages."""
-  load = lambda **options: unpickling.Unpickler(file, **options).load()
+  load = lambda *options: unpickling.load_one(file, *options)
   load(), load()
   _require_little(path, load().get('little_endian', True))
   stored = {}
-  left = _length(file)
+  left = [_length(file)]
 
   def storage(key: tuple) -> np.ndarray:
     if key[0] != 'storage':  # A module, with its source.
       return key[1]
     _, dtype, name, _, count, *view = key
     if name not in stored:
-      if count * dtype.itemsize > left:
+      size = count * dtype.itemsize
+      if not 0 <= size <= left[0]:
         raise EOFError(f'{count} numbers of storage {name}')
+      left[0] -= size
       stored[name] = np.empty(count, dtype)
     if not view or not view[0]:
       return stored[name]
     _, start, size = view[0]
     return stored[name][start : start + size]
 
-  value = load(known=KNOWN, storage=storage)
+  value = load(KNOWN, storage)
   for name in load():
     (count,) = struct.unpack('<q', _exactly(file, 8))
     _fill(file, stored.get(name, np.empty(0, np.uint8)), count)

@@ -8,7 +8,9 @@ training file are reached whatever else lies beside them.
 
 from __future__ import annotations
 
-import collections
+import contextlib
+import io
+import mmap
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
@@ -16,7 +18,7 @@ from typing import Any, BinaryIO
 import ml_dtypes
 import numpy as np
 
-from vidpetl.data.annotations import restricted_pickle
+from vidpetl.data.annotations import pickle_scan, restricted_pickle
 from vidpetl.weights.tree import Unread
 
 
@@ -25,12 +27,16 @@ class Inert(dict):
 
   Attributes:
     called: 'module.name' of the class or function.
+    count: counts values that are copied into objects; see
+      `restricted_pickle.Allowance`.
   """
 
   called = ''
+  count: Callable[..., None] = staticmethod(lambda *_: None)
 
   def __new__(cls, *args, **kwargs):
     self = super().__new__(cls)
+    cls.count(*args)
     self.update(kwargs)
     for number, value in enumerate(args):
       # What dicts of other names are made from is what they hold.
@@ -41,10 +47,11 @@ class Inert(dict):
     pass
 
   def __call__(self, *args, **kwargs) -> Inert:
-    return _placeholder(self.called)(*args, **kwargs)
+    return type(self)(*args, **kwargs)
 
   def __setstate__(self, state: Any) -> None:
     # Slots come as (attributes, slots).
+    self.count(*(state if isinstance(state, tuple) else (state,)))
     for part in state if isinstance(state, tuple) else (state,):
       if isinstance(part, Mapping):
         self.update(part)
@@ -67,8 +74,8 @@ class Inert(dict):
   add = append
 
 
-def _placeholder(called: str) -> type[Inert]:
-  return type('Inert', (Inert,), {'called': called})
+# Bytes of a class.
+_CLASS = 2000
 
 
 def _of_jax(make: Callable, args: tuple, state: Any, _: Any) -> np.ndarray:
@@ -78,14 +85,29 @@ def _of_jax(make: Callable, args: tuple, state: Any, _: Any) -> np.ndarray:
   return array
 
 
+def _text(value: Any = '', *encoding: Any) -> str:
+  """Stands for `str`, which would write out whatever a list repeats."""
+  if not isinstance(value, (str, bytes)):
+    raise pickle.UnpicklingError(f'a text of a {type(value).__name__}')
+  return str(value, *encoding)
+
+
+def _dict_of(kind: Any = None, *_: Any) -> dict:
+  """Stands for `defaultdict`, whose kind of values is of no use here."""
+  del kind
+  return {}
+
+
 _KNOWN = {
   **restricted_pickle.ARRAYS,
   **{
     (module, kind.__name__): kind
     for module in ('builtins', '__builtin__')
-    for kind in (int, float, complex, bool, str)
+    for kind in (int, float, complex, bool)
   },
-  ('collections', 'defaultdict'): collections.defaultdict,
+  ('builtins', 'str'): _text,
+  ('__builtin__', 'str'): _text,
+  ('collections', 'defaultdict'): _dict_of,
   ('jax._src.array', '_reconstruct_array'): _of_jax,
 }
 
@@ -95,6 +117,7 @@ class Unpickler(pickle.Unpickler):
 
   Args:
     file: at the pickle's beginning.
+    size: bytes that the pickle may have, those behind it in the file too.
     known: further constructors, by (module, name).
     storage: returns what a persistent id of PyTorch's stands for.
   """
@@ -102,12 +125,19 @@ class Unpickler(pickle.Unpickler):
   def __init__(
     self,
     file: BinaryIO,
+    size: int,
     known: Mapping[tuple[str, str], Any] | None = None,
     storage: Callable[[tuple], Any] | None = None,
   ):
     # What Python 2 called text may be any bytes.
     super().__init__(file, encoding='latin1')
-    self._known = _KNOWN | dict(known or {})
+    allowance = restricted_pickle.Allowance(size)
+    self._allowance = allowance
+    self._placeholders: dict[str, type[Inert]] = {}
+    self._known = {
+      name: allowance.counted(make)
+      for name, make in (_KNOWN | dict(known or {})).items()
+    }
     self._storage = storage
 
   def find_class(self, module: str, name: str) -> Any:
@@ -115,7 +145,14 @@ class Unpickler(pickle.Unpickler):
       return self._known[module, name]
     if module.partition('.')[0] == 'ml_dtypes' and name in _DTYPES:
       return _DTYPES[name]
-    return _placeholder(f'{module}.{name}')
+    return self._placeholder(f'{module}.{name}')
+
+  def _placeholder(self, called: str) -> type[Inert]:
+    if called not in self._placeholders:
+      self._allowance.spend(_CLASS)
+      fields = {'called': called, 'count': staticmethod(self._allowance.take)}
+      self._placeholders[called] = type('Inert', (Inert,), fields)
+    return self._placeholders[called]
 
   def persistent_load(self, key: Any) -> Any:
     if self._storage is None:
@@ -128,7 +165,39 @@ _DTYPES = {'bfloat16': ml_dtypes.bfloat16}
 
 def load(file: BinaryIO, *known_and_storage: Any) -> Any:
   """Returns nested dicts and lists of a pickle; see `Unpickler`, `plain`."""
-  return plain(Unpickler(file, *known_and_storage).load())
+  return plain(load_one(file, *known_and_storage))
+
+
+def load_one(file: BinaryIO, *known_and_storage: Any) -> Any:
+  """Returns what a pickle holds, and leaves the file behind it.
+
+  Args:
+    file: at the pickle's beginning; on a disk, or in memory.
+    *known_and_storage: see `Unpickler`.
+
+  Raises:
+    pickle.UnpicklingError: if it is made to do harm, or damaged.
+    EOFError: if its end is missing.
+  """
+  start = file.tell()
+  with _viewed(file) as view:
+    pickle_scan.check(view, start)
+    left = len(view) - start
+  return Unpickler(file, left, *known_and_storage).load()
+
+
+@contextlib.contextmanager
+def _viewed(file: BinaryIO) -> Iterator[memoryview]:
+  """Gives the bytes of a file without reading all of it."""
+  if isinstance(file, io.BytesIO):
+    with file.getbuffer() as view:
+      yield view
+    return
+  with (
+    mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+    memoryview(mapped) as view,
+  ):
+    yield view
 
 
 def plain(value: Any) -> Any:
@@ -141,6 +210,8 @@ def plain(value: Any) -> Any:
 
 
 def _plain(value: Any, done: dict[int, Any]) -> Any:
+  if isinstance(value, restricted_pickle.Array):
+    value = value.view(np.ndarray)
   if isinstance(value, np.ndarray) and value.dtype.hasobject:
     value = value.reshape(-1).tolist()
   if not isinstance(value, (dict, list, tuple, set, frozenset)):

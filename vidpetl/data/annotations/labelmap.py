@@ -74,6 +74,8 @@ def _is_json(content: str) -> bool:
     return isinstance(json.loads(content), dict | list)
   except json.JSONDecodeError:
     return False
+  except RecursionError:  # Whoever reads it says so.
+    return True
 
 
 def _json(path: str, first: int) -> Iterator[Pair]:

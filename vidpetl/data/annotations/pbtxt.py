@@ -64,9 +64,12 @@ def messages(content: str) -> Iterator[tuple[int, dict[str, Any]]]:
   Raises:
     Error: with the line.
   """
-  tokens = _Tokens(content)
+  tokens, line = _Tokens(content), 1
   while not tokens.at_end:
-    line, _, value = tokens.field()
+    try:
+      line, _, value = tokens.field()
+    except RecursionError:
+      raise Error(line, 'what begins here never ends') from None
     if isinstance(value, dict):
       yield line, value
 

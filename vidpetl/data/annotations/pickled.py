@@ -41,8 +41,9 @@ def _plain(value: Any) -> Any:
   """Returns a value with texts for bytes and lists for arrays of them."""
   if isinstance(value, bytes):
     return value.decode('latin1')
-  if isinstance(value, np.ndarray) and value.dtype.kind in 'OSU':
-    value = value.tolist()
+  if isinstance(value, np.ndarray):
+    text_like = value.dtype.kind in 'OSU'
+    value = value.tolist() if text_like else value.view(np.ndarray)
   if isinstance(value, dict):
     return {_plain(key): _plain(item) for key, item in value.items()}
   if isinstance(value, (list, tuple)):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime
 import re
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 from etils import epy
 
-from vidpetl import mistakes
+from vidpetl import bounds, mistakes
 from vidpetl.data import names
 
 with epy.lazy_imports():
@@ -44,6 +45,7 @@ def rows(path: str) -> Iterator[tuple[int, list[str]]]:
   Raises:
     ValueError: if it cannot be read.
   """
+  _require_small(path)
   try:
     book = python_calamine.CalamineWorkbook.from_path(path)
     first, *others = [s.name for s in book.sheets_metadata if _is_shown(s)]
@@ -64,6 +66,18 @@ def rows(path: str) -> Iterator[tuple[int, list[str]]]:
     row = [_text(cell) for cell in row]
     if any(row):
       yield line, row
+
+
+def _require_small(path: str) -> None:
+  """Refuses a packed sheet that would become too large."""
+  if not zipfile.is_zipfile(path):
+    return
+  try:
+    with zipfile.ZipFile(path) as archive:
+      size = sum(member.file_size for member in archive.infolist())
+  except (zipfile.BadZipFile, ValueError) as error:
+    raise ValueError(f'no spreadsheet that can be read ({error})') from None
+  bounds.require('text', size, f'{names.shown(path)} unpacks to {size:,} bytes')
 
 
 def _may_be_minutes(cell: Any) -> bool:

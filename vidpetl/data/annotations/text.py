@@ -19,7 +19,7 @@ import numpy as np
 from etils import epath
 
 from vidpetl import mistakes
-from vidpetl.data import names
+from vidpetl.data import names, opening
 from vidpetl.data.annotations import encodings, fields, sheets
 
 # Columns that name files, whose Unicode form is that of the file's name.
@@ -70,6 +70,7 @@ def encoding(path: epath.PathLike) -> str:
   Raises:
     AnnotationError: for a file that is no text.
   """
+  opening.regular(path, 'text')
   status = os.stat(path)
   found = _detected(os.fspath(path), status.st_size, status.st_mtime_ns)
   if not found.name:
@@ -120,13 +121,15 @@ def read_json(path: epath.PathLike, kind: type, expected: str) -> Any:
     AnnotationError: if it is not json, or of another kind.
   """
   try:
-    value = json.loads(read(path))
+    value = _cleaned(json.loads(read(path)))
   except json.JSONDecodeError as error:
     problem = f'not json ({error.msg})'
     raise fail(path, error.lineno, problem, expected) from None
+  except RecursionError:
+    raise fail(path, None, 'lists nested without end', expected) from None
   if not isinstance(value, kind):
     raise fail(path, None, f'a json {type(value).__name__}', expected)
-  return _cleaned(value)
+  return value
 
 
 def _cleaned(value: Any) -> Any:
@@ -183,7 +186,8 @@ def rows(
 def _beginning(path: epath.PathLike, count: int) -> list[str]:
   """Returns the first lines that are not blank."""
   with open_text(path) as file:
-    full = (line.rstrip('\r\n') for line in file if line.strip())
+    rows = opening.lines(path, file)
+    full = (line.rstrip('\r\n') for line in rows if line.strip())
     return list(itertools.islice(full, count))
 
 
@@ -191,7 +195,7 @@ def _csv(
   path: epath.PathLike, delimiter: str
 ) -> Iterator[tuple[int, list[str]]]:
   with open_text(path) as file:
-    reader = csv.reader(file, delimiter=delimiter)
+    reader = csv.reader(opening.lines(path, file), delimiter=delimiter)
     try:
       for row in reader:
         if any(row):
@@ -298,6 +302,7 @@ def first_row(path: epath.PathLike) -> list[str]:
 def _cells(path: epath.PathLike) -> Iterator[tuple[int, list[str]]]:
   """Yields line numbers and the cells of rows that are not empty."""
   path = os.fspath(path)
+  opening.regular(path, 'text')
   if sheets.is_sheet(path):
     try:
       yield from sheets.rows(path)

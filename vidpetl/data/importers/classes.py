@@ -33,7 +33,7 @@ def read(path: epath.PathLike, first: int = 0) -> dict[int, str]:
 def _yaml(path: epath.Path) -> dict[int, str]:
   try:
     found = yaml.safe_load(text.read(path))
-  except yaml.YAMLError as error:
+  except (yaml.YAMLError, RecursionError) as error:
     mark = getattr(error, 'problem_mark', None)
     line = mark.line + 1 if mark else None
     raise text.fail(path, line, 'no yaml', 'names: [a, b]') from None

@@ -15,6 +15,8 @@ from etils import epath
 
 from vidpetl.data.annotations import text
 
+# No tool nests so many elements.
+_DEPTH = 100
 _BLOCK = 1 << 18
 
 
@@ -90,6 +92,9 @@ class _Builder:
     if not self._open and tag not in self.wanted:
       return
     where = f'{self.path}:{self.parser.CurrentLineNumber}'
+    if len(self._open) == _DEPTH:
+      problem = f'{_DEPTH} elements inside each other'
+      raise text.fail(where, None, problem, 'an export of an annotation tool')
     element = Element(tag, attributes, where)
     if self._open:
       self._open[-1].children.append(element)

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from etils import epath
 
-from vidpetl.data import examples, frames
+from vidpetl.data import examples, frames, opening
 from vidpetl.data.annotations import ava, boxes, keyframes, text
 from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.kinds import localisation
@@ -177,6 +177,7 @@ def _duration(path: str, fps: float | None) -> float | None:
   try:
     if videos.is_folder(path):
       return frames.Frames(path, fps=fps).duration
+    opening.regular(path)
     with av.open(path) as container:
       return container.duration and container.duration / 1e6
   except Exception:  # unreadable: whoever decodes it will say so

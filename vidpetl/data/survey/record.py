@@ -13,7 +13,7 @@ from typing import Any
 import av
 import numpy as np
 
-from vidpetl.data import decode, frames
+from vidpetl.data import decode, frames, opening
 
 # Of what a record says; with another one, files are read again.
 VERSION = 1
@@ -216,8 +216,7 @@ def _read_folder(path: str) -> Record:
   places = np.linspace(0, len(images) - 1, min(_IMAGES, len(images)))
   content = hashlib.blake2b(str(count).encode(), digest_size=16)
   for place in places.round().astype(int):
-    with open(f'{path}/{images[place]}', 'rb') as file:
-      content.update(file.read())
+    content.update(opening.content(f'{path}/{images[place]}', 'picture'))
   return Record(
     len(images), container='frames', codec=images[0].rpartition('.')[2],
     duration=duration, fps=fps, frames=count, width=width, height=height,

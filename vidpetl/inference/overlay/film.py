@@ -65,7 +65,10 @@ def write(
   if out.resolve() == epath.Path(source).resolve():
     raise ValueError(f'{out} is the film itself: give another file to write.')
   out.parent.mkdir(parents=True, exist_ok=True)
-  with durable.beside(out) as new, consecutive.opened(source, fps) as film:
+  with (
+    durable.beside(out) as new,
+    consecutive.opened(source, fps, forgiving=True) as film,
+  ):
     try:
       return _write(film, source, new, container, paint)
     except faults.LyingError:
