@@ -14,13 +14,14 @@ Names and shapes of parameters are those of `vivit.py`.
 from __future__ import annotations
 
 import functools
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vidpetl import options, ranges
 from vidpetl.backbones import features, layers, variants
 from vidpetl.backbones import site as site_lib
 
@@ -63,14 +64,14 @@ class ViT(nn.Module):
 
   key_bias: ClassVar[bool] = True
 
-  width: int = 768
-  depth: int = 12
-  heads: int = 12
-  mlp: int = 3072
-  patch: int = 16
-  stochastic_depth: float = 0.0
-  epsilon: float = 1e-6
-  activation: str = 'gelu'
+  width: ranges.Count = 768
+  depth: ranges.Count = 12
+  heads: ranges.Count = 12
+  mlp: ranges.Count = 3072
+  patch: ranges.Count = 16
+  stochastic_depth: ranges.Rate = 0.0
+  epsilon: ranges.Positive = 1e-6
+  activation: Annotated[str, ranges.OneOf(layers.ACTIVATIONS)] = 'gelu'
   remat: bool = False
   dtype: Any = jnp.float32
 
@@ -174,7 +175,7 @@ class VideoMAE(ViT):
 
   key_bias: ClassVar[bool] = False
 
-  tubelet: int = 2
+  tubelet: ranges.Count = 2
   summary: str = 'mean'
 
   @nn.compact
@@ -220,8 +221,15 @@ _KINDS = {
   'clip': (CLIP, ('norm_mean', 'mean_norm')),
 }
 
+_Variant = Annotated[str, ranges.OneOf(VARIANTS)]
 
-def build(*, kind: str, variant: str | None = None, **fields) -> ViT:
+
+def build(
+  *,
+  kind: Annotated[str, ranges.OneOf(_KINDS)],
+  variant: _Variant | None = None,
+  **fields,
+) -> ViT:
   """Builds a ViT.
 
   Args:
@@ -233,17 +241,11 @@ def build(*, kind: str, variant: str | None = None, **fields) -> ViT:
   Raises:
     ValueError: if there is no such kind, variant or field.
   """
-  if kind not in _KINDS:
-    raise ValueError(f'no ViT of kind {kind!r}. There are: {", ".join(_KINDS)}')
+  options.hold({'kind': kind}, options.hints(build), 'config.backbone')
   cls, summaries = _KINDS[kind]
   if kind == 'clip' and variant == 'L':
     fields = {'patch': 14, **fields}
   model = variants.make(cls, fields, variant, VARIANTS)
-  if model.summary not in summaries:
-    raise ValueError(f'summary {model.summary!r} is none of {summaries}')
-  if model.activation not in layers.ACTIVATIONS:
-    raise ValueError(
-      f'activation {model.activation!r} is none of '
-      f'{", ".join(layers.ACTIVATIONS)}'
-    )
+  hint = Annotated[str, ranges.OneOf(summaries)]
+  options.hold({'summary': model.summary}, {'summary': hint}, 'config.backbone')
   return model

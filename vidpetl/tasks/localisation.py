@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vidpetl import options
+from vidpetl import ranges
 from vidpetl.data import clips, examples, frames
 from vidpetl.metrics import (
   ava_csv,
@@ -26,6 +26,11 @@ from vidpetl.tasks import task as task_lib
 
 KIND = 'localisation'
 _BEST = 3  # Actions of a person that are drawn.
+
+
+Protocols = Annotated[
+  tuple[Annotated[str, ranges.OneOf(columns.PROTOCOLS)], ...], ranges.Filled()
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,19 +53,13 @@ class Localisation(linear.Linear):
     pictures: validation keyframes to draw.
   """
 
-  label_smoothing: float = 0.0
-  pool: tuple[int, int] = (7, 7)
-  sampling_ratio: int = 0
-  spatial_pool: str = 'max'
-  protocols: tuple[str, ...] = ('2019', 'slowfast')
-  parts: tuple[str, ...] = ()
-  pictures: int = 4
-
-  def __post_init__(self):
-    super().__post_init__()
-    for part in self.parts:
-      where = f'config.tasks.{self.name}'
-      options.one_of(where, 'parts', part, ava_parts.PARTS)
+  label_smoothing: ranges.Share = 0.0
+  pool: tuple[ranges.Count, ranges.Count] = (7, 7)
+  sampling_ratio: ranges.Natural = 0
+  spatial_pool: Annotated[str, ranges.OneOf(heads.POOLS)] = 'max'
+  protocols: Protocols = ('2019', 'slowfast')
+  parts: tuple[Annotated[str, ranges.OneOf(ava_parts.PARTS)], ...] = ()
+  pictures: ranges.Natural = 4
 
   def head(self) -> heads.LocalisationHead:
     return heads.LocalisationHead(

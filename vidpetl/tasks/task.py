@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from vidpetl import options as options_lib
-from vidpetl import parts, tasks
+from vidpetl import parts, ranges, tasks
 from vidpetl.backbones import features as features_lib
 from vidpetl.data import augment as augment_lib
 from vidpetl.data import clip_spec, clips, examples, kinds
@@ -241,7 +241,10 @@ class Task(Base):
   train_clip: clips.ClipSpec
   eval_clip: clips.ClipSpec
   augment: augment_lib.Augment
-  num_classes: int
+  num_classes: ranges.Natural
+
+  def __post_init__(self):
+    options_lib.hold_fields(self, f'config.tasks.{self.name}')
 
 
 def build(

@@ -19,6 +19,7 @@ import tensorflow_datasets as tfds
 import tqdm
 from etils import epath
 
+from vidpetl import ranges
 from vidpetl.data import examples, kinds
 from vidpetl.data.sources import localisation
 
@@ -28,7 +29,7 @@ def open(
   dataset: str,
   split: str,
   detections: str | Sequence[str] | None = None,
-  match_iou: float = 0.9,
+  match_iou: ranges.Part = 0.9,
   degenerate_boxes: str = 'error',
   boxes: str = 'rounding',
 ) -> examples.Source:
