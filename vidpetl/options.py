@@ -43,15 +43,13 @@ def hold(
   """
   for name, value in values.items():
     if name in known and not ranges.fits(value, known[name]):
-      path, value, hint = ranges.misfit(
-        _whole(owner, name), value, known[name]
-      )
-      raise ValueError(
-        f'{path}={value!r}: it must be {ranges.in_words(hint)}'
-      )
+      path, value, hint = ranges.misfit(_whole(owner, name), value, known[name])
+      raise ValueError(f'{path}={value!r}: it must be {ranges.in_words(hint)}')
 
 
 def _whole(owner: str, name: str) -> str:
+  if not owner:
+    return name
   is_path = owner.startswith('config') and ' ' not in owner
   return f'{owner}.{name}' if is_path else f'{owner}: {name}'
 
@@ -94,8 +92,7 @@ def check(
   """
   known = fields(function)
   takes_any = any(
-    p.kind is p.VAR_KEYWORD
-    for p in _signature(function).parameters.values()
+    p.kind is p.VAR_KEYWORD for p in _signature(function).parameters.values()
   )
   unknown = [] if takes_any else sorted(set(values) - set(known))
   missing = [

@@ -231,14 +231,14 @@ def in_words(hint: Any) -> str:
     return _TYPES[hint][0]
   origin, of = typing.get_origin(hint), typing.get_args(hint)
   if origin is Annotated:
-    # Of words and patterns the range says all.
-    ranges = [str(each) for each in of[1:]]
-    plain = of[0] is str and not isinstance(of[1], Filled)
-    return ', '.join(ranges if plain else [in_words(of[0]), *ranges])
+    told = [str(each) for each in of[1:]]
+    # Of choices, words and patterns the range says all.
+    is_all = isinstance(of[1], OneOf | Some | Word | Regex)
+    return ', '.join(told if is_all else [in_words(of[0]), *told])
   if origin in (typing.Union, types.UnionType):
     return ', or '.join(map(in_words, of))
   if origin is tuple and of[-1:] != (Ellipsis,):
-    return f'({", ".join(map(in_words, of))})'
+    return f'({"; ".join(map(in_words, of))})'
   if origin in (tuple, collections.abc.Sequence):
     return f'a list, each {in_words(of[0])}'
   if origin in (dict, collections.abc.Mapping):
@@ -248,9 +248,9 @@ def in_words(hint: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-  """Returns a value with Python's own numbers in place of numpy's."""
-  if isinstance(value, np.generic):
-    return value.item()
+  """Returns a value with Python's own numbers and lists for numpy's."""
+  if isinstance(value, np.generic | np.ndarray):
+    return value.tolist()
   if isinstance(value, list | tuple):
     return type(value)(map(plain, value))
   if isinstance(value, dict):

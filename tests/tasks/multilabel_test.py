@@ -61,7 +61,9 @@ def test_of_views_the_largest_may_count():
   expected = 1 / (1 + np.exp(-np.array([[4.0, 2.0, 0.0]])))
   np.testing.assert_allclose(scores, expected, rtol=1e-6)
   assert task.protocol()['over_views'] == 'max'
-  with pytest.raises(ValueError, match="over_views 'sum' is none of 'mean', "):
+  with pytest.raises(
+    ValueError, match="over_views='sum': it must be one of 'mean', "
+  ):
     task_lib.build('homes', {**config, 'over_views': 'sum'}, INFO)
 
 

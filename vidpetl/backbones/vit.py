@@ -71,7 +71,7 @@ class ViT(nn.Module):
   patch: ranges.Count = 16
   stochastic_depth: ranges.Rate = 0.0
   epsilon: ranges.Positive = 1e-6
-  activation: Annotated[str, ranges.OneOf(layers.ACTIVATIONS)] = 'gelu'
+  activation: layers.ActivationName = 'gelu'
   remat: bool = False
   dtype: Any = jnp.float32
 
@@ -155,14 +155,14 @@ class DINOv2(MAE):
   """Meta's image ViTs, whose LayerScales are folded into their layers."""
 
   summary: str = 'cls'
-  patch: int = 14
+  patch: ranges.Count = 14
 
 
 class AugReg(MAE):
   """Google's image ViTs: GELU in its tanh form."""
 
   summary: str = 'cls'
-  activation: str = 'gelu_tanh'
+  activation: layers.ActivationName = 'gelu_tanh'
 
 
 class VideoMAE(ViT):
@@ -200,8 +200,8 @@ class CLIP(ViT):
   """
 
   summary: str = 'norm_mean'
-  epsilon: float = 1e-5
-  activation: str = 'quick_gelu'
+  epsilon: ranges.Positive = 1e-5
+  activation: layers.ActivationName = 'quick_gelu'
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> Features:

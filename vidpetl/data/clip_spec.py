@@ -45,7 +45,7 @@ class ClipSpec:
   def __post_init__(self):
     # A config's list, so that equal specs stay equal and hashable.
     object.__setattr__(self, 'views', tuple(self.views))
-    options_lib.hold_fields(self, 'clip', 'sampler', 'kind', 'framing')
+    options_lib.hold_fields(self, '', 'sampler', 'kind', 'framing')
     self._check_views()
     self.kind.check(self)
 
@@ -174,7 +174,10 @@ def defaults(
 
 
 def fitting(
-  options: Mapping[str, Any], kind: str, sampling: str | None = None
+  options: Mapping[str, Any],
+  kind: str,
+  sampling: str | None = None,
+  where: str = 'sampling',
 ) -> dict[str, Any]:
   """Returns a config's `clip` without options of other samplers and kinds.
 
@@ -184,12 +187,13 @@ def fitting(
     options: flat, see `ClipSpec.of`.
     kind: of annotation that clips show.
     sampling: name of the sampler; that of the options by default.
+    where: what errors call the sampling.
   """
   sampling = sampling or options.get('sampling')
   foreign = set().union(
     *(_fields(samplers.load(n)) for n in parts.names(samplers, 'SAMPLER')),
     *(_fields(type(kinds.load(n))) for n in parts.names(kinds, 'KIND')),
-  ) - set(defaults(sampling, kind))
+  ) - set(defaults(sampling, kind, where))
   kept = {k: v for k, v in options.items() if k not in foreign}
   return kept | ({'sampling': sampling} if sampling else {})
 

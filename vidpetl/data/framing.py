@@ -97,7 +97,7 @@ class Framing:
     for field in ('stretch', 'scale', 'area', 'ratio', 'sizes'):
       if getattr(self, field) is not None:
         object.__setattr__(self, field, tuple(getattr(self, field)))
-    options.hold_fields(self, 'framing')
+    options.hold_fields(self, '')
     self._check_sizes()
     self._check_draws()
 

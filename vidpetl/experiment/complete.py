@@ -173,7 +173,13 @@ def _task(owner: str, given: Mapping[str, Any]) -> dict[str, Any]:
   _fill(given, dict.fromkeys(_SHARED) | own, owner, hints)
   whole = {'num_classes': None, **own, **given}
   clip, eval_clip = given.get('clip', {}), given.get('eval_clip', {})
-  inherited = clip_spec.fitting(clip, module.KIND, eval_clip.get('sampling'))
+  where = 'eval_clip' if eval_clip.get('sampling') else 'clip'
+  inherited = clip_spec.fitting(
+    clip,
+    module.KIND,
+    eval_clip.get('sampling'),
+    f'{owner}.{where}.sampling',
+  )
   for name, fields in {
     'clip': clip,
     'eval_clip': {**inherited, **eval_clip},
@@ -212,6 +218,7 @@ def _clip(given: Mapping[str, Any], kind: str, owner: str) -> dict[str, Any]:
   where = f'{owner}.sampling'
   known = clip_spec.defaults(sampling, kind, where)
   hints = _hints(*clip_spec.owners(sampling, kind, where))
+  hints['sampling'] = str | None
   return _fill(given, known, owner, hints)
 
 

@@ -39,7 +39,7 @@ class Core(relative.Relative):
       where there is none, as in a run's description, they are evenly spaced.
   """
 
-  starts: tuple[int, ...] = (*range(0, 81, 10), 86)
+  starts: base.Starts = (*range(0, 81, 10), 86)
   depth: Annotated[int, ranges.Between(2, 20)] = 5
   width: ranges.Count = 256
   divide_by_difficulty: bool = False

@@ -44,7 +44,7 @@ class Tsa(relative.Relative):
       each place keeps its own.
   """
 
-  starts: tuple[int, ...] = tuple(range(0, 81, 10))
+  starts: base.Starts = tuple(range(0, 81, 10))
   truth_share: ranges.Share = 0.25
   tokens: ranges.Count = 5
   widths: Annotated[tuple[ranges.Count, ...], ranges.Filled()] = (
