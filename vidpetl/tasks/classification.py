@@ -86,6 +86,7 @@ class Accuracy:
       average: what the scores are averages of, one of `accuracy.AVERAGES`.
     """
     self._ks = ks
+    self.names = {f'top{k}': 1 for k in ks}
     self._source = source
     self._average = average
     self._rows = predictions.Rows()
@@ -96,7 +97,7 @@ class Accuracy:
 
   def result(self) -> dict[str, float]:
     if not self._rows:
-      return {f'top{k}': float('nan') for k in self._ks}
+      return dict.fromkeys(self.names, float('nan'))
     labels = self._rows['label']
     counts = accuracy.TopK.of(
       self._rows['scores'], labels, np.ones(labels.shape, bool), self._ks

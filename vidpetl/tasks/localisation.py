@@ -15,6 +15,7 @@ from vidpetl import ranges
 from vidpetl.data import clips, examples, frames
 from vidpetl.metrics import (
   ava_csv,
+  ava_labels,
   ava_parts,
   columns,
   frame_map,
@@ -120,6 +121,12 @@ class FrameMap:
     self._classes = {i + 1: n for i, n in source.info.classes.items()}
     self._results: list[frame_map_result.Result] | None = None
     self._parts: dict[str, float] = {}
+    more = (
+      *ava_labels.groups(self._classes),
+      *task.protocols[1:],
+      *task.parts,
+    )
+    self.names = dict.fromkeys(['mAP', *(f'mAP_{name}' for name in more)], 1)
 
   def update(self, rows: Mapping[str, np.ndarray]) -> None:
     for i, scores in zip(rows['index'], rows['scores']):

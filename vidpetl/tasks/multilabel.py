@@ -70,6 +70,7 @@ class ClipMap:
   """
 
   def __init__(self, source: examples.Source):
+    self.names = {'mAP': 1}
     self._source = source
     self._rows = predictions.Rows()
 

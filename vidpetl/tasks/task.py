@@ -70,7 +70,14 @@ class Forward(Protocol):
 
 
 class Metric(Protocol):
-  """Host-side accumulation over one evaluation of one task."""
+  """Host-side accumulation over one evaluation of one task.
+
+  Attributes:
+    names: of the scalars of `result`, in its order, known before anything is
+      measured; 1 where more is better, -1 where less is.
+  """
+
+  names: Mapping[str, int]
 
   def update(self, rows: Mapping[str, np.ndarray]) -> None:
     """Adds rows of `Task.outputs` and their 'index', without padding."""

@@ -8,12 +8,13 @@ from typing import Any
 from vidpetl.parameters import trainable
 
 
-def check_report(config: Any, tested: Mapping[str, Any]) -> None:
+def check_report(config: Any) -> None:
   """Refuses settings of what is reported that contradict each other.
 
   Raises:
     ValueError: naming the fields.
   """
+  tested = [name for name, task in config.tasks.items() if task.get('eval')]
   best, report = config.checkpoint.best, config.report
   if best and best.partition('/')[0] not in tested:
     raise ValueError(
@@ -38,6 +39,47 @@ def check_report(config: Any, tested: Mapping[str, Any]) -> None:
       f'{where} is of evaluations on the test set, and config.validation='
       f"{config.validation:g} keeps it for the last: report='best' chooses."
     )
+
+
+def check_best(
+  best: str, tasks: Mapping[str, Any], evaluation: Mapping[str, Any]
+) -> None:
+  """Refuses a choice by what no evaluation measures, or by an error.
+
+  Args:
+    best: `config.checkpoint.best`, '<task>/<metric>'; '' for none.
+    tasks: of the run.
+    evaluation: the source that each evaluated task goes through.
+
+  Raises:
+    ValueError: naming the field, with the metrics there are.
+  """
+  if not best:
+    return
+  task, _, metric = best.partition('/')
+  known = tasks[task].metric(evaluation[task]).names
+  if metric not in known:
+    there = ', '.join(f'{task}/{name}' for name in known)
+    raise ValueError(f'config.checkpoint.best={best!r}; there are: {there}.')
+  if known[metric] < 0:
+    raise ValueError(
+      f'config.checkpoint.best={best!r} is an error, and the best is where a '
+      f'metric is largest; {task}/{next(iter(known))} is one to choose by.'
+    )
+
+
+def check_tasks(config: Any) -> None:
+  """Refuses a run in which a task has nothing to train on.
+
+  Raises:
+    ValueError: naming the task.
+  """
+  for name, task in config.tasks.items():
+    if not task.get('train'):
+      raise ValueError(
+        f'config.tasks.{name}.train={task.get("train")!r}: give its source, or '
+        'leave the task out.'
+      )
 
 
 def check_heads(frozen: Any) -> None:

@@ -268,6 +268,8 @@ def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
     ValueError: naming the field that cannot work.
   """
   config, notes = pixels.resolve(complete.complete(config), workdir)
+  consistency.check_tasks(config)
+  consistency.check_report(config)
   mesh = sharding.make_mesh(**config.mesh.to_dict())
   part = config.batch_size // config.accumulate
   if part * config.accumulate != config.batch_size:
@@ -278,7 +280,6 @@ def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
   sharding.check_batch(part, mesh, 'config.batch_size / config.accumulate')
   sharding.check_batch(config.eval_batch_size, mesh, 'config.eval_batch_size')
   train, tested, held_out = _open(config)
-  consistency.check_report(config, tested)
   infos = {name: source.info for name, source in train.items()}
   consistency.check_classes(train, tested)
   sizes = {name: len(source) for name, source in train.items()}
@@ -295,12 +296,14 @@ def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
     name: experiment.tasks[name].evaluation_source(part, train[name])
     for name, part in parts.items()
   }
+  evaluation = whole(tested)
+  consistency.check_best(config.checkpoint.best, experiment.tasks, evaluation)
   return Run(
     config=config,
     experiment=experiment,
     train=train,
     tested=tested,
-    evaluation=whole(tested),
+    evaluation=evaluation,
     held_out=held_out,
     validation=whole(held_out),
     mesh=mesh,

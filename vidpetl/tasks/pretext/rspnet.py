@@ -233,6 +233,7 @@ class Relations:
   _ROWS = 1024
 
   def __init__(self, source: examples.Source):
+    self.names = {'speed_order': 1, 'appearance': 1}
     self._source = source
     self._rows = predictions.Rows()
 
@@ -242,7 +243,7 @@ class Relations:
 
   def result(self) -> dict[str, float]:
     if not self._rows:
-      return {'speed_order': float('nan'), 'appearance': float('nan')}
+      return dict.fromkeys(self.names, float('nan'))
     nearest = self._nearest()
     return {
       'speed_order': float(self._rows['speed_order'].mean()),
