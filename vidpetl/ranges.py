@@ -18,7 +18,7 @@ import numbers
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Annotated, Any, Protocol
 
 import numpy as np
@@ -183,7 +183,7 @@ def fits(value: Any, hint: Any) -> bool:
   if origin is collections.abc.Sequence:
     return _is_list(value) and all(fits(each, of[0]) for each in value)
   if origin in (dict, collections.abc.Mapping):
-    return isinstance(value, Mapping) and all(
+    return hasattr(value, 'items') and all(
       fits(k, of[0]) and fits(v, of[1]) for k, v in value.items()
     )
   return True
@@ -211,7 +211,7 @@ def misfit(path: str, value: Any, hint: Any) -> tuple[str, Any, Any]:
   plain = typing.get_args(hint)[0] if is_annotated(hint) else hint
   origin, of = typing.get_origin(plain), typing.get_args(plain)
   items: Iterable[tuple[str, Any]] = ()
-  if origin is collections.abc.Mapping and isinstance(value, Mapping):
+  if origin is collections.abc.Mapping and hasattr(value, 'items'):
     items = [(f'{path}.{name}', each) for name, each in value.items()]
   elif origin is collections.abc.Sequence and _is_list(value):
     items = [(f'{path}[{i}]', each) for i, each in enumerate(value)]

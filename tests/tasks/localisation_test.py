@@ -113,7 +113,7 @@ def test_parts_of_ava_kinetics_are_measured_alone(metric):
 
 
 def test_unknown_parts_are_refused():
-  with pytest.raises(ValueError, match="people.parts=.*'k400'"):
+  with pytest.raises(ValueError, match=r"people\.parts=.*'k400'"):
     task_lib.build('people', {**OPTIONS, 'parts': ('k400',)}, Source.info)
 
 

@@ -288,9 +288,8 @@ def build(
       f'{where}.num_classes is {num_classes}, but '
       f'{info.name}/{info.split} has {info.num_classes} classes.'
     )
-  train_clip, eval_clip = _clips(
-    options.pop('clip', {}), options.pop('eval_clip', {}), part.KIND, where
-  )
+  train_clip, eval_clip = clips_of(name, config)
+  options = {k: v for k, v in options.items() if k not in _CLIPS}
   augment = dict(options.pop('augment', {}))
   shared = {
     'name': name,
@@ -355,14 +354,24 @@ def _fitting_clip(options: Mapping[str, Any], field: str) -> dict[str, Any]:
   return found
 
 
-def _clips(
-  clip: Mapping[str, Any], eval_clip: Mapping[str, Any], kind: str, where: str
+_CLIPS = ('clip', 'eval_clip')
+
+
+def clips_of(
+  name: str, config: Mapping[str, Any]
 ) -> tuple[clips.ClipSpec, clips.ClipSpec]:
   """Returns how clips are cut in training, and in evaluation.
 
   What is said of the former holds for the latter, but for options of another
   sampler.
+
+  Args:
+    name: of the task.
+    config: see `build`.
   """
+  where = f'config.tasks.{name}'
+  kind = module(config['task'], f'{where}.task').KIND
+  clip, eval_clip = (dict(config.get(field, {})) for field in _CLIPS)
   of = clips.ClipSpec.of
   train = of({**clip, 'train': True}, kind, f'{where}.clip')
   inherited = clip_spec.fitting(clip, kind, eval_clip.get('sampling'))

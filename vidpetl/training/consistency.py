@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vidpetl.parameters import trainable
+from vidpetl.tasks import task as task_lib
 
 
 def check_report(config: Any) -> None:
@@ -68,18 +69,58 @@ def check_best(
     )
 
 
-def check_tasks(config: Any) -> None:
-  """Refuses a run in which a task has nothing to train on.
+def check_data(
+  config: Any, train: Mapping[str, Any], tested: Mapping[str, Any]
+) -> None:
+  """Refuses data that teach nothing, or on which nothing can be measured.
 
   Raises:
-    ValueError: naming the task.
+    ValueError: naming the task, the split and what it lacks.
   """
+  for name, options in config.tasks.items():
+    cuts = task_lib.clips_of(name, options)
+    for field, opened, cut in zip(('train', 'eval'), (train, tested), cuts):
+      source = opened.get(name)
+      if source is not None and (lacking := cut.kind.lacking(source)):
+        raise ValueError(
+          f'config.tasks.{name}.{field} ({source.info.name}/'
+          f'{source.info.split}): {lacking}.'
+        )
+
+
+def check_tasks(config: Any) -> None:
+  """Refuses a run in which a task has nothing to train on, or no weight.
+
+  Raises:
+    ValueError: naming the field.
+  """
+  weights = config.mixture.weights
+  if weights and set(weights) != set(config.tasks):
+    raise ValueError(
+      f'config.mixture.weights are for {sorted(weights)}, and the tasks are '
+      f'{sorted(config.tasks)}.'
+    )
+  if weights and config.mixture.mode == 'alternating':
+    raise ValueError(
+      "config.mixture.mode='alternating' takes the tasks in turn: leave out "
+      'config.mixture.weights.'
+    )
   for name, task in config.tasks.items():
     if not task.get('train'):
       raise ValueError(
         f'config.tasks.{name}.train={task.get("train")!r}: give its source, or '
         'leave the task out.'
       )
+
+
+def scarce(batch_size: int, sizes: Mapping[str, int]) -> list[str]:
+  """Returns a sentence for each task with fewer examples than a batch has."""
+  return [
+    f'{name}: a batch of {batch_size} shows its {size} training examples more '
+    'than once.'
+    for name, size in sizes.items()
+    if size < batch_size
+  ]
 
 
 def check_heads(frozen: Any) -> None:

@@ -114,6 +114,23 @@ class Boxes(kinds.Kind):
   def __post_init__(self):
     options.hold_fields(self, self.name)
 
+  def lacking(self, source):
+    if len(source) and source.table.excluded.all():
+      return f'all of its {len(source):,} keyframes are excluded'
+    found = source.table.detected.score
+    if len(source) and self.boxes == 'detected':
+      if not len(found):
+        return (
+          "none of its keyframes has a detected person: give the source's "
+          "detections, or boxes='ground_truth' of the clip"
+        )
+      if not (found >= self.min_score).any():
+        return (
+          f'none of its {len(found):,} detections scores min_score='
+          f'{self.min_score:g} of the clip, the best {found.max():g}'
+        )
+    return super().lacking(source)
+
   def sampling(self, name):
     """Strides of a keyframe are strides around it."""
     return 'around' if name in (None, 'stride') else name
