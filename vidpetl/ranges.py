@@ -5,8 +5,8 @@
     mode: Annotated[str, ranges.OneOf(MODES)] = 'parallel'
 
 A type hint says all there is to say: the type, and in `Annotated` the range.
-Numbers are finite, and whole numbers fit into 32 bits, whatever the hint says
-beside that. `vidpetl.options` holds values against hints.
+Numbers fit into 32 bits, whatever the hint says beside that, and so are finite.
+`vidpetl.options` holds values against hints.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Annotated, Any, Protocol
 
 import numpy as np
 
-_LIMIT = 2**31
+_WHOLE, _REAL = 2**31, float(np.finfo(np.float32).max)
 
 
 class Range(Protocol):
@@ -264,14 +264,14 @@ def _is_bool(value: Any) -> bool:
 
 def _is_int(value: Any) -> bool:
   whole = isinstance(value, numbers.Integral) and not _is_bool(value)
-  return whole and -_LIMIT < value < _LIMIT
+  return whole and -_WHOLE <= value < _WHOLE
 
 
 def _is_float(value: Any) -> bool:
   return (
     isinstance(value, numbers.Real)
     and not _is_bool(value)
-    and math.isfinite(value)
+    and abs(value) <= _REAL
   )
 
 

@@ -99,6 +99,7 @@ def test_the_file_gives_the_same_map(metric, tmp_path):
 
 def test_parts_of_ava_kinetics_are_measured_alone(metric):
   result = metric.result()
+  assert list(result) == list(metric.names)
   assert list(result) == ['mAP', 'mAP_ava', 'mAP_kinetics']
   source = Source()
   films = Source()

@@ -133,6 +133,9 @@ class ViT(nn.Module):
     return lead[:, :, 0], x
 
 
+_Summary = Annotated[str, ranges.OneOf(('mean', 'cls'))]
+
+
 class MAE(ViT):
   """An image ViT.
 
@@ -141,7 +144,7 @@ class MAE(ViT):
       averaged over frames.
   """
 
-  summary: str = 'mean'
+  summary: _Summary = 'mean'
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> Features:
@@ -154,14 +157,14 @@ class MAE(ViT):
 class DINOv2(MAE):
   """Meta's image ViTs, whose LayerScales are folded into their layers."""
 
-  summary: str = 'cls'
+  summary: _Summary = 'cls'
   patch: ranges.Count = 14
 
 
 class AugReg(MAE):
   """Google's image ViTs: GELU in its tanh form."""
 
-  summary: str = 'cls'
+  summary: _Summary = 'cls'
   activation: layers.ActivationName = 'gelu_tanh'
 
 
@@ -176,7 +179,7 @@ class VideoMAE(ViT):
   key_bias: ClassVar[bool] = False
 
   tubelet: ranges.Count = 2
-  summary: str = 'mean'
+  summary: Annotated[str, ranges.OneOf(('mean', 'first'))] = 'mean'
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> Features:
@@ -199,7 +202,9 @@ class CLIP(ViT):
       'mean_norm', the other way round, as ST-Adapter has it.
   """
 
-  summary: str = 'norm_mean'
+  summary: Annotated[str, ranges.OneOf(('norm_mean', 'mean_norm'))] = (
+    'norm_mean'
+  )
   epsilon: ranges.Positive = 1e-5
   activation: layers.ActivationName = 'quick_gelu'
 
@@ -214,11 +219,11 @@ class CLIP(ViT):
 
 
 _KINDS = {
-  'mae': (MAE, ('mean', 'cls')),
-  'augreg': (AugReg, ('mean', 'cls')),
-  'dinov2': (DINOv2, ('mean', 'cls')),
-  'videomae': (VideoMAE, ('mean', 'first')),
-  'clip': (CLIP, ('norm_mean', 'mean_norm')),
+  'mae': MAE,
+  'augreg': AugReg,
+  'dinov2': DINOv2,
+  'videomae': VideoMAE,
+  'clip': CLIP,
 }
 
 _Variant = Annotated[str, ranges.OneOf(VARIANTS)]
@@ -242,10 +247,6 @@ def build(
     ValueError: if there is no such kind, variant or field.
   """
   options.hold({'kind': kind}, options.hints(build), 'config.backbone')
-  cls, summaries = _KINDS[kind]
   if kind == 'clip' and variant == 'L':
     fields = {'patch': 14, **fields}
-  model = variants.make(cls, fields, variant, VARIANTS)
-  hint = Annotated[str, ranges.OneOf(summaries)]
-  options.hold({'summary': model.summary}, {'summary': hint}, 'config.backbone')
-  return model
+  return variants.make(_KINDS[kind], fields, variant, VARIANTS)

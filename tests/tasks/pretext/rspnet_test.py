@@ -232,6 +232,7 @@ def test_metric(task):
     metric.update(found | {'index': np.arange(5)[rows]})
   # By hand: 0, 3 and 4 find their own; 1 finds that of 2; 2 finds none (ties
   # at 0, of which the first is not its own).
+  assert list(metric.result()) == list(metric.names)
   assert metric.result() == {
     'speed_order': pytest.approx(4 / 5),
     'appearance': pytest.approx(3 / 5),

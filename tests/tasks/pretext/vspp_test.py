@@ -61,6 +61,7 @@ def test_metric_is_the_share_of_right_answers(task):
     )
     found = {k: np.asarray(v) for k, v in outputs.items()}
     metric.update(found | {'index': np.arange(6)[rows]})
+  assert list(metric.result()) == list(metric.names)
   assert list(metric.result().items()) == [
     ('accuracy', pytest.approx(3 / 6)),
     ('speed', pytest.approx(5 / 6)),

@@ -46,8 +46,8 @@ def open_split(
   video_start: ranges.Number = 900.0,
   detections: str | Sequence[str] | None = None,
   match_iou: ranges.Part = 0.9,
-  degenerate_boxes: str = 'error',
-  boxes: str = 'rounding',
+  degenerate_boxes: rows.Degenerate = 'error',
+  boxes: rows.Outside = 'rounding',
   fps: ranges.Positive | None = None,
 ) -> Localisation:
   """Opens a split; see the module's docstring for the layout.

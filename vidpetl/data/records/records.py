@@ -21,6 +21,7 @@ from etils import epath
 
 from vidpetl import ranges
 from vidpetl.data import examples, kinds
+from vidpetl.data.annotations import ava
 from vidpetl.data.sources import localisation
 
 
@@ -30,8 +31,8 @@ def open(
   split: str,
   detections: str | Sequence[str] | None = None,
   match_iou: ranges.Part = 0.9,
-  degenerate_boxes: str = 'error',
-  boxes: str = 'rounding',
+  degenerate_boxes: ava.Degenerate = 'error',
+  boxes: ava.Outside = 'rounding',
 ) -> examples.Source:
   """Opens a split of prepared records.
 

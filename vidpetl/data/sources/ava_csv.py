@@ -45,8 +45,8 @@ def open(
   excluded: str | None = None,
   video_start: ranges.Number = 0.0,
   match_iou: ranges.Part = 0.9,
-  degenerate_boxes: str = 'error',
-  boxes: str = 'rounding',
+  degenerate_boxes: ava.Degenerate = 'error',
+  boxes: ava.Outside = 'rounding',
   name: str = 'ava_csv',
   fps: ranges.Positive | None = None,
 ) -> Localisation:

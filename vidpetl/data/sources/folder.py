@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Annotated
 
 from vidpetl import options, ranges
 from vidpetl.data import examples, kinds, names, splits
@@ -27,7 +28,7 @@ def open(
   kind: str = 'classification',
   fps: ranges.Positive | None = None,
   lists: str | Sequence[str] | None = None,
-  layout: str | None = None,
+  layout: Annotated[str, ranges.OneOf(split_folders.LAYOUTS)] | None = None,
 ) -> examples.Source:
   """Opens the clips of a folder, labelled by the folders they lie in.
 

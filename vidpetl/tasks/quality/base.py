@@ -12,6 +12,8 @@ from vidpetl.data import examples
 from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.quality import segments
 
+Starts = Annotated[tuple[ranges.Natural, ...], ranges.Filled()]
+
 
 @dataclasses.dataclass(frozen=True)
 class Quality(task_lib.Task):
@@ -26,10 +28,7 @@ class Quality(task_lib.Task):
     plan: of the run.
   """
 
-  starts: Annotated[tuple[ranges.Natural, ...], ranges.Filled()] = (
-    *range(0, 81, 10),
-    87,
-  )
+  starts: Starts = (*range(0, 81, 10), 87)
   length: ranges.Count = 16
   info: examples.Info | None = dataclasses.field(
     default=None, compare=False, repr=False
