@@ -55,7 +55,7 @@ import tqdm
 from absl import flags, logging
 from etils import epath, epy
 
-from vidpetl import cli
+from vidpetl import bounded, cli, ranges
 from vidpetl.data import splits
 from vidpetl.data.survey import (
   cache,
@@ -84,11 +84,14 @@ def define_flags() -> None:
   config_flag.define('What is to be trained, in place of DATA.')
   flags.DEFINE_string('data', None, 'DATA, by its name.')
   flags.DEFINE_string('out', None, 'Where to write; <DATA>_check if unset.')
-  flags.DEFINE_integer(
-    'processes', os.cpu_count(), 'Files to read at a time.', lower_bound=1
+  bounded.define(
+    'processes', os.cpu_count(), ranges.Count, 'Files to read at a time.'
   )
-  flags.DEFINE_integer(
-    'sheet', 12, 'Clips of each task on check.png; 0 draws none.', lower_bound=0
+  bounded.define(
+    'sheet',
+    12,
+    ranges.Natural,
+    'Clips of each task on check.png; 0 draws none.',
   )
   flags.DEFINE_string(
     'cache',
