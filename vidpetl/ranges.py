@@ -155,8 +155,8 @@ Part = Annotated[float, Between(0, 1, '(]')]
 Text = Annotated[str, Filled()]
 Name = Annotated[str, Word()]
 Pattern = Annotated[str, Regex()]
-# Shares that leave something on either side.
-Inner = Annotated[float, Between(0, 1, '()')]
+# Shares that are held out of what there is.
+Held = Rate
 Counts = Annotated[tuple[Count, ...], Filled()]
 Size = tuple[Count, Count, Count]
 

@@ -222,7 +222,7 @@ class Config:
   eval_batch_size: ranges.Count = 128
   eval_every_epochs: ranges.Number = 1.0
   report: Annotated[str, ranges.OneOf(REPORTS)] = 'last'
-  validation: Annotated[float, ranges.Between(0, 1, '[)')] = 0.0
+  validation: ranges.Held = 0.0
   eval_checkpoint: ranges.Text | ranges.Natural = 'latest'
   log_every: ranges.Count = 50
   writers: Sequence[ranges.Text] = ('tensorboard',)

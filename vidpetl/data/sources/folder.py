@@ -23,7 +23,7 @@ KIND = 'classification'
 def open(
   path: str,
   split: str,
-  val_fraction: ranges.Inner = 0.2,
+  val_fraction: ranges.Held = 0.2,
   name: str | None = None,
   kind: str = 'classification',
   fps: ranges.Positive | None = None,

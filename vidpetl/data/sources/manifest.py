@@ -75,7 +75,7 @@ def open(
   kind: str = 'classification',
   fps: ranges.Positive | None = None,
   root: str | None = None,
-  val_fraction: ranges.Inner = 0.2,
+  val_fraction: ranges.Held = 0.2,
 ) -> examples.Source:
   """Opens the clips that a table lists.
 

@@ -71,7 +71,7 @@ def open(
   split: str = 'all',
   name: str | None = None,
   fps: ranges.Positive | None = None,
-  val_fraction: ranges.Inner = 0.2,
+  val_fraction: ranges.Held = 0.2,
 ) -> Performances:
   """Opens the performances that a table lists.
 
