@@ -141,7 +141,9 @@ def build(
 
 
 def _group(config, name, learning_rate):
-  group = dataclasses.asdict(defaults.Group()) | dict(config['groups'][name])
+  given = dict(config['groups'][name])
+  options.check(defaults.Group, given, f'config.optimizer.groups.{name}')
+  group = dataclasses.asdict(defaults.Group()) | given
   scale = group['lr_scale']
   return optax.chain(
     _direction(config, group['weight_decay'], group['decay_filter']),
