@@ -73,7 +73,10 @@ def test_a_mistake_on_the_line_is_one_line_and_loads_nothing(words, said):
   'field, said',
   [
     ('mixture.mod=x', "config.mixture has no field 'mod'; it has mode, "),
-    ('mixture.mode=x', "config.mixture: mode 'x' is none of 'weighted', "),
+    (
+      'mixture.mode=x',
+      "config.mixture.mode='x': it must be one of 'weighted', ",
+    ),
     ('batch_size=many', "config.batch_size='many' is not a int, as 128 is"),
     ('backbone.name=layers', "'layers'; there are: c3d, "),
   ],

@@ -310,6 +310,6 @@ def test_ones_own_folder_by_the_command_line(tmp_path):
 def test_a_mistake_in_an_option_leaves_nothing_behind(tmp_path):
   (tmp_path / 'raw').mkdir()
   source = {'source': 'raw', 'dataset': 'pd4t', 'raw': str(tmp_path / 'raw')}
-  with pytest.raises(ValueError, match="task 'x' is none of 'gait'"):
+  with pytest.raises(ValueError, match="task='x': it must be one of 'gait'"):
     prepare.prepare(recipe.make({**source, 'task': 'x'}), str(tmp_path / 'out'))
   assert not (tmp_path / 'out').exists()

@@ -20,7 +20,7 @@ import numpy as np
 from absl import app, flags, logging
 from etils import epy
 
-from vidpetl import cli
+from vidpetl import bounded, cli, ranges
 from vidpetl.recipes import config_flag
 
 with epy.lazy_imports():
@@ -45,7 +45,7 @@ def define_flags() -> None:
   config_flag.define('from_peft: of a run.')
   flags.DEFINE_string('out', None, 'What to write.')
   flags.DEFINE_string('backbone', None, 'merge: what the package was made on.')
-  flags.DEFINE_float('tolerance', 1e-3, 'merge: of logits.')
+  bounded.define('tolerance', 1e-3, ranges.Number, 'merge: of logits.')
   flags.DEFINE_string('prefix', '', 'to_peft: of module names.')
 
 

@@ -61,7 +61,7 @@ import tqdm
 from absl import flags, logging
 from etils import epath, epy
 
-from vidpetl import cli, durable
+from vidpetl import bounded, cli, durable, ranges
 from vidpetl.data import splits
 from vidpetl.data.survey import (
   cache,
@@ -91,15 +91,21 @@ def define_flags() -> None:
   config_flag.define('What is to be trained, in place of DATA.')
   flags.DEFINE_string('data', None, 'DATA, by its name.')
   flags.DEFINE_string('out', None, 'Where to write; <DATA>_check if unset.')
-  flags.DEFINE_integer(
-    'processes', os.cpu_count(), 'Files to read at a time.', lower_bound=1
+  bounded.define(
+    'processes', os.cpu_count(), ranges.Count, 'Files to read at a time.'
   )
-  flags.DEFINE_integer(
-    'sheet', 12, 'Clips of each task on check.png; 0 draws none.', lower_bound=0
+  bounded.define(
+    'sheet',
+    12,
+    ranges.Natural,
+    'Clips of each task on check.png; 0 draws none.',
   )
   flags.DEFINE_string('records', None, 'Prepared records, in place of DATA.')
-  flags.DEFINE_integer(
-    'decode', 0, '--records: of how many videos one is decoded; 0 decodes none.'
+  bounded.define(
+    'decode',
+    0,
+    ranges.Natural,
+    '--records: of how many videos one is decoded; 0 decodes none.',
   )
   flags.DEFINE_string(
     'cache',

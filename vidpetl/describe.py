@@ -18,7 +18,7 @@ from typing import Any
 from absl import app, flags, logging
 from etils import epy
 
-from vidpetl import cli, durable, tables
+from vidpetl import bounded, cli, durable, ranges, tables
 from vidpetl.data import examples
 from vidpetl.recipes import config_flag
 
@@ -282,7 +282,9 @@ def define_flags() -> None:
   """Defines the command line."""
   config_flag.define('The experiment, with its arguments after a colon.')
   flags.DEFINE_string('json', None, 'Where to write all of it as JSON.')
-  flags.DEFINE_integer('devices', 1, 'How many devices the run is spread over.')
+  bounded.define(
+    'devices', 1, ranges.Count, 'How many devices the run is spread over.'
+  )
   flags.mark_flag_as_required('config')
 
 

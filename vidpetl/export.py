@@ -21,7 +21,7 @@ os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 from absl import app, flags, logging
 from etils import epy
 
-from vidpetl import cli
+from vidpetl import bounded, cli, ranges
 
 with epy.lazy_imports():
   from vidpetl.exporting import families, subject, writing
@@ -35,9 +35,10 @@ def define_flags() -> None:
   flags.DEFINE_string('backbone', '', 'Of a package: a run or a file.')
   flags.DEFINE_string('task', '', 'Which task of the run; the first if unset.')
   flags.DEFINE_list('clips', [], 'Films on which it is compared with the run.')
-  flags.DEFINE_float(
+  bounded.define(
     'tolerance',
     None,
+    ranges.Number,
     'Largest difference, as a share of the largest value (of 1, if that is '
     'less); by target and dtype if unset.',
   )

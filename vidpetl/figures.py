@@ -34,7 +34,7 @@ from typing import Any
 from absl import app, flags, logging
 from etils import epath, epy
 
-from vidpetl import cli, mistakes
+from vidpetl import bounded, cli, mistakes, ranges
 
 with epy.lazy_imports():
   from vidpetl.data import kinds
@@ -63,11 +63,14 @@ def define_flags() -> None:
   flags.DEFINE_list('names', None, 'What the runs are called, in their order.')
   flags.DEFINE_string('task', None, 'Which task; all if unset.')
   flags.DEFINE_string('metric', None, "Of several runs; the task's first.")
-  flags.DEFINE_integer(
-    'step', None, 'Of the evaluation; that of results.json if unset.'
+  bounded.define(
+    'step',
+    None,
+    ranges.Natural,
+    'Of the evaluation; that of results.json if unset.',
   )
-  flags.DEFINE_integer(
-    'examples', 6, 'Clips of the worst and of the best.', lower_bound=1
+  bounded.define(
+    'examples', 6, ranges.Count, 'Clips of the worst and of the best.'
   )
 
 

@@ -28,7 +28,7 @@ from typing import Any
 from absl import app, flags, logging
 from etils import epath
 
-from vidpetl import cli, durable
+from vidpetl import bounded, cli, durable, ranges
 from vidpetl.data import importers, splits
 from vidpetl.data.importers import (
   boxes,
@@ -50,26 +50,35 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
   """
   known = ', '.join(importers.names())
   text = functools.partial(flags.DEFINE_string, flag_values=values)
-  real = functools.partial(flags.DEFINE_float, flag_values=values)
+  number = functools.partial(bounded.define, values=values)
   several = functools.partial(flags.DEFINE_list, flag_values=values)
-  whole = functools.partial(flags.DEFINE_integer, flag_values=values)
   text('from', 'auto', f'Format of FILES: {known}; auto looks at them.')
   text('out', None, 'Folder to write into.', required=True)
   text('videos', '', 'Folder of the films, of which the rest is read.')
-  real('fps', None, 'Frames a second of the films.', lower_bound=1e-3)
+  number('fps', None, ranges.Positive, 'Frames a second of the films.')
   text('size', '', 'Of the pictures that were annotated, as 1920x1080.')
-  whole('first', None, "Number of a film's first frame.")
+  number('first', None, ranges.Natural, "Number of a film's first frame.")
   text('film', '', 'Name of the film, where there is one that nothing names.')
   text('pattern', '', 'Regex with (?P<video>…) and (?P<frame>…) of pictures.')
   several(
     'action', [], "What names actions: 'label', attributes, or 'checkboxes'."
   )
   text('person', '', 'Attribute that names the person, if no track does.')
-  real('every', 0.0, 'Seconds from keyframe to keyframe; 0 is all of them.')
+  number(
+    'every',
+    0.0,
+    ranges.Number,
+    'Seconds from keyframe to keyframe; 0 is all of them.',
+  )
   text('names', '', 'File of class names, such as labels.txt of an import.')
   text('root', '', 'Folder at which the paths of lists begin.')
   text('split', '', 'All are of this split: train, val or test.')
-  real('share', 0.2, 'Of films or clips for val, where no split is named.')
+  number(
+    'share',
+    0.2,
+    ranges.Share,
+    'Of films or clips for val, where no split is named.',
+  )
 
 
 def run(

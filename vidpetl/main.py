@@ -21,7 +21,7 @@ os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 from absl import app, flags, logging
 from etils import epath, epy
 
-from vidpetl import cli
+from vidpetl import bounded, cli, ranges
 from vidpetl.recipes import config_flag, named
 
 with epy.lazy_imports():
@@ -44,8 +44,8 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'coordinator_address', None, 'host:port of process 0, where nobody tells.'
   )
-  flags.DEFINE_integer('num_processes', None, 'How many there are.')
-  flags.DEFINE_integer('process_id', None, 'Which this one is.')
+  bounded.define('num_processes', None, ranges.Count, 'How many there are.')
+  bounded.define('process_id', None, ranges.Natural, 'Which this one is.')
   flags.mark_flag_as_required('config')
 
 

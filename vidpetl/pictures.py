@@ -21,7 +21,7 @@ from typing import Any
 from absl import app, flags, logging
 from etils import epath, epy
 
-from vidpetl import cli
+from vidpetl import bounded, cli, ranges
 from vidpetl.recipes import config_flag
 
 with epy.lazy_imports():
@@ -39,7 +39,7 @@ def define_flags() -> None:
   config_flag.define('The config that the run was trained with.')
   flags.DEFINE_string('workdir', None, 'Folder of the run.')
   flags.DEFINE_string('checkpoint', 'latest', "'latest', 'best' or a step.")
-  flags.DEFINE_integer('examples', 4, 'Clips to explain.', lower_bound=1)
+  bounded.define('examples', 4, ranges.Count, 'Clips to explain.')
   flags.DEFINE_string('task', None, 'Which task; all classifications if unset.')
   flags.mark_flags_as_required(['config', 'workdir'])
 

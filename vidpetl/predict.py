@@ -32,7 +32,7 @@ import time
 from absl import app, flags, logging
 from etils import epath, epy
 
-from vidpetl import cli
+from vidpetl import bounded, cli, ranges
 
 with epy.lazy_imports():
   import tqdm
@@ -47,22 +47,34 @@ def define_flags() -> None:
   """Defines the command line."""
   flags.DEFINE_string('run', None, 'The trained model.')
   flags.DEFINE_string('backbone', '', 'Of a package: a run or a file.')
-  flags.DEFINE_integer('checkpoint', None, 'A step; the reported one if unset.')
+  bounded.define(
+    'checkpoint', None, ranges.Natural, 'A step; the reported one if unset.'
+  )
   flags.DEFINE_string('task', '', 'Which task of the run; the first if unset.')
   flags.DEFINE_string('out', None, 'Folder of the answers.')
   flags.DEFINE_string(
     'overlay', None, 'Film with the answer drawn in; a folder for several.'
   )
-  flags.DEFINE_float('window', None, 'Seconds that are answered at a time.')
-  flags.DEFINE_float('hop', None, 'Seconds between windows; --window if unset.')
+  bounded.define(
+    'window', None, ranges.Positive, 'Seconds that are answered at a time.'
+  )
+  bounded.define(
+    'hop', None, ranges.Positive, 'Seconds between windows; --window if unset.'
+  )
   flags.DEFINE_string('boxes', '', 'csv of the boxes of people.')
-  flags.DEFINE_float('boxes_start', 0.0, 'Second of it at which films begin.')
+  bounded.define(
+    'boxes_start', 0.0, float, 'Second of it at which films begin.'
+  )
   flags.DEFINE_string(
     'detector', '', "Finds people: 'hog', an onnx file, a folder."
   )
-  flags.DEFINE_float('boxes_per_second', None, 'How often a detector looks.')
-  flags.DEFINE_float('min_score', None, 'Boxes that score less are left out.')
-  flags.DEFINE_float('difficulty', None, 'Of a performance.')
+  bounded.define(
+    'boxes_per_second', None, ranges.Positive, 'How often a detector looks.'
+  )
+  bounded.define(
+    'min_score', None, ranges.Share, 'Boxes that score less are left out.'
+  )
+  bounded.define('difficulty', None, ranges.Positive, 'Of a performance.')
   flags.DEFINE_string('action', None, 'What is performed.')
   flags.mark_flag_as_required('run')
 

@@ -47,13 +47,13 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import tqdm
 from absl import flags, logging
 from etils import epath
 
-from vidpetl import cli, durable, lock, options, parts, sealed
+from vidpetl import bounded, cli, durable, lock, options, parts, ranges, sealed
 from vidpetl.data import datasets, sources
 from vidpetl.data import records as records_lib
 from vidpetl.data.records import recipe as recipes
@@ -189,6 +189,10 @@ def _summary(report, folder) -> str:
   return '; '.join(parts) + f'; {folder / "report.json"}'
 
 
+# Of x264, from lossless to worst.
+_CRF = Annotated[int, ranges.Between(0, 51)]
+
+
 def define_flags(values: flags.FlagValues) -> None:
   """Defines the command line's flags.
 
@@ -199,8 +203,7 @@ def define_flags(values: flags.FlagValues) -> None:
     values: where.
   """
   text = functools.partial(flags.DEFINE_string, flag_values=values)
-  whole = functools.partial(flags.DEFINE_integer, flag_values=values)
-  real = functools.partial(flags.DEFINE_float, flag_values=values)
+  number = functools.partial(bounded.define, values=values)
   several = functools.partial(flags.DEFINE_list, flag_values=values)
   text('dataset', None, 'A public dataset.')
   text('raw', None, 'Its folder, in the official layout.')
@@ -208,15 +211,22 @@ def define_flags(values: flags.FlagValues) -> None:
   text('name', None, "Of the records; a public dataset's own if unset.")
   text('out', None, 'Where to write.', required=True)
   several('splits', [], 'Which; training and evaluation if unset.')
-  whole('processes', os.cpu_count(), 'Videos to transcode at a time.')
+  number(
+    'processes', os.cpu_count(), ranges.Count, 'Videos to transcode at a time.'
+  )
   text('short_side', None, "Pixels, or 'keep'; 256, for keyframes 'keep'.")
   text('config', None, 'Of the run to come: no smaller than it needs them.')
-  whole('gop', 30, 'Frames from keyframe to keyframe.')
-  whole('crf', 20, 'Quality: 18 is visually lossless.')
+  number('gop', 30, ranges.Count, 'Frames from keyframe to keyframe.')
+  number('crf', 20, _CRF, 'Quality: 18 is visually lossless.')
   flags.DEFINE_boolean(
     'copy', False, 'Copy files not to be shrunk.', flag_values=values
   )
-  real('window', None, 'Seconds kept on each side of a keyframe, 2.4.')
+  number(
+    'window',
+    None,
+    ranges.Positive,
+    'Seconds kept on each side of a keyframe, 2.4.',
+  )
   text('staging', None, 'Local folder for work; below --out if unset.')
   several('beam_options', None, 'Transcode on Apache Beam, with these options.')
 

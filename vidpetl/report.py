@@ -21,7 +21,7 @@ os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 from absl import app, flags, logging
 from etils import epath, epy
 
-from vidpetl import cli
+from vidpetl import bounded, cli, ranges
 
 with epy.lazy_imports():
   from vidpetl.studies import recorded
@@ -34,8 +34,8 @@ def define_flags() -> None:
     'out', None, 'File of the page; RUN/report.html if unset.'
   )
   flags.DEFINE_list('names', None, 'What the runs are called, in their order.')
-  flags.DEFINE_integer(
-    'examples', 4, 'Clips of the worst and of the best.', lower_bound=0
+  bounded.define(
+    'examples', 4, ranges.Natural, 'Clips of the worst and of the best.'
   )
   flags.DEFINE_bool('grad_cam', True, 'Shows what speaks for a class in clips.')
 

@@ -18,11 +18,12 @@ import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 import importlib.util
+from typing import Annotated
 
 from absl import app, flags, logging
 from etils import epy
 
-from vidpetl import cli
+from vidpetl import bounded, cli, ranges
 
 with epy.lazy_imports():
   import uvicorn
@@ -44,15 +45,26 @@ def define_flags() -> None:
     'detector', '', 'Finds people, as that of predict; one is built in.'
   )
   flags.DEFINE_string('host', '127.0.0.1', 'Address that is listened on.')
-  flags.DEFINE_integer('port', 8000, 'Port; 0 takes a free one.', 0, 65535)
+  bounded.define(
+    'port',
+    8000,
+    Annotated[int, ranges.Between(0, 65535)],
+    'Port; 0 takes a free one.',
+  )
   flags.DEFINE_bool('warm', True, 'Compiles everything before it listens.')
-  flags.DEFINE_float('max_megabytes', 200.0, 'Of an upload.')
-  flags.DEFINE_float('max_seconds', 600.0, 'Of a film.')
-  flags.DEFINE_integer('max_pixels', 4096 * 4096, 'Of a frame.')
-  flags.DEFINE_float('timeout', 300.0, 'Seconds for a request.')
-  flags.DEFINE_integer('waiting', 16, 'Requests that wait; more are refused.')
-  flags.DEFINE_float('short', 30.0, 'Seconds of films that overtake longer.')
-  flags.DEFINE_float('keep', 600.0, 'Seconds that drawn films are kept.')
+  bounded.define('max_megabytes', 200.0, ranges.Positive, 'Of an upload.')
+  bounded.define('max_seconds', 600.0, ranges.Positive, 'Of a film.')
+  bounded.define('max_pixels', 4096 * 4096, ranges.Count, 'Of a frame.')
+  bounded.define('timeout', 300.0, ranges.Positive, 'Seconds for a request.')
+  bounded.define(
+    'waiting', 16, ranges.Count, 'Requests that wait; more are refused.'
+  )
+  bounded.define(
+    'short', 30.0, ranges.Positive, 'Seconds of films that overtake longer.'
+  )
+  bounded.define(
+    'keep', 600.0, ranges.Positive, 'Seconds that drawn films are kept.'
+  )
   flags.mark_flag_as_required('run')
 
 

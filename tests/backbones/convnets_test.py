@@ -326,27 +326,35 @@ def test_adapters_act_in_training():
 @pytest.mark.parametrize(
   'module, fields, match',
   [
-    (i3d, {'variant': 'x'}, "no I3D variant 'x'. There are: deepmind"),
-    (i3d, {}, 'without a variant, I3D needs padding, epsilon, momentum'),
+    (i3d, {'variant': 'x'}, "variant='x' of I3D; there are: deepmind"),
+    (i3d, {}, 'I3D needs padding, epsilon, momentum'),
     (
       i3d,
       {'variant': 'pecop', 'padding': 'x'},
-      "padding 'x' is none of 'same'",
+      "padding='x': it must be one of 'same'",
     ),
-    (i3d, {'variant': 'pecop', 'summary': 'x'}, "summary 'x' is none of"),
-    (i3d, {'variant': 'pecop', 'width': 12}, 'width 12 of I3D is no multiple'),
+    (
+      i3d,
+      {'variant': 'pecop', 'summary': 'x'},
+      "summary='x': it must be one of",
+    ),
+    (i3d, {'variant': 'pecop', 'width': 12}, 'width=12 of I3D is no multiple'),
     (c3d, {'depth': 1}, "C3D has no field 'depth'"),
-    (c3d, {'norm_statistics': 'x'}, "norm_statistics 'x' is none of 'batch'"),
-    (resnet3d, {'variant': 'x'}, "no ResNet3D variant 'x'. There are: r3d_18"),
+    (
+      c3d,
+      {'norm_statistics': 'x'},
+      "norm_statistics='x': it must be one of 'batch'",
+    ),
+    (resnet3d, {'variant': 'x'}, "variant='x' of ResNet3D; there are: r3d_18"),
     (
       resnet3d,
       {'variant': 'hara', 'factorised': 'x'},
-      "factorised 'x' is none",
+      "factorised='x': it must be",
     ),
     (
       resnet3d,
       {'variant': 'hara', 'kernel_init': 'x'},
-      "kernel_init 'x' is none",
+      "kernel_init='x': it must be",
     ),
   ],
 )

@@ -185,10 +185,10 @@ def test_sites_are_those_of_a_block():
 @pytest.mark.parametrize(
   'fields, match',
   [
-    ({'variant': 'X'}, "no Swin variant 'X'. There are: T, S, B, L"),
-    ({'width': 8}, 'without a variant, Swin needs depths, heads'),
+    ({'variant': 'X'}, "variant='X' of Swin; there are: T, S, B, L"),
+    ({'width': 8}, 'Swin needs depths, heads'),
     ({'variant': 'T', 'dept': 1}, "Swin has no field 'dept'"),
-    ({'variant': 'T', 'summary': 'x'}, "summary 'x' is none of"),
+    ({'variant': 'T', 'summary': 'x'}, "summary='x': it must be one of"),
     ({'variant': 'T', 'depths': (1,)}, 'differ in length'),
   ],
 )

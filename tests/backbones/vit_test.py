@@ -108,15 +108,18 @@ def test_half_precision_and_dropped_branches(kind):
   [
     (
       {'kind': 'x'},
-      "no ViT of kind 'x'. There are: mae, augreg, dinov2, videomae, clip",
+      "backbone.kind='x': it must be one of 'mae', 'augreg', ",
     ),
-    ({'kind': 'mae', 'variant': 'H'}, "no MAE variant 'H'"),
-    ({'kind': 'clip'}, 'without a variant, CLIP needs width'),
+    ({'kind': 'mae', 'variant': 'H'}, "variant='H' of MAE"),
+    ({'kind': 'clip'}, 'CLIP needs width'),
     ({'kind': 'mae', 'variant': 'B', 'tubelet': 2}, "no field 'tubelet'"),
-    ({'kind': 'mae', 'variant': 'B', 'summary': 'x'}, "summary 'x' is none of"),
+    (
+      {'kind': 'mae', 'variant': 'B', 'summary': 'x'},
+      "summary='x': it must be one of",
+    ),
     (
       {'kind': 'clip', 'variant': 'B', 'activation': 'x'},
-      "activation 'x' is none of gelu, gelu_tanh, quick_gelu",
+      "activation='x': it must be one of 'gelu', 'gelu_tanh'",
     ),
   ],
 )

@@ -370,7 +370,7 @@ def test_stochastic_depth_is_per_clip_and_off_in_evaluation():
 @pytest.mark.parametrize(
   'kwargs, match',
   [
-    ({'variant': 'H'}, "variant 'H'. There are: Ti, B, L"),
+    ({'variant': 'H'}, "variant='H' of Dense; there are: Ti, B, L"),
     ({'variant': 'B', 'dropout': 0.1}, "no field 'dropout'. Its fields"),
     ({'variant': 'B', 'parent': None}, "no field 'parent'"),
     ({'width': 8, 'heads': 2}, 'needs depth, mlp as well'),

@@ -244,7 +244,7 @@ def test_an_undecodable_video_is_masked(tmp_path, video):
     ('localisation', {'boxes': 'all'}, "'all'"),
     ('localisation', {'max_boxes': 0}, 'max_boxes'),
     ('classification', {'views': (0, 1)}, 'views'),
-    ('classification', {'views': (1, 2), 'resize': 'crop'}, 'crops 1 or 3'),
+    ('classification', {'views': (1, 2), 'resize': 'crop'}, 'one of 1, 3'),
     ('classification', {'views': (1, 3)}, "resize='crop'"),
     ('classification', {'views': (2, 1), 'train': True}, 'not training'),
     ('localisation', {'resize': 'crop'}, 'boxes need resize="pad"'),

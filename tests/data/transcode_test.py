@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import os
 
@@ -203,10 +204,15 @@ def test_what_is_no_video_is_refused(tmp_path, content):
     transcode.transcode(str(tmp_path / 'missing.mp4'), _OPTIONS)
 
 
-def test_one_frame_is_too_short(write_video, film, tmp_path):
+@pytest.mark.parametrize('copy', [False, True])
+def test_one_frame_is_a_video(write_video, tmp_path, copy):
   path = write_video(tmp_path / 'x.mp4', frames=1)
-  with pytest.raises(decode.DecodeError, match='too short'):
-    transcode.transcode(path, _OPTIONS)
+  options = dataclasses.replace(_OPTIONS, copy=copy)
+  _, images, _ = _frames(transcode.transcode(path, options))
+  assert len(images) == 1
+
+
+def test_a_cut_behind_the_end_is_refused(film):
   with pytest.raises(decode.DecodeError):
     transcode.transcode(film, _OPTIONS, 100.0, 102.0)
 
@@ -283,5 +289,5 @@ def test_a_folder_with_a_damaged_frame_is_refused(tmp_path):
   (tmp_path / 'frames/00500.jpg').write_bytes(b'no picture')
   with pytest.raises(decode.DecodeError, match=r'00500\.jpg'):
     transcode.transcode(folder, _OPTIONS)
-  with pytest.raises(decode.DecodeError, match='too short'):
+  with pytest.raises(decode.DecodeError, match='no frame from 100'):
     transcode.transcode(folder, _OPTIONS, 100.0, 102.0)

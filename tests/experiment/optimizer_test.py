@@ -82,9 +82,9 @@ def test_tails_begin_anew_and_change_nothing_before_them():
   'tails, match',
   [
     (((15, 'constant', 0.1),), '150 steps, and the run has 150'),
-    (((5, 'linear', 0.1),), "'constant' or 'cosine'"),
+    (((5, 'linear', 0.1),), "one of 'constant', 'cosine'"),
     (((5, 'cosine', 0.1), (4, 'cosine', 0.1)), 'one after the other'),
-    ((5, 'cosine', 0.1), 'not 5'),
+    ((5, 'cosine', 0.1), r'tails\[0\]=5'),
   ],
 )
 def test_tails_that_are_none_are_refused(tails, match):

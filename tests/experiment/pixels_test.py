@@ -79,8 +79,3 @@ def test_a_resumed_run_takes_what_it_took_when_the_file_is_gone(
   converted.unlink()
   again, _ = pixels.resolve(config_of(converted), workdir)
   assert augment_of(again).mean == (0.5, 0.5, 0.5)
-
-
-def test_an_unknown_choice_is_an_error():
-  with pytest.raises(ValueError, match="pixels 'mine' is none of 'weights'"):
-    pixels.resolve(config_of('', pixels='mine'))

@@ -105,16 +105,6 @@ def test_bf16_features_give_float32_logits():
   np.testing.assert_allclose(logits, exact, atol=0.05)
 
 
-def test_unknown_pool_is_named():
-  with pytest.raises(ValueError, match=r"'median'.*max, mean"):
-    apply(
-      heads.LocalisationHead(1, spatial_pool='median'),
-      some_features(),
-      BOXES,
-      SIZE,
-    )
-
-
 def normed(x, valid=None, train=True):
   """Returns what BatchNorm makes of x at its start, and its statistics."""
   norm = heads.BatchNorm()

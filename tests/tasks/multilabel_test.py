@@ -61,7 +61,9 @@ def test_of_views_the_largest_may_count():
   expected = 1 / (1 + np.exp(-np.array([[4.0, 2.0, 0.0]])))
   np.testing.assert_allclose(scores, expected, rtol=1e-6)
   assert task.protocol()['over_views'] == 'max'
-  with pytest.raises(ValueError, match="over_views 'sum' is none of 'mean', "):
+  with pytest.raises(
+    ValueError, match="over_views='sum': it must be one of 'mean', "
+  ):
     task_lib.build('homes', {**config, 'over_views': 'sum'}, INFO)
 
 
@@ -86,6 +88,7 @@ def test_metric_is_the_mean_over_classes_that_are_shown(task):
   assert (a['class'], a['truth'], a['ap']) == ('a', 2, pytest.approx(5 / 6))
   assert (b['class'], b['truth'], b['ap']) == ('b', 1, pytest.approx(1 / 2))
   assert (c['class'], c['truth']) == ('c', 0) and np.isnan(c['ap'])
+  assert list(metric.result()) == list(metric.names)
   assert metric.result()['mAP'] == pytest.approx((5 / 6 + 1 / 2) / 2)
   assert metric.report().splitlines() == [
     'mAP 66.67 over 2 of 3 classes',

@@ -71,7 +71,7 @@ def test_what_is_held_out_is_not_trained_on(make):
     ({'eval_every_epochs': 0.0}, 'eval_every_epochs=0 evaluates once'),
     ({'checkpoint.best': ''}, 'checkpoint.best does not say by what'),
     ({'report': 'mean10'}, "report='best' chooses"),
-    ({'report': 'median'}, "config: report 'median' is none of 'last'"),
+    ({'report': 'median'}, "config.report='median': it must be one of 'last'"),
     ({'validation': 1.5}, r'config\.validation=1\.5'),
     ({'validation': -0.1}, r'config\.validation=-0\.1'),
   ],

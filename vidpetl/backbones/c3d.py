@@ -13,6 +13,7 @@ from typing import ClassVar
 import flax.linen as nn
 import jax
 
+from vidpetl import ranges
 from vidpetl.backbones import convolution, features, variants
 
 # Widths of the convolutions of each stage, in widths of the first.
@@ -48,7 +49,7 @@ class C3D(convolution.ConvNet):
 
   use_bias: ClassVar[bool] = True
 
-  width: int = 64
+  width: ranges.Count = 64
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> features.Features:
@@ -78,6 +79,4 @@ def build(**fields) -> C3D:
   Raises:
     ValueError: if there is no such field or value.
   """
-  model = variants.make(C3D, fields, 'published', {'published': {}})
-  convolution.check_fields(model)
-  return model
+  return variants.make(C3D, fields, 'published', {'published': {}})

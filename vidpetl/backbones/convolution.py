@@ -10,12 +10,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vidpetl import ranges
 from vidpetl.backbones import layers, torch_layers
 from vidpetl.backbones import site as site_lib
 
@@ -295,9 +296,9 @@ class ConvNet(nn.Module):
 
   use_bias: ClassVar[bool] = False
 
-  norm_statistics: str = 'batch'
-  momentum: float = 0.9
-  epsilon: float = 1e-5
+  norm_statistics: Annotated[str, ranges.OneOf(NORM_STATISTICS)] = 'batch'
+  momentum: ranges.Share = 0.9
+  epsilon: ranges.Positive = 1e-5
   remat: bool = False
   dtype: Any = jnp.float32
 
@@ -356,14 +357,4 @@ def check_size(backbone: str, video: Sequence[int], least: Size) -> None:
     if size < needed:
       raise ValueError(
         f'{backbone} needs videos of at least {needed} {what}, not {size}'
-      )
-
-
-def check_fields(model: ConvNet, **known: Sequence[str]) -> None:
-  """Raises ValueError where a field is none of the values that are known."""
-  for name, values in {'norm_statistics': NORM_STATISTICS, **known}.items():
-    if getattr(model, name) not in values:
-      raise ValueError(
-        f'{name} {getattr(model, name)!r} is none of '
-        + ', '.join(map(repr, values))
       )

@@ -13,11 +13,13 @@ technique.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vidpetl import ranges
 from vidpetl.backbones import convolution, features, variants
 
 Size = convolution.Size
@@ -132,9 +134,9 @@ class I3D(convolution.ConvNet):
     summary: 'pairs', the mean of means of neighbouring moments, or 'mean'.
   """
 
-  width: int = _WIDTH
-  padding: str = 'same'
-  summary: str = 'pairs'
+  width: ranges.Count = _WIDTH
+  padding: Annotated[str, ranges.OneOf(PADDINGS)] = 'same'
+  summary: Annotated[str, ranges.OneOf(SUMMARIES)] = 'pairs'
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> features.Features:
@@ -162,7 +164,10 @@ class I3D(convolution.ConvNet):
     return moments.mean(1)
 
 
-def build(*, variant: str | None = None, **fields) -> I3D:
+_Variant = Annotated[str, ranges.OneOf(VARIANTS)]
+
+
+def build(*, variant: _Variant | None = None, **fields) -> I3D:
   """Builds an I3D.
 
   Args:
@@ -175,7 +180,8 @@ def build(*, variant: str | None = None, **fields) -> I3D:
     ValueError: if there is no such variant, field or value.
   """
   model = variants.make(I3D, fields, variant, VARIANTS)
-  convolution.check_fields(model, padding=PADDINGS, summary=SUMMARIES)
   if model.width % 8:
-    raise ValueError(f'width {model.width} of I3D is no multiple of 8')
+    raise ValueError(
+      f'config.backbone.width={model.width} of I3D is no multiple of 8'
+    )
   return model

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vidpetl import ranges
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import site as site_lib
 
@@ -49,6 +50,7 @@ ACTIVATIONS = {
   'gelu_tanh': functools.partial(nn.gelu, approximate=True),
   'quick_gelu': quick_gelu,
 }
+ActivationName = Annotated[str, ranges.OneOf(ACTIVATIONS)]
 
 
 class Mlp(nn.Module):

@@ -19,10 +19,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from typing import Annotated
 
 import flax.linen as nn
 import jax
 
+from vidpetl import ranges
 from vidpetl.backbones import convolution, features, variants
 
 Size = convolution.Size
@@ -166,12 +168,12 @@ class ResNet3D(convolution.ConvNet):
       PyTorch's layers start.
   """
 
-  width: int = 64
-  depths: tuple[int, ...] = (2, 2, 2, 2)
-  stem: Size = (3, 7, 7)
+  width: ranges.Count = 64
+  depths: ranges.Counts = (2, 2, 2, 2)
+  stem: ranges.Size = (3, 7, 7)
   stem_pool: bool = False
-  factorised: str = 'no'
-  kernel_init: str = 'fan_out'
+  factorised: Annotated[str, ranges.OneOf(FACTORISED)] = 'no'
+  kernel_init: Annotated[str, ranges.OneOf(INITS)] = 'fan_out'
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> features.Features:
@@ -221,7 +223,10 @@ class ResNet3D(convolution.ConvNet):
     return conv, factorised if self.factorised == 'by_layer' else unit
 
 
-def build(*, variant: str | None = None, **fields) -> ResNet3D:
+_Variant = Annotated[str, ranges.OneOf(VARIANTS)]
+
+
+def build(*, variant: _Variant | None = None, **fields) -> ResNet3D:
   """Builds a 3-D ResNet.
 
   Args:
@@ -232,6 +237,4 @@ def build(*, variant: str | None = None, **fields) -> ResNet3D:
   Raises:
     ValueError: if there is no such variant, field or value.
   """
-  model = variants.make(ResNet3D, fields, variant, VARIANTS)
-  convolution.check_fields(model, factorised=FACTORISED, kernel_init=INITS)
-  return model
+  return variants.make(ResNet3D, fields, variant, VARIANTS)

@@ -19,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import einops
 import flax.linen as nn
@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vidpetl import ranges
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import features, layers, variants
 from vidpetl.backbones import site as site_lib
@@ -293,14 +294,14 @@ class Swin(nn.Module):
     dtype: of the computation; parameters are float32.
   """
 
-  width: int = 128
-  depths: tuple[int, ...] = (2, 2, 18, 2)
-  heads: tuple[int, ...] = (4, 8, 16, 32)
-  patch: Size = (2, 4, 4)
-  window: Size = (8, 7, 7)
-  mlp_ratio: int = 4
-  stochastic_depth: float = 0.2
-  summary: str = 'mean'
+  width: ranges.Count = 128
+  depths: ranges.Counts = (2, 2, 18, 2)
+  heads: ranges.Counts = (4, 8, 16, 32)
+  patch: ranges.Size = (2, 4, 4)
+  window: ranges.Size = (8, 7, 7)
+  mlp_ratio: ranges.Count = 4
+  stochastic_depth: ranges.Rate = 0.2
+  summary: Annotated[str, ranges.OneOf(SUMMARIES)] = 'mean'
   remat: bool = False
   dtype: Any = jnp.float32
 
@@ -350,7 +351,10 @@ class Swin(nn.Module):
     return moments.mean(1)
 
 
-def build(*, variant: str | None = None, **fields) -> Swin:
+_Variant = Annotated[str, ranges.OneOf(VARIANTS)]
+
+
+def build(*, variant: _Variant | None = None, **fields) -> Swin:
   """Builds a Video Swin.
 
   Args:
@@ -362,10 +366,9 @@ def build(*, variant: str | None = None, **fields) -> Swin:
     ValueError: if there is no such variant or field.
   """
   model = variants.make(Swin, fields, variant, VARIANTS)
-  if model.summary not in SUMMARIES:
-    raise ValueError(f'summary {model.summary!r} is none of {SUMMARIES}')
   if len(model.depths) != len(model.heads):
     raise ValueError(
-      f'depths {model.depths} and heads {model.heads} differ in length'
+      f'config.backbone.depths={model.depths} and heads={model.heads} differ '
+      'in length'
     )
   return model

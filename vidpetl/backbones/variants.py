@@ -9,6 +9,8 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from vidpetl import options
+
 
 def make(
   model: type[nn.Module],
@@ -32,24 +34,25 @@ def make(
   known = {f.name for f in dataclasses.fields(model)} - {'parent', 'name'}
   if unknown := sorted(set(fields) - known):
     raise ValueError(
-      f'{model.__name__} has no field {", ".join(map(repr, unknown))}. Its '
-      f'fields: {", ".join(sorted(known))}'
+      f'config.backbone: {model.__name__} has no field '
+      f'{", ".join(map(repr, unknown))}. Its fields: {", ".join(sorted(known))}'
     )
   if variant is None:
     size = {}
     needed = next(iter(variants.values()))
     if missing := [name for name in needed if name not in fields]:
       raise ValueError(
-        f'without a variant, {model.__name__} needs {", ".join(missing)} as '
-        'well'
+        f'config.backbone.variant=None: {model.__name__} needs '
+        f'{", ".join(missing)} as well'
       )
   elif variant in variants:
     size = variants[variant]
   else:
     raise ValueError(
-      f'no {model.__name__} variant {variant!r}. There are: '
+      f'config.backbone.variant={variant!r} of {model.__name__}; there are: '
       + ', '.join(variants)
     )
+  options.hold(fields, options.hints(model), 'config.backbone')
   chosen = {key: _plain(value) for key, value in {**size, **fields}.items()}
   if 'dtype' in chosen:
     chosen['dtype'] = jnp.dtype(chosen['dtype'])

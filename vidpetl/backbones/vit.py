@@ -14,13 +14,14 @@ Names and shapes of parameters are those of `vivit.py`.
 from __future__ import annotations
 
 import functools
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vidpetl import options, ranges
 from vidpetl.backbones import features, layers, variants
 from vidpetl.backbones import site as site_lib
 
@@ -63,14 +64,14 @@ class ViT(nn.Module):
 
   key_bias: ClassVar[bool] = True
 
-  width: int = 768
-  depth: int = 12
-  heads: int = 12
-  mlp: int = 3072
-  patch: int = 16
-  stochastic_depth: float = 0.0
-  epsilon: float = 1e-6
-  activation: str = 'gelu'
+  width: ranges.Count = 768
+  depth: ranges.Count = 12
+  heads: ranges.Count = 12
+  mlp: ranges.Count = 3072
+  patch: ranges.Count = 16
+  stochastic_depth: ranges.Rate = 0.0
+  epsilon: ranges.Positive = 1e-6
+  activation: layers.ActivationName = 'gelu'
   remat: bool = False
   dtype: Any = jnp.float32
 
@@ -132,6 +133,9 @@ class ViT(nn.Module):
     return lead[:, :, 0], x
 
 
+_Summary = Annotated[str, ranges.OneOf(('mean', 'cls'))]
+
+
 class MAE(ViT):
   """An image ViT.
 
@@ -140,7 +144,7 @@ class MAE(ViT):
       averaged over frames.
   """
 
-  summary: str = 'mean'
+  summary: _Summary = 'mean'
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> Features:
@@ -153,15 +157,15 @@ class MAE(ViT):
 class DINOv2(MAE):
   """Meta's image ViTs, whose LayerScales are folded into their layers."""
 
-  summary: str = 'cls'
-  patch: int = 14
+  summary: _Summary = 'cls'
+  patch: ranges.Count = 14
 
 
 class AugReg(MAE):
   """Google's image ViTs: GELU in its tanh form."""
 
-  summary: str = 'cls'
-  activation: str = 'gelu_tanh'
+  summary: _Summary = 'cls'
+  activation: layers.ActivationName = 'gelu_tanh'
 
 
 class VideoMAE(ViT):
@@ -174,8 +178,8 @@ class VideoMAE(ViT):
 
   key_bias: ClassVar[bool] = False
 
-  tubelet: int = 2
-  summary: str = 'mean'
+  tubelet: ranges.Count = 2
+  summary: Annotated[str, ranges.OneOf(('mean', 'first'))] = 'mean'
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> Features:
@@ -198,9 +202,11 @@ class CLIP(ViT):
       'mean_norm', the other way round, as ST-Adapter has it.
   """
 
-  summary: str = 'norm_mean'
-  epsilon: float = 1e-5
-  activation: str = 'quick_gelu'
+  summary: Annotated[str, ranges.OneOf(('norm_mean', 'mean_norm'))] = (
+    'norm_mean'
+  )
+  epsilon: ranges.Positive = 1e-5
+  activation: layers.ActivationName = 'quick_gelu'
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> Features:
@@ -213,15 +219,22 @@ class CLIP(ViT):
 
 
 _KINDS = {
-  'mae': (MAE, ('mean', 'cls')),
-  'augreg': (AugReg, ('mean', 'cls')),
-  'dinov2': (DINOv2, ('mean', 'cls')),
-  'videomae': (VideoMAE, ('mean', 'first')),
-  'clip': (CLIP, ('norm_mean', 'mean_norm')),
+  'mae': MAE,
+  'augreg': AugReg,
+  'dinov2': DINOv2,
+  'videomae': VideoMAE,
+  'clip': CLIP,
 }
 
+_Variant = Annotated[str, ranges.OneOf(VARIANTS)]
 
-def build(*, kind: str, variant: str | None = None, **fields) -> ViT:
+
+def build(
+  *,
+  kind: Annotated[str, ranges.OneOf(_KINDS)],
+  variant: _Variant | None = None,
+  **fields,
+) -> ViT:
   """Builds a ViT.
 
   Args:
@@ -233,17 +246,7 @@ def build(*, kind: str, variant: str | None = None, **fields) -> ViT:
   Raises:
     ValueError: if there is no such kind, variant or field.
   """
-  if kind not in _KINDS:
-    raise ValueError(f'no ViT of kind {kind!r}. There are: {", ".join(_KINDS)}')
-  cls, summaries = _KINDS[kind]
+  options.hold({'kind': kind}, options.hints(build), 'config.backbone')
   if kind == 'clip' and variant == 'L':
     fields = {'patch': 14, **fields}
-  model = variants.make(cls, fields, variant, VARIANTS)
-  if model.summary not in summaries:
-    raise ValueError(f'summary {model.summary!r} is none of {summaries}')
-  if model.activation not in layers.ACTIVATIONS:
-    raise ValueError(
-      f'activation {model.activation!r} is none of '
-      f'{", ".join(layers.ACTIVATIONS)}'
-    )
-  return model
+  return variants.make(_KINDS[kind], fields, variant, VARIANTS)

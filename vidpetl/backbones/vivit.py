@@ -22,12 +22,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vidpetl import ranges
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import features, layers, variants
 from vidpetl.backbones import site as site_lib
@@ -61,12 +62,12 @@ class ViViT(nn.Module):
     dtype: of the computation; parameters are float32.
   """
 
-  width: int = 768
-  depth: int = 12
-  heads: int = 12
-  mlp: int = 3072
-  tubelet: tuple[int, int, int] = (2, 16, 16)
-  stochastic_depth: float = 0.2
+  width: ranges.Count = 768
+  depth: ranges.Count = 12
+  heads: ranges.Count = 12
+  mlp: ranges.Count = 3072
+  tubelet: ranges.Size = (2, 16, 16)
+  stochastic_depth: ranges.Rate = 0.2
   rescale: bool = False
   remat: bool = False
   dtype: Any = jnp.float32
@@ -116,7 +117,7 @@ class FactorisedEncoder(ViViT):
       the Kinetics checkpoints of ViViT-L.
   """
 
-  temporal_depth: int = 4
+  temporal_depth: ranges.Count = 4
 
   @nn.nowrap
   def encode_frames(self, video: jax.Array, train: bool) -> jax.Array:
@@ -318,7 +319,7 @@ class FactorisedSelfAttention(JointMean):
     order: of the axes, one of `ORDERS`.
   """
 
-  order: str = 'time_space'
+  order: Annotated[str, ranges.OneOf(ORDERS)] = 'time_space'
 
   @property
   def block(self) -> type[nn.Module]:
@@ -340,13 +341,17 @@ MODELS = {
   ('factorised_dot_product', None, 'gap'): FactorisedDotProduct,
 }
 
+_ATTENTIONS, _TEMPORALS, _CLASSIFIERS = (
+  sorted({key[i] for key in MODELS if key[i]}) for i in range(3)
+)
+
 
 def build(
   *,
-  variant: str | None = None,
-  attention: str = 'factorised_encoder',
-  temporal: str | None = None,
-  classifier: str = 'gap',
+  variant: Annotated[str, ranges.OneOf(VARIANTS)] | None = None,
+  attention: Annotated[str, ranges.OneOf(_ATTENTIONS)] = 'factorised_encoder',
+  temporal: Annotated[str, ranges.OneOf(_TEMPORALS)] | None = None,
+  classifier: Annotated[str, ranges.OneOf(_CLASSIFIERS)] = 'gap',
   **fields,
 ) -> ViViT:
   """Builds a ViViT.
@@ -374,10 +379,8 @@ def build(
   model = MODELS.get((attention, temporal, classifier))
   if model is None:
     raise ValueError(
-      f'no ViViT with attention={attention!r}, temporal={temporal!r} and '
-      f'classifier={classifier!r}. There are: {sorted(MODELS, key=str)}'
+      f'config.backbone: no ViViT with attention={attention!r}, '
+      f'temporal={temporal!r} and classifier={classifier!r}. There are: '
+      f'{sorted(MODELS, key=str)}'
     )
-  made = variants.make(model, fields, variant, VARIANTS)
-  if attention == 'factorised_self_attention' and made.order not in ORDERS:
-    raise ValueError(f'order {made.order!r} is none of {", ".join(ORDERS)}')
-  return made
+  return variants.make(model, fields, variant, VARIANTS)

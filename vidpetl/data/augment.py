@@ -17,16 +17,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Annotated, Any
 
 import dm_pix as pix
 import jax
 import jax.numpy as jnp
 
+from vidpetl import options, ranges
+from vidpetl.data import affine, color, erasing, mixing, placement, rand_augment
 from vidpetl.data import boxes as boxes_lib
-from vidpetl.data import color, erasing, mixing, placement, rand_augment
 
 Batch = dict[str, jax.Array]
+# Ranges: (low, high).
+_Scales = Annotated[tuple[ranges.Positive, ranges.Positive], ranges.Rising()]
+_Parts = Annotated[tuple[ranges.Part, ranges.Part], ranges.Rising()]
+_DTYPES = ('float32', 'bfloat16', 'float16')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,54 +70,42 @@ class Augment:
     cutmix_p: probability that it is so by CutMix, where there are both.
   """
 
-  scale_jitter: tuple[float, float] | None = (0.65, 1.1)
-  box_jitter: float = 0.15
+  scale_jitter: _Scales | None = (0.65, 1.1)
+  box_jitter: Annotated[float, ranges.Between(0, 0.5, '[)')] = 0.15
   flip: bool = True
   mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-  std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+  std: tuple[ranges.Positive, ranges.Positive, ranges.Positive] = (
+    0.5,
+    0.5,
+    0.5,
+  )
   pad_value: float = 0.0
-  dtype: str = 'float32'
-  color_jitter: tuple[float, float, float, float] | None = None
-  color_jitter_p: float = 1.0
+  dtype: Annotated[str, ranges.OneOf(_DTYPES)] = 'float32'
+  color_jitter: color.Strengths | None = None
+  color_jitter_p: ranges.Share = 1.0
   color_jitter_per_frame: bool = False
-  grayscale: float = 0.0
-  rand_augment: tuple[int, float, float] | None = None
-  rand_augment_p: float = 0.5
-  rand_augment_fill: int = 128
-  rand_augment_interpolation: str = 'bicubic'
-  erasing: float = 0.0
-  erasing_fill: str = 'pixel'
-  erasing_area: tuple[float, float] = (0.02, 1 / 3)
-  erasing_ratio: tuple[float, float] = (0.3, 1 / 0.3)
-  mixup: float = 0.0
-  cutmix: float = 0.0
-  mixing_p: float = 1.0
-  cutmix_p: float = 0.5
+  grayscale: ranges.Share = 0.0
+  rand_augment: rand_augment.Settings | None = None
+  rand_augment_p: ranges.Share = 0.5
+  rand_augment_fill: Annotated[int, ranges.Between(0, 255)] = 128
+  rand_augment_interpolation: Annotated[
+    str, ranges.OneOf(affine.INTERPOLATIONS)
+  ] = 'bicubic'
+  erasing: ranges.Share = 0.0
+  erasing_fill: Annotated[str, ranges.OneOf(erasing.FILLS)] = 'pixel'
+  erasing_area: _Parts = (0.02, 1 / 3)
+  erasing_ratio: _Scales = (0.3, 1 / 0.3)
+  mixup: ranges.Number = 0.0
+  cutmix: ranges.Number = 0.0
+  mixing_p: ranges.Share = 1.0
+  cutmix_p: ranges.Share = 0.5
 
   def __post_init__(self):
     # A config's lists, so that this stays hashable: it is static under jit.
     for field, value in vars(self).items():
       if isinstance(value, list):
         object.__setattr__(self, field, tuple(value))
-    if self.scale_jitter is not None:
-      low, high = self.scale_jitter
-      if not 0 < low <= high:
-        raise ValueError(
-          f'scale_jitter is {self.scale_jitter}: (low, high) with '
-          '0 < low <= high, or None'
-        )
-    if not 0 <= self.box_jitter < 0.5:
-      raise ValueError(
-        f'box_jitter is {self.box_jitter}: at 0.5 a box may vanish'
-      )
-    if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-      raise ValueError(
-        f'mean {self.mean} and std {self.std} need 3 channels, std > 0'
-      )
-    color.check(self.color_jitter, self.color_jitter_p, self.grayscale)
-    rand_augment.check(**self.of_rand_augment)
-    erasing.check(**self.of_erasing)
-    mixing.check(**self.of_mixing)
+    options.hold_fields(self, 'augment')
 
   @property
   def changes_colors(self) -> bool:

@@ -22,6 +22,7 @@ import av
 import numpy as np
 from absl import app, flags
 
+from vidpetl import bounded, ranges
 from vidpetl.data import (
   clips,
   decode,
@@ -37,12 +38,20 @@ _RAW = flags.DEFINE_string('raw', None, "A dataset's folder, as downloaded.")
 _DATASET = flags.DEFINE_string('dataset', None, 'Which dataset --raw holds.')
 _FOLDER = flags.DEFINE_string('folder', None, 'A folder of class folders.')
 _SPLIT = flags.DEFINE_string('split', 'train', 'Which split to read.')
-_CLIPS = flags.DEFINE_integer('clips', 64, 'Clips to decode in each turn.')
-_TURNS = flags.DEFINE_integer('turns', 3, 'Turns each; the best counts.')
-_FRAMES = flags.DEFINE_integer('frames', 32, 'Frames of a clip.')
-_STRIDE = flags.DEFINE_float('stride', 2, 'Frames from one to the next.')
-_RESOLUTION = flags.DEFINE_integer('resolution', 224, 'Side of the input.')
-_WORKERS = flags.DEFINE_integer('workers', os.cpu_count(), 'Threads.')
+_CLIPS = bounded.define(
+  'clips', 64, ranges.Count, 'Clips to decode in each turn.'
+)
+_TURNS = bounded.define(
+  'turns', 3, ranges.Count, 'Turns each; the best counts.'
+)
+_FRAMES = bounded.define('frames', 32, ranges.Count, 'Frames of a clip.')
+_STRIDE = bounded.define(
+  'stride', 2, ranges.Positive, 'Frames from one to the next.'
+)
+_RESOLUTION = bounded.define(
+  'resolution', 224, ranges.Count, 'Side of the input.'
+)
+_WORKERS = bounded.define('workers', os.cpu_count(), ranges.Count, 'Threads.')
 
 _BATCH_SIZE = 4
 

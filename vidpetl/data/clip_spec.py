@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from vidpetl import options as options_lib
-from vidpetl import parts
+from vidpetl import parts, ranges
 from vidpetl.data import examples, framing, kinds, samplers
 
 
@@ -36,22 +36,16 @@ class ClipSpec:
   sampler: samplers.Sampler
   kind: kinds.Kind
   framing: framing.Framing
-  frames: int = 32
-  stride: float = 2
-  fps: float | None = None
-  views: tuple[int, int] = (1, 1)
+  frames: ranges.Count = 32
+  stride: ranges.Positive = 2
+  fps: ranges.Positive | None = None
+  views: tuple[ranges.Count, Annotated[int, ranges.OneOf((1, 3))]] = (1, 1)
   train: bool = False
 
   def __post_init__(self):
     # A config's list, so that equal specs stay equal and hashable.
     object.__setattr__(self, 'views', tuple(self.views))
-    for field in ('frames', 'stride'):
-      if getattr(self, field) <= 0:
-        raise ValueError(
-          f'{field} must be positive, not {getattr(self, field)}'
-        )
-    if self.fps is not None and self.fps <= 0:
-      raise ValueError(f'fps must be positive or None, not {self.fps}')
+    options_lib.hold_fields(self, '', 'sampler', 'kind', 'framing')
     self._check_views()
     self.kind.check(self)
 
@@ -129,10 +123,6 @@ class ClipSpec:
       )
 
   def _check_views(self) -> None:
-    if len(self.views) != 2 or self.views[0] < 1 or self.views[1] not in (1, 3):
-      raise ValueError(
-        f'views is {self.views}: (clips, crops) with clips >= 1, crops 1 or 3'
-      )
     if self.train and self.views != (1, 1):
       raise ValueError(f'views {self.views} are for evaluation, not training')
     if self.views[1] > 1 and self.resize == 'pad':
@@ -148,14 +138,31 @@ class ClipSpec:
       )
 
 
-def defaults(sampling: str | None, kind: str) -> dict[str, Any]:
-  """Returns every option of a config's `clip`, with its default.
+def owners(
+  sampling: str | None, kind: str, where: str = 'sampling'
+) -> tuple[type, ...]:
+  """Returns the classes whose fields are the options of a config's `clip`.
 
   Args:
     sampling: name of a sampler; None is the one that the kind has by default.
     kind: of annotation.
+    where: what errors call the sampling.
   """
-  sampler, shown = _parts(sampling, kind)
+  sampler, shown = _parts(sampling, kind, where)
+  return ClipSpec, sampler, framing.Framing, type(shown)
+
+
+def defaults(
+  sampling: str | None, kind: str, where: str = 'sampling'
+) -> dict[str, Any]:
+  """Returns every option of a config's `clip`, with its default.
+
+  Args:
+    sampling: see `owners`.
+    kind: see `owners`.
+    where: see `owners`.
+  """
+  sampler, shown = _parts(sampling, kind, where)
   shared = _fields(ClipSpec)
   return {
     **{name: shared[name] for name in shared if name != 'train'},
@@ -167,7 +174,10 @@ def defaults(sampling: str | None, kind: str) -> dict[str, Any]:
 
 
 def fitting(
-  options: Mapping[str, Any], kind: str, sampling: str | None = None
+  options: Mapping[str, Any],
+  kind: str,
+  sampling: str | None = None,
+  where: str = 'sampling',
 ) -> dict[str, Any]:
   """Returns a config's `clip` without options of other samplers and kinds.
 
@@ -177,22 +187,23 @@ def fitting(
     options: flat, see `ClipSpec.of`.
     kind: of annotation that clips show.
     sampling: name of the sampler; that of the options by default.
+    where: what errors call the sampling.
   """
   sampling = sampling or options.get('sampling')
   foreign = set().union(
     *(_fields(samplers.load(n)) for n in parts.names(samplers, 'SAMPLER')),
     *(_fields(type(kinds.load(n))) for n in parts.names(kinds, 'KIND')),
-  ) - set(defaults(sampling, kind))
+  ) - set(defaults(sampling, kind, where))
   kept = {k: v for k, v in options.items() if k not in foreign}
   return kept | ({'sampling': sampling} if sampling else {})
 
 
 def _parts(
-  sampling: str | None, kind: str
+  sampling: str | None, kind: str, where: str = 'sampling'
 ) -> tuple[type[samplers.Sampler], kinds.Kind]:
   """Returns the sampler, and the kind with its defaults."""
   shown = kinds.load(kind)
-  return samplers.load(shown.sampling(sampling)), shown
+  return samplers.load(shown.sampling(sampling), where), shown
 
 
 def _name(sampler: type[samplers.Sampler]) -> str:

@@ -8,25 +8,20 @@ turn of the hue. They are applied in this order, where torchvision shuffles it.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import dm_pix as pix
 import jax
 import jax.numpy as jnp
 
-Strengths = tuple[float, float, float, float]
+from vidpetl import ranges
 
-
-def check(strengths: Strengths | None, p: float, grayscale: float) -> None:
-  """Raises ValueError, naming the field of `Augment`, if one makes no sense."""
-  if strengths is not None and (
-    len(strengths) != 4 or min(strengths) < 0 or strengths[3] > 0.5
-  ):
-    raise ValueError(
-      f'color_jitter is {strengths}: (brightness, contrast, saturation, hue), '
-      'all >= 0 and hue <= 0.5, or None'
-    )
-  for field, value in (('color_jitter_p', p), ('grayscale', grayscale)):
-    if not 0 <= value <= 1:
-      raise ValueError(f'{field} is {value}: a probability')
+Strengths = tuple[
+  ranges.Number,
+  ranges.Number,
+  ranges.Number,
+  Annotated[float, ranges.Between(0, 0.5)],
+]
 
 
 def augment(

@@ -11,27 +11,11 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from vidpetl import options
 from vidpetl.data import clipwise
 
 FILLS = ('pixel', 'const')
 # Draws of a box, of which the first that fits is taken.
 _TRIES = 10
-
-
-def check(
-  p: float, fill: str, areas: tuple[float, float], ratios: tuple[float, float]
-) -> None:
-  """Raises ValueError, naming the field of `Augment`, if one makes no sense."""
-  if not 0 <= p <= 1:
-    raise ValueError(f'erasing is {p}: a probability')
-  options.one_of('augment', 'erasing_fill', fill, FILLS)
-  low, high = areas
-  if not 0 < low <= high <= 1:
-    raise ValueError(f'erasing_area is {areas}: 0 < low <= high <= 1')
-  low, high = ratios
-  if not 0 < low <= high:
-    raise ValueError(f'erasing_ratio is {ratios}: 0 < low <= high')
 
 
 def augment(

@@ -10,12 +10,11 @@ square that was already shrunk.
 from __future__ import annotations
 
 import dataclasses
-import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from vidpetl import options
+from vidpetl import options, ranges
 from vidpetl.data import samplers
 
 RESIZES = ('pad', 'crop', 'stretch')
@@ -29,6 +28,11 @@ _PLACES = (
   *((2, 0), (2, 4), (4, 2), (0, 2)),
   *((1, 1), (1, 3), (3, 1), (3, 3)),
 )
+
+# Ranges: (low, high).
+_Sides = Annotated[tuple[ranges.Count, ranges.Count], ranges.Rising()]
+_Parts = Annotated[tuple[ranges.Part, ranges.Part], ranges.Rising()]
+_Ratios = Annotated[tuple[ranges.Positive, ranges.Positive], ranges.Rising()]
 
 
 class Window(NamedTuple):
@@ -77,27 +81,23 @@ class Framing:
     interpolation: 'bilinear' or 'bicubic'.
   """
 
-  resolution: int = 224
-  resize: str = 'pad'
-  short_side: int | None = None
-  stretch: tuple[int, int] | None = None
-  scale: tuple[int, int] | None = None
-  area: tuple[float, float] | None = None
-  ratio: tuple[float, float] = (3 / 4, 4 / 3)
-  sizes: tuple[float, ...] = ()
+  resolution: ranges.Count = 224
+  resize: Annotated[str, ranges.OneOf(RESIZES)] = 'pad'
+  short_side: ranges.Count | None = None
+  stretch: tuple[ranges.Count, ranges.Count] | None = None
+  scale: _Sides | None = None
+  area: _Parts | None = None
+  ratio: _Ratios = (3 / 4, 4 / 3)
+  sizes: tuple[ranges.Part, ...] = ()
   centred: bool = False
-  interpolation: str = 'bilinear'
+  interpolation: Annotated[str, ranges.OneOf(INTERPOLATIONS)] = 'bilinear'
 
   def __post_init__(self):
     # A config's lists, so that equal settings stay equal and hashable.
     for field in ('stretch', 'scale', 'area', 'ratio', 'sizes'):
       if getattr(self, field) is not None:
         object.__setattr__(self, field, tuple(getattr(self, field)))
-    options.positive('framing', resolution=self.resolution)
-    options.one_of('framing', 'resize', self.resize, RESIZES)
-    options.one_of(
-      'framing', 'interpolation', self.interpolation, INTERPOLATIONS
-    )
+    options.hold_fields(self, '')
     self._check_sizes()
     self._check_draws()
 
@@ -128,20 +128,11 @@ class Framing:
       )
     if self.centred and (self.area or self.sizes):
       raise ValueError(f'centred=True and {drawn[0]}: only one of them')
-    for name, least, most in (
-      ('scale', self.resolution, math.inf),
-      ('area', 0, 1),
-      ('ratio', 0, math.inf),
-    ):
-      if getattr(self, name) is None:
-        continue
-      low, high = getattr(self, name)
-      if not least <= low <= high <= most or low <= 0:
-        raise ValueError(
-          f'{name}={getattr(self, name)}: (low, high) of {least} to {most:g}'
-        )
-    if self.sizes and not all(0 < size <= 1 for size in self.sizes):
-      raise ValueError(f'sizes={self.sizes}: shares of the shorter side')
+    if self.scale and self.scale[0] < self.resolution:
+      raise ValueError(
+        f'scale={self.scale}: it must begin at resolution={self.resolution} or '
+        'above'
+      )
 
   @property
   def side(self) -> int:

@@ -21,16 +21,6 @@ from vidpetl.data import erasing
 SHARE = 'own_share'
 
 
-def check(mixup: float, cutmix: float, p: float, cutmix_p: float) -> None:
-  """Raises ValueError, naming the field of `Augment`, if one makes no sense."""
-  for field, alpha in (('mixup', mixup), ('cutmix', cutmix)):
-    if alpha < 0:
-      raise ValueError(f'{field} is {alpha}: the alpha of Beta(alpha, alpha)')
-  for field, value in (('mixing_p', p), ('cutmix_p', cutmix_p)):
-    if not 0 <= value <= 1:
-      raise ValueError(f'{field} is {value}: a probability')
-
-
 def partner(rows: jax.Array) -> jax.Array:
   """Returns the partner of each row of a batch [b, ...]."""
   return jnp.roll(rows, len(rows) // 2, axis=0)

@@ -13,15 +13,18 @@ worked off one after the other, and `lax.switch` runs what was drawn alone.
 from __future__ import annotations
 
 import functools
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vidpetl import options
+from vidpetl import ranges
 from vidpetl.data import affine, clipwise, pointwise
 
-Settings = tuple[int, float, float]
+Settings = tuple[
+  ranges.Count, Annotated[float, ranges.Between(0, 10)], ranges.Number
+]
 
 OPS = (*pointwise.TABLES, *pointwise.BLENDS, *affine.CHANGES)
 _HIGHEST = 10.0
@@ -29,31 +32,6 @@ _GROUPS = (pointwise.TABLES, pointwise.BLENDS, affine.CHANGES)
 # Of each operation, its group, from 1 on, and its place there.
 _GROUP = np.array([i for i, ops in enumerate(_GROUPS, 1) for _ in ops])
 _PLACE = np.array([i for ops in _GROUPS for i, _ in enumerate(ops)])
-
-
-def check(
-  settings: Settings | None, p: float, fill: int, interpolation: str
-) -> None:
-  """Raises ValueError, naming the field of `Augment`, if one makes no sense."""
-  if settings is not None and not _is_sane(settings):
-    raise ValueError(
-      f'rand_augment is {settings}: (operations, magnitude, its standard '
-      'deviation), with 1 operation or more, a magnitude of 0 to 10 and a '
-      'deviation >= 0, or None'
-    )
-  if not 0 <= p <= 1:
-    raise ValueError(f'rand_augment_p is {p}: a probability')
-  if not 0 <= fill <= 255:
-    raise ValueError(f'rand_augment_fill is {fill}: a level of 0 to 255')
-  known = affine.INTERPOLATIONS
-  options.one_of('augment', 'rand_augment_interpolation', interpolation, known)
-
-
-def _is_sane(settings: Settings) -> bool:
-  if len(settings) != 3:
-    return False
-  count, magnitude, std = settings
-  return count >= 1 and count == int(count) and 0 <= magnitude <= 10 <= 10 + std
 
 
 def augment(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vidpetl import ranges
 from vidpetl.data import examples, splits
 
 # Options that every source has.
@@ -20,9 +21,9 @@ OPTIONS = {'shots': None, 'share': None, 'seed': 0}
 
 def take(
   source: examples.Source,
-  shots: int | None = None,
-  share: float | None = None,
-  seed: int = 0,
+  shots: ranges.Count | None = None,
+  share: ranges.Part | None = None,
+  seed: ranges.Natural = 0,
 ) -> examples.Source:
   """Returns a part of a source.
 

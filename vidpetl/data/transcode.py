@@ -10,6 +10,7 @@ mirrored as players show them, and their pixels become square.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import fractions
 import io
@@ -73,7 +74,7 @@ def transcode(
 
   Raises:
     decode.DecodeError: if the file is empty or damaged, ends before its
-      container says, or has fewer than two frames in the cut.
+      container says, or has no frame in the cut.
   """
   try:
     with consecutive.opened(path, fps) as video:
@@ -99,12 +100,11 @@ def _transcode(
   """
   frames = video.between(start, math.inf if end is None else end)
   first = next(frames, None)
-  if first is None:
+  if first is None or start >= video.duration:
     raise decode.DecodeError(video.name, f'no frame from {start:.2f} s on')
   whole = start == 0 and end is None and isinstance(video, consecutive.Film)
   if options.copy and whole and _fits(_shown_size(first[1], video), options):
-    count = 1 + sum(1 for _ in frames)
-    _require_two(video.name, count)
+    collections.deque(frames, maxlen=0)  # All of it can be decoded.
     with open(video.name, 'rb') as file:
       return file.read()
   until = video.duration if end is None else min(end, video.duration)
@@ -119,11 +119,6 @@ def _shown_size(
 
 def _fits(size: tuple[int, int], options: Options) -> bool:
   return options.short_side is None or min(size) <= options.short_side
-
-
-def _require_two(path: str, count: int) -> None:
-  if count < 2:
-    raise decode.DecodeError(path, f'too short: {count} frame')
 
 
 def _upright(frame: av.VideoFrame) -> av.VideoFrame:
@@ -170,7 +165,6 @@ def _encode(first, frames, video, start, until, options) -> bytes:
       frame.pict_type = av.video.frame.PictureType.NONE
       packets += stream.encode(frame)
     packets += stream.encode()
-    _require_two(video.name, len(packets))
     consecutive.hold(packets, round((until - start) / grid))
     container.mux(packets)
   return out.getvalue()

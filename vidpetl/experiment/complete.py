@@ -11,14 +11,12 @@ import dataclasses
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import ml_collections
 
-from vidpetl import backbones, options, parts
-from vidpetl.data import augment, clip_spec, mixture, sources
-from vidpetl.data.survey import start
-from vidpetl.experiment import optimizer
+from vidpetl import backbones, options, parts, ranges
+from vidpetl.data import augment, clip_spec, sources
 from vidpetl.petl import techniques
 from vidpetl.recipes import defaults
 from vidpetl.tasks import distillation
@@ -38,23 +36,23 @@ def complete(config: Mapping[str, Any]) -> ConfigDict:
     config: of `configs/`, or what config.json held.
 
   Raises:
-    ValueError: naming a field that there is not, with those there are.
+    ValueError: naming a field that there is not, with those there are, or one
+      whose value is out of its range.
   """
   given = _plain(config)
   whole = defaults.get_config().to_dict() | {'backbone': {}, 'tasks': {}}
   for name, value in given.items():
     if name not in whole:
       raise ValueError(unknown('config', name, whole))
-    if name in _GROUPS:
-      whole[name] = _fill(value, whole[name], f'config.{name}')
-    else:
-      whole[name] = value
-  for owner, field, known in _CHOICES:
-    place = whole[owner] if owner else whole
-    options.one_of(f'config.{owner}'.rstrip('.'), field, place[field], known)
+    section = defaults.SECTIONS.get(name)
+    if section:
+      hints = options.hints(section)
+      value = _fill(value, whole[name], f'config.{name}', hints)
+    whole[name] = value
+  options.hold(whole, _HINTS, 'config')
   groups = whole['optimizer']['groups'].items()
   whole['optimizer']['groups'] = {
-    name: _fill(group, optimizer.GROUP, f'config.optimizer.groups.{name}')
+    name: _group(group, f'config.optimizer.groups.{name}')
     for name, group in groups
   }
   whole['backbone'] = _backbone(whole['backbone'])
@@ -68,15 +66,15 @@ def complete(config: Mapping[str, Any]) -> ConfigDict:
   return ConfigDict(whole).lock()
 
 
-_CHOICES = (
-  ('', 'mode', ('train', 'eval')),
-  ('', 'report', ('last', 'best', 'mean10')),
-  ('mixture', 'mode', mixture.MODES),
-  ('input', 'check', start.CHOICES),
-)
-# Their fields are fixed, and those of mixture.weights and optimizer.groups are
-# names of one's own.
-_GROUPS = ('init', 'optimizer', 'mixture', 'mesh', 'checkpoint', 'input')
+_FIELDS = Mapping[str, Any]
+_HINTS = {**options.hints(defaults.Config), 'backbone': _FIELDS} | {
+  'tasks': Annotated[Mapping[ranges.Name, _FIELDS], ranges.Filled()]
+}
+
+
+def _group(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
+  known = dataclasses.asdict(defaults.Group())
+  return _fill(given, known, owner, options.hints(defaults.Group))
 
 
 def as_json(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,24 +96,55 @@ def unknown(owner: str, name: str, known: Mapping[str, Any]) -> str:
   return f'{owner} has no field {name!r}; it has {", ".join(sorted(known))}.'
 
 
-def _fill(given: Mapping[str, Any], known: Mapping[str, Any], owner: str):
-  """Returns defaults, replaced by what is given."""
+def _fill(
+  given: Mapping[str, Any],
+  known: Mapping[str, Any],
+  owner: str,
+  hints: Mapping[str, Any],
+) -> dict[str, Any]:
+  """Returns defaults, replaced by what is given.
+
+  Args:
+    given: fields.
+    known: the fields that there are, with their defaults.
+    owner: path of the fields' owner.
+    hints: what values they may have.
+
+  Raises:
+    ValueError: naming a field that there is not, or whose value it may not
+      have.
+  """
+  if not isinstance(given, Mapping):
+    raise ValueError(f'{owner}={given!r}: it must be a dict of fields')
   for name in given:
     if name not in known:
       raise ValueError(unknown(owner, name, known))
+  options.hold(given, hints, owner)
   return {**known, **given}
+
+
+def _hints(*declared: Callable[..., Any]) -> dict[str, Any]:
+  """Returns the type hints of several functions and classes."""
+  found: dict[str, Any] = {}
+  for each in declared:
+    found |= options.hints(each)
+  return found
 
 
 def _plain(config: Any) -> Any:
   """Returns a config without references, as nested dicts."""
   if isinstance(config, ConfigDict):
-    return config.copy_and_resolve_references().to_dict()
-  return dict(config.items())
+    config = config.copy_and_resolve_references().to_dict()
+  return ranges.plain(dict(config.items()))
 
 
 def _backbone(given: Mapping[str, Any]) -> dict[str, Any]:
+  owner = 'config.backbone'
+  part = parts.load(backbones, given.get('name'), 'build', f'{owner}.name')
+  chosen = {name: value for name, value in given.items() if value is not None}
+  del chosen['name']
+  options.check(part.build, chosen, owner)
   model = backbones.build(given)
-  part = parts.load(backbones, given['name'], 'build', 'config.backbone.name')
   chosen = {
     field.name: getattr(model, field.name)
     for field in dataclasses.fields(model)
@@ -133,43 +162,72 @@ def _technique(number: int, entry: Mapping[str, Any]) -> dict[str, Any]:
   )
   shared = {'site': '', 'technique': '', 'where': '', 'name': None}
   known = {**shared, **_defaults(part.build)}
-  return _fill(entry, known, owner)
+  of_entry = {'site': ranges.Text, 'where': ranges.Pattern}
+  return _fill(entry, known, owner, options.hints(part.build) | of_entry)
 
 
 def _task(owner: str, given: Mapping[str, Any]) -> dict[str, Any]:
   module = task_lib.module(given.get('task'), f'{owner}.task')
   own = _defaults(module.build)
-  _fill(given, dict.fromkeys(_SHARED) | own, owner)
+  hints = options.hints(module.build) | _SHARED
+  _fill(given, dict.fromkeys(_SHARED) | own, owner, hints)
   whole = {'num_classes': None, **own, **given}
   clip, eval_clip = given.get('clip', {}), given.get('eval_clip', {})
-  inherited = clip_spec.fitting(clip, module.KIND, eval_clip.get('sampling'))
+  where = 'eval_clip' if eval_clip.get('sampling') else 'clip'
+  inherited = clip_spec.fitting(
+    clip,
+    module.KIND,
+    eval_clip.get('sampling'),
+    f'{owner}.{where}.sampling',
+  )
   for name, fields in {
     'clip': clip,
     'eval_clip': {**inherited, **eval_clip},
   }.items():
-    known = clip_spec.defaults(fields.get('sampling'), module.KIND)
-    whole[name] = _fill(fields, known, f'{owner}.{name}')
-  known = _defaults(augment.Augment)
-  whole['augment'] = _fill(given.get('augment', {}), known, f'{owner}.augment')
+    whole[name] = _clip(fields, module.KIND, f'{owner}.{name}')
+  known, hints = _defaults(augment.Augment), options.hints(augment.Augment)
+  whole['augment'] = _fill(
+    given.get('augment', {}), known, f'{owner}.augment', hints
+  )
   # A weight of 0 is no teacher.
   known = _defaults(distillation.Distilled) | {'weight': 0.0}
+  hints = options.hints(distillation.Distilled)
   distill = given.get('distill') or {}
-  whole['distill'] = _fill(distill, known, f'{owner}.distill')
+  whole['distill'] = _fill(distill, known, f'{owner}.distill', hints)
   for split in ('train', 'eval'):
     if given.get(split):
       whole[split] = _source(given[split], f'{owner}.{split}')
   return whole
 
 
-_SHARED = (
-  *('task', 'num_classes', 'train', 'eval'),
-  *('clip', 'eval_clip', 'augment', 'distill'),
-)
+# Fields of every task.
+_SHARED = {
+  'task': ranges.Text,
+  'num_classes': ranges.Count | None,
+  'train': _FIELDS | None,
+  'eval': _FIELDS | None,
+  'clip': _FIELDS,
+  'eval_clip': _FIELDS,
+  'augment': _FIELDS,
+  'distill': _FIELDS | None,
+}
+
+
+def _clip(given: Mapping[str, Any], kind: str, owner: str) -> dict[str, Any]:
+  sampling = given.get('sampling')
+  where = f'{owner}.sampling'
+  known = clip_spec.defaults(sampling, kind, where)
+  hints = _hints(*clip_spec.owners(sampling, kind, where))
+  hints['sampling'] = str | None
+  return _fill(given, known, owner, hints)
 
 
 def _source(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
-  known = {'source': None, **sources.arguments(given)}
-  return _fill(given, known, owner)
+  known = {'source': None, **sources.arguments(given, owner)}
+  hints = _hints(*sources.functions(given, owner)) | {'source': ranges.Text}
+  # What is None is not given.
+  missing = {n: v | None if v is not Any else v for n, v in hints.items()}
+  return _fill(given, known, owner, missing)
 
 
 def _defaults(function: Callable[..., Any]) -> dict[str, Any]:

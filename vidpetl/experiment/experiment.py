@@ -143,10 +143,6 @@ def build(
   Raises:
     ValueError: naming the config field that cannot work, and why.
   """
-  if config.dtype not in _DTYPES:
-    raise ValueError(
-      f'config.dtype {config.dtype!r} is not one of {sorted(_DTYPES)}.'
-    )
   dtype = _DTYPES[config.dtype]
   plans = plans or dict.fromkeys(config.tasks, task_lib.NO_PLAN)
   tasks = {

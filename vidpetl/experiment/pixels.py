@@ -15,7 +15,6 @@ import ml_collections
 import numpy as np
 from etils import epath
 
-from vidpetl import options
 from vidpetl.data import opening
 from vidpetl.experiment import published
 from vidpetl.parameters import storage
@@ -40,11 +39,7 @@ def resolve(
 
   Returns:
     The config; a line for each task whose pixels are not those of its config.
-
-  Raises:
-    ValueError: for an unknown `config.init.pixels`.
   """
-  options.one_of('config.init', 'pixels', config.init.pixels, CHOICES)
   if config.init.pixels == 'config' or not config.init.path:
     return config, []
   found = _of_run(workdir, config.init.path) or of_weights(config.init)

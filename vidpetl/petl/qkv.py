@@ -8,19 +8,17 @@ last of them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 
+from vidpetl import ranges
+
 LETTERS = 'qkv'
+Letters = Annotated[str, ranges.Some(LETTERS)]
 # Letter -> the layer; what is learned for it is called '<layer>_…'.
 PROJECTIONS = {'q': 'query', 'k': 'key', 'v': 'value'}
-
-
-def check(technique: str, to: str) -> None:
-  """Raises ValueError unless `to` is some of the letters q, k and v."""
-  if not to or len(set(to)) < len(to) or set(to) - set(LETTERS):
-    raise ValueError(f"{technique}: to {to!r} is no subset of 'qkv'")
 
 
 def named(technique: str, y) -> dict[str, jax.Array]:

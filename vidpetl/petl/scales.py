@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
 
-from vidpetl import options
+from vidpetl import ranges
 
 LEARNED = 'learned'
 
 
-def check(technique: str, scale: float | str) -> None:
-  """Raises ValueError for a word that is not 'learned'."""
-  if isinstance(scale, str):
-    options.one_of(technique, 'scale', scale, (LEARNED,))
+# A number, or that word.
+Scale = float | Annotated[str, ranges.OneOf((LEARNED,))]
 
 
 def factor(module: nn.Module, scale: float | str, dtype: Any):

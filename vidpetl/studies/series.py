@@ -15,7 +15,7 @@ from typing import Any
 from absl import app, flags, logging
 from etils import epath, epy
 
-from vidpetl import mistakes
+from vidpetl import bounded, mistakes, ranges
 from vidpetl.data import opening
 from vidpetl.recipes import config_flag, named
 from vidpetl.studies import settings as settings_lib
@@ -163,7 +163,7 @@ def define_flags(workdir: str, seeds: str) -> None:
     '--config.<field>=<value> sets a field of all of them.'
   )
   flags.DEFINE_string('workdir', None, f'Folder of the {workdir}.')
-  flags.DEFINE_integer('seeds', 1, f'Runs of each {seeds}.', lower_bound=1)
+  bounded.define('seeds', 1, ranges.Count, f'Runs of each {seeds}.')
   flags.DEFINE_list(
     'metric',
     None,

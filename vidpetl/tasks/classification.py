@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vidpetl import options
+from vidpetl import ranges
 from vidpetl.data import examples, mixing
 from vidpetl.metrics import accuracy, confusion, predictions
 from vidpetl.tasks import confusion_matrix, drawing, linear
@@ -35,13 +35,8 @@ class Classification(linear.OfSummary):
 
   MIXES = True
 
-  label_smoothing: float = 0.0
-  average: str = 'softmax'
-
-  def __post_init__(self):
-    super().__post_init__()
-    where = f'config.tasks.{self.name}'
-    options.one_of(where, 'average', self.average, accuracy.AVERAGES)
+  label_smoothing: ranges.Share = 0.0
+  average: Annotated[str, ranges.OneOf(accuracy.AVERAGES)] = 'softmax'
 
   def loss(self, logits, batch):
     """Logits [b, c] against labels [b]; see `Base.loss`."""
@@ -91,6 +86,7 @@ class Accuracy:
       average: what the scores are averages of, one of `accuracy.AVERAGES`.
     """
     self._ks = ks
+    self.names = {f'top{k}': 1 for k in ks}
     self._source = source
     self._average = average
     self._rows = predictions.Rows()
@@ -101,7 +97,7 @@ class Accuracy:
 
   def result(self) -> dict[str, float]:
     if not self._rows:
-      return {f'top{k}': float('nan') for k in self._ks}
+      return dict.fromkeys(self.names, float('nan'))
     labels = self._rows['label']
     counts = accuracy.TopK.of(
       self._rows['scores'], labels, np.ones(labels.shape, bool), self._ks

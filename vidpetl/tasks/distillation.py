@@ -12,11 +12,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 
+from vidpetl import options as options_lib
+from vidpetl import ranges
 from vidpetl.data import examples
 from vidpetl.tasks import task as task_lib
 
@@ -45,22 +47,13 @@ class Distilled(task_lib.Base):
   """
 
   task: task_lib.Base
-  weight: float = 1.0
-  reduction: str = 'sum'
-  teacher_statistics: str = 'running'
+  weight: ranges.Number = 1.0
+  reduction: Annotated[str, ranges.OneOf(REDUCTIONS)] = 'sum'
+  teacher_statistics: Annotated[str, ranges.OneOf(STATISTICS)] = 'running'
 
   def __post_init__(self):
     where = f'config.tasks.{self.task.name}.distill'
-    for field, choices in (
-      ('reduction', REDUCTIONS),
-      ('teacher_statistics', STATISTICS),
-    ):
-      if getattr(self, field) not in choices:
-        raise ValueError(
-          f'{where}.{field} is {getattr(self, field)!r}, none of {choices}.'
-        )
-    if self.weight < 0:
-      raise ValueError(f'{where}.weight is {self.weight}, less than 0.')
+    options_lib.hold_fields(self, where, 'task')
 
   def __getattr__(self, name: str) -> Any:
     """Whatever is the wrapped task's own: its name, clips, classes, ..."""

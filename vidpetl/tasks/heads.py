@@ -185,11 +185,6 @@ class LocalisationHead(Linear):
       sampling_ratio=self.sampling_ratio,
       aligned=self.aligned,
     )
-    if self.spatial_pool not in POOLS:
-      raise ValueError(
-        f'spatial_pool is {self.spatial_pool!r}; it must be one of '
-        f'{", ".join(POOLS)}'
-      )
     reduce = POOLS[self.spatial_pool]
     if features.tube is None:
       z = reduce(align(features.grid.mean(1, dtype=jnp.float32)), (2, 3))

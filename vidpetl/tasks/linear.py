@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 
-from vidpetl import options
+from vidpetl import ranges
 from vidpetl.tasks import heads
 from vidpetl.tasks import task as task_lib
 
@@ -26,16 +26,9 @@ class Linear(task_lib.Task):
   """
 
   init_bias: float = 0.0
-  initial: str = 'zeros'
-  norm: str = 'none'
-  dropout: float = 0.0
-
-  def __post_init__(self):
-    where = f'config.tasks.{self.name}'
-    options.one_of(where, 'initial', self.initial, heads.INITIALS)
-    options.one_of(where, 'norm', self.norm, heads.NORMS)
-    if not 0 <= self.dropout < 1:
-      raise ValueError(f'{where}.dropout is {self.dropout}, not in [0, 1).')
+  initial: Annotated[str, ranges.OneOf(heads.INITIALS)] = 'zeros'
+  norm: Annotated[str, ranges.OneOf(heads.NORMS)] = 'none'
+  dropout: ranges.Rate = 0.0
 
   def classifier(self) -> dict[str, Any]:
     """Returns the fields of `heads.Linear`."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vidpetl import options
+from vidpetl import ranges
 from vidpetl.data import clips, examples, frames
 from vidpetl.metrics import (
   ava_csv,
+  ava_labels,
   ava_parts,
   columns,
   frame_map,
@@ -26,6 +27,11 @@ from vidpetl.tasks import task as task_lib
 
 KIND = 'localisation'
 _BEST = 3  # Actions of a person that are drawn.
+
+
+Protocols = Annotated[
+  tuple[Annotated[str, ranges.OneOf(columns.PROTOCOLS)], ...], ranges.Filled()
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,19 +54,13 @@ class Localisation(linear.Linear):
     pictures: validation keyframes to draw.
   """
 
-  label_smoothing: float = 0.0
-  pool: tuple[int, int] = (7, 7)
-  sampling_ratio: int = 0
-  spatial_pool: str = 'max'
-  protocols: tuple[str, ...] = ('2019', 'slowfast')
-  parts: tuple[str, ...] = ()
-  pictures: int = 4
-
-  def __post_init__(self):
-    super().__post_init__()
-    for part in self.parts:
-      where = f'config.tasks.{self.name}'
-      options.one_of(where, 'parts', part, ava_parts.PARTS)
+  label_smoothing: ranges.Share = 0.0
+  pool: tuple[ranges.Count, ranges.Count] = (7, 7)
+  sampling_ratio: ranges.Natural = 0
+  spatial_pool: Annotated[str, ranges.OneOf(heads.POOLS)] = 'max'
+  protocols: Protocols = ('2019', 'slowfast')
+  parts: tuple[Annotated[str, ranges.OneOf(ava_parts.PARTS)], ...] = ()
+  pictures: ranges.Natural = 4
 
   def head(self) -> heads.LocalisationHead:
     return heads.LocalisationHead(
@@ -121,6 +121,12 @@ class FrameMap:
     self._classes = {i + 1: n for i, n in source.info.classes.items()}
     self._results: list[frame_map_result.Result] | None = None
     self._parts: dict[str, float] = {}
+    more = (
+      *ava_labels.groups(self._classes),
+      *task.protocols[1:],
+      *task.parts,
+    )
+    self.names = dict.fromkeys(['mAP', *(f'mAP_{name}' for name in more)], 1)
 
   def update(self, rows: Mapping[str, np.ndarray]) -> None:
     for i, scores in zip(rows['index'], rows['scores']):

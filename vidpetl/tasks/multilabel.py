@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vidpetl import options, tables
+from vidpetl import ranges, tables
 from vidpetl.data import examples, mixing
 from vidpetl.metrics import average_precision, predictions
 from vidpetl.tasks import linear
@@ -34,12 +34,7 @@ class MultiLabel(linear.OfSummary):
 
   MIXES = True
 
-  over_views: str = 'mean'
-
-  def __post_init__(self):
-    super().__post_init__()
-    where = f'config.tasks.{self.name}'
-    options.one_of(where, 'over_views', self.over_views, _OVER_VIEWS)
+  over_views: Annotated[str, ranges.OneOf(_OVER_VIEWS)] = 'mean'
 
   def loss(self, logits, batch):
     """Logits and `batch['labels']` are `[b, c]`; see `Base.loss`."""
@@ -75,6 +70,7 @@ class ClipMap:
   """
 
   def __init__(self, source: examples.Source):
+    self.names = {'mAP': 1}
     self._source = source
     self._rows = predictions.Rows()
 

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from vidpetl import options as options_lib
-from vidpetl import parts, tasks
+from vidpetl import parts, ranges, tasks
 from vidpetl.backbones import features as features_lib
 from vidpetl.data import augment as augment_lib
 from vidpetl.data import clip_spec, clips, examples, kinds
@@ -70,7 +70,14 @@ class Forward(Protocol):
 
 
 class Metric(Protocol):
-  """Host-side accumulation over one evaluation of one task."""
+  """Host-side accumulation over one evaluation of one task.
+
+  Attributes:
+    names: of the scalars of `result`, in its order, known before anything is
+      measured; 1 where more is better, -1 where less is.
+  """
+
+  names: Mapping[str, int]
 
   def update(self, rows: Mapping[str, np.ndarray]) -> None:
     """Adds rows of `Task.outputs` and their 'index', without padding."""
@@ -241,7 +248,10 @@ class Task(Base):
   train_clip: clips.ClipSpec
   eval_clip: clips.ClipSpec
   augment: augment_lib.Augment
-  num_classes: int
+  num_classes: ranges.Natural
+
+  def __post_init__(self):
+    options_lib.hold_fields(self, f'config.tasks.{self.name}')
 
 
 def build(
@@ -278,9 +288,8 @@ def build(
       f'{where}.num_classes is {num_classes}, but '
       f'{info.name}/{info.split} has {info.num_classes} classes.'
     )
-  train_clip, eval_clip = _clips(
-    options.pop('clip', {}), options.pop('eval_clip', {}), part.KIND, where
-  )
+  train_clip, eval_clip = clips_of(name, config)
+  options = {k: v for k, v in options.items() if k not in _CLIPS}
   augment = dict(options.pop('augment', {}))
   shared = {
     'name': name,
@@ -345,14 +354,24 @@ def _fitting_clip(options: Mapping[str, Any], field: str) -> dict[str, Any]:
   return found
 
 
-def _clips(
-  clip: Mapping[str, Any], eval_clip: Mapping[str, Any], kind: str, where: str
+_CLIPS = ('clip', 'eval_clip')
+
+
+def clips_of(
+  name: str, config: Mapping[str, Any]
 ) -> tuple[clips.ClipSpec, clips.ClipSpec]:
   """Returns how clips are cut in training, and in evaluation.
 
   What is said of the former holds for the latter, but for options of another
   sampler.
+
+  Args:
+    name: of the task.
+    config: see `build`.
   """
+  where = f'config.tasks.{name}'
+  kind = module(config['task'], f'{where}.task').KIND
+  clip, eval_clip = (dict(config.get(field, {})) for field in _CLIPS)
   of = clips.ClipSpec.of
   train = of({**clip, 'train': True}, kind, f'{where}.clip')
   inherited = clip_spec.fitting(clip, kind, eval_clip.get('sampling'))

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from vidpetl.parameters import trainable
+from vidpetl.tasks import task as task_lib
 
 
-def check_report(config: Any, tested: Mapping[str, Any]) -> None:
+def check_report(config: Any) -> None:
   """Refuses settings of what is reported that contradict each other.
 
   Raises:
     ValueError: naming the fields.
   """
+  tested = [name for name, task in config.tasks.items() if task.get('eval')]
   best, report = config.checkpoint.best, config.report
   if best and best.partition('/')[0] not in tested:
     raise ValueError(
@@ -38,6 +40,87 @@ def check_report(config: Any, tested: Mapping[str, Any]) -> None:
       f'{where} is of evaluations on the test set, and config.validation='
       f"{config.validation:g} keeps it for the last: report='best' chooses."
     )
+
+
+def check_best(
+  best: str, tasks: Mapping[str, Any], evaluation: Mapping[str, Any]
+) -> None:
+  """Refuses a choice by what no evaluation measures, or by an error.
+
+  Args:
+    best: `config.checkpoint.best`, '<task>/<metric>'; '' for none.
+    tasks: of the run.
+    evaluation: the source that each evaluated task goes through.
+
+  Raises:
+    ValueError: naming the field, with the metrics there are.
+  """
+  if not best:
+    return
+  task, _, metric = best.partition('/')
+  known = tasks[task].metric(evaluation[task]).names
+  if metric not in known:
+    there = ', '.join(f'{task}/{name}' for name in known)
+    raise ValueError(f'config.checkpoint.best={best!r}; there are: {there}.')
+  if known[metric] < 0:
+    raise ValueError(
+      f'config.checkpoint.best={best!r} is an error, and the best is where a '
+      f'metric is largest; {task}/{next(iter(known))} is one to choose by.'
+    )
+
+
+def check_data(
+  config: Any, train: Mapping[str, Any], tested: Mapping[str, Any]
+) -> None:
+  """Refuses data that teach nothing, or on which nothing can be measured.
+
+  Raises:
+    ValueError: naming the task, the split and what it lacks.
+  """
+  for name, options in config.tasks.items():
+    cuts = task_lib.clips_of(name, options)
+    for field, opened, cut in zip(('train', 'eval'), (train, tested), cuts):
+      source = opened.get(name)
+      if source is not None and (lacking := cut.kind.lacking(source)):
+        raise ValueError(
+          f'config.tasks.{name}.{field} ({source.info.name}/'
+          f'{source.info.split}): {lacking}.'
+        )
+
+
+def check_tasks(config: Any) -> None:
+  """Refuses a run in which a task has nothing to train on, or no weight.
+
+  Raises:
+    ValueError: naming the field.
+  """
+  weights = config.mixture.weights
+  if weights and set(weights) != set(config.tasks):
+    raise ValueError(
+      f'config.mixture.weights are for {sorted(weights)}, and the tasks are '
+      f'{sorted(config.tasks)}.'
+    )
+  if weights and config.mixture.mode == 'alternating':
+    raise ValueError(
+      "config.mixture.mode='alternating' takes the tasks in turn: leave out "
+      'config.mixture.weights.'
+    )
+  for name, task in config.tasks.items():
+    if not task.get('train'):
+      raise ValueError(
+        f'config.tasks.{name}.train={task.get("train")!r}: give its source, or '
+        'leave the task out.'
+      )
+
+
+def scarce(batch_size: int, sizes: Mapping[str, int]) -> list[str]:
+  """Returns a sentence for each task with fewer examples than a batch has."""
+  return [
+    f'{name}: a batch of {batch_size} shows its {size} training examples more '
+    'than once.'
+    for name, size in sizes.items()
+    if size < batch_size
+  ]
 
 
 def check_heads(frozen: Any) -> None:

@@ -268,18 +268,13 @@ def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
     ValueError: naming the field that cannot work.
   """
   config, notes = pixels.resolve(complete.complete(config), workdir)
+  consistency.check_tasks(config)
+  consistency.check_report(config)
   mesh = sharding.make_mesh(**config.mesh.to_dict())
-  part = config.batch_size // config.accumulate
-  if part * config.accumulate != config.batch_size:
-    raise ValueError(
-      f'config.accumulate={config.accumulate} does not divide '
-      f'config.batch_size={config.batch_size}.'
-    )
-  sharding.check_batch(part, mesh, 'config.batch_size / config.accumulate')
-  sharding.check_batch(config.eval_batch_size, mesh, 'config.eval_batch_size')
+  part = _check_batches(config, mesh)
   train, tested, held_out = _open(config)
-  consistency.check_report(config, tested)
   infos = {name: source.info for name, source in train.items()}
+  consistency.check_data(config, train, tested)
   consistency.check_classes(train, tested)
   sizes = {name: len(source) for name, source in train.items()}
   epoch = sum(sizes.values()) / config.batch_size
@@ -295,12 +290,14 @@ def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
     name: experiment.tasks[name].evaluation_source(part, train[name])
     for name, part in parts.items()
   }
+  evaluation = whole(tested)
+  consistency.check_best(config.checkpoint.best, experiment.tasks, evaluation)
   return Run(
     config=config,
     experiment=experiment,
     train=train,
     tested=tested,
-    evaluation=whole(tested),
+    evaluation=evaluation,
     held_out=held_out,
     validation=whole(held_out),
     mesh=mesh,
@@ -315,8 +312,25 @@ def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
     quarantine=quarantine_lib.Quarantine(config.input.max_undecodable),
     epoch=epoch,
     total=total,
-    notes=tuple(notes),
+    notes=(*notes, *consistency.scarce(config.batch_size, sizes)),
   )
+
+
+def _check_batches(config: Any, mesh: jax.sharding.Mesh) -> int:
+  """Returns the examples that are encoded together.
+
+  Raises:
+    ValueError: naming the field that does not divide.
+  """
+  part = config.batch_size // config.accumulate
+  if part * config.accumulate != config.batch_size:
+    raise ValueError(
+      f'config.accumulate={config.accumulate} does not divide '
+      f'config.batch_size={config.batch_size}.'
+    )
+  sharding.check_batch(part, mesh, 'config.batch_size / config.accumulate')
+  sharding.check_batch(config.eval_batch_size, mesh, 'config.eval_batch_size')
+  return part
 
 
 def _plans(

@@ -8,18 +8,18 @@ from __future__ import annotations
 from absl import app, flags
 from etils import epath
 
-from vidpetl import cli, world
+from vidpetl import bounded, cli, ranges, world
 from vidpetl.world import film, sheet
 
 
 def define_flags() -> None:
   """Defines the command line."""
   flags.DEFINE_string('out', None, 'Folder for the datasets.')
-  flags.DEFINE_integer('seed', 0, 'Seed of everything.')
+  bounded.define('seed', 0, ranges.Natural, 'Seed of everything.')
   flags.DEFINE_enum('size', 'demo', film.SIZES, 'How much to make.')
   flags.DEFINE_list('datasets', list(world.DATASETS), 'Which.')
-  flags.DEFINE_integer(
-    'processes', None, 'Films at a time; the cores if unset.'
+  bounded.define(
+    'processes', None, ranges.Count, 'Films at a time; the cores if unset.'
   )
   flags.DEFINE_string(
     'sheet', None, 'Image file: write a contact sheet of all actions instead.'

@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 from absl import app, flags
 from PIL import Image, ImageDraw
 
+from vidpetl import bounded, ranges
 from vidpetl.data import datasets as datasets_lib
 from vidpetl.world import scene
 
@@ -24,7 +25,7 @@ CLASSES = 10
 _OUT = flags.DEFINE_string('out', None, 'Folder: the data_dir of TFDS.')
 _DATASETS = flags.DEFINE_list('datasets', ['cifar100'], 'Which.')
 _SIZE = flags.DEFINE_enum('size', 'demo', list(COUNTS), 'How much to make.')
-_SEED = flags.DEFINE_integer('seed', 0, 'Seed of everything.')
+_SEED = bounded.define('seed', 0, ranges.Natural, 'Seed of everything.')
 
 
 def write(

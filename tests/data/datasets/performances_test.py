@@ -161,10 +161,10 @@ def test_jigsaws_options(tmp_path):
   with pytest.raises(ValueError, match='needs task, fold'):
     _open('jigsaws', tmp_path)
   with pytest.raises(
-    ValueError, match="jigsaws: task 'Knot_Tying' is none of 'suturing'"
+    ValueError, match="task='Knot_Tying': it must be one of 'suturing'"
   ):
     _open('jigsaws', tmp_path, task='Knot_Tying', fold=1)
-  with pytest.raises(ValueError, match='jigsaws: fold 0 is none of 1, 2, 3, 4'):
+  with pytest.raises(ValueError, match=r'fold=0: .* at least 1 and at most 4'):
     _open('jigsaws', tmp_path, task='knot_tying', fold=0)
   with pytest.raises(FileNotFoundError, match=r'meta_file_Suturing.txt: not'):
     _open('jigsaws', tmp_path, task='suturing', fold=1)

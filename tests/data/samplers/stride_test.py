@@ -68,7 +68,7 @@ def test_one_clip_of_a_test_is_in_the_middle():
 
 @pytest.mark.parametrize('field', ['short', 'places'])
 def test_mistakes_are_named(field):
-  with pytest.raises(ValueError, match=f"{field} 'no' is none of"):
+  with pytest.raises(ValueError, match=f"{field}='no': it must be one of"):
     frames_of(20, **{field: 'no'})
 
 

@@ -336,7 +336,9 @@ def test_errors(tmp_path):
   path = make(tmp_path, 'run/a.mp4')
   with pytest.raises(ValueError, match=r"split='test' is not in .* are train"):
     open_folder(path, 'test')
-  with pytest.raises(ValueError, match="layout 'x' is none of 'split/class'"):
+  with pytest.raises(
+    ValueError, match="layout='x': it must be one of 'split/c"
+  ):
     open_folder(path, 'train', layout='x')
   (tmp_path / 'run/a.mp4').unlink()
   with pytest.raises(FileNotFoundError, match=r'no video in .* \.mp4'):

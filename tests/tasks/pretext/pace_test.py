@@ -26,6 +26,7 @@ def test_metric_and_head(make_task, encoded):
   assert np.isnan(metric.result()['accuracy'])
   index = {'index': np.arange(3)}
   metric.update(task.outputs(LOGITS, BATCH) | index)
+  assert list(metric.result()) == list(metric.names)
   assert metric.result() == {'accuracy': pytest.approx(2 / 3)}
   said = metric.predictions().columns
   assert list(said) == ['id', 'truth_speed', 'answer_speed']

@@ -203,8 +203,6 @@ def test_without_data_leaves_are_evenly_spaced(make_task):
     ({'exemplar': 'difficulty'}, "exemplar='difficulty' needs.*example 2"),
     ({'exemplar': 'action'}, "exemplar='action'.* action of example 3"),
     ({'edges': (0.0, 2.0)}, 'edges is .*has 9'),
-    ({'voters': 0}, 'voters is 0'),
-    ({'depth': 1}, 'depth is 1'),
   ],
 )
 def test_what_cannot_work_is_named(make_task, labels, options, error):

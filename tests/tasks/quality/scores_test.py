@@ -54,6 +54,7 @@ def test_a_score_is_the_mean_of_the_votes():
   metric = filled(5, 2, 0, 4, 1, 3)
   expected = np.array([1.5, 12.0, 20 + 7 / 3])
   result = metric.result()
+  assert list(result) == list(metric.names)
   assert list(result) == ['spearman', 'l2', 'relative_l2']
   assert result['spearman'] == 1
   true = np.array([10.0, 20.0, 30.0])

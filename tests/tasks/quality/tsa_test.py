@@ -249,8 +249,6 @@ def test_steps_are_those_that_the_segmentation_predicts(run):
 @pytest.mark.parametrize(
   'options, error',
   [
-    ({'tokens': 0}, 'tokens is 0'),
-    ({'truth_share': 51}, 'truth_share is 51, not in'),
     ({'eval_clip': {'frames': 14}}, 'eval_clip.frames 14'),
     ({'labels': ([1.0, 2.0], [[0.5, 1.0], [0.5, np.nan]])}, 'example 1.*has 1'),
   ],

@@ -174,8 +174,7 @@ def test_the_head_sees_the_mean_of_the_segments(init, make_task):
 @pytest.mark.parametrize(
   'options, field',
   [
-    ({'decode': 'mode'}, 'decode'),
-    ({'low': 5.0, 'high': 5.0}, 'bins'),
+    ({'low': 5.0, 'high': 5.0}, 'high'),
     ({'keep': 3}, 'judges'),
     ({'judges': 7, 'keep': 4}, 'keep'),
     ({'exemplar': 'any'}, r'clip\.exemplar'),

@@ -7,10 +7,11 @@ box, as two persons may have nearly the same box.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import numpy as np
 
-from vidpetl import mistakes, options
+from vidpetl import mistakes, options, ranges
 from vidpetl.data import names
 from vidpetl.data.annotations import boxes, headers, restricted_pickle, text
 
@@ -22,7 +23,10 @@ _PERSONS = 'video_id,seconds,x1,y1,x2,y2,label (empty, -1 or action id),score'
 _CORNERS = ('x1', 'y1', 'x2', 'y2')
 # What becomes of boxes that leave the frame: by how much of it they may, and
 # are cut. Tools round (a pixel of 200), and detectors guess what is not seen.
+DEGENERATE = ('error', 'drop')
 OUTSIDE = {'error': 0.0, 'rounding': 0.005, 'clip': 0.1}
+Degenerate = Annotated[str, ranges.OneOf(DEGENERATE)]
+Outside = Annotated[str, ranges.OneOf(OUTSIDE)]
 
 
 def read_ground_truth(
@@ -100,8 +104,7 @@ def read_persons(
   Raises:
     text.AnnotationError: with file and line (or key of the pickle).
   """
-  known = ('error', 'drop')
-  options.one_of(names.shown(path), 'degenerate_boxes', degenerate, known)
+  options.one_of(names.shown(path), 'degenerate_boxes', degenerate, DEGENERATE)
   drop = degenerate == 'drop'
   rows = _Rows(path, num_classes, None, drop=drop, outside=outside)
   if path.lower().endswith(('.pkl', '.pickle')):

@@ -41,16 +41,17 @@ def names() -> tuple[str, ...]:
   return tuple(sorted({one.name for one in _listing().values()}))
 
 
-def find(name: str) -> dataset_lib.Dataset:
+def find(name: str, where: str = 'dataset') -> dataset_lib.Dataset:
   """Returns a dataset by its name, or by one that opens it.
 
   Args:
     name: e.g. 'hmdb51' or 'hmdb51_1'.
+    where: who asks, in the error.
 
   Raises:
     ValueError: if there is none of this name, with those there are.
   """
   listing = _listing()
-  if name not in listing:
-    raise ValueError(f'dataset={name!r}; there are: {", ".join(names())}')
+  if not isinstance(name, str) or name not in listing:
+    raise ValueError(f'{where}={name!r}; there are: {", ".join(names())}')
   return listing[name]

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 
 from etils import epath
 
+from vidpetl import ranges
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import ava as rows
 from vidpetl.data.annotations import boxes as columns
@@ -42,12 +43,12 @@ def open_split(
   dataset: str,
   raw: str,
   split: str,
-  video_start: float = 900.0,
+  video_start: ranges.Number = 900.0,
   detections: str | Sequence[str] | None = None,
-  match_iou: float = 0.9,
-  degenerate_boxes: str = 'error',
-  boxes: str = 'rounding',
-  fps: float | None = None,
+  match_iou: ranges.Part = 0.9,
+  degenerate_boxes: rows.Degenerate = 'error',
+  boxes: rows.Outside = 'rounding',
+  fps: ranges.Positive | None = None,
 ) -> Localisation:
   """Opens a split; see the module's docstring for the layout.
 

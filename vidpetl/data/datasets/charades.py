@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 
+from vidpetl import ranges
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import examples
 from vidpetl.data.annotations import text
@@ -94,7 +95,7 @@ def _number(code: str) -> int | None:
 
 
 def open_split(
-  dataset: str, raw: str, split: str, fps: float = FPS
+  dataset: str, raw: str, split: str, fps: ranges.Positive = FPS
 ) -> examples.Source:
   """Opens a split; see the module's docstring for the layout.
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from etils import epath
 
+from vidpetl import ranges
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
 from vidpetl.data.kinds.classification import Classification
@@ -76,7 +77,7 @@ def _is_entry(entry: Any, count: int) -> bool:
 
 
 def open_split(
-  dataset: str, raw: str, split: str, fps: float | None = None
+  dataset: str, raw: str, split: str, fps: ranges.Positive | None = None
 ) -> Classification:
   """Opens a split; see the module's docstring for the layout.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from etils import epath
 
+from vidpetl import ranges
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import names
 from vidpetl.data.annotations import text
@@ -73,7 +74,7 @@ def _file_name(name: str, fold: int) -> str:
 
 
 def open_split(
-  dataset: str, raw: str, split: str, fps: float | None = None
+  dataset: str, raw: str, split: str, fps: ranges.Positive | None = None
 ) -> Classification:
   """Opens a split; see the module's docstring for the layout.
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 
 from etils import epath
 
+from vidpetl import ranges
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data import examples
 from vidpetl.data.annotations import text
@@ -70,7 +71,7 @@ def _lines(path: str) -> Iterator[tuple[int, str, str]]:
 
 
 def open_split(
-  dataset: str, raw: str, split: str, fps: float = FPS
+  dataset: str, raw: str, split: str, fps: ranges.Positive = FPS
 ) -> examples.Source:
   """Opens a split; see the module's docstring for the layout.
 

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from typing import Annotated
 
 from etils import epath
 
-from vidpetl import mistakes, options
+from vidpetl import mistakes, ranges
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import pickled, text
 from vidpetl.data.kinds.quality import Performance, Performances
@@ -140,8 +141,12 @@ def read_folds(
   return [list(fold) for fold in folds]
 
 
+_Task = Annotated[str, ranges.OneOf(TASKS)]
+_Fold = Annotated[int, ranges.Between(1, FOLDS)]
+
+
 def open_split(
-  dataset: str, raw: str, split: str, task: str, fold: int
+  dataset: str, raw: str, split: str, task: _Task, fold: _Fold
 ) -> Performances:
   """Opens a split; see the module's docstring for the layout.
 
@@ -155,8 +160,6 @@ def open_split(
   Returns:
     The source.
   """
-  options.one_of(dataset, 'task', task, TASKS)
-  options.one_of(dataset, 'fold', fold, range(1, FOLDS + 1))
   root = epath.Path(raw)
   folder = root / TASKS[task]
   ratings = _ratings(root, folder / f'meta_file_{TASKS[task]}.txt')

@@ -11,6 +11,7 @@ import os
 
 from etils import epath
 
+from vidpetl import ranges
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
 from vidpetl.data.kinds.classification import Classification
@@ -69,7 +70,7 @@ def read(path: str, categories: list[str]) -> tuple[list[str], list[int]]:
 
 
 def open_split(
-  dataset: str, raw: str, split: str, fps: float | None = None
+  dataset: str, raw: str, split: str, fps: ranges.Positive | None = None
 ) -> Classification:
   """Opens a split; see the module's docstring for the layout.
 

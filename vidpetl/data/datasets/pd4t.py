@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from etils import epath
 
-from vidpetl import options
+from vidpetl import ranges
 from vidpetl.data import dataset as dataset_lib
 from vidpetl.data.annotations import text
 from vidpetl.data.kinds.quality import Performance, Performances
@@ -117,7 +117,7 @@ def open_split(
   dataset: str,
   raw: str,
   split: str,
-  task: str,
+  task: Annotated[str, ranges.OneOf(TASKS)],
   shared_subjects: bool = False,
 ) -> Performances:
   """Opens a split; see the module's docstring for the layout.
@@ -132,7 +132,6 @@ def open_split(
   Returns:
     The source.
   """
-  options.one_of(dataset, 'task', task, TASKS)
   lists = tuple(_path(raw, TASKS[task], name) for name in ('train', 'test'))
   found = [read(path) for path in lists]
   if not shared_subjects:

@@ -65,6 +65,21 @@ class Kind:
     """What `Info.kind` and tasks call it: its module."""
     return type(self).__module__.rpartition('.')[2]
 
+  def lacking(self, source: examples.Source) -> str:
+    """Returns why nothing can be learned of a source, nor measured on it.
+
+    Args:
+      source: as clips of this kind show it.
+
+    Returns:
+      What it lacks, and '' where it lacks nothing.
+    """
+    if not len(source):
+      return 'it has no examples'
+    if self.has_classes and not len(source.shown()[0]):
+      return f'none of its {len(source):,} examples shows a class'
+    return ''
+
   # Where clips are.
 
   def sampling(self, name: str | None) -> str:

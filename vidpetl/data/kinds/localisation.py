@@ -11,11 +11,11 @@ A clip has, with n boxes and c actions,
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from vidpetl import options
+from vidpetl import options, ranges
 from vidpetl.data import examples, kinds, samplers
 from vidpetl.data.annotations import boxes as boxes_lib
 from vidpetl.data.annotations import keyframes
@@ -104,16 +104,32 @@ class Boxes(kinds.Kind):
     min_score: detections scoring less are left out.
   """
 
-  max_boxes: int = 32
-  boxes: str = 'detected'
-  min_score: float = 0.8
+  max_boxes: ranges.Count = 32
+  boxes: Annotated[str, ranges.OneOf(BOXES)] = 'detected'
+  min_score: ranges.Share = 0.8
   # 32 frames of stride 2 at 30 fps take 1.07 s on each side, and this holds
   # twice that span.
   window: ClassVar[float | None] = 2.4
 
   def __post_init__(self):
-    options.positive(self.name, max_boxes=self.max_boxes)
-    options.one_of(self.name, 'boxes', self.boxes, BOXES)
+    options.hold_fields(self, self.name)
+
+  def lacking(self, source):
+    if len(source) and source.table.excluded.all():
+      return f'all of its {len(source):,} keyframes are excluded'
+    found = source.table.detected.score
+    if len(source) and self.boxes == 'detected':
+      if not len(found):
+        return (
+          "none of its keyframes has a detected person: give the source's "
+          "detections, or boxes='ground_truth' of the clip"
+        )
+      if not (found >= self.min_score).any():
+        return (
+          f'none of its {len(found):,} detections scores min_score='
+          f'{self.min_score:g} of the clip, the best {found.max():g}'
+        )
+    return super().lacking(source)
 
   def sampling(self, name):
     """Strides of a keyframe are strides around it."""

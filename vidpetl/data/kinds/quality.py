@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from vidpetl import options
+from vidpetl import options, ranges
 from vidpetl.data import examples, kinds
 from vidpetl.data.annotations.strings import Strings
 
@@ -221,11 +221,11 @@ class Scores(kinds.Kind):
       action; '' for none.
   """
 
-  exemplar: str = ''
+  exemplar: Annotated[str, ranges.OneOf(('', *EXEMPLARS))] = ''
   has_classes: ClassVar[bool] = False
 
   def __post_init__(self):
-    options.one_of(self.name, 'exemplar', self.exemplar, ('', *EXEMPLARS))
+    options.hold_fields(self, '')
 
   def check(self, cut):
     super().check(cut)

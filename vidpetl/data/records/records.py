@@ -18,8 +18,9 @@ import tensorflow_datasets as tfds
 import tqdm
 from etils import epath
 
-from vidpetl import durable, sealed, sha256sums
+from vidpetl import durable, ranges, sealed, sha256sums
 from vidpetl.data import examples, kinds
+from vidpetl.data.annotations import ava
 from vidpetl.data.records import shards
 from vidpetl.data.sources import localisation
 from vidpetl.parameters import sums
@@ -33,9 +34,9 @@ def open(
   dataset: str,
   split: str,
   detections: str | Sequence[str] | None = None,
-  match_iou: float = 0.9,
-  degenerate_boxes: str = 'error',
-  boxes: str = 'rounding',
+  match_iou: ranges.Part = 0.9,
+  degenerate_boxes: ava.Degenerate = 'error',
+  boxes: ava.Outside = 'rounding',
 ) -> examples.Source:
   """Opens a split of prepared records.
 

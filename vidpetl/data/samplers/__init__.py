@@ -18,7 +18,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from vidpetl import parts
+from vidpetl import options, parts
 from vidpetl.data import index
 
 
@@ -109,8 +109,6 @@ class Cut(Protocol):
 class Sampler:
   """A way of sampling.
 
-  Its `__post_init__` checks its options.
-
   Attributes:
     lead: axes of a clip's video before its frames.
     several: whether an evaluation may look at several clips of an example.
@@ -123,6 +121,9 @@ class Sampler:
   several: ClassVar[bool] = False
   pretext: ClassVar[bool] = False
   answers: ClassVar[tuple[str, ...]] = ()
+
+  def __post_init__(self):
+    options.hold_fields(self, f'sampling={self.name!r}')
 
   @property
   def name(self) -> str:
@@ -152,10 +153,14 @@ class Sampler:
     return {}
 
 
-def load(name: str) -> type[Sampler]:
+def load(name: str, where: str = 'sampling') -> type[Sampler]:
   """Returns a way of sampling by its name.
+
+  Args:
+    name: of its module.
+    where: who asks, in the error.
 
   Raises:
     ValueError: if there is none, with those there are.
   """
-  return parts.load(sys.modules[__name__], name, 'SAMPLER', 'sampling').SAMPLER
+  return parts.load(sys.modules[__name__], name, 'SAMPLER', where).SAMPLER

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from vidpetl import options
+from vidpetl import ranges
 from vidpetl.data import samplers
 
 
@@ -21,12 +21,9 @@ class Pace(samplers.Sampler):
     rates: speeds are 1 to `rates` times the video's.
   """
 
-  rates: int = 4
+  rates: ranges.Count = 4
   pretext: ClassVar[bool] = True
   answers: ClassVar[tuple[str, ...]] = ('speed',)
-
-  def __post_init__(self):
-    options.positive("sampling='pace'", rates=self.rates)
 
   @property
   def speeds(self) -> tuple[int, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from vidpetl import options
+from vidpetl import ranges
 from vidpetl.data import samplers
 
 SHORTS = ('hold', 'loop', 'stretch')
@@ -28,13 +28,9 @@ class Stride(samplers.Sampler):
       between them. Both on whole frames.
   """
 
-  short: str = 'hold'
-  places: str = 'ends'
+  short: Annotated[str, ranges.OneOf(SHORTS)] = 'hold'
+  places: Annotated[str, ranges.OneOf(PLACES)] = 'ends'
   several: ClassVar[bool] = True
-
-  def __post_init__(self):
-    options.one_of("sampling='stride'", 'short', self.short, SHORTS)
-    options.one_of("sampling='stride'", 'places', self.places, PLACES)
 
   def times(self, extent, cut, fps, draws):
     slack = slack_of(extent, cut, fps)

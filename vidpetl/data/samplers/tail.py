@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from vidpetl import ranges
 from vidpetl.data import samplers
 
 
@@ -18,11 +19,7 @@ class Tail(samplers.Sampler):
       side.
   """
 
-  shift: int = 0
-
-  def __post_init__(self):
-    if self.shift < 0:
-      raise ValueError(f'shift must be 0 or more frames, not {self.shift}')
+  shift: ranges.Natural = 0
 
   def times(self, extent, cut, fps, draws):
     extent.check()

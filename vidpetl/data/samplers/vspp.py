@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from vidpetl import options
+from vidpetl import ranges
 from vidpetl.data import samplers
 
 # Last frames of a video that are left alone.
@@ -36,20 +36,15 @@ class Vspp(samplers.Sampler):
     natural_drawn: whether `natural` may be drawn all the same.
   """
 
-  rates: int = 5
-  parts: int = 4
-  natural: int = 1
+  rates: ranges.Count = 5
+  parts: ranges.Count = 4
+  natural: ranges.Count = 1
   natural_drawn: bool = False
   pretext: ClassVar[bool] = True
   answers: ClassVar[tuple[str, ...]] = ('speed', 'part')
 
   def __post_init__(self):
-    options.positive(
-      "sampling='vspp'",
-      rates=self.rates,
-      parts=self.parts,
-      natural=self.natural,
-    )
+    super().__post_init__()
     if not self.speeds:
       raise ValueError(
         f'rates={self.rates} leaves no speed but natural={self.natural}'

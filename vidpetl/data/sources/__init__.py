@@ -19,13 +19,17 @@ from vidpetl import options, parts
 from vidpetl.data import datasets, examples, subset
 
 
-def opener(name: str) -> Callable[..., examples.Source]:
+def opener(name: str, where: str = 'source') -> Callable[..., examples.Source]:
   """Returns the function that opens a source of this name.
+
+  Args:
+    name: of its module.
+    where: who asks, in the error.
 
   Raises:
     ValueError: if there is none, with those there are.
   """
-  return parts.load(sys.modules[__name__], name, 'open', 'source').open
+  return parts.load(sys.modules[__name__], name, 'open', where).open
 
 
 def kind(source: Mapping[str, Any]) -> str:
@@ -68,17 +72,35 @@ def open_source(config: Mapping[str, Any]) -> examples.Source:
   return subset.take(opened, **part)
 
 
-def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns what a source takes, with defaults; None where it must be given.
+def functions(
+  config: Mapping[str, Any], where: str = ''
+) -> list[Callable[..., Any]]:
+  """Returns the functions whose arguments a source takes.
 
   Args:
     config: as for `open_source`; of 'raw', the dataset's own options count.
+    where: path of the source, in errors.
   """
+  dot = f'{where}.' if where else ''
   name = config.get('source')
-  taken = options.fields(opener(name))
+  found = [opener(name, f'{dot}source')]
   if name == 'raw' and config.get('dataset'):
-    known = datasets.find(config['dataset'])
-    taken |= options.fields(known.open) if known.open else {}
+    known = datasets.find(config['dataset'], f'{dot}dataset')
+    found += [known.open] if known.open else []
+  return [*found, subset.take]
+
+
+def arguments(config: Mapping[str, Any], where: str = '') -> dict[str, Any]:
+  """Returns what a source takes, with defaults; None where it must be given.
+
+  Args:
+    config: see `functions`.
+    where: see `functions`.
+  """
+  *opened, _ = functions(config, where)
+  taken: dict[str, Any] = {}
+  for function in opened:
+    taken |= options.fields(function)
   empty = inspect.Parameter.empty
   known = {k: None if v is empty else v for k, v in taken.items()}
   return known | subset.OPTIONS

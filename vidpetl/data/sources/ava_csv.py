@@ -23,6 +23,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vidpetl import ranges
 from vidpetl.data.annotations import ava, keyframes, text
 from vidpetl.data.annotations import boxes as columns
 from vidpetl.data.annotations import labelmap as label_maps
@@ -39,15 +40,15 @@ def open(
   annotations: str,
   split: str = 'train',
   labelmap: str | None = None,
-  num_classes: int | None = None,
+  num_classes: ranges.Count | None = None,
   detections: str | Sequence[str] | None = None,
   excluded: str | None = None,
-  video_start: float = 0.0,
-  match_iou: float = 0.9,
-  degenerate_boxes: str = 'error',
-  boxes: str = 'rounding',
+  video_start: ranges.Number = 0.0,
+  match_iou: ranges.Part = 0.9,
+  degenerate_boxes: ava.Degenerate = 'error',
+  boxes: ava.Outside = 'rounding',
   name: str = 'ava_csv',
-  fps: float | None = None,
+  fps: ranges.Positive | None = None,
 ) -> Localisation:
   """Opens keyframes of one's own videos.
 

@@ -23,6 +23,8 @@ def require_some(found: int, wanted: int, what: str, where: str) -> None:
   Raises:
     FileNotFoundError: saying what was looked for, and where.
   """
+  if not found and not wanted:
+    raise FileNotFoundError(f'{where}: its annotations list no video')
   if not found:
     raise FileNotFoundError(
       f'none of the {wanted} annotated videos was found; looked for {what} in '

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Annotated
 
-from vidpetl import options
+from vidpetl import options, ranges
 from vidpetl.data import examples, kinds, names, splits
 from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.sources import (
@@ -22,12 +23,12 @@ KIND = 'classification'
 def open(
   path: str,
   split: str,
-  val_fraction: float = 0.2,
+  val_fraction: ranges.Held = 0.2,
   name: str | None = None,
   kind: str = 'classification',
-  fps: float | None = None,
+  fps: ranges.Positive | None = None,
   lists: str | Sequence[str] | None = None,
-  layout: str | None = None,
+  layout: Annotated[str, ranges.OneOf(split_folders.LAYOUTS)] | None = None,
 ) -> examples.Source:
   """Opens the clips of a folder, labelled by the folders they lie in.
 

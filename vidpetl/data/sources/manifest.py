@@ -29,6 +29,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from etils import epath
 
+from vidpetl import ranges
 from vidpetl.data import examples, kinds, names
 from vidpetl.data.annotations import fields, text
 from vidpetl.data.annotations.strings import Strings
@@ -72,9 +73,9 @@ def open(
   classes: Sequence[str] | None = None,
   name: str | None = None,
   kind: str = 'classification',
-  fps: float | None = None,
+  fps: ranges.Positive | None = None,
   root: str | None = None,
-  val_fraction: float = 0.2,
+  val_fraction: ranges.Held = 0.2,
 ) -> examples.Source:
   """Opens the clips that a table lists.
 

@@ -38,7 +38,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from etils import epath
 
-from vidpetl import mistakes
+from vidpetl import mistakes, ranges
 from vidpetl.data import examples, names
 from vidpetl.data.annotations import fields, text
 from vidpetl.data.annotations.strings import Strings
@@ -70,8 +70,8 @@ def open(
   path: str,
   split: str = 'all',
   name: str | None = None,
-  fps: float | None = None,
-  val_fraction: float = 0.2,
+  fps: ranges.Positive | None = None,
+  val_fraction: ranges.Held = 0.2,
 ) -> Performances:
   """Opens the performances that a table lists.
 

@@ -57,6 +57,7 @@ def subjects(
         split_of,
         subject_lib.recipe_of(config, name, source.info.kind),
         _unlisted(config['tasks'][name]['train'], split_of),
+        subject_lib.lacking(config, name, split_of),
       )
     )
   return found

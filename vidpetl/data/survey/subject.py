@@ -90,6 +90,32 @@ def recipe_of(config: Mapping[str, Any], name: str, kind: str) -> Recipe:
   )
 
 
+def lacking(
+  config: Mapping[str, Any], name: str, parts: Mapping[str, Part]
+) -> dict[str, str]:
+  """Returns why nothing can be learned of a split, or measured on it.
+
+  Args:
+    config: of a run; it may be incomplete.
+    name: of the task.
+    parts: its splits.
+  """
+  task = config['tasks'][name]
+  clip = dict(task.get('clip', {}))
+  found = {}
+  for role, part in parts.items():
+    kind = part.info.kind
+    more = dict(task.get('eval_clip', {})) if role == VAL else {}
+    sampling = more.get('sampling') or clip.get('sampling')
+    if sampling and samplers.load(sampling).pretext:
+      kind = 'unlabelled'
+    options = clip_spec.fitting(clip, kind, more.get('sampling')) | more
+    cut = clip_spec.ClipSpec.of(options, kind)
+    if why := cut.kind.lacking(part.source):
+      found[role] = why
+  return found
+
+
 @dataclasses.dataclass(frozen=True)
 class Part:
   """The clips of one split.
@@ -186,12 +212,14 @@ class Subject:
     parts: 'train', and 'val' where there is an evaluation.
     recipe: None if nobody says what is to see them.
     unlisted: clips of a table that are in neither split.
+    lacking: split -> why it is of no use; see `lacking`.
   """
 
   name: str
   parts: Mapping[str, Part]
   recipe: Recipe | None
   unlisted: tuple[str, ...] = ()
+  lacking: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
   @property
   def kind(self) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+from typing import Annotated
 
 import flax.linen as nn
 import jax
 
-from vidpetl import options
+from vidpetl import options, ranges
 from vidpetl.backbones import layers, site, torch_layers
 from vidpetl.petl import scales
 
@@ -48,25 +49,20 @@ class Adapter(nn.Module):
       from a narrow Gaussian, nearly so).
   """
 
-  bottleneck: int = 64
-  ratio: float = 0.0
-  mode: str = 'parallel'
-  activation: str = 'relu'
-  norm: str = 'none'
-  scale: float | str = 0.1
-  dropout: float = 0.0
-  drop_path: float = 0.0
-  initial: str = 'lora'
+  bottleneck: ranges.Natural = 64
+  ratio: ranges.Share = 0.0
+  mode: Annotated[str, ranges.OneOf(MODES)] = 'parallel'
+  activation: Annotated[str, ranges.OneOf(ACTIVATIONS)] = 'relu'
+  norm: Annotated[str, ranges.OneOf(NORMS)] = 'none'
+  scale: scales.Scale = 0.1
+  dropout: ranges.Rate = 0.0
+  drop_path: ranges.Rate = 0.0
+  initial: Annotated[str, ranges.OneOf(INITIALS)] = 'lora'
 
   def __post_init__(self):
-    check = functools.partial(options.one_of, 'adapter')
-    check('mode', self.mode, MODES)
-    check('activation', self.activation, ACTIVATIONS)
-    check('norm', self.norm, NORMS)
-    check('initial', self.initial, INITIALS)
-    scales.check('adapter', self.scale)
-    if not self.ratio:
-      options.positive('adapter', bottleneck=self.bottleneck)
+    options.hold_fields(self, 'adapter')
+    if not self.ratio and not self.bottleneck:
+      raise ValueError('adapter: bottleneck=0: it must be at least 1')
     super().__post_init__()
 
   @nn.compact

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import flax.linen as nn
 import jax
 
-from vidpetl import options
+from vidpetl import options, ranges
 from vidpetl.backbones import site, torch_layers
 
 
@@ -21,11 +23,11 @@ class Adapter3D(nn.Module):
     kernel: K, odd.
   """
 
-  reduction: int = 4
-  kernel: int = 3
+  reduction: ranges.Count = 4
+  kernel: Annotated[int, ranges.Between(1), ranges.Odd()] = 3
 
   def __post_init__(self):
-    options.positive('adapter3d', reduction=self.reduction, kernel=self.kernel)
+    options.hold_fields(self, 'adapter3d')
     super().__post_init__()
 
   @nn.compact

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vidpetl import options, ranges
 from vidpetl.backbones import layers, site, torch_layers
 
 
@@ -31,9 +32,13 @@ class AIM(nn.Module):
       of a token, and for all clips at once.
   """
 
-  ratio: float = 0.25
+  ratio: ranges.Part = 0.25
   inner: bool = False
-  drop_path: float = 0.0
+  drop_path: ranges.Rate = 0.0
+
+  def __post_init__(self):
+    options.hold_fields(self, 'aim')
+    super().__post_init__()
 
   @nn.compact
   def __call__(self, y: jax.Array, given, grid: site.Grid) -> jax.Array:

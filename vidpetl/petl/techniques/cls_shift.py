@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl import options
+from vidpetl import options, ranges
 from vidpetl.backbones import site
 
 
@@ -23,12 +25,10 @@ class ClsShift(nn.Module):
     div: d / div channels move each way.
   """
 
-  div: int = 4
+  div: Annotated[int, ranges.Between(2)] = 4
 
   def __post_init__(self):
-    options.positive('cls_shift', div=self.div)
-    if self.div < 2:
-      raise ValueError('cls_shift: div must be at least 2')
+    options.hold_fields(self, 'cls_shift')
     super().__post_init__()
 
   @nn.compact

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import flax.linen as nn
 import jax
 
+from vidpetl import options
 from vidpetl.petl import linear, qkv
 
 Flat = Mapping[str, jax.Array]
@@ -21,10 +22,10 @@ class IA3(nn.Module):
     to: which of 'q', 'k', 'v' at `attn_qkv`.
   """
 
-  to: str = 'kv'
+  to: qkv.Letters = 'kv'
 
   def __post_init__(self):
-    qkv.check('ia3', self.to)
+    options.hold_fields(self, 'ia3')
     super().__post_init__()
 
   @nn.compact

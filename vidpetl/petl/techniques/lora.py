@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl import options
+from vidpetl import options, ranges
 from vidpetl.backbones import site, torch_layers
 from vidpetl.petl import linear, qkv
 
@@ -26,14 +26,13 @@ class LoRA(nn.Module):
     dropout: rate, on x.
   """
 
-  rank: int = 8
-  alpha: float = 8.0
-  to: str = 'qv'
-  dropout: float = 0.0
+  rank: ranges.Count = 8
+  alpha: ranges.Positive = 8.0
+  to: qkv.Letters = 'qv'
+  dropout: ranges.Rate = 0.0
 
   def __post_init__(self):
-    qkv.check('lora', self.to)
-    options.positive('lora', rank=self.rank)
+    options.hold_fields(self, 'lora')
     super().__post_init__()
 
   @nn.compact

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import einops
 import flax.linen as nn
 import jax
 
-from vidpetl import options
+from vidpetl import options, ranges
 from vidpetl.backbones import site, torch_layers
 
 FUSES = ('learned', 'average')
+
+
+_Kernel = tuple[ranges.Count] | ranges.Size
 
 
 class MSTAdapter(nn.Module):
@@ -45,16 +49,19 @@ class MSTAdapter(nn.Module):
       pass.
   """
 
-  bottleneck: int = 384
-  kernels: Sequence[Sequence[int]] = ((3, 1, 1), (5, 1, 1), (7, 1, 1))
-  fuse: str = 'learned'
+  bottleneck: ranges.Count = 384
+  kernels: Annotated[Sequence[_Kernel], ranges.Filled()] = (
+    (3, 1, 1),
+    (5, 1, 1),
+    (7, 1, 1),
+  )
+  fuse: Annotated[str, ranges.OneOf(FUSES)] = 'learned'
   pointwise: bool = True
   dense: bool = True
   cls: bool = False
 
   def __post_init__(self):
-    options.positive('mst_adapter', bottleneck=self.bottleneck)
-    options.one_of('mst_adapter', 'fuse', self.fuse, FUSES)
+    options.hold_fields(self, 'mst_adapter')
     self.kernels = tuple(map(_size, self.kernels))
     super().__post_init__()
 

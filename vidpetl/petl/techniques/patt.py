@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl import options
+from vidpetl import options, ranges
 from vidpetl.backbones import torch_layers
 from vidpetl.petl import qkv, scales
 
@@ -33,22 +35,15 @@ class PATT(nn.Module):
       prefix-tuning does (its Table 4, "No Z").
   """
 
-  bottleneck: int = 128
-  to: str = 'kv'
-  scale: float | str = 0.8
-  activation: str = 'tanh'
-  combine: str = 'add'
-  source: str = 'given'
+  bottleneck: ranges.Count = 128
+  to: qkv.Letters = 'kv'
+  scale: scales.Scale = 0.8
+  activation: Annotated[str, ranges.OneOf(torch_layers.ACTIVATIONS)] = 'tanh'
+  combine: Annotated[str, ranges.OneOf(COMBINES)] = 'add'
+  source: Annotated[str, ranges.OneOf(SOURCES)] = 'given'
 
   def __post_init__(self):
-    qkv.check('patt', self.to)
-    options.one_of('patt', 'combine', self.combine, COMBINES)
-    options.one_of('patt', 'source', self.source, SOURCES)
-    options.one_of(
-      'patt', 'activation', self.activation, torch_layers.ACTIVATIONS
-    )
-    scales.check('patt', self.scale)
-    options.positive('patt', bottleneck=self.bottleneck)
+    options.hold_fields(self, 'patt')
     if self.combine == 'concat' and set(self.to) != set('kv'):
       raise ValueError("patt: combine='concat' needs to='kv'")
     super().__post_init__()

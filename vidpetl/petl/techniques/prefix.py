@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl import options
+from vidpetl import options, ranges
 from vidpetl.backbones import torch_layers
 from vidpetl.petl import qkv
 
@@ -23,11 +23,11 @@ class Prefix(nn.Module):
     middle: width between Down and Up.
   """
 
-  tokens: int = 16
-  middle: int = 128
+  tokens: ranges.Count = 16
+  middle: ranges.Count = 128
 
   def __post_init__(self):
-    options.positive('prefix', tokens=self.tokens, middle=self.middle)
+    options.hold_fields(self, 'prefix')
     super().__post_init__()
 
   @nn.compact

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl import options
+from vidpetl import options, ranges
 from vidpetl.backbones import site, torch_layers
 
 INITIALS = ('vpt', 'xavier')
@@ -26,14 +28,13 @@ class Prompt(nn.Module):
     patch: pixels of a patch, for 'vpt'; 0 is the backbone's.
   """
 
-  tokens: int = 1
-  dropout: float = 0.0
-  initial: str = 'vpt'
-  patch: int = 0
+  tokens: ranges.Count = 1
+  dropout: ranges.Rate = 0.0
+  initial: Annotated[str, ranges.OneOf(INITIALS)] = 'vpt'
+  patch: ranges.Natural = 0
 
   def __post_init__(self):
-    options.positive('prompt', tokens=self.tokens)
-    options.one_of('prompt', 'initial', self.initial, INITIALS)
+    options.hold_fields(self, 'prompt')
     super().__post_init__()
 
   @nn.compact

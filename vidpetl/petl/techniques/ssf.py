@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import flax.linen as nn
 import jax
 
+from vidpetl import options
 from vidpetl.petl import linear, qkv
 
 Flat = Mapping[str, jax.Array]
@@ -23,10 +24,10 @@ class SSF(nn.Module):
       without effect; the paper counts it.
   """
 
-  to: str = 'qkv'
+  to: qkv.Letters = 'qkv'
 
   def __post_init__(self):
-    qkv.check('ssf', self.to)
+    options.hold_fields(self, 'ssf')
     super().__post_init__()
 
   @nn.compact

@@ -5,7 +5,7 @@ from __future__ import annotations
 import flax.linen as nn
 import jax
 
-from vidpetl import options
+from vidpetl import options, ranges
 from vidpetl.backbones import site, torch_layers
 
 
@@ -20,11 +20,11 @@ class STAdapter(nn.Module):
     kernel: of the convolution, (t, h, w).
   """
 
-  bottleneck: int = 384
-  kernel: tuple[int, int, int] = (3, 1, 1)
+  bottleneck: ranges.Count = 384
+  kernel: ranges.Size = (3, 1, 1)
 
   def __post_init__(self):
-    options.positive('st_adapter', bottleneck=self.bottleneck)
+    options.hold_fields(self, 'st_adapter')
     self.kernel = tuple(self.kernel)
     super().__post_init__()
 

@@ -134,6 +134,7 @@ class Shares:
       source: of the evaluation.
     """
     self._questions = questions
+    self.names = dict.fromkeys(questions, 1)
     self._source = source
     self._rows = predictions.Rows()
 

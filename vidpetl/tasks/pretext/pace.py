@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from vidpetl import ranges
 from vidpetl.data import examples
 from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.pretext import answers, linears
@@ -23,9 +24,10 @@ class Pace(task_lib.Task):
     dropout: of the summary in training.
   """
 
-  dropout: float = 0.0
+  dropout: ranges.Rate = 0.0
 
   def __post_init__(self):
+    super().__post_init__()
     answers.check_sampling(
       self.name,
       'pretext.pace',
@@ -34,10 +36,6 @@ class Pace(task_lib.Task):
       self.eval_clip,
       ('rates',),
     )
-    if not 0 <= self.dropout < 1:
-      raise ValueError(
-        f'config.tasks.{self.name}.dropout is {self.dropout}, not in [0, 1).'
-      )
 
   def head(self) -> linears.Linears:
     return linears.Linears(

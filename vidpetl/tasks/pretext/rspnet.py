@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vidpetl import mistakes
+from vidpetl import mistakes, ranges
 from vidpetl.data import clips, examples
 from vidpetl.metrics import predictions
 from vidpetl.tasks import task as task_lib
@@ -60,18 +60,19 @@ class RspNet(task_lib.Task):
     motion: weight of L_M.
   """
 
-  embedding: int = 128
-  queue: int | None = None
-  momentum: float = 0.999
-  temperature: float = 0.07
-  margin: float = 2.0
-  appearance: float = 1.0
-  motion: float = 1.0
+  embedding: ranges.Count = 128
+  queue: ranges.Count | None = None
+  momentum: ranges.Share = 0.999
+  temperature: ranges.Positive = 0.07
+  margin: ranges.Number = 2.0
+  appearance: ranges.Number = 1.0
+  motion: ranges.Number = 1.0
   plan: task_lib.Plan = dataclasses.field(
     default=task_lib.NO_PLAN, compare=False, repr=False
   )
 
   def __post_init__(self):
+    super().__post_init__()
     answers.check_sampling(
       self.name, 'pretext.rspnet', 'pair', self.train_clip, self.eval_clip
     )
@@ -87,13 +88,6 @@ class RspNet(task_lib.Task):
           f'{where}.{field}.frames is {clip.frames}: it must be even, as half '
           'of it is encoded.'
         )
-    for field in ('embedding', 'queue', 'temperature'):
-      if getattr(self, field) <= 0:
-        raise ValueError(
-          f'{where}.{field} is {getattr(self, field)}, not positive.'
-        )
-    if not 0 <= self.momentum <= 1:
-      raise ValueError(f'{where}.momentum is {self.momentum}, not in [0, 1].')
 
   def _usual_queue(self) -> int:
     """Returns K, no more than the training data allow; a note says so."""
@@ -239,6 +233,7 @@ class Relations:
   _ROWS = 1024
 
   def __init__(self, source: examples.Source):
+    self.names = {'speed_order': 1, 'appearance': 1}
     self._source = source
     self._rows = predictions.Rows()
 
@@ -248,7 +243,7 @@ class Relations:
 
   def result(self) -> dict[str, float]:
     if not self._rows:
-      return {'speed_order': float('nan'), 'appearance': float('nan')}
+      return dict.fromkeys(self.names, float('nan'))
     nearest = self._nearest()
     return {
       'speed_order': float(self._rows['speed_order'].mean()),

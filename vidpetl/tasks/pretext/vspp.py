@@ -12,6 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from vidpetl import ranges
 from vidpetl.data import examples
 from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.pretext import answers, linears
@@ -35,10 +36,11 @@ class Vspp(task_lib.Task):
       that is never right, as in PECoP's code.
   """
 
-  dropout: float = 0.5
+  dropout: ranges.Rate = 0.5
   natural_output: bool = False
 
   def __post_init__(self):
+    super().__post_init__()
     answers.check_sampling(
       self.name,
       'pretext.vspp',
@@ -47,10 +49,6 @@ class Vspp(task_lib.Task):
       self.eval_clip,
       ('rates', 'parts', 'natural', 'natural_drawn'),
     )
-    if not 0 <= self.dropout < 1:
-      raise ValueError(
-        f'config.tasks.{self.name}.dropout is {self.dropout}, not in [0, 1).'
-      )
 
   def head(self) -> linears.Linears:
     asked = self.train_clip.sampler

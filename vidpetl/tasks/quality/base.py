@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from vidpetl import ranges
 from vidpetl.data import examples
 from vidpetl.tasks import task as task_lib
 from vidpetl.tasks.quality import segments
+
+Starts = Annotated[tuple[ranges.Natural, ...], ranges.Filled()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +28,8 @@ class Quality(task_lib.Task):
     plan: of the run.
   """
 
-  starts: tuple[int, ...] = (*range(0, 81, 10), 87)
-  length: int = 16
+  starts: Starts = (*range(0, 81, 10), 87)
+  length: ranges.Count = 16
   info: examples.Info | None = dataclasses.field(
     default=None, compare=False, repr=False
   )
@@ -35,6 +38,7 @@ class Quality(task_lib.Task):
   )
 
   def __post_init__(self):
+    super().__post_init__()
     for clip, spec in (
       ('clip', self.train_clip),
       ('eval_clip', self.eval_clip),

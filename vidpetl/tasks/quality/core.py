@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vidpetl import ranges
 from vidpetl.tasks.quality import base, core_groups, core_tree, relative
 
 KIND = 'quality'
@@ -38,17 +39,15 @@ class Core(relative.Relative):
       where there is none, as in a run's description, they are evenly spaced.
   """
 
-  starts: tuple[int, ...] = (*range(0, 81, 10), 86)
-  depth: int = 5
-  width: int = 256
+  starts: base.Starts = (*range(0, 81, 10), 86)
+  depth: Annotated[int, ranges.Between(2, 20)] = 5
+  width: ranges.Count = 256
   divide_by_difficulty: bool = False
-  score_range: float = 100.0
-  edges: tuple[float, ...] | None = None
+  score_range: ranges.Positive = 100.0
+  edges: tuple[ranges.Number, ...] | None = None
 
   def __post_init__(self):
     super().__post_init__()
-    if self.depth < 2:
-      raise ValueError(f'{self.where("depth")} is {self.depth}, less than 2.')
     half = 2 ** (self.depth - 2)
     edges = tuple(np.linspace(0.0, self.score_range, half + 1).tolist())
     if self.table:

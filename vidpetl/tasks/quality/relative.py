@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vidpetl import mistakes
+from vidpetl import mistakes, ranges
 from vidpetl.data import examples
 from vidpetl.data.sources import gallery
 from vidpetl.tasks.quality import base, scores
@@ -28,8 +28,8 @@ class Relative(base.Quality):
     voter_seed: of their draw.
   """
 
-  voters: int = 10
-  voter_seed: int = 0
+  voters: ranges.Count = 10
+  voter_seed: ranges.Natural = 0
 
   def __post_init__(self):
     super().__post_init__()
@@ -38,8 +38,6 @@ class Relative(base.Quality):
         f"{self.where('clip.exemplar')} is '': say what a query and its "
         "exemplar have in common, 'any' (nothing), 'difficulty' or 'action'."
       )
-    if self.voters < 1:
-      raise ValueError(f'{self.where("voters")} is {self.voters}, less than 1.')
     if self.table:
       self._check_partners()
 

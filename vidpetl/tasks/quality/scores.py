@@ -51,6 +51,7 @@ class Scores:
   """Spearman's correlation and distances of final scores."""
 
   def __init__(self, source: examples.Source):
+    self.names = {'spearman': 1, 'l2': -1, 'relative_l2': -1}
     self._source = source
     self._rows = predictions.Rows()
 
@@ -81,7 +82,7 @@ class Scores:
   def result(self) -> dict[str, float]:
     predicted, true = self._scores()
     if not true.size:
-      return dict.fromkeys(('spearman', 'l2', 'relative_l2'), float('nan'))
+      return dict.fromkeys(self.names, float('nan'))
     return {
       'spearman': rank.spearman(predicted, true),
       'l2': rank.l2(predicted, true),

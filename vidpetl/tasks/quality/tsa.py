@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
+from vidpetl import ranges
 from vidpetl.tasks.quality import base, relative, tsa_head, tsa_steps
 
 KIND = 'quality'
@@ -43,12 +44,17 @@ class Tsa(relative.Relative):
       each place keeps its own.
   """
 
-  starts: tuple[int, ...] = tuple(range(0, 81, 10))
-  truth_share: float = 0.25
-  tokens: int = 5
-  widths: tuple[int, ...] = (12, 24, 48, 96)
-  blocks: int = 3
-  heads: int = 8
+  starts: base.Starts = tuple(range(0, 81, 10))
+  truth_share: ranges.Share = 0.25
+  tokens: ranges.Count = 5
+  widths: Annotated[tuple[ranges.Count, ...], ranges.Filled()] = (
+    12,
+    24,
+    48,
+    96,
+  )
+  blocks: ranges.Count = 3
+  heads: ranges.Count = 8
   scramble: bool = False
 
   def __post_init__(self):
@@ -59,12 +65,6 @@ class Tsa(relative.Relative):
         f'{self.where("clip.frames")} is {frames}, and eval_clip.frames '
         f'{self.eval_clip.frames}: they must be the same, and at least 4.'
       )
-    if not 0 <= self.truth_share <= 1:
-      raise ValueError(
-        f'{self.where("truth_share")} is {self.truth_share}, not in [0, 1].'
-      )
-    if self.tokens < 1:
-      raise ValueError(f'{self.where("tokens")} is {self.tokens}, less than 1.')
     if self.table:
       self._check_steps()
 

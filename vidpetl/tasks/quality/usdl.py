@@ -10,7 +10,7 @@ JIGSAWS   MUSDL       5    1    5      1       6     0  False
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import jax.scipy.special
 import numpy as np
 
+from vidpetl import ranges
 from vidpetl.data import examples
 from vidpetl.tasks.quality import base, mlp, scores
 
@@ -57,14 +58,14 @@ class Usdl(base.Quality):
 
   low: float = 0.0
   high: float = 104.5
-  bins: int = 101
-  std: float = 5.0
-  judges: int = 0
-  keep: int = 0
+  bins: Annotated[int, ranges.Between(2)] = 101
+  std: ranges.Positive = 5.0
+  judges: ranges.Natural = 0
+  keep: ranges.Natural = 0
   difficulty: bool = False
-  filled: float = 0.25
-  decode: str = 'argmax'
-  hidden: tuple[int, ...] = (256, 128)
+  filled: ranges.Share = 0.25
+  decode: Annotated[str, ranges.OneOf(DECODES)] = 'argmax'
+  hidden: tuple[ranges.Count, ...] = (256, 128)
 
   def __post_init__(self):
     super().__post_init__()
@@ -147,15 +148,10 @@ class Usdl(base.Quality):
     return batch['judge_scores'] if self.judges else batch['score'][:, None]
 
   def _check_fields(self) -> None:
-    if self.decode not in DECODES:
+    if self.high <= self.low:
       raise ValueError(
-        f'{self.where("decode")} is {self.decode!r}, none of {DECODES}.'
-      )
-    if self.bins < 2 or self.high <= self.low or self.std <= 0:
-      raise ValueError(
-        f'{self.where("bins")} is {self.bins}, low {self.low}, high '
-        f'{self.high}, std {self.std}: there must be two bins, low < high and '
-        'std > 0.'
+        f'{self.where("high")} is {self.high}, and low {self.low}: scores '
+        'must be between them.'
       )
     if not self.judges and (self.keep or self.difficulty):
       raise ValueError(

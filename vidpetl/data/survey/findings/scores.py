@@ -29,11 +29,23 @@ def find(subject: subject_lib.Subject) -> Iterator[findings.Finding]:
     return
   text = f'training scores lie between {low:g} and {high:g}'
   yield findings.of(findings.INFO, 'scores', text, [])
+  yield from _unordered(scores.get(subject_lib.VAL))
   limits = subject.recipe.scores if subject.recipe else None
   if limits:
     yield from _sliver(limits, (low, high))
   for name, part in subject.parts.items():
     yield from _outside(name, part, scores[name], limits, (low, high))
+
+
+def _unordered(val: np.ndarray | None) -> Iterator[findings.Finding]:
+  """Scores of a test that have no order."""
+  known = np.zeros(0) if val is None else val[np.isfinite(val)]
+  if known.size and known.min() == known.max():
+    text = (
+      f'{findings.plural(known.size, "val score is", "val scores are")} '
+      f'{known.min():g}: a rank correlation is not defined'
+    )
+    yield findings.of(findings.WRONG, 'scores_equal', text, [])
 
 
 def _scores(part, recipe) -> np.ndarray:
