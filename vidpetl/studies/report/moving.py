@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -28,6 +29,7 @@ _RATE = 8.0  # frames a second, where moments are spread over the video
 _FASTEST = 25.0  # frames a second
 _STRIDING = ('stride', 'around')
 
+_Any = TypeVar('_Any')
 Maps = Mapping[str, grad_cam.Example]
 
 
@@ -48,20 +50,46 @@ def clips(
   every = clip_sheet.rank(run, task)
   worst, best = clip_sheet.choose(every, count)
   source, spec = clip_sheet.open_data(run, task)
-  parts = []
-  for name, kind, chosen in (('Worst', 'bad', worst), ('Best', 'fine', best)):
-    cards = [
+
+  def cards(chosen: Sequence[Ranked], kind: str) -> list[str]:
+    return [
       _card(clip, arrays, spec, kind, (maps or {}).get(clip.id))
       for clip, _, arrays in clip_sheet.read(chosen, source, spec)
     ]
-    if chosen:
-      told = f'{len(cards)} of {plural(len(every), "clip")}'
-      if len(cards) < len(chosen):
-        told += f'; {len(chosen) - len(cards)} could not be read any more'
-      parts += [
-        f'<h4>{name} <span class="dim">{told}</span></h4>',
-        f'<div class="clips">{"".join(cards)}</div>',
-      ]
+
+  return both_ends(worst, best, cards, plural(len(every), 'clip'))
+
+
+def both_ends(
+  worst: Sequence[_Any],
+  best: Sequence[_Any],
+  cards: Callable[[Sequence[_Any], str], list[str]],
+  of: str,
+  size: str = '',
+) -> list[str]:
+  """Returns the cards of the worst and of the best, below headings.
+
+  Args:
+    worst: what is shown of these.
+    best: and of these.
+    cards: makes them, given what is shown and the class of its cards; what
+      cannot be read any more has none.
+    of: how many there are of all, in words.
+    size: class of the cards' place, if they are not of the usual size.
+  """
+  parts = []
+  for name, kind, chosen in (('Worst', 'bad', worst), ('Best', 'fine', best)):
+    if not chosen:
+      continue
+    made = cards(chosen, kind)
+    told = f'{len(made)} of {of}'
+    if len(made) < len(chosen):
+      told += f'; {len(chosen) - len(made)} could not be read any more'
+    place = f'clips {size}'.strip()
+    parts += [
+      f'<h4>{name} <span class="dim">{told}</span></h4>',
+      f'<div class="{place}">{"".join(made)}</div>',
+    ]
   return parts
 
 

@@ -6,6 +6,7 @@ and goes on: boxes are those of the keyframe alone.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,26 +41,18 @@ def keyframes(run: Recorded, task: str, count: int) -> list[str]:
   """
   source, every = keyframe_sheet.open_ranked(run, task)
   worst, best = clip_sheet.choose(every, count)
-  parts = [
+  told = (
     '<p class="dim">A film stops at its keyframe. What was found is orange, '
     'with its best actions, which are green where they are annotated; what is '
     'annotated is white.</p>'
-  ]
-  for name, kind, chosen in (('Worst', 'bad', worst), ('Best', 'fine', best)):
-    cards = _cards(chosen, source, kind)
-    if chosen:
-      told = f'{len(cards)} of {plural(len(every), "keyframe")}'
-      if len(cards) < len(chosen):
-        told += f'; {len(chosen) - len(cards)} could not be read any more'
-      parts += [
-        f'<h4>{name} <span class="dim">{told}</span></h4>',
-        f'<div class="clips large">{"".join(cards)}</div>',
-      ]
-  return parts
+  )
+  cards = functools.partial(_cards, source)
+  of = plural(len(every), 'keyframe')
+  return [told, *moving.both_ends(worst, best, cards, of, 'large')]
 
 
 def _cards(
-  chosen: Sequence[keyframe_sheet.Ranked], source: examples.Source, kind: str
+  source: examples.Source, chosen: Sequence[keyframe_sheet.Ranked], kind: str
 ) -> list[str]:
   cards = []
   for each in chosen:
