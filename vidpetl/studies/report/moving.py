@@ -104,18 +104,47 @@ def _card(
   frames = arrays['video'].reshape(-1, *arrays['video'].shape[-3:])
   shown = frames[:, :height, :width]
   if example is not None:
-    heated = (255 * grad_cam.overlay(example.frames, example.heat)).round()
-    shown = np.concatenate([shown, heated.astype(np.uint8)], axis=2)
-  told = _moments(len(frames), spec)
-  if example is not None:
-    speaks = f'{example.predicted} {example.score:.2f}'
-    told += f'<br>right: what speaks for {markup.text(speaks)}'
+    shown = np.concatenate([shown, _painted(example)], axis=2)
+  told = _moments(len(frames), spec) + speaks(example, 'right')
   return (
     f'<div class="clip {kind}">'
     f'{_picture(shown, clip.title, spec, 1 + (example is not None))}'
     f'<b>{markup.text(clip.title)}</b>'
     f'<span class="dim small">{markup.text(clip.id)}{told}</span></div>'
   )
+
+
+def _painted(example: grad_cam.Example) -> np.ndarray:
+  heated = (255 * grad_cam.overlay(example.frames, example.heat)).round()
+  return heated.astype(np.uint8)
+
+
+def speaks(example: grad_cam.Example | None, where: str) -> str:
+  """Returns what a map shows, in words; '' without one.
+
+  Args:
+    example: with the map.
+    where: it is, such as 'right'.
+  """
+  if example is None:
+    return ''
+  said = markup.text(f'{example.predicted} {example.score:.2f}')
+  return f'<br>{where}: what speaks for {said}'
+
+
+def heated(example: grad_cam.Example) -> str:
+  """Returns an animation of a map alone, as fast as spread moments are."""
+  chosen = _some(len(example.frames))
+  frames = _painted(example)
+  images = [_small(frames[i], _SIDES[1]) for i in chosen]
+  pauses = [1 / _RATE] * len(images)
+  return playing(images, pauses, len(images) // 2, example.predicted)
+
+
+def _some(frames: int) -> list[int]:
+  """Returns which frames an animation has, evenly spread."""
+  places = np.linspace(0, frames - 1, min(frames, _FRAMES))
+  return places.round().astype(int).tolist()
 
 
 def _moments(frames: int, spec: clip_spec.ClipSpec) -> str:
@@ -137,8 +166,8 @@ def _picture(
   frames: np.ndarray, title: str, spec: clip_spec.ClipSpec, panels: int
 ) -> str:
   """Returns an animation of frames [t, h, w, 3]."""
-  count = min(len(frames), _FRAMES)
-  chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
+  chosen = _some(len(frames))
+  count = len(chosen)
   seconds = _seconds(len(frames), spec) or count / _RATE
   pause = max(seconds / count, 1 / _FASTEST)
   images = [_small(frames[i], _SIDES[panels]) for i in chosen]
