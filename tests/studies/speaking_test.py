@@ -32,7 +32,7 @@ def test_of_labels_the_surest_one_speaks():
 
 @pytest.mark.parametrize('kind', ['unlabelled', 'quality'])
 def test_what_says_no_number_of_its_own_is_refused(kind):
-  with pytest.raises(ValueError, match='says no class|beside exemplars'):
+  with pytest.raises(ValueError, match=r'says no class|beside exemplars'):
     speaking.of(types.SimpleNamespace(name='k'), kind)
 
 
