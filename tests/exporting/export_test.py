@@ -243,7 +243,7 @@ def test_frames_are_free_and_compared_in_another_number(monkeypatch, tmp_path):
   described = json.loads((out / 'preprocessing.json').read_text())
   assert described['free']['multiples'] == {'frames': 1}
   shape = described['programs']['model']['video']['shape']
-  assert shape[:2] == ['b', '1*t']
+  assert shape[:2] == ['b', 't']
   text = (out / 'README.md').read_text()
   assert '`clip.frames` in multiples of 1' in text and said[1] in text
 

@@ -158,9 +158,9 @@ class Subject:
     """Returns [(views,) t, R, R, 3] with what is free of it in letters."""
     *views, frames, side, _, colors = video
     if 'frames' in self.free:
-      frames = f'{self.free["frames"]}*{FRAMES}'
+      frames = _times(self.free['frames'], FRAMES)
     if 'size' in self.free:
-      side = f'{self.free["size"]}*{SIDE}'
+      side = _times(self.free['size'], SIDE)
     return (*views, frames, side, side, colors)
 
   def _compared(self, model: Program) -> dict[str, Input]:
@@ -176,6 +176,10 @@ class Subject:
         words = f'{name} of the {who}'
         found[f'{who}_{name}'] = Input(shape, 'float32', words)
     return found
+
+
+def _times(multiple: int, letter: str) -> str:
+  return letter if multiple == 1 else f'{multiple}*{letter}'
 
 
 def zeros(program: Program, rows: int) -> dict[str, np.ndarray]:
