@@ -61,8 +61,7 @@ def draw(run: Recorded, count: int, patient: bool) -> Explained:
     patient: whether all tasks are explained, however long it takes.
 
   Raises:
-    ValueError, OSError: if the checkpoint or the data are gone, or if the
-      backbone has no site to look at.
+    ValueError, OSError: if the checkpoint or the data are gone.
   """
   tasks = [task for task in run.tasks if run.kind(task) in speaking.KINDS]
   if not tasks:
@@ -80,7 +79,7 @@ def draw(run: Recorded, count: int, patient: bool) -> Explained:
       try:
         found[task] = _of_task(run, ready, state, task, count)
       except ValueError as error:
-        why.append(f'There is none of {task}: {error}')
+        why.append(f'There is no Grad-CAM of {task}: {error}')
     counted = flops.of_experiment(ready.experiment)
   told = (
     'Beside a clip is what of it speaks for the predicted class, or for a '
@@ -88,7 +87,8 @@ def draw(run: Recorded, count: int, patient: bool) -> Explained:
   )
   if left:
     told += f' That of {", ".join(left)} is drawn by `vidpetl report`.'
-  return Explained(found, ' '.join([told, *why]), counted)
+  told = ' '.join([told, *why] if found else why)
+  return Explained(found, told, counted)
 
 
 def _of_task(run, ready, state, task: str, count: int):
