@@ -1,11 +1,11 @@
 """Every backbone with every method, exported to every target, and compared.
 
-  python launch/export_table.py --out=exports [--only=lora]
+  python launch/export_table.py --out=exports [--only=lora] [--to=jax,onnx]
 
 Takes the small twins of all presets with random weights and noise for clips; of
-each task, one backbone more. Leaves exports.jsonl, with which the same command
-goes on, and exports.md: the largest difference from the run, as a share of the
-largest value, or why there is no export.
+each task, three backbones more. Leaves exports.jsonl, with which the same
+command goes on, and exports.md: the largest difference from the run, as a share
+of the largest value, or why there is no export.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ from vidpetl.recipes import methods
 
 # `torch` writes what `vidpetl convert` does, which has tests of each family.
 TARGETS = ('jax', 'saved_model', 'onnx')
-# The others compute with one of these.
-FREE = ('head', 'layer_norm', 'bitfit')
+# They bind nothing, as `head` does: the program is the same.
+LIKE_HEAD = ('full', 'layer_norm', 'bitfit')
 TASKS = tuple(t for t in combinations.TASKS if t != 'classification')
-# The same program but for an epsilon and where it pads.
-LIKE_I3D = ('i3d_hassony2', 'i3d_piergiaj', 'i3d_deepmind')
 OF_TASKS = ('vivit_b', 'swin_t', 'i3d')
+NO_RUN = ''
+Found = dict[str, dict[str, str | float]]
 
 
 def all_combinations() -> Iterator[combinations.Combination]:
   """Yields what is exported."""
-  for backbone, task in itertools.product(OF_TASKS, TASKS):
-    yield combinations.Combination(backbone, 'full', task)
-  added = [m for m in methods.METHODS if m not in FREE]
-  backbones = [b for b in combinations.architectures() if b not in LIKE_I3D]
-  for method, backbone in itertools.product(added, backbones):
+  added = [m for m in methods.METHODS if m not in LIKE_HEAD]
+  architectures = combinations.architectures()
+  for method, backbone in itertools.product(added, architectures):
     yield combinations.Combination(backbone, method, 'classification')
+  for backbone, task in itertools.product(OF_TASKS, TASKS):
+    yield combinations.Combination(backbone, 'head', task)
 
 
 def subject(
@@ -74,15 +74,18 @@ def subject(
 
 def attempt(
   one: combinations.Combination, root: epath.Path, chosen: Iterable[str]
-) -> dict[str, dict[str, str | float]]:
-  """Returns target -> 'share', the difference; or 'reason', why not."""
+) -> Found:
+  """Returns target -> 'share', the difference; or 'reason', why not.
+
+  What no run can have is under `NO_RUN`.
+  """
   try:
     made = subject(one, root)
     noise = films.Clips(films.noise(made), 'noise')
   except Exception as error:
     if not mistakes.is_mistake(error):
       raise
-    return {'': {'reason': str(error)}}
+    return {NO_RUN: {'reason': str(error)}}
   return {name: _target(name, made, noise, root) for name in chosen}
 
 
@@ -100,44 +103,48 @@ def _target(name, made, noise, root) -> dict[str, str | float]:
   return {'share': found.largest / max(1.0, found.scale)}
 
 
-def report(rows: Iterable[Mapping[str, str]]) -> str:
-  """Returns Markdown: the largest difference of each, and the reasons."""
-  cells: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
+def report(known: Mapping[combinations.Combination, Found]) -> str:
+  """Returns Markdown: the differences of each target, and the reasons."""
+  chosen = [t for t in TARGETS if any(t in found for found in known.values())]
+  tables_of = [f'`{t}`:\n\n{_table(known, t)}' for t in chosen]
   reasons: dict[str, list[str]] = collections.defaultdict(list)
-  for row in rows:
-    key = row['backbone'], _row(row)
-    for target, found in row['found'].items():
-      if 'reason' in found:
-        words = found['reason'].replace('|', '/')
-        reasons[f'{target}: {words}' if target else words].append(
-          f'{row["backbone"]}, {_row(row)}'
-        )
-      cells[key].append(_cell(found))
-  backbones = list(dict.fromkeys(b for b, _ in cells))
-  table = [
-    [f'`{m}`', *(' '.join(cells.get((b, m), ())) for b in backbones)]
-    for m in dict.fromkeys(m for _, m in cells)
-  ]
+  for one, found in known.items():
+    for target, each in found.items():
+      if 'reason' in each:
+        words = each['reason'].replace('|', '/')
+        words = f'`{target}`: {words}' if target else words
+        reasons[words].append(f'{one.backbone}, {_row(one)}')
   why = [[r, str(len(n)), n[0]] for r, n in reasons.items()]
-  return '\n\n'.join(
-    [
-      tables.markdown(['', *(f'`{b}`' for b in backbones)], table),
-      tables.markdown(['reason', 'times', 'for example'], why),
-    ]
+  last = tables.markdown(['reason', 'times', 'for example'], why)
+  return '\n\n'.join([*tables_of, last])
+
+
+def _table(known: Mapping[combinations.Combination, Found], target: str) -> str:
+  """Returns the differences of a target: backbones down, techniques across."""
+  cells = {
+    (one.backbone, _row(one)): _cell(found[target])
+    for one, found in known.items()
+    if target in found
+  }
+  rows = list(dict.fromkeys(_row(one) for one in known))
+  rows = [row for row in rows if any(row == r for _, r in cells)]
+  backbones = dict.fromkeys(b for b, _ in cells)
+  return tables.markdown(
+    ['', *(f'`{row}`' for row in rows)],
+    [[f'`{b}`', *(cells.get((b, r), '') for r in rows)] for b in backbones],
   )
 
 
-def _row(row: Mapping[str, str]) -> str:
-  task = row['task']
-  return row['method'] if task == 'classification' else task
+def _row(one: combinations.Combination) -> str:
+  return one.method if one.task == 'classification' else one.task
 
 
 def _cell(found: Mapping[str, str | float]) -> str:
-  """Returns the exponent of ten that a difference is below, '-' for none."""
+  """Returns a difference as 2e-7, '-' where there is no export."""
   if 'reason' in found:
     return '-'
-  share = max(found['share'], 1e-9)
-  return f'{int(np.ceil(np.log10(share)))}'
+  mantissa, exponent = f'{found["share"]:.0e}'.split('e')
+  return f'{mantissa}e{int(exponent)}' if found['share'] else '0'
 
 
 def define_flags() -> None:
@@ -159,28 +166,34 @@ def main(argv: list[str]) -> None:
     root.mkdir(parents=True, exist_ok=True)
     combinations.draw(root)
   results = root / 'exports.jsonl'
-  done = _read(results)
+  known = _read(results)
   wanted = [one for one in all_combinations() if args.only in str(one)]
   with results.open('a') as file:
     for number, one in enumerate(tqdm.tqdm(wanted, unit='export')):
-      if str(one) in done:
+      found = known.setdefault(one, {})
+      missing = [t for t in args.to if t not in found]
+      if NO_RUN in found or not missing:
         continue
-      row = {**dataclasses.asdict(one), 'found': attempt(one, root, args.to)}
+      found |= attempt(one, root, missing)
+      row = {**dataclasses.asdict(one), 'found': found}
       file.write(json.dumps(row) + '\n')
       file.flush()
-      done[str(one)] = row
       if number % 10 == 9:  # Hundreds of programs would all stay in memory.
         jax.clear_caches()
-  text = report(done.values())
+  text = report(known)
   (root / 'exports.md').write_text(text + '\n')
   print(text)
 
 
-def _read(path: epath.Path) -> dict[str, dict]:
+def _read(path: epath.Path) -> dict[combinations.Combination, Found]:
+  """Returns what was measured; a later line has what an earlier one has."""
   if not path.exists():
     return {}
   rows = [json.loads(line) for line in path.read_text().splitlines()]
-  return {f'{r["backbone"]} {r["method"]} {r["task"]}': r for r in rows}
+  return {
+    combinations.Combination(r['backbone'], r['method'], r['task']): r['found']
+    for r in rows
+  }
 
 
 if __name__ == '__main__':

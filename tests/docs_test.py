@@ -53,10 +53,6 @@ def _split(block):
   return lines
 
 
-# Commands whose flags are argparse's.
-ARGPARSE = ('vidpetl.studies.cost',)
-
-
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
   """A reader's folder, with the data that the pages speak of."""
@@ -84,9 +80,6 @@ def test_a_command_parses(words, folder):
     module = cli.DOORS[door]
   else:
     module, rest = rest[1], rest[2:]
-  if module in ARGPARSE:
-    assert all(w.partition('=')[0] in _help(module) for w in rest)
-    return
   done = subprocess.run(
     [sys.executable, '-m', module, *rest, '--only_check_args'],
     cwd=folder,
@@ -112,13 +105,6 @@ def _variants(options):
     folds = [v.argument for v in settings.parse(folds)]
     return [','.join(filter(None, (v, f))) for v in variants for f in folds]
   return variants
-
-
-def _help(module):
-  done = subprocess.run(
-    [sys.executable, '-m', module, '--help'], capture_output=True, text=True
-  )
-  return done.stdout
 
 
 # By runs and imports, by the reader, and by other programs.

@@ -19,6 +19,7 @@ from vidpetl.petl import adapted, bindings
 from vidpetl.recipes import methods, presets
 from vidpetl.studies import explaining, fusion, grad_cam
 from vidpetl.tasks import heads
+from vidpetl.tasks.quality import segments
 from vidpetl.training import loop
 from vidpetl.training import run as run_lib
 
@@ -90,6 +91,31 @@ def test_the_place_that_decides_lights_up_and_no_other(at):
   assert logits.argmax(-1).tolist() == [0, 1]
   expected = np.zeros((2, 4, 3, 5))
   expected[0, 1, 2, 3] = expected[1, 3, 0, 4] = 1
+  np.testing.assert_array_equal(maps, expected)
+
+
+def test_of_segments_the_one_that_counts_lights_up():
+  cut = lambda inputs, train: segments.cut(inputs['video'], (0, 2), 2)
+  first = lambda head, features, inputs, train: head(features).mean(1)
+  model = model_of(Toy()).clone(views={'a': cut}, read={'a': first})
+  video = np.zeros((1, 4, 3, 5, 3), np.float32)
+  video[0, 3, 1, 2] = 7, 0, 0
+  inputs, clip = {'video': video}, video[:, :2]
+  place = grad_cam.choose_place(
+    adapted.sites(model.backbone, clip, train=False)
+  )
+  variables = {
+    'params': {
+      'heads_a': {
+        'output_projection': {'kernel': jnp.eye(3), 'bias': jnp.zeros(3)}
+      }
+    }
+  }
+  _, maps = jax.jit(
+    lambda: grad_cam.explain(model, variables, inputs, 'a', place)
+  )()
+  expected = np.zeros((1, 2, 2, 3, 5))
+  expected[0, 1, 1, 1, 2] = 1
   np.testing.assert_array_equal(maps, expected)
 
 

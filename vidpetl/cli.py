@@ -44,6 +44,7 @@ DOORS = {
   'adapter': 'vidpetl.adapter',
   'sweep': 'vidpetl.sweep',
   'folds': 'vidpetl.folds',
+  'cost': 'vidpetl.cost',
   'pictures': 'vidpetl.pictures',
   'figures': 'vidpetl.figures',
   'report': 'vidpetl.report',

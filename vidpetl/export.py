@@ -24,7 +24,7 @@ from etils import epy
 from vidpetl import bounded, cli, ranges
 
 with epy.lazy_imports():
-  from vidpetl.exporting import families, subject, writing
+  from vidpetl.exporting import families, freeing, subject, writing
   from vidpetl.inference import model
 
 
@@ -45,6 +45,11 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'family', '', 'torch: whose code takes it; found by the backbone if unset.'
   )
+  flags.DEFINE_list(
+    'free',
+    [],
+    'What is free beside the batch, where the model allows it: frames, size.',
+  )
   flags.mark_flags_as_required(['run', 'to'])
 
 
@@ -57,6 +62,8 @@ def main(argv: list[str]) -> None:
   out = argv[1]
   if args.family and args.to != 'torch':
     raise app.UsageError(f'--family is for --to=torch, not {args.to}.')
+  if args.free and args.to == 'torch':
+    raise app.UsageError('--to=torch writes weights, which have no such sizes.')
   asked = model.load(args.run, args.backbone)
   made = subject.Subject(
     asked.spec,
@@ -65,6 +72,7 @@ def main(argv: list[str]) -> None:
     args.run,
     args.backbone,
   )
+  made = freeing.free(made, args.free)
   if args.to == 'torch':
     said = families.write(made, out, args.family, args.tolerance, args.clips)
   else:

@@ -13,7 +13,7 @@ import trained_models
 from jax import export
 
 from vidpetl import parts
-from vidpetl.exporting import comparing, films, targets, writing
+from vidpetl.exporting import comparing, films, freeing, targets, writing
 from vidpetl.exporting import subject as subject_lib
 from vidpetl.inference import model
 
@@ -184,7 +184,7 @@ def test_a_model_that_comes_along_is_compared_on_its_film():
     asked.spec, asked.params, asked.task(), 'demo:clips'
   )
   taken = films.take(made, made.origin)
-  assert taken.words == 'the film of demo:clips'
+  assert taken.words == '1 film of demo:clips'
   assert np.ptp(taken.arrays['video']) > 100
 
 
@@ -198,3 +198,70 @@ def test_a_task_without_an_answer_is_refused():
   spec = trained_models.describe('c3d', task='pretext.rspnet', num_classes=0)
   with pytest.raises(ValueError, match='three clips'):
     subject_lib.Subject(spec, {}, 'own', 'runs/x')
+
+
+def test_a_film_that_cannot_be_read_does_not_stop_an_export(run, tmp_path):
+  for i in range(6):
+    drawn.clip(tmp_path / 'films' / 'run' / f'{i}.mp4', i)
+  (tmp_path / 'films' / 'run' / '0.mp4').write_bytes(b'no film')
+  options = {'source': 'folder', 'path': str(tmp_path / 'films')}
+  config = {'tasks': {'own': {'eval': {**options, 'split': 'all'}}}}
+  (tmp_path / 'config.json').write_text(json.dumps(config))
+  taken = films.take(subject_of(run), str(tmp_path))
+  assert taken.words.startswith('4 films of films/all, without 1 that')
+  assert '0.mp4' in taken.words
+  # Another one takes its place.
+  assert len({clip.tobytes() for clip in taken.arrays['video']}) == 4
+
+
+def plain(backbone):
+  """Returns the subject of a backbone without techniques."""
+  spec = trained_models.describe(backbone)
+  return subject_lib.Subject(spec, trained_models.weights(spec), 'own', 'x')
+
+
+@pytest.mark.slow
+def test_frames_and_size_of_a_convolutional_network_are_free(tmp_path):
+  freed = freeing.free(plain('r3d_18'), ['frames', 'size'])
+  assert freed.free == {'frames': 1, 'size': 16}
+  said = writing.write(freed, 'jax', str(tmp_path / 'out'))
+  assert 'made into 5 frames of 48 x 48 pixels' in said[1]
+
+
+def test_frames_are_free_and_compared_in_another_number(monkeypatch, tmp_path):
+  freed = freeing.free(plain('clip_b16'), ['frames'])
+  clip = freed.task.eval_clip
+  asked, compare = [], comparing.compare
+
+  def compared(subject, run, clips):
+    asked.append(clips.arrays['video'].shape[1])
+    return compare(subject, run, clips)
+
+  monkeypatch.setattr(comparing, 'compare', compared)
+  out = tmp_path / 'out'
+  said = writing.write(freed, 'jax', str(out))
+  assert asked == [clip.frames, clip.frames + 1]
+  assert f'{clip.frames + 1} frames' in said[1]
+  described = json.loads((out / 'preprocessing.json').read_text())
+  assert described['free']['multiples'] == {'frames': 1}
+  shape = described['programs']['model']['video']['shape']
+  assert shape[:2] == ['b', 't']
+  text = (out / 'README.md').read_text()
+  assert '`clip.frames` in multiples of 1' in text and said[1] in text
+
+
+def test_a_table_of_positions_is_for_its_own_size_alone():
+  made = make('vit lora')
+  with pytest.raises(ValueError, match='--free=frames does not go with'):
+    freeing.free(made, ['frames'])
+  with pytest.raises(ValueError, match='--free=height is none of'):
+    freeing.free(made, ['height'])
+
+
+def test_segments_keep_their_frames():
+  spec = trained_models.describe(
+    'c3d', task='quality.usdl', num_classes=0, **QUALITY
+  )
+  made = subject_lib.Subject(spec, {}, 'own', 'x')
+  with pytest.raises(ValueError, match='counted in frames'):
+    freeing.free(made, ['frames'])

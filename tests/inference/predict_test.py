@@ -48,6 +48,22 @@ def test_what_an_earlier_call_could_not_read_is_forgotten(model, tmp_path):
     assert (len(rows(found)) if found.exists() else 0) == failures
 
 
+def test_tables_of_an_earlier_call_do_not_lie_beside_other_answers(
+  model, tmp_path
+):
+  film, broken = models.find('demo:clips', models.FILM), tmp_path / 'x.mp4'
+  broken.write_bytes(b'no film')
+  out = tmp_path / 'out'
+  out.mkdir()
+  (out / 'detections.csv').write_text('of another call')
+  (out / 'mine.csv').write_text('of the user')
+  predict.answer(model, [str(broken)], 'hmdb51', {}, str(out), None)
+  assert (out / 'detections.csv').exists()  # Nothing took its place.
+  predict.answer(model, [film], 'hmdb51', {}, str(out), None)
+  found = {path.name for path in out.iterdir()}
+  assert found == {'answers.json', 'videos.csv', 'windows.csv', 'mine.csv'}
+
+
 def test_a_film_that_cannot_be_drawn_is_named_and_the_rest_goes_on(
   model, tmp_path, monkeypatch
 ):

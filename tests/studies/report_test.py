@@ -351,6 +351,19 @@ def test_clips_play_at_their_own_speed_beside_their_maps(make_config, tmp_path):
   assert Image.open(_content(stills[0])).n_frames == 1
 
 
+def test_a_map_alone_plays_and_says_what_it_is_of():
+  frames = np.zeros((3, 8, 6, 3), np.uint8)
+  heat = np.linspace(0, 1, 144).reshape(3, 8, 6)
+  example = grad_cam.Example(frames, heat, '', 'sit', 0.75)
+  words, tags = read(
+    markup.page('x', [moving.heated(example), moving.speaks(example, 'below')])
+  )
+  assert 'below: what speaks for sit 0.75' in words
+  (shown,) = (attributes for tag, attributes in tags if tag == 'img')
+  assert Image.open(_content(shown['src'])).n_frames == 3
+  assert moving.speaks(None, 'below') == ''
+
+
 def _content(address):
   return io.BytesIO(base64.b64decode(address.partition(',')[2]))
 

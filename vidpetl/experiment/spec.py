@@ -19,6 +19,7 @@ from vidpetl import sealed, version
 from vidpetl.data import datasets, examples, kinds, opening
 from vidpetl.experiment import complete, experiment, pixels
 from vidpetl.parameters import storage
+from vidpetl.tasks import distillation
 from vidpetl.tasks import task as task_lib
 
 FILE, FORMAT = 'model.json', 'vidpetl-model-1'
@@ -153,7 +154,7 @@ def of_run(
     outputs = shapes.get(f'heads_{name}/{_OUTPUTS}', (0,))[0]
     classes = labels.get(name, {})
     infos[name] = _info(folder, name, options, classes, outputs)
-    resolved[name] = {}
+    resolved[name] = _resolved(folder, name, options, infos[name])
   return describe(config, infos, resolved)
 
 
@@ -163,6 +164,33 @@ def _labels(folder: epath.Path) -> dict[str, dict[str, str]]:
   if (folder / 'classes.json').exists():
     found = {**found, **opening.read_json(folder / 'classes.json')}
   return found
+
+
+def _resolved(
+  folder: epath.Path,
+  name: str,
+  options: ml_collections.ConfigDict,
+  info: examples.Info,
+) -> dict[str, Any]:
+  """Returns what an older run took from its training data.
+
+  Its results have it, as a reader must know it to compare the numbers.
+  """
+  task = distillation.build(name, options.to_dict(), info)
+  wanted = [key for key in task.resolved() if options.get(key) is None]
+  results = folder / 'results.json'
+  known: Mapping[str, Any] = {}
+  if wanted and results.exists():
+    tasks = json.loads(results.read_text(encoding='utf-8'))['tasks']
+    known = tasks.get(name, {}).get('protocol', {})
+  if missing := [key for key in wanted if key not in known]:
+    raise ValueError(
+      f'{folder} was left by an older version, and does not say the '
+      f'{", ".join(missing)} of {name}, which its training data decided; run '
+      f'its training command again, which writes {FILE} and trains nothing '
+      'anew.'
+    )
+  return {key: known[key] for key in wanted}
 
 
 def _info(

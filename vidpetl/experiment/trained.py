@@ -134,8 +134,26 @@ def _of_package(
       '--backbone=<file or run that it was made on>. It was trained on: '
       f'{packed.config.get("origin", "unknown")}'
     )
-  arrays = package.attach(packed, _arrays_of(backbone, packed.config))
+  arrays = _attached(packed, backbone)
   return Trained(dict(packed.config), arrays, packed, str(shown))
+
+
+def _attached(packed: package.Package, backbone: str) -> Arrays:
+  """Returns the parameters of a package on what it was made on.
+
+  A run of which a part of the backbone trained (BitFit) has two: what it
+  started from, for packages that started there as well, and what it made of
+  it, for those that went on from it.
+  """
+  try:
+    return package.attach(packed, _arrays_of(backbone, packed.config))
+  except package.PackageError:
+    if not (epath.Path(backbone) / ADAPTER / package.CONFIG).exists():
+      raise
+    made = _fitted(backbone, packed.config)
+    if package.matches(packed, made):
+      return package.attach(packed, made)
+    raise
 
 
 def _arrays_of(backbone: str, spec: Mapping[str, Any]) -> Arrays:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from etils import epath
 
 from vidpetl.data import (
-  clip_spec,
   clips,
-  examples,
+  decode,
   frames,
+  names,
   opening,
   samplers,
   sources,
@@ -24,6 +24,8 @@ from vidpetl.inference import models
 
 Batch = dict[str, np.ndarray]
 COUNT = 4
+# Films that are tried in vain before none are thought to be readable.
+_UNREAD = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,55 +54,84 @@ def take(
   Raises:
     ValueError: if one of `films` cannot be read.
   """
-  words = f'{len(films)} given films'
-  if not films:
-    found, words = _evaluated(subject.name, run)
-    if not found:
-      return Clips(noise(subject), f'noise alone: {words}')
-    films = found
-  clip, info = subject.task.eval_clip, subject.info
-  batch = clips.padding(info, clip, (len(films),))
-  for row, film in enumerate(films):
-    _fill(
-      {key: array[row, ...] for key, array in batch.items()}, film, clip, info
-    )
-  return Clips(_beside(subject, batch), words)
+  if films:
+    rows = [_row(subject, film) for film in films]
+    return Clips(_batch(subject, rows), f'{len(films)} given films')
+  found, words = _evaluated(subject.name, run)
+  rows, unread = _readable(subject, found)
+  if not rows:
+    reason = unread[0] if unread else words
+    return Clips(noise(subject), f'noise alone: {reason}')
+  words = f'{names.plural(len(rows), "film")} of {words}'
+  if unread:
+    words += f', without {len(unread)} that cannot be read ({unread[0]})'
+  return Clips(_batch(subject, rows), words)
 
 
-def _evaluated(task: str, run: str) -> tuple[list[str | bytes], str]:
-  """Returns films of a run's own evaluation, and words; or why there are none.
+def _readable(
+  subject: subject_lib.Subject, films: Iterator[str | bytes]
+) -> tuple[list[Batch], list[str]]:
+  """Returns the clips of the first `COUNT` films that can be read.
 
-  Films lie evenly in the order of the source. A model that vidpetl brings along
-  has its own.
+  Also returns why others cannot; behind `_UNREAD` of them no more are tried.
   """
+  rows, unread = [], []
+  for film in films:
+    try:
+      rows.append(_row(subject, film))
+    except decode.DecodeError as error:
+      unread.append(str(error))
+    if len(rows) == COUNT or len(unread) == _UNREAD:
+      break
+  return rows, unread
+
+
+def _batch(subject: subject_lib.Subject, rows: Sequence[Batch]) -> Batch:
+  batch = {key: np.concatenate([row[key] for row in rows]) for key in rows[0]}
+  return _beside(subject, batch)
+
+
+def _evaluated(task: str, run: str) -> tuple[Iterator[str | bytes], str]:
+  """Returns films of a run's evaluation, and what it is; or why there are none.
+
+  The first films lie evenly in the order of the source, and the others behind
+  them. A model that vidpetl brings along has its own.
+  """
+  nothing = iter(())
   if run in models.names():
-    return [models.find(run, models.FILM)], f'the film of {run}'
+    return iter([models.find(run, models.FILM)]), run
   for folder in (epath.Path(run), epath.Path(run).parent):
     if (file := folder / 'config.json').exists():
       break
   else:
-    return [], f'{run} does not say on what it was evaluated; give --clips'
+    return nothing, f'{run} does not say on what it was evaluated; give --clips'
   config = opening.read_json(file)
   options = config.get('tasks', {}).get(task, {})
   options = options.get('eval') or options.get('train')
   if not options:
-    return [], f'{file} says no data of the task {task}; give --clips'
+    return nothing, f'{file} says no data of the task {task}; give --clips'
   try:
     source = sources.open_source(options)
   except (OSError, ValueError) as error:
     words = str(error).partition('\n')[0]
-    return [], f'the evaluation data is not there ({words}); give --clips'
+    return nothing, f'the evaluation data is not there ({words}); give --clips'
   if not len(source):
-    return [], 'the evaluation data is empty; give --clips'
+    return nothing, 'the evaluation data is empty; give --clips'
   places = np.linspace(0, len(source) - 1, min(COUNT, len(source)))
-  found = [source.video(int(i)) for i in places]
-  return found, f'{len(found)} films of {source.info.name}/{source.info.split}'
+  first = [int(i) for i in places]
+  order = [*first, *(i for i in range(len(source)) if i not in first)]
+  words = f'{source.info.name}/{source.info.split}'
+  return (source.video(i) for i in order), words
 
 
-def _fill(
-  row: Batch, film: str | bytes, clip: clip_spec.ClipSpec, info: examples.Info
-) -> None:
-  """Writes the clips of a whole film, whatever is annotated in it."""
+def _row(subject: subject_lib.Subject, film: str | bytes) -> Batch:
+  """Returns the clips of a whole film [1, ...], whatever is annotated in it.
+
+  Raises:
+    decode.DecodeError: if it cannot be read.
+  """
+  clip, info = subject.task.eval_clip, subject.info
+  row = clips.padding(info, clip, (1,))
   name = film if isinstance(film, str) else 'a film of the records'
   sampler = clip.sampler
   if clip.sampling == 'around':  # A moment that a film by itself has not.
@@ -111,7 +142,8 @@ def _fill(
     whole = [unlabelled.Piece(name)]
     for _, made in streaming.read(opened, whole, clip, info):
       for key in ('video', 'size', 'valid', 'index'):
-        row[key][...] = made[key]
+        row[key][0] = made[key]
+  return row
 
 
 def noise(subject: subject_lib.Subject) -> Batch:

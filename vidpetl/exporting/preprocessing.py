@@ -93,6 +93,12 @@ def describe(
       'std': augment.std,
       'pad_value': augment.pad_value,
     },
+    'free': {
+      'words': 'clip.frames and frame.resolution (with frame.short_side or '
+      'frame.stretch) may be other multiples of these; {} where the model is '
+      'for its own sizes alone',
+      'multiples': dict(subject.free),
+    },
     'programs': {p.name: _program(p) for p in subject.programs() if inside},
   }
 
@@ -100,7 +106,7 @@ def describe(
 def _program(program: subject_lib.Program) -> dict[str, Any]:
   return {
     name: {
-      'shape': [subject_lib.BATCH, *each.shape],
+      'shape': [subject_lib.BATCH, *each.sizes],
       'dtype': each.dtype,
       'words': each.words,
     }

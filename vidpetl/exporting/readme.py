@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 
-from vidpetl.exporting import comparing, preprocessing
+from vidpetl.exporting import preprocessing
 from vidpetl.exporting import subject as subject_lib
 
 FILE = 'README.md'
@@ -13,6 +14,7 @@ _MORE = {
   'boxes': "inputs['boxes'] = np.zeros((1, {n}, 4), 'float32')  # of people",
   'difficulty': "inputs['difficulty'] = np.ones(1, 'float32')",
 }
+_SIZES = {'frames': '`clip.frames`', 'size': '`frame.resolution`'}
 _SHOW = {
   'classification': "print(labels[int(np.argmax(answer['scores'][0]))])",
   'multilabel': "print(dict(zip(labels, np.array(answer['scores'][0]))))",
@@ -20,26 +22,21 @@ _SHOW = {
 
 
 def write(
-  subject: subject_lib.Subject,
-  target: ModuleType,
-  difference: comparing.Difference | None,
-  words: str,
+  subject: subject_lib.Subject, target: ModuleType, compared: Sequence[str]
 ) -> str:
   """Returns the text.
 
   Args:
     subject: what was exported.
     target: its module.
-    difference: from the run; None if it could not be compared here.
-    words: on what.
+    compared: how far it is from the run, and on what.
   """
-  compared = f'{difference}; on {words}.' if difference else words
   return '\n'.join(
     [
       f'# {subject.name}: {subject.kind}',
       '',
       f'Exported by vidpetl {subject.spec.get("vidpetl", "")}. '
-      f'Compared with the run: {compared}',
+      f'Compared with the run: {". ".join(compared)}.',
       '',
       f'    pip install {target.NEEDS}',
       '',
@@ -48,9 +45,23 @@ def write(
       '```',
       '',
       f'`{preprocessing.FILE}` says how a film becomes the inputs, and what '
-      'they are; `read_clip.py` does it.',
+      'they are; `read_clip.py` does it.' + _free(subject),
       '',
     ]
+  )
+
+
+def _free(subject: subject_lib.Subject) -> str:
+  """Returns which sizes may be others, and how."""
+  if not subject.free:
+    return ''
+  sizes = ' and '.join(
+    f'{_SIZES[what]} in multiples of {multiple}'
+    for what, multiple in subject.free.items()
+  )
+  return (
+    f' The model takes {sizes}: change them there, and `read_clip.py` reads '
+    'films so.'
   )
 
 

@@ -27,7 +27,7 @@ COMPARED = {
   'quality.tsa': (('tokens',), ('map', 'score')),
 }
 MODEL, COMPARE = 'model', 'compare'
-BATCH = 'b'
+BATCH, FRAMES, SIDE = 'b', 't', 's'
 
 Arrays = Mapping[str, Any]
 
@@ -37,14 +37,21 @@ class Input:
   """An array that a program takes.
 
   Attributes:
-    shape: behind the batch.
+    shape: behind the batch, as the run has it.
     dtype: its name in numpy.
     words: what it is.
+    symbols: the same where sizes are free, such as '8*t'; () where none is.
   """
 
   shape: tuple[int, ...]
   dtype: str
   words: str
+  symbols: tuple[int | str, ...] = ()
+
+  @property
+  def sizes(self) -> tuple[int | str, ...]:
+    """Behind the batch, free ones as expressions."""
+    return self.symbols or self.shape
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +79,7 @@ class Subject:
     name: of the task.
     origin: where the model lies, in words and for those who read it again.
     backbone: what a package was made on, '' for what it says itself.
+    free: 'frames' and 'size', where they are free -> what divides them.
   """
 
   spec: Mapping[str, Any]
@@ -79,6 +87,7 @@ class Subject:
   name: str
   origin: str
   backbone: str = ''
+  free: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
   def __post_init__(self):
     if reason := REFUSED.get(self.kind):
@@ -130,6 +139,7 @@ class Subject:
         shape,
         'uint8',
         'frames, RGB; the picture is at the top left, zeros are beside it',
+        self._symbols(shape),
       ),
       'size': Input((2,), 'int32', "the picture's height and width"),
     }
@@ -144,6 +154,15 @@ class Subject:
       found['difficulty'] = Input((), 'float32', words)
     return found
 
+  def _symbols(self, video: tuple[int, ...]) -> tuple[int | str, ...]:
+    """Returns [(views,) t, R, R, 3] with what is free of it in letters."""
+    *views, frames, side, _, colors = video
+    if 'frames' in self.free:
+      frames = _times(self.free['frames'], FRAMES)
+    if 'size' in self.free:
+      side = _times(self.free['size'], SIDE)
+    return (*views, frames, side, side, colors)
+
   def _compared(self, model: Program) -> dict[str, Input]:
     answers = jax.eval_shape(
       model.function, _shapes(self.params), zeros(model, 1)
@@ -157,6 +176,10 @@ class Subject:
         words = f'{name} of the {who}'
         found[f'{who}_{name}'] = Input(shape, 'float32', words)
     return found
+
+
+def _times(multiple: int, letter: str) -> str:
+  return letter if multiple == 1 else f'{multiple}*{letter}'
 
 
 def zeros(program: Program, rows: int) -> dict[str, np.ndarray]:

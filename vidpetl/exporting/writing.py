@@ -14,6 +14,7 @@ from vidpetl.exporting import (
   colleague,
   comparing,
   films,
+  freeing,
   preprocessing,
   readme,
   targets,
@@ -56,14 +57,17 @@ def write(
   with whole(out) as folder:
     taken = films.take(subject, subject.origin, clips)
     target.write(subject, folder)
-    found = comparing.compare(subject, target.reader(subject, folder), taken)
-    if not found.within(tolerance):
-      raise ValueError(
-        f'--to={to}: {found}; on {taken.words}. That is more than '
-        f'--tolerance={tolerance:g} allows, so {out} was not written.'
-      )
-    beside(folder, subject, readme.write(subject, target, found, taken.words))
-  return [f'{found}; on {taken.words}']
+    run, said = target.reader(subject, folder), []
+    for each in (taken, *freeing.others(subject, taken)):
+      found = comparing.compare(subject, run, each)
+      said.append(f'{found}; on {each.words}')
+      if not found.within(tolerance):
+        raise ValueError(
+          f'--to={to}: {said[-1]}. That is more than --tolerance='
+          f'{tolerance:g} allows, so {out} was not written.'
+        )
+    beside(folder, subject, readme.write(subject, target, said))
+  return said
 
 
 def beside(

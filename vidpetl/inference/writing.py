@@ -15,6 +15,8 @@ from vidpetl.data.names import shown
 from vidpetl.inference import answer as answer_lib
 
 JSON = 'answers.json'
+# Of the answers of any kind.
+TABLES = ('videos', 'windows', 'detections', 'people', 'segments', 'votes')
 _FAILURES = 'unreadable.csv'
 
 
@@ -43,6 +45,7 @@ class Files:
     """Writes the rows of a film."""
     for name, columns in answer.tables().items():
       rows = [tuple(columns)] if name not in answer.headless else []
+      assert name in TABLES, name
       file = self._file(f'{name}.csv', rows)
       _write(file, zip(*columns.values(), strict=True))
     self._add_json(answer.to_json())
@@ -67,11 +70,21 @@ class Files:
       _write(self._open[name], head)
     return self._open[name]
 
+  def _forget(self) -> None:
+    """Removes what an earlier call left there and this one has not.
+
+    Its failures may be readable now, and its tables are of other answers.
+    """
+    stale = [_FAILURES] if self._open else []
+    if JSON in self._open:
+      stale += [f'{name}.csv' for name in TABLES]
+    for name in stale:
+      if name not in self._open:
+        (self._folder / name).unlink(missing_ok=True)
+
   def close(self) -> list[epath.Path]:
     """Puts the files in their places, and returns them."""
-    if self._open and _FAILURES not in self._open:
-      # Those of an earlier call, which may be readable now.
-      (self._folder / _FAILURES).unlink(missing_ok=True)
+    self._forget()
     if JSON in self._open:
       self._open[JSON].write('\n]\n')
     paths = [self._folder / name for name in self._open]

@@ -86,6 +86,22 @@ def fingerprint(params: Flat) -> str:
   return digest.hexdigest()
 
 
+def _beside(package: Package, params: Flat) -> dict[str, Any]:
+  return {
+    path: value
+    for path, value in params.items()
+    if path.startswith('backbone/')
+    and '/site_' not in path
+    and path not in package.params
+  }
+
+
+def matches(package: Package, params: Flat) -> bool:
+  """Returns whether a package is for a backbone of these parameters."""
+  rest = _beside(package, params)
+  return fingerprint(rest) == package.config['backbone_sha256']
+
+
 def attach(package: Package, params: Flat) -> dict[str, Any]:
   """Returns a backbone's parameters with those of a package.
 
@@ -96,13 +112,7 @@ def attach(package: Package, params: Flat) -> dict[str, Any]:
   Raises:
     PackageError: if this is not the backbone that the package is for.
   """
-  rest = {
-    path: value
-    for path, value in params.items()
-    if path.startswith('backbone/')
-    and '/site_' not in path
-    and path not in package.params
-  }
+  rest = _beside(package, params)
   found = fingerprint(rest)
   wanted = package.config['backbone_sha256']
   if found != wanted:

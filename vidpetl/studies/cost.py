@@ -1,19 +1,11 @@
-"""What training costs: methods against full tuning of the same model.
+"""What a training step costs, of each setting and of full tuning.
 
-  python -m vidpetl.studies.cost --config=configs/vpetl_images.py \\
-    --over='method=head; method=lora; method=patt; method=adaptformer'
-
-Compiles the training step of each setting (see vidpetl.sweep) and of
-method=full; prints FLOPs and temporary memory as XLA
-counts them, the optimizer's memory, and the time of a step, measured in turns.
-Needs neither data nor weights.
+FLOPs and temporary memory are XLA's counts; times are measured in turns.
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
-import json
 import statistics
 import time
 from collections.abc import Mapping
@@ -21,9 +13,8 @@ from typing import Any
 
 import jax
 import numpy as np
-from etils import epath
 
-from vidpetl import durable, tables
+from vidpetl import tables
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.studies import series, settings
 from vidpetl.training import step as step_lib
@@ -112,46 +103,24 @@ def table(costs: Mapping[str, tuple[float, ...]]) -> str:
 
 
 def measure(
-  config: str, over: str, size: int, steps: int, dtype: str
+  config: str, over: str, size: int, steps: int, fields: Mapping[str, Any]
 ) -> dict[str, tuple[float, ...]]:
   """Returns what a step of full tuning and of each setting costs.
 
   Args:
-    config: file of the experiment, with shared arguments after a colon.
+    config: name or file of the experiment, with shared arguments after a colon.
     over: settings, as of `vidpetl.sweep`.
     size: of the batch, in clips.
     steps: to take the time of, 2 or more.
-    dtype: of the computation.
+    fields: of the config, see `series.load`.
   """
   path, _, shared = config.partition(':')
   compiled = {}
   for setting in settings.parse(f'method=full; {over}'):
     argument = ','.join(filter(None, [shared, setting.argument]))
-    fields = {**setting.fields, 'dtype': dtype}
-    compiled[setting.name] = Step(series.load(path, argument, fields), size)
+    own = {**fields, **setting.fields}
+    compiled[setting.name] = Step(series.load(path, argument, own), size)
   for _ in range(steps):
     for step in compiled.values():
       step.run()
   return {name: step.costs() for name, step in compiled.items()}
-
-
-def main(argv: list[str] | None = None) -> None:
-  """Runs the command line."""
-  parser = argparse.ArgumentParser(
-    prog='python -m vidpetl.studies.cost', description=__doc__.splitlines()[0]
-  )
-  parser.add_argument('--config', default='configs/vpetl_images.py')
-  parser.add_argument('--over', required=True)
-  parser.add_argument('--batch', type=int, default=4)
-  parser.add_argument('--steps', type=int, default=4, help='2 or more')
-  parser.add_argument('--dtype', default='float32')
-  parser.add_argument('--json', type=epath.Path)
-  args = parser.parse_args(argv)
-  costs = measure(args.config, args.over, args.batch, args.steps, args.dtype)
-  print(table(costs))
-  if args.json:
-    durable.write(args.json, json.dumps(costs, indent=1) + '\n')
-
-
-if __name__ == '__main__':
-  main()

@@ -16,7 +16,7 @@ from vidpetl.experiment import complete
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import state as state_lib
 from vidpetl.petl import adapted
-from vidpetl.studies import grad_cam
+from vidpetl.studies import grad_cam, speaking
 from vidpetl.training import checkpoint as checkpoint_lib
 from vidpetl.training import run as run_lib
 from vidpetl.training import sharding
@@ -89,10 +89,15 @@ def choose_tasks(run: run_lib.Run, name: str | None) -> list[str]:
   return [name] if name else known
 
 
-def sites(run: run_lib.Run) -> list[adapted.Place]:
-  """Returns the sites of the run's backbone."""
+def sites(run: run_lib.Run, name: str | None = None) -> list[adapted.Place]:
+  """Returns the sites of the run's backbone on clips of a task.
+
+  Args:
+    run: that was trained.
+    name: of the task; the first if left out.
+  """
   experiment = run.experiment
-  task = next(iter(experiment.tasks.values()))
+  task = experiment.tasks[name or next(iter(experiment.tasks))]
   clip = experiment_lib.encoded_clip(task, experiment.dtype)
   return adapted.sites(experiment.model.backbone, clip, train=False)
 
@@ -136,44 +141,52 @@ def explain_clips(
   name: str,
   chosen: Sequence[int],
 ) -> dict[int, grad_cam.Example]:
-  """Returns clips of a task with what speaks for their predicted classes.
+  """Returns clips of a task with what speaks for what is said of them.
 
   Args:
     run: that was trained.
     state: of it.
     places: of `sites`.
-    name: of a classification.
+    name: of a task.
     chosen: examples of its evaluation set.
 
   Returns:
-    Those that can be decoded, by example.
+    Those that can be decoded, by example; of people those that have any.
+
+  Raises:
+    ValueError: if the task says nothing of a clip that a map could show.
   """
   task = run.experiment.tasks[name]
+  info = run.evaluation[name].info
+  speaker = speaking.of(task, info.kind)
   place = grad_cam.choose_place(places)
 
   @functools.partial(jax.jit, out_shardings=sharding.replicated(run.mesh))
   def explain(state, batch):
     inputs = augment.preprocess(batch, task.augment, train=False)
     model = run.experiment.model
-    logits, maps = grad_cam.explain(model, state.variables, inputs, name, place)
-    return jax.nn.softmax(logits), maps
+    read, maps = grad_cam.explain(
+      model, state.variables, inputs, name, place, speaker.value
+    )
+    return speaker.told(read, inputs), maps
 
-  classes = run.evaluation[name].info.classes
   examples = {}
   for batch in read_clips(run, name, chosen):
-    scores, maps = explain(state, sharding.to_device(batch, run.mesh))
-    scores, maps = np.asarray(scores), np.asarray(maps)
-    for row in np.flatnonzero(batch['valid']):
-      best, label = int(scores[row].argmax()), int(batch['label'][row])
+    told, maps = explain(state, sharding.to_device(batch, run.mesh))
+    told, maps = jax.tree.map(np.asarray, (told, maps))
+    shown = batch['valid'] & batch.get('box_valid', np.ones((1, 1))).any(-1)
+    for row in np.flatnonzero(shown):
+      clip = {key: array[row] for key, array in batch.items()}
+      truth, said = speaker.words(clip, int(told['label'][row]), info.classes)
       _, frames, side, _, _ = batch['video'].shape
       height, width = batch['size'][row]
-      heat = grad_cam.to_frames(maps[row], frames, side)
+      heat = speaking.maps_in_frames(task, maps[row], frames, side)
       examples[int(batch['index'][row])] = grad_cam.Example(
         # What is beyond the content is padding.
         batch['video'][row, :, :height, :width],
         heat[:, :height, :width],
-        classes.get(label, f'class {label}'),
-        classes.get(best, f'class {best}'),
-        float(scores[row, best]),
+        truth,
+        said,
+        float(told['score'][row]),
       )
   return examples

@@ -1,8 +1,9 @@
 """Grad-CAM over time: what of a clip speaks for a class.
 
-    w = mean over the grid of d logit / d A,    map = ReLU(sum_d w_d A_d)
+    w = mean over the grid of d y / d A,    map = ReLU(sum_d w_d A_d)
 
-with A [t, h, w, d] the activations on the grid (Selvaraju et al. 2017;
+with y the logit of a class, or another number that a clip is given, and
+A [t, h, w, d] the activations on the grid (Selvaraju et al. 2017;
 MST-Adapter's Figure 6). Of convolutional networks A is what leaves the last
 block; of transformers it is what enters it: where a class token is read, the
 other tokens that leave the last block decide nothing.
@@ -11,8 +12,9 @@ other tokens that leave the last block decide nothing.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -82,46 +84,56 @@ def probed(
   return adapted.Adapted(backbone, (*bindings, here), scale)
 
 
+def largest(logits: jax.Array, inputs: Mapping[str, jax.Array]) -> jax.Array:
+  """Returns the logit of the class that is predicted: [b, c] -> [b]."""
+  del inputs
+  return logits.max(-1)
+
+
 def explain(
   model: model_lib.Model,
   variables: Mapping[str, Any],
   inputs: Mapping[str, jax.Array],
   task: str,
   place: adapted.Place,
-) -> tuple[jax.Array, jax.Array]:
-  """Maps what speaks for the class that is predicted.
+  value: Callable[[Any, Mapping[str, jax.Array]], jax.Array] = largest,
+) -> tuple[Any, jax.Array]:
+  """Maps what speaks for the class that is predicted, or what else is said.
 
   Args:
     model: backbone and heads.
     variables: of the model, e.g. {'params': ...}.
     inputs: `augment.preprocess`ed clips, 'video' [b, t, h, w, 3].
-    task: a classification.
+    task: whose head answers.
     place: from `choose_place`.
+    value: (what the head says, inputs) -> what is explained of it, [b].
 
   Returns:
-    Logits [b, c], and maps [b, t', h', w'] on the grid, float32, each clip's
-    highest value being 1; all zeros where nothing speaks for the class.
+    What the head says, such as logits [b, c], and maps [b, t', h', w'] on the
+    grid, or [b, s, t', h', w'] of segments, float32, each clip's highest value
+    being 1; all zeros where nothing speaks for it.
   """
   video = inputs['video']
   if video.ndim != 5:
     raise ValueError(f'Grad-CAM takes one view of a clip, not {video.shape}')
+  lead = model.views[task](inputs, False).shape[:-4]
   sizes = place.grid.t, place.grid.h, place.grid.w
 
   def forward(delta):
     watched = model.clone(backbone=probed(model.backbone, place, delta))
-    logits, sown = watched.apply(variables, inputs, task, mutable=['probe'])
+    read, sown = watched.apply(variables, inputs, task, mutable=['probe'])
     (volume,) = jax.tree.leaves(sown['probe'])
-    return logits, volume
+    return value(read, inputs), (read, volume)
 
-  zero = jnp.zeros((len(video), *sizes, place.value[-1]), jnp.float32)
-  logits, pull, volume = jax.vjp(forward, zero, has_aux=True)
-  chosen = jax.nn.one_hot(logits.argmax(-1), logits.shape[-1])
-  (gradient,) = pull(chosen.astype(logits.dtype))
+  clips = math.prod(lead)
+  zero = jnp.zeros((clips, *sizes, place.value[-1]), jnp.float32)
+  said, pull, (read, volume) = jax.vjp(forward, zero, has_aux=True)
+  (gradient,) = pull(jnp.ones_like(said))
   weights = gradient.mean((1, 2, 3))
   maps = jnp.einsum('bthwd,bd->bthw', volume.astype(jnp.float32), weights)
-  maps = jax.nn.relu(maps)
-  peak = maps.max((1, 2, 3), keepdims=True)
-  return logits, jnp.where(peak > 0, maps / jnp.where(peak > 0, peak, 1), 0)
+  maps = jax.nn.relu(maps).reshape(*lead, *sizes)
+  peak = maps.max(range(1, maps.ndim), keepdims=True)
+  return read, jnp.where(peak > 0, maps / jnp.where(peak > 0, peak, 1), 0)
 
 
 def to_frames(heat: np.ndarray, frames: int, side: int) -> np.ndarray:
@@ -141,9 +153,9 @@ class Example:
   Attributes:
     frames: uint8 [t, h, w, 3].
     heat: [t, h, w] in [0, 1].
-    truth: name of its class.
-    predicted: name of the class that the map is for.
-    score: its probability.
+    truth: name of its class, or its score.
+    predicted: name of the class that the map is for, or in other words what.
+    score: its probability, or the score that is predicted.
   """
 
   frames: np.ndarray

@@ -21,6 +21,7 @@ from vidpetl.data import (
 )
 from vidpetl.data import held_out as held_out_lib
 from vidpetl.data import quarantine as quarantine_lib
+from vidpetl.data.survey import cache
 from vidpetl.experiment import complete, initialise, pixels
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import spec as spec_lib
@@ -236,11 +237,18 @@ class Run:
   def spec(self) -> spec_lib.Spec:
     """Returns what has to be known of the model to use it."""
     tasks = self.experiment.tasks
+    # What the survey of the data opened already.
+    known = cache.Cache(cache.default_path())
+    if self.config.input.check == 'off':
+      known = None
     return spec_lib.describe(
       self.config,
       {name: source.info for name, source in self.train.items()},
       {name: task.resolved() for name, task in tasks.items()},
-      {name: lengths.of(source) for name, source in self.train.items()},
+      {
+        name: lengths.of(source, known=known)
+        for name, source in self.train.items()
+      },
     )
 
   def ids(self, step: int) -> list[str]:

@@ -6,6 +6,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
+from vidpetl.studies import speaking
 from vidpetl.tasks.quality import usdl
 
 
@@ -214,3 +215,12 @@ def test_layers_are_relu_between_linear(draw):
   hidden = nn.relu(jnp.array([2.0, 1.0]) @ first['kernel'] + first['bias'])
   expected = hidden @ second['kernel'] + second['bias']
   np.testing.assert_allclose(head.apply(params, x)[0, 0], expected, rtol=1e-5)
+
+
+def test_what_raises_a_score_is_the_expectation_of_its_bins(make_task):
+  task = make_task('usdl', bins=3, low=0.0, high=2.0, judges=2)
+  speaker = speaking.of(task, 'quality')
+  logits = jnp.array([[[0.0, 0.0, 0.0], [-99.0, -99.0, 99.0]]])
+  np.testing.assert_allclose(speaker.value(logits, {}), [1.5], atol=1e-6)
+  # The score itself is that of an evaluation: the most probable bins' sum.
+  assert speaker.told(logits, {})['score'].tolist() == [2]

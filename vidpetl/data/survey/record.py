@@ -20,6 +20,8 @@ VERSION = 1
 
 EMPTY, UNREADABLE, TRUNCATED = 'empty', 'unreadable', 'truncated'
 MISSING = 'missing'
+# The container of a folder of frames.
+FRAMES = 'frames'
 
 # The first frame is decoded and made this small: only its size matters.
 _SMALL = 16
@@ -218,7 +220,7 @@ def _read_folder(path: str) -> Record:
   for place in places.round().astype(int):
     content.update(opening.content(f'{path}/{images[place]}', 'picture'))
   return Record(
-    len(images), container='frames', codec=images[0].rpartition('.')[2],
+    len(images), container=FRAMES, codec=images[0].rpartition('.')[2],
     duration=duration, fps=fps, frames=count, width=width, height=height,
     gop=1.0, longest_gop=1, content=content.hexdigest(),
   )  # fmt: skip

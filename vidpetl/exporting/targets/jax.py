@@ -46,12 +46,19 @@ def write(subject: subject_lib.Subject, folder: epath.Path) -> None:
 
 
 def symbolic(program: subject_lib.Program) -> dict[str, jax.ShapeDtypeStruct]:
-  """Returns what a program takes, with a batch of any size."""
-  (rows,) = export.symbolic_shape(subject_lib.BATCH)
+  """Returns what a program takes, the batch and what else is free unknown."""
+  scope = export.SymbolicScope()
   return {
-    name: jax.ShapeDtypeStruct((rows, *each.shape), each.dtype)
+    name: jax.ShapeDtypeStruct(
+      export.symbolic_shape(words(each), scope=scope), each.dtype
+    )
     for name, each in program.inputs.items()
   }
+
+
+def words(taken: subject_lib.Input) -> str:
+  """Returns a shape as `jax.export` reads it: 'b, 8*t, 32, 32, 3'."""
+  return ', '.join([subject_lib.BATCH, *map(str, taken.sizes)])
 
 
 def reader(subject: subject_lib.Subject, folder: epath.Path) -> Any:

@@ -45,8 +45,7 @@ def write(subject: subject_lib.Subject, folder: epath.Path) -> None:
   signatures = {}
   for program in subject.programs():
     shapes = {
-      name: ', '.join([subject_lib.BATCH, *map(str, each.shape)])
-      for name, each in program.inputs.items()
+      name: jax_target.words(each) for name, each in program.inputs.items()
     }
     converted = jax2tf.convert(
       program.function,
@@ -62,11 +61,15 @@ def write(subject: subject_lib.Subject, folder: epath.Path) -> None:
     function = tf.function(call, autograph=False)
     signatures[SIGNATURES[program.name]] = function.get_concrete_function(
       **{
-        name: tf.TensorSpec((None, *each.shape), each.dtype, name)
+        name: tf.TensorSpec(_free(each), each.dtype, name)
         for name, each in program.inputs.items()
       }
     )
   tf.saved_model.save(module, str(folder / FOLDER), signatures=signatures)
+
+
+def _free(taken: subject_lib.Input) -> tuple[int | None, ...]:
+  return (None, *(n if isinstance(n, int) else None for n in taken.sizes))
 
 
 def reader(subject: subject_lib.Subject, folder: epath.Path) -> Any:

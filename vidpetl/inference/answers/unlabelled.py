@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from vidpetl.data import names
 from vidpetl.data.annotations.strings import Strings
 from vidpetl.data.kinds import unlabelled as kind
 from vidpetl.inference import answer as answer_lib
@@ -78,7 +79,8 @@ class Answers(answer_lib.Answer):
 
   def __str__(self):
     shares = ', '.join(f'{k} {100 * v:.1f} %' for k, v in self.measured.items())
-    return f'{self.film}: {len(self.begins)} windows, {shares}'
+    of = names.plural(len(self.begins), 'window')
+    return f'{self.film}: {of}, {shares}'
 
 
 def ask(question: Question) -> Sequence[kind.Piece]:

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 import jax
 
 from vidpetl.experiment import complete
-from vidpetl.studies import explaining, flops, grad_cam
+from vidpetl.studies import explaining, flops, grad_cam, speaking
 from vidpetl.studies.recorded import Recorded
 from vidpetl.studies.report import moving
+from vidpetl.studies.report import people as people_lib
 from vidpetl.training import run as run_lib
 from vidpetl.training import sharding
 
@@ -56,38 +57,47 @@ def draw(run: Recorded, count: int, patient: bool) -> Explained:
 
   Args:
     run: with a checkpoint and its data.
-    count: clips of the worst, and of the best, of each classification.
+    count: clips of the worst, and of the best, of each task.
     patient: whether all tasks are explained, however long it takes.
 
   Raises:
-    ValueError, OSError: if the checkpoint or the data are gone, or if the
-      backbone has no site to look at.
+    ValueError, OSError: if the checkpoint or the data are gone.
   """
-  tasks = [task for task in run.tasks if run.kind(task) == 'classification']
+  tasks = [task for task in run.tasks if run.kind(task) in speaking.KINDS]
   if not tasks:
     return Explained()
   config = complete.complete(run.config)
   workdir = str(run.workdir)
-  began, found, left = time.perf_counter(), {}, []
+  began, found, left, why = time.perf_counter(), {}, [], []
   with jax.set_mesh(sharding.make_mesh(**config.mesh.to_dict())):
     ready = run_lib.prepare(config, workdir)
     state, step = explaining.restore(ready, workdir, _checkpoint(run))
-    sites = explaining.sites(ready)
     for task in tasks:
       if found and not patient and time.perf_counter() - began > _PATIENCE:
         left.append(task)
         continue
-      at = moving.places(run, task, count)
-      examples = explaining.explain_clips(ready, state, sites, task, list(at))
-      found[task] = {at[i]: each for i, each in examples.items()}
+      try:
+        found[task] = _of_task(run, ready, state, task, count)
+      except ValueError as error:
+        why.append(f'There is no Grad-CAM of {task}: {error}')
     counted = flops.of_experiment(ready.experiment)
   told = (
-    'Beside a clip is what of it speaks for the predicted class (Grad-CAM), '
-    f'with the parameters of step {step:,}.'
+    'Beside a clip is what of it speaks for the predicted class, or for a '
+    f'higher score (Grad-CAM), with the parameters of step {step:,}.'
   )
   if left:
     told += f' That of {", ".join(left)} is drawn by `vidpetl report`.'
+  told = ' '.join([told, *why] if found else why)
   return Explained(found, told, counted)
+
+
+def _of_task(run, ready, state, task: str, count: int):
+  """Returns id of a clip -> its map."""
+  people = run.kind(task) == 'localisation'
+  at = (people_lib if people else moving).places(run, task, count)
+  sites = explaining.sites(ready, task)
+  examples = explaining.explain_clips(ready, state, sites, task, list(at))
+  return {at[i]: each for i, each in examples.items()}
 
 
 def _checkpoint(run: Recorded) -> str:

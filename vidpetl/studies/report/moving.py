@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -28,6 +29,7 @@ _RATE = 8.0  # frames a second, where moments are spread over the video
 _FASTEST = 25.0  # frames a second
 _STRIDING = ('stride', 'around')
 
+_Any = TypeVar('_Any')
 Maps = Mapping[str, grad_cam.Example]
 
 
@@ -48,20 +50,46 @@ def clips(
   every = clip_sheet.rank(run, task)
   worst, best = clip_sheet.choose(every, count)
   source, spec = clip_sheet.open_data(run, task)
-  parts = []
-  for name, kind, chosen in (('Worst', 'bad', worst), ('Best', 'fine', best)):
-    cards = [
+
+  def cards(chosen: Sequence[Ranked], kind: str) -> list[str]:
+    return [
       _card(clip, arrays, spec, kind, (maps or {}).get(clip.id))
       for clip, _, arrays in clip_sheet.read(chosen, source, spec)
     ]
-    if chosen:
-      told = f'{len(cards)} of {plural(len(every), "clip")}'
-      if len(cards) < len(chosen):
-        told += f'; {len(chosen) - len(cards)} could not be read any more'
-      parts += [
-        f'<h4>{name} <span class="dim">{told}</span></h4>',
-        f'<div class="clips">{"".join(cards)}</div>',
-      ]
+
+  return both_ends(worst, best, cards, plural(len(every), 'clip'))
+
+
+def both_ends(
+  worst: Sequence[_Any],
+  best: Sequence[_Any],
+  cards: Callable[[Sequence[_Any], str], list[str]],
+  of: str,
+  size: str = '',
+) -> list[str]:
+  """Returns the cards of the worst and of the best, below headings.
+
+  Args:
+    worst: what is shown of these.
+    best: and of these.
+    cards: makes them, given what is shown and the class of its cards; what
+      cannot be read any more has none.
+    of: how many there are of all, in words.
+    size: class of the cards' place, if they are not of the usual size.
+  """
+  parts = []
+  for name, kind, chosen in (('Worst', 'bad', worst), ('Best', 'fine', best)):
+    if not chosen:
+      continue
+    made = cards(chosen, kind)
+    told = f'{len(made)} of {of}'
+    if len(made) < len(chosen):
+      told += f'; {len(chosen) - len(made)} could not be read any more'
+    place = f'clips {size}'.strip()
+    parts += [
+      f'<h4>{name} <span class="dim">{told}</span></h4>',
+      f'<div class="{place}">{"".join(made)}</div>',
+    ]
   return parts
 
 
@@ -76,18 +104,47 @@ def _card(
   frames = arrays['video'].reshape(-1, *arrays['video'].shape[-3:])
   shown = frames[:, :height, :width]
   if example is not None:
-    heated = (255 * grad_cam.overlay(example.frames, example.heat)).round()
-    shown = np.concatenate([shown, heated.astype(np.uint8)], axis=2)
-  told = _moments(len(frames), spec)
-  if example is not None:
-    speaks = f'{example.predicted} {example.score:.2f}'
-    told += f'<br>right: what speaks for {markup.text(speaks)}'
+    shown = np.concatenate([shown, _painted(example)], axis=2)
+  told = _moments(len(frames), spec) + speaks(example, 'right')
   return (
     f'<div class="clip {kind}">'
     f'{_picture(shown, clip.title, spec, 1 + (example is not None))}'
     f'<b>{markup.text(clip.title)}</b>'
     f'<span class="dim small">{markup.text(clip.id)}{told}</span></div>'
   )
+
+
+def _painted(example: grad_cam.Example) -> np.ndarray:
+  heated = (255 * grad_cam.overlay(example.frames, example.heat)).round()
+  return heated.astype(np.uint8)
+
+
+def speaks(example: grad_cam.Example | None, where: str) -> str:
+  """Returns what a map shows, in words; '' without one.
+
+  Args:
+    example: with the map.
+    where: it is, such as 'right'.
+  """
+  if example is None:
+    return ''
+  said = markup.text(f'{example.predicted} {example.score:.2f}')
+  return f'<br>{where}: what speaks for {said}'
+
+
+def heated(example: grad_cam.Example) -> str:
+  """Returns an animation of a map alone, as fast as spread moments are."""
+  chosen = _some(len(example.frames))
+  frames = _painted(example)
+  images = [_small(frames[i], _SIDES[1]) for i in chosen]
+  pauses = [1 / _RATE] * len(images)
+  return playing(images, pauses, len(images) // 2, example.predicted)
+
+
+def _some(frames: int) -> list[int]:
+  """Returns which frames an animation has, evenly spread."""
+  places = np.linspace(0, frames - 1, min(frames, _FRAMES))
+  return places.round().astype(int).tolist()
 
 
 def _moments(frames: int, spec: clip_spec.ClipSpec) -> str:
@@ -109,8 +166,8 @@ def _picture(
   frames: np.ndarray, title: str, spec: clip_spec.ClipSpec, panels: int
 ) -> str:
   """Returns an animation of frames [t, h, w, 3]."""
-  count = min(len(frames), _FRAMES)
-  chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
+  chosen = _some(len(frames))
+  count = len(chosen)
   seconds = _seconds(len(frames), spec) or count / _RATE
   pause = max(seconds / count, 1 / _FASTEST)
   images = [_small(frames[i], _SIDES[panels]) for i in chosen]

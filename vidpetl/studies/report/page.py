@@ -158,22 +158,31 @@ def _seen(
 ) -> list[str]:
   """Returns clips, or keyframes, of a task."""
   if kind == 'localisation':
-    return ['<h3>Keyframes with boxes</h3>', *_keyframes(run, task, count)]
+    found = explained.maps.get(task, {})
+    parts = _keyframes(run, task, count, found)
+    return ['<h3>Keyframes with boxes</h3>', *_told(explained), *parts]
   if kind == 'unlabelled' or not count:
     return []
-  parts = ['<h3>Clips that it does worst and best on</h3>']
-  if kind == 'classification' and explained.told:
-    parts.append(f'<p class="dim">{markup.text(explained.told)}</p>')
+  title = '<h3>Clips that it does worst and best on</h3>'
+  parts = [title, *_told(explained)]
   found = explained.maps.get(task, {})
   return [*parts, *or_why(lambda: moving.clips(run, task, count, found))]
 
 
-def _keyframes(run: Recorded, task: str, count: int) -> list[str]:
+def _told(explained: maps.Explained) -> list[str]:
+  if not explained.told:
+    return []
+  return [f'<p class="dim">{markup.text(explained.told)}</p>']
+
+
+def _keyframes(
+  run: Recorded, task: str, count: int, found: moving.Maps
+) -> list[str]:
   """Returns the worst and best, or those that were drawn and why."""
   why = []
   if count:
     try:
-      return people.keyframes(run, task, count)
+      return people.keyframes(run, task, count, found)
     except _LACKS as error:
       why = [facts.sentence(error)]
   return [*why, *or_why(lambda: people.drawn(run, task))]

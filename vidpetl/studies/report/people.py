@@ -6,6 +6,7 @@ and goes on: boxes are those of the keyframe alone.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,39 +28,48 @@ _DRAWN = 6
 _OF_FIGURES = ('confusion', 'classes', 'clips', 'curves', 'scores')
 
 
-def keyframes(run: Recorded, task: str, count: int) -> list[str]:
+def keyframes(
+  run: Recorded, task: str, count: int, maps: moving.Maps | None = None
+) -> list[str]:
   """Returns the keyframes that a run does worst and best on, in their films.
 
   Args:
     run: whose data are where its config says.
     task: of the run.
     count: of keyframes of each.
+    maps: id of a keyframe -> what speaks for its surest action.
 
   Raises:
     ValueError, OSError: as `keyframe_sheet.open_ranked` does.
   """
   source, every = keyframe_sheet.open_ranked(run, task)
   worst, best = clip_sheet.choose(every, count)
-  parts = [
+  told = (
     '<p class="dim">A film stops at its keyframe. What was found is orange, '
     'with its best actions, which are green where they are annotated; what is '
     'annotated is white.</p>'
-  ]
-  for name, kind, chosen in (('Worst', 'bad', worst), ('Best', 'fine', best)):
-    cards = _cards(chosen, source, kind)
-    if chosen:
-      told = f'{len(cards)} of {plural(len(every), "keyframe")}'
-      if len(cards) < len(chosen):
-        told += f'; {len(chosen) - len(cards)} could not be read any more'
-      parts += [
-        f'<h4>{name} <span class="dim">{told}</span></h4>',
-        f'<div class="clips large">{"".join(cards)}</div>',
-      ]
-  return parts
+  )
+  cards = functools.partial(_cards, source, maps or {})
+  of = plural(len(every), 'keyframe')
+  return [told, *moving.both_ends(worst, best, cards, of, 'large')]
+
+
+def places(run: Recorded, task: str, count: int) -> dict[int, str]:
+  """Returns the keyframes to explain: place in the test set -> id.
+
+  Raises:
+    ValueError, OSError: as `keyframes` does.
+  """
+  source, every = keyframe_sheet.open_ranked(run, task)
+  worst, best = clip_sheet.choose(every, count)
+  return {each.row: shown(source[each.row].id) for each in (*worst, *best)}
 
 
 def _cards(
-  chosen: Sequence[keyframe_sheet.Ranked], source: examples.Source, kind: str
+  source: examples.Source,
+  maps: moving.Maps,
+  chosen: Sequence[keyframe_sheet.Ranked],
+  kind: str,
 ) -> list[str]:
   cards = []
   for each in chosen:
@@ -70,11 +80,14 @@ def _cards(
       continue
     seconds = [1 / _RATE] * len(images)
     seconds[_AROUND] = _STOP
+    name = shown(source[each.row].id)
+    heat = maps.get(name)
     cards.append(
       f'<div class="clip {kind}">'
       f'{moving.playing(images, seconds, _AROUND, each.title)}'
+      f'{moving.heated(heat) if heat else ""}'
       f'<b>{markup.text(each.title)}</b><span class="dim small">'
-      f'{markup.text(shown(source[each.row].id))}</span></div>'
+      f'{markup.text(name)}{moving.speaks(heat, "below")}</span></div>'
     )
   return cards
 

@@ -1,0 +1,66 @@
+"""Measures what training costs: methods against full tuning of the same model.
+
+  python -m vidpetl.cost --config=vpetl_images \\
+    --over='method=head; method=lora; method=patt; method=adaptformer'
+
+Compiles the training step of each setting (see vidpetl.sweep) and of
+method=full; prints FLOPs and temporary memory as XLA counts them, the
+optimizer's memory, and the time of a step, measured in turns. Needs neither
+data nor weights. Flags such as --config.backbone.remat=True go to all settings;
+it is computed in float32, if not --config.dtype=bfloat16.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
+
+import json
+
+from absl import app, flags, logging
+from etils import epath, epy
+
+from vidpetl import cli
+from vidpetl.recipes import config_flag
+
+with epy.lazy_imports():
+  from vidpetl.studies import cost
+
+
+def define_flags() -> None:
+  """Defines the command line."""
+  config_flag.define(
+    'The experiment that settings differ in; see `vidpetl --help`.'
+  )
+  flags.DEFINE_string('over', None, 'Settings: a=1; a=2,b=x|y')
+  flags.DEFINE_integer('batch', 4, 'Clips of a step.', lower_bound=1)
+  flags.DEFINE_integer(
+    'steps', 4, 'Whose time is taken; the first does not count.', lower_bound=2
+  )
+  flags.DEFINE_string('json', None, 'File of the numbers.')
+  flags.mark_flags_as_required(['config', 'over'])
+
+
+def main(argv: list[str]) -> None:
+  """Runs the command line."""
+  args = flags.FLAGS
+  if len(argv) > 1:
+    raise app.UsageError(f'What is meant by {argv[1:]}?')
+  logging.set_verbosity(logging.ERROR)
+  costs = cost.measure(
+    args.config,
+    args.over,
+    args.batch,
+    args.steps,
+    {'dtype': 'float32', **config_flag.fields()},
+  )
+  print(cost.table(costs))
+  if args.json:
+    text = json.dumps(costs, indent=1) + '\n'
+    epath.Path(args.json).write_text(text)
+
+
+if __name__ == '__main__':
+  cli.run(define_flags, main, config_flag.parse_unloaded)
