@@ -32,7 +32,7 @@ os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 import dataclasses
 from collections.abc import Callable
 
-from absl import app, flags
+from absl import app, flags, logging
 from etils import epath, epy
 
 from vidpetl import cli
@@ -82,6 +82,7 @@ def main(argv: list[str]) -> int:
   unknown = set(args.only) - _PARTS.keys()
   if unknown:
     raise app.UsageError(f'--only={",".join(unknown)}: no such part')
+  logging.set_verbosity(logging.ERROR)
   out = epath.Path(args.out).absolute()
   out.mkdir(parents=True, exist_ok=True)
   counts = tally.Tally(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import random
 import time
@@ -44,6 +45,19 @@ def run(
   return left_out
 
 
+_SMALLER = hypothesis.Phase.generate, hypothesis.Phase.shrink
+
+
+def _settings(count: int, *phases: hypothesis.Phase) -> hypothesis.settings:
+  return hypothesis.settings(
+    max_examples=count,
+    database=None,
+    deadline=None,
+    phases=phases,
+    suppress_health_check=list(hypothesis.HealthCheck),
+  )
+
+
 def _slug(name: str) -> str:
   return ''.join(c if c.isalnum() else '_' for c in name)
 
@@ -62,13 +76,7 @@ class _Series:
 
   def run(self, count: int) -> None:
     @hypothesis.seed(self.seed)
-    @hypothesis.settings(
-      max_examples=count,
-      database=None,
-      deadline=None,
-      phases=[hypothesis.Phase.generate],
-      suppress_health_check=list(hypothesis.HealthCheck),
-    )
+    @_settings(count, hypothesis.Phase.generate)
     @hypothesis.given(self.cases)
     def draw(case):
       new = self._outcome(case)
@@ -85,27 +93,28 @@ class _Series:
     return self.bench.attempt(file, lambda x: mutations.apply(damage, x))
 
   def _smaller(self, outcome: tally.Outcome, case):
-    """Returns the smallest case that fails in the same way."""
+    """Returns the smallest case found that fails in the same way."""
     ends = time.monotonic() + _SHRINKING_SECONDS
+    smallest = case
 
     def fails(case) -> bool:
+      nonlocal smallest
       if time.monotonic() > ends or outcome.kind == 'hang':
         return False
-      return self._outcome(case).signature == outcome.signature
+      same = self._outcome(case).signature == outcome.signature
+      if same:
+        smallest = case
+      return same
 
-    try:
-      return hypothesis.find(
+    # Without time, or where a failure does not come again, it gives up.
+    with contextlib.suppress(hypothesis.errors.HypothesisException):
+      hypothesis.find(
         self.cases,
         fails,
-        settings=hypothesis.settings(
-          max_examples=200,
-          database=None,
-          suppress_health_check=list(hypothesis.HealthCheck),
-        ),
+        settings=_settings(200, *_SMALLER),
         random=random.Random(self.seed),
       )
-    except hypothesis.errors.NoSuchExample:
-      return case
+    return smallest
 
   def _keep(self, outcome: tally.Outcome, case) -> None:
     """Writes the damaged file, and how it was damaged."""

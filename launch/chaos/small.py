@@ -37,12 +37,21 @@ def config(
   for task in made.tasks.values():
     task.eval = {**task.train.to_dict(), 'split': 'val'}
   made.page, made.log_every = False, 1
-  examples = len(list((drawn / 'hmdb51' / 'videos').glob('*/*'))) // 2
-  made.eval_every_epochs = every * made.batch_size / examples
   made.update_from_flattened_dict(
     {name.replace('__', '.'): value for name, value in fields.items()}
   )
+  examples = len(list((drawn / 'hmdb51' / 'videos').glob('*/*'))) // 2
+  made.eval_every_epochs = every * made.batch_size / examples
   return made.lock()
+
+
+def cut_back(folder: epath.Path, step: int) -> None:
+  """Leaves of a finished run what it had when it had saved a step."""
+  for path in (folder / 'checkpoints').iterdir():
+    if path.name.isdigit() and int(path.name) > step:
+      path.rmtree()
+  (folder / 'results.json').unlink()
+  (folder / 'adapter').rmtree()
 
 
 def write(made: Any, path: epath.Path) -> epath.Path:

@@ -159,7 +159,5 @@ READERS = (
     )
     for name in (*_SOURCES, '_performances', '_ava_csv')
   ),
-  bench.Reader(
-    'own spreadsheet', _sheet, _of_sheet, damaged=('*.ods',)
-  ),
+  bench.Reader('own spreadsheet', _sheet, _of_sheet, damaged=('*.ods',)),
 )

@@ -13,7 +13,12 @@ from launch.chaos import bench, makers
 from vidpetl.data import decode, frames, transcode
 
 # Container -> codec.
-_FILMS = {'mp4': 'libx264', 'avi': 'mpeg4', 'webm': 'libvpx', 'ts': 'mpeg2video'}
+_FILMS = {
+  'mp4': 'libx264',
+  'avi': 'mpeg4',
+  'webm': 'libvpx',
+  'ts': 'mpeg2video',
+}
 _SIZE = 64, 48
 
 

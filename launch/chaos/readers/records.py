@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import tensorflow_datasets as tfds
 from etils import epath
 
 from launch.chaos import bench
@@ -15,6 +16,7 @@ _NAME = 'hmdb51_1'
 
 
 def _make(folder: epath.Path) -> None:
+  tfds.disable_progress_bar()
   raw = folder.parent / 'raw'
   world.write(raw, size='tiny', datasets=('hmdb51',), processes=1)
   source = {'source': 'raw', 'dataset': _NAME, 'raw': str(raw / 'hmdb51')}

@@ -44,9 +44,7 @@ def _make_family(folder: epath.Path) -> None:
 
 
 def _read_family(folder: epath.Path):
-  read = importing.load(
-    'mae', str(folder / _NAME), settings={'heads': 1}
-  )
+  read = importing.load('mae', str(folder / _NAME), settings={'heads': 1})
   return read.arrays
 
 
