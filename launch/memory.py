@@ -1,6 +1,6 @@
 """Whether memory grows: over the steps of a run, and over films answered.
 
-  python -m launch.memory --out=memory [--steps=2000] [--films=1000]
+  python -m launch.memory --out=memory [--steps=4000] [--films=1000]
 
 A tiny net trains on drawn films, by the command that users have, and saves,
 evaluates and logs as it goes; `vidpetl.load('demo:clips')` answers drawn films.
@@ -36,6 +36,8 @@ with epy.lazy_imports():
 
 # Share of the memory that may be added in 1,000 steps.
 FLAT = 0.01
+# Steps from evaluation to evaluation, each with a checkpoint and a picture.
+_EVERY = 20
 _PAUSE = 0.02  # Seconds between two looks at a process.
 _ANSWER = """
 import sys, vidpetl
@@ -55,9 +57,13 @@ def resident(process: int) -> float:
 
 def of_training(out: epath.Path, steps: int) -> list[tuple[int, float]]:
   """Returns (step, MiB) of a run."""
-  made = small.config(small.films(out), every=steps / 10, steps=steps)
-  made = made.unlock()
-  made.log_every, made.checkpoint.every = max(steps // 200, 1), steps // 20
+  made = small.config(
+    small.films(out),
+    every=_EVERY,
+    steps=steps,
+    log_every=_EVERY // 2,
+    checkpoint__every=_EVERY,
+  )
   path, workdir = small.write(made, out / 'memory.py'), out / 'run'
   workdir.rmtree(missing_ok=True)
   command = [sys.executable, '-m', 'vidpetl.main']
@@ -136,7 +142,7 @@ def draw(found: dict[str, list[tuple[int, float]]], path: epath.Path) -> None:
 def define_flags() -> None:
   """Defines the command line."""
   flags.DEFINE_string('out', None, 'Folder for films, run and figure.')
-  flags.DEFINE_integer('steps', 2000, 'Of training; 0 for none.')
+  flags.DEFINE_integer('steps', 4000, 'Of training; 0 for none.')
   flags.DEFINE_integer('films', 1000, 'That are answered; 0 for none.')
   flags.mark_flag_as_required('out')
 

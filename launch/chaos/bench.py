@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import multiprocessing
 import os
 import resource
@@ -81,11 +82,10 @@ class Bench:
     }
     if not self.files:
       raise RuntimeError(f'{reader.name}: there is nothing to damage.')
-    self._digest = None
     found = self._ask('')
     if found.kind != 'read':
       raise RuntimeError(f'{reader.name}: whole files: {found.text}')
-    self._digest = found.text
+    self._wanted = json.loads(found.text)
 
   def attempt(
     self, file: str, change: Callable[[bytes], bytes | None]
@@ -116,9 +116,16 @@ class Bench:
   def _judge(self, file: str, found: tally.Outcome) -> tally.Outcome:
     if found.kind != 'read':
       return found
-    if found.text == self._digest:
+    parts = json.loads(found.text)
+    differ = [
+      name
+      for name in sorted(parts.keys() | self._wanted.keys())
+      if parts.get(name) != self._wanted.get(name)
+    ]
+    if not differ:
       return tally.Outcome('same')
-    return tally.Outcome('silent' if file in self._checked else 'other', file)
+    kind = 'silent' if file in self._checked else 'other'
+    return tally.Outcome(kind, f'{file}: {", ".join(differ[:9])}')
 
   def _renew(self) -> None:
     shutil.rmtree(self.copy, ignore_errors=True)
@@ -187,7 +194,7 @@ def _within(reader: Reader, folder: epath.Path, file: str) -> tuple[str, str]:
     _limit(reader.memory)
   try:
     mistakes.forget()
-    found = 'read', digest.of(reader.read(folder))
+    found = 'read', json.dumps(digest.by_part(reader.read(folder)))
   except MemoryError as error:
     found = 'memory', f'MemoryError {error}'
   except Exception as error:

@@ -17,6 +17,15 @@ def of(value: Any) -> str:
   return hashed.hexdigest()[:16]
 
 
+def by_part(value: Any) -> dict[str, str]:
+  """Returns a hash of each part of a dict or list, by its name or number."""
+  if isinstance(value, Mapping):
+    return {str(name): of(part) for name, part in value.items()}
+  if isinstance(value, (list, tuple)):
+    return {str(number): of(part) for number, part in enumerate(value)}
+  return {'': of(value)}
+
+
 def _feed(hashed: Any, value: Any) -> None:
   if hasattr(value, '__array__'):
     array = np.asarray(value)

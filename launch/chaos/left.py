@@ -39,7 +39,7 @@ def by_runs(folder: epath.Path) -> Left:
 
 def by_run(folder: epath.Path) -> Left:
   """Returns what a run left: name -> what is to be equal."""
-  found: Left = dict(_points(folder))
+  found: Left = dict(points(folder))
   found['results.json'] = _json(folder / 'results.json')
   found['results_eval.json'] = _json(folder / 'results_eval.json')
   lines = folder / 'evaluations.jsonl'
@@ -67,7 +67,7 @@ def _timeless(value: Any) -> Any:
   return list(map(_timeless, value)) if isinstance(value, list) else value
 
 
-def _points(folder: epath.Path) -> Iterator[tuple[str, Any]]:
+def points(folder: epath.Path) -> Iterator[tuple[str, Any]]:
   """Yields the curves, and what is twice in them."""
   curves = {
     'metrics.jsonl': _lines(folder / 'metrics.jsonl'),

@@ -48,13 +48,16 @@ def _read_family(folder: epath.Path):
   return read.arrays
 
 
-READERS = tuple(
-  bench.Reader(
-    f'weights, {kind}',
-    functools.partial(_make, kind),
-    _read,
-    checked=(_NAME,) if checked else (),
-    needs=needs,
-  )
-  for kind, (checked, needs) in _FORMATS.items()
-) + (bench.Reader('weights, of a family', _make_family, _read_family),)
+READERS = (
+  *(
+    bench.Reader(
+      f'weights, {kind}',
+      functools.partial(_make, kind),
+      _read,
+      checked=(_NAME,) if checked else (),
+      needs=needs,
+    )
+    for kind, (checked, needs) in _FORMATS.items()
+  ),
+  bench.Reader('weights, of a family', _make_family, _read_family),
+)
