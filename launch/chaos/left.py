@@ -91,7 +91,7 @@ def _events(folder: epath.Path) -> Iterator[tuple[int, str, Any]]:
   for path in sorted(folder.glob('events.out.tfevents.*')):
     for event in event_file_loader.EventFileLoader(str(path)).Load():
       for value in event.summary.value:
-        yield event.step, value.tag, None
+        yield event.step, value.tag, 'there'
 
 
 def _tables(folder: epath.Path) -> Left:
