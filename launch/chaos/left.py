@@ -18,6 +18,8 @@ from vidpetl.parameters import package, storage
 
 # What no two runs have alike.
 _TIMES = ('speed/', 'seconds', 'device/', 'time')
+# Texts of TensorBoard, which each start writes at the step where it goes on.
+_AT_STARTS = ('config', 'parameters')
 _TABLES = ('predictions', 'per_class')
 
 Left = dict[str, Any]
@@ -91,7 +93,8 @@ def _events(folder: epath.Path) -> Iterator[tuple[int, str, Any]]:
   for path in sorted(folder.glob('events.out.tfevents.*')):
     for event in event_file_loader.EventFileLoader(str(path)).Load():
       for value in event.summary.value:
-        yield event.step, value.tag, 'there'
+        if value.tag not in _AT_STARTS:
+          yield event.step, value.tag, 'there'
 
 
 def _tables(folder: epath.Path) -> Left:
