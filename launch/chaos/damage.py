@@ -85,5 +85,6 @@ def run(count: int, seed: int, out: epath.Path, counts: tally.Tally) -> None:
     for file, way in cases:
       outcome = bench.attempt(file, _WAYS[way])
       counts.add(_PART, outcome, case=[file.removeprefix(newest), way])
+    counts.say(_PART)
   finally:
     bench.close()

@@ -39,7 +39,9 @@ def run(
       continue
     bench = bench_lib.Bench(reader, out / 'readers' / _slug(reader.name))
     try:
-      _Series(bench, seed, counts).run(count)
+      series = _Series(bench, seed, counts)
+      series.run(count)
+      counts.say(series.part)
     finally:
       bench.close()
   return left_out

@@ -135,6 +135,7 @@ class _Series:
     for trial in range(-(-count // _IN_A_ROW)):
       kills = min(_IN_A_ROW, count - trial * _IN_A_ROW)
       self._trial(f'trial{trial}', kills, wanted, counts)
+      counts.say(self.part)
 
   def _begin(self, name: str) -> epath.Path:
     # All are called alike: what a run leaves has its name in it.

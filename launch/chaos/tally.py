@@ -12,9 +12,8 @@ from etils import epath
 
 from vidpetl import tables
 
-# What is as it should be, and what is counted apart: nobody can know.
-HELD = ('refused', 'same')
-APART = ('other',)
+# 'refused' and 'same' are as it should be; 'other' are values that have no
+# checksum, so that nobody can know what was meant.
 FAILED = {
   'silent': 'other values, although there is a checksum',
   'unnamed': 'refused without the name of the file',
@@ -31,7 +30,7 @@ class Outcome:
   """What one attempt came to.
 
   Attributes:
-    kind: of `HELD`, `APART` or `FAILED`.
+    kind: 'refused', 'same', 'other', or of `FAILED`.
     text: the error, or what differs.
   """
 
@@ -91,19 +90,25 @@ class Tally:
       **case,
     }
 
-  def held(self, part: str, kinds: tuple[str, ...] = HELD) -> int:
-    return sum(self._counts[part][kind] for kind in kinds)
-
   @property
   def failed(self) -> int:
-    return sum(self.held(part, tuple(FAILED)) for part in self._counts)
+    """How much failed."""
+    return sum(map(self._failed, self._counts))
+
+  def _failed(self, part: str) -> int:
+    return sum(self._counts[part][kind] for kind in FAILED)
+
+  def say(self, part: str) -> None:
+    """Prints how a part went, for whoever waits for the others."""
+    tried = sum(self._counts[part].values())
+    print(f'{part}: {tried} tried, {self._failed(part)} failed', flush=True)
 
   def write(self) -> str:
     """Writes failures.json; returns the table and the list of failures."""
     rows = []
     for part, counts in self._counts.items():
       numbers = [sum(counts.values()), counts['refused'], counts['same']]
-      numbers += [counts['other'], self.held(part, tuple(FAILED))]
+      numbers += [counts['other'], self._failed(part)]
       rows.append([part, *map(str, numbers)])
     totals = [sum(int(row[i]) for row in rows) for i in range(1, 6)]
     rows.append(['all', *map(str, totals)])

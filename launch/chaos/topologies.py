@@ -72,6 +72,7 @@ def run(count: int, seed: int, out: epath.Path, counts: tally.Tally) -> None:
     if isinstance(outcome, dict):
       outcome = _compared(outcome, wanted)
     counts.add('topologies', outcome, moved=name, folder=str(folder))
+    counts.say('topologies')
 
 
 def _outcome(config, folder, topologies) -> tally.Outcome | dict:
