@@ -6,6 +6,7 @@ import dataclasses
 import json
 import multiprocessing
 import os
+import re
 import resource
 import shutil
 import traceback
@@ -22,6 +23,8 @@ from vidpetl import mistakes
 MOST_SECONDS = 60.0
 MOST_MEMORY = 1 << 30
 _STARTING_SECONDS = 300.0
+# A flag, or a field of a config.
+_FIELD = re.compile(r'--\w+=|config\.\w+')
 _PRELOADED = ('launch.chaos.readers.models', 'launch.chaos.readers.records')
 
 
@@ -219,9 +222,10 @@ def _refused(
     ]
     where = ours[-1] if ours else f'{last.filename}:{last.lineno}'
     return 'traceback', f'{where} {text}'
-  # A folder stands for the few files in it.
+  # A folder stands for the few files in it; a field may be all that is wrong.
   places = {epath.Path(file).name, epath.Path(file).stem, os.fspath(folder)}
-  if file and not any(place in str(error) for place in places):
+  named = any(place in str(error) for place in places)
+  if file and not named and not _FIELD.search(str(error)):
     return 'unnamed', text
   return 'refused', text
 

@@ -4,9 +4,11 @@ import datetime
 
 import openpyxl
 import pytest
+import spreadsheets
 
 from vidpetl import mistakes
 from vidpetl.data import sources
+from vidpetl.data.annotations import text
 
 _ROWS = (('video', 'score'), ('a.mp4', 8.5), ('b.mp4', 7))
 
@@ -49,3 +51,14 @@ def test_minutes_that_a_sheet_takes_for_hours_are_noted(book, tmp_path):
   with pytest.warns(mistakes.Note, match='xlsx:2: .* 01:15:00 hours'):
     source = _open(book, tmp_path)
   assert source[1].start == 75
+
+
+def test_a_damaged_sheet_is_named(book, tmp_path):
+  spreadsheets.ods(tmp_path / 'scores.ods', [['video', 'score'], ['a.mp4', 1]])
+  data = (tmp_path / 'scores.ods').read_bytes()
+  # The file of zips keeps a checksum of what it stores.
+  (tmp_path / 'scores.ods').write_bytes(data.replace(b'a.mp4', b'b.mp4', 1))
+  with pytest.raises(text.AnnotationError, match=r'scores\.ods.*checksum'):
+    sources.open_source(
+      {'source': 'performances', 'path': str(tmp_path / 'scores.ods')}
+    )
