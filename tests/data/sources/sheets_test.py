@@ -53,12 +53,12 @@ def test_minutes_that_a_sheet_takes_for_hours_are_noted(book, tmp_path):
   assert source[1].start == 75
 
 
-def test_a_damaged_sheet_is_named(book, tmp_path):
-  spreadsheets.ods(tmp_path / 'scores.ods', [['video', 'score'], ['a.mp4', 1]])
-  data = (tmp_path / 'scores.ods').read_bytes()
-  # The file of zips keeps a checksum of what it stores.
-  (tmp_path / 'scores.ods').write_bytes(data.replace(b'a.mp4', b'b.mp4', 1))
+@pytest.mark.parametrize('stored', [b'opendocument', b'a.mp4'])
+def test_a_damaged_sheet_is_named(stored, tmp_path):
+  path = spreadsheets.ods(
+    tmp_path / 'scores.ods', [['video', 'score'], ['a.mp4', 1]]
+  )
+  # Each file in a zip has a checksum of what is stored.
+  path.write_bytes(path.read_bytes().replace(stored, stored[::-1], 1))
   with pytest.raises(text.AnnotationError, match=r'scores\.ods.*checksum'):
-    sources.open_source(
-      {'source': 'performances', 'path': str(tmp_path / 'scores.ods')}
-    )
+    sources.open_source({'source': 'performances', 'path': str(path)})
