@@ -53,12 +53,11 @@ def test_minutes_that_a_sheet_takes_for_hours_are_noted(book, tmp_path):
   assert source[1].start == 75
 
 
-@pytest.mark.parametrize('stored', [b'opendocument', b'a.mp4'])
-def test_a_damaged_sheet_is_named(stored, tmp_path):
-  path = spreadsheets.ods(
-    tmp_path / 'scores.ods', [['video', 'score'], ['a.mp4', 1]]
-  )
-  # Each file in a zip has a checksum of what is stored.
-  path.write_bytes(path.read_bytes().replace(stored, stored[::-1], 1))
-  with pytest.raises(text.AnnotationError, match=r'scores\.ods.*checksum'):
+def test_a_damaged_sheet_is_named(tmp_path):
+  rows = [['video', 'score'], ['a.mp4', 1]]
+  path = spreadsheets.ods(tmp_path / 'scores.ods', rows)
+  data = path.read_bytes()
+  # How long the first name in the zip is. Calamine calls it no error of sheets.
+  path.write_bytes(data[:26] + b'\xfe\x80' + data[28:])
+  with pytest.raises(text.AnnotationError, match=r'scores\.ods: no spreads'):
     sources.open_source({'source': 'performances', 'path': str(path)})
