@@ -5,7 +5,7 @@ import os
 import time
 
 from launch.chaos import bench
-from vidpetl.data.annotations import text
+from vidpetl import options
 
 FILE = 'numbers.txt'
 WHOLE = b'1 2 3'
@@ -22,17 +22,13 @@ def read(fault, folder):
   return _FAULTS[fault](path)
 
 
-def _refuse(path):
-  raise text.AnnotationError(f'{path}: these are not numbers')
-
-
-def _refuse_without_a_name(path):
-  raise text.AnnotationError('these are not numbers')
+def _refuse(owner):
+  options.one_of(str(owner), 'value', 3, (1, 2))
 
 
 _FAULTS = {
   'refused': _refuse,
-  'unnamed': _refuse_without_a_name,
+  'unnamed': lambda path: _refuse('something'),
   'same': lambda path: WHOLE,
   'other': lambda path: path.read_bytes(),
   'silent': lambda path: path.read_bytes(),
