@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
   print(cost.table(costs))
   if args.json:
     text = json.dumps(costs, indent=1) + '\n'
-    epath.Path(args.json).write_text(text)
+    durable.write(args.json, text)
 
 
 if __name__ == '__main__':

@@ -4,9 +4,11 @@ import datetime
 
 import openpyxl
 import pytest
+import spreadsheets
 
 from vidpetl import mistakes
 from vidpetl.data import sources
+from vidpetl.data.annotations import text
 
 _ROWS = (('video', 'score'), ('a.mp4', 8.5), ('b.mp4', 7))
 
@@ -49,3 +51,13 @@ def test_minutes_that_a_sheet_takes_for_hours_are_noted(book, tmp_path):
   with pytest.warns(mistakes.Note, match='xlsx:2: .* 01:15:00 hours'):
     source = _open(book, tmp_path)
   assert source[1].start == 75
+
+
+def test_a_damaged_sheet_is_named(tmp_path):
+  rows = [['video', 'score'], ['a.mp4', 1]]
+  path = spreadsheets.ods(tmp_path / 'scores.ods', rows)
+  data = path.read_bytes()
+  # How long the first name in the zip is. Calamine calls it no error of sheets.
+  path.write_bytes(data[:26] + b'\xfe\x80' + data[28:])
+  with pytest.raises(text.AnnotationError, match=r'scores\.ods: no spreads'):
+    sources.open_source({'source': 'performances', 'path': str(path)})

@@ -50,7 +50,8 @@ def rows(path: str) -> Iterator[tuple[int, list[str]]]:
     book = python_calamine.CalamineWorkbook.from_path(path)
     first, *others = [s.name for s in book.sheets_metadata if _is_shown(s)]
     cells = book.get_sheet_by_name(first).to_python(skip_empty_area=False)
-  except (python_calamine.CalamineError, ValueError) as error:
+  # A member whose checksum is another is an OSError of calamine's.
+  except (python_calamine.CalamineError, ValueError, OSError) as error:
     raise ValueError(f'no spreadsheet that can be read ({error})') from None
   if others:
     mistakes.note(

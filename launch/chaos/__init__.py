@@ -1,0 +1,1 @@
+"""What vidpetl does when it is killed, and when its files are damaged."""

@@ -1,0 +1,209 @@
+"""Commands that are killed at random moments, and go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import shutil
+import signal
+from collections.abc import Callable
+
+from etils import epath
+
+from launch.chaos import commands, left, small, tally
+
+_EVERY = 6
+# One in so many is asked to stop, which a cluster does, or a user.
+_SIGNALS = (*[signal.SIGKILL] * 6, signal.SIGTERM, signal.SIGINT)
+# Kills before a command is left alone.
+_IN_A_ROW = 3
+# One in so many is killed while it starts; all others when it has begun.
+_AT_START = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Killed:
+  """A command, and what it is to leave.
+
+  Attributes:
+    name: of it.
+    words: (folder of inputs, folder to write) -> behind `python -m`.
+    left: folder -> what is compared.
+    before: makes the folder, if it does not begin without one.
+  """
+
+  name: str
+  words: Callable[[epath.Path, epath.Path], list[str]]
+  left: Callable[[epath.Path], left.Left]
+  before: Callable[[epath.Path, epath.Path], None] | None = None
+
+
+def _train(inputs: epath.Path, folder: epath.Path) -> list[str]:
+  config = f'--config={inputs / "config.py"}'
+  return ['vidpetl.main', config, f'--workdir={folder}']
+
+
+def _evaluate(inputs: epath.Path, folder: epath.Path) -> list[str]:
+  return [*_train(inputs, folder), '--config.mode=eval']
+
+
+def _trained(inputs: epath.Path, folder: epath.Path) -> None:
+  whole = inputs / 'trained'
+  if not whole.exists():
+    done = commands.run(_train(inputs, whole), whole, inputs / 'trained.log')
+    if done.code:
+      raise RuntimeError(f'training: {done.output}')
+  shutil.copytree(whole, folder)
+
+
+def _prepare(inputs: epath.Path, folder: epath.Path) -> list[str]:
+  raw = f'--raw={inputs / "films" / "hmdb51"}'
+  return ['vidpetl.prepare', '--dataset=hmdb51_1', raw, f'--out={folder}']
+
+
+_RATES = 'config.optimizer.learning_rate=0.001|0.002'
+_METRIC = f'--metric={small.TASK}/top1'
+
+
+def _sweep(inputs: epath.Path, folder: epath.Path) -> list[str]:
+  _, *rest = _train(inputs, folder)
+  return ['vidpetl.sweep', *rest, f'--over={_RATES}', _METRIC]
+
+
+def _folds(inputs: epath.Path, folder: epath.Path) -> list[str]:
+  _, *rest = _train(inputs, folder)
+  average = '--average=arithmetic'
+  return ['vidpetl.folds', *rest, f'--folds={_RATES}', _METRIC, average]
+
+
+COMMANDS = (
+  Killed('training', _train, left.by_run),
+  Killed('evaluation', _evaluate, left.by_run, _trained),
+  Killed('prepare', _prepare, left.by_prepare),
+  Killed('sweep', _sweep, left.by_runs),
+  Killed('folds', _folds, left.by_runs),
+)
+
+
+def run(
+  count: int,
+  seed: int,
+  out: epath.Path,
+  counts: tally.Tally,
+  names: tuple[str, ...] = (),
+) -> None:
+  """Kills each command `count` times.
+
+  Args:
+    count: of kills.
+    seed: of the moments.
+    out: folder for films and runs.
+    counts: gets the outcomes.
+    names: of commands; all if empty.
+  """
+  inputs = out / 'kills'
+  small.films(inputs)
+  made = small.config(
+    inputs / 'films', every=_EVERY, steps=4 * _EVERY, checkpoint__every=4
+  )
+  small.write(made, inputs / 'config.py')
+  for command in COMMANDS:
+    if not names or command.name in names:
+      _Series(command, inputs, random.Random(f'{seed} {command.name}')).run(
+        count, counts
+      )
+
+
+class _Series:
+  """The kills of one command."""
+
+  def __init__(self, command: Killed, inputs: epath.Path, rng: random.Random):
+    self.command, self.inputs, self.rng = command, inputs, rng
+    self.part = f'kills: {command.name}'
+    self.folder = inputs / command.name
+    shutil.rmtree(self.folder, ignore_errors=True)
+    self.folder.mkdir(parents=True)
+
+  def run(self, count: int, counts: tally.Tally) -> None:
+    for _ in range(2):  # The first one compiles.
+      unbroken = self._begin('unbroken')
+      done = self._once(unbroken)
+      if done.code:
+        raise RuntimeError(f'{self.command.name}: {done.output}')
+    self.seconds, self.appeared = done.seconds, done.appeared
+    wanted = self.command.left(unbroken)
+    for trial in range(-(-count // _IN_A_ROW)):
+      kills = min(_IN_A_ROW, count - trial * _IN_A_ROW)
+      self._trial(f'trial{trial}', kills, wanted, counts)
+      counts.say(self.part)
+
+  def _begin(self, name: str) -> epath.Path:
+    # All are called alike: what a run leaves has its name in it.
+    folder = self.folder / name / 'run'
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(exist_ok=True)
+    if self.command.before:
+      self.command.before(self.inputs, folder)
+    return folder
+
+  def _once(self, folder: epath.Path, kill=None) -> commands.Ended:
+    words = self.command.words(self.inputs, folder)
+    return commands.run(words, folder, folder.parent / 'log', kill)
+
+  def _trial(self, name: str, kills: int, wanted, counts: tally.Tally) -> None:
+    """Kills it some times, lets it end, and compares."""
+    folder, moments = self._begin(name), []
+    outcome = None
+    for _ in range(kills):
+      moment = self._moment()
+      done = self._once(folder, moment)
+      moments.append(f'{moment.told} ended with {done.code}')
+      if done.code is None:
+        outcome = tally.Outcome('hang', f'after {moment.told}')
+    done = self._once(folder)
+    if done.code:
+      outcome = tally.Outcome('differs', f'exit {done.code}: {done.output}')
+    outcome = outcome or self._compared(folder, wanted)
+    for _ in range(kills):
+      counts.add(self.part, outcome, moments=moments, folder=str(folder))
+
+  def _compared(self, folder: epath.Path, wanted) -> tally.Outcome:
+    try:
+      found = left.differences(self.command.left(folder), wanted)
+    except Exception as error:
+      return tally.Outcome('differs', f'{type(error).__name__}: {error}')
+    return tally.Outcome('differs' if found else 'same', '; '.join(found))
+
+  def _moment(self) -> _Moment:
+    number = self.rng.choice(_SIGNALS)
+    if not self.rng.randrange(_AT_START):
+      return _Moment(number, self.rng.uniform(0, self.appeared), False)
+    least = self.seconds - self.appeared
+    return _Moment(number, self.rng.uniform(0, least), True)
+
+
+class _Moment:
+  """When a process is killed."""
+
+  def __init__(self, number: int, seconds: float, begun: bool):
+    """Sets the moment.
+
+    Args:
+      number: of the signal.
+      seconds: from the start, or from the first file that it writes.
+      begun: which of the two.
+    """
+    self._number, self._seconds, self._begun = number, seconds, begun
+    self._since = None
+    behind = 'its first file' if begun else 'its start'
+    name = signal.Signals(number).name
+    self.told = f'{name} {seconds:.2f} s behind {behind}'
+
+  def __call__(self, passed: float, appeared: bool) -> int | None:
+    if not self._begun:
+      return self._number if passed >= self._seconds else None
+    if appeared and self._since is None:
+      self._since = passed
+    if self._since is None or passed - self._since < self._seconds:
+      return None
+    return self._number
