@@ -15,12 +15,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow_datasets as tfds
 import tqdm
-from etils import epath
+from etils import epath, epy
 
 from vidpetl.data import examples, kinds
 from vidpetl.data.sources import localisation
+
+with epy.lazy_imports():  # Of seconds, and not all that name data read them.
+  import tensorflow_datasets as tfds
 
 
 def open(
