@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
+from vidpetl.backbones import attending, layers
 from vidpetl.backbones import attention as attention_lib
-from vidpetl.backbones import layers
 from vidpetl.backbones import site as site_lib
 from vidpetl.petl.techniques import (
   adapter,
