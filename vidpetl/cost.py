@@ -20,9 +20,9 @@ os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 import json
 
 from absl import app, flags, logging
-from etils import epath, epy
+from etils import epy
 
-from vidpetl import cli
+from vidpetl import bounded, cli, durable, ranges
 from vidpetl.recipes import config_flag
 
 with epy.lazy_imports():
@@ -35,7 +35,7 @@ def define_flags() -> None:
     'The experiment that settings differ in; see `vidpetl --help`.'
   )
   flags.DEFINE_string('over', None, 'Settings: a=1; a=2,b=x|y')
-  flags.DEFINE_integer('batch', 4, 'Clips of a step.', lower_bound=1)
+  bounded.define('batch', 4, ranges.Count, 'Clips of a step.')
   flags.DEFINE_integer(
     'steps', 4, 'Whose time is taken; the first does not count.', lower_bound=2
   )

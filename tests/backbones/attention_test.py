@@ -1,5 +1,3 @@
-import types
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -39,57 +37,6 @@ def test_attention_is_flax_attention_with_its_parameters():
   np.testing.assert_allclose(
     run(ours, params, x), run(flaxs, params, x), atol=1e-5
   )
-
-
-@pytest.mark.parametrize('bias', [False, True])
-def test_attend_is_jax_attention(bias):
-  q, k, v = (normal(2, 3, n, 2, 4, seed=n) for n in (5, 6, 6))
-  # The first key was added by a technique and has no bias.
-  own = normal(3, 2, 5, 5) if bias else None
-  whole = np.pad(own, [(0, 0)] * 3 + [(1, 0)]) if bias else np.zeros(1)
-  flat = [x.reshape(6, *x.shape[2:]) for x in (q, k, v)]
-  whole = np.broadcast_to(whole, (2, 3, 2, 5, 6)).reshape(6, 2, 5, 6)
-  expected = jax.nn.dot_product_attention(*flat, bias=whole)
-  np.testing.assert_allclose(
-    attention.attend(q, k, v, own), expected.reshape(q.shape), atol=1e-5
-  )
-
-
-@pytest.mark.parametrize(
-  'platform, capability, dtype, c, fused',
-  [
-    ('gpu', '9.0', jnp.bfloat16, 64, True),
-    ('gpu', '8.0', jnp.float16, 128, True),
-    ('gpu', '9.0', jnp.float32, 64, False),
-    ('gpu', '9.0', jnp.bfloat16, 36, False),
-    ('gpu', '9.0', jnp.bfloat16, 256, False),
-    ('gpu', '7.5', jnp.bfloat16, 64, False),
-    ('gpu', 'gfx90a', jnp.bfloat16, 64, False),
-    ('cpu', None, jnp.bfloat16, 64, False),
-  ],
-)
-def test_attention_is_fused_where_cudnn_has_it(
-  platform, capability, dtype, c, fused
-):
-  device = types.SimpleNamespace(platform=platform)
-  if capability:
-    device.compute_capability = capability
-  q = jax.ShapeDtypeStruct((1, 5, 2, c), dtype)
-  assert attention.takes_fused(q, device) is fused
-
-
-def test_fused_attention_folds_rows(monkeypatch):
-  q, k, v = (normal(2, 3, n, 2, 8, seed=n) for n in (5, 6, 6))
-  plain = attention.attend(q, k, v)
-  xla = jax.nn.dot_product_attention
-
-  def fused(*args, implementation):
-    assert implementation == 'cudnn'
-    return xla(*args)
-
-  monkeypatch.setattr(attention, 'takes_fused', lambda q: True)
-  monkeypatch.setattr(jax.nn, 'dot_product_attention', fused)
-  np.testing.assert_allclose(attention.attend(q, k, v), plain, atol=1e-5)
 
 
 def test_width_that_heads_do_not_divide_is_refused():

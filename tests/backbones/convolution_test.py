@@ -1,6 +1,7 @@
 """Padding, both forms of convolution, pooling and running statistics."""
 
 import itertools
+import types
 
 import flax.linen as nn
 import jax
@@ -49,7 +50,7 @@ def convolve_by_loops(x, kernel, strides, pads):
     ((1, 1, 1), (1, 1, 1), ((0, 0), (1, 0), (0, 0))),
   ],
 )
-def test_both_forms_of_convolution_are_what_loops_make(kernel, strides, pads):
+def test_all_forms_of_convolution_are_what_loops_make(kernel, strides, pads):
   rng = np.random.default_rng(0)
   x = rng.normal(size=(2, 5, 6, 7, 3)).astype(np.float32)
   w = rng.normal(size=(*kernel, 3, 4)).astype(np.float32)
@@ -61,14 +62,10 @@ def test_both_forms_of_convolution_are_what_loops_make(kernel, strides, pads):
       jax.grad(lambda x, w: (form(x, w, strides, pads) * weights).sum(), (0, 1))
     )(x, w)
 
-  for form in (convolution.direct, convolution.by_taps):
-    y = jax.jit(form, static_argnums=(2, 3))(x, w, strides, pads)
-    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
-    gradients(convolution.direct),
-    gradients(convolution.by_taps),
-  )
+  close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+  for form in (convolution.direct, convolution.by_taps, convolution.folded):
+    close(jax.jit(form, static_argnums=(2, 3))(x, w, strides, pads), expected)
+    jax.tree.map(close, gradients(form), gradients(convolution.direct))
 
 
 LARGE = [
@@ -150,12 +147,17 @@ def test_gradient_by_columns_in_bfloat16(monkeypatch):
   np.testing.assert_allclose(half, whole, atol=0.02 * float(abs(whole).max()))
 
 
-def test_form_goes_by_device():
-  class Device:
-    platform = 'tpu'
-
-  assert convolution.form(Device()) is convolution.direct
-  assert convolution.form(jax.devices('cpu')[0]) is convolution.by_taps
+@pytest.mark.parametrize(
+  'platform, form',
+  [
+    ('cpu', convolution.by_taps),
+    ('gpu', convolution.folded),
+    ('tpu', convolution.direct),
+  ],
+)
+def test_form_goes_by_device(platform, form):
+  device = types.SimpleNamespace(platform=platform)
+  assert convolution.form(device) is form
 
 
 def test_max_pool_of_i3d_pads_with_zeros_and_keeps_partial_windows():

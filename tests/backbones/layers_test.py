@@ -120,3 +120,25 @@ def test_batch_is_constrained_under_a_mesh_only():
     assert '"data", "fsdp"' in lowered()
   with jax.set_mesh(jax.make_mesh((1, 1), ('model', 'x'), axis_types=auto)):
     assert 'sharding_constraint' not in lowered()
+
+
+@pytest.mark.parametrize(
+  'name, expected',
+  [
+    ('gelu', functools.partial(nn.gelu, approximate=False)),
+    ('gelu_tanh', nn.gelu),
+    ('quick_gelu', lambda x: x * nn.sigmoid(1.702 * x)),
+  ],
+)
+def test_activations_and_their_slopes_are_the_published_ones(name, expected):
+  x, ours = jnp.linspace(-6, 6, 401), layers.ACTIVATIONS[name]
+  slope = lambda f: jax.grad(lambda x: jnp.sum(f(x)))(x)
+  np.testing.assert_allclose(ours(x), expected(x), atol=2e-6)
+  np.testing.assert_allclose(slope(ours), slope(expected), atol=2e-6)
+
+
+def test_an_activation_keeps_one_array_for_the_backward_pass():
+  x = jnp.ones((4, 8), jnp.bfloat16)
+  _, backward = jax.vjp(layers.ACTIVATIONS['gelu'], x)
+  kept = [leaf for leaf in jax.tree.leaves(backward) if leaf.size == x.size]
+  assert [leaf.dtype for leaf in kept] == [jnp.bfloat16]

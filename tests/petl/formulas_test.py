@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
+from vidpetl.backbones import attending, layers
 from vidpetl.backbones import attention as attention_lib
-from vidpetl.backbones import layers
 from vidpetl.backbones import site as site_lib
 from vidpetl.petl.techniques import (
   adapter,
@@ -130,7 +130,7 @@ def test_prefix_is_attended_to_like_other_tokens():
   close(k[0, 1, :4], for_k)
   close(v[1, 0, :4], for_v)
   bias = normal(2, 5, 5)
-  ours = attention_lib.attend(q, k, v, bias)
+  ours = attending.attend(q, k, v, bias)
   scores = np.einsum('brnhc,brmhc->brhnm', q, k) / np.sqrt(D // 2)
   scores[..., 4:] += bias
   weights = np.exp(scores - scores.max(-1, keepdims=True))

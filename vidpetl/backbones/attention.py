@@ -8,61 +8,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vidpetl.backbones import attending
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
 site = site_lib.site
-
-
-def attend(
-  q: jax.Array, k: jax.Array, v: jax.Array, bias: jax.Array | None = None
-) -> jax.Array:
-  """softmax(q k^T / sqrt(c) + bias) v, with the softmax in float32.
-
-  Args:
-    q: [..., n, heads, c].
-    k: [..., m, heads, c].
-    v: [..., m, heads, c].
-    bias: [..., heads, n, l] for the last l of the m keys; keys in front of
-      them, which techniques have added, have none.
-
-  Returns:
-    [..., n, heads, c] in the dtype of `v`.
-  """
-  if bias is None and takes_fused(q):
-    flat = lambda x: x.reshape(-1, *x.shape[-3:])
-    y = jax.nn.dot_product_attention(
-      flat(q), flat(k), flat(v), implementation='cudnn'
-    )
-    return y.reshape(*q.shape[:-1], v.shape[-1])
-  scores = jnp.einsum(
-    '...nhc,...mhc->...hnm', q, k, preferred_element_type=jnp.float32
-  )
-  scores *= q.shape[-1] ** -0.5
-  if bias is not None:
-    added = k.shape[-3] - bias.shape[-1]
-    scores += jnp.pad(bias, [(0, 0)] * (bias.ndim - 1) + [(added, 0)])
-  weights = nn.softmax(scores).astype(v.dtype)
-  return jnp.einsum('...hnm,...mhc->...nhc', weights, v)
-
-
-def takes_fused(q: jax.Array, device: Any = None) -> bool:
-  """Whether cuDNN's fused attention is there for such queries.
-
-  Args:
-    q: [..., n, heads, c].
-    device: that computes; the first one, if not given.
-  """
-  device = device or jax.devices()[0]
-  generation = str(getattr(device, 'compute_capability', '')).split('.')[0]
-  return (
-    device.platform == 'gpu'
-    and generation.isdigit()  # Not so on AMD's.
-    and int(generation) >= 8
-    and q.dtype in (jnp.bfloat16, jnp.float16)
-    and q.shape[-1] % 8 == 0
-    and q.shape[-1] <= 128
-  )
 
 
 class Attention(nn.Module):
@@ -90,7 +40,7 @@ class Attention(nn.Module):
 
   @nn.nowrap
   def attend(self, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
-    return attend(q, k, v)
+    return attending.attend(q, k, v)
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:

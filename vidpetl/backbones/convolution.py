@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import ranges
-from vidpetl.backbones import layers, torch_layers
+from vidpetl.backbones import attending, layers, torch_layers
 from vidpetl.backbones import site as site_lib
 
 Size = tuple[int, int, int]
@@ -103,6 +103,24 @@ def _taps(x, kernel, strides, pads):
     _in_frames(x[:, i : i + (t - 1) * step + 1 : step], tap, strides[1:], space)
     for i, tap in enumerate(kernel)
   )
+
+
+def folded(
+  x: jax.Array, kernel: jax.Array, strides: Size, pads: Pads
+) -> jax.Array:
+  """`direct` as one 2-D convolution, the taps in time beside the channels.
+
+  For NVIDIA's GPUs: XLA lays 2-D convolutions out channels last there, and 3-D
+  ones channels first, which cuDNN's kernels then turn round and back.
+  """
+  (i, j, k, c, d), (time, *space) = kernel.shape, pads
+  if i > 1 or strides[0] > 1 or any(time):
+    x = jnp.pad(x, [(0, 0), time, *[(0, 0)] * 3])
+    last = x.shape[1] - i + 1
+    seen = [x[:, tap : tap + last : strides[0]] for tap in range(i)]
+    x = jnp.concatenate(seen, -1)
+  kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(j, k, i * c, d)
+  return _in_frames(x, kernel, strides[1:], space)
 
 
 def _columns_pay(h: int, w: int, c: int, d: int) -> bool:
@@ -208,13 +226,13 @@ def _in_frames(x, kernel, strides, pads):
 
 
 def form(device: Any = None) -> Callable[..., jax.Array]:
-  """Returns the faster of `direct` and `by_taps` there.
+  """Returns the form that is fastest there.
 
   Args:
-    device: that computes; the first one, if not given.
+    device: that computes; what is compiled for, if not given.
   """
-  device = device or jax.devices()[0]
-  return by_taps if device.platform == 'cpu' else direct
+  device = device or attending.device()
+  return {'cpu': by_taps, 'gpu': folded}.get(device.platform, direct)
 
 
 class Conv(nn.Module):

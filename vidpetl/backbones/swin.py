@@ -28,8 +28,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vidpetl import ranges
+from vidpetl.backbones import attending, features, layers, variants
 from vidpetl.backbones import attention as attention_lib
-from vidpetl.backbones import features, layers, variants
 from vidpetl.backbones import site as site_lib
 from vidpetl.weights import positions
 
@@ -110,7 +110,7 @@ class WindowAttention(attention_lib.Attention):
     """
     q, k, v = self.project_in(x)
     bias = self.biases(x.shape[-2], mask) if windowed else None
-    return self.project_out(x, attention_lib.attend(q, k, v, bias))
+    return self.project_out(x, attending.attend(q, k, v, bias))
 
   @nn.nowrap
   def biases(self, length: int, mask: np.ndarray | None) -> jax.Array:

@@ -29,8 +29,8 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import ranges
+from vidpetl.backbones import attending, features, layers, variants
 from vidpetl.backbones import attention as attention_lib
-from vidpetl.backbones import features, layers, variants
 from vidpetl.backbones import site as site_lib
 
 Features = features.Features
@@ -298,7 +298,7 @@ class DotProductAttention(attention_lib.Attention):
       x = grid.flatten(self.grid.to_volume(x.reshape(b, n, heads * c))[1])
       return x.reshape(*x.shape[:-1], heads, c)
 
-    y = attention_lib.attend(*map(split, qkv))
+    y = attending.attend(*map(split, qkv))
     y = grid.to_volume(y.reshape(*y.shape[:-2], heads * c))[1]
     return self.grid.flatten(y).reshape(b, n, heads, c)
 

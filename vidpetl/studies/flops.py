@@ -1,14 +1,17 @@
-"""Cost of one view, and accuracy over it (MST-Adapter, Figure 2)."""
+"""FLOPs of views and of steps, and accuracy over them (MST-Adapter, Fig. 2)."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import core
+from jax.interpreters import partial_eval
 from matplotlib import figure
 
 from vidpetl import tables
@@ -44,6 +47,56 @@ def of_experiment(experiment: experiment_lib.Experiment) -> dict[str, float]:
     lowered = jax.jit(predict).lower(experiment.variables, inputs)
     found[name] = float(lowered.cost_analysis()['flops'])
   return found
+
+
+def products(function: Callable, *args) -> int:
+  """Returns the FLOPs of the matrix products and convolutions of a function.
+
+  A multiply-add counts as two; what no output needs is left out, and so are
+  the zeros between the elements of a strided convolution's gradient. Nothing
+  is computed. What is recomputed to save memory counts as often as it is made,
+  and what kernels of their own do (cuDNN's attention) does not count: trace
+  without either.
+
+  Args:
+    function: of arrays.
+    *args: trees of arrays or of their shapes.
+  """
+  traced = jax.make_jaxpr(function)(*args).jaxpr
+  traced, _ = partial_eval.dce_jaxpr(traced, [True] * len(traced.outvars))
+  return sum(_equation(eqn) for eqn in traced.eqns)
+
+
+def _equation(eqn: core.JaxprEqn) -> int:
+  if eqn.primitive.name == 'dot_general':
+    (contracted, _), _ = eqn.params['dimension_numbers']
+    shape = eqn.invars[0].aval.shape
+    depth = math.prod(shape[axis] for axis in contracted)
+    return 2 * eqn.outvars[0].aval.size * depth
+  if eqn.primitive.name == 'conv_general_dilated':
+    return _convolution(eqn)
+  times = eqn.params['length'] if eqn.primitive.name == 'scan' else 1
+  return times * sum(
+    _equation(inner) for jaxpr in _within(eqn) for inner in jaxpr.eqns
+  )
+
+
+def _convolution(eqn: core.JaxprEqn) -> int:
+  kernel = eqn.invars[1].aval
+  out = eqn.params['dimension_numbers'].rhs_spec[0]
+  per_output = kernel.size // kernel.shape[out]
+  dilation = math.prod(eqn.params['lhs_dilation'])
+  return 2 * eqn.outvars[0].aval.size * per_output // dilation
+
+
+def _within(eqn: core.JaxprEqn) -> Iterator[core.Jaxpr]:
+  """Yields the functions that an equation calls."""
+  for value in jax.tree.leaves(
+    list(eqn.params.values()),
+    is_leaf=lambda x: isinstance(x, (core.Jaxpr, core.ClosedJaxpr)),
+  ):
+    if isinstance(value, (core.Jaxpr, core.ClosedJaxpr)):
+      yield getattr(value, 'jaxpr', value)
 
 
 @dataclasses.dataclass(frozen=True)

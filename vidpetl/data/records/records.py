@@ -14,9 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow_datasets as tfds
 import tqdm
-from etils import epath
+from etils import epath, epy
 
 from vidpetl import durable, ranges, sealed, sha256sums
 from vidpetl.data import examples, kinds
@@ -27,6 +26,9 @@ from vidpetl.parameters import sums
 
 # The index' column of `shards.sum_of` each video; older ones have none.
 _SUMS = 'video_sums'
+
+with epy.lazy_imports():  # Of seconds, and not all that name data read them.
+  import tensorflow_datasets as tfds
 
 
 def open(

@@ -8,11 +8,13 @@ import hashlib
 import os
 
 import numpy as np
-import tensorflow_datasets as tfds
-from etils import epath
+from etils import epath, epy
 
 from vidpetl.data import examples, kinds
 from vidpetl.data.kinds.classification import Classified
+
+with epy.lazy_imports():  # Of seconds, and not all that name data read them.
+  import tensorflow_datasets as tfds
 
 
 def open(data_dir: str, dataset: str, split: str) -> Images:

@@ -1,0 +1,343 @@
+"""How fast training steps are: presets and methods, next to PyTorch's.
+
+  python launch/bench.py --out=bench --presets=videomae_b,swin_b --methods=all
+  python launch/bench.py --small            # tiny clips, for a CPU
+  python launch/bench.py --peer=torch       # PyTorch's steps in between
+
+A row is one step of training on a batch of noise: bytes of frames in,
+normalising and mirroring, forward, backward, AdamW. `--peer=torch` takes the
+same step of the same net in PyTorch (`bench_peer.py`), compiled by
+torch.compile and not, with its fused attention and fused AdamW. Both are run in
+turns: a turn is as many steps as take `--seconds`; a time is the median of the
+turns, a ratio the median of the ratios of neighbouring turns.
+
+MFU is the FLOPs of the matrix products and convolutions that the step needs
+(`vidpetl.studies.flops.products`: a multiply-add is two, nothing recomputed
+counts, and neither do gradients of frozen weights), over its time and over what
+the device does at most (`--peak`, in TFLOP/s; else what a large bfloat16
+product reaches there and then).
+
+Writes one json per device into `--out`, a preset at a time, in place of rows
+of the same names there; prints the table as it grows. A row that fails is in it
+with its error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+METHODS = ('full', 'lora', 'adaptformer', 'patt', 'st_adapter', 'head')
+# Clips of a step, for 80 GB.
+BATCHES = {
+  'videomae_b': 32, 'videomae_l': 16, 'mae_b': 32, 'mae_l': 16,
+  'augreg_b': 32, 'augreg_l': 16, 'dinov2_s': 32, 'dinov2_b': 24,
+  'clip_b16': 32, 'clip_l14': 12, 'vivit_b': 16, 'vivit_l': 4,
+  'vivit_b_joint': 16, 'swin_t': 16, 'swin_s': 12, 'swin_b': 8,
+  'swin_b_ssv2': 8, 'i3d': 16, 'r3d_18': 64, 'r2plus1d_18': 32, 'c3d': 64,
+}  # fmt: skip
+SMALL = {'frames': 8, 'resolution': 112}
+COLUMNS = (
+  'preset', 'method', 'batch', 'ms', 'clips/s', 'MFU, %', 'memory, GiB',
+  'compile, s', 'torch.compile, ms', 'ratio', 'eager, ms', 'ratio',
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+  """A row.
+
+  Attributes:
+    preset: of the backbone.
+    method: that adapts it.
+    batch: clips of a step.
+    dtype: of the computation.
+    small: whether clips are small.
+  """
+
+  preset: str
+  method: str
+  batch: int
+  dtype: str
+  small: bool
+
+  @property
+  def name(self) -> str:
+    size = ' small' if self.small else ''
+    return f'{self.preset} {self.method} {self.batch} {self.dtype}{size}'
+
+  def config(self) -> Any:
+    from vidpetl.studies import series  # noqa: PLC0415
+
+    argument = f'backbone={self.preset},method={self.method},data=kinetics400'
+    if self.small:
+      argument += ''.join(f',{k}={v}' for k, v in SMALL.items())
+    fields = {
+      'dtype': self.dtype,
+      'batch_size': self.batch,
+      'tasks.kinetics400.num_classes': 400,
+    }
+    config = series.load('configs/adapt.py', argument, fields)
+    if 'remat' in config.backbone:
+      config.backbone.remat = False
+    return config
+
+
+class Ours:
+  """A training step of vidpetl, compiled."""
+
+  def __init__(self, case: Case):
+    import jax  # noqa: PLC0415
+
+    from vidpetl.experiment import experiment as experiments  # noqa: PLC0415
+    from vidpetl.studies import cost, flops  # noqa: PLC0415
+    from vidpetl.training import step as step_lib  # noqa: PLC0415
+
+    def made(dtype):
+      config = case.config()
+      config.dtype = dtype
+      infos = experiments.infos_from_config(config)
+      experiment = experiments.build(config, infos)
+      tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
+      create = functools.partial(experiment.init_state, tx=tx)
+      (task,) = experiment.tasks.values()
+      step = functools.partial(
+        step_lib.train_step, model=experiment.model, task=task, tx=tx, seed=0
+      )
+      return create, task, step
+
+    create, task, step = made(case.dtype)
+    self.batch = jax.device_put(cost.batch_of(task, case.batch))
+    self.state = jax.block_until_ready(jax.jit(create)(jax.random.key(0)))
+    began = time.perf_counter()
+    lowered = jax.jit(step, donate_argnums=0).lower(self.state, self.batch)
+    self.step = lowered.compile()
+    self.compile_seconds = time.perf_counter() - began
+    memory = self.step.memory_analysis()
+    self.memory = (
+      memory.temp_size_in_bytes
+      + memory.argument_size_in_bytes
+      + memory.output_size_in_bytes
+      - memory.alias_size_in_bytes
+    )
+    # In float32 no kernel hides the products of an attention.
+    create, _, step = made('float32')
+    shapes = jax.eval_shape(create, jax.random.key(0)), self.batch
+    self.flops = flops.products(step, *shapes)
+    self.wait = jax.block_until_ready
+
+  def run(self, steps: int) -> None:
+    """Takes so many steps, and waits for the last."""
+    for _ in range(steps):
+      self.state, scalars = self.step(self.state, self.batch)
+    self.wait((self.state, scalars))
+
+
+def turn(side: Any, steps: int) -> float:
+  """Returns seconds of a step."""
+  began = time.perf_counter()
+  side.run(steps)
+  return (time.perf_counter() - began) / steps
+
+
+def measure(
+  sides: Mapping[str, Any], seconds: float, turns: int
+) -> dict[str, list[float]]:
+  """Returns the seconds of a step in each turn, per side.
+
+  Args:
+    sides: each with `run(steps)`.
+    seconds: of a turn, at least one step.
+    turns: of each.
+  """
+  steps = {}
+  for name, side in sides.items():
+    turn(side, 2)
+    steps[name] = max(1, round(seconds / turn(side, 1)))
+  times = {name: [] for name in sides}
+  for _ in range(turns):
+    for name, side in sides.items():
+      times[name].append(turn(side, steps[name]))
+  return times
+
+
+def row(case: Case, peers: Mapping[str, Callable], args: Any) -> dict[str, Any]:
+  """Returns what is measured of a case."""
+  ours = Ours(case)
+  sides, errors = {'ours': ours}, {}
+  for name, make in peers.items():
+    try:
+      sides[name] = make(case, ours)
+      sides[name].run(1)
+    except Exception as error:  # What PyTorch cannot do is no fault of ours.
+      sides.pop(name, None)
+      errors[name] = f'{type(error).__name__}: {error}'[:300]
+  times = measure(sides, args.seconds, args.turns)
+  middle = {name: statistics.median(found) for name, found in times.items()}
+  found = {
+    **dataclasses.asdict(case),
+    'name': case.name,
+    'seconds': middle['ours'],
+    'spread': [min(times['ours']), max(times['ours'])],
+    'flops': ours.flops,
+    'compile_seconds': ours.compile_seconds,
+    'memory': ours.memory,
+    'peers': {},
+    'errors': errors,
+  }
+  for name in sides:
+    if name != 'ours':
+      ratios = [a / b for a, b in zip(times['ours'], times[name])]
+      found['peers'][name] = {
+        'seconds': middle[name],
+        'ratio': statistics.median(ratios),
+        'memory': sides[name].memory(),
+      }
+  return found
+
+
+def peak() -> float:
+  """Returns the FLOP/s of a large product in bfloat16, or float32 on a CPU."""
+  import jax  # noqa: PLC0415
+  import jax.numpy as jnp  # noqa: PLC0415
+
+  fast = jax.devices()[0].platform != 'cpu'
+  n, dtype = (8192, jnp.bfloat16) if fast else (2048, jnp.float32)
+  x = jax.random.normal(jax.random.key(0), (n, n), dtype)
+  product = jax.jit(lambda a: (a @ a) * n**-0.5)
+  jax.block_until_ready(product(x))
+  found = []
+  for _ in range(5):
+    began, y = time.perf_counter(), x
+    for _ in range(20 if fast else 1):
+      y = product(y)
+    jax.block_until_ready(y)
+    found.append((time.perf_counter() - began) / (20 if fast else 1))
+  return 2 * n**3 / min(found)
+
+
+def work(args: argparse.Namespace) -> None:
+  """Measures the methods of one preset; a row is a line of the output."""
+  peers = {}
+  if args.peer == 'torch':
+    import bench_peer  # noqa: PLC0415
+
+    peers = bench_peer.makers(args.eager)
+  for method in args.methods.split(','):
+    case = Case(args.work, method, args.batch, args.dtype, args.small)
+    try:
+      found = row(case, peers, args)
+    except Exception as error:
+      text = f'{type(error).__name__}: {error}'
+      found = {**dataclasses.asdict(case), 'name': case.name, 'error': text}
+    print('ROW', json.dumps(found), flush=True)
+
+
+def start(preset: str, methods: str, args: argparse.Namespace) -> list[dict]:
+  """Measures in a process of its own, whose memory ends with it."""
+  batch = args.batch or (1 if args.small else BATCHES.get(preset, 8))
+  command = [
+    sys.executable, __file__, f'--work={preset}', f'--methods={methods}',
+    f'--batch={batch}', f'--dtype={args.dtype}', f'--seconds={args.seconds}',
+    f'--turns={args.turns}', f'--peer={args.peer}',
+  ]  # fmt: skip
+  command += ['--small'] * args.small + ['--eager'] * args.eager
+  rows = []
+  with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    for line in process.stdout:
+      if line.startswith('ROW '):
+        rows.append(json.loads(line[4:]))
+        print('|', ' | '.join(cells(rows[-1], args.peak)), '|', flush=True)
+  return rows
+
+
+def cells(found: Mapping[str, Any], most: float) -> list[str]:
+  """Returns a row of the table."""
+  head = [found['preset'], found['method'], str(found['batch'])]
+  if 'error' in found:
+    return [*head, found['error'].splitlines()[0][:90], *[''] * 8]
+  share = found['flops'] / found['seconds'] / (most * 1e12)
+  tail = []
+  for peer in ('compile', 'eager'):
+    its = found['peers'].get(peer)
+    tail += [f'{1e3 * its["seconds"]:.1f}', f'{its["ratio"]:.2f}'] if its else [
+      '–', '–'
+    ]  # fmt: skip
+  return [
+    *head,
+    f'{1e3 * found["seconds"]:.1f}',
+    f'{found["batch"] / found["seconds"]:.1f}',
+    f'{100 * share:.0f}',
+    f'{found["memory"] / 2**30:.1f}',
+    f'{found["compile_seconds"]:.0f}',
+    *tail,
+  ]
+
+
+def about() -> dict[str, Any]:
+  """Returns what the figures are of; in a process of its own, as all else."""
+  code = (
+    'import sys; sys.path.insert(0, sys.argv[1]); import bench, jax, json;'
+    'd = jax.devices()[0];'
+    'print(json.dumps({"device": d.device_kind, "jax": jax.__version__,'
+    '"peak": bench.peak() / 1e12}))'
+  )
+  here = str(pathlib.Path(__file__).parent)
+  done = subprocess.run(
+    [sys.executable, '-c', code, here], stdout=subprocess.PIPE, check=True
+  )
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('--presets', default=','.join(BATCHES))
+  parser.add_argument('--methods', default='all')
+  parser.add_argument('--batch', type=int, default=0, help='clips of a step')
+  parser.add_argument('--dtype', default='')
+  parser.add_argument('--small', action='store_true')
+  parser.add_argument('--peer', choices=('none', 'torch'), default='none')
+  parser.add_argument('--eager', action='store_true', help='not compiled too')
+  parser.add_argument('--seconds', type=float, default=0.5, help='of a turn')
+  parser.add_argument('--turns', type=int, default=5)
+  parser.add_argument('--peak', type=float, default=0.0, help='TFLOP/s')
+  parser.add_argument('--out', type=pathlib.Path, default=pathlib.Path('bench'))
+  parser.add_argument('--work', help=argparse.SUPPRESS)
+  args = parser.parse_args()
+  if args.methods == 'all':
+    args.methods = ','.join(METHODS)
+  if args.work:
+    work(args)
+    return
+  facts = about()
+  args.peak = args.peak or facts['peak']
+  args.dtype = args.dtype or (
+    'float32' if 'cpu' in facts['device'].lower() else 'bfloat16'
+  )
+  args.out.mkdir(parents=True, exist_ok=True)
+  path = args.out / f'{facts["device"].replace(" ", "_")}.json'
+  kept = {}
+  if path.exists():
+    kept = {r['name']: r for r in json.loads(path.read_text())['rows']}
+  print(f'{facts["device"]}, jax {facts["jax"]}, {args.dtype}; a product runs '
+        f'at {facts["peak"]:.4g} TFLOP/s\n')  # fmt: skip
+  print('| ' + ' | '.join(COLUMNS) + ' |')
+  print('|---' * len(COLUMNS) + '|', flush=True)
+  for preset in args.presets.split(','):
+    kept |= {r['name']: r for r in start(preset, args.methods, args)}
+    facts['rows'] = list(kept.values())
+    path.write_text(json.dumps(facts, indent=1) + '\n')
+
+
+if __name__ == '__main__':
+  sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+  main()
