@@ -53,11 +53,12 @@ import tqdm
 from absl import flags, logging
 from etils import epath
 
-from vidpetl import bounded, cli, durable, lock, options, parts, ranges, sealed
+from vidpetl import bounded, cli, durable, lock, options, parts, ranges
 from vidpetl.data import datasets, sources
 from vidpetl.data import records as records_lib
 from vidpetl.data.records import recipe as recipes
 from vidpetl.data.records import staging
+from vidpetl.parameters import sealed
 from vidpetl.recipes import crops, named
 
 

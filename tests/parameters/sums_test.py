@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from vidpetl import sealed
 from vidpetl.experiment import published
-from vidpetl.parameters import package, storage, sums
+from vidpetl.parameters import package, sealed, storage, sums
 from vidpetl.weights import files
 
 _ARRAYS = {

@@ -15,10 +15,10 @@ from typing import Any
 import ml_collections
 from etils import epath
 
-from vidpetl import sealed, version
+from vidpetl import version
 from vidpetl.data import datasets, examples, kinds, opening
 from vidpetl.experiment import complete, experiment, pixels
-from vidpetl.parameters import storage
+from vidpetl.parameters import sealed, storage
 from vidpetl.tasks import distillation
 from vidpetl.tasks import task as task_lib
 

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from vidpetl import durable, sealed
-from vidpetl.parameters import storage, sums, variables
+from vidpetl import durable
+from vidpetl.parameters import sealed, storage, sums, variables
 
 FORMAT = 'vidpetl-adapter-1'
 MODEL, CONFIG = 'adapter_model.safetensors', 'adapter_config.json'

@@ -17,12 +17,12 @@ import numpy as np
 import tqdm
 from etils import epath, epy
 
-from vidpetl import durable, ranges, sealed, sha256sums
+from vidpetl import durable, ranges, sha256sums
 from vidpetl.data import examples, kinds
 from vidpetl.data.annotations import ava
 from vidpetl.data.records import shards
 from vidpetl.data.sources import localisation
-from vidpetl.parameters import sums
+from vidpetl.parameters import sealed, sums
 
 # The index' column of `shards.sum_of` each video; older ones have none.
 _SUMS = 'video_sums'

@@ -17,8 +17,9 @@ import xxhash
 from array_record.python import array_record_data_source
 from etils import epath
 
-from vidpetl import durable, sealed
+from vidpetl import durable
 from vidpetl.data import decode
+from vidpetl.parameters import sealed
 
 # Behind what is said of one record: what says how much is damaged.
 MORE = '; `vidpetl check --records='

@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterable, Iterator
 import xxhash
 from etils import epath
 
-from vidpetl import durable, sealed
+from vidpetl import durable
 from vidpetl.data import decode, parallel, transcode
 from vidpetl.data.records.recipe import Item
+from vidpetl.parameters import sealed
 
 _VIDEO, _REASON = '.video', '.json'
 _SUM = 8  # Bytes.

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from etils import epath
 
-from vidpetl import sealed, sha256sums
+from vidpetl import sha256sums
 from vidpetl.data import decode, frames, names
 from vidpetl.data.records import records, shards
+from vidpetl.parameters import sealed
 
 # What a folder of records has, unless it is damaged.
 _MARKS = 'dataset_info.json', sha256sums.FILE

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from vidpetl import sealed
 from vidpetl.experiment.peft import fields, names
-from vidpetl.parameters import package, storage
+from vidpetl.parameters import package, sealed, storage
 
 Entry = dict[str, Any]
 Options = tuple[tuple[str, Any], ...]
