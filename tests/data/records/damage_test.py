@@ -139,21 +139,9 @@ def test_records_without_sums_are_read(out):
     older = {k: v for k, v in arrays.items() if k != 'video_sums'}
   np.savez(index, **older)
   assert _read(out) == intact
-  assert records.fingerprint(str(out), 'mine', 'train') == ''
   index.write_bytes(index.read_bytes()[:-9])
   with pytest.raises(ValueError, match=r'index-train\.npz is damaged'):
     _read(out)
-
-
-def test_a_fingerprint_is_of_the_bytes_of_a_split(out):
-  fingerprint = lambda split: records.fingerprint(str(out), 'mine', split)
-  found = {split: fingerprint(split) for split in ('train', 'val')}
-  assert len({*found.values()}) == 2
-  _damage(_shard(out))
-  (_folder(out) / sha256sums.FILE).unlink()
-  sha256sums.write(_folder(out))
-  assert fingerprint('train') != found['train']
-  assert fingerprint('val') == found['val']
 
 
 def test_the_command_says_what_is_damaged_and_how_to_mend_it(out, capsys):
