@@ -3,13 +3,15 @@
 import json
 import pathlib
 import re
+import shutil
 
 import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
 
-from vidpetl.experiment import published
+from vidpetl.experiment import published, trained
+from vidpetl.experiment import spec as spec_lib
 from vidpetl.parameters import package, sealed, storage, sums
 from vidpetl.weights import files
 
@@ -113,6 +115,54 @@ def test_a_changed_array_is_named(tmp_path):
       read(str(path))
 
 
+@pytest.mark.parametrize('more', [b'\\"arrays', b'\\"metadata'])
+def test_sums_whose_name_is_damaged_are_missed(tmp_path, more):
+  """Also where their beginning or end, and values, are damaged at once."""
+  path = _file(tmp_path)
+  data = bytearray(path.read_bytes())
+  for text in (b'vidpetl_sums', more):
+    data[data.index(text) + 2] ^= 1
+  data[-1] ^= 1
+  path.write_bytes(data)
+  for read in (storage.load_arrays, storage.read_metadata):
+    with pytest.raises(sums.DamagedError, match='another name of its sums'):
+      read(str(path))
+
+
+def test_two_files_that_were_not_written_together_are_refused(tmp_path):
+  """As a crash between the two leaves them, or a copy of one."""
+  spec = {'format': spec_lib.FORMAT, 'tasks': {}}
+  others = {k: v + 1 for k, v in _ARRAYS.items()}
+  writers = {
+    'model': lambda path, arrays: trained.write(path, spec, arrays),
+    'package': lambda path, arrays: package.save(
+      path, package.Package(_CONFIG, arrays)
+    ),
+  }
+  readers = {
+    'model': lambda path: trained.read(str(path)),
+    'package': package.load,
+  }
+  for name, write in writers.items():
+    one, other = tmp_path / f'{name}.1', tmp_path / f'{name}.2'
+    write(one, _ARRAYS)
+    write(other, others)
+    readers[name](one)
+    for file in one.glob('*.safetensors'):
+      shutil.copy(other / file.name, file)
+    with pytest.raises(ValueError, match='was written beside another'):
+      readers[name](one)
+
+
+def test_a_package_leaves_other_files_where_they_are(tmp_path):
+  path = _package(tmp_path)
+  (path / 'notes.txt').write_text('mine')
+  others = {k: v + 1 for k, v in _ARRAYS.items()}
+  package.save(path, package.Package(_CONFIG, others))
+  assert _told(package.load(path).params) == _told(others)
+  assert (path / 'notes.txt').read_text() == 'mine'
+
+
 def test_files_of_others_are_read_without_sums(tmp_path):
   path = str(tmp_path / 'b.safetensors')
   safetensors.numpy.save_file(_ARRAYS, path, {'format': 'pt'})
@@ -131,4 +181,5 @@ def test_a_file_changed_by_hand_says_how_it_is_read(tmp_path):
     package.load(path.parent)
   del changed['sum']
   path.write_text(json.dumps(changed))
+  del changed['arrays_sum']
   assert package.load(path.parent).config == changed

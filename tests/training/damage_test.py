@@ -97,6 +97,20 @@ def test_a_damaged_checkpoint_is_no_model_to_start_from(saved):
   assert set(storage.load_changing(str(saved.folder.parent))) == {'a', 'b'}
 
 
+@pytest.mark.parametrize('cut', [False, True])
+def test_a_damaged_meta_is_that_of_no_model_to_start_from(saved, cut):
+  """Neither where it is gone, nor where a word of it is another."""
+  meta = pathlib.Path(saved.folder, '3', 'meta', 'metadata')
+  content = meta.read_bytes()
+  assert b'"seed": 7' in content
+  meta.write_bytes(content.replace(b'"seed": 7', b'"seed": 8'))
+  if cut:
+    meta.unlink()
+  with pytest.raises(sums.DamagedError, match='metadata is damaged'):
+    storage.load_changing(str(saved.folder / '3'))
+  meta.write_bytes(content)
+
+
 def test_values_that_decode_and_are_others_are_damaged(saved, monkeypatch):
   monkeypatch.setattr(
     damage.checksums, 'of', lambda tree: {'params/a': 'float32[20,20] 0'}
@@ -115,7 +129,7 @@ def test_a_full_machine_is_no_damage(saved, monkeypatch):
 
 
 def test_one_of_before_checksums_is_restored(tmp_path, monkeypatch):
-  monkeypatch.setattr(damage, 'sign', lambda meta: {'frozen': ''})
+  monkeypatch.setattr(damage.checksums, 'sign', lambda meta: {'frozen': ''})
   old = checkpoint.Checkpoints(str(tmp_path))
   old.save(state(2.0), 3, {'frozen': ''})
   old.wait()

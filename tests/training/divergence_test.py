@@ -50,6 +50,16 @@ def test_losses_far_above_their_history_are_a_rise_until_they_fall():
   assert losses([*falling(), *[50.0] * 30], factor=0.0).rise() is None
 
 
+def test_a_resumed_run_judges_losses_by_those_before_it():
+  whole = losses(falling())
+  resumed = divergence.Losses(10.0, whole.record())
+  for each in (whole, resumed):
+    assert each.rise() is None
+    for step in range(60, 65):
+      each.add(step, 'a', {'loss': 50.0})
+  assert str(resumed.rise()) == str(whole.rise()) != 'None'
+
+
 @pytest.mark.parametrize(
   'values',
   [

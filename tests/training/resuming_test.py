@@ -2,6 +2,8 @@
 
 import collections
 import json
+import os
+import signal
 import types
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from tensorboard.backend.event_processing import event_accumulator
 
 from vidpetl.parameters import package, storage
-from vidpetl.training import damage, evaluation, loop, start
+from vidpetl.training import damage, evaluation, holding, loop, start
 from vidpetl.training import run as run_lib
 
 
@@ -29,18 +31,24 @@ def config(make_config):
   return make_config('kinetics400', **fields)
 
 
-def test_failed_evaluations_and_a_damaged_checkpoint_change_nothing(
+def test_evaluations_that_end_early_and_a_damaged_checkpoint_change_nothing(
   config, tmp_path, monkeypatch, capfd
 ):
-  """No step is lost to an evaluation, which the same command makes up for."""
+  """No step is lost to an evaluation that fails, or that a signal cuts short.
+
+  The same command makes up for it.
+  """
   whole, run = tmp_path / 'whole', tmp_path / 'run'
   expected = loop.run(config, str(whole))
   with monkeypatch.context() as patch:
-    for step in (2, 4):
-      _fail_at(patch, 2 if step == 4 else 1)
-      with pytest.raises(OSError, match='the records are gone'):
-        loop.run(config, str(run))
-      assert _steps(run)[-1] == step
+    _stop_at(patch, 1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert loop.run(config, str(run)) is None
+    assert 'SIGTERM: saved step 2; the same' in capfd.readouterr().err
+    assert _steps(run)[-1] == 2
+    _stop_at(patch, 2, _fail)
+    with pytest.raises(OSError, match='the records are gone'):
+      loop.run(config, str(run))
+    assert _steps(run)[-1] == 4
   _cut_largest_file(run / 'checkpoints' / '4')
   capfd.readouterr()
   assert loop.run(config, str(run)) == expected
@@ -90,15 +98,36 @@ def test_without_a_sound_checkpoint_nothing_is_begun(monkeypatch):
   assert '(checkpoints/4: cut; checkpoints/2: cut)' in str(error.value)
 
 
-def _fail_at(patch, number):
-  """Lets so many evaluations go wrong: the first, or the second."""
-  real, calls = _EVALUATE, []
+def test_a_checkpoint_that_others_can_read_stops_the_run(monkeypatch):
+  """They go on with it, and one process cannot take another."""
 
-  def evaluate(*arguments):
+  def begin(run, checkpoints, step, say, workdir):
+    raise damage.DamagedError(f'checkpoints/{step}', 'cut')
+
+  monkeypatch.setattr(start, 'begin', begin)
+  monkeypatch.setattr(holding, 'all_come', lambda seconds: False)
+  checkpoints = types.SimpleNamespace(steps=lambda: [2, 4], folder='folder')
+  with pytest.raises(damage.DamagedError, match='4 is damaged: cut'):
+    start.resume(None, checkpoints, print, None)
+
+
+def _fail():
+  raise OSError('the records are gone')
+
+
+def _stop_at(patch, number, do):
+  """Lets something happen in an evaluation: the first, or the second."""
+  calls = []
+
+  def evaluate(metric, source, batches, *arguments):
     calls.append(1)
-    if len(calls) == number:
-      raise OSError('the records are gone')
-    return real(*arguments)
+
+    def interrupted():
+      if len(calls) == number:
+        do()
+      yield from batches
+
+    return _EVALUATE(metric, source, interrupted(), *arguments)
 
   patch.setattr(evaluation, 'evaluate', evaluate)
 

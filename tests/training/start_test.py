@@ -10,9 +10,9 @@ import packages
 import pytest
 
 from vidpetl.experiment import adapters, experiment, initialise, published, spec
-from vidpetl.parameters import package, storage, variables
+from vidpetl.parameters import checksums, package, storage, variables
 from vidpetl.tasks import task as task_lib
-from vidpetl.training import damage, loop
+from vidpetl.training import interruption, loop
 from vidpetl.training import run as run_lib
 
 
@@ -192,7 +192,7 @@ def trained(make, tmp_path_factory):
 
 
 def test_an_evaluation_says_and_keeps_what_training_does(
-  make, trained, tmp_path, capfd
+  make, trained, tmp_path, capfd, monkeypatch
 ):
   """Another normalisation; where every array came from; other resolutions."""
   fields = {
@@ -202,6 +202,11 @@ def test_an_evaluation_says_and_keeps_what_training_does(
     'tasks.kinetics400.augment.mean': (0.1, 0.1, 0.1),
     'tasks.kinetics400.clip.resolution': 48,
   }
+  with monkeypatch.context() as patch:
+    patch.setattr(interruption.Interruption, 'requested', lambda _: 'SIGTERM')
+    assert loop.run(make(**fields), str(tmp_path)) is None
+  assert 'SIGTERM: the same command evaluates' in capfd.readouterr().err
+  assert not (tmp_path / 'results.eval.json').exists()
   results = loop.run(make(**fields), str(tmp_path))
   said = capfd.readouterr().err
   assert "kinetics400: pixels have the weights' mean (0.5, 0.5, 0.5)" in said
@@ -224,7 +229,7 @@ def test_a_run_is_evaluated_on_no_other_classes(make, trained, tmp_path):
   saved['labels']['kinetics400'] = {
     str(len(labels) - 1 - int(i)): name for i, name in labels.items()
   }
-  del saved[damage.DIGEST]
-  meta.write_text(json.dumps(damage.sign(saved)))
+  del saved[checksums.DIGEST]
+  meta.write_text(json.dumps(checksums.sign(saved)))
   with pytest.raises(ValueError, match='in another order'):
     loop.run(make(mode='eval'), workdir)

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from vidpetl.training import loop
+from vidpetl.training import identity, loop
 from vidpetl.training import run as run_lib
 
 FIELDS = {
@@ -60,7 +60,7 @@ def test_what_is_held_out_is_not_trained_on(make):
   whole = run_lib.prepare(make(validation=0.0, report='last'))
   held, train = run.held_out['ava'].ids, run.train['ava'].ids
   assert sorted([*held, *train]) == sorted(whole.train['ava'].ids)
-  assert run.identity()['data'] != whole.identity()['data']
+  assert identity.data_of(run) != identity.data_of(whole)
   assert run.epoch < whole.epoch
   assert not whole.validation
 

@@ -19,11 +19,13 @@ from etils import epath
 from vidpetl.data import opening
 from vidpetl.experiment import experiment, initialise
 from vidpetl.experiment import spec as spec_lib
-from vidpetl.parameters import package, storage, variables
+from vidpetl.parameters import package, storage, sums, variables
 from vidpetl.recipes import defaults
 
 ARRAYS = 'model.safetensors'
 ADAPTER = 'adapter'
+# Of model.json beside arrays: their sum.
+_OF = 'arrays_sum'
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -81,7 +83,7 @@ def write(folder: epath.PathLike, spec: spec_lib.Spec, arrays: Arrays) -> None:
   folder = epath.Path(folder)
   folder.mkdir(parents=True, exist_ok=True)
   storage.save_arrays(str(folder / ARRAYS), arrays)
-  spec_lib.write(folder, spec)
+  spec_lib.write(folder, {**spec, _OF: sums.whole(arrays)})
 
 
 def start_of(run: epath.PathLike, spec: Mapping[str, Any]) -> Arrays:
@@ -119,6 +121,12 @@ def _beside(folder: epath.Path) -> str:
 def _whole(folder: epath.Path) -> Trained:
   spec = spec_lib.read(folder)
   arrays = storage.load_arrays(str(folder / ARRAYS))
+  # Older ones do not tell.
+  if spec.pop(_OF, now := sums.whole(arrays)) != now:
+    raise ValueError(
+      f'{folder / spec_lib.FILE} was written beside another {ARRAYS} than '
+      'there is. Copy or make both again.'
+    )
   # Files may be of half the size.
   arrays = {k: np.asarray(v, np.float32) for k, v in arrays.items()}
   return Trained(spec, arrays, None, str(folder))

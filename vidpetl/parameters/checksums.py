@@ -12,6 +12,8 @@ and nothing is copied to hosts for it. `mix` is the finaliser of MurmurHash3
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,8 +21,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Of the meta beside a checkpoint's arrays, which holds what `of` gave.
-FIELD = 'checksums'
+# Of the meta beside a checkpoint's arrays: what `of` gave, and a hash of all.
+FIELD, DIGEST = 'checksums', 'digest'
 _LANES = (0x9E3779B9, 0x3C6EF372)
 
 
@@ -56,6 +58,25 @@ def kind(text: str) -> str:
 def differing(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
   """Returns paths at which two of `of` or of `kinds` differ, in order."""
   return sorted(k for k in {*then, *now} if then.get(k) != now.get(k))
+
+
+def sign(meta: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns a meta with its hash."""
+  return {**meta, DIGEST: _digest(meta)}
+
+
+def is_intact(meta: Mapping[str, Any]) -> bool:
+  """Whether a meta is as it was signed; older versions have no hash of it."""
+  if FIELD not in meta and DIGEST not in meta:
+    return True
+  unsigned = {k: v for k, v in meta.items() if k != DIGEST}
+  return FIELD in meta and meta.get(DIGEST) == _digest(unsigned)
+
+
+def _digest(meta: Mapping[str, Any]) -> str:
+  """Returns a hash of what JSON makes of a meta."""
+  plain = json.loads(json.dumps(meta))
+  return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def _name(path: Any) -> str:

@@ -5,7 +5,8 @@
     adapter_config.json         how to build the model, labels, preprocessing,
                                 and the hash of the backbone that it is for
 
-Both have sums of what is in them, which are compared when they are read.
+Both have sums of what is in them, and the second one has that of the first.
+They are compared when they are read.
 
 All heads are inside, whether they trained or not, and so is every parameter of
 the backbone itself that trained, and the running statistics of all BatchNorms
@@ -15,10 +16,11 @@ is not; its hash is.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,8 @@ from vidpetl.parameters import sealed, storage, sums, variables
 
 FORMAT = 'vidpetl-adapter-1'
 MODEL, CONFIG = 'adapter_model.safetensors', 'adapter_config.json'
+# Of CONFIG: the sum of all arrays.
+_OF = 'arrays_sum'
 FIELDS = ('format', 'backbone', 'backbone_sha256', 'petl', 'tasks', 'dtype')
 
 Flat = Mapping[str, np.ndarray]
@@ -125,10 +129,23 @@ def attach(package: Package, params: Flat) -> dict[str, Any]:
 
 
 def save(folder: str | os.PathLike, package: Package) -> None:
-  """Writes a package; a folder that is there is replaced as a whole."""
-  with durable.folder(folder) as new:
+  """Writes a package, in place of one that is there; other files stay."""
+  with _place(epath.Path(folder)) as new:
     storage.save_arrays(os.fspath(new / MODEL), package.params)
-    sealed.write(new / CONFIG, package.config, sort_keys=True)
+    config = {**package.config, _OF: sums.whole(package.params)}
+    sealed.write(new / CONFIG, config, sort_keys=True)
+
+
+@contextlib.contextmanager
+def _place(folder: epath.Path) -> Iterator[epath.Path]:
+  """Gives a folder to write to, which is replaced if it has nothing else."""
+  there = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+  if there - {MODEL, CONFIG}:
+    # What is left by a crash between the two files is refused, by `_OF`.
+    yield folder
+    return
+  with durable.folder(folder) as new:
+    yield new
 
 
 def load(folder: str | os.PathLike) -> Package:
@@ -146,6 +163,12 @@ def load(folder: str | os.PathLike) -> Package:
     params = storage.read_arrays(folder / MODEL)
   except sums.DamagedError as error:
     raise PackageError(str(error)) from None
+  # Older ones do not tell.
+  if config.pop(_OF, now := sums.whole(params)) != now:
+    raise PackageError(
+      f'{folder / CONFIG} was written beside another {MODEL} than there is. '
+      'Copy or make both again.'
+    )
   _check_paths(folder / MODEL, params)
   return Package(config, params)
 

@@ -78,7 +78,7 @@ def load_changing(path: str) -> dict[str, np.ndarray]:
     sums.DamagedError: if its arrays are not those that were saved.
   """
   folder = checkpoint_folder(path)
-  then = read_meta(path).get(checksums.FIELD, {})
+  then = read_meta(path).get(checksums.FIELD)
   try:
     tree = _restore(folder / 'state')
   except (MemoryError, PermissionError, InterruptedError):
@@ -89,14 +89,23 @@ def load_changing(path: str) -> dict[str, np.ndarray]:
       'checkpoint of the run'
     ) from error
   model = {k: tree[k] for k in ('params', variables.STATISTICS) if k in tree}
-  now = checksums.of(model)
-  differ = [name for name in now if then.get(name, now[name]) != now[name]]
-  if differ:
+  if differ := _differing(then, checksums.of(model)):
     raise sums.DamagedError(
       f'{folder} is damaged: other values than were saved of '
       f'{", ".join(differ[:3])}; name another checkpoint of the run'
     )
   return variables.flatten(tree)
+
+
+def _differing(
+  then: Mapping[str, str] | None, now: Mapping[str, str]
+) -> list[str]:
+  """Returns what differs of a model, from the checksums of a checkpoint."""
+  if then is None:  # of an older version
+    return []
+  kinds = tuple(f'{kind}/' for kind in ('params', variables.STATISTICS))
+  then = {name: text for name, text in then.items() if name.startswith(kinds)}
+  return checksums.differing(then, now)
 
 
 def _restore(folder: epath.Path) -> dict[str, Any]:
@@ -135,11 +144,21 @@ def read_meta(path: str) -> dict[str, Any]:
   Raises:
     sums.DamagedError: if it cannot be read.
   """
-  file = checkpoint_folder(path) / 'meta' / 'metadata'
+  folder = checkpoint_folder(path)
+  file = folder / 'meta' / 'metadata'
+  if not file.exists() and not (folder / 'state').exists():
+    return {}
   try:
-    return json.loads(file.read_bytes()) if file.exists() else {}
-  except ValueError as error:
+    meta = json.loads(file.read_bytes())
+    intact = checksums.is_intact(meta)
+  except (FileNotFoundError, ValueError, TypeError) as error:
     raise sums.DamagedError(f'{file} is damaged ({error})') from None
+  if not intact:
+    raise sums.DamagedError(
+      f'{file} is damaged: it has another checksum; name another checkpoint of '
+      'the run'
+    )
+  return meta
 
 
 def save_arrays(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,6 +18,8 @@ from etils import epath
 from vidpetl.data import opening
 
 KEY = 'vidpetl_sums'
+# How its value begins and ends: either tells it, where damage hit the key.
+_VALUE = re.compile(r'^\{"arrays": \{|, "metadata": "[0-9a-f]{16}"\}$')
 
 Arrays = Mapping[str, np.ndarray]
 Metadata = Mapping[str, str]
@@ -37,6 +40,11 @@ def of(array: np.ndarray) -> str:
 def table(arrays: Arrays) -> dict[str, str]:
   """Returns the sum of each array, by name."""
   return {name: of(arrays[name]) for name in sorted(arrays)}
+
+
+def whole(arrays: Arrays) -> str:
+  """Returns the sum of all arrays, for a file beside that of the arrays."""
+  return xxhash.xxh3_64_hexdigest(json.dumps(table(arrays)).encode())
 
 
 def signed(metadata: Metadata, arrays: Arrays) -> dict[str, str]:
@@ -75,6 +83,8 @@ def check_metadata(
     DamagedError: naming the file, if its metadata are not as written.
   """
   if KEY not in metadata:
+    if any(map(_VALUE.search, metadata.values())):
+      raise _damaged(path, 'another name of its sums')
     return None
   rest = {k: v for k, v in metadata.items() if k != KEY}
   try:

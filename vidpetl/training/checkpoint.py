@@ -49,7 +49,7 @@ class Checkpoints:
     self._best = best
     self._scores: dict[int, float] = {}
     self._saving: int | None = None
-    self._manager = ocp.CheckpointManager(
+    self._manager = _Manager(
       self.folder,
       options=ocp.CheckpointManagerOptions(
         preservation_policy=preservation_policy.AnyPreservationPolicy(
@@ -129,7 +129,7 @@ class Checkpoints:
     if step == self.latest():
       return
     tree = {name: getattr(state, name) for name in _CHANGING}
-    signed = damage.sign({**meta, damage.SUMS: checksums.of(tree)})
+    signed = checksums.sign({**meta, damage.SUMS: checksums.of(tree)})
     self._saving = step
     try:
       saved = self._manager.save(
@@ -200,7 +200,7 @@ class Checkpoints:
       word: what it is: 'damaged' or 'diverged'.
     """
     self.wait()
-    folder = self.folder.with_name(f'{self.folder.name}.{word}')
+    folder = self._aside(word)
     number, to = 1, folder / str(step)
     while to.exists():
       number += 1
@@ -215,6 +215,29 @@ class Checkpoints:
     self._scores.pop(step, None)
     self._manager.reload()
     return to
+
+  def set_damaged_aside(self, step: int, error: damage.DamagedError) -> str:
+    """Moves a damaged checkpoint away, and returns what to say of it.
+
+    All processes have found it damaged; see `damage.agree`.
+
+    Raises:
+      damage.DamagedError: if there is nothing to move.
+    """
+    if step not in self.steps():
+      raise error
+    to = self.set_aside(step, 'damaged')
+    return f'{error.folder} is damaged: {error.why}. It was moved to {to}.'
+
+  def lost(self) -> bool:
+    """Whether there is a step of which there are but damaged checkpoints."""
+    folder = self._aside('damaged')
+    paths = folder.iterdir() if folder.exists() else ()
+    steps = {path.name.partition('.')[0] for path in paths}
+    return bool(steps - set(map(str, self.steps())))
+
+  def _aside(self, word: str) -> epath.Path:
+    return self.folder.with_name(f'{self.folder.name}.{word}')
 
   def wait(self) -> None:
     """Waits for what is being saved.
@@ -240,6 +263,17 @@ class Checkpoints:
     """Finishes what is being saved."""
     self.wait()
     self._manager.close()
+
+
+class _Manager(ocp.CheckpointManager):
+  """Leaves it to `interruption` to ask whether the run is to stop.
+
+  It would ask by other numbers, and from a thread, so that a signal is lost.
+  """
+
+  def reached_preemption(self, step: int) -> bool:
+    del step
+    return False
 
 
 class _Best(preservation_policy.PreservationPolicy):

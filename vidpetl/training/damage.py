@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import hashlib
 import json
 import logging
 import sys
@@ -20,10 +19,13 @@ from absl import logging as absl_logging
 from etils import epath
 
 from vidpetl.parameters import checksums
+from vidpetl.training import holding
 
 # Of the arrays, and of the meta that holds them.
-SUMS, DIGEST = checksums.FIELD, 'digest'
-SIGNATURE = (SUMS, DIGEST)
+SUMS = checksums.FIELD
+SIGNATURE = (SUMS, checksums.DIGEST)
+# Seconds in which all processes have found that a checkpoint is damaged.
+_PATIENCE = 60.0
 # Words of errors that are those of a machine, and say nothing about a file.
 _NOT_THE_FILE = (
   'RESOURCE_EXHAUSTED',
@@ -51,9 +53,16 @@ class DamagedError(RuntimeError):
     self.folder, self.why = folder, why
 
 
-def sign(meta: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns a meta with its digest."""
-  return {**meta, DIGEST: _digest(meta)}
+def agree(error: DamagedError) -> None:
+  """Lets a run take another checkpoint, if all of its processes do.
+
+  Raises:
+    DamagedError: if others could read it, and go on with it.
+  """
+  if not holding.all_come(_PATIENCE):
+    raise DamagedError(
+      error.folder, f'{error.why} (other processes of the run can read it)'
+    )
 
 
 def read(folder: epath.Path) -> dict[str, Any]:
@@ -68,11 +77,8 @@ def read(folder: epath.Path) -> dict[str, Any]:
     meta.keys()  # It is an object.
   except (FileNotFoundError, ValueError, AttributeError) as error:
     raise DamagedError(folder, f'meta/metadata: {reason(error)}') from None
-  # Older ones have neither.
-  if SUMS in meta or DIGEST in meta:
-    unsigned = {k: v for k, v in meta.items() if k != DIGEST}
-    if SUMS not in meta or meta.get(DIGEST) != _digest(unsigned):
-      raise DamagedError(folder, 'meta/metadata has another checksum')
+  if not checksums.is_intact(meta):
+    raise DamagedError(folder, 'meta/metadata has another checksum')
   return meta
 
 
@@ -187,9 +193,3 @@ def _is_of_machine(error: Exception) -> bool:
   if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
     return error.errno not in (None, errno.ENOTDIR, errno.EISDIR)
   return any(word in str(error) for word in _NOT_THE_FILE)
-
-
-def _digest(meta: Mapping[str, Any]) -> str:
-  """Returns a hash of what JSON makes of a meta."""
-  plain = json.loads(json.dumps(meta))
-  return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

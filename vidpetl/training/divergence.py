@@ -7,7 +7,8 @@ states before a loss that is no number may have diverged, too.
 from __future__ import annotations
 
 import collections
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -35,15 +36,18 @@ class DivergedError(RuntimeError):
 class Losses:
   """The losses of the latest steps, by task."""
 
-  def __init__(self, factor: float):
-    """Begins without any.
+  def __init__(self, factor: float, before: Mapping[str, Any] | None = None):
+    """Begins with those before, if there are any.
 
     Args:
       factor: `config.checkpoint.diverged`; 0 takes every number for a sound
         loss.
+      before: what `record` gave, of a run that was resumed.
     """
     self._factor = factor
-    self._of: dict[str, _Losses] = {}
+    self._of = {
+      task: _Losses(factor, **fields) for task, fields in (before or {}).items()
+    }
 
   def add(self, step: int, task: str, scalars: Mapping[str, float]) -> None:
     """Takes the scalars of the next step.
@@ -65,6 +69,10 @@ class Losses:
         f'whose loss is {loss:.4g}.',
         step + 1,
       )
+
+  def record(self) -> dict[str, Any]:
+    """Returns what later ones are judged by, as JSON has it."""
+    return {task: losses.record() for task, losses in self._of.items()}
 
   def rise(self) -> DivergedError | None:
     """Returns what to raise of a task whose losses are far above others."""
@@ -94,13 +102,27 @@ class _Losses:
     risen_at: step at which they rose; None if they are not risen.
   """
 
-  def __init__(self, factor: float):
+  def __init__(
+    self,
+    factor: float,
+    before: Sequence[float] = (),
+    latest: Sequence[Sequence[Any]] = (),
+    highest: float = 0.0,
+  ):
+    """Begins with what `record` gave; they are not risen."""
     self._factor = factor
-    self._before: collections.deque[float] = collections.deque(maxlen=_WINDOW)
-    self._latest: collections.deque[tuple[int, float]] = collections.deque()
-    self._highest = 0.0
+    self._before = collections.deque(before, maxlen=_WINDOW)
+    self._latest = collections.deque((step, loss) for step, loss in latest)
+    self._highest = highest
     self.level = self.now = 0.0
     self.risen_at: int | None = None
+
+  def record(self) -> dict[str, Any]:
+    return {
+      'before': list(self._before),
+      'latest': [list(each) for each in self._latest],
+      'highest': self._highest,
+    }
 
   def add(self, step: int, loss: float) -> None:
     self._latest.append((step, loss))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from etils import epath
 
+from vidpetl import lock
 from vidpetl.experiment import adapters, exemplars
 from vidpetl.experiment import spec as spec_lib
+from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import package
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import (
   checkpoint,
+  damage,
   divergence,
   predictions,
   reporting,
@@ -88,6 +91,34 @@ def read(
   return record if same else None
 
 
+def chosen(
+  choose: Callable[[], reporting.Choice],
+  total: int,
+  state: state_lib.TrainState,
+  checkpoints: checkpoint.Checkpoints,
+  say: Callable[[str], None],
+) -> tuple[reporting.Choice, state_lib.TrainState]:
+  """Returns what is reported, and its state.
+
+  A checkpoint that is damaged is set aside, and another one chosen.
+
+  Args:
+    choose: returns what would be reported, among the checkpoints there are.
+    total: steps of the run.
+    state: the last one.
+    checkpoints: of the run.
+    say: tells a user a line.
+  """
+  checkpoints.wait()
+  while (choice := choose()).step != total:
+    try:
+      return choice, checkpoints.restore(choice.step, state)
+    except damage.DamagedError as error:
+      damage.agree(error)
+      say(checkpoints.set_damaged_aside(choice.step, error))
+  return choice, state
+
+
 def write_package(
   run: run_lib.Run,
   spec: spec_lib.Spec,
@@ -109,6 +140,7 @@ def write_package(
   Returns:
     What to tell of it.
   """
+  lock.check(workdir)
   packed = adapters.pack(
     spec,
     arrays,

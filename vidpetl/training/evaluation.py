@@ -16,6 +16,7 @@ def evaluate(
   source: examples.Source,
   batches: Iterable[Mapping[str, np.ndarray]],
   predict: Callable[[Mapping[str, np.ndarray]], dict[str, jax.Array]],
+  go_on: Callable[[], None] = lambda: None,
 ) -> int:
   """Fills `metric` with every example of `source`, exactly once.
 
@@ -25,6 +26,8 @@ def evaluate(
     batches: this host's rows; padding has index -1, and an undecodable example
       its index but valid False.
     predict: host rows -> outputs of all hosts' rows, on every device.
+    go_on: called before each batch, the same number of times on all hosts; it
+      raises what ends the evaluation early.
 
   Returns:
     How many examples could not be decoded.
@@ -45,6 +48,7 @@ def evaluate(
 
   pending = None
   for rows in batches:
+    go_on()
     outputs = predict(rows)
     if pending is not None:  # Fetched while the next batch is computed.
       take(pending)

@@ -1,16 +1,22 @@
-"""One run in a working directory: the first process holds it for all."""
+"""What the processes of a run have together: a working directory, and news."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 
 import jax
 import numpy as np
 from etils import epath
+
+# The public module has nothing that waits for processes, and not for devices.
+from jax._src import distributed
 from jax.experimental import multihost_utils
 
 from vidpetl import lock
+
+_count = itertools.count()
 
 
 @contextlib.contextmanager
@@ -52,3 +58,22 @@ def of_first(text: str) -> str:
   if jax.process_index():
     data = np.zeros(size, np.uint8)
   return bytes(np.asarray(share(data), np.uint8)).decode() if size else ''
+
+
+def all_come(seconds: float) -> bool:
+  """Returns whether all processes come to a place, of which some may not.
+
+  Those that do not may wait for the devices of the others meanwhile.
+
+  Args:
+    seconds: for how long one waits for them.
+  """
+  if jax.process_count() == 1:
+    return True
+  try:
+    distributed.global_state.client.wait_at_barrier(
+      f'vidpetl/{next(_count)}', int(1000 * seconds)
+    )
+  except jax.errors.JaxRuntimeError:  # They took too long.
+    return False
+  return True

@@ -1,7 +1,11 @@
-"""SIGTERM and Ctrl-C: finish the step, save, leave."""
+"""SIGTERM and Ctrl-C: finish the step, or the batch that is tested, and leave.
+
+What was trained is saved; an evaluation that is cut short is made again.
+"""
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 
@@ -12,18 +16,30 @@ from jax.experimental import multihost_utils
 # failed, so that a scheduler knows to start it again.
 STATUS = os.EX_TEMPFAIL
 
+# JAX has all processes stop at the highest of their numbers, and one more. So
+# these rise by one, whatever is asked for, and never begin anew: with numbers
+# of steps, a signal before the first step of a resumed run would be lost.
+_numbers = itertools.count(1)
+
+
+class Interrupted(Exception):
+  """A run was told to stop, and what it had to save is being saved."""
+
 
 class Interruption:
   """Knows whether the run was asked to stop.
 
   With several processes, JAX's preemption service takes SIGTERM, on whichever
-  of them it arrives, and makes all of them stop at one step; Ctrl-C becomes a
+  of them it arrives, and makes all of them stop at one place; Ctrl-C becomes a
   SIGTERM. A single process listens itself. A second signal ends it at once.
   """
 
   def __init__(self):
-    self._received: str | None = None
+    self._received = ''
     self._before = {}
+
+  def listen(self) -> None:
+    """Takes the signals, until one came or until `restore`."""
     if jax.process_count() == 1:
       self._listen(signal.SIGTERM, self._handle)
       self._listen(signal.SIGINT, self._handle)
@@ -49,10 +65,20 @@ class Interruption:
       signal.signal(number, handler)
     self._before = {}
 
-  def requested(self, step: int) -> str | None:
-    """Returns the reason to stop after `step`, the same on all processes."""
-    if jax.process_count() > 1:
-      if multihost_utils.reached_preemption_sync_point(step):
-        return 'SIGTERM'
-      return None
+  def requested(self) -> str:
+    """Returns why to stop here, '' to go on; the same on all processes.
+
+    All of them ask at the same places: after a step, and before each batch of
+    an evaluation.
+    """
+    if (
+      jax.process_count() > 1
+      and multihost_utils.reached_preemption_sync_point(next(_numbers))
+    ):
+      self._received = 'SIGTERM'
     return self._received
+
+  def check(self) -> None:
+    """Raises Interrupted if the run is to stop here; see `requested`."""
+    if why := self.requested():
+      raise Interrupted(why)

@@ -131,6 +131,7 @@ class Logbook:
 
   def report(self, choice: reporting.Choice) -> None:
     """Writes what the run reports, beside the curves."""
+    lock.check(self._workdir)
     metrics = writers.as_reported(reporting.flat(choice.found))
     self.writer.write_scalars(choice.step, metrics)
 

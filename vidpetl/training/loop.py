@@ -7,7 +7,7 @@ import functools
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -53,7 +53,7 @@ def run(
     command: that was typed, if it makes this run alone.
 
   Returns:
-    What its file of results holds; None if the run was interrupted.
+    What its file of results holds; None if the run was told to stop.
   """
   mesh = sharding.make_mesh(**config.mesh.to_dict())
   sharding.meet(mesh)
@@ -65,6 +65,9 @@ def run(
       if config.mode == 'eval':
         return loop.evaluate_checkpoint()
       raise ValueError(f"config.mode {config.mode!r} is not 'train' or 'eval'.")
+    except interruption.Interrupted as stop:
+      loop.stop(str(stop))
+      return None
     finally:
       loop.close()
 
@@ -89,9 +92,20 @@ class Loop:
     self.logbook = logbook.Logbook(self.run, self.workdir, started)
     self.say = self.logbook.say
     self.files = predictions.Files(self.workdir, self.run.train)
+    self.asked = interruption.Interruption()
+
+  def stop(self, why: str) -> None:
+    """Says what the same command does, once all is saved that was trained."""
+    if self.config.mode == 'eval':
+      self.say(f'{why}: the same command evaluates from the beginning.')
+      return
+    self.checkpoints.wait()
+    at = self.checkpoints.latest() or 0
+    self.say(f'{why}: saved step {at}; the same command goes on.')
 
   def close(self) -> None:
     """Finishes what is being written; says which videos were left out."""
+    self.asked.restore()
     self.logbook.close()
     self.checkpoints.close()
     if len(self.run.quarantine):
@@ -127,33 +141,26 @@ class Loop:
       self.files.write_classes()
       self.spec = self.run.spec()
       spec.write(self.workdir, self.spec)
-    # A failed evaluation is made up for.
+    self.asked.listen()
+    # An evaluation that failed, or was cut short, is made up for.
     if start and self._evaluates_after(start) and start not in self.evaluations:
       self._evaluate(state, start)
-    state, why = self._train(begun.rows, state, start)
-    if why:
-      return None
-    choice = self._choose(state)
+    state = self._train(begun)
+    choice, state = self._choose(state)
     if state.frozen:
       self._write_package(state, choice)
     if self.first:
       ending.leave_exemplars(self.run, self.files, self.workdir, choice)
     return self._finish(choice)
 
-  def _train(
-    self, rows: Sequence[Any], state: state_lib.TrainState, start: int
-  ) -> tuple[state_lib.TrainState, str | None]:
-    """Takes the steps from `start` on; see `_take_steps`.
-
-    Args:
-      rows: of the steps before it that are to be logged; see `start.Start`.
-      state: after them.
-      start: the step.
+  def _train(self, begun: start_lib.Start) -> state_lib.TrainState:
+    """Takes the steps that are left; see `_take_steps`.
 
     Raises:
       DivergedError: with the checkpoint that is good, and how to go on.
     """
-    waiting = pending.Pending(self.run, start, rows)
+    start = begun.step
+    waiting = pending.Pending(self.run, start, begun.before)
     source = feed.Feed(
       range(start, self.run.total),
       self.run.mixture.task,
@@ -162,9 +169,8 @@ class Loop:
       self.config.input.ready,
       waiting.done,
     )
-    asked = interruption.Interruption()
     try:
-      return self._take_steps(state, start, waiting, source, asked)
+      return self._take_steps(begun.state, start, waiting, source)
     except divergence.DivergedError as error:
       self.logbook.leave(waiting)
       raise ending.diverged(error, self.checkpoints, self.config) from None
@@ -172,7 +178,6 @@ class Loop:
       self.logbook.leave(waiting)
       raise
     finally:
-      asked.restore()
       source.close()
 
   def _take_steps(
@@ -181,12 +186,11 @@ class Loop:
     start: int,
     waiting: pending.Pending,
     source: feed.Feed,
-    asked: interruption.Interruption,
-  ) -> tuple[state_lib.TrainState, str | None]:
-    """Takes the steps that are left; logs, saves and evaluates between them.
+  ) -> state_lib.TrainState:
+    """Returns the last state; logs, saves and evaluates between the steps.
 
-    Returns:
-      The last state; why the run was told to stop, None if it was not.
+    Raises:
+      Interrupted: if the run was told to stop.
     """
     steps = self.run.train_steps()
     for step, name, batch in source:
@@ -201,14 +205,11 @@ class Loop:
       if done % self.config.log_every == 0 or done == self.run.total:
         self.logbook.log(done, waiting, source)
       self._save_and_evaluate(state, done, waiting)
-      why = asked.requested(done)
+      why = self.asked.requested()
       if why and done < self.run.total:
         self._save(state, done, waiting)
-        self.checkpoints.wait()
-        at = self.checkpoints.latest() or 0
-        self.say(f'{why}: saved step {at}; the same command goes on.')
-        return state, why
-    return state, None
+        raise interruption.Interrupted(why)
+    return state
 
   def _save_and_evaluate(
     self, state: state_lib.TrainState, done: int, waiting: pending.Pending
@@ -239,9 +240,10 @@ class Loop:
       self.say(f'Step {done} is neither saved nor evaluated. {rise}')
       return False
     # A resumed run keeps what is written up to its checkpoint.
-    self.logbook.writer.flush()
-    meta = {**self.meta, pending.FIELD: waiting.rows()}
-    self.checkpoints.save(state, done, meta)
+    try:
+      self.logbook.writer.flush()
+    finally:
+      self.checkpoints.save(state, done, self.meta | waiting.record())
     return True
 
   def _evaluate(self, state: state_lib.TrainState, step: int) -> None:
@@ -254,34 +256,40 @@ class Loop:
 
   def _chosen(self) -> reporting.Choice:
     """Returns which of the evaluations so far would be reported."""
+    among = None
+    if self.checkpoints.lost():
+      among = {*self.checkpoints.steps(), self.run.total}
     return self.evaluations.choose(
       self.config.report,
       self.config.checkpoint.best,
       reporting.HELD_OUT if self.run.validation else reporting.TEST,
+      among,
     )
 
-  def _choose(self, state: state_lib.TrainState) -> reporting.Choice:
-    """Returns what is reported: where the test set has not chosen, its test."""
-    choice = self._chosen()
-    if not self.run.validation:
-      return choice
-    found = self.evaluate(self._state_of(choice.step, state), choice.step)
-    return dataclasses.replace(choice, found=found)
+  def _choose(
+    self, state: state_lib.TrainState
+  ) -> tuple[reporting.Choice, state_lib.TrainState]:
+    """Returns what is reported, and its state if that is used.
 
-  def _state_of(
-    self, step: int, state: state_lib.TrainState
-  ) -> state_lib.TrainState:
-    """Returns the state after a step, given the last one."""
-    if step == self.run.total:
-      return state
-    self.checkpoints.wait()
-    return self.checkpoints.restore(step, state)
+    Where the test set has not chosen, its test is what is reported.
+
+    Args:
+      state: the last one.
+    """
+    if not (self.run.validation or state.frozen):
+      return self._chosen(), state
+    choice, state = ending.chosen(
+      self._chosen, self.run.total, state, self.checkpoints, self.say
+    )
+    if self.run.validation:
+      found = self.evaluate(state, choice.step)
+      choice = dataclasses.replace(choice, found=found)
+    return choice, state
 
   def _write_package(
     self, state: state_lib.TrainState, choice: reporting.Choice
   ) -> None:
     """Writes what is reported, on top of the frozen parameters."""
-    state = self._state_of(choice.step, state)
     arrays = storage.to_host(variables.flatten(state.variables))
     if self.first:
       said = ending.write_package(
@@ -321,6 +329,7 @@ class Loop:
         lambda rows, name=name: self.predictors[name](
           state, sharding.to_device(rows, self.run.mesh)
         ),
+        self.asked.check,
       )
       self.run.quarantine.require(source, undecodable)
       if isinstance(metric, task_lib.Relative):
@@ -355,6 +364,7 @@ class Loop:
     state, step, self.meta = begun.state, begun.step, begun.meta
     if wanted != 'none':
       self.logbook.open()
+    self.asked.listen()
     found = self.evaluate(state, step)
     choice = reporting.Choice(
       'checkpoint', step, (step,), by=wanted, found=found

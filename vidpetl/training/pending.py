@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+import types
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -12,29 +13,35 @@ import numpy as np
 from vidpetl.training import divergence
 from vidpetl.training import run as run_lib
 
-# Of a checkpoint's meta: what `Pending.rows` gave.
-FIELD = 'since_log'
+# Of a checkpoint's meta: what `Pending.rows` gave, and what later losses are
+# judged by.
+ROWS, LOSSES = FIELDS = 'since_log', 'losses'
 
 
 class Pending:
   """Scalars that are still on the devices, so that no step waits for them."""
 
   def __init__(
-    self, run: run_lib.Run, start: int, before: Sequence[Sequence[Any]] = ()
+    self,
+    run: run_lib.Run,
+    start: int,
+    before: Mapping[str, Any] = types.MappingProxyType({}),
   ):
     """Begins.
 
     Args:
       run: of which they are.
       start: its first step.
-      before: what `rows` gave at that step, of a run that was resumed.
+      before: what `record` gave at that step, of a run that was resumed.
     """
     self._run = run
     self._rows: list[tuple[int, str, Mapping[str, Any]]] = [
-      (step, name, scalars) for step, name, scalars in before
+      (step, name, scalars) for step, name, scalars in before.get(ROWS, ())
     ]
     self._checked = len(self._rows)
-    self._losses = divergence.Losses(run.config.checkpoint.diverged)
+    self._losses = divergence.Losses(
+      run.config.checkpoint.diverged, before.get(LOSSES)
+    )
     self._last = (start, time.perf_counter(), 0.0)
 
   def add(self, step: int, name: str, scalars: Mapping[str, jax.Array]) -> None:
@@ -74,6 +81,10 @@ class Pending:
     Those are left out that the devices did not finish, because of an error.
     """
     return [list(row) for row in self._rows[: self._checked]]
+
+  def record(self) -> dict[str, Any]:
+    """Returns what a run goes on with, as JSON has it."""
+    return {ROWS: self.rows(), LOSSES: self._losses.record()}
 
   def take(self) -> dict[str, float]:
     """Returns '<task>/<scalar>' means since the last time."""

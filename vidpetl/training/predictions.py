@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from vidpetl import durable
+from vidpetl import durable, lock
 from vidpetl.data import examples
 from vidpetl.data.names import shown
 from vidpetl.metrics import predictions
@@ -72,6 +72,7 @@ class Files:
       metric: of the evaluation.
       prefix: before the task's name in those of files.
     """
+    lock.check(self._workdir)
     said = metric.predictions()
     stem = f'{stem_of(prefix + task)}.{step}'
     folder = self._workdir / FOLDER

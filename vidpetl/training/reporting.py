@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -116,13 +116,16 @@ class Evaluations:
     """Returns them in the order of steps."""
     return [self._all[step] for step in sorted(self._all)]
 
-  def choose(self, how: str, by: str, on: str) -> Choice:
+  def choose(
+    self, how: str, by: str, on: str, among: Collection[int] | None = None
+  ) -> Choice:
     """Returns what is reported.
 
     Args:
       how: `config.report`.
       by: `config.checkpoint.best`.
       on: what the evaluations are on.
+      among: steps of which the best is chosen; None for all.
     """
     every = self.all()
     steps, last = tuple(e.step for e in every), every[-1]
@@ -138,8 +141,11 @@ class Evaluations:
       note = f'{by} is a number in none of {len(every)} evaluations'
       return Choice('last', last.step, steps, by, on, last.found, note)
     # Of equal ones the latest, as checkpoints are kept.
-    _, step, chosen = max(numbers, key=lambda each: each[:2])
-    return Choice(how, step, steps, by, on, chosen.found)
+    best = max(numbers, key=lambda each: each[:2])
+    there = [each for each in numbers if among is None or each[1] in among]
+    _, step, chosen = max(there, key=lambda each: each[:2], default=best)
+    note = '' if step == best[1] else f'that of step {best[1]} was damaged'
+    return Choice(how, step, steps, by, on, chosen.found, note)
 
 
 def flat(found: Found) -> dict[str, float]:
@@ -178,7 +184,8 @@ def _how(one: Mapping[str, Any]) -> str:
   if one['how'] == 'last':
     return f'last ({one["note"]}),' if one['note'] else 'last,'
   on = 'the test set' if one['on'] == TEST else 'held-out training examples'
-  return f'best of {count} by {one["by"]} on {on},'
+  note = f' ({one["note"]})' if one.get('note') else ''
+  return f'best of {count} by {one["by"]} on {on}{note},'
 
 
 def _steps(steps: Sequence[int]) -> str:

@@ -35,14 +35,13 @@ class Start:
     state: of the run.
     step: finished steps.
     meta: what is saved beside each checkpoint.
-    rows: of the steps before it whose means are not logged yet; see
-      `pending.Pending.rows`.
+    before: what is known of the losses before it; see `pending.Pending.record`.
   """
 
   state: state_lib.TrainState
   step: int
   meta: dict[str, Any]
-  rows: Sequence[Sequence[Any]] = ()
+  before: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def resume(
@@ -65,11 +64,11 @@ def resume(
     try:
       begun = begin(run, checkpoints, step, words.append, workdir)
     except damage.DamagedError as error:
+      damage.agree(error)
       damaged[step] = error
       continue
     for bad, error in damaged.items():
-      to = checkpoints.set_aside(bad, 'damaged')
-      say(f'{error.folder} is damaged: {error.why}. It was moved to {to}.')
+      say(checkpoints.set_damaged_aside(bad, error))
     for text in words:
       say(text)
     return begun
@@ -135,9 +134,13 @@ def begin(
   for line in continuing.lines(history):
     say(line)
   state = _restored(checkpoints, step, state, history)
-  if workdir is not None and len(history) > len(saved.get('history', [])):
-    _keep_config(saved, workdir / f'config.until_{step}.json')
-  return Start(state, step, meta | more, saved.get(pending.FIELD, []))
+  before = {k: saved[k] for k in pending.FIELDS if k in saved}
+  if len(history) > len(saved.get('history', [])):
+    # What was accepted may be a loss of another scale.
+    before.pop(pending.LOSSES, None)
+    if workdir is not None:
+      _keep_config(saved, workdir / f'config.until_{step}.json')
+  return Start(state, step, meta | more, before)
 
 
 def _first_seed(saved: Mapping[str, Any], seed: int) -> int:

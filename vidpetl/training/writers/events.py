@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 from etils import epath
 
+from vidpetl import durable
+
 _FILES = 'events.out.tfevents.*'
 
 Points = set[tuple[int, str]]
@@ -28,12 +30,14 @@ def keep(folder: epath.Path, wanted: Callable[[int, str], bool]) -> Points:
     # Pictures are many: a file is read twice rather than held in memory.
     events = _filtered(path, points, wanted)
     if sum(event is None for event in events):
-      # Its name until then is none that TensorBoard reads.
+      # Its name until then is none that TensorBoard reads, as that of
+      # `durable.beside` would be.
       new = path.with_name(path.name.replace('tfevents', 'unfinished'))
       with tf.io.TFRecordWriter(str(new)) as writer:
         for event in _filtered(path, before, wanted):
           if event is not None:
             writer.write(event.SerializeToString())
+      durable.sync(new)
       new.replace(path)
   return points
 
