@@ -197,7 +197,7 @@ def test_two_techniques_of_one_name_are_refused():
     ),
     (
       At('mlp', Bottleneck(), where='encoderblock_7'),
-      r"petl\[3\]\.where: .*'encoderblock_7'.*SpatialTransformer/encoderblock_0",
+      r"petl\[3\]\.where: .*'encoderblock_7'.*Spatial.*/encoderblock_0",
     ),
   ],
 )
