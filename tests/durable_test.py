@@ -16,7 +16,9 @@ from vidpetl import durable
 # Where files are opened to be written otherwise, and why.
 MEANT = {
   'vidpetl/durable.py': 'is the way',
-  'vidpetl/prepare.py': 'a lock, which holds nothing',
+  'vidpetl/lock.py': 'a lock, which is made anew',
+  'vidpetl/training/checkpoint.py': 'a checkpoint is moved as it is',
+  'vidpetl/training/writers/events.py': 'events grow while they are read',
   'vidpetl/serving/uploads.py': 'a film in a folder that goes with its request',
   'vidpetl/world': 'a folder that is begun anew unless its marker, which is '
   'written last, says that it is whole',

@@ -35,6 +35,7 @@ PARTS = {
     'vidpetl/exporting/preprocessing.py': 'what it does, in words',
     'vidpetl/exporting/colleague/read_clip.py': 'the same without vidpetl',
     'vidpetl/inference/answers/quality.py': 'a table of other segments',
+    'vidpetl/inference/writing.py': 'the same',
   },
   'vidpetl/data/kinds/multilabel.py': {
     'vidpetl/tasks/multilabel.py': 'the task of this kind',
@@ -45,6 +46,7 @@ PARTS = {
     'configs/adapt.py': 'arguments of the task',
     'vidpetl/recipes/task_fields.py': 'the same',
     'vidpetl/studies/clip_sheet.py': 'what is a right answer to several labels',
+    'vidpetl/studies/speaking.py': 'which score maps are of',
   },
   'vidpetl/petl/techniques/ia3.py': {
     'vidpetl/recipes/methods.py': 'the published method',

@@ -271,7 +271,7 @@ def test_files_of_several_formats_are_refused(tmp_path):
     ('--split=half', 'none of train, val, test'),
     ('--videos=/nowhere', 'no such folder'),
     ('--names=/nowhere', '/nowhere: not found'),
-    ('--share=1.5', 'not in .0, 1.'),
+    ('--share=1.5', 'at least 0 and at most 1'),
   ],
 )
 def test_a_mistake_on_the_line_is_named(word, said, cvat):

@@ -101,7 +101,7 @@ def losses(workdir):
   return {row['step']: row['ava/loss'] for row in rows if 'ava/loss' in row}
 
 
-def tested(workdir):
+def of_tests(workdir):
   results = json.loads((workdir / 'results.json').read_text())
   return results['tasks']['ava']
 
@@ -150,14 +150,14 @@ def test_one_and_eight_devices_and_two_hosts_agree(
     run('two', 2, 4, fsdp=8, of='one', step=2): {3, 4},
     run('back', 1, 1, fsdp=1, of='two', step=3): {4},
   }
-  assert tested(one)['examples'] <= config.eval_batch_size / 2
+  assert of_tests(one)['examples'] <= config.eval_batch_size / 2
   for workdir, steps in others.items():
     assert set(losses(workdir)) == steps
     for step, loss in losses(workdir).items():
       assert loss == pytest.approx(expected[step], rel=1e-4)
-    assert tested(workdir)['examples'] == tested(one)['examples']
-    metrics = tested(workdir)['metrics']
-    experiments.check_close(metrics, tested(one)['metrics'], 0.02)
+    assert of_tests(workdir)['examples'] == of_tests(one)['examples']
+    metrics = of_tests(workdir)['metrics']
+    experiments.check_close(metrics, of_tests(one)['metrics'], 0.02)
     packages = [package.load(w / 'adapter') for w in (workdir, one)]
     ours, theirs = (p.config['backbone_sha256'] for p in packages)
     assert ours == theirs

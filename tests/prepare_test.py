@@ -129,8 +129,10 @@ def test_bad_videos_are_reported_and_shift_no_label(prepared):
     assert json.load(file) == report
 
   common = {'dataset': 'kinetics400', 'split': 'train'}
-  whole = sources.open_source({'source': 'raw', 'raw': raw, **common})
-  source = sources.open_source({'source': 'records', 'path': out, **common})
+  whole = sources.open_source({'source': 'raw', 'raw': str(raw), **common})
+  source = sources.open_source(
+    {'source': 'records', 'path': str(out), **common}
+  )
   labels = {whole[i].id: whole[i].label for i in range(len(whole))}
   for name in bad:
     del labels[name]

@@ -18,7 +18,7 @@ FREE = {
   *('videos', 'annotations', 'split', 'labelmap', 'detections', 'excluded'),
   *('path', 'lists', 'kind', 'root', 'raw', 'dataset', 'data_dir', 'data'),
   *('eval_checkpoint', 'compile_cache', 'decay_filter', 'best'),
-  *('family', 'entry', 'adapter'),
+  *('family', 'entry', 'adapter', 'accept'),
 }
 # Numbers that may be below 0: scores, levels, factors, and all devices.
 SIGNED = {'scale', 'init_bias', 'low', 'high', 'pad_value', 'data', 'fsdp'}
@@ -42,7 +42,14 @@ ZERO = {
     'lr_scale',
   ),
   *('weight_decay', 'beta1', 'beta2', 'learning_rate', 'final'),
-  *('warmup_epochs', 'clip_norm', 'prefetch', 'ready', 'max_undecodable'),
+  *(
+    'warmup_epochs',
+    'clip_norm',
+    'prefetch',
+    'ready',
+    'max_undecodable',
+    'diverged',
+  ),
   *('box_jitter', 'pad_value', 'color_jitter_p', 'grayscale'),
   *('rand_augment_p', 'rand_augment_fill', 'erasing', 'mixup', 'cutmix'),
   *('mixing_p', 'cutmix_p', 'weight'),

@@ -19,8 +19,8 @@ import functools
 import hashlib
 import itertools
 import os
+import platform
 import re
-import socket
 import stat
 import time
 from collections.abc import Iterator
@@ -177,7 +177,7 @@ def _unfinished(place: epath.Path) -> epath.Path:
 @functools.cache
 def _machine() -> str:
   """Returns a word for where numbers of processes mean something."""
-  told = socket.gethostname()
+  told = platform.node()
   with contextlib.suppress(OSError):  # Containers count for themselves.
     told += os.readlink('/proc/self/ns/pid')
   return hashlib.sha256(told.encode()).hexdigest()[:8]

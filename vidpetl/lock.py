@@ -23,9 +23,9 @@ import fcntl
 import getpass
 import json
 import os
+import platform
 import shlex
 import signal
-import socket
 import sys
 import threading
 import time
@@ -105,7 +105,7 @@ def _me() -> Holder:
     user = f'user {os.getuid()}'
   _, born = _process(os.getpid())
   return Holder(
-    host=socket.gethostname(),
+    host=platform.node(),
     machine=_machine(),
     process=os.getpid(),
     born=born,
@@ -124,7 +124,7 @@ def _machine() -> str:
     # Containers of one machine count their processes apart.
     return f'{boot}/{os.stat("/proc/self/ns/pid").st_ino}'
   except OSError:
-    return socket.gethostname()
+    return platform.node()
 
 
 def _process(number: int) -> tuple[str, str]:

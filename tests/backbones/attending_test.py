@@ -62,13 +62,6 @@ def test_attention_is_of_the_kernel_that_takes_it(
   assert attending.way(q, q, None, device).name == name
 
 
-def test_plain_holds_for_every_device_within_its_context():
-  q = jax.ShapeDtypeStruct((1, 196, 2, 64), jnp.bfloat16)
-  with attending.plain():
-    assert attending.way(q, q, None, H100).name == 'plain'
-  assert attending.way(q, q, None, H100).name == 'cudnn'
-
-
 @pytest.mark.parametrize(
   'n, m, bias',
   [

@@ -252,7 +252,7 @@ def test_settings_that_make_no_sense(options, message):
 @pytest.mark.parametrize(
   'options, message',
   [
-    ({'exemplar': 'score'}, "exemplar 'score'"),
+    ({'exemplar': 'score'}, "exemplar='score'"),
     ({'exemplar': 'any', 'sampling': 'vspp'}, "sampling='vspp'"),
   ],
 )

@@ -112,7 +112,7 @@ def test_all_that_differs_is_named_at_once_with_both_values():
     "dtype: 'bfloat16' then, 'float32' now; ",
     'optimizer.learning_rate: 0.2 then, 0.4 now; ',
     "data.a.train.videos: 'w' then, 'v' now. ",
-    '--config.checkpoint.accept=dtype,optimizer.learning_rate,seed,'
+    '--config.checkpoint.accept=seed,dtype,optimizer.learning_rate,'
     'data.a.train.videos to go on from step 100',
   ):
     assert part in told, (part, told)

@@ -1,20 +1,20 @@
 """softmax(q k^T / sqrt(c) + bias) v, by the kernel that a device has for it.
 
-`WAYS` is the table: the first way that takes the shapes is gone. Each states
+`WAYS` is the table: the first way that takes the shapes is used. Each states
 its conditions in `takes`; the last one takes everything.
 """
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from vidpetl.backbones import devices
 
 # Fewer keys are attended to faster without a kernel of their own: of 16 (the
 # temporal encoder of ViViT), 2.6 times as fast on an H100.
@@ -22,8 +22,6 @@ _FEWEST_KEYS = 64
 # Rows of an odd length are filled up to a multiple of this.
 _MULTIPLE = 8
 _MASKED = -1e9
-
-_only_plain = contextvars.ContextVar('only_plain', default=False)
 
 
 class Shapes(NamedTuple):
@@ -73,7 +71,7 @@ def attend(
   Returns:
     [..., n, heads, c] in the dtype of `v`.
   """
-  return way(q, k, bias, device()).attend(q, k, v, bias)
+  return way(q, k, bias, devices.current()).attend(q, k, v, bias)
 
 
 def way(q: Any, k: Any, bias: Any, on: Any) -> Way:
@@ -81,28 +79,7 @@ def way(q: Any, k: Any, bias: Any, on: Any) -> Way:
   shapes = Shapes(
     q.shape[-3], k.shape[-3], q.shape[-1], q.dtype, bias is not None
   )
-  if _only_plain.get():
-    return WAYS[-1]
   return next(way for way in WAYS if way.takes(shapes, on))
-
-
-def device() -> Any:
-  """Returns what is compiled for, as far as the mesh in use tells."""
-  there = jax.devices()[0]
-  meant = jax.sharding.get_abstract_mesh().abstract_device
-  if meant is None or meant.platform == there.platform:
-    return there
-  return meant
-
-
-@contextlib.contextmanager
-def plain() -> Iterator[None]:
-  """What is traced within has no kernel that only one kind of device has."""
-  token = _only_plain.set(True)
-  try:
-    yield
-  finally:
-    _only_plain.reset(token)
 
 
 def _takes_cudnn(shapes: Shapes, on: Any) -> bool:

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import ranges
-from vidpetl.backbones import attending, layers, torch_layers
+from vidpetl.backbones import devices, layers, torch_layers
 from vidpetl.backbones import site as site_lib
 
 Size = tuple[int, int, int]
@@ -225,14 +225,30 @@ def _in_frames(x, kernel, strides, pads):
   return y.reshape(*x.shape[:2], *y.shape[1:])
 
 
+def by_platform(
+  x: jax.Array, kernel: jax.Array, strides: Size, pads: Pads
+) -> jax.Array:
+  """Convolves in the form that is fastest where the program will run."""
+  here = lambda form: functools.partial(form, strides=strides, pads=pads)
+  return jax.lax.platform_dependent(
+    x,
+    kernel,
+    cpu=here(by_taps),
+    cuda=here(folded),
+    default=here(direct),
+  )
+
+
+FORMS = {'cpu': by_taps, 'gpu': folded, 'any': by_platform}
+
+
 def form(device: Any = None) -> Callable[..., jax.Array]:
   """Returns the form that is fastest there.
 
   Args:
     device: that computes; what is compiled for, if not given.
   """
-  device = device or attending.device()
-  return {'cpu': by_taps, 'gpu': folded}.get(device.platform, direct)
+  return FORMS.get((device or devices.current()).platform, direct)
 
 
 class Conv(nn.Module):

@@ -99,8 +99,8 @@ def prepared(raw, tmp_path_factory):
 def _both(raw, prepared, dataset, split):
   common = {'dataset': dataset, 'split': split}
   return (
-    sources.open_source({'source': 'raw', 'raw': raw / dataset, **common}),
-    sources.open_source({'source': 'records', 'path': prepared, **common}),
+    sources.open_source({'source': 'raw', 'raw': str(raw / dataset), **common}),
+    sources.open_source({'source': 'records', 'path': str(prepared), **common}),
   )
 
 
@@ -146,7 +146,12 @@ def test_records_show_what_the_raw_keyframes_show(raw, prepared, read_codes):
 
 def test_a_record_of_ava_is_a_window(prepared):
   source = sources.open_source(
-    {'source': 'records', 'path': prepared, 'dataset': 'ava', 'split': 'train'}
+    {
+      'source': 'records',
+      'path': str(prepared),
+      'dataset': 'ava',
+      'split': 'train',
+    }
   )
   spans = {
     source[i].id: (source[i].time, decode.probe(source.video(i)).duration)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from etils import epath
 
 from vidpetl import check, sha256sums
-from vidpetl.data import contents, decode
+from vidpetl.data import decode
 from vidpetl.data.records import builder, recipe, records, shards, verify
 
 
@@ -142,19 +142,6 @@ def test_records_without_sums_are_read(out):
   index.write_bytes(index.read_bytes()[:-9])
   with pytest.raises(ValueError, match=r'index-train\.npz is damaged'):
     _read(out)
-
-
-def test_a_fingerprint_is_of_the_bytes_of_a_split(out):
-  fingerprint = lambda split: contents.fingerprint(
-    records.open(str(out), 'mine', split)
-  )
-  found = {split: fingerprint(split) for split in ('train', 'val')}
-  assert len({*found.values()}) == 2
-  _damage(_shard(out))
-  (_folder(out) / sha256sums.FILE).unlink()
-  sha256sums.write(_folder(out))
-  assert fingerprint('train') != found['train']
-  assert fingerprint('val') == found['val']
 
 
 def test_the_command_says_what_is_damaged_and_how_to_mend_it(out, capsys):

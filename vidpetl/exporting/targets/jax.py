@@ -15,6 +15,7 @@ from etils import epath
 from jax import export
 
 from vidpetl import durable
+from vidpetl.backbones import devices
 from vidpetl.exporting import subject as subject_lib
 
 PLATFORMS = ('cpu', 'cuda', 'tpu')
@@ -39,9 +40,10 @@ def write(subject: subject_lib.Subject, folder: epath.Path) -> None:
     k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in arrays.items()
   }
   for program in subject.programs():
-    exported = export.export(jax.jit(program.function), platforms=PLATFORMS)(
-      weights, symbolic(program)
-    )
+    with devices.meant(devices.ANY):
+      exported = export.export(jax.jit(program.function), platforms=PLATFORMS)(
+        weights, symbolic(program)
+      )
     durable.write(folder / (program.name + SUFFIX), exported.serialize())
 
 

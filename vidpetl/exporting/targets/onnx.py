@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from etils import epath, epy
 
+from vidpetl.backbones import devices
 from vidpetl.exporting import subject as subject_lib
 from vidpetl.exporting.targets import jax as jax_target
 
@@ -47,7 +48,8 @@ def write(subject: subject_lib.Subject, folder: epath.Path) -> None:
   subject = subject.in_dtype('float32')
   for program in subject.programs():
     try:
-      graph = _graph(subject, program)
+      with devices.meant(devices.CPU):
+        graph = _graph(subject, program)
     except Exception as error:  # Whatever stops the converter.
       words = str(error).partition('\n')[0]
       raise ValueError(

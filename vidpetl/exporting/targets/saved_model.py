@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from etils import epath, epy
 
+from vidpetl.backbones import devices
 from vidpetl.exporting import subject as subject_lib
 from vidpetl.exporting.targets import jax as jax_target
 
@@ -59,12 +60,13 @@ def write(subject: subject_lib.Subject, folder: epath.Path) -> None:
       return converted(weights, inputs)
 
     function = tf.function(call, autograph=False)
-    signatures[SIGNATURES[program.name]] = function.get_concrete_function(
-      **{
-        name: tf.TensorSpec(_free(each), each.dtype, name)
-        for name, each in program.inputs.items()
-      }
-    )
+    specs = {
+      name: tf.TensorSpec(_free(each), each.dtype, name)
+      for name, each in program.inputs.items()
+    }
+    with devices.meant(devices.ANY):
+      concrete = function.get_concrete_function(**specs)
+    signatures[SIGNATURES[program.name]] = concrete
   tf.saved_model.save(module, str(folder / FOLDER), signatures=signatures)
 
 

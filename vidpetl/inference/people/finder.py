@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from vidpetl import options
+from vidpetl import options, ranges
 from vidpetl.inference.people import tracks as tracks_lib
 from vidpetl.inference.people.tracked import (
   Detect,
@@ -87,9 +87,9 @@ def find(
   times: Sequence[float],
   source: Source,
   *,
-  boxes_per_second: float = RATE,
+  boxes_per_second: ranges.Positive = RATE,
   min_score: float = MIN_SCORE,
-  max_boxes: int = MAX_BOXES,
+  max_boxes: ranges.Count = MAX_BOXES,
 ) -> Found:
   """Finds the people of a film and follows them.
 
@@ -109,9 +109,8 @@ def find(
     ValueError: for an option out of its range, or a missing package.
     vidpetl.data.faults.DecodeError: if the film is damaged.
   """
-  options.positive(
-    'people', boxes_per_second=boxes_per_second, max_boxes=max_boxes
-  )
+  numbers = {'boxes_per_second': boxes_per_second, 'max_boxes': max_boxes}
+  options.hold(numbers, options.hints(find), 'people')
   wanted = np.asarray(times, float)
   moments = source.moments(film, wanted, boxes_per_second)
   moments = [_above(moment, min_score) for moment in moments]

@@ -1,0 +1,45 @@
+"""What is compiled for: attention and convolutions have a form for each."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+
+# A program for whatever device it will be on, and one without any kernel that
+# only one kind of device has.
+ANY = types.SimpleNamespace(platform='any')
+CPU = types.SimpleNamespace(platform='cpu')
+
+_meant: contextvars.ContextVar[Any] = contextvars.ContextVar(
+  'meant', default=None
+)
+
+
+def current() -> Any:
+  """Returns what is compiled for: what is `meant`, or the mesh's devices."""
+  if meant := _meant.get():
+    return meant
+  there = jax.devices()[0]
+  mesh = jax.sharding.get_abstract_mesh().abstract_device
+  if mesh is None or mesh.platform == there.platform:
+    return there
+  return mesh
+
+
+@contextlib.contextmanager
+def meant(device: Any) -> Iterator[None]:
+  """What is traced within is for a device, whatever there is here.
+
+  Args:
+    device: with `platform`; `ANY`, `CPU`, or a real one.
+  """
+  token = _meant.set(device)
+  try:
+    yield
+  finally:
+    _meant.reset(token)
