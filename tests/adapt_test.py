@@ -254,7 +254,7 @@ def test_describe_reads_the_data_that_are_there(world):
 @pytest.mark.parametrize('backbone', ['i3d', 'r2plus1d_vcop', 'c3d'])
 def test_a_method_without_a_place_is_refused_with_the_places(backbone):
   config = load(f'data=kinetics400,backbone={backbone},method=lora,small')
-  with pytest.raises(ValueError, match=r'matches nothing: .* Its sites: block'):
+  with pytest.raises(ValueError, match=r'petl\[0\]\.site: .* Its sites: block'):
     describe.describe(complete.complete(config))
 
 

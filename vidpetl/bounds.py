@@ -4,7 +4,7 @@ A file may be damaged, or made to do harm: what it claims is held against these
 bounds before memory is taken for it. Whoever has a larger file that is sound
 raises the bound that the error names, for any command:
 
-    vidpetl predict run film.mp4 --limits=pixels=500000000,hours=5000
+    vidpetl predict --run=RUN film.mp4 --limits=pixels=500000000,hours=5000
 
 Processes that a command starts have the same bounds.
 """

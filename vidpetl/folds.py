@@ -81,7 +81,7 @@ def cross_validate(
   for setting in settings:
     runs = _runs(load_config, setting, folds, seeds, folder)
     try:
-      found = dict(series.run_all(runs, failed))
+      found = dict(series.run_all(runs, failed, [metric]))
     except series.Interrupted:
       return None
     if len(found) < len(runs):

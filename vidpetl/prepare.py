@@ -54,11 +54,10 @@ from absl import flags, logging
 from etils import epath
 
 from vidpetl import bounded, cli, durable, lock, options, parts, ranges
-from vidpetl.data import datasets, sources
+from vidpetl.data import datasets, opening, sources
 from vidpetl.data import records as records_lib
 from vidpetl.data.records import recipe as recipes
 from vidpetl.data.records import staging
-from vidpetl.parameters import sealed
 from vidpetl.recipes import crops, named
 
 
@@ -93,7 +92,7 @@ def prepare(
     staged = os.fspath(epath.Path(out) / recipe.name / 'staging')
   folder = epath.Path(out) / recipe.name
   if _is_finished(folder, recipe):
-    report = sealed.read_json(folder / 'report.json')
+    report = opening.read_json(folder / 'report.json')
     print(f'{recipe.name}: already prepared. {_summary(report, folder)}')
     return report
   recipe.open_all()  # what is wrong with it shows before anything is written
@@ -118,7 +117,7 @@ def _is_finished(folder: epath.Path, recipe: recipes.Recipe) -> bool:
   for metadata in folder.glob('*/metadata.json'):
     if metadata.parent.name.startswith('incomplete'):
       continue
-    have = _flat(sealed.read_json(metadata)['settings'])
+    have = _flat(opening.read_json(metadata)['settings'])
     want = _flat(json.loads(json.dumps(recipe.settings())))
     differ = [n for n in {**have, **want} if have.get(n) != want.get(n)]
     if differ:

@@ -88,7 +88,7 @@ def sweep(
       make = functools.partial(load_config, [setting], seed)
       runs[workdir] = series.Planned(make, series.told([setting]))
   try:
-    for workdir, results in series.run_all(runs, failed):
+    for workdir, results in series.run_all(runs, failed, metrics):
       setting = setting_of[workdir]
       found[setting].append(results)
       if setting not in costs:

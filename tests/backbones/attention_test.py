@@ -40,7 +40,8 @@ def test_attention_is_flax_attention_with_its_parameters():
 
 
 def test_width_that_heads_do_not_divide_is_refused():
-  with pytest.raises(ValueError, match='8 cannot be split into 3'):
+  match = r'config\.backbone\.heads=3: a width of 8 cannot be split into 3'
+  with pytest.raises(ValueError, match=match):
     attention.Attention(3, Grid(1, 1, 1)).init(
       jax.random.key(0), jnp.zeros((1, 1, 8))
     )

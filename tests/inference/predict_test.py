@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 
 import vidpetl
-from vidpetl import predict
+from vidpetl import mistakes, predict
 from vidpetl.data import decode
 from vidpetl.inference import films, models, overlaying
 from vidpetl.inference.overlay import film as film_lib
@@ -89,14 +89,30 @@ def test_a_film_that_cannot_be_drawn_is_named_and_the_rest_goes_on(
   assert len(rows(out / 'videos.csv')) == 2
 
 
-def test_a_folder_of_frames_is_drawn_at_the_speed_at_which_it_was_asked(
-  model, tmp_path
-):
+@pytest.fixture
+def folder(tmp_path):
   folder = tmp_path / 'frames'
   folder.mkdir()
   for i in range(12):
     picture = np.full((48, 64, 3), 20 * i, np.uint8)
     PIL.Image.fromarray(picture).save(folder / f'{i:03d}.png')
+  return folder
+
+
+def test_an_answer_says_which_pictures_were_damaged(model, folder):
+  assert 'damaged' not in model(str(folder)).to_json()
+  for i in range(6, 12):
+    (folder / f'{i:03d}.png').write_bytes(b'no picture')
+  with pytest.warns(mistakes.Note, match=r'\d\.png: is no picture'):
+    answer = model(str(folder))
+  fps = model.program().info.fps
+  said = answer.to_json()['damaged']
+  assert said and min(said) >= 5.9 / fps and max(said) <= 11.1 / fps
+
+
+def test_a_folder_of_frames_is_drawn_at_the_speed_at_which_it_was_asked(
+  model, folder, tmp_path
+):
   answer = model(str(folder))
   places = overlaying.Places(str(tmp_path / 'out.mp4'), [str(folder)])
   out = places.draw(str(folder), answer, model.program().info.fps)

@@ -191,10 +191,13 @@ def test_two_techniques_of_one_name_are_refused():
 @pytest.mark.parametrize(
   'binding, match',
   [
-    (At('attn_qvk', AddToQueries()), r"no site 'attn_qvk'.*attn, attn_in"),
+    (
+      At('attn_qvk', AddToQueries()),
+      r"petl\[3\]\.site: .*no site 'attn_qvk'.*attn, attn_in",
+    ),
     (
       At('mlp', Bottleneck(), where='encoderblock_7'),
-      r"contains 'encoderblock_7'.*SpatialTransformer/encoderblock_0",
+      r"petl\[3\]\.where: .*'encoderblock_7'.*Spatial.*/encoderblock_0",
     ),
   ],
 )

@@ -61,7 +61,8 @@ def test_every_fold_of_every_variant_runs_with_every_seed(
 ):
   """What is run is replaced; planning, averaging and writing are not."""
 
-  def run(config, workdir, told):
+  def run(config, workdir, told, metrics):
+    assert metrics == ['q/spearman']
     task, fold, seed = config
     if (task, fold, seed) == ('b', '2', 1):
       raise ValueError('no such fold')

@@ -170,7 +170,7 @@ def test_settings_come_from_one_place(tmp_path):
 def test_a_run_of_a_series_ends_with_its_page(
   make_config, tmp_path, monkeypatch, capsys
 ):
-  monkeypatch.setattr(loop, 'run', lambda config, workdir, told: {'step': 1})
+  monkeypatch.setattr(loop, 'run', lambda *_, **more: {'step': 1})
   monkeypatch.setattr(written, 'at_end', lambda workdir: f'page of {workdir}')
   for page in (True, False):
     config, folder = make_config('ava', page=page), epath.Path(tmp_path)
@@ -181,7 +181,7 @@ def test_a_run_of_a_series_ends_with_its_page(
 def test_a_series_that_was_told_to_stop_can_be_told_from_a_failed_one(
   make_config, tmp_path, monkeypatch
 ):
-  monkeypatch.setattr(loop, 'run', lambda config, workdir, told: None)
+  monkeypatch.setattr(loop, 'run', lambda *_, **more: None)
   load_config = lambda chosen, seed: make_config('ava')
   chosen = settings.parse('rate=1|2')
   arguments = (chosen, 1, ['a/top1'], epath.Path(tmp_path))

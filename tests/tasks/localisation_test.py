@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from vidpetl.data import examples
+from vidpetl import mistakes
+from vidpetl.data import decode, examples
 from vidpetl.data.annotations import keyframes
 from vidpetl.metrics import ava_csv, columns, frame_map
+from vidpetl.tasks import localisation
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import predictions
 
@@ -111,6 +113,20 @@ def test_parts_of_ava_kinetics_are_measured_alone(metric):
   assert alone.result() == {'mAP': result['mAP_ava']}
   assert result['mAP_ava'] != result['mAP_kinetics']
   assert 'keyframes of kinetics alone: ' in metric.report()
+
+
+def test_a_keyframe_that_cannot_be_read_is_not_drawn(metric, monkeypatch):
+  first = min(metric._scores)
+
+  def draw(source, i, people):
+    if i == first:
+      raise decode.DecodeError('film', 'is damaged')
+    return i
+
+  monkeypatch.setattr(localisation, 'draw_keyframe', draw)
+  with pytest.warns(mistakes.Note, match='not drawn: film: is damaged'):
+    drawn = metric.pictures()
+  assert drawn and first not in drawn.values()
 
 
 def test_unknown_parts_are_refused():

@@ -71,6 +71,24 @@ def test_the_best_is_chosen_by_a_metric_that_there_is():
     consistency.check_best('own/l2', tasks, opened)
 
 
+def test_runs_are_compared_by_a_metric_that_there_is():
+  source = _source(2)
+  task = task_lib.build('own', {'task': 'classification'}, source.info)
+  tasks, opened = {'own': task}, {'own': source}
+  consistency.check_compared(['own/top1', 'own/top3'], tasks, opened)
+  for metric in ('own/top5', 'top1', 'other/top1'):
+    match = f"--metric='{metric}'; there are: own/top1, own/top3"
+    with pytest.raises(ValueError, match=match):
+      consistency.check_compared(['own/top1', metric], tasks, opened)
+
+
+def test_a_family_of_weights_that_there_is_not_is_named():
+  consistency.check_init(_config(init={'family': ''}))
+  consistency.check_init(_config(init={'family': 'mae'}))
+  with pytest.raises(ValueError, match=r"init\.family='mea'; there are: .*mae"):
+    consistency.check_init(_config(init={'family': 'mea'}))
+
+
 def test_what_a_classification_measures_is_known_before():
   source = _source(2)
   task = task_lib.build('own', {'task': 'classification'}, source.info)

@@ -52,7 +52,10 @@ class Attention(nn.Module):
     """Returns queries, keys and values [..., n, heads, c] of x [..., n, d]."""
     d = x.shape[-1]
     if d % self.heads:
-      raise ValueError(f'width {d} cannot be split into {self.heads} heads')
+      raise ValueError(
+        f'config.backbone.heads={self.heads}: a width of {d} cannot be split '
+        f'into {self.heads} heads'
+      )
     return site(
       'attn_qkv',
       tuple(

@@ -286,8 +286,9 @@ class Embedding(nn.Module):
     ):
       if size % part:
         raise ValueError(
-          f'tubelet {self.tubelet}: the {what} of a video of {sizes} are '
-          f'{size}, which is no multiple of {part}'
+          f'config.backbone: tokens of {self.tubelet} (frames, height, width) '
+          f'do not tile clips of {sizes}: {what} {size} is no multiple of '
+          f'{part}'
         )
     (i, j, k), c = self.tubelet, video.shape[-1]
     kernel = self.param(

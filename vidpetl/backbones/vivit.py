@@ -271,8 +271,8 @@ class DotProductAttention(attention_lib.Attention):
   def attend(self, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
     if self.heads % 2:
       raise ValueError(
-        'factorised dot-product attention halves its heads, but '
-        f'{self.heads} is odd'
+        f'config.backbone.heads={self.heads}: factorised dot-product attention '
+        'halves them, so that they must be even'
       )
     for x in (q, k, v):
       if x.shape[-3] != self.grid.row_length:

@@ -128,7 +128,11 @@ class Video(picture.Readable):
         f'{first:.2f} s and {last:.2f} s are damaged; what is intact beside '
         'them is shown to the model in their place.'
       )
-      self._damaged.clear()
+
+  @property
+  def damaged(self) -> tuple[float, ...]:
+    """Seconds of the pictures that others were shown in place of."""
+    return tuple(sorted(self._damaged))
 
   @property
   def stream(self) -> av.VideoStream:

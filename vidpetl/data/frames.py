@@ -177,6 +177,7 @@ class Frames(picture.Readable):
     """
     self.name = name or names.shown(folder)
     self._forgiving = forgiving
+    self._damaged: set[float] = set()
     self.fps = fps or decode.DEFAULT_FPS
     with decode.blaming(self.name):
       self._numbering = _numbering(folder, os.stat(folder).st_mtime_ns)
@@ -192,6 +193,11 @@ class Frames(picture.Readable):
 
   def close(self) -> None:
     """Does nothing: no file stays open."""
+
+  @property
+  def damaged(self) -> tuple[float, ...]:
+    """Seconds of the pictures that others were shown in place of."""
+    return tuple(sorted(self._damaged))
 
   def pictures(
     self, times: np.ndarray
@@ -232,7 +238,9 @@ class Frames(picture.Readable):
     for i in np.unique(indices):
       path = os.path.join(self._folder, self._numbering.name(i))
       frame = self._frame(path)
-      if frame is not None:
+      if frame is None:
+        self._damaged.add(int(i) / self.fps)
+      else:
         sizes.add(orientation.shown_size(frame, None))
       if len(sizes) > 1:
         raise decode.DecodeError(

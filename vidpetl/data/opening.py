@@ -81,24 +81,31 @@ def lines(path: epath.PathLike, file: TextIO) -> Iterator[str]:
     yield line
 
 
-def read_json(path: epath.PathLike, kind: type = dict) -> Any:
+def read_json(
+  path: epath.PathLike,
+  kind: type = dict,
+  error: type[ValueError] = ContentError,
+) -> Any:
   """Reads a json file in UTF-8 that a program wrote.
 
   Args:
     path: of the file.
     kind: what its top level is.
+    error: what is raised.
 
   Raises:
     OSError: as `regular` does.
-    ContentError: if it is not json, or of another kind.
+    error: naming the file, if it is not json, or of another kind.
   """
   data = content(path, 'text')
   try:
     value = json.loads(data.decode('utf-8'))
-  except (ValueError, RecursionError) as error:
-    raise ContentError(f'{names.shown(path)}: not json ({error})') from None
+  except (ValueError, RecursionError) as reason:
+    raise error(
+      f'{names.shown(path)}: not json ({reason}); is it damaged?'
+    ) from None
   if not isinstance(value, kind):
-    raise ContentError(
+    raise error(
       f'{names.shown(path)}: a json {type(value).__name__}, not {kind.__name__}'
     )
   return value

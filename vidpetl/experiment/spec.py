@@ -181,7 +181,7 @@ def _resolved(
   results = folder / 'results.json'
   known: Mapping[str, Any] = {}
   if wanted and results.exists():
-    tasks = json.loads(results.read_text(encoding='utf-8'))['tasks']
+    tasks = opening.read_json(results)['tasks']
     known = tasks.get(name, {}).get('protocol', {})
   if missing := [key for key in wanted if key not in known]:
     raise ValueError(

@@ -22,11 +22,14 @@ class Answer:
     film: its name.
     task: that was asked.
     duration: seconds of the film.
+    damaged: seconds of pictures that are damaged, so that an intact one beside
+      them was shown to the model.
   """
 
   film: str
   task: str
   duration: float
+  damaged: tuple[float, ...] = dataclasses.field(default=(), kw_only=True)
 
   kind: ClassVar[str] = ''
   # Tables whose file has no line of names, as its readers want it.
@@ -38,12 +41,15 @@ class Answer:
 
   def to_json(self) -> dict[str, Any]:
     """Returns all of it in json's types."""
-    return {
+    said = {
       'film': self.film,
       'task': self.task,
       'kind': self.kind,
       'duration': round(self.duration, 6),
     }
+    if self.damaged:
+      said['damaged'] = [round(second, 6) for second in self.damaged]
+    return said
 
   def painter(self) -> Painter:
     """Returns what draws the answer into the film's frames."""

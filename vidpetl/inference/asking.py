@@ -82,7 +82,9 @@ def answers(
     if end.error is not None:
       yield end.name, end.error
       continue
-    yield end.name, kind.answer(end.question, end.asked, rows, program)
+    answer = kind.answer(end.question, end.asked, rows, program)
+    damaged = end.question.film.damaged
+    yield end.name, dataclasses.replace(answer, damaged=damaged)
 
 
 def rows(

@@ -49,9 +49,7 @@ def read(
   Raises:
     error: naming the file, if it is damaged, or holds no object of JSON.
   """
-  fields = read_json(path, error)
-  if not isinstance(fields, dict):
-    raise error(f'{path}: not a json object')
+  fields = opening.read_json(path, dict, error)
   told = fields.pop(KEY, None)
   # Its name may be what is damaged.
   if told is None and not any(map(_is_sum, fields.values())):
@@ -62,25 +60,6 @@ def read(
       f'copy or make it again; if it was changed by hand, take out {KEY!r}'
     )
   return fields
-
-
-def read_json(
-  path: epath.PathLike, error: type[ValueError] = ValueError
-) -> Any:
-  """Returns what a file of JSON holds.
-
-  Args:
-    path: of the file.
-    error: what is raised.
-
-  Raises:
-    error: naming the file, if it holds none.
-  """
-  data = opening.content(path, 'text')
-  try:
-    return json.loads(data)
-  except (ValueError, RecursionError) as reason:
-    raise error(f'{path}: not json ({reason}); is it damaged?') from None
 
 
 def _sum(fields: Mapping[str, Any]) -> str:

@@ -113,19 +113,19 @@ class _Binder:
     return y
 
   def check_all_used(self):
-    unused = [b for i, b in enumerate(self.bindings) if i not in self.used]
+    unused = [i for i, _ in enumerate(self.bindings) if i not in self.used]
     if not unused:
       return
-    binding = unused[0]
+    binding, here = self.bindings[unused[0]], f'config.petl[{unused[0]}]'
     if binding.site in self.seen:
       paths = ', '.join(sorted(self.seen[binding.site]))
       raise ValueError(
-        f'{binding} matches nothing: no path of a site {binding.site!r} '
-        f'contains {binding.where!r}. Their paths: {paths}.'
+        f'{here}.where: {binding} matches nothing: no path of a site '
+        f'{binding.site!r} contains {binding.where!r}. Their paths: {paths}.'
       )
     known = ', '.join(sorted(self.seen)) or 'none'
     raise ValueError(
-      f'{binding} matches nothing: the backbone has no site '
+      f'{here}.site: {binding} matches nothing: the backbone has no site '
       f'{binding.site!r}. Its sites: {known}.'
     )
 

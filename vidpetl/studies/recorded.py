@@ -11,6 +11,7 @@ import numpy as np
 from etils import epath
 
 from vidpetl.data import opening
+from vidpetl.parameters import sums
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import predictions, reporting, results
 from vidpetl.training.writers import json_lines
@@ -156,9 +157,7 @@ class Recorded:
 
   def arrays(self, task: str, step: int | None = None) -> Mapping[str, Any]:
     """Returns the arrays beside the predictions; see `per_class`."""
-    path = self._of(predictions.FOLDER, task, step, 'npz')
-    with path.open('rb') as file, np.load(file) as arrays:
-      return dict(arrays)
+    return sums.read_npz(self._of(predictions.FOLDER, task, step, 'npz'))
 
   def _steps(self, folder: str, task: str, suffix: str) -> list[int]:
     wanted = rf'{re.escape(predictions.stem_of(task))}\.(\d+)\.{suffix}'

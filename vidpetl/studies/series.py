@@ -100,7 +100,10 @@ def told(settings: Sequence[settings_lib.Setting]) -> dict[str, str]:
 
 
 def run(
-  config: Any, workdir: epath.Path, told: Mapping[str, str]
+  config: Any,
+  workdir: epath.Path,
+  told: Mapping[str, str],
+  metrics: Sequence[str] = (),
 ) -> dict[str, Any] | None:
   """Returns a run's results: those it has, or those of training it now."""
   check_unchanged(workdir, config)
@@ -109,7 +112,7 @@ def run(
     return opening.read_json(results)
   workdir.mkdir(parents=True, exist_ok=True)
   try:
-    ended = loop.run(config, str(workdir), told)
+    ended = loop.run(config, str(workdir), told, compared=metrics)
     if ended and config.page:
       print(written.at_end(workdir), file=sys.stderr)
     return ended
@@ -123,13 +126,16 @@ class Interrupted(Exception):
 
 
 def run_all(
-  runs: Mapping[epath.Path, Planned], failed: list[str]
+  runs: Mapping[epath.Path, Planned],
+  failed: list[str],
+  metrics: Sequence[str] = (),
 ) -> Iterator[tuple[epath.Path, dict[str, Any]]]:
   """Runs one after the other.
 
   Args:
     runs: working directory -> its run.
     failed: gets a line for each run that raised an error.
+    metrics: '<task>/<metric>' that each is to measure, or it does not begin.
 
   Yields:
     Working directory and results of those that did not.
@@ -140,7 +146,7 @@ def run_all(
   for number, (workdir, planned) in enumerate(runs.items(), 1):
     print(f'\n--- run {number} of {len(runs)}: {workdir}', flush=True)
     try:
-      results = run(planned.config(), workdir, planned.told)
+      results = run(planned.config(), workdir, planned.told, metrics)
     except Exception as error:
       if not mistakes.is_mistake(error):
         traceback.print_exc()

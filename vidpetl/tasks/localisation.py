@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vidpetl import ranges
-from vidpetl.data import clips, examples, frames
+from vidpetl import mistakes, ranges
+from vidpetl.data import clips, decode, examples, frames
 from vidpetl.metrics import (
   ava_csv,
   ava_labels,
@@ -206,7 +206,11 @@ class FrameMap:
     for i in (evaluated[round(c)] for c in chosen):
       keyframe = self._source[i]
       people = zip(*self._shown.select(keyframe), self._scores[i])
-      drawn[keyframe.id] = draw_keyframe(self._source, i, people)
+      try:
+        drawn[keyframe.id] = draw_keyframe(self._source, i, people)
+      except decode.DecodeError as error:
+        # It need not be among the frames that the model was shown.
+        mistakes.note(f'A keyframe is not drawn: {error}.')
     return drawn
 
   def result(self) -> dict[str, float]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vidpetl.parameters import trainable
 from vidpetl.tasks import task as task_lib
+from vidpetl.weights import family as family_lib
 
 
 def check_report(config: Any) -> None:
@@ -57,16 +58,52 @@ def check_best(
   """
   if not best:
     return
-  task, _, metric = best.partition('/')
-  known = tasks[task].metric(evaluation[task]).names
-  if metric not in known:
-    there = ', '.join(f'{task}/{name}' for name in known)
-    raise ValueError(f'config.checkpoint.best={best!r}; there are: {there}.')
-  if known[metric] < 0:
+  known = _measured(tasks, evaluation)
+  _check_measured('config.checkpoint.best', best, known)
+  if known[best] < 0:
+    task = best.partition('/')[0]
+    other = next(name for name in known if name.startswith(f'{task}/'))
     raise ValueError(
       f'config.checkpoint.best={best!r} is an error, and the best is where a '
-      f'metric is largest; {task}/{next(iter(known))} is one to choose by.'
+      f'metric is largest; {other} is one to choose by.'
     )
+
+
+def check_compared(
+  compared: Sequence[str],
+  tasks: Mapping[str, Any],
+  evaluation: Mapping[str, Any],
+) -> None:
+  """Refuses to train for a comparison by what no evaluation measures.
+
+  Args:
+    compared: '<task>/<metric>' each, of `--metric`.
+    tasks: of the run.
+    evaluation: the source that each evaluated task goes through.
+
+  Raises:
+    ValueError: naming the metric, with those there are.
+  """
+  known = _measured(tasks, evaluation) if compared else {}
+  for metric in compared:
+    _check_measured('--metric', metric, known)
+
+
+def _measured(
+  tasks: Mapping[str, Any], evaluation: Mapping[str, Any]
+) -> dict[str, int]:
+  """Returns '<task>/<metric>' -> `task.Metric.names` of it."""
+  return {
+    f'{task}/{name}': sign
+    for task, source in evaluation.items()
+    for name, sign in tasks[task].metric(source).names.items()
+  }
+
+
+def _check_measured(what: str, metric: str, known: Mapping[str, int]) -> None:
+  if metric not in known:
+    there = ', '.join(known) or 'none'
+    raise ValueError(f'{what}={metric!r}; there are: {there}.')
 
 
 def check_data(
@@ -86,6 +123,18 @@ def check_data(
           f'config.tasks.{name}.{field} ({source.info.name}/'
           f'{source.info.split}): {lacking}.'
         )
+
+
+def check_init(config: Any) -> None:
+  """Refuses a family of weights that there is not.
+
+  Raises:
+    ValueError: naming the field, with those there are.
+  """
+  family, known = config.init.family, family_lib.names()
+  if family and family not in known:
+    there = ', '.join(known)
+    raise ValueError(f'config.init.family={family!r}; there are: {there}.')
 
 
 def check_tasks(config: Any) -> None:

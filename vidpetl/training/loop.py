@@ -43,6 +43,7 @@ def run(
   workdir: str,
   told: Mapping[str, str] | None = None,
   command: str = '',
+  compared: Sequence[str] = (),
 ) -> dict[str, Any] | None:
   """Trains, or evaluates, as `config.mode` says.
 
@@ -51,6 +52,8 @@ def run(
     workdir: of the run; with checkpoints in it, the run goes on.
     told: what the command line says of the run, for those who compare it.
     command: that was typed, if it makes this run alone.
+    compared: '<task>/<metric>' by which the run will be compared with others;
+      it does not begin without them.
 
   Returns:
     What its file of results holds; None if the run was told to stop.
@@ -58,7 +61,7 @@ def run(
   mesh = sharding.make_mesh(**config.mesh.to_dict())
   sharding.meet(mesh)
   with holding.workdir(workdir), jax.set_mesh(mesh):
-    loop = Loop(config, workdir)
+    loop = Loop(config, workdir, compared)
     try:
       if config.mode == 'train':
         return loop.train(told, command)
@@ -75,14 +78,14 @@ def run(
 class Loop:
   """A run, with all that it writes."""
 
-  def __init__(self, config: Any, workdir: str):
+  def __init__(self, config: Any, workdir: str, compared: Sequence[str] = ()):
     started = time.perf_counter()
     self.first = jax.process_index() == 0
     self.workdir = epath.Path(workdir)
     self.kept_in = self.workdir if self.first else None
     if self.first:
       writers.check(complete.complete(config).writers)
-    self.run = run_lib.prepare(config, workdir)
+    self.run = run_lib.prepare(config, workdir, compared)
     self.config = config = self.run.config
     self.checkpoints = checkpoint.Checkpoints(
       workdir, config.checkpoint.keep, config.checkpoint.best

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -265,17 +265,23 @@ class Run:
     return [source[int(i)].id for i in rows]
 
 
-def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
+def prepare(
+  config: Any,
+  workdir: epath.PathLike | None = None,
+  compared: Sequence[str] = (),
+) -> Run:
   """Opens the data of a config, and builds everything else.
 
   Args:
     config: see `configs/`.
     workdir: of the run, whose choice of pixels holds; see `experiment.pixels`.
+    compared: metrics by which the run will be compared with others.
 
   Raises:
     ValueError: naming the field that cannot work.
   """
   config, notes = pixels.resolve(complete.complete(config), workdir)
+  consistency.check_init(config)
   consistency.check_tasks(config)
   consistency.check_report(config)
   mesh = sharding.make_mesh(**config.mesh.to_dict())
@@ -300,6 +306,7 @@ def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
   }
   evaluation = whole(tested)
   consistency.check_best(config.checkpoint.best, experiment.tasks, evaluation)
+  consistency.check_compared(compared, experiment.tasks, evaluation)
   return Run(
     config=config,
     experiment=experiment,

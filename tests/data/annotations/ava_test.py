@@ -252,6 +252,8 @@ def test_excluded_timestamps(tmp_path):
   path = _write(tmp_path, 'a,0902\nb\n')
   with pytest.raises(text.AnnotationError, match=':2: 1 columns'):
     ava.read_excluded(path)
+  with pytest.warns(mistakes.Note, match='is empty: no keyframe is excluded'):
+    assert not ava.read_excluded(_write(tmp_path, ''))
 
 
 @pytest.mark.parametrize(

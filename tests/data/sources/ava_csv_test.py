@@ -69,6 +69,8 @@ def test_detections_inherit_and_add_keyframes_for_evaluation(own):
 def test_excluded(own):
   assert len(own(excluded='one,0.5\n', split='train')) == 2
   assert own(excluded='one,0.5\n', split='val')[0].excluded
+  with pytest.raises(ValueError, match='all 3 keyframes of ava_csv/train are'):
+    own(excluded='one,0.5\none,1.25\ntwo,3\n', split='train')
 
 
 def test_label_map(own):

@@ -65,6 +65,14 @@ def test_a_class_that_nothing_trains(tmp_path, clips):
   assert found['class_untested'].examples == ('run',)
 
 
+def test_one_class_is_nothing_to_tell_apart(tmp_path, clips):
+  rows = [('0.mp4', 'run', 'train'), ('1.mp4', 'walk', 'train')]
+  rows += [('2.mp4', 'walk', 'val'), ('3.mp4', 'walk', 'val')]
+  found = _table(tmp_path / 'clips.csv', rows)['class_one']
+  assert found.level == findings.WRONG
+  assert found.text.startswith('all examples of val show one class, walk')
+
+
 def test_a_class_of_nobody_and_classes_of_few(tmp_path):
   root = drawn.folder(tmp_path / 'x', train=6)
   (root / 'train' / 'swim').mkdir()

@@ -52,6 +52,14 @@ def test_people_at_keyframes_are_counted(people):
   assert 'nobody at 1 of 1' in found.text
 
 
+def test_a_val_without_people_measures_nothing(people):
+  truth = 'film,1,0.1,0.1,0.5,0.9,1,0\n'
+  assert 'useless' not in people(truth)
+  found = people(truth, 'other,1\n')['useless']
+  assert found.level == findings.WRONG
+  assert found.text.startswith('val: none of its keyframes has a detected')
+
+
 def test_more_people_than_a_clip_holds(people):
   rows = [f'film,1,0.{i},0.1,0.9,0.9,1,{i}\n' for i in range(1, 5)]
   found = people(''.join(rows))['boxes_many']
@@ -128,4 +136,11 @@ def test_scores_that_a_head_cannot_say(scores):
 
 
 def test_equal_scores_teach_nothing(scores):
-  assert scores([3, 3], [3])['scores_equal'].level == findings.WRONG
+  assert 'nothing to learn' in scores([3, 3], [3])['scores_equal'].text
+
+
+def test_equal_scores_of_val_have_no_order(scores):
+  found = scores([1, 9], [3, 3])['scores_equal']
+  assert found.level == findings.WRONG
+  assert '2 val scores are 3: a rank correlation is not defined' in found.text
+  assert 'scores_equal' not in scores([1, 9], [3, 4])

@@ -67,7 +67,7 @@ def read_ground_truth(
 
 
 def read_excluded(path: str) -> set[boxes.Key]:
-  """Reads excluded timestamps: rows `video_id,seconds`.
+  """Reads excluded timestamps: rows `video_id,seconds`; notes if there is none.
 
   Raises:
     text.AnnotationError: with file and line.
@@ -76,6 +76,8 @@ def read_excluded(path: str) -> set[boxes.Key]:
   for lines, block in _read(path, (2,), 'video_id,seconds'):
     for line, (video, seconds) in zip(lines, block):
       keys.add(boxes.key(video, text.seconds(seconds, path, line, 'seconds')))
+  if not keys:
+    mistakes.note(f'{names.shown(path)} is empty: no keyframe is excluded.')
   return keys
 
 

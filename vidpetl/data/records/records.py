@@ -18,11 +18,11 @@ import tqdm
 from etils import epath, epy
 
 from vidpetl import durable, ranges, sha256sums
-from vidpetl.data import examples, kinds
+from vidpetl.data import examples, kinds, opening
 from vidpetl.data.annotations import ava
 from vidpetl.data.records import shards
 from vidpetl.data.sources import localisation
-from vidpetl.parameters import sealed, sums
+from vidpetl.parameters import sums
 
 # The index' column of `shards.sum_of` each video; older ones have none.
 _SUMS = 'video_sums'
@@ -148,7 +148,7 @@ def _info(
   folder: epath.Path, split: str, dropped: Sequence[examples.Dropped]
 ) -> examples.Info:
   """Inverts `describe`."""
-  common = sealed.read_json(folder / 'metadata.json')
+  common = opening.read_json(folder / 'metadata.json')
   classes = {int(i): name for i, name in common['classes'].items()}
   fields = ('name', 'kind', 'num_classes', 'fps')
   return examples.Info(
@@ -170,7 +170,7 @@ def _read_index(folder, split):
     flat = sums.read_npz(arrays)
   except sums.DamagedError as error:
     raise sums.DamagedError(f'{error}; {_AGAIN}') from None
-  dropped = [examples.Dropped(**d) for d in sealed.read_json(rest)]
+  dropped = [examples.Dropped(**d) for d in opening.read_json(rest, list)]
   return _info(folder, split, dropped), flat
 
 
@@ -190,7 +190,7 @@ def has_index(folder: epath.PathLike, split: str) -> bool:
 def read_dropped(folder: epath.PathLike, split: str) -> list[examples.Dropped]:
   """Returns what is annotated but not in the records."""
   _, path = _index_paths(folder, split)
-  return [examples.Dropped(**d) for d in sealed.read_json(path)]
+  return [examples.Dropped(**d) for d in opening.read_json(path, list)]
 
 
 def write_index(
@@ -236,5 +236,5 @@ def collect(folder: epath.PathLike, split: str) -> dict[str, np.ndarray]:
 
 def kind_of(folder: epath.PathLike) -> kinds.Kind:
   """Returns of which kind records are annotated."""
-  common = sealed.read_json(epath.Path(folder) / 'metadata.json')
+  common = opening.read_json(epath.Path(folder) / 'metadata.json')
   return kinds.load(common['kind'], f'{folder}: kind')

@@ -18,8 +18,7 @@ from array_record.python import array_record_data_source
 from etils import epath
 
 from vidpetl import durable
-from vidpetl.data import decode
-from vidpetl.parameters import sealed
+from vidpetl.data import decode, opening
 
 # Behind what is said of one record: what says how much is damaged.
 MORE = '; `vidpetl check --records='
@@ -56,7 +55,7 @@ def open_builder(folder: epath.Path) -> tfds.core.DatasetBuilder:
     ValueError: naming the file that is damaged.
   """
   for path in sorted(folder.glob('*.json')):
-    sealed.read_json(path)
+    opening.read_json(path, object)
   try:
     return tfds.builder_from_directory(folder)
   except OSError:

@@ -17,9 +17,8 @@ import xxhash
 from etils import epath
 
 from vidpetl import durable
-from vidpetl.data import decode, parallel, transcode
+from vidpetl.data import decode, opening, parallel, transcode
 from vidpetl.data.records.recipe import Item
-from vidpetl.parameters import sealed
 
 _VIDEO, _REASON = '.video', '.json'
 _SUM = 8  # Bytes.
@@ -98,7 +97,7 @@ class Staging:
       raise FileNotFoundError(
         f'{item.path} was not transcoded, or changed since; prepare it again'
       )
-    raise decode.DecodeError(item.path, sealed.read_json(reason)['reason'])
+    raise decode.DecodeError(item.path, opening.read_json(reason)['reason'])
 
 
 def run(

@@ -9,9 +9,8 @@ import numpy as np
 from etils import epath
 
 from vidpetl import sha256sums
-from vidpetl.data import decode, frames, names
+from vidpetl.data import decode, frames, names, opening
 from vidpetl.data.records import records, shards
-from vidpetl.parameters import sealed
 
 # What a folder of records has, unless it is damaged.
 _MARKS = 'dataset_info.json', sha256sums.FILE
@@ -155,7 +154,7 @@ def _compare_counts(found: Verdict, split: str, indexed: int) -> None:
   report = found.folder.parent / 'report.json'
   if not report.exists():  # A builder wrote them by itself.
     return
-  told = _guarded(found, lambda: sealed.read_json(report))
+  told = _guarded(found, lambda: opening.read_json(report))
   if told is None or split not in told.get('splits', {}):
     return
   if (reported := told['splits'][split]['records']) != count:

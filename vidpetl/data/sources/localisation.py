@@ -86,7 +86,8 @@ def assemble(
 
   Raises:
     FileNotFoundError: if no keyframe has a file.
-    ValueError: if the files cannot begin where `find` says.
+    ValueError: if the files cannot begin where `find` says, or nothing is left
+      to train on.
   """
   dropped = []
   if split == 'train':
@@ -99,6 +100,11 @@ def assemble(
       for i in np.flatnonzero(table.excluded)
     ]
     table = table.take(np.flatnonzero(~table.excluded))
+    if dropped and not len(table):
+      raise ValueError(
+        f'{folder}: all {len(dropped):,} keyframes of {name}/{split} are '
+        'listed among the excluded timestamps'
+      )
   table, paths, missing = _with_videos(table, find, folder)
   _check_start(paths, table, frame_rate or fps)
   info = examples.Info(
