@@ -6,7 +6,7 @@ import dataclasses
 import random
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from etils import epath
 
@@ -98,7 +98,7 @@ def run(
   seed: int,
   out: epath.Path,
   counts: tally.Tally,
-  names: tuple[str, ...] = (),
+  killed: Sequence[Killed] = COMMANDS,
 ) -> None:
   """Kills each command `count` times.
 
@@ -107,7 +107,7 @@ def run(
     seed: of the moments.
     out: folder for films and runs.
     counts: gets the outcomes.
-    names: of commands; all if empty.
+    killed: the commands.
   """
   inputs = out / 'kills'
   small.films(inputs)
@@ -115,11 +115,9 @@ def run(
     inputs / 'films', every=_EVERY, steps=_STEPS, checkpoint__every=4
   )
   small.write(made, inputs / 'config.py')
-  for command in COMMANDS:
-    if not names or command.name in names:
-      _Series(command, inputs, random.Random(f'{seed} {command.name}')).run(
-        count, counts
-      )
+  for command in killed:
+    rng = random.Random(f'{seed} {command.name}')
+    _Series(command, inputs, rng).run(count, counts)
 
 
 class _Series:
