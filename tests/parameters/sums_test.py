@@ -113,6 +113,16 @@ def test_a_changed_array_is_named(tmp_path):
       read(str(path))
 
 
+@pytest.mark.parametrize('read', [storage.load_arrays, files.read])
+def test_sums_whose_name_is_damaged_are_missed(tmp_path, read):
+  path = _file(tmp_path)
+  data = path.read_bytes().replace(b'vidpetl_sums"', b'vic../../ums"', 1)
+  at = data.rindex(np.float32(4).tobytes())
+  path.write_bytes(data[:at] + b'\1' + data[at + 1 :])
+  with pytest.raises(sums.DamagedError, match=r'a\.safetensors .*sums'):
+    read(str(path))
+
+
 def test_files_of_others_are_read_without_sums(tmp_path):
   path = str(tmp_path / 'b.safetensors')
   safetensors.numpy.save_file(_ARRAYS, path, {'format': 'pt'})

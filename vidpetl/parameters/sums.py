@@ -17,6 +17,9 @@ from etils import epath
 from vidpetl.data import opening
 
 KEY = 'vidpetl_sums'
+# Says, far from the sums, that there are any. Without it, a file whose key of
+# them is damaged would be one that never had sums.
+_MARK = 'vidpetl_summed'
 
 Arrays = Mapping[str, np.ndarray]
 Metadata = Mapping[str, str]
@@ -41,8 +44,9 @@ def table(arrays: Arrays) -> dict[str, str]:
 
 def signed(metadata: Metadata, arrays: Arrays) -> dict[str, str]:
   """Returns metadata with sums of themselves and of arrays."""
+  metadata = {**metadata, _MARK: KEY}
   told = {'arrays': table(arrays), 'metadata': _of_metadata(metadata)}
-  return {**metadata, KEY: json.dumps(told)}
+  return {KEY: json.dumps(told), **metadata}
 
 
 def check(path: epath.PathLike, arrays: Arrays, metadata: Metadata) -> None:
@@ -75,6 +79,8 @@ def check_metadata(
     DamagedError: naming the file, if its metadata are not as written.
   """
   if KEY not in metadata:
+    if _MARK in metadata:
+      raise _damaged(path, 'other sums')
     return None
   rest = {k: v for k, v in metadata.items() if k != KEY}
   try:
