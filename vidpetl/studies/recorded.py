@@ -11,6 +11,7 @@ import numpy as np
 from etils import epath
 
 from vidpetl.data import opening
+from vidpetl.parameters import sums
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import predictions, reporting, results
 from vidpetl.training.writers import json_lines
@@ -62,7 +63,9 @@ class Recorded:
   def command(self) -> str:
     """The command that trained it; '' if none was recorded."""
     path = self.workdir / results.COMMAND
-    return path.read_text(encoding='utf-8').strip() if path.exists() else ''
+    if not path.exists():
+      return ''
+    return opening.content(path, 'text').decode(errors='replace').strip()
 
   def _json(self, name: str) -> dict[str, Any]:
     path = self.workdir / name
@@ -106,8 +109,10 @@ class Recorded:
 
   def chosen_among(self) -> list[dict[str, Any]]:
     """Returns 'step' and 'tasks' of the evaluations that may be reported."""
-    path = self.workdir / reporting.FILE
-    return json_lines.read_lines(path) if path.exists() else []
+    return [
+      {'step': one.step, 'tasks': one.found}
+      for one in reporting.read(self.workdir)
+    ]
 
   def training(self) -> list[dict[str, Any]]:
     """Returns 'step', '<task>/loss' and the like, as they were logged."""
@@ -156,9 +161,7 @@ class Recorded:
 
   def arrays(self, task: str, step: int | None = None) -> Mapping[str, Any]:
     """Returns the arrays beside the predictions; see `per_class`."""
-    path = self._of(predictions.FOLDER, task, step, 'npz')
-    with path.open('rb') as file, np.load(file) as arrays:
-      return dict(arrays)
+    return sums.read_npz(self._of(predictions.FOLDER, task, step, 'npz'))
 
   def _steps(self, folder: str, task: str, suffix: str) -> list[int]:
     wanted = rf'{re.escape(predictions.stem_of(task))}\.(\d+)\.{suffix}'
