@@ -129,7 +129,7 @@ class _Series:
 
   def _keep(self, outcome: tally.Outcome, case) -> None:
     """Writes the damaged file, and how it was damaged."""
-    file, damage = case
+    file, _ = case
     kept = f'{_slug(self.bench.reader.name)}-{zlib.crc32(repr(case).encode())}'
     path = self.counts.folder / kept / epath.Path(file).name
     path.parent.mkdir(parents=True, exist_ok=True)
