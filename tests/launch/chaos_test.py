@@ -14,6 +14,7 @@ from launch.chaos import (
   left,
   mutations,
   readers,
+  resumption,
   tally,
   topologies,
 )
@@ -83,6 +84,19 @@ def test_a_point_that_is_there_twice_is_a_difference(out):
     found.append(dict(left.points(out)))
   (difference,) = left.differences(found[1], found[0])
   assert difference.startswith("metrics.jsonl, twice: ['a/loss of step 1']")
+
+
+def test_a_run_that_goes_on_too_early_has_lost_steps(out):
+  for step in (4, 8):
+    (out / 'run' / 'checkpoints' / str(step)).mkdir(parents=True)
+  before = resumption.saved(out)
+  assert before == {str(out / 'run'): 8}
+  at = lambda step: f'Resuming at step {step} of 24 from {out}/run/checkpoints '
+  lost = lambda said, ended: resumption.lost(before, said, ended, 24)
+  assert not lost(at(8), True)
+  assert lost(at(4), False) == [f'{out}/run went on at step 4, not 8']
+  assert lost('Starting at step 0', True)
+  assert not lost('', False)  # It was killed before it came to that.
 
 
 @pytest.mark.slow
