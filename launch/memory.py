@@ -17,7 +17,7 @@ garbage is, counts by its peaks.
 from __future__ import annotations
 
 import json
-import os
+import re
 import subprocess
 import sys
 import time
@@ -38,6 +38,7 @@ with epy.lazy_imports():
 FLAT = 0.01
 # Steps from evaluation to evaluation, each with a checkpoint and a picture.
 _EVERY = 20
+_OWN = re.compile(r'RssAnon:\s+(\d+) kB')
 _PAUSE = 0.02  # Seconds between two looks at a process.
 _ANSWER = """
 import sys, vidpetl
@@ -50,9 +51,18 @@ for number in range(int(sys.argv[1])):
 
 
 def resident(process: int) -> float:
-  """Returns the resident memory of a process, in MiB."""
-  pages = int(epath.Path(f'/proc/{process}/statm').read_text().split()[1])
-  return pages * os.sysconf('SC_PAGE_SIZE') / 2**20
+  """Returns the resident memory that is a process's own, in MiB.
+
+  Pages of mapped files are none: the system drops and reads them as it likes,
+  which would hide what is added.
+
+  Raises:
+    OSError: if it has ended.
+  """
+  found = _OWN.search(epath.Path(f'/proc/{process}/status').read_text())
+  if not found:
+    raise ProcessLookupError(f'process {process} has ended')
+  return int(found[1]) / 1024
 
 
 def of_training(out: epath.Path, steps: int) -> list[tuple[int, float]]:
@@ -87,7 +97,7 @@ def _steps(
       seen = len(lines)
       try:
         yield json.loads(lines[-1])['step'], resident(process.pid)
-      except (json.JSONDecodeError, OSError, IndexError):
+      except (json.JSONDecodeError, OSError):
         continue  # Half a line, or a process that has just ended.
     time.sleep(_PAUSE)
 

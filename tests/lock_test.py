@@ -109,11 +109,18 @@ def test_clocks_that_differ_take_nobodys_folder(tmp_path, monkeypatch):
 
 
 def test_a_file_that_is_no_lock_is_taken_over(tmp_path):
-  for text in ('', '{"host":', '[1]', '{"process": "x", "until": 9e99}'):
+  texts = b'', b'{"host":', b'[1]', b'{"process": "x", "until": 9e99}'
+  for text in (*texts, b'\xff\xfe\x80', b'[' * 100_000):
     mistakes.forget()
-    (tmp_path / lock.FILE).write_text(text)
+    (tmp_path / lock.FILE).write_bytes(text)
     with pytest.warns(mistakes.Note, match='took over'), lock.hold(tmp_path):
       pass
+
+
+def test_a_damaged_time_is_no_error_of_the_program(tmp_path):
+  leave(tmp_path, machine='other', since=1e300)
+  with pytest.raises(BlockingIOError, match='is in use'):
+    lock.Lock(tmp_path).take()
 
 
 def test_a_lease_is_renewed(tmp_path):

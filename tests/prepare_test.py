@@ -297,7 +297,7 @@ def test_ones_own_folder_by_the_command_line(tmp_path):
   subprocess.run(command, check=True, capture_output=True)
   with open(tmp_path / 'out/my_clips/report.json') as file:
     counts = [split['records'] for split in json.load(file)['splits'].values()]
-  common = {'path': tmp_path / 'out', 'dataset': 'my_clips', 'split': 'val'}
+  common = {'path': f'{tmp_path}/out', 'dataset': 'my_clips', 'split': 'val'}
   source = sources.open_source({'source': 'records', **common})
   assert source.info.num_classes == 8 and sum(counts) == 16
   for i in range(len(source)):

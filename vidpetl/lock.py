@@ -213,12 +213,12 @@ class Lock:
 
   def _read(self) -> Holder | None:
     try:
-      text = self._path.read_text()
+      text = self._path.read_bytes().decode(errors='replace')
     except FileNotFoundError:
       return None
     try:
       found = Holder(**json.loads(text))
-    except (ValueError, TypeError):  # no file of ours, or half of one
+    except (ValueError, TypeError, RecursionError):  # not ours, or half of one
       return Holder(token=text)
     types = [
       list(map(type, dataclasses.astuple(one))) for one in (found, Holder())
@@ -369,7 +369,10 @@ def _cut(text: str) -> str:
 
 
 def _when(seconds: float) -> str:
-  return time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime(seconds))
+  try:
+    return time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime(seconds))
+  except (ValueError, OverflowError, OSError):  # of a damaged file
+    return f'{seconds:g} s after 1970'
 
 
 def _ago(found: Holder) -> str:

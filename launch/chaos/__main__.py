@@ -30,7 +30,8 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import app, flags, logging
 from etils import epath, epy
@@ -68,7 +69,7 @@ def define_flags() -> None:
   """Defines the command line."""
   flags.DEFINE_string('out', None, 'Folder for runs, samples and failures.')
   flags.DEFINE_list('only', list(_PARTS), 'Which parts.')
-  flags.DEFINE_list('readers', [], 'Only those with one of these in the name.')
+  flags.DEFINE_list('named', [], 'Only readers and killed commands so named.')
   flags.DEFINE_integer('seed', 0, 'Of what is drawn.')
   flags.DEFINE_enum('scale', 'whole', list(SCALES), 'How much is tried.')
   flags.mark_flag_as_required('out')
@@ -97,17 +98,28 @@ def main(argv: list[str]) -> int:
 def _files(
   scale: Scale, seed: int, out: epath.Path, counts: tally.Tally
 ) -> list[str]:
-  wanted = flags.FLAGS.readers
-  chosen = [
-    reader
-    for reader in readers.everything()
-    if not wanted or any(word in reader.name for word in wanted)
-  ]
+  chosen = _named(readers.everything())
   return fuzzing.run(chosen, scale.files, seed, out, counts)
 
 
+def _kills(
+  scale: Scale, seed: int, out: epath.Path, counts: tally.Tally
+) -> None:
+  kills.run(scale.kills, seed, out, counts, _named(kills.COMMANDS))
+
+
+def _named(everything: Sequence[Any]) -> list[Any]:
+  """Returns those with one of the words of --named in their name."""
+  words = flags.FLAGS.named
+  return [
+    one
+    for one in everything
+    if not words or any(word in one.name for word in words)
+  ]
+
+
 _PARTS: dict[str, Callable] = {
-  'kills': lambda scale, *rest: kills.run(scale.kills, *rest),
+  'kills': _kills,
   'damage': lambda scale, *rest: damage.run(scale.damages, *rest),
   'files': _files,
   'topologies': lambda scale, *rest: topologies.run(scale.topologies, *rest),

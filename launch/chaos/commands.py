@@ -29,12 +29,14 @@ class Ended:
     seconds: it ran.
     appeared: seconds after which there was something in its folder.
     output: what it said at last.
+    signalled: whether a signal came before it had ended.
   """
 
   code: int | None
   seconds: float
   appeared: float
   output: str
+  signalled: bool
 
 
 def run(
@@ -56,8 +58,8 @@ def run(
   """
   force = f'--xla_force_host_platform_device_count={devices}'
   flags = f'{os.environ.get("XLA_FLAGS", "")} {force}'
-  before = _written(folder)
-  began, appeared, stop = time.monotonic(), float('nan'), None
+  before, signalled = _written(folder), False
+  began, appeared = time.monotonic(), float('nan')
   with open(log, 'w') as file:
     process = subprocess.Popen(
       [sys.executable, '-m', *words],
@@ -74,14 +76,15 @@ def run(
         appeared = passed
       stop = kill(passed, appeared == appeared) if kill else None
       if stop is not None:
-        kill = None
+        kill, signalled = None, True
         deadline = time.monotonic() + _PATIENCE
         _send(process, stop)
       time.sleep(_PAUSE)
     code = process.poll()
     _send(process, signal.SIGKILL)  # Also what it has left behind.
     process.wait()
-  return Ended(code, time.monotonic() - began, appeared, _end_of(log))
+  seconds = time.monotonic() - began
+  return Ended(code, seconds, appeared, _end_of(log), signalled)
 
 
 def _send(process: subprocess.Popen, number: int) -> None:

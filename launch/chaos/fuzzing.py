@@ -81,6 +81,7 @@ class _Series:
     @_settings(count, hypothesis.Phase.generate)
     @hypothesis.given(self.cases)
     def draw(case):
+      hypothesis.assume(self._damaged(case) != self._whole(case))
       new = self._outcome(case)
       if self.counts.add(self.part, new, case=_told(case), seed=self.seed):
         failures.append((new, case))
@@ -93,6 +94,14 @@ class _Series:
   def _outcome(self, case) -> tally.Outcome:
     file, damage = case
     return self.bench.attempt(file, lambda x: mutations.apply(damage, x))
+
+  def _whole(self, case) -> bytes:
+    file, _ = case
+    return (self.bench.whole / file).read_bytes()
+
+  def _damaged(self, case) -> bytes:
+    _, damage = case
+    return mutations.apply(damage, self._whole(case))
 
   def _smaller(self, outcome: tally.Outcome, case):
     """Returns the smallest case found that fails in the same way."""
@@ -120,12 +129,11 @@ class _Series:
 
   def _keep(self, outcome: tally.Outcome, case) -> None:
     """Writes the damaged file, and how it was damaged."""
-    file, damage = case
+    file, _ = case
     kept = f'{_slug(self.bench.reader.name)}-{zlib.crc32(repr(case).encode())}'
     path = self.counts.folder / kept / epath.Path(file).name
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = (self.bench.whole / file).read_bytes()
-    path.write_bytes(mutations.apply(damage, data))
+    path.write_bytes(self._damaged(case))
     self.counts.keep(
       self.part, outcome, case=_told(case), seed=self.seed, file=str(path)
     )

@@ -6,15 +6,23 @@ import dataclasses
 import random
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from etils import epath
 
-from launch.chaos import commands, left, small, tally
+from launch.chaos import commands, left, resumption, small, tally
 
 _EVERY = 6
+_STEPS = 4 * _EVERY
 # One in so many is asked to stop, which a cluster does, or a user.
 _SIGNALS = (*[signal.SIGKILL] * 6, signal.SIGTERM, signal.SIGINT)
+# With what a process may end that gets a signal: it had just finished; it
+# saved; or the signal itself, before there was anything to save.
+_CODES = {
+  signal.SIGKILL: {0, -signal.SIGKILL},
+  signal.SIGTERM: {0, 75, -signal.SIGTERM},
+  signal.SIGINT: {0, 75, 130, -signal.SIGINT},
+}
 # Kills before a command is left alone.
 _IN_A_ROW = 3
 # One in so many is killed while it starts; all others when it has begun.
@@ -90,7 +98,7 @@ def run(
   seed: int,
   out: epath.Path,
   counts: tally.Tally,
-  names: tuple[str, ...] = (),
+  killed: Sequence[Killed] = COMMANDS,
 ) -> None:
   """Kills each command `count` times.
 
@@ -99,19 +107,17 @@ def run(
     seed: of the moments.
     out: folder for films and runs.
     counts: gets the outcomes.
-    names: of commands; all if empty.
+    killed: the commands.
   """
   inputs = out / 'kills'
   small.films(inputs)
   made = small.config(
-    inputs / 'films', every=_EVERY, steps=4 * _EVERY, checkpoint__every=4
+    inputs / 'films', every=_EVERY, steps=_STEPS, checkpoint__every=4
   )
   small.write(made, inputs / 'config.py')
-  for command in COMMANDS:
-    if not names or command.name in names:
-      _Series(command, inputs, random.Random(f'{seed} {command.name}')).run(
-        count, counts
-      )
+  for command in killed:
+    rng = random.Random(f'{seed} {command.name}')
+    _Series(command, inputs, rng).run(count, counts)
 
 
 class _Series:
@@ -132,9 +138,12 @@ class _Series:
         raise RuntimeError(f'{self.command.name}: {done.output}')
     self.seconds, self.appeared = done.seconds, done.appeared
     wanted = self.command.left(unbroken)
-    for trial in range(-(-count // _IN_A_ROW)):
-      kills = min(_IN_A_ROW, count - trial * _IN_A_ROW)
-      self._trial(f'trial{trial}', kills, wanted, counts)
+    done = 0
+    for trial in range(2 * count):  # Some are too late for any kill.
+      kills = min(_IN_A_ROW, count - done)
+      if not kills:
+        break
+      done += self._trial(f'trial{trial}', kills, wanted, counts)
       counts.say(self.part)
 
   def _begin(self, name: str) -> epath.Path:
@@ -150,22 +159,48 @@ class _Series:
     words = self.command.words(self.inputs, folder)
     return commands.run(words, folder, folder.parent / 'log', kill)
 
-  def _trial(self, name: str, kills: int, wanted, counts: tally.Tally) -> None:
-    """Kills it some times, lets it end, and compares."""
-    folder, moments = self._begin(name), []
-    outcome = None
-    for _ in range(kills):
-      moment = self._moment()
-      done = self._once(folder, moment)
-      moments.append(f'{moment.told} ended with {done.code}')
-      if done.code is None:
-        outcome = tally.Outcome('hang', f'after {moment.told}')
-    done = self._once(folder)
-    if done.code:
-      outcome = tally.Outcome('differs', f'exit {done.code}: {done.output}')
-    outcome = outcome or self._compared(folder, wanted)
-    for _ in range(kills):
+  def _trial(self, name: str, kills: int, wanted, counts: tally.Tally) -> int:
+    """Kills it up to `kills` times, lets it end, and compares.
+
+    Returns:
+      How often it was killed: it may end before a signal comes.
+    """
+    folder, moments, wrong, ended = self._begin(name), [], [], False
+    while len(moments) < kills and not ended:
+      moment = self._moment(len(moments))
+      done, lost = self._watched(folder, moment)
+      ended = not done.signalled or done.code is None
+      if done.signalled:
+        moments.append(f'{moment.told} ended with {done.code}')
+        wrong += [*lost, *_unruly(moment, done)]
+    if not ended:
+      done, lost = self._watched(folder)
+      wrong += lost
+    outcome = self._outcome(folder, done, wrong, wanted)
+    for _ in moments:
       counts.add(self.part, outcome, moments=moments, folder=str(folder))
+    return len(moments)
+
+  def _watched(
+    self, folder: epath.Path, kill: _Moment | None = None
+  ) -> tuple[commands.Ended, list[str]]:
+    """Runs it once; returns also where it did not go on as it should."""
+    before = resumption.saved(folder)
+    done = self._once(folder, kill)
+    said = (folder.parent / 'log').read_bytes().decode(errors='replace')
+    ended = not done.signalled
+    return done, resumption.lost(before, said, ended, _STEPS)
+
+  def _outcome(
+    self, folder: epath.Path, done: commands.Ended, wrong: list[str], wanted
+  ) -> tally.Outcome:
+    if done.code is None:
+      return tally.Outcome('hang', done.output)
+    if done.code:
+      wrong = [*wrong, f'exit {done.code}: {done.output}']
+    if wrong:
+      return tally.Outcome('differs', '; '.join(wrong))
+    return self._compared(folder, wanted)
 
   def _compared(self, folder: epath.Path, wanted) -> tally.Outcome:
     try:
@@ -174,12 +209,21 @@ class _Series:
       return tally.Outcome('differs', f'{type(error).__name__}: {error}')
     return tally.Outcome('differs' if found else 'same', '; '.join(found))
 
-  def _moment(self) -> _Moment:
+  def _moment(self, earlier: int) -> _Moment:
+    """Draws when it is killed, after so many earlier kills."""
     number = self.rng.choice(_SIGNALS)
     if not self.rng.randrange(_AT_START):
       return _Moment(number, self.rng.uniform(0, self.appeared), False)
-    least = self.seconds - self.appeared
+    # The more often it went on, the less there is left to do.
+    least = (self.seconds - self.appeared) / (1 + earlier)
     return _Moment(number, self.rng.uniform(0, least), True)
+
+
+def _unruly(moment: _Moment, done: commands.Ended) -> list[str]:
+  """Returns what is wrong with how a process ended that got a signal."""
+  if done.code in _CODES[moment.number]:
+    return []
+  return [f'{moment.told} ended with {done.code}: {done.output}']
 
 
 class _Moment:
@@ -193,7 +237,7 @@ class _Moment:
       seconds: from the start, or from the first file that it writes.
       begun: which of the two.
     """
-    self._number, self._seconds, self._begun = number, seconds, begun
+    self.number, self._seconds, self._begun = number, seconds, begun
     self._since = None
     behind = 'its first file' if begun else 'its start'
     name = signal.Signals(number).name
@@ -201,9 +245,9 @@ class _Moment:
 
   def __call__(self, passed: float, appeared: bool) -> int | None:
     if not self._begun:
-      return self._number if passed >= self._seconds else None
+      return self.number if passed >= self._seconds else None
     if appeared and self._since is None:
       self._since = passed
     if self._since is None or passed - self._since < self._seconds:
       return None
-    return self._number
+    return self.number

@@ -14,6 +14,7 @@ from launch.chaos import (
   left,
   mutations,
   readers,
+  resumption,
   tally,
   topologies,
 )
@@ -85,6 +86,19 @@ def test_a_point_that_is_there_twice_is_a_difference(out):
   assert difference.startswith("metrics.jsonl, twice: ['a/loss of step 1']")
 
 
+def test_a_run_that_goes_on_too_early_has_lost_steps(out):
+  for step in (4, 8):
+    (out / 'run' / 'checkpoints' / str(step)).mkdir(parents=True)
+  before = resumption.saved(out)
+  assert before == {str(out / 'run'): 8}
+  at = lambda step: f'Resuming at step {step} of 24 from {out}/run/checkpoints '
+  lost = lambda said, ended: resumption.lost(before, said, ended, 24)
+  assert not lost(at(8), True)
+  assert lost(at(4), False) == [f'{out}/run went on at step 4, not 8']
+  assert lost('Starting at step 0', True)
+  assert not lost('', False)  # It was killed before it came to that.
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('name', FILES)
 def test_damaged_files_are_refused_by_name(name, out, counts):
@@ -95,7 +109,7 @@ def test_damaged_files_are_refused_by_name(name, out, counts):
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on(out, counts):
-  kills.run(2, SEED, out, counts, names=('training',))
+  kills.run(2, SEED, out, counts, kills.COMMANDS[:1])
   _check(counts)
 
 

@@ -7,6 +7,7 @@ import types
 import numpy as np
 import pytest
 
+from vidpetl import mistakes
 from vidpetl.data import examples
 from vidpetl.metrics import predictions as columns_lib
 from vidpetl.tasks import classification
@@ -199,6 +200,24 @@ def test_names_that_are_no_utf8_are_escaped(tmp_path):
   predictions.write_csv(tmp_path / 'a.csv', {'id': ['caf\udce9', 'café']})
   rows = predictions.read_csv(tmp_path / 'a.csv')
   assert [row['id'] for row in rows] == [r'caf\xe9', 'café']
+
+
+@pytest.mark.parametrize(
+  'data',
+  (
+    b'class,index\n\xff,1\n',
+    b'class,index\na\n',
+    b'class,index\na,1,2\n',
+    b'class,index\na,x\n',
+    b'class,index\n"a"b,1\n',
+  ),
+)
+def test_a_damaged_table_is_named(tmp_path, data):
+  path = tmp_path / 'clips.7.csv'
+  path.write_bytes(data)
+  with pytest.raises(ValueError, match=r'clips\.7\.csv is damaged') as caught:
+    predictions.read_per_class(path)
+  assert mistakes.is_mistake(caught.value)
 
 
 def test_nothing_evaluated_leaves_nothing_but_a_header(files, tmp_path):

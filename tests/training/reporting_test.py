@@ -91,3 +91,19 @@ def test_words_say_how_step_and_of_how_many(tmp_path):
     'mean of the last 3 evaluations, until step 3'
   )
   assert reporting.words([{}]) == 'not said'
+
+
+@pytest.mark.parametrize(
+  'line',
+  (
+    '5',
+    '[' * 100_000,
+    '{"step": 1}',
+    '{"step": "1", "tasks": {}}',
+    '{"step": 1, "tasks": {"q": {"metrics": {"top1": "x"}}}}',
+  ),
+)
+def test_a_line_that_is_no_evaluation_is_refused(tmp_path, line):
+  (tmp_path / reporting.FILE).write_text(line)
+  with pytest.raises(ValueError, match=r'evaluations\.jsonl is damaged'):
+    reporting.read(tmp_path)

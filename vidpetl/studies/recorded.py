@@ -63,7 +63,9 @@ class Recorded:
   def command(self) -> str:
     """The command that trained it; '' if none was recorded."""
     path = self.workdir / results.COMMAND
-    return path.read_text(encoding='utf-8').strip() if path.exists() else ''
+    if not path.exists():
+      return ''
+    return opening.content(path, 'text').decode(errors='replace').strip()
 
   def _json(self, name: str) -> dict[str, Any]:
     path = self.workdir / name
@@ -107,8 +109,10 @@ class Recorded:
 
   def chosen_among(self) -> list[dict[str, Any]]:
     """Returns 'step' and 'tasks' of the evaluations that may be reported."""
-    path = self.workdir / reporting.FILE
-    return json_lines.read_lines(path) if path.exists() else []
+    return [
+      {'step': one.step, 'tasks': one.found}
+      for one in reporting.read(self.workdir)
+    ]
 
   def training(self) -> list[dict[str, Any]]:
     """Returns 'step', '<task>/loss' and the like, as they were logged."""

@@ -25,7 +25,7 @@ import numpy as np
 from etils import epath
 
 from vidpetl import durable, lock
-from vidpetl.data import examples
+from vidpetl.data import examples, opening
 from vidpetl.data.names import shown
 from vidpetl.metrics import predictions
 from vidpetl.parameters import sums
@@ -190,17 +190,41 @@ def _text_of(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def read_csv(path: epath.PathLike) -> list[dict[str, str]]:
-  """Returns the rows of a file with a header that `write_csv` wrote."""
-  text = io.StringIO(epath.Path(path).read_bytes().decode(), newline='')
-  return list(csv.DictReader(text))
+  """Returns the rows of a file with a header that `write_csv` wrote.
+
+  Raises:
+    ValueError: naming the file, if it is damaged.
+  """
+  try:
+    text = io.StringIO(opening.content(path, 'text').decode(), newline='')
+    rows = list(csv.DictReader(text, strict=True))
+  except (ValueError, csv.Error) as error:
+    raise _damaged(path, str(error)) from None
+  for number, row in enumerate(rows, 1):
+    if None in row or None in row.values():
+      raise _damaged(path, f'row {number} has not as many cells as the header')
+  return rows
 
 
 def read_per_class(path: epath.PathLike) -> list[dict[str, Any]]:
-  """Returns the rows of per_class/<task>.<step>.csv, numbers as such."""
-  return [
-    {k: v if k == 'class' else _number(v) for k, v in row.items()}
-    for row in read_csv(path)
-  ]
+  """Returns the rows of per_class/<task>.<step>.csv, numbers as such.
+
+  Raises:
+    ValueError: naming the file, if it is damaged.
+  """
+  try:
+    return [
+      {k: v if k == 'class' else _number(v) for k, v in row.items()}
+      for row in read_csv(path)
+    ]
+  except ValueError as error:
+    raise _damaged(path, str(error)) from None
+
+
+def _damaged(path: epath.PathLike, why: str) -> ValueError:
+  return ValueError(
+    f'{path} is damaged: {why}. Evaluate the run again with --config.mode=eval.'
+  )
 
 
 def _number(text: str) -> int | float:

@@ -16,6 +16,7 @@ import numpy as np
 from etils import epath
 
 from vidpetl import durable
+from vidpetl.data import opening
 from vidpetl.training.writers import json_lines
 
 FILE = 'evaluations.jsonl'
@@ -243,13 +244,32 @@ def read(workdir: epath.PathLike) -> list[Evaluation]:
     ValueError: naming the file, if it is damaged.
   """
   path = epath.Path(workdir) / FILE
+  if not path.exists():
+    return []
+  lines = opening.content(path, 'text').splitlines()
   try:
-    text = path.read_text(encoding='utf-8') if path.exists() else ''
-    rows = [json.loads(line) for line in text.splitlines()]
-    return [Evaluation(row['step'], _nans(row['tasks'])) for row in rows]
-  except (ValueError, KeyError, TypeError) as error:
+    return [_evaluation(line) for line in lines]
+  except (ValueError, RecursionError) as error:
     raise ValueError(
       f'{path} is damaged ({error}). Each of its lines is an evaluation, by '
       'which the reported one is chosen: put a copy in its place, or remove '
       'the line, and its evaluation is not counted.'
     ) from None
+
+
+def _evaluation(line: bytes) -> Evaluation:
+  """Returns what a line holds.
+
+  Raises:
+    ValueError: if that is no evaluation.
+  """
+  row = json.loads(line.decode())
+  try:
+    step, found = row['step'], row['tasks']
+    numbers = [v for r in found.values() for v in r['metrics'].values()]
+  except (KeyError, TypeError, AttributeError):
+    raise ValueError('no evaluation of a step') from None
+  sound = all(isinstance(value, float | int | None) for value in numbers)
+  if type(step) is not int or not sound:
+    raise ValueError('values that are no numbers')
+  return Evaluation(step, _nans(found))

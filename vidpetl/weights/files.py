@@ -216,8 +216,7 @@ def _safetensors(path: str) -> dict[str, tree.Leaf]:
   with safetensors.safe_open(path, 'numpy', backend='pread') as file:
     arrays = {name: _safe_tensor(file, name) for name in file.keys()}  # noqa: SIM118
     metadata = file.metadata() or {}
-  if sums.KEY in metadata:  # vidpetl wrote it.
-    sums.check(path, arrays, metadata)
+  sums.check(path, arrays, metadata)
   return arrays
 
 

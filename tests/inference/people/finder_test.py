@@ -110,5 +110,5 @@ def test_a_film_that_begins_anew_is_not_doubled(film):
 
 
 def test_options_out_of_range_are_errors(film):
-  with pytest.raises(ValueError, match='boxes_per_second must be'):
+  with pytest.raises(ValueError, match='boxes_per_second=0: it must be'):
     find(film, [0], boxes_per_second=0)

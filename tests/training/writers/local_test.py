@@ -7,6 +7,7 @@ import tensorflow as tf
 from etils import epath
 from tensorboard.plugins.hparams import metadata
 
+from vidpetl import mistakes
 from vidpetl.training import writers
 from vidpetl.training.writers import json_lines
 
@@ -20,6 +21,25 @@ def test_resuming_forgets_later_lines_and_a_torn_one(tmp_path):
   writer.write_scalars(2, {'a': 5})
   writer.close()
   assert _rows(tmp_path) == [{'step': 1, 'a': 1}, {'step': 2, 'a': 5.0}]
+
+
+@pytest.mark.parametrize(
+  'line',
+  (
+    b'\xff\xfe\x80',
+    b'5',
+    b'[' * 100_000,
+    b'{"a": 1}',
+    b'{"step": "2"}',
+    b'{"step": 2, "a": "x"}',
+  ),
+)
+def test_a_damaged_line_is_left_out_and_told(tmp_path, line):
+  path = epath.Path(tmp_path / 'metrics.jsonl')
+  sound = b'{"step": 1, "a": 1}\n'
+  path.write_bytes(sound + line + b'\n' + sound)
+  with pytest.warns(mistakes.Note, match=r'metrics\.jsonl .*line 2'):
+    assert json_lines.read_lines(path) == [{'step': 1, 'a': 1}] * 2
 
 
 def test_an_evaluation_keeps_all_lines_but_a_torn_one(tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import functools
 import os
-import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -20,6 +19,8 @@ from vidpetl.inference.people.detectors import loading
 from vidpetl.inference.people.tracked import Detect, Film
 
 _TABLES = ('.csv', '.xlsx', '.ods')
+# More than anybody finds in a frame: none is left out.
+_ALL = 2**31 - 1
 
 
 class Choice:
@@ -105,7 +106,7 @@ class Choice:
       source,
       boxes_per_second=self._rate,
       min_score=least if self._least is None else self._least,
-      max_boxes=sys.maxsize,
+      max_boxes=_ALL,
     )
 
   def _of(self, name: str) -> boxes_lib.OfFilm:

@@ -10,7 +10,8 @@ from typing import Any
 import tensorflow as tf
 from etils import epath
 
-from vidpetl import durable
+from vidpetl import durable, mistakes
+from vidpetl.data import opening
 from vidpetl.training.writers import scalars_only
 
 
@@ -97,11 +98,32 @@ def _points(rows: Sequence[Mapping[str, Any]]) -> Points:
 
 
 def read_lines(path: epath.Path) -> list[dict[str, Any]]:
-  """Returns what `JsonLines` wrote, without the last line of a killed run."""
-  rows = []
-  for line in path.read_text().splitlines():
-    try:
-      rows.append(json.loads(line))
-    except json.JSONDecodeError:
-      continue
-  return rows
+  """Returns what `JsonLines` wrote, without the last line of a killed run.
+
+  Other lines that are damaged are left out, and that is noted.
+  """
+  lines = opening.content(path).split(b'\n')
+  rows = [_row(line) for line in lines]
+  damaged = [
+    number
+    for number, (line, row) in enumerate(zip(lines, rows, strict=True), 1)
+    if row is None and line.strip() and number < len(lines)
+  ]
+  if damaged:
+    mistakes.note(
+      f'{path} is damaged: lines that are no numbers of a step are left out, '
+      f'{len(damaged)} in all, the first of them line {damaged[0]}'
+    )
+  return [row for row in rows if row is not None]
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+  """Returns what a line says of a step; None if it is damaged."""
+  try:
+    row = json.loads(line.decode())
+  except (ValueError, RecursionError):
+    return None
+  if not isinstance(row, dict) or type(row.get('step')) is not int:
+    return None
+  sound = all(isinstance(value, float | int | None) for value in row.values())
+  return row if sound else None
