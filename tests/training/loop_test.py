@@ -13,7 +13,7 @@ from vidpetl.experiment import handover
 from vidpetl.parameters import package, storage
 from vidpetl.recipes import methods
 from vidpetl.studies import recorded
-from vidpetl.training import divergence, loop, predictions
+from vidpetl.training import divergence, evaluation, loop, predictions
 
 
 def final_params(workdir):
@@ -254,4 +254,4 @@ def test_starting_from_a_run_at_another_resolution(make_config, tmp_path):
 )
 def test_epochs_that_are_no_whole_steps_do_not_drift(every, due):
   steps = range(1, max(due, default=3) + 1)
-  assert [step for step in steps if loop.is_due(step, every)] == due
+  assert [step for step in steps if evaluation.is_due(step, every)] == due

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 import jax
@@ -62,3 +63,15 @@ def evaluate(
       f'{source[int(wrong[0])].id} ({seen[wrong[0]]} times).'
     )
   return undecodable
+
+
+def is_due(done: int, every: float) -> bool:
+  """Returns whether a step is the first at or behind a multiple of `every`.
+
+  Args:
+    done: finished steps.
+    every: in steps, which need not be whole; 0 for never.
+  """
+  # The margin keeps what rounding puts just before a multiple on it.
+  passed = lambda steps: math.floor(steps / every + 1e-6)
+  return bool(every) and passed(done) > passed(done - 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -304,7 +303,9 @@ class Loop:
     """Whether the last step of the run, or of so many epochs, is done."""
     if done == self.run.total:
       return True
-    return is_due(done, self.config.eval_every_epochs * self.run.epoch)
+    return evaluation.is_due(
+      done, self.config.eval_every_epochs * self.run.epoch
+    )
 
   # ---------------------------------------------------------------- evaluation
 
@@ -389,15 +390,3 @@ class Loop:
       durable.write(path, json.dumps(record, indent=2) + '\n')
       self.logbook.tell(choice)
     return record
-
-
-def is_due(done: int, every: float) -> bool:
-  """Returns whether a step is the first at or behind a multiple of `every`.
-
-  Args:
-    done: finished steps.
-    every: in steps, which need not be whole; 0 for never.
-  """
-  # The margin keeps what rounding puts just before a multiple on it.
-  passed = lambda steps: math.floor(steps / every + 1e-6)
-  return bool(every) and passed(done) > passed(done - 1)
