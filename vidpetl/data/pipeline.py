@@ -10,6 +10,7 @@ spread.
 from __future__ import annotations
 
 import concurrent.futures
+import weakref
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -75,9 +76,13 @@ def _batches(
       raise
     return list(batch.values())
 
+  # TensorFlow keeps what it is given for ever, and would keep the pool, too.
+  weak = weakref.ref(load)
+
   def shaped(number):
     kinds = [tf.as_dtype(kind) for _, kind in layout.values()]
-    arrays = tf.numpy_function(load, [number], kinds, stateful=False)
+    now = lambda number: weak()(number)
+    arrays = tf.numpy_function(now, [number], kinds, stateful=False)
     for array, (shape, _) in zip(arrays, layout.values()):
       array.set_shape((rows, *shape))
     return dict(zip(layout, arrays))
