@@ -79,6 +79,8 @@ def _batches(
   # TensorFlow keeps what it is given for ever, and would keep the pool, too.
   weak = weakref.ref(load)
 
+  # Converting it would leave a file and an entry of a cache each time.
+  @tf.autograph.experimental.do_not_convert
   def shaped(number):
     kinds = [tf.as_dtype(kind) for _, kind in layout.values()]
     now = lambda number: weak()(number)
