@@ -1,6 +1,8 @@
 """Batches are the same whatever the workers, the hosts and the first step."""
 
+import gc
 import itertools
+import weakref
 
 import numpy as np
 import pytest
@@ -180,3 +182,20 @@ def test_training_clips_are_not_for_evaluation(source):
     pipeline.eval_batches(source, SPEC, batch_size=4)
   with pytest.raises(ValueError, match='train=True'):
     pipeline.train_batches(source, EVAL, name='t', batch_size=4, seed=0)
+
+
+def test_nothing_is_kept_of_batches_that_were_read(source):
+  """TensorFlow keeps the functions that it is given."""
+  kept = weakref.WeakSet()
+  threads = pipeline.concurrent.futures.ThreadPoolExecutor
+
+  def pool(*args):
+    made = threads(*args)
+    kept.add(made)
+    return made
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(pipeline.concurrent.futures, 'ThreadPoolExecutor', pool)
+    train(source, 2)
+  gc.collect()
+  assert not kept

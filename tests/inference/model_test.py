@@ -13,10 +13,10 @@ import pytest
 import vidpetl
 from vidpetl import predict
 from vidpetl.data import decode
-from vidpetl.experiment import trained
+from vidpetl.experiment import spec, trained
 from vidpetl.inference import films as films_lib
 from vidpetl.inference import models, question, windows, writing
-from vidpetl.parameters import package
+from vidpetl.parameters import package, sealed, storage, sums
 from vidpetl.serving import shelf
 from vidpetl.training import loop
 
@@ -255,6 +255,10 @@ def test_the_models_that_come_along_are_small_and_answer_their_films():
   sizes = [path.stat().st_size for path in folder.rglob('*')]
   assert sum(sizes) < 2e6
   assert models.names() == ['demo:clips', 'demo:people']
+  for name in models.names():
+    arrays = models.find(name, trained.ARRAYS)
+    assert sums.KEY in storage.read_metadata(arrays)
+    assert sealed.KEY in json.loads((folder / name[5:] / spec.FILE).read_text())
   model = vidpetl.load('demo:clips')
   (film,) = films_lib.listed(['demo:clips'])
   answer = model(film)

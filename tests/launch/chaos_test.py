@@ -115,7 +115,7 @@ def test_a_killed_run_goes_on(out, counts):
 
 @pytest.mark.slow
 def test_a_damaged_checkpoint_is_no_other_state(out, counts):
-  damage.run(5, SEED, out, counts)
+  damage.run(3, SEED, out, counts)
   _check(counts)
 
 

@@ -10,6 +10,7 @@ spread.
 from __future__ import annotations
 
 import concurrent.futures
+import weakref
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -39,6 +40,28 @@ def _local_rows(
     raise ValueError(f'process {process_index} is none of {process_count}')
   rows = batch_size // process_count
   return process_index * rows, rows
+
+
+def _shaped(
+  load: Callable[[int], list[np.ndarray]],
+  layout: dict[str, tuple[tuple[int, ...], np.dtype]],
+  rows: int,
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+  """Returns what tf.data maps: the number of a batch -> the batch."""
+  # TensorFlow keeps what it is given for ever, and would keep the pool, too.
+  weak = weakref.ref(load)
+
+  # Converting it would leave a file and an entry of a cache each time.
+  @tf.autograph.experimental.do_not_convert
+  def shaped(number):
+    kinds = [tf.as_dtype(kind) for _, kind in layout.values()]
+    now = lambda number: weak()(number)
+    arrays = tf.numpy_function(now, [number], kinds, stateful=False)
+    for array, (shape, _) in zip(arrays, layout.values()):
+      array.set_shape((rows, *shape))
+    return dict(zip(layout, arrays))
+
+  return shaped
 
 
 def _batches(
@@ -75,19 +98,13 @@ def _batches(
       raise
     return list(batch.values())
 
-  def shaped(number):
-    kinds = [tf.as_dtype(kind) for _, kind in layout.values()]
-    arrays = tf.numpy_function(load, [number], kinds, stateful=False)
-    for array, (shape, _) in zip(arrays, layout.values()):
-      array.set_shape((rows, *shape))
-    return dict(zip(layout, arrays))
-
   data = tf.data.Dataset.range(
     numbers.start, numbers.stop, numbers.step, output_type=tf.int64
   )
   # One batch more than it takes to occupy the workers, so that they do not
   # wait for the slowest clip of each batch.
   ahead = 1 + -(-workers // rows)
+  shaped = _shaped(load, layout, rows)
   data = data.map(shaped, num_parallel_calls=ahead, deterministic=True)
   data = data.prefetch(prefetch)
   options = tf.data.Options()

@@ -8,7 +8,8 @@ import annotation_tools
 import pytest
 
 from vidpetl import mistakes
-from vidpetl.data.importers import boxes, contract, films
+from vidpetl.data import importers
+from vidpetl.data.importers import boxes, contract, files, films
 
 _VALUES = (None, '', [], {}, -1, 'x', [1], {'a': 1}, True, 3.5, 'nan', [None])
 _PIECES = ('"', ',', ';', '<', '>', 'x', '-', '9', '\n', '{', '[', '\0', '&')
@@ -48,6 +49,15 @@ def _damage(path, chance):
   else:
     text = _change_text(text, chance)
   path.write_text(text, encoding='utf-8')
+
+
+@pytest.mark.parametrize('name', importers.names())
+def test_what_is_no_number_is_no_row_of_a_tool(name, tmp_path):
+  path = tmp_path / 'a.txt'
+  for value in ('inf', 'nan', '-inf', '1e999'):
+    for separator in (' ', ','):
+      path.write_text(separator.join([value] * 9) + '\n')
+      assert not importers.find(name).recognises(files.File(path))
 
 
 @pytest.mark.parametrize('seed', range(5))

@@ -156,7 +156,7 @@ def _recognises(file: File) -> bool:
     values = [float(cell) for cell in cells]
   except ValueError:
     return False
-  has_columns = 6 <= len(values) <= _OF_2015 and values[0] == int(values[0])
+  has_columns = 6 <= len(values) <= _OF_2015 and values[0].is_integer()
   return has_columns and values[1] >= 0  # A detection is of nobody.
 
 

@@ -68,7 +68,7 @@ def _shape(content: str, where: str, at: At, file: File) -> tuple[int, Shape]:
     raise text.fail(where, None, f'{len(cells)} columns', _EXPECTED)
   number = parsing.whole(cells[0], where, 'the class')
   values = [parsing.number(cell, where, 'a column') for cell in cells[1:]]
-  tracked = len(values) in (5, 6) and values[-1] == int(values[-1])
+  tracked = len(values) in (5, 6) and values[-1].is_integer()
   track = cells[-1] if tracked and values[-1] >= 1 else ''
   if len(values) <= 6 and not (len(values) == 6 and not track):
     x, y, w, h = values[:4]
@@ -124,7 +124,7 @@ def _recognises(file: File) -> bool:
     values = [float(cell) for cell in cells]
   except ValueError:
     return False
-  return len(values) >= 5 and values[0] == int(values[0])
+  return len(values) >= 5 and values[0].is_integer()
 
 
 FORMAT = contract.Format(
