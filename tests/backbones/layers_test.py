@@ -40,7 +40,7 @@ def test_embedding_is_a_convolution_with_its_parameters():
 
 
 def test_embedding_refuses_a_video_it_would_cut():
-  with pytest.raises(ValueError, match=r'the frames of .* are 5'):
+  with pytest.raises(ValueError, match='frames 5 is no multiple of 2'):
     layers.Embedding(6, (2, 4, 4)).init(
       jax.random.key(0), jnp.zeros((1, 5, 8, 8, 3))
     )

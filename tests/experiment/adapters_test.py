@@ -274,7 +274,7 @@ def test_damage_is_named(tmp_path, damage, match):
     package.load(tmp_path / 'a')
 
 
-def test_saving_replaces_a_folder_as_a_whole(tmp_path):
+def test_saving_leaves_nothing_but_the_package_and_what_was_there(tmp_path):
   packed, _ = packages.pack(packages.make_config('vivit', 'lora', rank=2))
   (tmp_path / 'a').mkdir()
   (tmp_path / 'a' / 'old').write_text('')
@@ -282,6 +282,7 @@ def test_saving_replaces_a_folder_as_a_whole(tmp_path):
   assert {p.name for p in (tmp_path / 'a').iterdir()} == {
     package.MODEL,
     package.CONFIG,
+    'old',
   }
   assert [p.name for p in tmp_path.iterdir()] == ['a']
   again = package.load(tmp_path / 'a')

@@ -240,7 +240,7 @@ def test_half_an_archive_is_refused(tmp_path):
   path = tmp_path / 'clip.pt'
   save_archive(model(), path)
   path.write_bytes(path.read_bytes()[:-1000])
-  damaged.refuse('clip', path, 'has no end: an incomplete download')
+  damaged.refuse('clip', path, 'has no sound end: an incomplete download')
 
 
 class Net(torch.nn.Module):

@@ -228,14 +228,16 @@ def _in_frames(x, kernel, strides, pads):
 def by_platform(
   x: jax.Array, kernel: jax.Array, strides: Size, pads: Pads
 ) -> jax.Array:
-  """Convolves in the form that is fastest where the program will run."""
+  """Convolves in the form that is fastest where the program will run.
+
+  Of sizes that are not known yet, it cannot be told that all forms give the
+  same ones.
+  """
+  if not all(isinstance(size, int) for size in x.shape[1:4]):
+    return by_taps(x, kernel, strides, pads)
   here = lambda form: functools.partial(form, strides=strides, pads=pads)
   return jax.lax.platform_dependent(
-    x,
-    kernel,
-    cpu=here(by_taps),
-    cuda=here(folded),
-    default=here(direct),
+    x, kernel, cpu=here(by_taps), cuda=here(folded), default=here(direct)
   )
 
 

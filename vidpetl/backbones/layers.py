@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from vidpetl import ranges
 from vidpetl.backbones import attention as attention_lib
+from vidpetl.backbones import devices
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
@@ -70,9 +71,16 @@ def gelu(x: jax.Array) -> tuple[jax.Array, jax.Array]:
   `nn.gelu` has erfc in place of 1 + erf, which is exact for far negative x, and
   several times the arithmetic.
   """
-  cdf = (1 + jax.lax.erf(x * math.sqrt(0.5))) / 2
+  cdf = _normal_cdf(x)
   density = jnp.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
   return x * cdf, cdf + x * density
+
+
+def _normal_cdf(x: jax.Array) -> jax.Array:
+  if devices.current() is devices.ANY:
+    # XLA writes erf in a form that TensorFlow's does not read.
+    return jax.lax.erfc(-x * math.sqrt(0.5)) / 2
+  return (1 + jax.lax.erf(x * math.sqrt(0.5))) / 2
 
 
 @_elementwise

@@ -70,12 +70,13 @@ def _rebuild(
   One that has a number in several places, by strides of 0, may be of any size.
   """
   size = storage.itemsize
-  if math.prod(shape) > storage.size:
-    return Unread('expanded', tuple(shape))
-  # Out of the storage's bounds, this raises.
-  return np.ndarray(
+  # Out of the storage's bounds, this raises; it takes no memory.
+  tensor = np.ndarray(
     shape, storage.dtype, storage, offset * size, [s * size for s in strides]
   )
+  if tensor.size > storage.size:
+    return Unread('expanded', tuple(shape))
+  return tensor
 
 
 def _rebuild_typed(storage, offset, shape, strides, _, __, dtype, *___) -> Leaf:
