@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import functools
 import json
 import pathlib
 import statistics
@@ -98,28 +97,13 @@ class Ours:
   def __init__(self, case: Case):
     import jax  # noqa: PLC0415
 
-    from vidpetl.experiment import experiment as experiments  # noqa: PLC0415
     from vidpetl.studies import cost, flops  # noqa: PLC0415
-    from vidpetl.training import step as step_lib  # noqa: PLC0415
 
-    def made(dtype):
-      config = case.config()
-      config.dtype = dtype
-      infos = experiments.infos_from_config(config)
-      experiment = experiments.build(config, infos)
-      tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
-      create = functools.partial(experiment.init_state, tx=tx)
-      (task,) = experiment.tasks.values()
-      step = functools.partial(
-        step_lib.train_step, model=experiment.model, task=task, tx=tx, seed=0
-      )
-      return create, task, step
-
-    create, task, step = made(case.dtype)
-    self.batch = jax.device_put(cost.batch_of(task, case.batch))
-    self.state = jax.block_until_ready(jax.jit(create)(jax.random.key(0)))
+    made, key = cost.built(case.config()), jax.random.key(0)
+    self.batch = jax.device_put(cost.batch_of(made.task, case.batch))
+    self.state = jax.block_until_ready(jax.jit(made.create)(key))
     began = time.perf_counter()
-    lowered = jax.jit(step, donate_argnums=0).lower(self.state, self.batch)
+    lowered = jax.jit(made.step, donate_argnums=0).lower(self.state, self.batch)
     self.step = lowered.compile()
     self.compile_seconds = time.perf_counter() - began
     memory = self.step.memory_analysis()
@@ -130,9 +114,9 @@ class Ours:
       - memory.alias_size_in_bytes
     )
     # In float32 no kernel hides the products of an attention.
-    create, _, step = made('float32')
-    shapes = jax.eval_shape(create, jax.random.key(0)), self.batch
-    self.flops = flops.products(step, *shapes)
+    plain = cost.built(dataclasses.replace(case, dtype='float32').config())
+    state = jax.eval_shape(plain.create, key)
+    self.flops = flops.products(plain.step, state, self.batch)
     self.wait = jax.block_until_ready
 
   def run(self, steps: int) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 import statistics
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -38,6 +38,38 @@ def batch_of(task, size: int) -> dict[str, np.ndarray]:
   }
 
 
+class Built(NamedTuple):
+  """What a training step is made of.
+
+  Attributes:
+    create: key -> the state before the first step.
+    task: the first one of the config.
+    step: (state, batch) -> (state, scalars), to be compiled.
+    trained: parameters that train.
+  """
+
+  create: Callable[..., Any]
+  task: Any
+  step: Callable[..., Any]
+  trained: int
+
+
+def built(config: Any) -> Built:
+  """Returns the training step of a config; needs no data."""
+  infos = experiment_lib.infos_from_config(config)
+  experiment = experiment_lib.build(config, infos)
+  tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
+  task = next(iter(experiment.tasks.values()))
+  return Built(
+    functools.partial(experiment.init_state, tx=tx),
+    task,
+    functools.partial(
+      step_lib.train_step, model=experiment.model, task=task, tx=tx, seed=0
+    ),
+    experiment.counts()['trained'],
+  )
+
+
 class Step:
   """A training step, compiled."""
 
@@ -48,20 +80,13 @@ class Step:
       config: of the run.
       size: of the batch, in clips.
     """
-    infos = experiment_lib.infos_from_config(config)
-    experiment = experiment_lib.build(config, infos)
-    tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
-    create = functools.partial(experiment.init_state, tx=tx)
-    self.state = jax.jit(create)(jax.random.key(0))
-    task = next(iter(experiment.tasks.values()))
-    self.batch = batch_of(task, size)
-    step = functools.partial(
-      step_lib.train_step, model=experiment.model, task=task, tx=tx, seed=0
-    )
-    lowered = jax.jit(step, donate_argnums=0).lower(self.state, self.batch)
+    made = built(config)
+    self.state = jax.jit(made.create)(jax.random.key(0))
+    self.batch = batch_of(made.task, size)
+    lowered = jax.jit(made.step, donate_argnums=0).lower(self.state, self.batch)
     self.step = lowered.compile()
     self.seconds: list[float] = []
-    self.trained = experiment.counts()['trained']
+    self.trained = made.trained
 
   def run(self) -> None:
     """Makes a step, and takes its time."""
