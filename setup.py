@@ -79,6 +79,7 @@ setuptools.setup(
     f'tensorflow-cpu>=2.19; {SMALL_TF}',
     f'tensorflow>=2.19; {LARGE_TF}',
     'tqdm>=4.66',
+    'xxhash>=3.1',
   ],
   extras_require={
     'beam': ['apache-beam'],

@@ -6,7 +6,8 @@
 is a pod in miniature: each process sees its own devices and they talk over
 localhost. Lines of output begin with the number of their process. SIGINT and
 SIGTERM go to all of them; if one fails, the others are stopped, and its exit
-code is this program's.
+code is this program's. One that was interrupted and has saved (75) is no
+failure: the others were, too, and end by themselves.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from collections.abc import Iterator, Sequence
 
 # For a process that was told to stop to write its checkpoint.
 PATIENCE_SECONDS = 60.0
+# What `vidpetl train` leaves with when it was told to stop and has saved.
+INTERRUPTED = os.EX_TEMPFAIL
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -129,7 +132,7 @@ def wait(
       if code != 0 and failure == 0:
         # What a shell reports of a process that a signal ended.
         failure = code if code > 0 else 128 - code
-        if not told_to_end.is_set():
+        if code != INTERRUPTED and not told_to_end.is_set():
           stop(running)
     time.sleep(0.05)
   return failure

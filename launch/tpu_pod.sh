@@ -6,9 +6,11 @@
 #     --workdir=gs://bucket/runs/ava
 #
 # Creates the TPU VM, copies this folder to all its workers, installs, trains,
-# and deletes it when training has finished. If anything fails, the VM is left
-# as it is. The same command again goes on: it takes the VM that there is,
-# replaces one that was preempted, and training resumes from --workdir.
+# and deletes it when training has finished. If anything fails or is interrupted,
+# the VM is left as it is. The same command again goes on: it takes the VM that
+# there is, replaces one that was preempted, and training resumes from --workdir.
+# The exit status is 75 if training was told to stop and has saved, which gcloud
+# passes on.
 #
 #   --project=ID    of Google Cloud; gcloud's own default if not given
 #   --spot          a VM that may be preempted, for less

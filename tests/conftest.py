@@ -34,7 +34,7 @@ import pytest
 from etils import epath
 
 from launch import combinations
-from vidpetl import mistakes
+from vidpetl import durable, mistakes
 from vidpetl import world as world_lib
 from vidpetl.world import images
 
@@ -44,6 +44,12 @@ def pytest_unconfigure():
   ours = os.path.basename(cache).startswith('vidpetl-tests-')
   if ours and 'PYTEST_XDIST_WORKER' not in os.environ:
     shutil.rmtree(cache, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_synced(monkeypatch):
+  """A disk is waited for some 20 ms a file; no test cuts the power."""
+  monkeypatch.setattr(durable, '_fsync', lambda path: None)
 
 
 @pytest.fixture(autouse=True)

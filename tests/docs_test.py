@@ -19,7 +19,7 @@ from vidpetl.studies import settings
 
 ROOT = experiments.ROOT
 PAGES = [
-  *(ROOT / name for name in ('README.md', 'CONTRIBUTING.md')),
+  *(ROOT / f'{name}.md' for name in ('README', 'CONTRIBUTING', 'SECURITY')),
   *sorted((ROOT / 'docs').rglob('*.md')),
 ]
 _FENCE = re.compile(r'^ *```bash\n(.*?)^ *```', re.M | re.S)

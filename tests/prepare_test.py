@@ -9,7 +9,7 @@ import time
 import pytest
 from absl import flags
 
-from vidpetl import prepare, world
+from vidpetl import lock, prepare, world
 from vidpetl.data import sources
 from vidpetl.data.records import recipe
 
@@ -39,7 +39,7 @@ def _command(raw, out, *options):
 def _staged(out):
   """Returns finished staged files with the times they were written at."""
   return {
-    path: path.stat().st_mtime_ns for path in out.glob('*/staging/*/*.mp4')
+    path: path.stat().st_mtime_ns for path in out.glob('*/staging/*/*.video')
   }
 
 
@@ -142,11 +142,14 @@ def test_other_options_are_refused_once_it_is_done(prepared, change, message):
 
 def test_two_at_once_are_refused(raw, tmp_path):
   out = str(tmp_path)
-  with (
-    prepare._locked(str(tmp_path / 'kinetics400/staging')),
-    pytest.raises(BlockingIOError, match='another process'),
-  ):
-    prepare.prepare(_recipe(raw), out)
+  staged = str(tmp_path / 'staged')
+  for folder in (tmp_path / 'kinetics400', staged):
+    with (
+      lock.hold(folder),
+      pytest.raises(BlockingIOError, match=f'{folder} is in use'),
+    ):
+      prepare.prepare(_recipe(raw), out, staged=staged)
+    assert not any(path.is_file() for path in tmp_path.rglob('*'))
 
 
 def test_remote_records_need_a_local_staging_folder(raw):

@@ -5,6 +5,7 @@
     vidpetl check people.csv --val=people_val.csv --labelmap=actions.txt
     vidpetl check hmdb51_1 --raw=/data/raw
     vidpetl check --config=adapt:data=my_videos,backbone=clip_b16,frames=8
+    vidpetl check --records=/records --decode=100
 
 DATA is what `data=` of the config `adapt` takes: a folder of class folders, a
 table of clips, performances or keyframes, or a public dataset. Every further
@@ -32,6 +33,10 @@ and writes into --out
     check.json  the same, for programs
     check.png   training clips as the model gets them, after augmentation
 
+With --records, it says instead whether records are as `vidpetl prepare` made
+them: --out of it or a folder in that, whose files are compared with their sums,
+and counts with the index. --decode=100 decodes every hundredth video as well.
+
 The exit status is 1 if something is wrong, else 0; that of a mistake in the
 command is 2. `vidpetl train` says the same at its start, of what it can look at
 in a moment; --config.input.check=off silences it.
@@ -55,7 +60,7 @@ import tqdm
 from absl import flags, logging
 from etils import epath, epy
 
-from vidpetl import cli
+from vidpetl import cli, durable
 from vidpetl.data import splits
 from vidpetl.data.survey import (
   cache,
@@ -70,8 +75,9 @@ from vidpetl.data.survey import (
 from vidpetl.data.survey import subject as subject_lib
 from vidpetl.recipes import config_flag, named
 
-# Loaded when a sheet is drawn: they take seconds, and the rest does not.
+# Loaded when they are used: they take seconds, and the rest does not.
 with epy.lazy_imports():
+  from vidpetl.data.records import verify
   from vidpetl.experiment import configure
   from vidpetl.studies import contact_sheet
 
@@ -89,6 +95,10 @@ def define_flags() -> None:
   )
   flags.DEFINE_integer(
     'sheet', 12, 'Clips of each task on check.png; 0 draws none.', lower_bound=0
+  )
+  flags.DEFINE_string('records', None, 'Prepared records, in place of DATA.')
+  flags.DEFINE_integer(
+    'decode', 0, '--records: of how many videos one is decoded; 0 decodes none.'
   )
   flags.DEFINE_string(
     'cache',
@@ -259,14 +269,12 @@ def _write(
   folder: epath.Path, result: Mapping[str, Any], picture: bytes | None
 ) -> None:
   if picture:
-    (folder / 'check.png').write_bytes(picture)
+    durable.write(folder / 'check.png', picture)
   else:
     (folder / 'check.png').unlink(missing_ok=True)
   text = json.dumps(result, indent=1, ensure_ascii=False)
-  (folder / 'check.json').write_text(text + '\n', encoding='utf-8')
-  (folder / 'check.html').write_text(
-    page.page(result, picture), encoding='utf-8'
-  )
+  durable.write(folder / 'check.json', text + '\n')
+  durable.write(folder / 'check.html', page.page(result, picture))
 
 
 def folder_for(config: Any, name: str, out: str | None) -> epath.Path:
@@ -305,10 +313,24 @@ def _with_other_splits(folder: epath.Path) -> epath.Path:
   return folder.parent if is_one else folder
 
 
+def _check_records(path: str, every: int, more: Sequence[str]) -> int:
+  """Prints what is damaged of records; returns the exit status."""
+  if more:
+    raise ValueError(f'--records={path} is checked alone; what is {more[0]}?')
+  status = 0
+  for folder in verify.find(path):
+    verdict = verify.verify(folder, every)
+    print(verdict.text())
+    status |= bool(verdict.problems)
+  return status
+
+
 def main(argv: Sequence[str]) -> int:
   """Runs the command line."""
   logging.set_verbosity(logging.ERROR)
   args = flags.FLAGS
+  if args.records is not None:
+    return _check_records(args.records, args.decode, argv[1:])
   config, name = config_of(args, argv[1:])
   out = folder_for(config, name, args.out)
   where = cache.default_path() if args.cache is None else args.cache

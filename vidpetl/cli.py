@@ -139,24 +139,40 @@ def run(
   def guarded(work: Callable[[Any], Any], argument: Any) -> Any:
     try:
       return work(argument)
-    except BrokenPipeError:  # The reader, such as `head`, has seen enough.
-      os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-      sys.exit(1)
-    except KeyboardInterrupt:  # Ctrl-C
-      if debug:
-        raise
-      print('interrupted', file=sys.stderr)
-      sys.exit(_INTERRUPTED)
-    except Exception as error:
-      if debug or not _is_mistake(error):
-        raise
-      sys.exit(_fail(_MISSING.sub(r'\1 is missing; see --help', str(error))))
+    except (Exception, KeyboardInterrupt) as error:
+      sys.exit(explain(error, debug))
 
   app.run(
     lambda words: guarded(main, words),
     argv,
     flags_parser=lambda words: guarded(parse, words),
   )
+
+
+def explain(error: BaseException, debug: bool = False) -> int:
+  """Prints what ended a door, if that can be said in a line.
+
+  Args:
+    error: that it raised.
+    debug: whether everything is raised that is not a broken pipe.
+
+  Returns:
+    The exit status.
+
+  Raises:
+    BaseException: the error, if its traceback is needed.
+  """
+  if isinstance(error, BrokenPipeError):  # A reader, such as `head`, has left.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+  if debug:
+    raise error
+  if isinstance(error, KeyboardInterrupt):  # Ctrl-C
+    print('interrupted', file=sys.stderr)
+    return _INTERRUPTED
+  if not _is_mistake(error):
+    raise error
+  return _fail(_MISSING.sub(r'\1 is missing; see --help', str(error)))
 
 
 def _at_home(word: str) -> str:

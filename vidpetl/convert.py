@@ -20,7 +20,7 @@ from typing import Any
 from absl import app, flags, logging
 from etils import epath, epy
 
-from vidpetl import cli
+from vidpetl import cli, durable
 from vidpetl.weights import family as family_lib
 
 with epy.lazy_imports():
@@ -181,7 +181,7 @@ def main(argv: list[str]) -> None:
       args.into, path, out, args.head, args.backbone, _sizes(args.grid)
     )
   whole = epath.Path(out).with_suffix('.report.txt')
-  whole.write_text(report.whole() + '\n', encoding='utf-8')
+  durable.write(whole, report.whole() + '\n')
   print(report.short())
   print(f'Wrote {out}; every array is in {whole}.')
 

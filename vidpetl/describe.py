@@ -18,7 +18,7 @@ from typing import Any
 from absl import app, flags, logging
 from etils import epy
 
-from vidpetl import cli, tables
+from vidpetl import cli, durable, tables
 from vidpetl.data import examples
 from vidpetl.recipes import config_flag
 
@@ -295,8 +295,7 @@ def main(argv: list[str]) -> None:
   found = describe(configure.from_flags(), args.devices)
   print(report(found))
   if args.json:
-    with open(args.json, 'w') as file:
-      json.dump(found, file, indent=2)
+    durable.write(args.json, json.dumps(found, indent=2))
 
 
 if __name__ == '__main__':

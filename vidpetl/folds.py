@@ -32,7 +32,7 @@ import numpy as np
 from absl import app, flags
 from etils import epath, epy
 
-from vidpetl import cli
+from vidpetl import cli, durable, lock
 from vidpetl.recipes import config_flag
 from vidpetl.studies import series
 from vidpetl.studies import settings as settings_lib
@@ -95,7 +95,7 @@ def cross_validate(
     grid = np.reshape(values, (seeds, len(folds)))
     rows.append(folds_lib.row(name, grid, list(found.values())))
     text = folds_lib.table(rows, [f.name for f in folds], metric, average)
-    (folder / 'folds.md').write_text(text + '\n')
+    durable.write(folder / 'folds.md', text + '\n')
     print(f'\n{text}\n')
   return failed
 
@@ -121,24 +121,25 @@ def _runs(
 
 
 def main(argv: list[str]) -> int:
-  """Runs the command line; returns 1 if a run failed or was stopped."""
+  """Runs the command line; returns 1 if a run failed, 75 if one stopped."""
   args = flags.FLAGS
   settings = settings_lib.parse(args.over) if args.over else [None]
   folds = settings_lib.parse(args.folds)
   runs = series.from_flags(argv, [*filter(None, settings[:1]), folds[0]])
   if len(runs.metrics) > 1:
     raise app.UsageError('A cross-validation is of one --metric.')
-  return series.report(
-    cross_validate(
-      runs.load,
-      settings,
-      folds,
-      args.seeds,
-      runs.metrics[0],
-      args.average,
-      runs.folder,
+  with lock.hold(runs.folder):
+    return series.report(
+      cross_validate(
+        runs.load,
+        settings,
+        folds,
+        args.seeds,
+        runs.metrics[0],
+        args.average,
+        runs.folder,
+      )
     )
-  )
 
 
 if __name__ == '__main__':

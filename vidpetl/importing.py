@@ -28,7 +28,7 @@ from typing import Any
 from absl import app, flags, logging
 from etils import epath
 
-from vidpetl import cli
+from vidpetl import cli, durable
 from vidpetl.data import importers, splits
 from vidpetl.data.importers import (
   boxes,
@@ -191,7 +191,7 @@ def _write(
   whole['left_out'] = report.left_out(reading.left_out)
   whole['written'] = written
   shown = json.dumps(whole, indent=1, ensure_ascii=False)
-  (folder / output.REPORT).write_text(shown, encoding='utf-8')
+  durable.write(folder / output.REPORT, shown)
   return whole
 
 

@@ -3,11 +3,13 @@
   python -m vidpetl.main --config=configs/cofinetune_ava.py --workdir=runs/ava
 
 The same command again goes on where the run stopped. At the end the first
-process writes report.html, which `vidpetl report` makes again.
+process writes report.html, which `vidpetl report` makes again. The exit status
+is 75 if the run was told to stop and has saved.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import sys
@@ -27,7 +29,7 @@ with epy.lazy_imports():
 
   from vidpetl.experiment import configure
   from vidpetl.studies.report import written
-  from vidpetl.training import loop
+  from vidpetl.training import hosts, interruption, loop
 
 
 def define_flags() -> None:
@@ -54,24 +56,44 @@ def default_workdir(config_file: str) -> str:
   return os.fspath(epath.Path('runs', *filter(None, parts)))
 
 
-def main(argv: list[str]) -> None:
-  """Runs the command line."""
+def main(argv: list[str]) -> int:
+  """Runs the command line; returns the exit status."""
   args = flags.FLAGS
   if len(argv) > 1:
     raise app.UsageError(f'What is meant by {argv[1:]}?')
-  if args.coordinator_address or args.multihost:
-    jax.distributed.initialize(
-      args.coordinator_address, args.num_processes, args.process_id
-    )
   if not args['verbosity'].present:
     logging.set_verbosity(logging.ERROR)
+  if not (args.coordinator_address or args.multihost):
+    return run(args)
+  with hosts.joined(
+    args.coordinator_address,
+    args.num_processes,
+    args.process_id,
+    functools.partial(cli.explain, debug=args.debug),
+    args.debug,
+  ):
+    return run(args)
+
+
+def run(args: flags.FlagValues) -> int:
+  """Trains or evaluates, as one process or as one of several.
+
+  Args:
+    args: what the command line says.
+
+  Returns:
+    0, or `interruption.STATUS` if the run was told to stop.
+  """
   workdir = args.workdir or default_workdir(args.config)
   config = configure.from_flags()
   if config.compile_cache:
     jax.config.update('jax_compilation_cache_dir', config.compile_cache)
   ended = loop.run(config, workdir, named.words(args.config), command())
-  if ended and config.page and jax.process_index() == 0:
+  if ended is None:
+    return interruption.STATUS
+  if config.page and jax.process_index() == 0:
     print(written.at_end(workdir), file=sys.stderr)
+  return 0
 
 
 def command() -> str:

@@ -40,22 +40,20 @@ Beam (pip install apache-beam) in place of local processes.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
 import functools
 import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tqdm
 from absl import flags, logging
 from etils import epath
 
-from vidpetl import cli, options, parts
+from vidpetl import cli, durable, lock, options, parts, sealed
 from vidpetl.data import datasets, sources
 from vidpetl.data import records as records_lib
 from vidpetl.data.records import recipe as recipes
@@ -94,17 +92,17 @@ def prepare(
     staged = os.fspath(epath.Path(out) / recipe.name / 'staging')
   folder = epath.Path(out) / recipe.name
   if _is_finished(folder, recipe):
-    report = json.loads((folder / 'report.json').read_text())
+    report = sealed.read_json(folder / 'report.json')
     print(f'{recipe.name}: already prepared. {_summary(report, folder)}')
     return report
   recipe.open_all()  # what is wrong with it shows before anything is written
   begun = time.time()
-  with _locked(staged):
+  with lock.hold(folder), lock.hold(staged):
     if beam_options is None:
       _transcode(recipe, staged, processes)
     packed = _pack(recipe, out, staged, beam_options)
     report = _report(recipe, folder, packed, time.time() - begun)
-  shutil.rmtree(staged)
+    shutil.rmtree(staged)
   print(f'{recipe.name}: {_summary(report, folder)}')
   return report
 
@@ -118,7 +116,7 @@ def _is_finished(folder: epath.Path, recipe: recipes.Recipe) -> bool:
   for metadata in folder.glob('*/metadata.json'):
     if metadata.parent.name.startswith('incomplete'):
       continue
-    have = _flat(json.loads(metadata.read_text())['settings'])
+    have = _flat(sealed.read_json(metadata)['settings'])
     want = _flat(json.loads(json.dumps(recipe.settings())))
     differ = [n for n in {**have, **want} if have.get(n) != want.get(n)]
     if differ:
@@ -136,21 +134,6 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
   for name, value in settings.items():
     flat |= value if isinstance(value, dict) else {name: value}
   return flat
-
-
-@contextlib.contextmanager
-def _locked(folder: str) -> Iterator[None]:
-  """Keeps a second process out of a folder, until this one ends or dies."""
-  path = epath.Path(folder)
-  path.mkdir(parents=True, exist_ok=True)
-  with (path / 'lock').open('w') as file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      raise BlockingIOError(
-        f'{folder}: another process is at work on it'
-      ) from None
-    yield
 
 
 def _transcode(recipe, staged, processes) -> None:
@@ -192,9 +175,8 @@ def _report(recipe, folder, packed, seconds) -> dict[str, Any]:
       for name, split in packed.items()
     },
   }
-  unfinished = folder / 'report.json.unfinished'
-  unfinished.write_text(json.dumps(report, indent=1, ensure_ascii=False))
-  unfinished.replace(folder / 'report.json')
+  text = json.dumps(report, indent=1, ensure_ascii=False)
+  durable.write(folder / 'report.json', text)
   return report
 
 

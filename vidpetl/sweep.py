@@ -37,7 +37,7 @@ from typing import Any
 from absl import app, flags
 from etils import epath, epy
 
-from vidpetl import cli
+from vidpetl import cli, lock
 from vidpetl.recipes import config_flag, named
 from vidpetl.studies import series
 from vidpetl.studies import settings as settings_lib
@@ -119,13 +119,14 @@ def listed(
 
 
 def main(argv: list[str]) -> int:
-  """Runs the command line; returns 1 if a run failed or was stopped."""
+  """Runs the command line; returns 1 if a run failed, 75 if one stopped."""
   args = flags.FLAGS
   settings = listed(args.over, args.settings, args.config)
   runs = series.from_flags(argv, settings[:1])
-  return series.report(
-    sweep(runs.load, settings, args.seeds, runs.metrics, runs.folder)
-  )
+  with lock.hold(runs.folder):
+    return series.report(
+      sweep(runs.load, settings, args.seeds, runs.metrics, runs.folder)
+    )
 
 
 if __name__ == '__main__':

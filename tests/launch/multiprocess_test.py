@@ -26,6 +26,10 @@ elif args.do == 'fail':
   if args.process_id == 1:
     sys.exit(7)
   time.sleep(60)
+elif args.do == 'stopped':
+  time.sleep(args.process_id)
+  print('saved')
+  sys.exit(75)
 elif args.do == 'killed':
   if args.process_id == 0:
     os.kill(os.getpid(), signal.SIGKILL)
@@ -86,6 +90,13 @@ def test_a_failure_ends_all_with_its_code(launch, do, code):
   process = launch(f'--do={do}')
   process.communicate(timeout=30)
   assert process.returncode == code
+
+
+def test_what_was_interrupted_ends_by_itself(launch):
+  process = launch('--do=stopped')
+  said = process.communicate(timeout=30)[0]
+  assert process.returncode == 75
+  assert '[0] saved' in said and '[1] saved' in said
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])

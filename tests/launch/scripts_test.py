@@ -1,4 +1,4 @@
-"""The shell scripts: their syntax, and what the TPU script would run."""
+"""The shell scripts: their syntax, and what the TPU script runs."""
 
 import pathlib
 import re
@@ -65,6 +65,26 @@ def test_tpu_pod_collects_and_keeps():
   assert 'gcloud storage rsync --recursive gs://bucket/run out' in lines
   assert not any(' delete ' in line for line in lines)
   assert 'still paid for' in lines[-1]
+
+
+def test_tpu_pod_keeps_the_vm_of_a_run_that_was_interrupted(tmp_path):
+  gcloud = tmp_path / 'gcloud'
+  gcloud.write_text(
+    '#!/bin/sh\necho "$@" >>"$0.txt"\n'
+    'case "$*" in *vidpetl.main*) exit 75 ;; *describe*) echo READY ;; esac\n'
+  )
+  gcloud.chmod(0o755)
+  # What would be packed is this repository.
+  (tmp_path / 'tar').symlink_to('/bin/true')
+  result = subprocess.run(
+    ['bash', str(ROOT / 'launch' / 'tpu_pod.sh'), *REQUIRED],
+    env={'PATH': f'{tmp_path}:/usr/bin:/bin'},
+    capture_output=True,
+    text=True,
+  )
+  assert result.returncode == 75, result.stderr
+  asked = (tmp_path / 'gcloud.txt').read_text()
+  assert 'vidpetl.main' in asked and ' delete ' not in asked
 
 
 @pytest.mark.parametrize(

@@ -256,8 +256,12 @@ def test_a_page_that_cannot_be_made_is_a_line_at_the_end(
   assert told.endswith(f"vidpetl report '{run.workdir}'")
   assert not (run.workdir / 'report.html').exists()
   monkeypatch.setattr(page, 'of_run', lambda run, patient: 'ä')
-  assert written.at_end(run.workdir) == f'Report: {run.workdir}/report.html'
-  assert (run.workdir / 'report.html').read_text(encoding='utf-8') == 'ä'
+  report = run.workdir / 'report.html'
+  assert written.at_end(run.workdir) == f'Report: {report}'
+  assert report.read_text(encoding='utf-8') == 'ä'
+  # A run that has ended is run again.
+  monkeypatch.setattr(page, 'of_run', fail)
+  assert written.at_end(run.workdir) == f'Report: {report}'
 
 
 def test_a_page_is_no_folder(tmp_path):

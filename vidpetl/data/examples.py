@@ -41,6 +41,7 @@ class Info:
     notes: what a user should know of the data, a sentence each: 'a class
       without training clips: jump'.
     fingerprint: hash of ids and annotations, in order.
+    files: that hold the videos, where `Source.video` returns bytes of them.
     table: labels as columns, where a kind has them ('quality': 'scores' [n],
       'judge_scores' [n, j], 'difficulties' [n], 'actions' [n], 'steps' [n, k],
       'ids' [n]).
@@ -56,6 +57,7 @@ class Info:
   short_side: int | None = None
   notes: tuple[str, ...] = ()
   fingerprint: str = ''
+  files: tuple[str, ...] = dataclasses.field(default=(), compare=False)
   table: Mapping[str, np.ndarray] = dataclasses.field(
     default_factory=dict, compare=False
   )

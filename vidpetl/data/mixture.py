@@ -7,8 +7,6 @@ A batch always comes from one dataset (Arnab et al. 2022, section 3.3).
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -138,14 +136,3 @@ class Schedule:
   def counts(self) -> dict[str, int]:
     """Returns how many steps of the whole run each task gets."""
     return {name: self.count(self.steps, name) for name in self.names}
-
-  def fingerprint(self) -> str:
-    """Returns a hash of all that the schedule follows from.
-
-    A run must not be resumed under another one. The number of steps is part of
-    it for mode 'permuted' only.
-    """
-    facts = [self.names, self.sizes, self.weights, self.mode, self.seed]
-    if self.mode == 'permuted':
-      facts.append(self.steps)
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

@@ -9,6 +9,7 @@ import threading
 
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.data import examples, names
 
 HEADER = ('path', 'split', 'id', 'reason')
@@ -161,4 +162,4 @@ class Quarantine:
     writer.writerow(HEADER)
     for row in self.rows():
       writer.writerow([names.shown(cell) for cell in row])
-    epath.Path(path).write_bytes(text.getvalue().encode())
+    durable.write(path, text.getvalue())

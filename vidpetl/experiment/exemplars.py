@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.experiment import trained
 from vidpetl.parameters import package
 
@@ -44,11 +45,8 @@ def write(
     config = package.load(packed).config
     folders += [packed] if config.get('step') == step else []
   for folder in folders:
-    path = folder / file_of(task)
-    new = path.with_name(f'.{path.name}.new')
-    with new.open('wb') as file:
+    with durable.opened(folder / file_of(task)) as file:
       np.savez(file, **arrays, step=np.array(step))
-    new.replace(path)
 
 
 def read(

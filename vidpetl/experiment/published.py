@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import safetensors
 from etils import epath
 
 from vidpetl import backbones
@@ -164,5 +163,4 @@ def read_metadata(path: str) -> dict[str, Any]:
   """Returns what `describe` said of a converted file, {} of any other."""
   if not (path.endswith(storage.SUFFIX) and epath.Path(path).exists()):
     return {}
-  with safetensors.safe_open(path, 'numpy') as file:
-    return json.loads((file.metadata() or {}).get(_KEY, '{}'))
+  return json.loads(storage.read_metadata(path).get(_KEY, '{}'))

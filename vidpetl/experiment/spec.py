@@ -15,7 +15,7 @@ from typing import Any
 import ml_collections
 from etils import epath
 
-from vidpetl import version
+from vidpetl import sealed, version
 from vidpetl.data import datasets, examples, kinds
 from vidpetl.experiment import complete, experiment, pixels
 from vidpetl.parameters import storage
@@ -108,27 +108,21 @@ def infos(
 
 def write(folder: epath.PathLike, spec: Spec) -> None:
   """Writes model.json, in place of what was there."""
-  path = epath.Path(folder) / FILE
-  new = path.with_name(f'.{FILE}.new')
-  text = json.dumps(spec, indent=2, ensure_ascii=False)
-  new.write_text(text + '\n', encoding='utf-8')
-  new.replace(path)
+  sealed.write(epath.Path(folder) / FILE, spec, ensure_ascii=False)
 
 
 def read(folder: epath.PathLike) -> Spec:
   """Returns what a folder's model.json holds.
 
   Raises:
-    ValueError: if it cannot be read, or is of another format.
+    ValueError: if it is damaged, or of another format.
   """
   path = epath.Path(folder) / FILE
-  try:
-    spec = json.loads(path.read_text(encoding='utf-8'))
-  except json.JSONDecodeError as error:
-    raise ValueError(f'{path}: not json ({error})') from None
-  if not isinstance(spec, dict) or spec.get('format') != FORMAT:
-    found = spec.get('format') if isinstance(spec, dict) else None
-    raise ValueError(f'{path}: format {found!r}; this version reads {FORMAT!r}')
+  spec = sealed.read(path)
+  if spec.get('format') != FORMAT:
+    raise ValueError(
+      f'{path}: format {spec.get("format")!r}; this version reads {FORMAT!r}'
+    )
   return spec
 
 

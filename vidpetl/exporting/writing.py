@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from etils import epath
 
-from vidpetl import parts
+from vidpetl import durable, parts
 from vidpetl.exporting import (
   colleague,
   comparing,
@@ -79,10 +79,10 @@ def beside(
   """
   described = preprocessing.describe(subject, inside)
   plain = json.dumps(described, indent=2, ensure_ascii=False, default=_plain)
-  (folder / preprocessing.FILE).write_text(plain + '\n', encoding='utf-8')
-  (folder / readme.FILE).write_text(text, encoding='utf-8')
+  durable.write(folder / preprocessing.FILE, plain + '\n')
+  durable.write(folder / readme.FILE, text)
   source = epath.Path(colleague.__file__).parent / READER
-  (folder / READER).write_text(source.read_text(encoding='utf-8'))
+  durable.write(folder / READER, source.read_bytes())
 
 
 def _plain(value: np.generic) -> float | int:
@@ -92,18 +92,5 @@ def _plain(value: np.generic) -> float | int:
 @contextlib.contextmanager
 def whole(out: str) -> Iterator[epath.Path]:
   """Gives a folder to fill, which becomes `out` if nothing is raised."""
-  path = epath.Path(out)
-  if path.exists() and (not path.is_dir() or any(path.iterdir())):
-    raise ValueError(f'{out} is there already, and is not an empty folder.')
-  new = path.parent / f'.{path.name}.new'
-  if new.exists():
-    new.rmtree()
-  new.mkdir(parents=True)
-  try:
-    yield new
-    if path.exists():
-      path.rmdir()
-    new.rename(path)
-  finally:
-    if new.exists():
-      new.rmtree()
+  with durable.folder(out, replace=False) as folder:
+    yield folder

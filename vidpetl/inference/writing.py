@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -9,6 +10,7 @@ from typing import Any, Self
 
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.data.names import shown
 from vidpetl.inference import answer as answer_lib
 
@@ -19,15 +21,16 @@ _FAILURES = 'unreadable.csv'
 class Files:
   """Answers on file, film by film; use it as a context manager.
 
-  Files are written beside their places, and moved there at the end, also if
-  that comes early: what was answered by then is in them.
+  Files take their places at the end, also if that comes early: what was
+  answered by then is in them.
   """
 
   def __init__(self, folder: epath.PathLike):
     """Takes the folder, which is made."""
     self._folder = epath.Path(folder)
     self._folder.mkdir(parents=True, exist_ok=True)
-    self._open: dict[str, Any] = {}
+    self._stack = contextlib.ExitStack()
+    self._open: dict[str, io.TextIOWrapper] = {}
     self._answers = 0
 
   def __enter__(self) -> Self:
@@ -58,10 +61,9 @@ class Files:
 
   def _file(self, name: str, head: list[tuple[str, ...]]) -> Any:
     if name not in self._open:
-      path = self._folder / f'.{name}.new'
-      self._open[name] = io.TextIOWrapper(
-        path.open('wb'), encoding='utf-8', newline=''
-      )
+      file = self._stack.enter_context(durable.opened(self._folder / name))
+      self._open[name] = io.TextIOWrapper(file, encoding='utf-8', newline='')
+      self._stack.callback(self._open[name].detach)
       _write(self._open[name], head)
     return self._open[name]
 
@@ -72,13 +74,9 @@ class Files:
       (self._folder / _FAILURES).unlink(missing_ok=True)
     if JSON in self._open:
       self._open[JSON].write('\n]\n')
-    paths = []
-    for name, file in self._open.items():
-      file.close()
-      path = self._folder / name
-      (self._folder / f'.{name}.new').replace(path)
-      paths.append(path)
+    paths = [self._folder / name for name in self._open]
     self._open = {}
+    self._stack.close()
     return paths
 
 

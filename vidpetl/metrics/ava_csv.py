@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import array
 import csv
+import io
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from vidpetl import durable
 from vidpetl.data.annotations import fields, headers, text
 from vidpetl.metrics import columns
 
@@ -129,8 +131,10 @@ def write_detections(
     score_digits: the same for scores. SlowFast writes 4.
   """
   cells = detection_columns(dets, class_ids, box_digits, score_digits)
-  with open(path, 'w', encoding='utf-8', newline='') as f:
-    csv.writer(f, lineterminator='\n').writerows(zip(*cells.values()))
+  with durable.opened(path) as file:
+    text = io.TextIOWrapper(file, encoding='utf-8', newline='')
+    csv.writer(text, lineterminator='\n').writerows(zip(*cells.values()))
+    text.detach()
 
 
 def detection_columns(

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Mapping
 
-from vidpetl import tables
+from vidpetl import durable, tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +90,7 @@ def write_json(
       for class_id, ap in result.ap_by_class.items()
     ],
   }
-  with open(path, 'w', encoding='utf-8') as f:
-    json.dump(report, f, indent=2)
-    f.write('\n')
+  durable.write(path, json.dumps(report, indent=2) + '\n')
 
 
 def _percent(ap: float) -> str:

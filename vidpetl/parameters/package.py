@@ -5,6 +5,8 @@
     adapter_config.json         how to build the model, labels, preprocessing,
                                 and the hash of the backbone that it is for
 
+Both have sums of what is in them, which are compared when they are read.
+
 All heads are inside, whether they trained or not, and so is every parameter of
 the backbone itself that trained, and the running statistics of all BatchNorms
 ('batch_stats/…'), which move while nothing else does. The rest of the backbone
@@ -15,16 +17,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 from etils import epath
 
-from vidpetl.parameters import variables
+from vidpetl import durable, sealed
+from vidpetl.parameters import storage, sums, variables
 
 FORMAT = 'vidpetl-adapter-1'
 MODEL, CONFIG = 'adapter_model.safetensors', 'adapter_config.json'
@@ -115,18 +116,9 @@ def attach(package: Package, params: Flat) -> dict[str, Any]:
 
 def save(folder: str | os.PathLike, package: Package) -> None:
   """Writes a package; a folder that is there is replaced as a whole."""
-  folder = epath.Path(folder)
-  new = folder.with_name(folder.name + '.unfinished')
-  if new.exists():
-    new.rmtree()
-  new.mkdir(parents=True)
-  arrays = {k: np.ascontiguousarray(v) for k, v in package.params.items()}
-  (new / MODEL).write_bytes(safetensors.numpy.save(arrays))
-  text = json.dumps(package.config, indent=2, sort_keys=True)
-  (new / CONFIG).write_text(text + '\n', encoding='utf-8')
-  if folder.exists():
-    folder.rmtree()
-  new.rename(folder)
+  with durable.folder(folder) as new:
+    storage.save_arrays(os.fspath(new / MODEL), package.params)
+    sealed.write(new / CONFIG, package.config, sort_keys=True)
 
 
 def load(folder: str | os.PathLike) -> Package:
@@ -141,20 +133,15 @@ def load(folder: str | os.PathLike) -> Package:
       raise PackageError(f'{folder / name}: not found; it is part of a package')
   config = _read_config(folder / CONFIG)
   try:
-    params = safetensors.numpy.load((folder / MODEL).read_bytes())
-  except Exception as error:  # the library has several for a damaged file
-    raise PackageError(f'{folder / MODEL}: {error}') from None
+    params = storage.read_arrays(folder / MODEL)
+  except sums.DamagedError as error:
+    raise PackageError(str(error)) from None
   _check_paths(folder / MODEL, params)
   return Package(config, params)
 
 
 def _read_config(path: epath.Path) -> dict[str, Any]:
-  try:
-    config = json.loads(path.read_text(encoding='utf-8'))
-  except json.JSONDecodeError as error:
-    raise PackageError(f'{path}: not json ({error})') from None
-  if not isinstance(config, dict):
-    raise PackageError(f'{path}: not a json object')
+  config = sealed.read(path, PackageError)
   if missing := [field for field in FIELDS if field not in config]:
     if 'peft_type' in config:
       raise PackageError(

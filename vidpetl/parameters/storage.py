@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -15,7 +16,8 @@ import safetensors.numpy
 from etils import epath
 from jax.experimental import multihost_utils
 
-from vidpetl.parameters import variables
+from vidpetl import durable
+from vidpetl.parameters import checksums, sums, variables
 
 SUFFIX = '.safetensors'
 
@@ -48,8 +50,7 @@ def load_arrays(path: str) -> dict[str, np.ndarray]:
   if path.endswith(SUFFIX):
     if not epath.Path(path).exists():
       raise ValueError(f'{path}: no such file.')
-    # What is mapped would be in memory beside what is read from it.
-    return safetensors.numpy.load_file(path, backend='pread')
+    return read_arrays(path)
   folder = checkpoint_folder(path)
   if not (folder / 'state').exists():
     raise ValueError(
@@ -70,19 +71,43 @@ def load_changing(path: str) -> dict[str, np.ndarray]:
 
   Args:
     path: a working directory (its latest checkpoint), or one checkpoint of it.
+
+  Raises:
+    sums.DamagedError: if its arrays are not those that were saved.
   """
   folder = checkpoint_folder(path)
-  handler = ocp.PyTreeCheckpointHandler()
-  with ocp.Checkpointer(handler) as checkpointer:
-    shapes = checkpointer.metadata(folder / 'state').item_metadata.tree
+  then = read_meta(path).get(checksums.FIELD, {})
+  try:
+    tree = _restore(folder / 'state')
+  except (MemoryError, PermissionError, InterruptedError):
+    raise
+  except Exception as error:  # Its libraries have many.
+    raise sums.DamagedError(
+      f'{folder} cannot be read, or is damaged ({error}); name another '
+      'checkpoint of the run'
+    ) from error
+  model = {k: tree[k] for k in ('params', variables.STATISTICS) if k in tree}
+  now = checksums.of(model)
+  differ = [name for name in now if then.get(name, now[name]) != now[name]]
+  if differ:
+    raise sums.DamagedError(
+      f'{folder} is damaged: other values than were saved of '
+      f'{", ".join(differ[:3])}; name another checkpoint of the run'
+    )
+  return variables.flatten(tree)
+
+
+def _restore(folder: epath.Path) -> dict[str, Any]:
+  """Returns a tree that orbax saved, as numpy's arrays."""
+  with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+    shapes = checkpointer.metadata(folder).item_metadata.tree
     as_numpy = jax.tree.map(
       lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes
     )
-    tree = checkpointer.restore(
-      folder / 'state',
+    return checkpointer.restore(
+      folder,
       args=ocp.args.PyTreeRestore(item=shapes, restore_args=as_numpy),
     )
-  return variables.flatten(tree)
 
 
 def checkpoint_folder(path: str) -> epath.Path:
@@ -104,9 +129,15 @@ def read_meta(path: str) -> dict[str, Any]:
 
   Args:
     path: a working directory or a checkpoint.
+
+  Raises:
+    sums.DamagedError: if it cannot be read.
   """
   file = checkpoint_folder(path) / 'meta' / 'metadata'
-  return json.loads(file.read_text()) if file.exists() else {}
+  try:
+    return json.loads(file.read_bytes()) if file.exists() else {}
+  except ValueError as error:
+    raise sums.DamagedError(f'{file} is damaged ({error})') from None
 
 
 def save_arrays(
@@ -114,21 +145,75 @@ def save_arrays(
   arrays: Mapping[str, np.ndarray],
   metadata: Mapping[str, str] | None = None,
 ) -> None:
-  """Writes arrays by name, a model's by `petl.variables`, to safetensors."""
+  """Writes arrays by name, a model's by `petl.variables`, to safetensors.
+
+  Their sums go into the metadata; see `sums`.
+  """
   if not path.endswith(SUFFIX):
     raise ValueError(f'{path!r} should end in {SUFFIX}')
-  unfinished = path + '.unfinished'
-  _write({k: np.asarray(v) for k, v in arrays.items()}, unfinished, metadata)
-  os.replace(unfinished, path)
+  arrays = {k: np.asarray(v) for k, v in arrays.items()}
+  with durable.opened(path) as file:
+    _write(arrays, file, sums.signed(metadata or {}, arrays))
 
 
-def _write(arrays, path, metadata) -> None:
+def read_arrays(path: epath.PathLike) -> dict[str, np.ndarray]:
+  """Returns all arrays of a safetensors file.
+
+  Raises:
+    sums.DamagedError: naming the file, if it is none, or has sums of other
+      values than it holds.
+  """
+  with _blaming(path):
+    arrays, metadata = _read(path)
+  sums.check(path, arrays, metadata)
+  return arrays
+
+
+def read_metadata(path: str) -> dict[str, str]:
+  """Returns the metadata of a safetensors file, with sums if it has any.
+
+  Raises:
+    sums.DamagedError: naming the file, if it is none, or has sums of others.
+  """
+  with _blaming(path), safetensors.safe_open(path, 'numpy') as file:
+    metadata = file.metadata() or {}
+  sums.check_metadata(path, metadata)
+  return metadata
+
+
+@contextlib.contextmanager
+def _blaming(path: epath.PathLike) -> Iterator[None]:
+  """Names the file in what the library says of a damaged one."""
+  try:
+    yield
+  except OSError:
+    raise
+  except Exception as error:  # It has several.
+    raise sums.DamagedError(
+      f'{path}: no safetensors file, or a damaged one ({error})'
+    ) from None
+
+
+def _read(path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+  """Returns arrays and metadata."""
+  if '://' in os.fspath(path):
+    data = epath.Path(path).read_bytes()
+    end = 8 + int.from_bytes(data[:8], 'little')
+    metadata = json.loads(data[8:end]).get('__metadata__', {})
+    return safetensors.numpy.load(data), metadata
+  # What is mapped would be in memory beside what is read from it.
+  with safetensors.safe_open(path, 'numpy', backend='pread') as file:
+    arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return arrays, file.metadata() or {}
+
+
+def _write(arrays, file, metadata) -> None:
   """Writes a safetensors file array by array.
 
   The library's own function wants all of them contiguous at once: a second copy
   of a model whose arrays are views of another's.
   """
-  header = {'__metadata__': dict(metadata)} if metadata else {}
+  header = {'__metadata__': metadata}
   # The widest types first, by which all arrays are aligned.
   order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
   end = 0
@@ -142,11 +227,10 @@ def _write(arrays, path, metadata) -> None:
     }
   said = json.dumps(header).encode()
   said += b' ' * (-len(said) % 8)
-  with open(path, 'wb') as file:
-    file.write(len(said).to_bytes(8, 'little') + said)
-    for name in order:
-      flat = np.ascontiguousarray(arrays[name]).reshape(-1)
-      file.write(flat.view(np.uint8))
+  file.write(len(said).to_bytes(8, 'little') + said)
+  for name in order:
+    flat = np.ascontiguousarray(arrays[name]).reshape(-1)
+    file.write(flat.view(np.uint8))
 
 
 def to_host(tree: Any) -> Any:

@@ -38,7 +38,11 @@ Fields:
   mixture: 'weighted' (by size, or weights), 'alternating' or 'permuted'.
   mesh: devices along 'data' and 'fsdp'.
   sharding: (path regex, 'replicate' or 'fsdp') each.
-  checkpoint: every so many steps; keep the latest few and the best.
+  checkpoint: every so many steps; keep the latest few and the best. None is
+    saved while losses are `diverged` times as far above those before as these
+    scatter; 0 saves whatever is a number (see `vidpetl.training.divergence`).
+    `accept` names the fields, separated by commas, in which a run that goes on
+    may be another than it was (see `vidpetl.training.identity`).
   data: folder that sources of a config refer to.
   input: clips decoded at a time, batches kept decoded, and on the devices;
     the largest share of any split that may be undecodable; whether the run
@@ -104,6 +108,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.mesh = {'data': -1, 'fsdp': 1}
   config.sharding = (('.*', 'fsdp'),)
   config.checkpoint = {'every': 1000, 'keep': 2, 'best': ''}
+  config.checkpoint.update(diverged=10.0, accept='')
   config.data = ''
   config.input = {
     'workers': 32,

@@ -23,7 +23,7 @@ import jax
 import numpy as np
 from etils import epath
 
-from vidpetl import tables
+from vidpetl import durable, tables
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.studies import series, settings
 from vidpetl.training import step as step_lib
@@ -150,7 +150,7 @@ def main(argv: list[str] | None = None) -> None:
   costs = measure(args.config, args.over, args.batch, args.steps, args.dtype)
   print(table(costs))
   if args.json:
-    args.json.write_text(json.dumps(costs, indent=1) + '\n')
+    durable.write(args.json, json.dumps(costs, indent=1) + '\n')
 
 
 if __name__ == '__main__':

@@ -24,9 +24,9 @@ from vidpetl.studies import settings as settings_lib
 with epy.lazy_imports():
   import jax
 
-  from vidpetl.experiment import complete, configure
+  from vidpetl.experiment import complete, configure, pixels
   from vidpetl.studies.report import written
-  from vidpetl.training import loop
+  from vidpetl.training import identity, interruption, loop
 
 # The flags belong to the door that defines them.
 flags.disclaim_key_flags()
@@ -60,25 +60,21 @@ def check_unchanged(workdir: epath.Path, config: Any) -> None:
   path = workdir / 'config.json'
   if not path.exists():
     return
-  saved = json.loads(path.read_text())
-  then, now = (_flat(complete.as_json(each)) for each in (saved, config))
-  # Any run may resume with other writers, with a page and without.
-  compared = (then | now).keys() - {'config.writers', 'config.page'}
-  differ = sorted(k for k in compared if then.get(k) != now.get(k))
-  if differ:
+  # What is finished does not look at its data any more.
+  places = (workdir / 'results.json').exists()
+  config, _ = pixels.resolve(complete.complete(config), workdir)
+  then, now = (
+    identity.of_config(each, places)
+    for each in (json.loads(path.read_text()), config)
+  )
+  changed = identity.changes(then, now)
+  accept = config.checkpoint.accept
+  taken = identity.accepted(accept, changed, then | now)
+  if differ := {k: changed[k] for k in changed if k not in taken}:
     raise ValueError(
-      f'{workdir} was begun with other values of {", ".join(differ)}; use '
+      f'{workdir} was begun with other settings: {identity.told(differ)}; use '
       'another --workdir, or remove it.'
     )
-
-
-def _flat(tree: Any, path: str = 'config') -> dict[str, Any]:
-  if not isinstance(tree, dict):
-    return {path: tree}
-  flat = {}
-  for key, value in tree.items():
-    flat |= _flat(value, f'{path}.{key}')
-  return flat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -253,13 +249,14 @@ def from_flags(
 
 
 def report(failed: Sequence[str] | None) -> int:
-  """Prints what went wrong, and returns the exit code: 1 if anything did.
+  """Prints what went wrong, and returns the exit status: 1 if anything did.
 
   Args:
-    failed: a line per run; None if the series was told to stop.
+    failed: a line per run; None if the series was told to stop, of which the
+      status is that of a run.
   """
   if failed is None:
-    return 1
+    return interruption.STATUS
   for line in failed:
     print(f'FAILED {line}', file=sys.stderr)
   return 1 if failed else 0

@@ -6,6 +6,8 @@ from etils import epath
 from matplotlib import figure
 from PIL import Image
 
+from vidpetl import durable
+
 # Okabe and Ito's colours, which colour-blind people tell apart, too; the yellow
 # is left out, as it cannot be seen on white.
 COLOURS = (
@@ -36,12 +38,12 @@ def save(
   folder.mkdir(parents=True, exist_ok=True)
   path = folder / f'{stem}.png'
   if isinstance(picture, Image.Image):
-    with path.open('wb') as file:
+    with durable.opened(path) as file:
       picture.save(file, 'PNG')
     return [path]
   vector = folder / f'{stem}.svg'
-  with path.open('wb') as file:
+  with durable.opened(path) as file:
     picture.savefig(file, dpi=_DPI, format='png')
-  with vector.open('wb') as file:
+  with durable.opened(vector) as file:
     picture.savefig(file, format='svg')
   return [path, vector]

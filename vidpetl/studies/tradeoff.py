@@ -11,7 +11,7 @@ import numpy as np
 from etils import epath
 from matplotlib import figure, ticker, transforms
 
-from vidpetl import tables
+from vidpetl import durable, tables
 from vidpetl.studies import flops, settings, style
 from vidpetl.training import reporting
 from vidpetl.training.writers import json_lines
@@ -147,8 +147,8 @@ def write(
         },
       }
     )
-  (folder / 'sweep.json').write_text(json.dumps(rows, indent=1) + '\n')
-  (folder / 'sweep.md').write_text(table(found, metrics) + '\n')
+  durable.write(folder / 'sweep.json', json.dumps(rows, indent=1) + '\n')
+  durable.write(folder / 'sweep.md', table(found, metrics) + '\n')
   first = points(found, metrics[0])
   cost = [_with_cost(point, costs, metrics[0]) for point in first]
   for stem, picture in (

@@ -1,7 +1,10 @@
 """Saving and resuming a run: orbax, asynchronous, latest and best.
 
 A checkpoint holds what changes. Frozen parameters are written to none of them;
-their hash is, so that a resumed run cannot continue on other ones.
+their hash is, so that a resumed run cannot continue on other ones. Its meta
+holds checksums of its arrays and of itself: what comes back is what was saved.
+
+Which is the best is known from the run's evaluations, that come after saving.
 """
 
 from __future__ import annotations
@@ -13,11 +16,19 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 from etils import epath
+from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from vidpetl import lock
 from vidpetl.experiment import state as state_lib
+from vidpetl.parameters import checksums
+from vidpetl.training import damage, reporting
 
 _CHANGING = ('step', 'params', 'batch_stats', 'opt_state', 'task_state')
+
+
+class UnsavedError(OSError):
+  """A checkpoint could not be written."""
 
 
 class Checkpoints:
@@ -33,43 +44,50 @@ class Checkpoints:
         'ava/mAP'; '' for none. Of equal ones the latest is the best. What is
         not a number, as the correlation of a constant, is never the best.
     """
+    damage.quiet()
     self.folder = epath.Path(workdir).absolute() / 'checkpoints'
-    policies = [preservation_policy.LatestN(keep)]
-    score = None
-    if best:
-      score = lambda metrics: _score(metrics, best)
-      policies.append(
-        preservation_policy.BestN(
-          get_metric_fn=score,
-          n=1,
-          keep_checkpoints_without_metrics=False,
-        )
-      )
     self._best = best
+    self._scores: dict[int, float] = {}
+    self._saving: int | None = None
     self._manager = ocp.CheckpointManager(
       self.folder,
       options=ocp.CheckpointManagerOptions(
-        best_fn=score,
-        preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
+        preservation_policy=preservation_policy.AnyPreservationPolicy(
+          [preservation_policy.LatestN(keep), _Best(self)]
+        ),
         cleanup_tmp_directories=True,
       ),
     )
+    if best:
+      self._read_scores(workdir)
+
+  def _read_scores(self, workdir: str) -> None:
+    """Takes up those of the evaluations that there were."""
+    measured = {e.step: e.metrics for e in reporting.read(workdir)}
+    for step in self.steps():
+      # Older runs kept them beside the arrays.
+      metrics = measured.get(step) or self._manager.metrics(step) or {}
+      if self._best in metrics:
+        self._scores[step] = metrics[self._best]
+
+  def steps(self) -> list[int]:
+    """Returns the steps of all that there are, in order."""
+    return sorted(self._manager.all_steps())
 
   def latest(self) -> int | None:
-    return self._manager.latest_step()
+    return max(self.steps(), default=None)
 
   def best(self) -> int | None:
     """Step of the highest `best` scalar among the checkpoints there are.
 
     None if none of them has such a number.
     """
-    scores = {
-      step: _score(metrics, self._best)
-      for step in self._manager.all_steps()
-      if (metrics := self._manager.metrics(step)) and self._best in metrics
-    }
-    found = [(s, step) for step, s in scores.items() if s > -math.inf]
-    return max(found)[1] if found else None
+    return self._best_of(self.steps())
+
+  def _best_of(self, steps: list[int]) -> int | None:
+    scores = [(self._scores.get(step, math.nan), step) for step in steps]
+    # Of equal ones the latest.
+    return max((s for s in scores if math.isfinite(s[0])), default=[None])[-1]
 
   def find(self, wanted: str, field: str) -> int:
     """Returns the step of the checkpoint that is wanted.
@@ -89,7 +107,7 @@ class Checkpoints:
       raise ValueError(
         f"{field}={wanted} is not 'latest', 'best' or the number of a step."
       )
-    there = sorted(self._manager.all_steps())
+    there = self.steps()
     if step not in there:
       raise ValueError(
         f'{field}={wanted}: {self.folder} has no such checkpoint; it has those '
@@ -98,39 +116,56 @@ class Checkpoints:
     return step
 
   def save(
-    self,
-    state: state_lib.TrainState,
-    step: int,
-    meta: Mapping[str, Any],
-    metrics: Mapping[str, float] | None = None,
+    self, state: state_lib.TrainState, step: int, meta: Mapping[str, Any]
   ) -> None:
     """Starts saving; does nothing if this step is saved already.
 
     Raises:
-      ValueError: if `metrics` lack the scalar that says which is the best.
+      UnsavedError: if the one before could not be saved.
+      lock.LostError: if another run has taken the working directory over.
     """
+    lock.check(self.folder.parent)
+    self.wait()
     if step == self.latest():
       return
-    if metrics is not None and self._best and self._best not in metrics:
+    tree = {name: getattr(state, name) for name in _CHANGING}
+    signed = damage.sign({**meta, damage.SUMS: checksums.of(tree)})
+    self._saving = step
+    try:
+      saved = self._manager.save(
+        step,
+        args=ocp.args.Composite(
+          state=ocp.args.StandardSave(tree), meta=ocp.args.JsonSave(signed)
+        ),
+      )
+    except Exception as error:
+      raise self._unsaved(error) from error
+    if not saved:
+      raise RuntimeError(f'Checkpoint {step} was refused in {self.folder}.')
+
+  def score(self, step: int, metrics: Mapping[str, float]) -> None:
+    """Takes what an evaluation measured, by which the best is kept.
+
+    Raises:
+      ValueError: if `metrics` lack the scalar that says which is the best.
+    """
+    if not self._best:
+      return
+    if self._best not in metrics:
       raise ValueError(
         f'config.checkpoint.best is {self._best!r}; measured are '
         f'{", ".join(metrics)}.'
       )
-    tree = {name: getattr(state, name) for name in _CHANGING}
-    saved = self._manager.save(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.StandardSave(tree), meta=ocp.args.JsonSave(dict(meta))
-      ),
-      metrics=None if metrics is None else dict(metrics),
-    )
-    if not saved:
-      raise RuntimeError(f'Checkpoint {step} was refused in {self.folder}.')
+    self._scores[step] = metrics[self._best]
 
   def meta(self, step: int) -> dict[str, Any]:
-    """Returns what was saved beside the state of `step`."""
-    args = ocp.args.Composite(meta=ocp.args.JsonRestore())
-    return self._manager.restore(step, args=args).meta
+    """Returns what was saved beside the state of `step`.
+
+    Raises:
+      damage.DamagedError: if that is not what is there.
+    """
+    meta = damage.read(self.folder / str(step))
+    return {k: v for k, v in meta.items() if k not in damage.SIGNATURE}
 
   def restore(
     self, step: int, state: state_lib.TrainState
@@ -139,44 +174,82 @@ class Checkpoints:
 
     Arrays come back on the shardings that `state` has, whichever topology they
     were saved from.
+
+    Raises:
+      damage.DamagedError: if they are not what was saved.
+      ValueError: if they are of another model or optimizer.
     """
+    folder = self.folder / str(step)
+    sums = damage.read(folder).get(damage.SUMS)
     tree = {name: getattr(state, name) for name in _CHANGING}
+    if sums is not None:
+      damage.check_kinds(folder, sums, checksums.kinds(tree))
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, tree)
     args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
-    restored = self._manager.restore(step, args=args).state
+    with damage.reading(folder, sums is not None):
+      restored = self._manager.restore(step, args=args).state
+    if sums is not None:
+      damage.check_sums(folder, sums, checksums.of(restored))
     return state.replace(**restored)
 
+  def set_aside(self, step: int, word: str) -> epath.Path:
+    """Moves a checkpoint where no run begins from, and returns whither.
+
+    Args:
+      step: of it.
+      word: what it is: 'damaged' or 'diverged'.
+    """
+    self.wait()
+    folder = self.folder.with_name(f'{self.folder.name}.{word}')
+    number, to = 1, folder / str(step)
+    while to.exists():
+      number += 1
+      to = folder / f'{step}.{number}'
+    if jax.process_count() > 1:
+      multihost_utils.sync_global_devices(f'set {step} aside')
+    if jax.process_index() == 0:
+      folder.mkdir(parents=True, exist_ok=True)
+      (self.folder / str(step)).rename(to)
+    if jax.process_count() > 1:
+      multihost_utils.sync_global_devices(f'{step} is aside')
+    self._scores.pop(step, None)
+    self._manager.reload()
+    return to
+
   def wait(self) -> None:
-    self._manager.wait_until_finished()
+    """Waits for what is being saved.
+
+    Raises:
+      UnsavedError: if it could not be.
+    """
+    try:
+      self._manager.wait_until_finished()
+      self._manager.check_for_errors()
+    except Exception as error:
+      raise self._unsaved(error) from error
+
+  def _unsaved(self, error: Exception) -> UnsavedError:
+    there = ', '.join(map(str, self.steps() or ['none']))
+    return UnsavedError(
+      f'{self.folder / str(self._saving)} could not be written: '
+      f'{damage.reason(error)}. Once it can be, the same command goes on from '
+      f'the latest checkpoint (there are those of steps {there}).'
+    )
 
   def close(self) -> None:
     """Finishes what is being saved."""
+    self.wait()
     self._manager.close()
 
 
-def _score(metrics: Mapping[str, float], name: str) -> float:
-  """Returns a scalar to compare, -inf where it is not a number."""
-  return metrics[name] if math.isfinite(metrics[name]) else -math.inf
+class _Best(preservation_policy.PreservationPolicy):
+  """Keeps the best of those that were evaluated."""
 
+  def __init__(self, of: Checkpoints):
+    self._of = of
 
-def check_same_run(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-  """Refuses to resume what would be another run.
-
-  Args:
-    saved: the checkpoint's meta.
-    now: that of the run which wants to go on.
-
-  Raises:
-    ValueError: naming what differs.
-  """
-  differs = [
-    f'{key}: {saved.get(key)!r} then, {value!r} now'
-    for key, value in now.items()
-    if saved.get(key) != value
-  ]
-  if differs:
-    raise ValueError(
-      'The working directory holds a run that these settings cannot continue ('
-      + '; '.join(differs)
-      + '). Use another --workdir, or the settings that it was started with.'
-    )
+  def should_preserve(self, checkpoints, *, context):
+    del context
+    steps = [info.step for info in checkpoints]
+    best = self._of._best_of(steps)
+    return [step == best for step in steps]

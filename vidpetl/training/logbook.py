@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
 from collections.abc import Mapping
 
 import jax
+import numpy as np
 from clu import parameter_overview
 from etils import epath
 
+from vidpetl import durable, lock
 from vidpetl.data.survey import start as survey
 from vidpetl.experiment import state as state_lib
 from vidpetl.training import (
@@ -23,6 +26,7 @@ from vidpetl.training import (
   writers,
 )
 from vidpetl.training import run as run_lib
+from vidpetl.training.writers import json_lines
 
 
 class Logbook:
@@ -85,17 +89,17 @@ class Logbook:
     self.open(resumed_at=start)
     run, config = self._run, self._run.config
     text = config.to_json_best_effort(indent=2) + '\n'
-    (self._workdir / 'config.json').write_text(text)
+    durable.write(self._workdir / 'config.json', text)
     if command:
-      path = self._workdir / results.COMMAND
-      path.write_text(f'{command}\n', encoding='utf-8')
-    texts = {'config': f'```\n{config}\n```'}
+      durable.write(self._workdir / results.COMMAND, f'{command}\n')
     # Statistics of values that lie on other hosts cannot be had here.
     overview = parameter_overview.get_parameter_overview(
       {'trained': state.params, 'frozen': state.frozen}, include_stats=False
     )
-    texts['parameters'] = f'```\n{overview}\n```'
-    self.writer.write_texts(start, texts)
+    texts = dict(zip(writers.AT_START, (config, overview), strict=True))
+    self.writer.write_texts(
+      start, {tag: f'```\n{text}\n```' for tag, text in texts.items()}
+    )
     trained, frozen = (run_lib.count(x) for x in (state.params, state.frozen))
     compared = hparams.of(config.to_dict(), told, trained=trained)
     self.writer.write_hparams(compared)
@@ -108,6 +112,22 @@ class Logbook:
     )
     for line in survey.look(config, run.train, run.tested, self._workdir):
       self.say(line)
+
+  def show(
+    self, step: int, name: str, pictures: Mapping[str, np.ndarray]
+  ) -> None:
+    """Writes pictures of a task, [h, w, 3] uint8 each."""
+    results.save_pictures(pictures, self._workdir / 'pictures', name)
+    tagged = {f'{name}/{k}': v for k, v in pictures.items()}
+    self.writer.write_images(step, writers.as_images(tagged))
+
+  def tell(self, choice: reporting.Choice) -> None:
+    """Prints what is reported, and where it is."""
+    config = self._run.config
+    self.say(results.table(choice))
+    self.say(f'Results: {self._workdir / results.FILES[config.mode]}')
+    if 'tensorboard' in config.writers:
+      self.say(f'Curves and pictures: tensorboard --logdir {self._workdir}')
 
   def report(self, choice: reporting.Choice) -> None:
     """Writes what the run reports, beside the curves."""
@@ -122,13 +142,13 @@ class Logbook:
 
   def log(self, done: int, waiting: pending.Pending, source: feed.Feed) -> None:
     """Writes losses, rates and speed since the last time."""
+    lock.check(self._workdir)
     losses = waiting.take()
     speed = waiting.speed(done, source.starved)
     examples = speed['steps_per_second'] * self._run.config.batch_size
     scalars = losses | {f'speed/{k}': v for k, v in speed.items()}
     scalars['speed/clips_per_second'] = examples
-    rate = float(self._run.learning_rate(done - 1))
-    scalars['learning_rate'] = rate
+    scalars['learning_rate'] = rate = self._rate(done)
     for name, group in self._run.config.optimizer.groups.items():
       scalars[f'learning_rate/{name}'] = rate * group.get('lr_scale', 1.0)
     scalars |= run_lib.device_memory()
@@ -142,3 +162,23 @@ class Logbook:
       facts['clips/s'] = f'{examples:.1f}'
       facts['input wait'] = f'{speed["input_wait"]:.0%}'
       self._progress.show(done, facts)
+
+  def leave(self, waiting: pending.Pending) -> None:
+    """Writes what `log` has not written yet, step by step, of a run that stops.
+
+    It raises no error: that which stopped the run is what a user has to know.
+    """
+    with contextlib.suppress(Exception):
+      waiting.check()
+    rows = [
+      {'step': step + 1, 'learning_rate': self._rate(step + 1)}
+      | {f'{name}/{key}': value for key, value in scalars.items()}
+      for step, name, scalars in waiting.rows()
+    ]
+    if rows and self._first:
+      with contextlib.suppress(Exception):
+        self.writer.flush()
+        json_lines.leave(self._workdir / json_lines.FILE, rows)
+
+  def _rate(self, done: int) -> float:
+    return float(self._run.learning_rate(done - 1))

@@ -7,20 +7,24 @@ import functools
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 from etils import epath
 
-from vidpetl.experiment import adapters, complete, exemplars, spec
+from vidpetl import durable
+from vidpetl.experiment import complete, spec
 from vidpetl.experiment import state as state_lib
-from vidpetl.parameters import package, storage, variables
+from vidpetl.parameters import storage, variables
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import (
   checkpoint,
+  divergence,
+  ending,
   evaluation,
   feed,
+  holding,
   interruption,
   logbook,
   pending,
@@ -51,7 +55,9 @@ def run(
   Returns:
     What its file of results holds; None if the run was interrupted.
   """
-  with jax.set_mesh(sharding.make_mesh(**config.mesh.to_dict())):
+  mesh = sharding.make_mesh(**config.mesh.to_dict())
+  sharding.meet(mesh)
+  with holding.workdir(workdir), jax.set_mesh(mesh):
     loop = Loop(config, workdir)
     try:
       if config.mode == 'train':
@@ -70,6 +76,7 @@ class Loop:
     started = time.perf_counter()
     self.first = jax.process_index() == 0
     self.workdir = epath.Path(workdir)
+    self.kept_in = self.workdir if self.first else None
     if self.first:
       writers.check(complete.complete(config).writers)
     self.run = run_lib.prepare(config, workdir)
@@ -79,7 +86,6 @@ class Loop:
     )
     self.predictors = self.run.predictors()
     self.comparers = self.run.comparers()
-    self.relative: set[str] = set()  # tasks whose exemplars vote
     self.logbook = logbook.Logbook(self.run, self.workdir, started)
     self.say = self.logbook.say
     self.files = predictions.Files(self.workdir, self.run.train)
@@ -106,16 +112,48 @@ class Loop:
       told: what the command line says of the run.
       command: that was typed.
     """
-    state, start = self._begin(self.checkpoints.latest())
+    begun = start_lib.resume(self.run, self.checkpoints, self.say, self.kept_in)
+    state, start, self.meta = begun.state, begun.step, begun.meta
     self.evaluations = reporting.Evaluations(
       self.workdir, start, write=self.first
     )
+    if start == self.run.total and start in self.evaluations:
+      choice = self._chosen()
+      if ended := ending.read(self.workdir, choice, self.meta):
+        self.logbook.tell(results.choice(ended))
+        return ended
     self.logbook.describe(state, start, told or {}, command)
     if self.first:
       self.files.write_classes()
       self.spec = self.run.spec()
       spec.write(self.workdir, self.spec)
-    waiting = pending.Pending(self.run, start)
+    # A failed evaluation is made up for.
+    if start and self._evaluates_after(start) and start not in self.evaluations:
+      self._evaluate(state, start)
+    state, why = self._train(begun.rows, state, start)
+    if why:
+      return None
+    choice = self._choose(state)
+    if state.frozen:
+      self._write_package(state, choice)
+    if self.first:
+      ending.leave_exemplars(self.run, self.files, self.workdir, choice)
+    return self._finish(choice)
+
+  def _train(
+    self, rows: Sequence[Any], state: state_lib.TrainState, start: int
+  ) -> tuple[state_lib.TrainState, str | None]:
+    """Takes the steps from `start` on; see `_take_steps`.
+
+    Args:
+      rows: of the steps before it that are to be logged; see `start.Start`.
+      state: after them.
+      start: the step.
+
+    Raises:
+      DivergedError: with the checkpoint that is good, and how to go on.
+    """
+    waiting = pending.Pending(self.run, start, rows)
     source = feed.Feed(
       range(start, self.run.total),
       self.run.mixture.task,
@@ -126,20 +164,16 @@ class Loop:
     )
     asked = interruption.Interruption()
     try:
-      state, why = self._take_steps(state, start, waiting, source, asked)
+      return self._take_steps(state, start, waiting, source, asked)
+    except divergence.DivergedError as error:
+      self.logbook.leave(waiting)
+      raise ending.diverged(error, self.checkpoints, self.config) from None
+    except BaseException:
+      self.logbook.leave(waiting)
+      raise
     finally:
       asked.restore()
       source.close()
-    if why:
-      return None
-    if start == self.run.total:
-      self._evaluate_and_save(state, start)
-    choice = self._choose(state)
-    record = self._finish(choice)
-    if state.frozen:
-      self._write_package(state, choice)
-    self._leave_exemplars(choice)
-    return record
 
   def _take_steps(
     self,
@@ -149,7 +183,7 @@ class Loop:
     source: feed.Feed,
     asked: interruption.Interruption,
   ) -> tuple[state_lib.TrainState, str | None]:
-    """Takes the steps that are left; logs, evaluates and saves between them.
+    """Takes the steps that are left; logs, saves and evaluates between them.
 
     Returns:
       The last state; why the run was told to stop, None if it was not.
@@ -166,25 +200,55 @@ class Loop:
         self.logbook.first_step(done)
       if done % self.config.log_every == 0 or done == self.run.total:
         self.logbook.log(done, waiting, source)
-      evaluates = self._evaluates_after(done)
-      if evaluates:
-        waiting.check()
-        self._evaluate_and_save(state, done)
+      self._save_and_evaluate(state, done, waiting)
       why = asked.requested(done)
-      if not evaluates and (why or self._saves_after(done)):
-        waiting.check()
-        self._save(state, done, None)
       if why and done < self.run.total:
+        self._save(state, done, waiting)
         self.checkpoints.wait()
-        self.say(f'{why}: saved step {done}; the same command goes on.')
+        at = self.checkpoints.latest() or 0
+        self.say(f'{why}: saved step {at}; the same command goes on.')
         return state, why
     return state, None
 
-  def _evaluate_and_save(self, state: state_lib.TrainState, step: int) -> None:
+  def _save_and_evaluate(
+    self, state: state_lib.TrainState, done: int, waiting: pending.Pending
+  ) -> None:
+    """Saves and evaluates a state, if the one or the other is due."""
+    evaluates = self._evaluates_after(done)
+    if not evaluates and done % self.config.checkpoint.every:
+      return
+    saved = self._save(state, done, waiting)
+    if saved and evaluates:
+      # Whatever becomes of the evaluation, no step is lost.
+      self.checkpoints.wait()
+      self._evaluate(state, done)
+
+  def _save(
+    self, state: state_lib.TrainState, done: int, waiting: pending.Pending
+  ) -> bool:
+    """Saves a state unless it has diverged; returns whether it did.
+
+    Raises:
+      DivergedError: for losses that are no numbers; of the last step also for
+        one that is far above those before.
+    """
+    rise = waiting.rise()
+    if rise and done == self.run.total:
+      raise rise
+    if rise:
+      self.say(f'Step {done} is neither saved nor evaluated. {rise}')
+      return False
+    # A resumed run keeps what is written up to its checkpoint.
+    self.logbook.writer.flush()
+    meta = {**self.meta, pending.FIELD: waiting.rows()}
+    self.checkpoints.save(state, done, meta)
+    return True
+
+  def _evaluate(self, state: state_lib.TrainState, step: int) -> None:
     """Makes one of the evaluations that the reported one is chosen from."""
     found = self.evaluate(state, step, held_out=bool(self.run.validation))
+    self.checkpoints.score(step, reporting.flat(found))
     self.evaluations.add(step, found)
-    self._save(state, step, reporting.flat(found))
     if self.first:
       self.files.prune({step, *self._chosen().used})
 
@@ -217,47 +281,19 @@ class Loop:
     self, state: state_lib.TrainState, choice: reporting.Choice
   ) -> None:
     """Writes what is reported, on top of the frozen parameters."""
-    step = choice.step
-    state = self._state_of(step, state)
+    state = self._state_of(choice.step, state)
     arrays = storage.to_host(variables.flatten(state.variables))
-    if not self.first:
-      return
-    packed = adapters.pack(
-      self.spec,
-      arrays,
-      self.run.experiment.group_of,
-      origin=self.meta['origin'],
-      step=step,
-      metrics=reporting.flat(choice.found),
-    )
-    folder = self.workdir / 'adapter'
-    package.save(folder, packed)
-    self.say(f'Adapter package of step {step}: {folder}, '
-             f'{packed.size / 1e6:.2f} MB')  # fmt: skip
-
-  def _begin(self, step: int | None) -> tuple[state_lib.TrainState, int]:
-    """Returns the first state and its step; see `start.begin`."""
-    begun = start_lib.begin(
-      self.run,
-      self.checkpoints,
-      step,
-      self.say,
-      self.workdir if self.first else None,
-    )
-    self.meta = begun.meta
-    return begun.state, begun.step
+    if self.first:
+      said = ending.write_package(
+        self.run, self.spec, arrays, self.workdir, self.meta['origin'], choice
+      )
+      self.say(said)
 
   def _evaluates_after(self, done: int) -> bool:
     """Whether the last step of the run, or of so many epochs, is done."""
     if done == self.run.total:
       return True
     return is_due(done, self.config.eval_every_epochs * self.run.epoch)
-
-  def _saves_after(self, done: int) -> bool:
-    return done % self.config.checkpoint.every == 0
-
-  def _save(self, state, done, metrics) -> None:
-    self.checkpoints.save(state, done, self.meta, metrics)
 
   # ---------------------------------------------------------------- evaluation
 
@@ -288,7 +324,6 @@ class Loop:
       )
       self.run.quarantine.require(source, undecodable)
       if isinstance(metric, task_lib.Relative):
-        self.relative.add(name)
         metric.compare(functools.partial(self.comparers[name], state))
       found[name] = {
         'metrics': metric.result(),
@@ -299,7 +334,7 @@ class Loop:
       }
       if self.first:
         self.files.write(name, step, metric, prefix)
-        self._write_pictures(step, f'{prefix}{name}', metric)
+        self.logbook.show(step, f'{prefix}{name}', metric.pictures())
     tagged = {f'{prefix}{k}': v for k, v in found.items()}
     self.logbook.writer.write_scalars(step, reporting.flat(tagged))
     self.logbook.writer.write_texts(
@@ -309,18 +344,15 @@ class Loop:
     self.say(results.line(step, found, held_out))
     return found
 
-  def _write_pictures(self, step: int, name: str, metric: Any) -> None:
-    pictures = metric.pictures()
-    results.save_pictures(pictures, self.workdir / 'pictures', name)
-    tagged = {f'{name}/{k}': v for k, v in pictures.items()}
-    self.logbook.writer.write_images(step, writers.as_images(tagged))
-
   def evaluate_checkpoint(self) -> dict[str, Any]:
     """Evaluates `config.eval_checkpoint`."""
     wanted, step = str(self.config.eval_checkpoint), None
     if wanted != 'none':
       step = self.checkpoints.find(wanted, 'config.eval_checkpoint')
-    state, step = self._begin(step)
+    begun = start_lib.begin(
+      self.run, self.checkpoints, step, self.say, self.kept_in
+    )
+    state, step, self.meta = begun.state, begun.step, begun.meta
     if wanted != 'none':
       self.logbook.open()
     found = self.evaluate(state, step)
@@ -328,15 +360,9 @@ class Loop:
       'checkpoint', step, (step,), by=wanted, found=found
     )
     record = self._finish(choice)
-    self._leave_exemplars(choice)
+    if self.first:
+      ending.leave_exemplars(self.run, self.files, self.workdir, choice)
     return record
-
-  def _leave_exemplars(self, choice: reporting.Choice) -> None:
-    """Puts reported exemplars where the model is used from."""
-    for name in self.relative if self.first else ():
-      arrays = self.files.read_arrays(name, choice.step)
-      if arrays:  # An older version, which the run began with, kept none.
-        exemplars.write(self.workdir, name, choice.step, arrays)
 
   def _finish(self, choice: reporting.Choice) -> dict[str, Any]:
     """Writes the results, and prints the table."""
@@ -347,11 +373,8 @@ class Loop:
         if rows := self.files.read_per_class(name, choice.step):
           task['classes'] = rows
       path = self.workdir / results.FILES[self.config.mode]
-      path.write_text(json.dumps(record, indent=2) + '\n')
-      self.say(results.table(choice))
-      self.say(f'Results: {path}')
-      if 'tensorboard' in self.config.writers:
-        self.say(f'Curves and pictures: tensorboard --logdir {self.workdir}')
+      durable.write(path, json.dumps(record, indent=2) + '\n')
+      self.logbook.tell(choice)
     return record
 
 

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
+from vidpetl.training import divergence
 from vidpetl.training import run as run_lib
 
-
-class NonFiniteLossError(RuntimeError):
-  """The loss became infinite or not a number."""
+# Of a checkpoint's meta: what `Pending.rows` gave.
+FIELD = 'since_log'
 
 
 class Pending:
   """Scalars that are still on the devices, so that no step waits for them."""
 
-  def __init__(self, run: run_lib.Run, start: int):
+  def __init__(
+    self, run: run_lib.Run, start: int, before: Sequence[Sequence[Any]] = ()
+  ):
+    """Begins.
+
+    Args:
+      run: of which they are.
+      start: its first step.
+      before: what `rows` gave at that step, of a run that was resumed.
+    """
     self._run = run
-    self._rows: list[tuple[int, str, Mapping[str, jax.Array]]] = []
-    self._checked = 0
+    self._rows: list[tuple[int, str, Mapping[str, Any]]] = [
+      (step, name, scalars) for step, name, scalars in before
+    ]
+    self._checked = len(self._rows)
+    self._losses = divergence.Losses(run.config.checkpoint.diverged)
     self._last = (start, time.perf_counter(), 0.0)
 
   def add(self, step: int, name: str, scalars: Mapping[str, jax.Array]) -> None:
@@ -29,19 +42,38 @@ class Pending:
 
   def done(self) -> bool:
     """Whether the devices have finished the last step."""
-    return not self._rows or self._rows[-1][2]['loss'].is_ready()
+    if not self._rows:
+      return True
+    loss = self._rows[-1][2]['loss']
+    return not isinstance(loss, jax.Array) or loss.is_ready()
 
   def check(self) -> None:
-    """Raises NonFiniteLossError, naming step, task and clips."""
-    for step, name, scalars in self._rows[self._checked :]:
-      loss = float(scalars['loss'])
-      if not np.isfinite(loss):
-        ids = self._run.ids(step)
-        raise NonFiniteLossError(
-          f'The loss of task {name} is {loss} at step {step}. Its clips: '
-          f'{", ".join(ids)}. No checkpoint was written after it.'
-        )
-    self._checked = len(self._rows)
+    """Raises DivergedError, naming step, task and clips.
+
+    It does if a loss, or the norm of a gradient, is not finite.
+    """
+    for i in range(self._checked, len(self._rows)):
+      step, name, scalars = self._rows[i]
+      values = {key: float(value) for key, value in scalars.items()}
+      self._rows[i] = step, name, values
+      self._checked = i + 1
+      try:
+        self._losses.add(step, name, values)
+      except divergence.DivergedError as error:
+        clips = ', '.join(self._run.ids(step))
+        raise error.of(f'Its clips: {clips}.') from None
+
+  def rise(self) -> divergence.DivergedError | None:
+    """Returns what to raise of losses far above those before, if they are."""
+    self.check()
+    return self._losses.rise()
+
+  def rows(self) -> list[list[Any]]:
+    """Returns [step, task, scalars] since the last `take`, as JSON has them.
+
+    Those are left out that the devices did not finish, because of an error.
+    """
+    return [list(row) for row in self._rows[: self._checked]]
 
   def take(self) -> dict[str, float]:
     """Returns '<task>/<scalar>' means since the last time."""
@@ -49,7 +81,7 @@ class Pending:
     values: dict[str, list[float]] = {}
     for _, name, scalars in self._rows:
       for key, value in scalars.items():
-        values.setdefault(f'{name}/{key}', []).append(float(value))
+        values.setdefault(f'{name}/{key}', []).append(value)
     self._rows, self._checked = [], 0
     return {k: float(np.mean(v)) for k, v in values.items()}
 

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.data import examples
 from vidpetl.data.names import shown
 from vidpetl.metrics import predictions
@@ -56,8 +57,8 @@ class Files:
     }
     if not named:
       return
-    with _Replaced(self._workdir / CLASSES) as file:
-      file.write(json.dumps(named, indent=1, ensure_ascii=False).encode())
+    text = json.dumps(named, indent=1, ensure_ascii=False)
+    durable.write(self._workdir / CLASSES, text)
 
   def write(
     self, task: str, step: int, metric: task_lib.Metric, prefix: str = ''
@@ -78,7 +79,8 @@ class Files:
     for suffix, columns in tables.items():
       write_csv(folder / f'{stem}.{suffix}', columns, said.header)
     if said.arrays:
-      with _Replaced(folder / f'{stem}.npz') as file:
+      folder.mkdir(parents=True, exist_ok=True)
+      with durable.opened(folder / f'{stem}.npz') as file:
         np.savez(file, **said.arrays)
     if rows := self._per_class(task, metric):
       columns = {name: [row[name] for row in rows] for name in rows[0]}
@@ -176,7 +178,8 @@ def write_csv(
   rows = zip(*columns.values(), strict=True)
   if header:
     rows = itertools.chain([tuple(columns)], rows)
-  with _Replaced(path) as file:
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with durable.opened(path) as file:
     while text := _text_of(itertools.islice(rows, _AT_A_TIME)):
       file.write(shown(text).encode())
 
@@ -203,23 +206,3 @@ def read_per_class(path: epath.PathLike) -> list[dict[str, Any]]:
 
 def _number(text: str) -> int | float:
   return int(text) if text.isdigit() else float(text)
-
-
-class _Replaced:
-  """A file that is there as a whole, or as it was before."""
-
-  def __init__(self, path: epath.Path):
-    self._path = path
-    self._new = path.with_name(f'.{path.name}.new')
-
-  def __enter__(self) -> Any:
-    self._path.parent.mkdir(parents=True, exist_ok=True)
-    self._file = self._new.open('wb')
-    return self._file
-
-  def __exit__(self, kind, error, trace) -> None:
-    self._file.close()
-    if kind is None:
-      self._new.replace(self._path)
-    else:
-      self._new.unlink()

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.training.writers import json_lines
 
 FILE = 'evaluations.jsonl'
@@ -98,7 +99,10 @@ class Evaluations:
     """
     self._path = epath.Path(workdir) / FILE
     self._write = write
-    self._all = {e.step: e for e in _read(self._path) if e.step <= until}
+    self._all = {e.step: e for e in read(workdir) if e.step <= until}
+
+  def __contains__(self, step: int) -> bool:
+    return step in self._all
 
   def add(self, step: int, found: Found) -> None:
     """Adds one, in place of an earlier one of the same step."""
@@ -106,9 +110,7 @@ class Evaluations:
     self._all[step] = Evaluation(step, _nans(_numbers(found)))
     if self._write:
       lines = [_line(e) + '\n' for e in self.all()]
-      new = self._path.with_name(FILE + '.new')
-      new.write_text(''.join(lines))
-      new.replace(self._path)
+      durable.write(self._path, ''.join(lines))
 
   def all(self) -> list[Evaluation]:
     """Returns them in the order of steps."""
@@ -227,8 +229,20 @@ def _nans(tree: Any) -> Any:
   return math.nan if tree is None else tree
 
 
-def _read(path: epath.Path) -> list[Evaluation]:
-  if not path.exists():
-    return []
-  rows = map(json.loads, path.read_text().splitlines())
-  return [Evaluation(row['step'], _nans(row['tasks'])) for row in rows]
+def read(workdir: epath.PathLike) -> list[Evaluation]:
+  """Returns the evaluations that a run has made.
+
+  Raises:
+    ValueError: naming the file, if it is damaged.
+  """
+  path = epath.Path(workdir) / FILE
+  try:
+    text = path.read_text(encoding='utf-8') if path.exists() else ''
+    rows = [json.loads(line) for line in text.splitlines()]
+    return [Evaluation(row['step'], _nans(row['tasks'])) for row in rows]
+  except (ValueError, KeyError, TypeError) as error:
+    raise ValueError(
+      f'{path} is damaged ({error}). Each of its lines is an evaluation, by '
+      'which the reported one is chosen: put a copy in its place, or remove '
+      'the line, and its evaluation is not counted.'
+    ) from None

@@ -17,7 +17,7 @@ import numpy as np
 from etils import epath
 from PIL import Image
 
-from vidpetl import version
+from vidpetl import durable, version
 from vidpetl.training import reporting
 from vidpetl.training import run as run_lib
 from vidpetl.training.writers import json_lines
@@ -85,6 +85,24 @@ def record(
   }
 
 
+def choice(record: Mapping[str, Any]) -> reporting.Choice:
+  """Returns what a file of results reports, to be shown again."""
+  reported = record['reported']
+  found = {
+    name: {**task, 'report': '\n'.join(task['table'])}
+    for name, task in record['tasks'].items()
+  }
+  return reporting.Choice(
+    reported['how'],
+    reported['step'],
+    tuple(reported['steps']),
+    reported['by'],
+    reported['on'],
+    found,
+    reported['note'],
+  )
+
+
 def table(choice: reporting.Choice) -> str:
   """The final table of all tasks."""
   parts = []
@@ -110,5 +128,5 @@ def save_pictures(
   folder.mkdir(parents=True, exist_ok=True)
   for name, picture in pictures.items():
     stem = re.sub(r'[^\w.-]', '_', f'{task}_{name}')
-    with (folder / f'{stem}.png').open('wb') as file:
+    with durable.opened(folder / f'{stem}.png') as file:
       Image.fromarray(picture).save(file, 'PNG')

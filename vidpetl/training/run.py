@@ -80,7 +80,10 @@ class Run:
     )
 
   def init_state(
-    self, resuming: bool = False, evaluation: bool = False
+    self,
+    resuming: bool = False,
+    evaluation: bool = False,
+    seed: int | None = None,
   ) -> tuple[state_lib.TrainState, str]:
     """Returns the state before step 0, sharded, and where it comes from.
 
@@ -88,13 +91,15 @@ class Run:
       resuming: what trains will be replaced by a checkpoint, so that other
         parameters to start from are read only if some of them are frozen.
       evaluation: whether it is evaluated as it is; see `initialise.start`.
+      seed: that parameters are drawn of; the config's if None.
     """
-    key = jax.random.key(self.config.seed)
+    seed = self.config.seed if seed is None else seed
+    key = jax.random.key(seed)
     create, begin = self.experiment.init_state, key
     shapes = jax.eval_shape(functools.partial(create, tx=self.tx), key)
     where = sharding.infer(shapes, self.mesh, self.config.sharding)
     unread = resuming and not shapes.frozen
-    origin = f'random parameters, seed {self.config.seed}'
+    origin = f'random parameters, seed {seed}'
     init = self.config.init
     if evaluation or ((init.path or init.adapter) and not unread):
       create = self.experiment.state
@@ -119,9 +124,14 @@ class Run:
     Raises:
       ValueError: if it trained on other frozen parameters than these.
     """
-    state, _ = self.init_state(resuming=True)
-    frozen = storage.tree_hash(state.frozen)
-    checkpoint.check_same_run(checkpoints.meta(step), {'frozen': frozen})
+    saved = checkpoints.meta(step)
+    seed = saved.get('first_seed', self.config.seed)
+    state, _ = self.init_state(resuming=True, seed=seed)
+    if saved['frozen'] != storage.tree_hash(state.frozen):
+      raise ValueError(
+        f'{checkpoints.folder / str(step)} was trained on other frozen '
+        'parameters than those that config.init gives now.'
+      )
     return checkpoints.restore(step, state)
 
   def train_steps(self) -> dict[str, Any]:
@@ -245,16 +255,6 @@ class Run:
       len(source),
     )
     return [source[int(i)].id for i in rows]
-
-  def identity(self) -> dict[str, Any]:
-    """Returns what must be the same for a run to be continued."""
-    return {
-      'seed': self.config.seed,
-      'batch_size': self.config.batch_size,
-      'steps': self.total,
-      'mixture': self.mixture.fingerprint(),
-      'data': {k: s.info.fingerprint for k, s in self.train.items()},
-    }
 
 
 def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:

@@ -32,6 +32,28 @@ def make_mesh(data: int = -1, fsdp: int = 1) -> Mesh:
   return Mesh(mesh_utils.create_device_mesh(shape), AXES)
 
 
+def meet(mesh: Mesh) -> None:
+  """Has all processes connect along every axis of a mesh, while they wait.
+
+  They connect at their first collective, to which Gloo gives all of them 30
+  seconds to come, and no more. Later ones are waited for. Where they first do
+  work of unlike length, such as compiling, they would come too late.
+  """
+  if jax.process_count() == 1:
+    return
+  ones = np.ones(len(mesh.local_devices), np.float32)
+  ones = jax.make_array_from_process_local_data(batch(mesh), ones)
+  for axes in (AXES, *((axis,) for axis in AXES)):
+    rest = tuple(axis for axis in AXES if axis not in axes)
+    total = jax.shard_map(
+      lambda x, axes=axes: jax.lax.psum(x, axes),
+      mesh=mesh,
+      in_specs=P(AXES),
+      out_specs=P(rest or None),
+    )
+    jax.block_until_ready(jax.jit(total)(ones))
+
+
 def batch(mesh: Mesh) -> NamedSharding:
   """Leading axis over all devices."""
   return NamedSharding(mesh, P(AXES))

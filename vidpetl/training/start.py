@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.experiment import labels as labels_lib
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import storage
-from vidpetl.training import checkpoint, continuing
+from vidpetl.training import (
+  checkpoint,
+  continuing,
+  damage,
+  holding,
+  identity,
+  pending,
+)
 from vidpetl.training import run as run_lib
 
 REPORT = 'init_report.txt'
@@ -25,11 +35,50 @@ class Start:
     state: of the run.
     step: finished steps.
     meta: what is saved beside each checkpoint.
+    rows: of the steps before it whose means are not logged yet; see
+      `pending.Pending.rows`.
   """
 
   state: state_lib.TrainState
   step: int
   meta: dict[str, Any]
+  rows: Sequence[Sequence[Any]] = ()
+
+
+def resume(
+  run: run_lib.Run,
+  checkpoints: checkpoint.Checkpoints,
+  say: Callable[[str], None],
+  workdir: epath.Path | None,
+) -> Start:
+  """Returns where a run trains from: its latest checkpoint that is sound.
+
+  Those behind it, which are damaged, are set aside, and that is said. Without
+  any checkpoint the run begins. The arguments are those of `begin`.
+
+  Raises:
+    ValueError: if all of them are damaged; they stay where they are.
+  """
+  damaged: dict[int, damage.DamagedError] = {}
+  for step in [*reversed(checkpoints.steps())] or [None]:
+    words: list[str] = []
+    try:
+      begun = begin(run, checkpoints, step, words.append, workdir)
+    except damage.DamagedError as error:
+      damaged[step] = error
+      continue
+    for bad, error in damaged.items():
+      to = checkpoints.set_aside(bad, 'damaged')
+      say(f'{error.folder} is damaged: {error.why}. It was moved to {to}.')
+    for text in words:
+      say(text)
+    return begun
+  told = '; '.join(f'{error.folder}: {error.why}' for error in damaged.values())
+  raise ValueError(
+    f'All checkpoints of {checkpoints.folder} are damaged ({told}). Put copies '
+    'of them in their place; or begin anew, in another --workdir or with this '
+    'folder moved away.'
+  )
 
 
 def begin(
@@ -61,10 +110,14 @@ def begin(
     state = run.restore(checkpoints, step)
     _tell(run, say, None)
     return Start(state, step, saved)
-  state, origin = run.init_state(step is not None, evaluation)
-  meta = run.identity() | {'frozen': storage.tree_hash(state.frozen)}
+  saved = {} if step is None else checkpoints.meta(step)
+  seed = _first_seed(saved, run.config.seed)
+  state, origin = run.init_state(step is not None, evaluation, seed)
+  meta = identity.meta(run, _data(run), storage.tree_hash(state.frozen))
   more = {'origin': origin, 'history': [], 'labels': _labels(run)}
+  meta |= {'first_seed': seed}
   if step is None:
+    continuing.check_accepted(run, meta)
     say(
       f'{"Evaluating" if evaluation else "Starting at step 0 from"} {origin}.'
     )
@@ -73,19 +126,69 @@ def begin(
     _tell(run, say, None if kept else workdir)
     return Start(state, 0, meta | more)
   folder = checkpoints.folder
-  saved, more['history'] = continuing.resumed(
-    run, checkpoints.meta(step), step, folder.parent
-  )
-  checkpoint.check_same_run(saved, meta)
-  more['origin'] = saved['origin']
+  history = continuing.resumed(run, saved, meta, step, folder.parent)
+  more |= {'origin': saved['origin'], 'history': history}
   say(
     f'Resuming at step {step} of {run.total} from {folder} (which had started '
     f'from {saved["origin"]}).'
   )
-  for change in more['history'][-1:]:
-    before, after = change['steps']
-    say(f'At step {change["at"]} its {before} steps became {after}.')
-  return Start(checkpoints.restore(step, state), step, meta | more)
+  for line in continuing.lines(history):
+    say(line)
+  state = _restored(checkpoints, step, state, history)
+  if workdir is not None and len(history) > len(saved.get('history', [])):
+    _keep_config(saved, workdir / f'config.until_{step}.json')
+  return Start(state, step, meta | more, saved.get(pending.FIELD, []))
+
+
+def _first_seed(saved: Mapping[str, Any], seed: int) -> int:
+  """Returns the seed of which what is frozen was drawn, if nothing was read.
+
+  Args:
+    saved: meta of the checkpoint that a run goes on from, {} if it is new.
+    seed: of the run.
+  """
+  # Older versions had one seed in all of a run.
+  return saved.get('first_seed', saved.get('seed', seed))
+
+
+def _data(run: run_lib.Run) -> dict[str, Any]:
+  """Returns what tells the data of a run, as the first process reads them."""
+  first = jax.process_index() == 0
+  return json.loads(
+    holding.of_first(json.dumps(identity.data_of(run)) if first else '')
+  )
+
+
+def _restored(
+  checkpoints: checkpoint.Checkpoints,
+  step: int,
+  state: state_lib.TrainState,
+  history: Sequence[Mapping[str, Any]],
+) -> state_lib.TrainState:
+  """Returns the state of a checkpoint that a run goes on from.
+
+  Raises:
+    ValueError: if what was accepted needs a state of other parts.
+  """
+  last = history[-1] if history else {}
+  changed = last.get('changed', {}) if last.get('at') == step else {}
+  try:
+    return checkpoints.restore(step, state)
+  except (ValueError, KeyError, TypeError) as error:
+    if not changed:
+      raise
+    raise ValueError(
+      f'{checkpoints.folder / str(step)} holds a state of other parts than '
+      f'with the accepted {", ".join(changed)}; what adds parameters, or state '
+      'of the optimizer, cannot be accepted. Start a new run from this one: '
+      f'--config.init.path={checkpoints.folder.parent}, with another --workdir.'
+    ) from error
+
+
+def _keep_config(saved: Mapping[str, Any], path: epath.Path) -> None:
+  """Keeps the config that a run had so far, if its checkpoint knows it."""
+  if 'config' in saved:
+    durable.write(path, json.dumps(saved['config'], indent=2) + '\n')
 
 
 def _labels(run: run_lib.Run) -> dict[str, dict[str, str]]:
@@ -124,4 +227,4 @@ def _tell(
   for note in run.report.notes:
     say(note)
   if workdir is not None:
-    (workdir / REPORT).write_text(run.report.whole() + '\n')
+    durable.write(workdir / REPORT, run.report.whole() + '\n')

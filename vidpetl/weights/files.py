@@ -21,6 +21,7 @@ import safetensors
 from etils import epath
 
 from vidpetl import stand_ins
+from vidpetl.parameters import sums
 from vidpetl.weights import folders, pytorch, tree, unpickling
 from vidpetl.weights.errors import WeightsError
 
@@ -115,7 +116,7 @@ def guarded(path: str, what: Kind) -> Any:
   """
   try:
     return what.read(path)
-  except WeightsError:
+  except (WeightsError, sums.DamagedError):
     raise
   except Exception as error:  # Every library has its own for damaged files.
     said = str(error).strip().split('\n')[0]
@@ -210,7 +211,11 @@ def _sniff_zip(path: str) -> Kind:
 def _safetensors(path: str) -> dict[str, tree.Leaf]:
   # What is mapped would be in memory beside what is read from it.
   with safetensors.safe_open(path, 'numpy', backend='pread') as file:
-    return {name: _safe_tensor(file, name) for name in file.keys()}  # noqa: SIM118
+    arrays = {name: _safe_tensor(file, name) for name in file.keys()}  # noqa: SIM118
+    metadata = file.metadata() or {}
+  if sums.KEY in metadata:  # vidpetl wrote it.
+    sums.check(path, arrays, metadata)
+  return arrays
 
 
 def _safe_tensor(file: Any, name: str) -> tree.Leaf:

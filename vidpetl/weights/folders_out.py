@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.parameters import storage
 from vidpetl.weights import hugging_face
 from vidpetl.weights.errors import WeightsError
@@ -54,7 +55,7 @@ def write(
     hugging_face.PROCESSOR: processor,
   }.items():
     text = json.dumps(fields, indent=2)
-    (out / name).write_text(text + '\n', encoding='utf-8')
+    durable.write(out / name, text + '\n')
   notes = [f'transformers: {config["architectures"][0]}.from_pretrained']
   if not kind.classifier:
     notes.append(f'{kind.plain} has no head; ours reads its pooler_output')

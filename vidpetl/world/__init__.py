@@ -23,7 +23,7 @@ from typing import Any
 import tqdm
 from etils import epath
 
-from vidpetl import parts
+from vidpetl import durable, parts
 from vidpetl.world import datasets as datasets_lib
 from vidpetl.world.film import SIZES, Film
 
@@ -82,6 +82,7 @@ def write(
     for name in missing:
       made = [next(records) for _ in films[name]]
       _module(name).annotate(folders[name], films[name], made)
+      durable.sync(folders[name])
       _mark(folders[name], {**state, 'complete': True})
   return folders
 
@@ -92,7 +93,7 @@ def _module(dataset: str) -> Any:
 
 def _mark(folder: epath.Path, state: dict[str, Any]) -> None:
   text = json.dumps(state) + '\n'
-  (folder / MARKER).write_text(text, encoding='utf-8')
+  durable.write(folder / MARKER, text)
 
 
 def _begin(folder: epath.Path, state: dict[str, Any]) -> bool:

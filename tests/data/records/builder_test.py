@@ -9,7 +9,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from vidpetl.data import decode, sources
-from vidpetl.data.records import builder, recipe, records
+from vidpetl.data.records import builder, recipe, records, shards
 
 _HEADER = 'label,youtube_id,time_start,time_end,split\n'
 _SAME = lambda height, width: (height, width)
@@ -208,7 +208,7 @@ def test_opening_reads_no_record(prepared, monkeypatch):
   def refuse(*unused):
     raise AssertionError('read a record')
 
-  monkeypatch.setattr(records._Data, 'video', refuse)
+  monkeypatch.setattr(shards.Videos, 'video', refuse)
   monkeypatch.setattr(records, 'collect', refuse)
   source = records.open(prepared, 'ava', 'val')
   assert [source[i].id for i in range(len(source))]

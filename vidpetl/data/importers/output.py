@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.data import splits
 from vidpetl.data.annotations import text
 from vidpetl.data.importers.boxes import Boxes
@@ -107,10 +108,10 @@ def write_boxes(
       found[:] = found or [[film, _number(seconds)]]
     name = f'{split}.csv'
     flat = (row for found in lines.values() for row in found)
-    (folder / name).write_text(_csv(flat), encoding='utf-8')
+    durable.write(folder / name, _csv(flat))
     written.append(name)
   labels = ''.join(f'{i}: {name}\n' for name, i in number.items())
-  (folder / 'labels.txt').write_text(labels, encoding='utf-8')
+  durable.write(folder / 'labels.txt', labels)
   return [*written, 'labels.txt']
 
 
@@ -133,7 +134,7 @@ def write_clips(folder: epath.Path, clips: Sequence[Clip]) -> list[str]:
       'split': clip.split,
     }
     rows.append([cells[column] for column in columns])
-  (folder / 'clips.csv').write_text(_csv([columns, *rows]), encoding='utf-8')
+  durable.write(folder / 'clips.csv', _csv([columns, *rows]))
   return ['clips.csv']
 
 

@@ -19,9 +19,10 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from vidpetl import durable, sha256sums
 from vidpetl.data import decode, examples, kinds, names, transcode
 from vidpetl.data.records import recipe as recipes
-from vidpetl.data.records import records, staging
+from vidpetl.data.records import records, shards, staging
 
 
 class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -130,6 +131,12 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     for split in self._recipe.splits:
       if not records.has_index(self.data_path, split):
         self._write_index(split)
+    if not sha256sums.read(self.data_path):
+      durable.sync(self.data_path)
+      sha256sums.write(self.data_path)
+
+  def _example_writer(self) -> shards.Writer:
+    return shards.Writer(file_format=self.info.file_format)
 
   def _write_index(self, split: str) -> None:
     source = self._recipe.open(split)
@@ -207,8 +214,11 @@ def pack(
     staged=None if beam_options is not None else staged,
     beam=beam_options is not None,
   )
+  # Of a run that was killed, or lost its power; the lock is ours.
   for unfinished in builder.data_path.parent.glob('incomplete.*'):
-    unfinished.rmtree()  # of a run that was killed; the lock is ours
+    unfinished.rmtree()
+  if builder.data_path.exists() and not sha256sums.read(builder.data_path):
+    builder.data_path.rmtree()
   config = tfds.download.DownloadConfig(
     beam_options=_pipeline_options(beam_options)
   )

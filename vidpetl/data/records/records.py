@@ -1,16 +1,17 @@
 """Prepared records: what `vidpetl.prepare` or a TFDS builder wrote.
 
 Beside the ArrayRecord shards lies an index per split, with all annotations in
-columns, so that opening a split touches no video.
+columns, so that opening a split touches no video, and a file of sums.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import io
 import json
 import logging
+import os
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,11 +19,16 @@ import numpy as np
 import tqdm
 from etils import epath, epy
 
+from vidpetl import durable, sealed, sha256sums
 from vidpetl.data import examples, kinds
+from vidpetl.data.records import shards
 from vidpetl.data.sources import localisation
 
 with epy.lazy_imports():  # Of seconds, and not all that name data read them.
   import tensorflow_datasets as tfds
+
+# The index' column of `shards.sum_of` each video; older ones have none.
+_SUMS = 'video_sums'
 
 
 def open(
@@ -56,22 +62,23 @@ def open(
 
   Raises:
     FileNotFoundError: if there are no such records.
-    ValueError: for an unknown split, or detections of a set without boxes.
+    ValueError: for an unknown split, detections of a set without boxes, or a
+      file beside the records that is damaged.
   """
   folder = _folder(path, dataset)
-  splits = tfds.builder_from_directory(folder).info.splits
+  _check(folder, split)
+  splits = shards.open_builder(folder).info.splits
   if split not in splits:
     there = ', '.join(splits)
     raise ValueError(f'split={split!r} is not in {folder}; there are: {there}')
-  info, flat = _read_index(folder, split)
-  data = _Data(folder, split)
-  source = kinds.load(info.kind).source(info, flat, data.video)
+  files = tuple(map(os.fspath, splits[split].filepaths))
+  source, _ = _open(folder, split, files)
   if detections is None:
     return source
   if not hasattr(source, 'with_detections'):
     raise ValueError(f'detections={detections!r}, but {dataset} has no boxes')
   persons = localisation.read_persons(
-    detections, info.num_classes, degenerate_boxes, boxes
+    detections, source.info.num_classes, degenerate_boxes, boxes
   )
   return source.with_detections(dataset, persons, match_iou)
 
@@ -95,20 +102,35 @@ def _folder(path: str, dataset: str) -> epath.Path:
   return max(versions, key=lambda version: tfds.core.Version(version.name))
 
 
-class _Data:
-  """Random access to the records of a split, opened on first use."""
+def _check(folder: epath.Path, split: str) -> None:
+  """Refuses what is damaged beside the records, where there are sums."""
+  known = sha256sums.read(folder)
+  own = {path.name for path in _index_paths(folder, split)}
+  of_splits = 'index-', 'dropped-'
+  names = [
+    name
+    for name in known
+    if name in own
+    or not (name.startswith(of_splits) or '.array_record-' in name)
+  ]
+  sha256sums.check(folder, known, names)
 
-  def __init__(self, folder: epath.Path, split: str):
-    self._folder, self._split = folder, split
 
-  @functools.cached_property
-  def records(self):
-    builder = tfds.builder_from_directory(self._folder)
-    return builder.as_data_source(split=self._split)
+def videos(folder: epath.Path, split: str) -> shards.Videos:
+  """Returns the videos of a split, with ids and sums from its index."""
+  _, data = _open(folder, split)
+  return data
 
-  def video(self, i: int) -> bytes:
-    """Returns the encoded video of record `i`."""
-    return self.records[int(i)]['video']
+
+def _open(
+  folder: epath.Path, split: str, files: tuple[str, ...] = ()
+) -> tuple[examples.Source, shards.Videos]:
+  info, flat = _read_index(folder, split)
+  info = dataclasses.replace(info, files=files)
+  data = shards.Videos(folder, split, flat.pop(_SUMS, None))
+  source = kinds.load(info.kind).source(info, flat, data.video)
+  data.ids = source.ids
+  return source, data
 
 
 def describe(info: examples.Info) -> dict[str, Any]:
@@ -126,7 +148,7 @@ def _info(
   folder: epath.Path, split: str, dropped: Sequence[examples.Dropped]
 ) -> examples.Info:
   """Inverts `describe`."""
-  common = json.loads((folder / 'metadata.json').read_text())
+  common = sealed.read_json(folder / 'metadata.json')
   classes = {int(i): name for i, name in common['classes'].items()}
   fields = ('name', 'kind', 'num_classes', 'fps')
   return examples.Info(
@@ -144,10 +166,16 @@ def _read_index(folder, split):
   if not has_index(folder, split):
     logging.warning('%s: no index of %s; reading all records', folder, split)
     return _info(folder, split, ()), collect(folder, split)
-  with np.load(io.BytesIO(arrays.read_bytes())) as file:
-    flat = dict(file)
-  dropped = [examples.Dropped(**d) for d in json.loads(rest.read_text())]
+  try:
+    with np.load(io.BytesIO(arrays.read_bytes())) as file:
+      flat = dict(file)
+  except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    raise ValueError(f'{arrays} is damaged ({error}); {_AGAIN}') from None
+  dropped = [examples.Dropped(**d) for d in sealed.read_json(rest)]
   return _info(folder, split, dropped), flat
+
+
+_AGAIN = 'take it out, and an index is made anew from the records'
 
 
 def _index_paths(folder, split) -> tuple[epath.Path, epath.Path]:
@@ -163,7 +191,7 @@ def has_index(folder: epath.PathLike, split: str) -> bool:
 def read_dropped(folder: epath.PathLike, split: str) -> list[examples.Dropped]:
   """Returns what is annotated but not in the records."""
   _, path = _index_paths(folder, split)
-  return [examples.Dropped(**d) for d in json.loads(path.read_text())]
+  return [examples.Dropped(**d) for d in sealed.read_json(path)]
 
 
 def write_index(
@@ -181,34 +209,33 @@ def write_index(
     dropped: what is annotated but not in the records.
   """
   arrays, rest = _index_paths(folder, split)
-  buffer = io.BytesIO()
-  np.savez(buffer, **flat)
-  _write(arrays, buffer.getvalue())
+  with durable.opened(arrays) as file:
+    np.savez(file, **flat)
   text = json.dumps([dataclasses.asdict(d) for d in dropped], indent=1)
-  _write(rest, text.encode())
-
-
-def _write(path: epath.Path, data: bytes) -> None:
-  unfinished = path.parent / (path.name + '.unfinished')
-  unfinished.write_bytes(data)
-  unfinished.replace(path)
+  durable.write(rest, text)
 
 
 def collect(folder: epath.PathLike, split: str) -> dict[str, np.ndarray]:
-  """Returns a split's annotations in columns, by a pass over its records."""
-  records = _Data(epath.Path(folder), split).records
+  """Returns a split's annotations in columns, by a pass over its records.
+
+  The sums of the videos are a column, too.
+  """
+  data = shards.Videos(epath.Path(folder), split)
   progress = tqdm.tqdm(
-    (records[i] for i in range(len(records))),
-    total=len(records),
+    (data.record(i) for i in range(len(data.records))),
+    total=len(data.records),
     desc=f'indexing {split}',
     leave=False,
     disable=None,
   )
-  rows = [{k: v for k, v in r.items() if k != 'video'} for r in progress]
-  return kind_of(folder).columns(rows)
+  rows, sums = [], []
+  for record in progress:
+    sums.append(shards.sum_of(record['video']))
+    rows.append({k: v for k, v in record.items() if k != 'video'})
+  return {**kind_of(folder).columns(rows), _SUMS: np.array(sums, np.uint64)}
 
 
 def kind_of(folder: epath.PathLike) -> kinds.Kind:
   """Returns of which kind records are annotated."""
-  common = json.loads((epath.Path(folder) / 'metadata.json').read_text())
+  common = sealed.read_json(epath.Path(folder) / 'metadata.json')
   return kinds.load(common['kind'], f'{folder}: kind')

@@ -1,12 +1,11 @@
 """Transcoding in parallel into a folder from which an interrupted run goes on.
 
 Each result is a file of its own, named by all that it depends on, and appears
-under that name only when it is complete.
+under that name only when it is complete. A video comes behind its sum.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -14,10 +13,15 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 
+import xxhash
 from etils import epath
 
+from vidpetl import durable, sealed
 from vidpetl.data import decode, parallel, transcode
 from vidpetl.data.records.recipe import Item
+
+_VIDEO, _REASON = '.video', '.json'
+_SUM = 8  # Bytes.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,31 +53,26 @@ class Staging:
 
   def done(self, item: Item) -> bool:
     """Returns whether the item was dealt with, successfully or not."""
-    return any(self._path(item, end).exists() for end in ('.mp4', '.json'))
+    return any(self._path(item, end).exists() for end in (_VIDEO, _REASON))
 
   def make(self, item: Item) -> None:
     """Transcodes an item and files the result, or why there is none."""
     try:
-      self._write(
-        item,
-        '.mp4',
-        transcode.transcode(
-          item.path, self.options, item.start, item.end, item.fps
-        ),
+      video = transcode.transcode(
+        item.path, self.options, item.start, item.end, item.fps
       )
+      self._write(item, _VIDEO, xxhash.xxh3_64_digest(video) + video)
     except decode.DecodeError as error:
       self.fail(item, error.reason)
 
   def fail(self, item: Item, reason: str) -> None:
     """Files that there is no result."""
-    self._write(item, '.json', json.dumps({'reason': reason}).encode())
+    self._write(item, _REASON, json.dumps({'reason': reason}).encode())
 
   def _write(self, item, suffix, data):
     path = self._path(item, suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f'.{os.getpid()}.unfinished')
-    unfinished.write_bytes(data)
-    unfinished.replace(path)
+    durable.write(path, data)
 
   def read(self, item: Item) -> bytes:
     """Returns the encoded item.
@@ -81,17 +80,24 @@ class Staging:
     Raises:
       decode.DecodeError: if there is none.
       FileNotFoundError: if it was not dealt with.
+      ValueError: if the file is damaged, which is then removed.
     """
-    with contextlib.suppress(FileNotFoundError):
-      return self._path(item, '.mp4').read_bytes()
-    reason = self._path(item, '.json')
+    path = self._path(item, _VIDEO)
+    if path.exists():
+      data = path.read_bytes()
+      if data[:_SUM] != xxhash.xxh3_64_digest(data[_SUM:]):
+        path.unlink()
+        raise ValueError(
+          f'{path} was damaged since {item.path} was transcoded to it, and is '
+          'removed; the same command makes it again'
+        )
+      return data[_SUM:]
+    reason = self._path(item, _REASON)
     if not reason.exists():
       raise FileNotFoundError(
         f'{item.path} was not transcoded, or changed since; prepare it again'
       )
-    raise decode.DecodeError(
-      item.path, json.loads(reason.read_text())['reason']
-    )
+    raise decode.DecodeError(item.path, sealed.read_json(reason)['reason'])
 
 
 def run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import hashlib
+import os
 
 import numpy as np
 from etils import epath, epy
@@ -58,6 +59,7 @@ class Images:
       num_classes=label.num_classes,
       classes=dict(enumerate(label.names)),
       fingerprint=hashlib.sha256(described.encode()).hexdigest()[:16],
+      files=tuple(map(os.fspath, builder.info.splits[split].filepaths)),
     )
 
   @functools.cached_property

@@ -8,6 +8,7 @@ from typing import Any
 
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.data import examples, names
 from vidpetl.data.survey import (
   cache,
@@ -78,7 +79,7 @@ def _look(config, train, tested, workdir, cache_path) -> list[str]:
   result = facts.result('the data of this run', subjects, found)
   result['sheet'] = None
   text = json.dumps(result, indent=1, ensure_ascii=False)
-  (epath.Path(workdir) / 'check.json').write_text(text + '\n')
+  durable.write(epath.Path(workdir) / 'check.json', text + '\n')
   told = [*_counts(result), *_odd(result)]
   if len(records) < len(paths):
     told.append(

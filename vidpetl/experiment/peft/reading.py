@@ -8,18 +8,17 @@ config says the scale.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 from etils import epath
 
+from vidpetl import sealed
 from vidpetl.experiment.peft import fields, names
-from vidpetl.parameters import package
+from vidpetl.parameters import package, storage
 
 Entry = dict[str, Any]
 Options = tuple[tuple[str, Any], ...]
@@ -73,7 +72,7 @@ def read_config(folder: str, depth: int) -> tuple[Entry, ...]:
   path = epath.Path(folder) / package.CONFIG
   if not path.is_file():
     raise ValueError(f'{path}: not found; it is part of what peft saves')
-  config = json.loads(path.read_text(encoding='utf-8'))
+  config = sealed.read(path)
   kind = config.get('peft_type')
   if kind not in names.TECHNIQUES:
     raise ValueError(
@@ -142,7 +141,7 @@ def _load(folder: str) -> tuple[epath.Path, dict[str, np.ndarray]]:
       f"{file}: not found; peft's save_pretrained writes it, and "
       'adapter_model.bin in its place with safe_serialization=False'
     )
-  return file, safetensors.numpy.load(file.read_bytes())
+  return file, storage.read_arrays(file)
 
 
 def _layers(file: epath.Path, arrays: Mapping[str, np.ndarray]):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import collections
 import json
+import os
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 from etils import epath
 
-from vidpetl import backbones
+from vidpetl import backbones, durable
 from vidpetl.experiment.peft import names
-from vidpetl.parameters import package
+from vidpetl.parameters import package, storage
 from vidpetl.petl.techniques import lora
 
 Entry = Mapping[str, Any]
@@ -63,9 +63,9 @@ def write(
   }
   out = epath.Path(folder)
   out.mkdir(parents=True, exist_ok=True)
-  (out / package.MODEL).write_bytes(safetensors.numpy.save(arrays))
+  storage.save_arrays(os.fspath(out / package.MODEL), arrays, {'format': 'pt'})
   text = json.dumps(config, indent=2, sort_keys=True)
-  (out / package.CONFIG).write_text(text + '\n', encoding='utf-8')
+  durable.write(out / package.CONFIG, text + '\n')
   return {name: array.shape for name, array in arrays.items()}
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from etils import epath
 from jax import export
 
+from vidpetl import durable
 from vidpetl.exporting import subject as subject_lib
 
 PLATFORMS = ('cpu', 'cuda', 'tpu')
@@ -32,7 +33,7 @@ answer = model.call(weights, inputs)
 def write(subject: subject_lib.Subject, folder: epath.Path) -> None:
   """Writes model.jax_export, compare.jax_export and weights.npz."""
   arrays = {k: np.asarray(v) for k, v in subject.params.items()}
-  with (folder / WEIGHTS).open('wb') as file:
+  with durable.opened(folder / WEIGHTS) as file:
     np.savez(file, **arrays)
   weights = {
     k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in arrays.items()
@@ -41,7 +42,7 @@ def write(subject: subject_lib.Subject, folder: epath.Path) -> None:
     exported = export.export(jax.jit(program.function), platforms=PLATFORMS)(
       weights, symbolic(program)
     )
-    (folder / (program.name + SUFFIX)).write_bytes(exported.serialize())
+    durable.write(folder / (program.name + SUFFIX), exported.serialize())
 
 
 def symbolic(program: subject_lib.Program) -> dict[str, jax.ShapeDtypeStruct]:

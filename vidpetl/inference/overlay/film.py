@@ -14,6 +14,7 @@ import numpy as np
 from av.video import reformatter
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.data import consecutive, decode, faults, orientation, picture
 from vidpetl.inference.overlay import containers
 from vidpetl.inference.overlay import sound as sound_lib
@@ -64,18 +65,12 @@ def write(
   if out.resolve() == epath.Path(source).resolve():
     raise ValueError(f'{out} is the film itself: give another file to write.')
   out.parent.mkdir(parents=True, exist_ok=True)
-  unfinished = out.with_name(f'{out.name}.{os.getpid()}.unfinished')
-  try:
-    with consecutive.opened(source, fps) as film:
-      try:
-        count = _write(film, source, unfinished, container, paint)
-      except faults.LyingError:
-        film.distrust()
-        count = _write(film, source, unfinished, container, paint)
-    unfinished.replace(out)
-  finally:
-    unfinished.unlink(missing_ok=True)
-  return count
+  with durable.beside(out) as new, consecutive.opened(source, fps) as film:
+    try:
+      return _write(film, source, new, container, paint)
+    except faults.LyingError:
+      film.distrust()
+      return _write(film, source, new, container, paint)
 
 
 def _write(

@@ -17,6 +17,7 @@ from vidpetl.studies.report import (
   moving,
   people,
 )
+from vidpetl.training import continuing
 
 _TILES = 4  # metrics of a task that stand at the top
 # What a part may lack: files of the run, or its data.
@@ -117,6 +118,8 @@ def _tiles(run: Recorded) -> str:
 def _recipe(run: Recorded) -> list[str]:
   told = facts.words(run)
   parts = [markup.table(None, told['run'].items(), 'words')]
+  for line in continuing.lines(run.results.get('history', [])):
+    parts.append(f'<p>{markup.text(line)}</p>')
   for name, words in told['tasks'].items():
     parts.append(f'<h3>{markup.text(name)}: clips and head</h3>')
     parts.append(markup.table(None, words.items(), 'words'))

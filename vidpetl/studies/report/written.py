@@ -7,7 +7,7 @@ import warnings
 
 from etils import epath
 
-from vidpetl import mistakes
+from vidpetl import durable, mistakes
 from vidpetl.studies.recorded import Recorded
 from vidpetl.studies.report import page
 
@@ -23,17 +23,18 @@ def write(path: epath.Path, text: str) -> None:
   if path.is_dir():
     raise ValueError(f'{path} is a folder: name a file for the page in --out.')
   path.parent.mkdir(parents=True, exist_ok=True)
-  new = path.with_name(f'.{path.name}.new')
-  new.write_text(text, encoding='utf-8')
-  new.replace(path)
+  durable.write(path, text)
 
 
 def at_end(workdir: epath.PathLike) -> str:
-  """Writes the page of a run that has just ended; returns what to say of it.
+  """Writes the page of a run that has ended; returns what to say of it.
 
-  Whatever goes wrong, the run is not lost: a line says so, and what to do.
+  A page of the run's results that is there already is left as it is. Whatever
+  goes wrong, the run is not lost: a line says so, and what to do.
   """
   folder = epath.Path(workdir)
+  if _is_made(folder):
+    return f'Report: {folder / FILE}'
   try:
     with warnings.catch_warnings():
       warnings.simplefilter('ignore', mistakes.Note)  # The page says it.
@@ -46,3 +47,11 @@ def at_end(workdir: epath.PathLike) -> str:
       f'{again}'
     )
   return f'Report: {folder / FILE}'
+
+
+def _is_made(folder: epath.Path) -> bool:
+  """Whether there is a page, no older than the results that it shows."""
+  made, results = folder / FILE, folder / 'results.json'
+  if not made.exists() or not results.exists():
+    return False
+  return made.stat().mtime >= results.stat().mtime

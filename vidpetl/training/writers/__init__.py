@@ -25,6 +25,8 @@ from vidpetl.training.writers import about, json_lines
 
 FIELD = 'config.writers'
 REPORTED = 'reported/'
+# Texts that a run writes each time that it starts, in place of earlier ones.
+AT_START = ('config', 'parameters')
 
 
 def check(names: Sequence[str]) -> None:
@@ -55,11 +57,12 @@ def create(
     names: of writers.
     config: of the run, as config.json holds it.
     resumed_at: step behind which lines are dropped: they will be written again.
+      What is there of other steps is written no second time.
   """
-  path = workdir / 'metrics.jsonl'
-  sent = json_lines.forget_after(path, resumed_at)
-  told = about.About(workdir, config or {}, sent)
-  lines = metric_writers.AsyncWriter(json_lines.JsonLines(path))
+  path = workdir / json_lines.FILE
+  sent, there = json_lines.forget_after(path, resumed_at)
+  told = about.About(workdir, config or {}, sent, resumed_at)
+  lines = metric_writers.AsyncWriter(json_lines.JsonLines(path, there))
   return metric_writers.MultiWriter(
     [lines, *(_load(name).build(told) for name in names)]
   )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
+
+from vidpetl import durable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,13 +21,15 @@ class About:
   Attributes:
     workdir: of the run.
     config: of the run, as config.json holds it.
-    sent: (step, tag) of each scalar that was written before and will be written
+    sent: (step, tag) of each scalar that was written before, and may be written
       again, with the same value, as the run goes on from a step before it.
+    resumed_at: step from which the run goes on; inf if it does not.
   """
 
   workdir: epath.Path
   config: Mapping[str, Any]
   sent: frozenset[tuple[int, str]] = frozenset()
+  resumed_at: float = math.inf
 
   @property
   def name(self) -> str:
@@ -56,7 +61,7 @@ class About:
 
   def remember(self, writer: str, name: str) -> None:
     """Keeps the id under which a service knows the run."""
-    self._id(writer).write_text(f'{name}\n')
+    durable.write(self._id(writer), f'{name}\n')
 
   def _id(self, writer: str) -> epath.Path:
     return self.workdir / f'{writer}.id'

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.training.writers import scalars_only
 
 
@@ -19,20 +20,32 @@ def number(value: Any) -> float | None:
   return value if math.isfinite(value) else None
 
 
+FILE = 'metrics.jsonl'
+# (step, tag) each.
+Points = frozenset[tuple[int, str]]
+
+
 class JsonLines(scalars_only.ScalarsOnly):
   """Appends {'step': s, tag: value, ...} to a file.
 
   It leaves out hyperparameters, which config.json holds, texts and pictures.
   """
 
-  def __init__(self, path: epath.Path):
+  def __init__(self, path: epath.Path, there: Points = frozenset()):
+    """Opens the file, which has some points that are written no second time."""
+    self._there = there
     # epath cannot append to a file of an object store.
     self._file = tf.io.gfile.GFile(str(path), 'a')
 
   def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
-    row = {'step': int(step)} | {k: number(v) for k, v in scalars.items()}
-    self._file.write(json.dumps(row) + '\n')
-    self._file.flush()
+    row = {
+      tag: number(value)
+      for tag, value in scalars.items()
+      if (step, tag) not in self._there
+    }
+    if row:
+      self._file.write(json.dumps({'step': int(step), **row}) + '\n')
+      self._file.flush()
 
   def flush(self) -> None:
     self._file.flush()
@@ -41,24 +54,45 @@ class JsonLines(scalars_only.ScalarsOnly):
     self._file.close()
 
 
-def forget_after(path: epath.Path, step: float) -> frozenset[tuple[int, str]]:
+def forget_after(path: epath.Path, step: float) -> tuple[Points, Points]:
   """Drops lines beyond `step`: a resumed run will write them again.
 
+  Those of single steps that `leave` wrote are dropped as well, if any are.
+
   Returns:
-    (step, tag) of what is dropped.
+    All points that there were; those that stay.
   """
   if not path.exists():
-    return frozenset()
+    return frozenset(), frozenset()
   rows = read_lines(path)
   kept = [row for row in rows if row['step'] <= step]
-  new = path.with_name(path.name + '.new')
-  new.write_text(''.join(json.dumps(row) + '\n' for row in kept))
-  new.replace(path)
+  if step < math.inf:
+    kept = [row for row in kept if not _is_left(row)]
+  durable.write(path, ''.join(json.dumps(row) + '\n' for row in kept))
+  return _points(rows), _points(kept)
+
+
+def leave(path: epath.Path, rows: Sequence[Mapping[str, Any]]) -> None:
+  """Adds lines of steps of a run that stops before it logs their means.
+
+  Args:
+    path: of the file.
+    rows: 'step', 'learning_rate' and scalars each, without rates of speed, by
+      which they are known again.
+  """
+  writer = JsonLines(path)
+  for row in rows:
+    writer.write_scalars(row['step'], {k: row[k] for k in row if k != 'step'})
+  writer.close()
+
+
+def _is_left(row: Mapping[str, Any]) -> bool:
+  return 'learning_rate' in row and not any(k.startswith('speed/') for k in row)
+
+
+def _points(rows: Sequence[Mapping[str, Any]]) -> Points:
   return frozenset(
-    (row['step'], tag)
-    for row in rows
-    for tag in row
-    if row['step'] > step and tag != 'step'
+    (row['step'], tag) for row in rows for tag in row if tag != 'step'
   )
 
 

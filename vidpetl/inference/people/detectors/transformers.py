@@ -16,6 +16,8 @@ with epy.lazy_imports():
   import torch
   import transformers
 
+# Nothing is fetched, and no Python file of the folder is run.
+_OPTIONS = {'local_files_only': True, 'trust_remote_code': False}
 _FILES = ('config.json', 'preprocessor_config.json')
 
 
@@ -44,8 +46,8 @@ def _open(
     model_class = transformers.AutoModelForObjectDetection
     processor_class = transformers.AutoImageProcessor
   try:
-    model = model_class.from_pretrained(spec, local_files_only=True)
-    processor = processor_class.from_pretrained(spec, local_files_only=True)
+    model = model_class.from_pretrained(spec, use_safetensors=True, **_OPTIONS)
+    processor = processor_class.from_pretrained(spec, **_OPTIONS)
   except (ValueError, KeyError, ImportError) as error:
     raise ValueError(f'{spec}: no detector of transformers: {error}') from None
   people = _people(spec, model.config.id2label, person)
