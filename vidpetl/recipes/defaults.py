@@ -18,7 +18,8 @@ Fields:
     'mlflow'; a run may resume with others.
   page: whether a run ends with report.html; `vidpetl report` makes it, too.
   dtype: of the computation.
-  compile_cache: folder of compiled programs, '' for none.
+  compile_cache: folder of compiled programs, '' for none; 'auto' is
+    `$VIDPETL_CACHE`, or 'compiled' beside the working directory.
   petl: techniques bound to sites: {'site', 'technique', 'where', ...} each.
   trainable: (path regex, group) each; 'frozen' or one of optimizer.groups.
   init: whose parameters to start from (`path`): a workdir, a file of
@@ -75,7 +76,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.writers = ('tensorboard',)
   config.page = True
   config.dtype = 'bfloat16'
-  config.compile_cache = ''
+  config.compile_cache = 'auto'
   config.petl = ()
   config.trainable = (('.*', 'all'),)
   config.init = {
