@@ -208,9 +208,10 @@ class DenseDetections:
         f'names class {class_ids.max()}; column a - 1 is class id a.'
       )
     rows = Rows(
-      image=np.repeat(self.image, len(class_ids)),
-      box=np.repeat(np.arange(people), len(class_ids)),
-      class_id=np.tile(class_ids, people),
+      # Of half the width, since there are millions.
+      image=np.repeat(self.image.astype(np.int32), len(class_ids)),
+      box=np.repeat(np.arange(people, dtype=np.int32), len(class_ids)),
+      class_id=np.tile(class_ids.astype(np.int32), people),
       score=self.scores[:, class_ids - 1].reshape(-1),
     )
     return rows, people * (outputs - len(class_ids))

@@ -64,7 +64,9 @@ def evaluate(
   rows, left_out = _select(rows, boxes, images, protocol)
   right = matching.match(rows, boxes, truth, protocol.by_score)
   ap, num_gt, num_detections = {}, {}, {}
-  by_class = np.argsort(rows.class_id, kind='stable')
+  # numpy sorts short integers by their digits.
+  short = rows.class_id.astype(np.min_scalar_type(class_ids.max()))
+  by_class = np.argsort(short, kind='stable')
   ends = np.searchsorted(rows.class_id[by_class], class_ids, side='right')
   for class_id, picked in zip(class_ids.tolist(), np.split(by_class, ends)):
     num_gt[class_id] = int(np.sum(truth.class_id == class_id))
@@ -150,7 +152,7 @@ class _Images:
     number = {key: i for i, key in enumerate(gt.images)}
     self.of_gt = np.arange(len(number))
     self.of_dets = np.array(
-      [number.setdefault(key, len(number)) for key in dets.images], int
+      [number.setdefault(key, len(number)) for key in dets.images], np.int32
     )
     excluded = set(excluded)
     self.excluded = np.array([key in excluded for key in number], bool)

@@ -39,33 +39,54 @@ def within_cap(
   rows: columns.Rows, boxes: np.ndarray, cap: int | None
 ) -> np.ndarray:
   """Returns which rows (bool [n]) are among the best `cap` of their image."""
-  keep = np.ones(len(rows), bool)
   if cap is None or len(rows) == 0:
+    return np.ones(len(rows), bool)
+  least, torn = _last_within(rows, cap)
+  own = least[rows.image]
+  keep = rows.score >= own
+  if not torn.any():
     return keep
-  order = np.lexsort((-rows.score, rows.image))
-  image, score = rows.image[order], rows.score[order]
-  counts = np.bincount(image)
-  starts = np.cumsum(counts) - counts
-  rank = np.arange(len(rows)) - starts[image]
-  keep[order[rank >= cap]] = False
-  # An image is torn if its last row within the cap ties with the next one.
-  last = starts[counts > cap] + cap - 1
-  torn = last[score[last] == score[last + 1]]
-  if len(torn) == 0:
-    return keep
-  threshold = np.full(len(counts), np.nan)
-  threshold[image[torn]] = score[torn]
-  tied = np.flatnonzero(rows.score == threshold[rows.image])
-  places = np.bincount(rows.image[tied[keep[tied]]], minlength=len(counts))
+  tied = np.flatnonzero(torn[rows.image] & (rows.score == own))
+  better = rows.image[rows.score > own]
+  places = cap - np.bincount(better, minlength=len(least))
   keep[tied] = False
   x1, y1, x2, y2 = -boxes[rows.box[tied]].T
   tied = tied[
     np.lexsort((x2, y2, x1, y1, -rows.class_id[tied], rows.image[tied]))
   ]
-  counts = np.bincount(rows.image[tied], minlength=len(counts))
+  counts = np.bincount(rows.image[tied], minlength=len(least))
   rank = np.arange(len(tied)) - (np.cumsum(counts) - counts)[rows.image[tied]]
   keep[tied[rank < places[rows.image[tied]]]] = True
   return keep
+
+
+def _last_within(rows: columns.Rows, cap: int) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the lowest score that counts, and whether others tie with it.
+
+  Images of equally many rows are selected from together, without sorting.
+
+  Args:
+    rows: in any order.
+    cap: that count per image.
+
+  Returns:
+    float [images], -inf if all rows count; bool [images].
+  """
+  image, score = rows.image, rows.score
+  if (image[1:] < image[:-1]).any():
+    order = np.argsort(image, kind='stable')
+    image, score = image[order], score[order]
+  counts = np.bincount(image)
+  starts = np.cumsum(counts) - counts
+  least = np.full(len(counts), -np.inf, score.dtype)
+  torn = np.zeros(len(counts), bool)
+  for count in np.unique(counts[counts > cap]):
+    of = np.flatnonzero(counts == count)
+    own = score[starts[of, None] + np.arange(count)]
+    own.partition((count - cap - 1, count - cap), axis=1)
+    least[of] = own[:, count - cap]
+    torn[of] = own[:, count - cap - 1] == least[of]
+  return least, torn
 
 
 def match(
@@ -77,9 +98,11 @@ def match(
     return right
   stride = int(max(truth.class_id.max(), rows.class_id.max())) + 1
   keys, first, count = np.unique(
-    truth.image * stride + truth.class_id, return_index=True, return_counts=True
+    truth.image.astype(np.int64) * stride + truth.class_id,
+    return_index=True,
+    return_counts=True,
   )
-  wanted = rows.image * stride + rows.class_id
+  wanted = rows.image.astype(np.int64) * stride + rows.class_id
   slot = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
   row = np.flatnonzero(keys[slot] == wanted)
   if len(row) == 0:
