@@ -25,6 +25,8 @@ from vidpetl import cli
 from vidpetl.recipes import config_flag
 
 with epy.lazy_imports():
+  import jax
+
   from vidpetl.experiment import configure
   from vidpetl.parameters import trainable
   from vidpetl.studies import explaining, fusion, grad_cam, style

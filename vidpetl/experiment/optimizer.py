@@ -175,8 +175,8 @@ def _by_rate(
 ) -> optax.GradientTransformationExtraArgs:
   """Scales by minus a group's rate: that of `rates`, else of the schedule.
 
-  `update(…, rates={group: rate})` keeps a schedule out of a compiled program, so
-  that runs of all rates and lengths share it. The state is that of
+  `update(…, rates={group: rate})` keeps a schedule out of a compiled program,
+  so that runs of all rates and lengths share it. The state is that of
   `optax.scale_by_learning_rate`.
   """
 
