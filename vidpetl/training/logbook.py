@@ -152,7 +152,7 @@ class Logbook:
     scalars['speed/clips_per_second'] = examples
     for name, rate in self._run.rates(done - 1).items():
       scalars['/'.join(filter(None, ('learning_rate', name)))] = float(rate)
-    scalars |= run_lib.device_memory()
+    scalars |= _device_memory()
     self.writer.write_scalars(done, scalars)
     if self._first:
       facts = {
@@ -180,3 +180,14 @@ class Logbook:
       with contextlib.suppress(Exception):
         self.writer.flush()
         json_lines.leave(self._workdir / json_lines.FILE, rows)
+
+
+def _device_memory() -> dict[str, float]:
+  """Returns peak and current memory in bytes, where the device tells."""
+  stats = jax.local_devices()[0].memory_stats() or {}
+  names = {'bytes_in_use': 'memory', 'peak_bytes_in_use': 'peak_memory'}
+  return {
+    f'device/{ours}': float(stats[theirs])
+    for theirs, ours in names.items()
+    if theirs in stats
+  }

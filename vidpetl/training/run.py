@@ -388,17 +388,6 @@ def _open(config: Any) -> tuple[dict, dict, dict]:
   return train, tested, kept
 
 
-def device_memory() -> dict[str, float]:
-  """Returns peak and current memory in bytes, where the device tells."""
-  stats = jax.local_devices()[0].memory_stats() or {}
-  names = {'bytes_in_use': 'memory', 'peak_bytes_in_use': 'peak_memory'}
-  return {
-    f'device/{ours}': float(stats[theirs])
-    for theirs, ours in names.items()
-    if theirs in stats
-  }
-
-
 def count(tree: Any) -> int:
   """Returns the number of elements of a tree's arrays."""
   return sum(int(np.prod(x.shape)) for x in jax.tree.leaves(tree))
