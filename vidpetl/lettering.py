@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import functools
 
-import matplotlib
-from etils import epath
-from matplotlib import font_manager, ft2font
+from etils import epath, epy
 from PIL import ImageFont
 
 from vidpetl import mistakes
+
+with epy.lazy_imports():
+  import matplotlib
+  from matplotlib import font_manager, ft2font
 
 
 def font(size: int, text: str = '', bold: bool = False) -> ImageFont.ImageFont:

@@ -29,7 +29,7 @@ with epy.lazy_imports():
 
   from vidpetl.experiment import configure
   from vidpetl.studies.report import written
-  from vidpetl.training import hosts, interruption, loop
+  from vidpetl.training import compiling, hosts, interruption, loop
 
 
 def define_flags() -> None:
@@ -86,8 +86,7 @@ def run(args: flags.FlagValues) -> int:
   """
   workdir = args.workdir or default_workdir(args.config)
   config = configure.from_flags()
-  if config.compile_cache:
-    jax.config.update('jax_compilation_cache_dir', config.compile_cache)
+  compiling.keep(config.compile_cache, epath.Path(workdir).parent)
   ended = loop.run(config, workdir, named.words(args.config), command())
   if ended is None:
     return interruption.STATUS

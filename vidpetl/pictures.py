@@ -30,8 +30,8 @@ with epy.lazy_imports():
   from vidpetl.experiment import configure
   from vidpetl.parameters import trainable
   from vidpetl.studies import explaining, fusion, grad_cam, style
+  from vidpetl.training import compiling, sharding
   from vidpetl.training import run as run_lib
-  from vidpetl.training import sharding
 
 
 def define_flags() -> None:
@@ -96,8 +96,7 @@ def main(argv: list[str]) -> None:
     raise app.UsageError(f'What is meant by {argv[1:]}?')
   logging.set_verbosity(logging.ERROR)
   config = configure.from_flags()
-  if config.compile_cache:
-    jax.config.update('jax_compilation_cache_dir', config.compile_cache)
+  compiling.keep(config.compile_cache, epath.Path(args.workdir).parent)
   draw(config, args.workdir, args.checkpoint, args.examples, args.task)
 
 

@@ -14,13 +14,13 @@ import weakref
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import tensorflow as tf
+from etils import epy
 
 from vidpetl.data import clips, examples, index
 from vidpetl.data import quarantine as quarantine_lib
 
-# TensorFlow reads data here; the accelerators' memory is JAX's.
-tf.config.set_visible_devices([], 'GPU')
+with epy.lazy_imports():  # Of seconds, and models are built without it.
+  import tensorflow as tf
 
 Batch = dict[str, np.ndarray]
 
@@ -78,6 +78,8 @@ def _batches(
   What `fill(number of the row, its padding)` raises is raised here as it was,
   not as TensorFlow words it.
   """
+  # TensorFlow reads data here; the accelerators' memory is JAX's.
+  tf.config.set_visible_devices([], 'GPU')
   layout = clips.signature(source.info, spec)
   raised = []
   pool = concurrent.futures.ThreadPoolExecutor(workers, 'clips')

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
 
 from vidpetl import options
@@ -147,8 +149,55 @@ def _group(config, name, learning_rate):
   scale = group['lr_scale']
   return optax.chain(
     _direction(config, group['weight_decay'], group['decay_filter']),
-    optax.scale_by_learning_rate(lambda step: scale * learning_rate(step)),
+    _by_rate(name, lambda step: scale * learning_rate(step)),
   )
+
+
+def _by_rate(
+  group: str, schedule: optax.Schedule
+) -> optax.GradientTransformationExtraArgs:
+  """Scales by minus a group's rate: that of `rates`, else of the schedule.
+
+  `update(…, rates={group: rate})` keeps a schedule out of a compiled program,
+  so that runs of all rates and lengths share it. The state is that of
+  `optax.scale_by_learning_rate`.
+  """
+
+  def init(params):
+    del params
+    return optax.ScaleByScheduleState(count=jnp.zeros([], jnp.int32))
+
+  def update(updates, state, params=None, *, rates=None, **others):
+    del params, others
+    rate = schedule(state.count) if rates is None else rates[group]
+    scaled = jax.tree.map(lambda u: jnp.asarray(-rate, u.dtype) * u, updates)
+    count = optax.safe_increment(state.count)
+    return scaled, optax.ScaleByScheduleState(count=count)
+
+  return optax.GradientTransformationExtraArgs(init, update)
+
+
+def table(
+  config: Mapping[str, Any], learning_rate: optax.Schedule, total: int
+) -> dict[str, np.ndarray]:
+  """Returns the rate of every step, as `update` takes them; '' is the base's.
+
+  Args:
+    config: `config.optimizer`.
+    learning_rate: step -> learning rate.
+    total: steps of the run.
+
+  Returns:
+    Name of the group -> float32 [total].
+  """
+  base = np.asarray(jax.jit(jax.vmap(learning_rate))(np.arange(total)))
+  scales = {'': 1.0} | {
+    name: group.get('lr_scale', defaults.Group.lr_scale)
+    for name, group in config['groups'].items()
+  }
+  return {
+    name: np.asarray(scale * base, np.float32) for name, scale in scales.items()
+  }
 
 
 def _direction(config, decay, decay_filter):

@@ -6,17 +6,20 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-from etils import epath
+from etils import epath, epy
 
-from vidpetl import backbones
 from vidpetl.parameters import storage, variables
-from vidpetl.petl import bindings
 from vidpetl.recipes import presets
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import importing
 from vidpetl.weights.errors import WeightsError
+
+with epy.lazy_imports():  # Files are read without them.
+  import jax
+  import jax.numpy as jnp
+
+  from vidpetl import backbones
+  from vidpetl.petl import bindings
 
 _KEY = 'vidpetl'
 

@@ -10,16 +10,20 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jax
 import numpy as np
-import orbax.checkpoint as ocp
 import safetensors.numpy
-from etils import epath
-from jax.experimental import multihost_utils
+from etils import epath, epy
 
 from vidpetl import durable
 from vidpetl.data import opening
-from vidpetl.parameters import checksums, sums, variables
+from vidpetl.parameters import sums, variables
+
+with epy.lazy_imports():  # A file of arrays needs none of them.
+  import jax
+  import orbax.checkpoint as ocp
+  from jax.experimental import multihost_utils
+
+  from vidpetl.parameters import checksums
 
 SUFFIX = '.safetensors'
 

@@ -12,7 +12,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import flax
+from etils import epy
+
+with epy.lazy_imports():  # Files are read without it.
+  import flax
 
 FROZEN = 'frozen'
 Rules = Sequence[tuple[str, str]]

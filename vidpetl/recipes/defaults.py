@@ -207,7 +207,8 @@ class Config:
       'mlflow'; a run may resume with others.
     page: whether a run ends with report.html; `vidpetl report` makes it, too.
     dtype: of the computation.
-    compile_cache: folder of compiled programs, '' for none.
+    compile_cache: folder of compiled programs, '' for none; 'auto' is
+      `$VIDPETL_CACHE`, or 'compiled' beside the working directory.
     petl: techniques bound to sites: {'site', 'technique', 'where', ...} each.
     trainable: (path regex, group) each; 'frozen' or one of optimizer.groups.
     init: whose parameters to start from.
@@ -235,7 +236,7 @@ class Config:
   writers: Sequence[ranges.Text] = ('tensorboard',)
   page: bool = True
   dtype: Annotated[str, ranges.OneOf(DTYPES)] = 'bfloat16'
-  compile_cache: str = ''
+  compile_cache: str = 'auto'
   petl: Sequence[Mapping[str, Any]] = ()
   trainable: Annotated[Sequence[_Named], ranges.Filled()] = (('.*', 'all'),)
   init: Init = Init()

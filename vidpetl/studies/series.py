@@ -26,7 +26,7 @@ with epy.lazy_imports():
 
   from vidpetl.experiment import complete, configure, pixels
   from vidpetl.studies.report import written
-  from vidpetl.training import identity, interruption, loop
+  from vidpetl.training import compiling, identity, interruption, loop
 
 # The flags belong to the door that defines them.
 flags.disclaim_key_flags()
@@ -247,10 +247,7 @@ def from_flags(
   metrics = args.metric or [config.checkpoint.best]
   if not all(metrics):
     raise app.UsageError('This config has no checkpoint.best: give --metric.')
-  jax.config.update(
-    'jax_compilation_cache_dir',
-    config.compile_cache or str((folder / 'compiled').absolute()),
-  )
+  compiling.keep(config.compile_cache, folder)
   return dataclasses.replace(series, metrics=tuple(metrics))
 
 

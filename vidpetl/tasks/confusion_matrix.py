@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib import figure
+from etils import epy
 
 from vidpetl.data.names import shown
 from vidpetl.metrics import confusion
+
+with epy.lazy_imports():  # Pictures are drawn when a run ends.
+  from matplotlib import figure
 
 MOST = 24  # Of more classes the most confused ones are shown alone.
 _LONGEST = 44  # letters of a name

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib import figure
-from matplotlib.backends import backend_agg
+from etils import epy
 from PIL import Image, ImageDraw
 
 from vidpetl import lettering
+
+with epy.lazy_imports():  # Pictures are drawn when a run ends.
+  from matplotlib import figure
+  from matplotlib.backends import backend_agg
 
 TRUTH, RIGHT, WRONG = (255, 255, 255), (90, 220, 90), (255, 140, 60)
 _WIDTH = 640

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 
 import jax
 import numpy as np
-from clu import parameter_overview
-from etils import epath
+from etils import epath, epy
 
 from vidpetl import durable, lock
 from vidpetl.data.survey import start as survey
@@ -27,6 +26,9 @@ from vidpetl.training import (
 )
 from vidpetl.training import run as run_lib
 from vidpetl.training.writers import json_lines
+
+with epy.lazy_imports():
+  from clu import parameter_overview
 
 
 class Logbook:
@@ -149,10 +151,9 @@ class Logbook:
     examples = speed['steps_per_second'] * self._run.config.batch_size
     scalars = losses | {f'speed/{k}': v for k, v in speed.items()}
     scalars['speed/clips_per_second'] = examples
-    scalars['learning_rate'] = rate = self._rate(done)
-    for name, group in self._run.config.optimizer.groups.items():
-      scalars[f'learning_rate/{name}'] = rate * group.get('lr_scale', 1.0)
-    scalars |= run_lib.device_memory()
+    for name, rate in self._run.rates(done - 1).items():
+      scalars['/'.join(filter(None, ('learning_rate', name)))] = float(rate)
+    scalars |= _device_memory()
     self.writer.write_scalars(done, scalars)
     if self._first:
       facts = {
@@ -172,7 +173,7 @@ class Logbook:
     with contextlib.suppress(Exception):
       waiting.check()
     rows = [
-      {'step': step + 1, 'learning_rate': self._rate(step + 1)}
+      {'step': step + 1, 'learning_rate': float(self._run.rates(step)[''])}
       | {f'{name}/{key}': value for key, value in scalars.items()}
       for step, name, scalars in waiting.rows()
     ]
@@ -181,5 +182,13 @@ class Logbook:
         self.writer.flush()
         json_lines.leave(self._workdir / json_lines.FILE, rows)
 
-  def _rate(self, done: int) -> float:
-    return float(self._run.learning_rate(done - 1))
+
+def _device_memory() -> dict[str, float]:
+  """Returns peak and current memory in bytes, where the device tells."""
+  stats = jax.local_devices()[0].memory_stats() or {}
+  names = {'bytes_in_use': 'memory', 'peak_bytes_in_use': 'peak_memory'}
+  return {
+    f'device/{ours}': float(stats[theirs])
+    for theirs, ours in names.items()
+    if theirs in stats
+  }

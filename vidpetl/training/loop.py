@@ -19,6 +19,7 @@ from vidpetl.parameters import storage, variables
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import (
   checkpoint,
+  compiling,
   divergence,
   ending,
   evaluation,
@@ -93,6 +94,13 @@ class Loop:
     self.comparers = self.run.comparers()
     self.logbook = logbook.Logbook(self.run, self.workdir, started)
     self.say = self.logbook.say
+    trains = config.mode == 'train'
+    trains &= self.checkpoints.latest() != self.run.total
+    self.ahead = compiling.Ahead(
+      list(self.run.train) if trains else (),
+      self.run.compile_step,
+      self.run.mesh,
+    )
     self.files = predictions.Files(self.workdir, self.run.train)
     self.asked = interruption.Interruption()
 
@@ -108,6 +116,7 @@ class Loop:
   def close(self) -> None:
     """Finishes what is being written; says which videos were left out."""
     self.asked.restore()
+    self.ahead.close()
     self.logbook.close()
     self.checkpoints.close()
     if len(self.run.quarantine):
@@ -198,7 +207,8 @@ class Loop:
     for step, name, batch in source:
       if self.run.starts_epoch(step):
         state = self.run.begin_epoch(state)
-      state, scalars = steps[name](state, batch)
+      self.ahead.wait(name)
+      state, scalars = steps[name](state, batch, rates=self.run.rates(step))
       waiting.add(step, name, scalars)
       done = step + 1
       if step == start:

@@ -12,6 +12,7 @@ import numpy as np
 from etils import epath
 
 from vidpetl.data import (
+  clips,
   examples,
   index,
   lengths,
@@ -22,7 +23,7 @@ from vidpetl.data import (
 from vidpetl.data import held_out as held_out_lib
 from vidpetl.data import quarantine as quarantine_lib
 from vidpetl.data.survey import cache
-from vidpetl.experiment import complete, initialise, pixels
+from vidpetl.experiment import complete, initialise, optimizer, pixels
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import spec as spec_lib
 from vidpetl.experiment import state as state_lib
@@ -80,6 +81,18 @@ class Run:
       self.epoch, self.total
     )
 
+  @functools.cached_property
+  def shapes(self) -> state_lib.TrainState:
+    """The abstract state, sharded."""
+    create = functools.partial(self.experiment.init_state, tx=self.tx)
+    shapes = jax.eval_shape(create, jax.random.key(0))
+    where = sharding.infer(shapes, self.mesh, self.config.sharding)
+    return jax.tree.map(
+      lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+      shapes,
+      where,
+    )
+
   def init_state(
     self,
     resuming: bool = False,
@@ -97,8 +110,8 @@ class Run:
     seed = self.config.seed if seed is None else seed
     key = jax.random.key(seed)
     create, begin = self.experiment.init_state, key
-    shapes = jax.eval_shape(functools.partial(create, tx=self.tx), key)
-    where = sharding.infer(shapes, self.mesh, self.config.sharding)
+    shapes = self.shapes
+    where = jax.tree.map(lambda x: x.sharding, shapes)
     unread = resuming and not shapes.frozen
     origin = f'random parameters, seed {seed}'
     init = self.config.init
@@ -135,8 +148,29 @@ class Run:
       )
     return checkpoints.restore(step, state)
 
+  def compile_step(self, name: str) -> None:
+    """Compiles a task's update, so that its first call need not."""
+    spec, where = self.experiment.tasks[name].train_clip, sharding.batch
+    signature = clips.signature(self.train[name].info, spec)
+    batch = {
+      key: jax.ShapeDtypeStruct(
+        (self.config.batch_size, *shape), kind, sharding=where(self.mesh)
+      )
+      for key, (shape, kind) in signature.items()
+    }
+    step = self.train_steps()[name]
+    options = {'rates': self.rates(0), **step.keywords}
+    step.func.lower(self.shapes, batch, **options).compile()
+
   def train_steps(self) -> dict[str, Any]:
-    """Returns the compiled update of each task: (state, batch) -> ..."""
+    """Returns the compiled update of each task.
+
+    They take the state, a batch, and `rates` of the step.
+    """
+    return self._train_steps
+
+  @functools.cached_property
+  def _train_steps(self) -> dict[str, Any]:
     steps = {}
     for name, task in self.experiment.tasks.items():
       others = [t for t in self.experiment.tasks if t != name]
@@ -154,9 +188,19 @@ class Run:
         ),
         donate_argnums=0,
       )
-      # An argument, so that runs of all seeds share one program.
+      # An argument, as `rates` is, so that runs of all seeds share one program.
       steps[name] = functools.partial(compiled, seed=self.config.seed)
     return steps
+
+  @functools.cached_property
+  def _rates(self) -> dict[str, np.ndarray]:
+    return optimizer.table(
+      self.config.optimizer, self.learning_rate, self.total
+    )
+
+  def rates(self, step: int) -> dict[str, np.float32]:
+    """Returns each group's learning rate in a step; '' is the base's."""
+    return {name: rates[step] for name, rates in self._rates.items()}
 
   def begin_epoch(self, state: state_lib.TrainState) -> state_lib.TrainState:
     """Returns the state with which a new epoch begins."""
@@ -371,17 +415,6 @@ def _open(config: Any) -> tuple[dict, dict, dict]:
   for name in tested if config.validation else ():
     train[name], kept[name] = held_out_lib.split(train[name], config.validation)
   return train, tested, kept
-
-
-def device_memory() -> dict[str, float]:
-  """Returns peak and current memory in bytes, where the device tells."""
-  stats = jax.local_devices()[0].memory_stats() or {}
-  names = {'bytes_in_use': 'memory', 'peak_bytes_in_use': 'peak_memory'}
-  return {
-    f'device/{ours}': float(stats[theirs])
-    for theirs, ours in names.items()
-    if theirs in stats
-  }
 
 
 def count(tree: Any) -> int:

@@ -27,6 +27,7 @@ def train_step(
   seed: int,
   accumulate: int = 1,
   hold: str = '',
+  rates: Mapping[str, jax.Array] | None = None,
 ) -> tuple[state_lib.TrainState, dict[str, jax.Array]]:
   """forward -> loss -> grad -> update -> scalars.
 
@@ -42,6 +43,8 @@ def train_step(
       after the other.
     hold: regex of parameters that stand still in this step, with their
       optimizer state; '' for none.
+    rates: learning rate of each group in this step; None is the schedule's of
+      `tx`, which then is a part of the program.
 
   Returns:
     The state after the step; scalars: mean loss, the task's own, and the norm
@@ -60,7 +63,9 @@ def train_step(
   grads, scalars = sums
   weight = jnp.maximum(scalars.pop('weight'), 1.0)
   grads = jax.tree.map(lambda g: g / weight, grads)
-  updates, opt_state = tx.update(grads, state.opt_state, state.params)
+  updates, opt_state = tx.update(
+    grads, state.opt_state, state.params, rates=rates
+  )
   params = optax.apply_updates(state.params, updates)
   if hold:
     params = optimizer.keep(params, state.params, hold)

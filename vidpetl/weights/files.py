@@ -16,17 +16,19 @@ import zipfile
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-import flax.serialization
 import ml_dtypes  # noqa: F401 (registers types that numpy has not)
 import numpy as np
 import safetensors
-from etils import epath
+from etils import epath, epy
 
 from vidpetl import stand_ins
 from vidpetl.data import opening
 from vidpetl.parameters import sums
 from vidpetl.weights import archives, folders, pytorch, tree, unpickling
 from vidpetl.weights.errors import WeightsError
+
+with epy.lazy_imports():  # Of one kind of file.
+  from flax import serialization
 
 # How msgpack begins a map of up to 15 entries, or of more, and a name in it.
 _MAP = re.compile(
@@ -273,4 +275,4 @@ def _pickle(path: str) -> Any:
 
 
 def _msgpack(path: str) -> Any:
-  return flax.serialization.msgpack_restore(opening.content(path))
+  return serialization.msgpack_restore(opening.content(path))

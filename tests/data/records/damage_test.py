@@ -10,7 +10,14 @@ from etils import epath
 
 from vidpetl import check, sha256sums
 from vidpetl.data import decode
-from vidpetl.data.records import builder, recipe, records, shards, verify
+from vidpetl.data.records import (
+  builder,
+  recipe,
+  records,
+  shard_writer,
+  shards,
+  verify,
+)
 
 
 @pytest.fixture(scope='module')
@@ -72,7 +79,7 @@ def test_features_are_written_in_one_order():
     ).SerializeToString()
     for some in (names, names[::-1])
   ]
-  first, second = map(shards.ordered, made)
+  first, second = map(shard_writer.ordered, made)
   assert first == second
   assert first.index(b'name0') < first.index(b'name19') < first.index(b'name2')
 

@@ -22,7 +22,7 @@ import tensorflow_datasets as tfds
 from vidpetl import durable, sha256sums
 from vidpetl.data import decode, examples, kinds, names, transcode
 from vidpetl.data.records import recipe as recipes
-from vidpetl.data.records import records, shards, staging
+from vidpetl.data.records import records, shard_writer, shards, staging
 
 
 class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -135,8 +135,8 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       durable.sync(self.data_path)
       sha256sums.write(self.data_path)
 
-  def _example_writer(self) -> shards.Writer:
-    return shards.Writer(file_format=self.info.file_format)
+  def _example_writer(self) -> shard_writer.Writer:
+    return shard_writer.Writer(file_format=self.info.file_format)
 
   def _write_index(self, split: str) -> None:
     source = self._recipe.open(split)

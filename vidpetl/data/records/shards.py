@@ -1,4 +1,4 @@
-"""The shards of a split: how they are written, and read by number.
+"""The shards of a split, read by number.
 
 Beside the hashes that ArrayRecord has of its chunks, an index has the sum of
 each encoded video, which is compared whenever one is read.
@@ -7,40 +7,21 @@ each encoded video, which is compared whenever one is read.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
-import tensorflow as tf
-import tensorflow_datasets as tfds
 import xxhash
 from array_record.python import array_record_data_source
-from etils import epath
+from etils import epath, epy
 
-from vidpetl import durable
 from vidpetl.data import decode, opening
+
+with epy.lazy_imports():  # Of seconds, and not all that name data read them.
+  import tensorflow_datasets as tfds
 
 # Behind what is said of one record: what says how much is damaged.
 MORE = '; `vidpetl check --records='
-
-
-class Writer(tfds.core.ExampleWriter):
-  """Writes examples byte for byte alike in every process, and to the disk."""
-
-  def write(self, path: epath.PathLike, examples: Iterable[Any]) -> Any:
-    """Writes pairs of a key and a serialised example."""
-    told = super().write(path, ((key, ordered(data)) for key, data in examples))
-    durable.sync(path)
-    return told
-
-
-def ordered(data: bytes) -> bytes:
-  """Returns a serialised example with its features in the order of names.
-
-  Protocol buffers write a map in an order that differs by process.
-  """
-  example = tf.train.Example.FromString(data)
-  return example.SerializeToString(deterministic=True)
 
 
 def sum_of(video: bytes) -> int:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib import figure
+from etils import epy
 
 from vidpetl.tasks import drawing
+
+with epy.lazy_imports():  # Pictures are drawn when a run ends.
+  from matplotlib import figure
 
 
 def draw(predicted: np.ndarray, true: np.ndarray, title: str) -> np.ndarray:

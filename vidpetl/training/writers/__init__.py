@@ -17,11 +17,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from clu import metric_writers
-from etils import epath
+from etils import epath, epy
 
 from vidpetl import parts
 from vidpetl.training.writers import about, json_lines
+
+with epy.lazy_imports():  # It brings TensorFlow.
+  from clu import metric_writers
 
 FIELD = 'config.writers'
 REPORTED = 'reported/'

@@ -7,12 +7,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import tensorflow as tf
-from etils import epath
+from etils import epath, epy
 
 from vidpetl import durable, mistakes
 from vidpetl.data import opening
 from vidpetl.training.writers import scalars_only
+
+with epy.lazy_imports():
+  import tensorflow as tf
 
 
 def number(value: Any) -> float | None:

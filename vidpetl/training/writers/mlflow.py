@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from clu import metric_writers
 from etils import epy
 
 from vidpetl.training import writers
@@ -23,6 +22,7 @@ from vidpetl.training.writers import remote, scalars_only
 
 with epy.lazy_imports():
   import mlflow
+  from clu import metric_writers
 
 # What names may not hold.
 _UNNAMED = re.compile(r'[^\w\-./ ]')

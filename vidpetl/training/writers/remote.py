@@ -7,10 +7,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from clu import metric_writers
+from etils import epy
 
 from vidpetl import mistakes
 from vidpetl.training.writers import scalars_only
+
+with epy.lazy_imports():
+  from clu import metric_writers
 
 # Seconds until a service that failed is tried again, and that a run's end waits
 # for what is still to be written.

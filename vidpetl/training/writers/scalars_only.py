@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from clu import metric_writers
 
-
-class ScalarsOnly(metric_writers.MetricWriter):
+class ScalarsOnly:
   """Leaves out everything but scalars, which a subclass writes.
+
+  It has the methods of `clu.metric_writers.MetricWriter`, and not its package,
+  which brings TensorFlow.
 
   Videos, sounds, histograms, point clouds and summaries of other kinds are none
   of what a run of vidpetl writes.

@@ -13,7 +13,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from clu import metric_writers
 from etils import epy
 
 from vidpetl import mistakes
@@ -23,6 +22,7 @@ from vidpetl.training.writers import remote, scalars_only
 
 with epy.lazy_imports():
   import wandb
+  from clu import metric_writers
 
 # A run's own axis: wandb's counts writes, and takes no step twice.
 STEP = 'step'

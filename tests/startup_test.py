@@ -1,0 +1,50 @@
+"""What is not imported until it is needed, in processes of their own."""
+
+import subprocess
+import sys
+
+import experiments
+import numpy as np
+from safetensors import numpy as safetensors
+
+DATA = ('tensorflow', 'tensorflow_datasets', 'clu', 'tensorboard')
+JAX = ('jax', 'jaxlib', 'flax', 'optax', 'orbax')
+# Models, steps, and what measures them.
+MODELS = (
+  'vidpetl.training.loop',
+  'vidpetl.studies.cost',
+  'vidpetl.studies.flops',
+  'vidpetl.data.benchmark',
+  'vidpetl.inference.model',
+  'launch.bench',
+)
+
+
+def run(code, *words, without):
+  """Runs code in a Python that lacks some packages."""
+  lacking = f'import sys\nfor name in {without}: sys.modules[name] = None\n'
+  return subprocess.run(
+    [sys.executable, '-c', lacking + code, *words],
+    cwd=experiments.ROOT,
+    capture_output=True,
+    text=True,
+  )
+
+
+def test_models_steps_and_benchmarks_need_no_tensorflow():
+  code = ''.join(f'import {module}\n' for module in MODELS)
+  done = run(code, without=DATA)
+  assert done.returncode == 0, done.stderr
+
+
+def test_convert_shows_a_file_without_jax_and_tensorflow(tmp_path):
+  path = str(tmp_path / 'some.safetensors')
+  safetensors.save_file({'a': np.zeros((2, 3), np.float32)}, path)
+  code = """
+import runpy
+sys.argv = ['convert', *sys.argv[1:]]
+runpy.run_module('vidpetl.convert', run_name='__main__', alter_sys=True)
+"""
+  done = run(code, '--show', path, without=(*DATA, *JAX))
+  assert done.returncode == 0, done.stderr
+  assert '2x3  float32' in done.stdout

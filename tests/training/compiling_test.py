@@ -1,0 +1,109 @@
+"""Programs are kept, shared by runs of other seeds and rates, and made once."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from vidpetl.experiment import optimizer
+from vidpetl.recipes import defaults
+from vidpetl.training import compiling
+
+_COMPILED = '/jax/core/compile/backend_compile_duration'
+
+
+@pytest.fixture
+def kept(monkeypatch):
+  """Puts JAX's own settings back."""
+  names = (
+    'jax_compilation_cache_dir',
+    'jax_persistent_cache_min_compile_time_secs',
+  )
+  before = {name: getattr(jax.config, name) for name in names}
+  monkeypatch.delenv(compiling.VARIABLE, raising=False)
+  jax.config.update('jax_compilation_cache_dir', None)
+  yield
+  for name, value in before.items():
+    jax.config.update(name, value)
+
+
+@pytest.mark.parametrize(
+  'folder, variable, where',
+  [
+    ('auto', '', 'runs/compiled'),
+    ('auto', 'mine', 'mine'),
+    ('own', 'mine', 'own'),
+    ('', 'mine', None),
+  ],
+)
+def test_programs_are_kept_where_it_is_said(
+  folder, variable, where, kept, tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  if variable:
+    monkeypatch.setenv(compiling.VARIABLE, variable)
+  compiling.keep(folder, 'runs')
+  found = jax.config.jax_compilation_cache_dir
+  own = where and str(tmp_path / where / compiling.host())
+  assert found == own
+
+
+def test_jaxs_own_variable_holds(kept, tmp_path):
+  jax.config.update('jax_compilation_cache_dir', str(tmp_path))
+  compiling.keep('auto', tmp_path / 'runs')
+  assert jax.config.jax_compilation_cache_dir == str(tmp_path)
+
+
+def test_a_program_made_ahead_is_not_made_again():
+  made = []
+  jax.monitoring.register_event_duration_secs_listener(
+    lambda name, _, **more: made.append(name == _COMPILED)
+  )
+  step = jax.jit(lambda x, rate: jnp.sin(x) * rate, donate_argnums=0)
+  mesh = jax.make_mesh((1,), ('data',))
+  where = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+  shape = jax.ShapeDtypeStruct((3, 5), jnp.float32, sharding=where)
+  state = jax.device_put(np.ones((3, 5), np.float32), where)
+  ahead = compiling.Ahead(
+    ['it'], lambda name: step.lower(shape, np.float32(0)).compile(), mesh
+  )
+  ahead.wait('it')
+  assert sum(made)
+  made.clear()
+  with jax.set_mesh(mesh):
+    step(state, np.float32(1))
+  assert not sum(made)
+
+
+def test_what_cannot_be_compiled_ahead_leaves_the_error_to_the_call():
+  ahead = compiling.Ahead(['it'], {}.pop, jax.make_mesh((1,), ('data',)))
+  ahead.wait('it')
+
+
+def test_runs_of_all_rates_are_one_program():
+  texts = set()
+  params = {'w': jnp.ones((2, 2))}
+  for rate, total in ((0.1, 10), (0.2, 20)):
+    config = {
+      **defaults.get_config().optimizer.to_dict(),
+      'learning_rate': rate,
+      'clip_norm': 0.0,
+      'warmup_epochs': 0.0,
+      'groups': {'all': {'lr_scale': 10 * rate}},
+    }
+    schedule = optimizer.schedule(config, 1.0, total)
+    tx = optimizer.build(config, schedule, {'w': 'all'})
+    rates = optimizer.table(config, schedule, total)
+    now = {name: values[3] for name, values in rates.items()}
+    update = jax.jit(tx.update)
+    state = tx.init(params)
+    texts.add(update.lower(params, state, params, rates=now).as_text())
+    moved, _ = update(params, state, params, rates=now)
+    expected = -10 * rate * float(schedule(3))
+    np.testing.assert_allclose(moved['w'], expected, rtol=1e-6)
+    # Without them, the step is counted by the optimizer.
+    first, _ = tx.update(params, state, params)
+    expected = optax.tree.scale(-10 * rate * float(schedule(0)), params)
+    np.testing.assert_allclose(first['w'], expected['w'], rtol=1e-6)
+  assert len(texts) == 1

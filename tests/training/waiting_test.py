@@ -1,0 +1,58 @@
+"""A step waits neither for slow files, nor an evaluation's device for numpy."""
+
+import time
+
+import numpy as np
+
+from vidpetl.training import evaluation, writers
+from vidpetl.training.writers import json_lines
+
+
+def test_a_step_does_not_wait_for_slow_files(tmp_path, monkeypatch):
+  write = json_lines.JsonLines.write_scalars
+
+  def slowly(self, step, scalars):
+    time.sleep(0.1)
+    write(self, step, scalars)
+
+  monkeypatch.setattr(json_lines.JsonLines, 'write_scalars', slowly)
+  writer = writers.create(tmp_path)
+  began = time.perf_counter()
+  for step in range(10):
+    writer.write_scalars(step, {'loss': 1.0})
+  assert time.perf_counter() - began < 0.5
+  writer.close()
+  rows = json_lines.read_lines(tmp_path / json_lines.FILE)
+  assert [row['step'] for row in rows] == list(range(10))
+
+
+class Log:
+  """Tells when a batch is decoded, computed, fetched and measured."""
+
+  class info:
+    name, split = 'set', 'val'
+
+  def __init__(self):
+    self.events = []
+
+  def __len__(self):
+    return 3
+
+  def batches(self):
+    for i in range(3):
+      self.events.append(f'decode {i}')
+      yield {'index': np.array([i])}
+
+  def predict(self, rows):
+    self.events.append(f'compute {rows["index"][0]}')
+    return {**rows, 'valid': np.array([True])}
+
+  def update(self, rows):
+    self.events.append(f'measure {rows["index"][0]}')
+
+
+def test_a_batch_is_measured_while_the_next_is_computed():
+  log = Log()
+  evaluation.evaluate(log, log, log.batches(), log.predict)
+  assert log.events.index('compute 1') < log.events.index('measure 0')
+  assert log.events.index('compute 2') < log.events.index('measure 1')
