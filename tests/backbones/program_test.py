@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 import pytest
-
 import tiny
+
 from vidpetl.backbones import vit
 
 # No two kinds of arrays are of one size.
