@@ -23,18 +23,39 @@ def of(n, m, bias):
   return q, k, v, None if bias is None else normal(*bias, n, n, seed=3)
 
 
-@pytest.mark.parametrize('bias', [None, (3, 2)])
-def test_plain_is_jax_attention(bias):
-  q, k, v, bias = of(5, 6, bias)
+def jax_attention(q, k, v, bias=None):
   whole = jnp.zeros(1)
   if bias is not None:  # The first key was added by a technique: it has none.
-    whole = jnp.pad(bias, [(0, 0)] * 3 + [(1, 0)])
+    whole = jnp.pad(bias, [(0, 0)] * (bias.ndim - 1) + [(1, 0)])
   whole = jnp.broadcast_to(whole, (2, 3, 2, 5, 6)).reshape(6, 2, 5, 6)
   flat = [x.reshape(6, *x.shape[2:]) for x in (q, k, v)]
-  expected = jax.nn.dot_product_attention(*flat, bias=whole)
-  np.testing.assert_allclose(
-    attending.attend(q, k, v, bias), expected.reshape(q.shape), atol=1e-5
-  )
+  return jax.nn.dot_product_attention(*flat, bias=whole).reshape(q.shape)
+
+
+@pytest.mark.parametrize('bias', [None, (2,), (3, 1), (3, 2)])
+@pytest.mark.parametrize('way', attending.WAYS[1:], ids=lambda way: way.name)
+def test_attention_and_its_gradients_are_those_of_jax(way, bias):
+  arrays = [x for x in of(5, 6, bias) if x is not None]
+  ours = lambda q, k, v, bias=None: way.attend(q, k, v, bias)
+  np.testing.assert_allclose(ours(*arrays), jax_attention(*arrays), atol=1e-5)
+  of_each = tuple(range(len(arrays)))
+  loss = lambda attend: lambda *arrays: jnp.sum(attend(*arrays) ** 2)
+  for got, expected in zip(
+    jax.grad(loss(ours), of_each)(*arrays),
+    jax.grad(loss(jax_attention), of_each)(*arrays),
+  ):
+    np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize('way', attending.WAYS[1:], ids=lambda way: way.name)
+def test_no_product_of_attention_is_in_float32_where_16_bits_are_asked(way):
+  q = jnp.zeros((2, 5, 2, 4), jnp.bfloat16)
+  loss = lambda *arrays: jnp.sum(way.attend(*arrays, None) ** 2, dtype=float)
+  text = jax.jit(jax.grad(loss, (0, 1, 2))).lower(q, q, q).as_text()
+  products = [line for line in text.splitlines() if 'dot_general' in line]
+  assert len(products) == 6  # Two forward, four backward.
+  operands = [line.split(' : ')[-1].split(' -> ')[0] for line in products]
+  assert not [line for line in operands if 'f32' in line.replace('bf16', '')]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +69,7 @@ def test_plain_is_jax_attention(bias):
     ('gpu', '9.0', jnp.bfloat16, 16, 64, 'plain'),
     ('gpu', '7.5', jnp.bfloat16, 196, 64, 'plain'),
     ('gpu', 'gfx90a', jnp.bfloat16, 196, 64, 'plain'),
-    ('cpu', None, jnp.bfloat16, 196, 64, 'plain'),
+    ('cpu', None, jnp.bfloat16, 196, 64, 'heads first'),
     ('tpu', None, jnp.bfloat16, 196, 64, 'plain'),
   ],
 )

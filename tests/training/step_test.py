@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vidpetl.data import clips
+from vidpetl.data import augment, clips
 from vidpetl.experiment import experiment as experiment_lib
+from vidpetl.studies import flops
 from vidpetl.training import step as step_lib
 
 
@@ -117,6 +118,22 @@ def test_frozen_parameters_have_no_optimizer_state(parts):
   trained = sum(x.size for x in jax.tree.leaves(new.params))
   slots = sum(x.size for x in jax.tree.leaves(new.opt_state))
   assert slots <= 2 * trained + 8  # Adam's two, and a few counters.
+
+
+def test_frozen_weights_have_no_gradient(parts):
+  p = parts('kinetics400', trainable=(('^heads_', 'all'), ('.*', 'frozen')))
+  model, task = p.update.keywords['model'], p.update.keywords['task']
+
+  def forward(state, batch):
+    inputs = augment.preprocess(batch, task.augment, train=True)
+    rngs = {'dropout': jax.random.key(0)}
+    return model.apply(state.variables, inputs, task.name, True, rngs=rngs)
+
+  step = flops.products(p.update, p.state, p.batch)
+  head = jax.tree.leaves(p.state.params['heads_kinetics400'])
+  kernels = sum(x.size for x in head if x.ndim > 1)
+  own = 2 * len(p.batch['video']) * kernels
+  assert step == flops.products(forward, p.state, p.batch) + own
 
 
 @pytest.mark.slow

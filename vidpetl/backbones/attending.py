@@ -6,6 +6,7 @@ its conditions in `takes`; the last one takes everything.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -162,17 +163,85 @@ def _in_front(bias: jax.Array, keys: int) -> jax.Array:
 
 
 def _plain(q, k, v, bias):
-  scores = jnp.einsum(
-    '...nhc,...mhc->...hnm', q, k, preferred_element_type=jnp.float32
-  )
+  if bias is not None:
+    bias = _in_front(bias, k.shape[-3])
+  return _products('nhc', q, k, v, bias)
+
+
+def _heads_first(q, k, v, bias):
+  """Transposes each of q, k, v once; the products then need no transposes.
+
+  A CPU's products of batches have the batch's axes first. Left to it, XLA
+  transposes an operand anew for each product, forward and backward.
+  """
+  if bias is not None:
+    bias = _in_front(bias, k.shape[-3])
+  q, k, v = (x.swapaxes(-3, -2) for x in (q, k, v))
+  return _products('hnc', q, k, v, bias).swapaxes(-3, -2)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _products(axes, q, k, v, bias):
+  """softmax(q k^T / sqrt(c) + bias) v; products in the dtype of q, k and v.
+
+  Its derivative is its own, for two reasons. The gradient of the scores, which
+  are float32, is rounded to the operands' dtype before it is multiplied;
+  otherwise two of the four products backward were in float32. And a product
+  whose result is transposed is made in the order that is asked for.
+
+  Args:
+    axes: the last three of q, k, v and of the result: 'nhc' or 'hnc'.
+    q: queries, n.
+    k: keys, m in place of n.
+    v: values, as keys.
+    bias: [..., heads, n, m], or None.
+  """
+  return _attended(axes, q, k, v, bias)[0]
+
+
+def _attended(axes, q, k, v, bias):
+  """Returns what is attended to, and what the derivative needs."""
+  scores = _product(axes, axes.replace('n', 'm'), 'hnm', q, k, jnp.float32)
   scores *= q.shape[-1] ** -0.5
   if bias is not None:
-    scores += _in_front(bias, k.shape[-3])
+    scores += bias
   weights = nn.softmax(scores).astype(v.dtype)
-  return jnp.einsum('...hnm,...mhc->...nhc', weights, v)
+  y = _product('hnm', axes.replace('n', 'm'), axes, weights, v)
+  return y, (q, k, v, bias, weights)
+
+
+def _attended_backward(axes, kept, g):
+  q, k, v, bias, weights = kept
+  keys = axes.replace('n', 'm')
+  of_v = _product('hnm', axes, keys, weights, g)
+  slope = _product(axes, keys, 'hnm', g, v, jnp.float32)
+  share = weights * slope
+  scores = share - weights * share.sum(-1, keepdims=True)
+  of_bias = None if bias is None else _summed(scores, bias)
+  scores = (scores * q.shape[-1] ** -0.5).astype(v.dtype)
+  of_q = _product('hnm', keys, axes, scores, k)
+  of_k = _product('hnm', axes, keys, scores, q)
+  return of_q, of_k, of_v, of_bias
+
+
+_products.defvjp(_attended, _attended_backward)
+
+
+def _product(left, right, out, x, y, dtype=None):
+  return jnp.einsum(
+    f'...{left},...{right}->...{out}', x, y, preferred_element_type=dtype
+  )
+
+
+def _summed(g: jax.Array, like: jax.Array) -> jax.Array:
+  """Sums over the axes along which `like` was broadcast to the shape of g."""
+  g = g.sum(tuple(range(g.ndim - like.ndim)))
+  once = [i for i, n in enumerate(like.shape) if n == 1 < g.shape[i]]
+  return g.sum(once, keepdims=True).astype(like.dtype)
 
 
 WAYS = (
   Way('cudnn', _takes_cudnn, _cudnn),
+  Way('heads first', lambda shapes, on: on.platform == 'cpu', _heads_first),
   Way('plain', lambda shapes, on: True, _plain),
 )

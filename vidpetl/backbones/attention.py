@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl.backbones import attending
+from vidpetl.backbones import attending, dense
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
@@ -59,8 +59,9 @@ class Attention(nn.Module):
     return site(
       'attn_qkv',
       tuple(
-        self.dense(
+        dense.Dense(
           (self.heads, d // self.heads),
+          dtype=self.dtype,
           use_bias=self.key_bias or name != 'key',
           name=name,
         )(x)
@@ -77,16 +78,5 @@ class Attention(nn.Module):
     split = y.shape[-2:]
     y = y.reshape(*y.shape[:-2], -1)
     y = site('attn_out', y, grid=self.grid, before=('out',))
-    out = self.dense(x.shape[-1], axis=(-2, -1), name='out')(
-      y.reshape(*y.shape[:-1], *split)
-    )
+    out = dense.Dense(x.shape[-1:], split, self.dtype, name='out')(y)
     return site('attn_proj', out, given=y, grid=self.grid, behind=('out',))
-
-  @nn.nowrap
-  def dense(self, features: int | tuple[int, int], **options) -> nn.Module:
-    return nn.DenseGeneral(
-      features,
-      dtype=self.dtype,
-      kernel_init=nn.initializers.xavier_uniform(),
-      **options,
-    )

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from vidpetl import ranges
 from vidpetl.backbones import attention as attention_lib
+from vidpetl.backbones import dense as dense_lib
 from vidpetl.backbones import devices
 from vidpetl.backbones import site as site_lib
 
@@ -128,16 +129,15 @@ class Mlp(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     at = functools.partial(site, grid=self.grid)
     dense = functools.partial(
-      nn.Dense,
+      dense_lib.Dense,
       dtype=self.dtype,
-      kernel_init=nn.initializers.xavier_uniform(),
       bias_init=nn.initializers.normal(1e-6),
     )
-    y = dense(self.hidden, name='Dense_0')(x)
+    y = dense((self.hidden,), name='Dense_0')(x)
     y = at('mlp_fc1', y, given=x, behind=('Dense_0',))
     y = ACTIVATIONS[self.activation](y)
     y = at('mlp_hidden', y, before=('Dense_1',))
-    z = dense(x.shape[-1], name='Dense_1')(y)
+    z = dense(x.shape[-1:], name='Dense_1')(y)
     return at('mlp_fc2', z, given=y, behind=('Dense_1',))
 
 

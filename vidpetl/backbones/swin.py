@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vidpetl import ranges
-from vidpetl.backbones import attending, features, layers, variants
+from vidpetl.backbones import attending, dense, features, layers, variants
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import site as site_lib
 from vidpetl.weights import positions
@@ -219,8 +219,12 @@ class PatchMerging(nn.Module):
     merged = Grid(*volume.shape[1:4])
     x = merged.to_tokens(jnp.tile(lead, 4), volume)
     x = _norm(self.dtype, name='norm')(x)
-    reduction = nn.Dense(
-      x.shape[-1] // 2, use_bias=False, dtype=self.dtype, name='reduction'
+    reduction = dense.Dense(
+      (x.shape[-1] // 2,),
+      dtype=self.dtype,
+      use_bias=False,
+      kernel_init=nn.initializers.lecun_normal(),
+      name='reduction',
     )
     return reduction(x), merged
 

@@ -15,6 +15,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vidpetl.backbones import dense as dense_lib
+
 zeros = nn.initializers.zeros
 
 
@@ -49,8 +51,8 @@ def dense(
     kernel: initialiser; without it, `uniform(d)`.
     bias: initialiser.
   """
-  return nn.Dense(
-    features,
+  return dense_lib.Dense(
+    (features,),
     dtype=x.dtype,
     kernel_init=kernel or uniform(x.shape[-1]),
     bias_init=bias,

@@ -62,7 +62,8 @@ def train_step(
     )
   grads, scalars = sums
   weight = jnp.maximum(scalars.pop('weight'), 1.0)
-  grads = jax.tree.map(lambda g: g / weight, grads)
+  # A factor is made part of the update; a quotient would be stored first.
+  grads = jax.tree.map(lambda g: g * (1 / weight), grads)
   updates, opt_state = tx.update(
     grads, state.opt_state, state.params, rates=rates
   )

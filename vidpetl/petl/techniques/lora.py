@@ -7,10 +7,9 @@ from collections.abc import Mapping
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from vidpetl import options, ranges
-from vidpetl.backbones import site, torch_layers
+from vidpetl.backbones import dense, site, torch_layers
 from vidpetl.petl import linear, qkv
 
 Flat = Mapping[str, jax.Array]
@@ -46,13 +45,12 @@ class LoRA(nn.Module):
     self, x: jax.Array, y: jax.Array, axes: int, prefix: str
   ) -> jax.Array:
     """Returns y + (alpha / r) B (A x); its channels are the last `axes`."""
-    d, shape, out = x.shape[-1], y.shape[-axes:], 'hc'[:axes]
+    d, shape = x.shape[-1], y.shape[-axes:]
     a = self.param(f'{prefix}a', torch_layers.uniform(d), (d, self.rank))
     b = self.param(f'{prefix}b', torch_layers.zeros, (self.rank, *shape))
     x = nn.Dropout(self.dropout)(x, deterministic=not self.has_rng('dropout'))
-    update = jnp.einsum(
-      f'...r,r{out}->...{out}', x @ a.astype(x.dtype), b.astype(x.dtype)
-    )
+    x = dense.product(x, a.astype(x.dtype))
+    update = dense.product(x, b.astype(x.dtype))
     update = self.alpha / self.rank * update
     return qkv.add(y, update) if axes == 2 else y + update
 

@@ -1,0 +1,49 @@
+"""What a step of training is compiled to on a CPU."""
+
+import math
+import re
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+import tiny
+
+from vidpetl.backbones import vit
+
+# No two kinds of arrays are of one size.
+WIDTH, MLP, HEADS, TOKENS = 24, 40, 2, 2 * (1 + 9)
+VIDEO = jnp.zeros((1, 2, 24, 24, 3))
+KERNELS = {WIDTH * WIDTH, WIDTH * MLP}
+
+
+@pytest.fixture(scope='module')
+def transposed():
+  """The sizes of what a step transposes, for a ViT of two blocks."""
+  model = vit.build(
+    kind='mae', width=WIDTH, depth=2, heads=HEADS, mlp=MLP, patch=8
+  )
+  tx = optax.adamw(1e-3)
+
+  def loss(params):
+    return jnp.sum(model.apply({'params': params}, VIDEO, True).summary ** 2)
+
+  def step(params, state):
+    updates, state = tx.update(jax.grad(loss)(params), state, params)
+    return optax.apply_updates(params, updates), state
+
+  init = lambda: model.init(tiny.key(0), VIDEO, False)['params']
+  params = jax.eval_shape(init)
+  text = jax.jit(step).lower(params, jax.eval_shape(tx.init, params)).compile()
+  shapes = re.findall(r'= \w+\[([\d,]+)\]\S* transpose\(', text.as_text())
+  return [math.prod(map(int, shape.split(','))) for shape in shapes]
+
+
+def test_no_kernel_gradient_or_moment_is_transposed(transposed):
+  assert not KERNELS & set(transposed)
+
+
+def test_attention_transposes_its_tokens_and_no_scores(transposed):
+  # q, k, v, what is attended to, and the gradients of these; three again.
+  assert transposed.count(TOKENS * WIDTH) <= 2 * 11
+  assert TOKENS * HEADS * (1 + 9) not in transposed

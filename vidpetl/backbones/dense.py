@@ -1,0 +1,82 @@
+"""Dense layers, of kernels with any number of axes, as plain products.
+
+A kernel [d, heads, c] is multiplied as [d, heads c], and rows of tokens
+[..., d] as [rows, d]. On a CPU or GPU that changes nothing in memory, and XLA
+then makes the gradient of a kernel in the order that the kernel has. Left as
+they are, it makes the gradient as [heads, c, d], and the optimizer's update
+carries transposes of gradients, moments and parameters. A TPU keeps its last
+two axes in tiles, so that there the same reshapes would be copies, and products
+keep their axes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from vidpetl.backbones import devices
+
+
+def product(x: jax.Array, kernel: jax.Array, axes: int = 1) -> jax.Array:
+  """Multiplies [..., d] by a kernel.
+
+  Args:
+    x: [..., d].
+    kernel: [*inner, *out], with d = prod(inner).
+    axes: number of axes of `inner`.
+
+  Returns:
+    [..., *out].
+  """
+  inner, out = kernel.shape[:axes], kernel.shape[axes:]
+  lead, d = x.shape[:-1], x.shape[-1]
+  if devices.current().platform == 'tpu':
+    return jnp.tensordot(x.reshape(*lead, *inner), kernel, axes)
+  y = x.reshape(math.prod(lead), d) @ kernel.reshape(d, math.prod(out))
+  return y.reshape(*lead, *out)
+
+
+class Dense(nn.Module):
+  """x W + b.
+
+  It has the parameters of `nn.DenseGeneral`: `kernel` [*inner, *features] and
+  `bias` [*features].
+
+  Attributes:
+    features: axes of the output.
+    inner: axes of the kernel for the input's one; without it, that one.
+    dtype: of the computation.
+    use_bias: whether there is b.
+    kernel_init: initialiser of the kernel as a matrix.
+    bias_init: initialiser.
+  """
+
+  features: tuple[int, ...]
+  inner: tuple[int, ...] = ()
+  dtype: Any = jnp.float32
+  use_bias: bool = True
+  kernel_init: Callable[..., jax.Array] = nn.initializers.xavier_uniform()
+  bias_init: Callable[..., jax.Array] = nn.initializers.zeros
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps [..., d] to [..., *features]."""
+    inner = self.inner or x.shape[-1:]
+    shape = math.prod(inner), math.prod(self.features)
+
+    def init(key, full, dtype=jnp.float32):
+      return self.kernel_init(key, shape, dtype).reshape(full)
+
+    kernel = self.param('kernel', init, (*inner, *self.features))
+    y = product(
+      x.astype(self.dtype), kernel.astype(self.dtype), axes=len(inner)
+    )
+    if not self.use_bias:
+      return y
+    bias = self.param('bias', self.bias_init, self.features)
+    return y + bias.astype(self.dtype)
