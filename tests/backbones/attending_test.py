@@ -50,6 +50,11 @@ def test_plain_is_jax_attention(bias):
     ('gpu', 'gfx90a', jnp.bfloat16, 196, 64, 'plain'),
     ('cpu', None, jnp.bfloat16, 196, 64, 'plain'),
     ('tpu', None, jnp.bfloat16, 196, 64, 'plain'),
+    ('tpu', None, jnp.bfloat16, 512, 64, 'splash'),
+    ('tpu', None, jnp.float32, 1568, 80, 'splash'),
+    ('tpu', None, jnp.bfloat16, 3137, 128, 'splash'),
+    ('tpu', None, jnp.bfloat16, 3137, 256, 'plain'),
+    ('tpu', None, jnp.float16, 1568, 64, 'plain'),
   ],
 )
 def test_attention_is_of_the_kernel_that_takes_it(

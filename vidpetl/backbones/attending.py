@@ -16,6 +16,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vidpetl.backbones import splash
+
 # Fewer keys are attended to faster without a kernel of their own: of 16 (the
 # temporal encoder of ViViT), 2.6 times as fast on an H100.
 _FEWEST_KEYS = 64
@@ -197,5 +199,6 @@ def _plain(q, k, v, bias):
 
 WAYS = (
   Way('cudnn', _takes_cudnn, _cudnn),
+  Way('splash', splash.takes, splash.attend),
   Way('plain', lambda shapes, on: True, _plain),
 )

@@ -126,26 +126,10 @@ class Run:
 
   def train_steps(self) -> dict[str, Any]:
     """Returns the compiled update of each task: (state, batch) -> ..."""
-    steps = {}
-    for name, task in self.experiment.tasks.items():
-      others = [t for t in self.experiment.tasks if t != name]
-      hold = ''
-      if self.config.optimizer.hold_absent_heads and others:
-        hold = f'heads_({"|".join(others)})/'
-      compiled = jax.jit(
-        functools.partial(
-          step_lib.train_step,
-          model=self.experiment.model,
-          task=task,
-          tx=self.tx,
-          accumulate=self.config.accumulate,
-          hold=hold,
-        ),
-        donate_argnums=0,
-      )
-      # An argument, so that runs of all seeds share one program.
-      steps[name] = functools.partial(compiled, seed=self.config.seed)
-    return steps
+    return {
+      name: train_step(self.config, self.experiment, self.tx, name)
+      for name in self.experiment.tasks
+    }
 
   def begin_epoch(self, state: state_lib.TrainState) -> state_lib.TrainState:
     """Returns the state with which a new epoch begins."""
@@ -255,6 +239,36 @@ class Run:
       'mixture': self.mixture.fingerprint(),
       'data': {k: s.info.fingerprint for k, s in self.train.items()},
     }
+
+
+def train_step(
+  config: Any, experiment: experiment_lib.Experiment, tx: Any, name: str
+) -> Any:
+  """Returns the compiled update of a task: (state, batch) -> ...
+
+  Args:
+    config: of the run.
+    experiment: that it is.
+    tx: optimizer.
+    name: of the task.
+  """
+  others = [task for task in experiment.tasks if task != name]
+  hold = ''
+  if config.optimizer.hold_absent_heads and others:
+    hold = f'heads_({"|".join(others)})/'
+  compiled = jax.jit(
+    functools.partial(
+      step_lib.train_step,
+      model=experiment.model,
+      task=experiment.tasks[name],
+      tx=tx,
+      accumulate=config.accumulate,
+      hold=hold,
+    ),
+    donate_argnums=0,
+  )
+  # An argument, so that runs of all seeds share one program.
+  return functools.partial(compiled, seed=config.seed)
 
 
 def prepare(config: Any, workdir: epath.PathLike | None = None) -> Run:
