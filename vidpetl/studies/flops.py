@@ -56,7 +56,7 @@ def products(function: Callable, *args) -> int:
   A multiply-add counts as two; what no output needs is left out, and so are
   the zeros between the elements of a strided convolution's gradient. Nothing
   is computed. What is recomputed to save memory counts as often as it is made,
-  and attention counts as it is written out, whatever kernel a device has for it.
+  and attention counts as it is written out, whatever kernel a device has.
 
   Args:
     function: of arrays.

@@ -72,7 +72,7 @@ def ask(config: Any, name: str, task: str = '') -> dict[str, Any]:
       text=True,
     )
     if not out.exists():
-      raise ValueError(_broken(name, done))
+      raise ValueError(broken(name, done))
     found = json.loads(out.read_text())
   if 'mistake' in found:
     raise ValueError(f'On {name}: {found["mistake"]}')
@@ -94,7 +94,7 @@ _ENVIRONMENT = {
 }
 
 
-def _broken(name: str, done: subprocess.CompletedProcess) -> str:
+def broken(name: str, done: subprocess.CompletedProcess) -> str:
   end = f'status {done.returncode}'
   if done.returncode < 0:
     end = signal.Signals(-done.returncode).name

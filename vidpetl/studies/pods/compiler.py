@@ -59,7 +59,7 @@ def compile_step(config: Any, name: str, task: str) -> dict[str, Any]:
   except jax.errors.JaxRuntimeError as error:
     if _FULL not in str(error):
       raise
-    return found | {'full': _too_much(str(error))}
+    return found | {'full': too_much(str(error))}
   finally:
     found['seconds'] = time.perf_counter() - began
   text = program.Program(compiled.as_text())
@@ -120,7 +120,7 @@ def _flops(config: Any, task: str, mesh: Any) -> dict[str, float]:
   return found
 
 
-def _too_much(message: str) -> dict[str, Any]:
+def too_much(message: str) -> dict[str, Any]:
   """Returns bytes that were needed, and those there are; {} if unsaid."""
   found = _SIZES.search(message)
   if not found:
