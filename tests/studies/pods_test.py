@@ -35,7 +35,7 @@ ENTRY %main (x: f32[4], y: bf16[8,16]) -> f32[4] {
   %f = bf16[2,16]{1,0} fusion(%y), kind=kCustom, calls=%all-reduce-scatter.1
   ROOT %w = f32[4] while(%x), condition=%cond, body=%body, backend_config={"known_trip_count":{"n":"3"}}
 }
-"""
+"""  # noqa: E501
 
 
 def test_collectives_of_loops_count_as_often_as_they_run():
