@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vidpetl.backbones import attending
 from vidpetl.data import augment, clips
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import spec as spec_lib
@@ -171,6 +172,8 @@ def _shapes(params: Arrays) -> dict[str, jax.ShapeDtypeStruct]:
   return {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in params.items()}
 
 
+# A kernel of this machine's device is none of others.
+@attending.plain()
 def _answer(
   subject: Subject, params: Arrays, given: Arrays
 ) -> dict[str, jax.Array]:
