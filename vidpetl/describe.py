@@ -1,8 +1,12 @@
 """What a run is, before it runs: recipe, parameters, sites, FLOPs, bytes.
 
   python -m vidpetl.describe --config=configs/cofinetune_ava.py [--json=FILE]
+  python -m vidpetl.describe --config=… --compile=v5e-16
 
-Needs neither data nor weights, and allocates nothing.
+Needs neither data nor weights, and allocates nothing. --compile asks the
+compiler of TPUs what the run's own step is on a slice, without one: memory of
+a chip by part, FLOPs, collectives, and whether it fits. Minutes; needs
+pip install "vidpetl[tpu]".
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ with epy.lazy_imports():
   from vidpetl.parameters import trainable, variables
   from vidpetl.petl import adapted
   from vidpetl.studies import flops, in_words
+  from vidpetl.studies.pods import asking, topologies
   from vidpetl.training import sharding
   from vidpetl.training import step as step_lib
 
@@ -285,6 +290,10 @@ def define_flags() -> None:
   bounded.define(
     'devices', 1, ranges.Count, 'How many devices the run is spread over.'
   )
+  flags.DEFINE_string(
+    'compile', None, 'A TPU slice to compile the step for: v5e-16, v4-128, …'
+  )
+  flags.DEFINE_string('task', '', 'Whose step --compile is about; the first.')
   flags.mark_flag_as_required('config')
 
 
@@ -294,8 +303,17 @@ def main(argv: list[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f'What is meant by {argv[1:]}?')
   logging.set_verbosity(logging.ERROR)
-  found = describe(configure.from_flags(), args.devices)
-  print(report(found))
+  config = configure.from_flags()
+  if args.compile:
+    devices = topologies.find(args.compile).chips
+    asking.check(config, args.compile, args.task)
+  else:
+    devices = args.devices
+  found = describe(config, devices)
+  print(report(found), flush=True)
+  if args.compile:
+    found['compiled'] = asking.ask(config, args.compile, args.task)
+    print('\n' + asking.report(found['compiled'], found['bytes']))
   if args.json:
     durable.write(args.json, json.dumps(found, indent=2))
 

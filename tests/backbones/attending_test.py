@@ -71,6 +71,11 @@ def test_no_product_of_attention_is_in_float32_where_16_bits_are_asked(way):
     ('gpu', 'gfx90a', jnp.bfloat16, 196, 64, 'plain'),
     ('cpu', None, jnp.bfloat16, 196, 64, 'heads first'),
     ('tpu', None, jnp.bfloat16, 196, 64, 'plain'),
+    ('tpu', None, jnp.bfloat16, 512, 64, 'splash'),
+    ('tpu', None, jnp.float32, 1568, 80, 'splash'),
+    ('tpu', None, jnp.bfloat16, 3137, 128, 'splash'),
+    ('tpu', None, jnp.bfloat16, 3137, 256, 'plain'),
+    ('tpu', None, jnp.float16, 1568, 64, 'plain'),
   ],
 )
 def test_attention_is_of_the_kernel_that_takes_it(

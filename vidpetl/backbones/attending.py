@@ -15,7 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl.backbones import devices
+from vidpetl.backbones import devices, splash
 
 # Fewer keys are attended to faster without a kernel of their own: of 16 (the
 # temporal encoder of ViViT), 2.6 times as fast on an H100.
@@ -243,5 +243,6 @@ def _summed(g: jax.Array, like: jax.Array) -> jax.Array:
 WAYS = (
   Way('cudnn', _takes_cudnn, _cudnn),
   Way('heads first', lambda shapes, on: on.platform == 'cpu', _heads_first),
+  Way('splash', splash.takes, splash.attend),
   Way('plain', lambda shapes, on: True, _plain),
 )

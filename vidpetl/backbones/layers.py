@@ -15,14 +15,13 @@ import jax.numpy as jnp
 from vidpetl import ranges
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import dense as dense_lib
-from vidpetl.backbones import devices
+from vidpetl.backbones import devices, meshes
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
 site = site_lib.site
 
 LAYER_NORM_EPSILON = 1e-6
-BATCH_AXES = ('data', 'fsdp')
 
 
 def constrain_batch(x: jax.Array) -> jax.Array:
@@ -32,12 +31,7 @@ def constrain_batch(x: jax.Array) -> jax.Array:
   and gather the batch; stating it once per block prevents that. Without a mesh
   (`jax.set_mesh`) that has such axes it does nothing.
   """
-  mesh = jax.sharding.get_abstract_mesh()
-  axes = tuple(
-    name
-    for name, kind in zip(mesh.axis_names, mesh.axis_types)
-    if name in BATCH_AXES and kind == jax.sharding.AxisType.Auto
-  )
+  axes = meshes.batch_axes()
   if not axes:
     return x
   return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(axes))

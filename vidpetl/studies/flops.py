@@ -15,6 +15,7 @@ from jax.interpreters import partial_eval
 from matplotlib import figure
 
 from vidpetl import tables
+from vidpetl.backbones import devices
 from vidpetl.experiment import complete
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.studies import style
@@ -55,14 +56,14 @@ def products(function: Callable, *args) -> int:
   A multiply-add counts as two; what no output needs is left out, and so are
   the zeros between the elements of a strided convolution's gradient. Nothing
   is computed. What is recomputed to save memory counts as often as it is made,
-  and what kernels of their own do (cuDNN's attention) does not count: trace
-  without either.
+  and attention counts as it is written out, whatever kernel a device has.
 
   Args:
     function: of arrays.
     *args: trees of arrays or of their shapes.
   """
-  traced = jax.make_jaxpr(function)(*args).jaxpr
+  with devices.meant(devices.ANY):
+    traced = jax.make_jaxpr(function)(*args).jaxpr
   traced, _ = partial_eval.dce_jaxpr(traced, [True] * len(traced.outvars))
   return sum(_equation(eqn) for eqn in traced.eqns)
 

@@ -103,3 +103,14 @@ class Ahead:
   def close(self) -> None:
     """Begins no further program."""
     self._closed = True
+
+
+def ahead(run: Any, latest: int | None) -> Ahead:
+  """Compiles the updates of a run, if it has steps to take.
+
+  Args:
+    run: a `vidpetl.training.run.Run`.
+    latest: steps that it has taken.
+  """
+  trains = run.config.mode == 'train' and latest != run.total
+  return Ahead(list(run.train) if trains else (), run.compile_step, run.mesh)

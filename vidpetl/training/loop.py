@@ -94,13 +94,7 @@ class Loop:
     self.comparers = self.run.comparers()
     self.logbook = logbook.Logbook(self.run, self.workdir, started)
     self.say = self.logbook.say
-    trains = config.mode == 'train'
-    trains &= self.checkpoints.latest() != self.run.total
-    self.ahead = compiling.Ahead(
-      list(self.run.train) if trains else (),
-      self.run.compile_step,
-      self.run.mesh,
-    )
+    self.ahead = compiling.ahead(self.run, self.checkpoints.latest())
     self.files = predictions.Files(self.workdir, self.run.train)
     self.asked = interruption.Interruption()
 

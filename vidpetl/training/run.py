@@ -12,7 +12,6 @@ import numpy as np
 from etils import epath
 
 from vidpetl.data import (
-  clips,
   examples,
   index,
   lengths,
@@ -29,7 +28,7 @@ from vidpetl.experiment import spec as spec_lib
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import storage
 from vidpetl.tasks import task as task_lib
-from vidpetl.training import checkpoint, consistency, sharding
+from vidpetl.training import checkpoint, consistency, programs, sharding
 from vidpetl.training import step as step_lib
 from vidpetl.weights import report as report_lib
 
@@ -84,13 +83,8 @@ class Run:
   @functools.cached_property
   def shapes(self) -> state_lib.TrainState:
     """The abstract state, sharded."""
-    create = functools.partial(self.experiment.init_state, tx=self.tx)
-    shapes = jax.eval_shape(create, jax.random.key(0))
-    where = sharding.infer(shapes, self.mesh, self.config.sharding)
-    return jax.tree.map(
-      lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
-      shapes,
-      where,
+    return programs.state_shapes(
+      self.config, self.experiment, self.tx, self.mesh
     )
 
   def init_state(
@@ -150,47 +144,25 @@ class Run:
 
   def compile_step(self, name: str) -> None:
     """Compiles a task's update, so that its first call need not."""
-    spec, where = self.experiment.tasks[name].train_clip, sharding.batch
-    signature = clips.signature(self.train[name].info, spec)
-    batch = {
-      key: jax.ShapeDtypeStruct(
-        (self.config.batch_size, *shape), kind, sharding=where(self.mesh)
-      )
-      for key, (shape, kind) in signature.items()
-    }
+    batch = programs.batch_shapes(
+      self.config,
+      self.experiment.tasks[name],
+      self.train[name].info,
+      self.mesh,
+    )
     step = self.train_steps()[name]
-    options = {'rates': self.rates(0), **step.keywords}
-    step.func.lower(self.shapes, batch, **options).compile()
+    programs.lower(step, self.shapes, batch, self.config).compile()
 
   def train_steps(self) -> dict[str, Any]:
-    """Returns the compiled update of each task.
-
-    They take the state, a batch, and `rates` of the step.
-    """
+    """Returns each task's compiled update; see `programs.train_step`."""
     return self._train_steps
 
   @functools.cached_property
   def _train_steps(self) -> dict[str, Any]:
-    steps = {}
-    for name, task in self.experiment.tasks.items():
-      others = [t for t in self.experiment.tasks if t != name]
-      hold = ''
-      if self.config.optimizer.hold_absent_heads and others:
-        hold = f'heads_({"|".join(others)})/'
-      compiled = jax.jit(
-        functools.partial(
-          step_lib.train_step,
-          model=self.experiment.model,
-          task=task,
-          tx=self.tx,
-          accumulate=self.config.accumulate,
-          hold=hold,
-        ),
-        donate_argnums=0,
-      )
-      # An argument, as `rates` is, so that runs of all seeds share one program.
-      steps[name] = functools.partial(compiled, seed=self.config.seed)
-    return steps
+    return {
+      name: programs.train_step(self.config, self.experiment, self.tx, name)
+      for name in self.experiment.tasks
+    }
 
   @functools.cached_property
   def _rates(self) -> dict[str, np.ndarray]:

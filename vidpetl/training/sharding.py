@@ -17,9 +17,17 @@ AXES = ('data', 'fsdp')
 Rules = Sequence[tuple[str, str]]
 
 
-def make_mesh(data: int = -1, fsdp: int = 1) -> Mesh:
-  """Returns a mesh over all devices; one axis may be -1, 'what is left'."""
-  devices = jax.device_count()
+def make_mesh(
+  data: int = -1, fsdp: int = 1, over: Sequence[Any] | None = None
+) -> Mesh:
+  """Returns a mesh over devices; one axis may be -1, 'what is left'.
+
+  Args:
+    data: devices along this axis.
+    fsdp: devices along this one.
+    over: the devices; None is all there are.
+  """
+  devices = len(over or jax.devices())
   shape = [data, fsdp]
   if -1 in shape:
     rest = shape[1 - shape.index(-1)]
@@ -29,7 +37,7 @@ def make_mesh(data: int = -1, fsdp: int = 1) -> Mesh:
       f'config.mesh data={data}, fsdp={fsdp} does not cover {devices} '
       'devices; their product must be the number of devices.'
     )
-  return Mesh(mesh_utils.create_device_mesh(shape), AXES)
+  return Mesh(mesh_utils.create_device_mesh(shape, over), AXES)
 
 
 def meet(mesh: Mesh) -> None:

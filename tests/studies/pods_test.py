@@ -1,0 +1,124 @@
+"""Programs for TPU slices: their names, their text, what is told of them."""
+
+import importlib.util
+import subprocess
+
+import experiments
+import pytest
+
+from vidpetl.studies.pods import asking, compiler, program, topologies
+
+LIBTPU = importlib.util.find_spec('libtpu') is not None
+TEXT = """HloModule jit_step, is_scheduled=true
+
+%add (a: f32[], b: f32[]) -> f32[] {
+  %a = f32[] parameter(0)
+  ROOT %sum = f32[] add(%a, %b)
+}
+
+%all-reduce-scatter.1 (p: bf16[8,16]) -> bf16[2,16] {
+  %p = bf16[8,16]{1,0:T(8,128)} parameter(0)
+  %ar = bf16[8,16]{1,0:T(8,128)} all-reduce(%p), to_apply=%add
+  ROOT %part = bf16[2,16]{1,0} dynamic-slice(%ar)
+}
+
+%body (s: f32[4]) -> f32[4] {
+  %s = f32[4] parameter(0)
+  %g = (f32[1]{0:T(128)}, f32[4]{0:T(128)}) all-gather-start(%s), dimensions={0}
+  %work = f32[4] fusion(%s), kind=kLoop, calls=%none, backend_config={"estimated_cycles":"70"}
+  ROOT %d = f32[4] all-gather-done(%g)
+}
+
+ENTRY %main (x: f32[4], y: bf16[8,16]) -> f32[4] {
+  %x = f32[4]{0:T(128)S(1)} parameter(0)
+  %r = (f32[24,16]{0,1:T(8,128)S(1)}, /*index=1*/f32[]{:T(128)}) all-reduce(%x, %x), to_apply=%add
+  %f = bf16[2,16]{1,0} fusion(%y), kind=kCustom, calls=%all-reduce-scatter.1
+  ROOT %w = f32[4] while(%x), condition=%cond, body=%body, backend_config={"known_trip_count":{"n":"3"}}
+}
+"""  # noqa: E501
+
+
+def test_collectives_of_loops_count_as_often_as_they_run():
+  found = program.collectives(program.Program(TEXT))
+  assert found == {
+    'all-reduce': {'count': 1, 'bytes': 4 * 24 * 16 + 4},
+    'reduce-scatter': {'count': 1, 'bytes': 2 * 8 * 16},
+    'all-gather': {'count': 3, 'bytes': 3 * 16},
+  }
+
+
+def test_a_collective_is_hidden_by_what_runs_before_it_is_waited_for():
+  found = program.hidden(program.Program(TEXT))
+  assert found['behind'] == 48 and found['cycles'] == 210
+  assert found['bytes'] == 48 + 4 * 24 * 16 + 4 + 256
+  idle = program.Program(TEXT.replace('"estimated_cycles":"70"', ''))
+  assert program.hidden(idle)['behind'] == 0
+
+
+def test_slices_have_the_names_of_google_cloud():
+  # v4 and v5p are named by their cores, of which a chip has two.
+  assert topologies.find('v4-128').layout == (4, 4, 4)
+  assert topologies.find('v5e-16').chips == 16
+  assert topologies.find('v5p-256').chips == 128
+  with pytest.raises(ValueError, match=r"no TPU slice 'v5e-17'.*v6e-256"):
+    topologies.find('v5e-17')
+
+
+def compiled(**more):
+  parts = {'trained': 2**20, 'frozen': 0, 'optimizer': 2**21, 'batch': 2**20}
+  return {
+    'slice': 'v5e-16',
+    'chips': 16,
+    'hbm': 2**34,
+    'task': 'ava',
+    'batch': 16,
+    'seconds': 2.0,
+    'flops': {'step': 4e9, 'needed': 3e9},
+    'memory': parts,
+    **more,
+  }
+
+
+def test_what_does_not_fit_says_how_much_over():
+  full = compiler.too_much(
+    'RESOURCE_EXHAUSTED: XLA:TPU compile permanent error. Ran out of memory '
+    'in memory space hbm. Used 18.02G of 15.75G hbm. Exceeded hbm capacity by '
+    '2.27G.'
+  )
+  told = asking.report(compiled(full=full), {})
+  assert 'needs 18.02 GiB of the 15.75' in told and '2.27 too many' in told
+  assert '1.0 of them computed again' in told
+
+
+def test_a_compiler_that_breaks_down_is_told_with_its_signal():
+  done = subprocess.CompletedProcess([], -11, '', 'one\n\nSegmentation\n')
+  told = asking.broken('v5e-256', done)
+  assert 'SIGSEGV' in told and told.endswith('one / Segmentation')
+
+
+def test_libtpu_is_asked_for_by_its_command(monkeypatch):
+  real = importlib.util.find_spec
+  without = lambda name: None if name == 'libtpu' else real(name)
+  monkeypatch.setattr(importlib.util, 'find_spec', without)
+  config = experiments.load_config('cofinetune_ava', 'demo,finetune')
+  with pytest.raises(ValueError, match=r'pip install "vidpetl\[tpu\]"'):
+    asking.check(config, 'v5e-4')
+  with pytest.raises(ValueError, match=r'config\.tasks has ava'):
+    asking.check(config, 'v5e-4', 'hmdb51')
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not LIBTPU, reason='needs libtpu')
+def test_a_step_is_compiled_for_a_slice(make_config):
+  config = make_config('kinetics400', batch_size=4)
+  found = asking.ask(config, 'v5e-4')
+  # Gradients of what trains, and the scalars of the step.
+  reduced = found['collectives']['all-reduce']['bytes']
+  trained = found['memory']['trained']
+  assert trained <= reduced < 1.1 * trained + 1024
+  assert set(found['collectives']) == {'all-reduce'}
+  assert 'It fits' in asking.report(
+    found, {'gradients': trained, 'tasks': {'kinetics400': 2**20}}
+  )
+  with pytest.raises(ValueError, match='does not split over 4 devices'):
+    asking.ask(make_config('kinetics400', batch_size=6), 'v5e-4')

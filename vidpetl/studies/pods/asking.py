@@ -1,0 +1,209 @@
+"""Asks the compiler of TPUs, in a process of its own, and tells its answer."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+from etils import epath
+
+from vidpetl import tables
+from vidpetl.experiment import complete
+from vidpetl.studies.pods import topologies
+
+_COMPILER = 'vidpetl.studies.pods.compiler'
+_MIB, _GIB = 2**20, 2**30
+
+
+def check(config: Any, name: str, task: str = '') -> str:
+  """Returns the task whose step is meant, if it can be asked for.
+
+  Args:
+    config: of the run.
+    name: of the slice, such as 'v5e-16'.
+    task: '' is the first.
+
+  Raises:
+    ValueError: if there is no such slice or task, or libtpu is missing.
+  """
+  topologies.find(name)
+  task = task or next(iter(config.tasks))
+  if task not in config.tasks:
+    raise ValueError(
+      f'--task={task}: config.tasks has {", ".join(config.tasks)}.'
+    )
+  if importlib.util.find_spec('libtpu') is None:
+    raise ValueError(
+      f'--compile={name} needs the compiler of TPUs, libtpu: pip install '
+      '"vidpetl[tpu]".'
+    )
+  return task
+
+
+def ask(config: Any, name: str, task: str = '') -> dict[str, Any]:
+  """Returns what the training step of a run is on a TPU slice.
+
+  Args:
+    config: of the run.
+    name: of the slice.
+    task: whose step; '' is the first.
+
+  Raises:
+    ValueError: as `check` does; if the run cannot be spread over the slice, or
+      the compiler breaks down.
+  """
+  task = check(config, name, task)
+  part = topologies.find(name)
+  config = complete.complete(config)
+  with tempfile.TemporaryDirectory() as folder:
+    given, out = (epath.Path(folder) / x for x in ('config.json', 'out.json'))
+    given.write_text(json.dumps(complete.as_json(config)))
+    done = subprocess.run(
+      [sys.executable, '-m', _COMPILER, str(given), name, task, str(out)],
+      env={**os.environ, **_ENVIRONMENT},
+      capture_output=True,
+      text=True,
+    )
+    if not out.exists():
+      raise ValueError(broken(name, done))
+    found = json.loads(out.read_text())
+  if 'mistake' in found:
+    raise ValueError(f'On {name}: {found["mistake"]}')
+  return {
+    'slice': name,
+    'chips': part.chips,
+    'hbm': part.memory,
+    'task': task,
+    'batch': config.batch_size,
+    **found,
+  }
+
+
+# The process looks for no accelerator of its own, and others may compile.
+_ENVIRONMENT = {
+  'JAX_PLATFORMS': 'cpu',
+  'ALLOW_MULTIPLE_LIBTPU_LOAD': '1',
+  'TPU_SKIP_MDS_QUERY': '1',
+}
+
+
+def broken(name: str, done: subprocess.CompletedProcess) -> str:
+  end = f'status {done.returncode}'
+  if done.returncode < 0:
+    end = signal.Signals(-done.returncode).name
+  last = [line for line in done.stderr.splitlines() if line.strip()][-3:]
+  return (
+    f'the compiler for {name} broke down ({end}); that is a bug of it, or of '
+    'vidpetl. Its last lines: ' + ' / '.join(last)
+  )
+
+
+def report(found: Mapping[str, Any], estimate: Mapping[str, Any]) -> str:
+  """Returns the answer as tables.
+
+  Args:
+    found: by `ask`.
+    estimate: of bytes on one chip, as `vidpetl.describe` has it.
+  """
+  title = (
+    f'Compiled for {found["slice"]}: {found["chips"]} chips, '
+    f'{found["batch"]} clips of {found["task"]} a step, in '
+    f'{found["seconds"]:.0f} s'
+  )
+  parts = [f'{title}\n{_memory(found)}']
+  if 'full' not in found:
+    parts += [_compared(found, estimate)]
+  parts += [_flops(found)]
+  if 'full' not in found:
+    parts += [_collectives(found)]
+  return '\n\n'.join(parts)
+
+
+def total(found: Mapping[str, Any]) -> int:
+  """Returns the bytes of a chip that a step takes."""
+  size = found['memory']
+  return sum(
+    size[name] for name in ('arguments', 'temporary', 'new output', 'program')
+  )
+
+
+def _memory(found: Mapping[str, Any]) -> str:
+  size = found['memory']
+  rows = [
+    ('trained parameters', size['trained']),
+    ('frozen parameters', size['frozen']),
+    ('optimizer', size['optimizer']),
+    ('batch', size['batch']),
+  ]
+  if 'full' in found:
+    return f'{_mib(rows)}\n  {_too_much(found["full"], found["hbm"])}'
+  rows += [
+    ('padding of these', size['arguments'] - sum(n for _, n in rows)),
+    ('activations, gradients (temporary)', size['temporary']),
+    ('output that is no parameter', size['new output']),
+    ('program', size['program']),
+    ('all', total(found)),
+  ]
+  share = 100 * total(found) / found['hbm']
+  fits = (
+    f'It fits: {share:.0f} % of the {found["hbm"] / _GIB:.0f} GiB of a chip.'
+  )
+  return f'{_mib(rows)}\n  {fits}'
+
+
+def _mib(rows: list[tuple[str, float]]) -> str:
+  cells = [(name, f'{n / _MIB:,.1f}') for name, n in rows]
+  return tables.columns([('', 'MiB a chip'), *cells], '<>', '  ')
+
+
+def _too_much(full: Mapping[str, Any], memory: int) -> str:
+  if 'needed' not in full:
+    return f'It does not fit into {memory / _GIB:.0f} GiB: {full["message"]}'
+  needed, there = full['needed'] / _GIB, full['available'] / _GIB
+  return (
+    f'It does not fit: it needs {needed:.2f} GiB of the {there:.2f} that a '
+    f'chip has for it, {needed - there:.2f} too many.'
+  )
+
+
+def _compared(found: Mapping[str, Any], estimate: Mapping[str, Any]) -> str:
+  """Says by how much the estimate of the same memory is off."""
+  ours = estimate['gradients'] + estimate['tasks'][found['task']]
+  theirs = found['memory']['temporary']
+  return (
+    f'Activations and gradients were estimated at {ours / _MIB:,.0f} MiB: '
+    f'{100 * (ours / theirs - 1):+.0f} % of what the compiler takes.'
+  )
+
+
+def _flops(found: Mapping[str, Any]) -> str:
+  count = found['flops']
+  lines = [f'{count["step"] / 1e9:,.1f} GFLOP a chip and step']
+  if 'needed' in count:
+    again = count['step'] - count['needed']
+    lines += [f'{again / 1e9:,.1f} of them computed again (remat)']
+  return ', '.join(lines) + '.'
+
+
+def _collectives(found: Mapping[str, Any]) -> str:
+  rows = [
+    (kind, f'{each["count"]:,}', f'{each["bytes"] / _MIB:,.2f}')
+    for kind, each in sorted(found['collectives'].items())
+  ]
+  if not rows:
+    return 'Collectives: none'
+  table = tables.columns([('Collectives', 'count', 'MiB'), *rows], '<>>')
+  hidden = found['hidden']
+  share = 100 * hidden['behind'] / hidden['bytes']
+  return (
+    f'{table}\n  {share:.0f} % of the bytes are on their way while the chip '
+    'computes (begun, and waited for later). How long they take is not known '
+    'to the compiler.'
+  )

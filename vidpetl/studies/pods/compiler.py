@@ -1,0 +1,138 @@
+"""Compiles the training step of a run for a TPU slice that is not there.
+
+  python -m vidpetl.studies.pods.compiler CONFIG.json SLICE TASK OUT.json
+
+`vidpetl.studies.pods.asking` starts it: the compiler may end a process.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from typing import Any
+
+import jax
+from etils import epath
+
+from vidpetl import mistakes
+from vidpetl.experiment import complete
+from vidpetl.experiment import experiment as experiment_lib
+from vidpetl.studies import flops
+from vidpetl.studies.pods import program, topologies
+from vidpetl.training import programs, sharding
+
+_FULL = 'RESOURCE_EXHAUSTED'
+_SIZES = re.compile(r'([\d.]+)([KMGT]?) of ([\d.]+)([KMGT]?) hbm')
+_UNITS = {'': 1, 'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
+
+
+def compile_step(config: Any, name: str, task: str) -> dict[str, Any]:
+  """Returns what the compiler makes of a training step.
+
+  Args:
+    config: of the run, completed.
+    name: of the slice.
+    task: whose step.
+
+  Raises:
+    ValueError: naming the field that cannot work on such a slice.
+  """
+  part = topologies.find(name)
+  mesh = sharding.make_mesh(**config.mesh.to_dict(), over=part.devices())
+  sharding.check_batch(
+    config.batch_size // config.accumulate,
+    mesh,
+    'config.batch_size / config.accumulate',
+  )
+  step, state, batch = _step(config, task, mesh)
+  found = {'memory': _state_bytes(config, state, batch, mesh)}
+  found['flops'] = _flops(config, task, mesh)
+  began = time.perf_counter()
+  with jax.set_mesh(mesh):
+    lowered = programs.lower(step, state, batch, config)
+  try:
+    compiled = lowered.compile()
+  except jax.errors.JaxRuntimeError as error:
+    if _FULL not in str(error):
+      raise
+    return found | {'full': too_much(str(error))}
+  finally:
+    found['seconds'] = time.perf_counter() - began
+  text = program.Program(compiled.as_text())
+  size = compiled.memory_analysis()
+  found['memory'] |= {
+    'temporary': size.temp_size_in_bytes,
+    'arguments': size.argument_size_in_bytes,
+    'new output': size.output_size_in_bytes - size.alias_size_in_bytes,
+    'program': size.generated_code_size_in_bytes,
+  }
+  return found | {
+    'collectives': program.collectives(text),
+    'hidden': program.hidden(text),
+  }
+
+
+def _step(config: Any, name: str, mesh: Any) -> tuple[Any, Any, Any]:
+  """Returns the run's own step of a task, and its arguments as shapes."""
+  infos = experiment_lib.infos(config)
+  experiment = experiment_lib.build(config, infos)
+  tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
+  state = programs.state_shapes(config, experiment, tx, mesh)
+  task = experiment.tasks[name]
+  batch = programs.batch_shapes(config, task, infos[name], mesh)
+  return programs.train_step(config, experiment, tx, name), state, batch
+
+
+def _state_bytes(config, state, batch, mesh) -> dict[str, int]:
+  """Bytes of a chip's part of what a step is given."""
+  on_one = lambda tree: sharding.bytes_per_device(tree, mesh, config.sharding)
+  return {
+    'trained': on_one({'params': state.params}),
+    'frozen': on_one({'frozen': state.frozen}),
+    'optimizer': on_one({'opt_state': state.opt_state}),
+    'batch': sum(x.size * x.dtype.itemsize for x in batch.values())
+    // mesh.size,
+  }
+
+
+def _flops(config: Any, task: str, mesh: Any) -> dict[str, float]:
+  """FLOPs of a chip, as the step is, and without what remat repeats."""
+  count = lambda config: flops.products(*_step(config, task, mesh)) / mesh.size
+  found = {'step': count(config)}
+  if config.backbone.get('remat'):
+    config = config.copy_and_resolve_references()
+    with config.unlocked():
+      config.backbone.remat = False
+    found['needed'] = count(config)
+  return found
+
+
+def too_much(message: str) -> dict[str, Any]:
+  """Returns bytes that were needed, and those there are; {} if unsaid."""
+  found = _SIZES.search(message)
+  if not found:
+    return {'message': message.splitlines()[0]}
+  needed, unit, there, other = found.groups()
+  return {
+    'needed': float(needed) * _UNITS[unit],
+    'available': float(there) * _UNITS[other],
+  }
+
+
+def main(argv: list[str]) -> None:
+  """Runs the command line."""
+  given, name, task, out = argv
+  fields = json.loads(epath.Path(given).read_text())
+  try:
+    found = compile_step(complete.complete(fields), name, task)
+  except Exception as error:
+    if not mistakes.is_mistake(error):
+      raise
+    found = {'mistake': str(error)}
+  epath.Path(out).write_text(json.dumps(found))
+
+
+if __name__ == '__main__':
+  main(sys.argv[1:])

@@ -1,0 +1,110 @@
+"""TPU slices by the names that Google Cloud has for them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+GIB = 2**30
+# Chips -> how they are laid out, in a torus of three dimensions or of two.
+_IN_3D = {
+  4: (2, 2, 1), 8: (2, 2, 2), 16: (2, 2, 4), 32: (2, 4, 4), 64: (4, 4, 4),
+  128: (4, 4, 8), 256: (4, 8, 8), 512: (8, 8, 8),
+}  # fmt: skip
+_IN_2D = {
+  1: (1, 1), 4: (2, 2), 8: (2, 4), 16: (4, 4), 32: (4, 8), 64: (8, 8),
+  128: (8, 16), 256: (16, 16),
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Generation:
+  """What all slices of a kind of TPU share.
+
+  Attributes:
+    layouts: chips -> how they are laid out.
+    counted: what a slice's name counts of each chip: 2 cores, or 1.
+    memory: bytes of a chip's HBM.
+  """
+
+  layouts: dict[int, Sequence[int]]
+  counted: int
+  memory: int
+
+
+# cloud.google.com/tpu/docs/system-architecture-tpu-vm
+GENERATIONS = {
+  'v4': Generation(_IN_3D, 2, 32 * GIB),
+  'v5p': Generation(_IN_3D, 2, 95 * GIB),
+  'v5e': Generation(_IN_2D, 1, 16 * GIB),
+  'v6e': Generation(_IN_2D, 1, 32 * GIB),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Slice:
+  """Chips that train together.
+
+  Attributes:
+    name: such as 'v5e-16' or 'v4-128'.
+    generation: such as 'v5e'.
+    layout: of its chips.
+  """
+
+  name: str
+  generation: str
+  layout: Sequence[int]
+
+  @property
+  def chips(self) -> int:
+    count = 1
+    for size in self.layout:
+      count *= size
+    return count
+
+  @property
+  def memory(self) -> int:
+    """Bytes of a chip's HBM."""
+    return GENERATIONS[self.generation].memory
+
+  def devices(self) -> list[Any]:
+    """Returns its chips, to compile for; needs libtpu."""
+    from jax.experimental import topologies  # noqa: PLC0415
+
+    shape = 'x'.join(map(str, self.layout))
+    options = {}
+    if len(self.layout) == 3:  # Both cores of a chip are one device.
+      options = {'chip_config_name': 'megacore'}
+    host = (*(min(size, 2) for size in self.layout[:2]), 1)
+    if self.chips == 8 and len(self.layout) == 2:  # One host holds them all.
+      host = (*self.layout, 1)
+    found = topologies.get_topology_desc(
+      platform='tpu',
+      topology_name=f'{self.generation}:{shape}',
+      chips_per_host_bounds=host,
+      **options,
+    )
+    return found.devices
+
+
+def names() -> list[str]:
+  """Returns the names of all slices."""
+  return [
+    f'{name}-{chips * kind.counted}'
+    for name, kind in GENERATIONS.items()
+    for chips in kind.layouts
+  ]
+
+
+def find(name: str) -> Slice:
+  """Returns a slice by its name.
+
+  Raises:
+    ValueError: listing those there are.
+  """
+  if name not in names():
+    raise ValueError(f'no TPU slice {name!r}; there are: {", ".join(names())}.')
+  generation, _, count = name.partition('-')
+  kind = GENERATIONS[generation]
+  return Slice(name, generation, kind.layouts[int(count) // kind.counted])

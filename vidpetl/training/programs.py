@@ -1,0 +1,90 @@
+"""The programs of a run, and the shapes of what they are given."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vidpetl.data import clips, examples
+from vidpetl.experiment import experiment as experiment_lib
+from vidpetl.experiment import state as state_lib
+from vidpetl.training import sharding
+from vidpetl.training import step as step_lib
+
+
+def train_step(
+  config: Any, experiment: experiment_lib.Experiment, tx: Any, name: str
+) -> Any:
+  """Returns the compiled update of a task: (state, batch, rates=) -> ...
+
+  Args:
+    config: of the run.
+    experiment: that it is.
+    tx: optimizer.
+    name: of the task.
+  """
+  others = [task for task in experiment.tasks if task != name]
+  hold = ''
+  if config.optimizer.hold_absent_heads and others:
+    hold = f'heads_({"|".join(others)})/'
+  compiled = jax.jit(
+    functools.partial(
+      step_lib.train_step,
+      model=experiment.model,
+      task=experiment.tasks[name],
+      tx=tx,
+      accumulate=config.accumulate,
+      hold=hold,
+    ),
+    donate_argnums=0,
+  )
+  # An argument, as `rates` is, so that runs of all seeds share one program.
+  return functools.partial(compiled, seed=config.seed)
+
+
+def lower(
+  step: Any,
+  state: state_lib.TrainState,
+  batch: dict[str, jax.ShapeDtypeStruct],
+  config: Any,
+) -> jax.stages.Lowered:
+  """Returns what `train_step` gave, lowered for shapes of its arguments."""
+  rate = jax.ShapeDtypeStruct((), jnp.float32)
+  rates = dict.fromkeys(('', *config.optimizer.groups), rate)
+  return step.func.lower(state, batch, rates=rates, **step.keywords)
+
+
+def state_shapes(
+  config: Any,
+  experiment: experiment_lib.Experiment,
+  tx: Any,
+  mesh: jax.sharding.Mesh,
+) -> state_lib.TrainState:
+  """Returns the abstract state of a run, sharded."""
+  create = functools.partial(experiment.init_state, tx=tx)
+  shapes = jax.eval_shape(create, jax.random.key(0))
+  where = sharding.infer(shapes, mesh, config.sharding)
+  return jax.tree.map(_put, shapes, where)
+
+
+def batch_shapes(
+  config: Any,
+  task: Any,
+  info: examples.Info,
+  mesh: jax.sharding.Mesh,
+) -> dict[str, jax.ShapeDtypeStruct]:
+  """Returns the abstract batch of a task's step, sharded."""
+  where = sharding.batch(mesh)
+  return {
+    field: jax.ShapeDtypeStruct(
+      (config.batch_size, *shape), kind, sharding=where
+    )
+    for field, (shape, kind) in clips.signature(info, task.train_clip).items()
+  }
+
+
+def _put(x: Any, where: Any) -> jax.ShapeDtypeStruct:
+  return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where)
