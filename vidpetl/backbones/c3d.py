@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 
 from vidpetl import ranges
-from vidpetl.backbones import convolution, features, variants
+from vidpetl.backbones import convolution, features, tapping, variants
 
 # Widths of the convolutions of each stage, in widths of the first.
 _STAGES = ((1,), (2,), (4, 4), (8, 8), (8, 8))
@@ -66,7 +66,7 @@ class C3D(convolution.ConvNet):
         pool = (1 if i == 1 else 2, 2, 2)
         x = convolution.max_pool(x, pool, pool)
       widths = tuple(w * self.width for w in widths)
-      x = stage(widths, unit, name=f'conv{i + 1}')(x)
+      x = tapping.tap(stage(widths, unit, name=f'conv{i + 1}')(x))
     return features.Features(x, x.mean((1, 2, 3)))
 
 

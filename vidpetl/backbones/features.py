@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import flax.struct
 import jax
+
+
+@flax.struct.dataclass
+class Block:
+  """What a block has made, not normalised.
+
+  Attributes:
+    grid: [b, t, h, w, d].
+    lead: [b, ..., n, d], the tokens off the grid, class tokens first and then
+      those that techniques added; None where there are no rows of tokens. An
+      image's tower has them per frame, [b, t, n, d].
+  """
+
+  grid: jax.Array
+  lead: jax.Array | None = None
 
 
 @flax.struct.dataclass
@@ -19,6 +34,7 @@ class Features:
       with (mean of the grid, mean of per-frame class tokens, ...).
     tube: layers that still have to run on what a person's tube pools from
       `grid`, [n, t, d] -> [n, t, d]; None where the grid is final.
+    blocks: what those blocks made that are asked for; see `Adapted.blocks`.
   """
 
   grid: jax.Array
@@ -26,10 +42,12 @@ class Features:
   tube: Callable[[jax.Array], jax.Array] | None = flax.struct.field(
     pytree_node=False, default=None
   )
+  blocks: Mapping[int, Block] = flax.struct.field(default_factory=dict)
 
   def split(self, lead: tuple[int, ...]) -> Features:
     """Returns features whose clips are [*lead] in place of [b]."""
-    return self.replace(
-      grid=self.grid.reshape(*lead, *self.grid.shape[1:]),
-      summary=self.summary.reshape(*lead, *self.summary.shape[1:]),
+    own = self.grid, self.summary, self.blocks
+    grid, summary, blocks = jax.tree.map(
+      lambda x: x.reshape(*lead, *x.shape[1:]), own
     )
+    return self.replace(grid=grid, summary=summary, blocks=blocks)

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import ranges
-from vidpetl.backbones import convolution, features, variants
+from vidpetl.backbones import convolution, features, tapping, variants
 
 Size = convolution.Size
 
@@ -153,7 +153,10 @@ class I3D(convolution.ConvNet):
       x = max_pool(x, *_POOLS[stage], of_pools)
       for letter, widths in modules.items():
         widths = tuple(w * wide // _WIDTH for w in widths)
-        x = inception(widths, unit, of_pools, name=f'mixed_{stage}{letter}')(x)
+        module = inception(
+          widths, unit, of_pools, name=f'mixed_{stage}{letter}'
+        )
+        x = tapping.tap(module(x))
     return features.Features(x, self.summarise(x))
 
   @nn.nowrap

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from vidpetl import ranges
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import dense as dense_lib
-from vidpetl.backbones import devices, meshes
+from vidpetl.backbones import devices, meshes, tapping
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
@@ -359,10 +359,11 @@ class Encoder(nn.Module):
       x = norm(name='pre_norm')(x)
     for i in range(self.depth):
       depth = i / max(self.depth - 1, 1)
-      x = self.block(
+      block = self.block(
         grid=dataclasses.replace(grid, depth=depth),
         drop=self.stochastic_depth * depth if train else 0.0,
         name=f'encoderblock_{i}',
-      )(x)
+      )
+      x = tapping.tap(block(x), grid)
     x = constrain_batch(x)
     return norm(name='encoder_norm')(x) if self.post_norm else x

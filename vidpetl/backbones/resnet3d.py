@@ -25,7 +25,7 @@ import flax.linen as nn
 import jax
 
 from vidpetl import ranges
-from vidpetl.backbones import convolution, features, variants
+from vidpetl.backbones import convolution, features, tapping, variants
 
 Size = convolution.Size
 
@@ -192,7 +192,8 @@ class ResNet3D(convolution.ConvNet):
       for j in range(depth):
         stride = 2 if i and not j else 1
         name = f'stage{i + 1}_block{j}'
-        x = block(self.width * 2**i, stride, conv, shortcut, name=name)(x)
+        module = block(self.width * 2**i, stride, conv, shortcut, name=name)
+        x = tapping.tap(module(x))
     return features.Features(x, x.mean((1, 2, 3)))
 
   @nn.nowrap

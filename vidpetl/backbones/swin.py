@@ -28,7 +28,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from vidpetl import ranges
-from vidpetl.backbones import attending, dense, features, layers, variants
+from vidpetl.backbones import (
+  attending,
+  dense,
+  features,
+  layers,
+  tapping,
+  variants,
+)
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import site as site_lib
 from vidpetl.weights import positions
@@ -272,7 +279,7 @@ class Stage(nn.Module):
         shift=half if i % 2 else (0, 0, 0),
         name=f'block_{i}',
       )
-      x = block(x)
+      x = tapping.tap(block(x), grid)
     if not self.merge:
       return x, grid
     return PatchMerging(self.dtype, name='downsample')(x, grid)

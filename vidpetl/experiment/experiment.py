@@ -151,7 +151,7 @@ def build(
   }
   _check_clips(tasks, dtype)
   model = model_lib.Model(
-    build_backbone(config, dtype),
+    build_backbone(config, dtype, tasks),
     heads={name: task.head() for name, task in tasks.items()},
     views={name: task.views for name, task in tasks.items()},
     read={name: task.read for name, task in tasks.items()},
@@ -169,10 +169,19 @@ def build(
   return Experiment(config, tasks, model, dtype, variables, group_of, labels)
 
 
-def build_backbone(config: Any, dtype: Any) -> nn.Module:
-  """Builds `config.backbone`, with the techniques of `config.petl` bound."""
+def build_backbone(
+  config: Any, dtype: Any, tasks: Mapping[str, task_lib.Base] | None = None
+) -> nn.Module:
+  """Builds `config.backbone`, with the techniques of `config.petl` bound.
+
+  Args:
+    config: of the run.
+    dtype: of the computation.
+    tasks: whose heads read it.
+  """
   backbone = backbones.build(config.backbone.to_dict(), dtype=dtype)
-  return bindings.bind(backbone, config.petl)
+  read = {number for task in (tasks or {}).values() for number in task.blocks()}
+  return bindings.bind(backbone, config.petl, sorted(read))
 
 
 def infos(

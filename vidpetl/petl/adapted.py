@@ -18,7 +18,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from vidpetl.backbones import features
+from vidpetl.backbones import features, tapping
 from vidpetl.backbones import site as site_lib
 
 
@@ -55,6 +55,8 @@ class Adapted(nn.Module):
   Attributes:
     backbone: any module that has sites.
     bindings: what is bound, and where.
+    blocks: numbers of the blocks that heads read, see `tapping.asked`; what
+      they made is in `Features.blocks`.
     scale: if given, y + scale (technique(y) - y) takes the place of what a
       technique makes of y.
 
@@ -65,6 +67,7 @@ class Adapted(nn.Module):
   backbone: nn.Module
   bindings: Sequence[At] = ()
   scale: Any = None
+  blocks: Sequence[int] = ()
 
   def __post_init__(self):
     super().__post_init__()
@@ -74,9 +77,11 @@ class Adapted(nn.Module):
   @nn.compact
   def __call__(self, *args, **kwargs):
     binder = _Binder(self.bindings, self.path, self.scale)
-    with nn.intercept_methods(binder):
+    with nn.intercept_methods(binder), tapping.asked(self.blocks) as made:
       out = self.backbone(*args, **kwargs)
     binder.check_all_used()
+    if self.blocks:
+      out = out.replace(blocks=made())
     if isinstance(out, features.Features) and out.tube is not None:
       # These layers run later, in a head, and hold sites as well.
       bind = nn.intercept_methods

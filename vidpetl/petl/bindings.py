@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -12,7 +12,11 @@ from vidpetl import parts
 from vidpetl.petl import adapted, techniques
 
 
-def bind(backbone: nn.Module, entries: Iterable[Mapping[str, Any]]) -> Any:
+def bind(
+  backbone: nn.Module,
+  entries: Iterable[Mapping[str, Any]],
+  blocks: Sequence[int] = (),
+) -> Any:
   """Returns the backbone with all entries bound; itself where there are none.
 
   Args:
@@ -21,12 +25,15 @@ def bind(backbone: nn.Module, entries: Iterable[Mapping[str, Any]]) -> Any:
       `vidpetl.petl.techniques`) say what goes where; `where` is a regex that
       the path of the site's module must contain; all else are the technique's
       options.
+    blocks: that heads read, see `adapted.Adapted`.
 
   Raises:
     ValueError: naming the entry and the field that it lacks or does not have.
   """
   bindings = tuple(binding(i, entry) for i, entry in enumerate(entries))
-  return adapted.Adapted(backbone, bindings) if bindings else backbone
+  if not bindings and not blocks:
+    return backbone
+  return adapted.Adapted(backbone, bindings, blocks=tuple(blocks))
 
 
 def binding(number: int, entry: Mapping[str, Any]) -> adapted.At:

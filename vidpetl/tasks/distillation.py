@@ -64,6 +64,9 @@ class Distilled(task_lib.Base):
   def head(self):
     return self.task.head()
 
+  def blocks(self):
+    return self.task.blocks()
+
   def views(self, inputs, train):
     return self.task.views(inputs, train)
 

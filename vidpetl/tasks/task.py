@@ -13,18 +13,17 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import flax.linen as nn
 import jax
-import numpy as np
 
 from vidpetl import options as options_lib
 from vidpetl import parts, ranges, tasks
 from vidpetl.backbones import features as features_lib
 from vidpetl.data import augment as augment_lib
 from vidpetl.data import clip_spec, clips, examples, kinds
-from vidpetl.metrics import predictions
+from vidpetl.metrics import metric as metric_lib
 
 Batch = Mapping[str, jax.Array]
 
@@ -69,60 +68,6 @@ class Forward(Protocol):
     """
 
 
-class Metric(Protocol):
-  """Host-side accumulation over one evaluation of one task.
-
-  Attributes:
-    names: of the scalars of `result`, in its order, known before anything is
-      measured; 1 where more is better, -1 where less is.
-  """
-
-  names: Mapping[str, int]
-
-  def update(self, rows: Mapping[str, np.ndarray]) -> None:
-    """Adds rows of `Task.outputs` and their 'index', without padding."""
-
-  def result(self) -> dict[str, float]:
-    """Returns scalars; the first is what 'best' means for this task."""
-
-  def pictures(self) -> dict[str, np.ndarray]:
-    """Returns what a person may want to look at, uint8 [h, w, 3] by name."""
-
-  def report(self) -> str:
-    """Returns a table for the terminal and for TensorBoard's text tab."""
-
-  def predictions(self) -> predictions.Predictions:
-    """Returns what is said of each example, in the order of the source."""
-
-
-@runtime_checkable
-class Relative(Protocol):
-  """A `Metric` of tasks that score an example against other ones."""
-
-  def compare(
-    self, run: Callable[[Mapping[str, Any]], Mapping[str, jax.Array]]
-  ) -> None:
-    """Compares what `update` was given, once all of it is there.
-
-    Args:
-      run: pairs, as numpy arrays of a fixed number of rows -> what
-        `Base.compare` makes of them with the parameters in evaluation.
-    """
-
-
-@runtime_checkable
-class PerClass(Protocol):
-  """A `Metric` of classes, each of which has figures of its own."""
-
-  def per_class(self) -> list[dict[str, Any]]:
-    """Returns {'index', 'class', 'truth', …} of each class, in their order.
-
-    'index' is its place among the head's outputs, 'class' its name and 'truth'
-    the number of what shows it. The figures are the metric's own: 'ap', or
-    'recall' and 'precision', nan where there is nothing to take them of.
-    """
-
-
 class Base:
   """What tasks do unless they say otherwise: one clip, nothing of their own."""
 
@@ -132,6 +77,10 @@ class Base:
   def head(self) -> nn.Module:
     """Returns the task's own layers."""
     raise NotImplementedError
+
+  def blocks(self) -> tuple[int, ...]:
+    """Returns the numbers of the blocks whose outputs the head reads."""
+    return ()
 
   def views(self, inputs: Batch, train: bool) -> jax.Array:
     """Returns the clips that the backbone encodes, [b, ..., t, h, w, 3]."""
@@ -171,7 +120,7 @@ class Base:
     """Returns what the metric needs of each example, [b, ...] each."""
     raise NotImplementedError
 
-  def metric(self, source: examples.Source) -> Metric:
+  def metric(self, source: examples.Source) -> metric_lib.Metric:
     """Returns an empty metric for an evaluation of `source`."""
     raise NotImplementedError
 

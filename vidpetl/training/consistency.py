@@ -92,7 +92,7 @@ def check_compared(
 def _measured(
   tasks: Mapping[str, Any], evaluation: Mapping[str, Any]
 ) -> dict[str, int]:
-  """Returns '<task>/<metric>' -> `task.Metric.names` of it."""
+  """Returns '<task>/<metric>' -> `metric.Metric.names` of it."""
   return {
     f'{task}/{name}': sign
     for task, source in evaluation.items()

@@ -13,8 +13,8 @@ from vidpetl import lock
 from vidpetl.experiment import adapters, exemplars
 from vidpetl.experiment import spec as spec_lib
 from vidpetl.experiment import state as state_lib
+from vidpetl.metrics import metric as metric_lib
 from vidpetl.parameters import package
-from vidpetl.tasks import task as task_lib
 from vidpetl.training import (
   checkpoint,
   damage,
@@ -171,7 +171,7 @@ def leave_exemplars(
   """
   for name in choice.found:
     metric = run.experiment.tasks[name].metric(run.evaluation[name])
-    if not isinstance(metric, task_lib.Relative):
+    if not isinstance(metric, metric_lib.Relative):
       continue
     arrays = files.read_arrays(name, choice.step)
     if arrays:  # An older version, which the run began with, kept none.

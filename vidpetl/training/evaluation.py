@@ -9,11 +9,11 @@ import jax
 import numpy as np
 
 from vidpetl.data import examples
-from vidpetl.tasks import task as task_lib
+from vidpetl.metrics import metric as metric_lib
 
 
 def evaluate(
-  metric: task_lib.Metric,
+  metric: metric_lib.Metric,
   source: examples.Source,
   batches: Iterable[Mapping[str, np.ndarray]],
   predict: Callable[[Mapping[str, np.ndarray]], dict[str, jax.Array]],

@@ -15,8 +15,8 @@ from etils import epath
 from vidpetl import durable
 from vidpetl.experiment import complete, spec
 from vidpetl.experiment import state as state_lib
+from vidpetl.metrics import metric as metric_lib
 from vidpetl.parameters import storage, variables
-from vidpetl.tasks import task as task_lib
 from vidpetl.training import (
   checkpoint,
   compiling,
@@ -340,7 +340,7 @@ class Loop:
         self.asked.check,
       )
       self.run.quarantine.require(source, undecodable)
-      if isinstance(metric, task_lib.Relative):
+      if isinstance(metric, metric_lib.Relative):
         metric.compare(functools.partial(self.comparers[name], state))
       found[name] = {
         'metrics': metric.result(),

@@ -27,9 +27,9 @@ from etils import epath
 from vidpetl import durable, lock
 from vidpetl.data import examples, opening
 from vidpetl.data.names import shown
+from vidpetl.metrics import metric as metric_lib
 from vidpetl.metrics import predictions
 from vidpetl.parameters import sums
-from vidpetl.tasks import task as task_lib
 from vidpetl.training import writers
 from vidpetl.training.writers import json_lines
 
@@ -62,7 +62,7 @@ class Files:
     durable.write(self._workdir / CLASSES, text)
 
   def write(
-    self, task: str, step: int, metric: task_lib.Metric, prefix: str = ''
+    self, task: str, step: int, metric: metric_lib.Metric, prefix: str = ''
   ) -> None:
     """Writes predictions of a task, and figures of its classes.
 
@@ -94,10 +94,10 @@ class Files:
     return sums.read_npz(path) if path.exists() else {}
 
   def _per_class(
-    self, task: str, metric: task_lib.Metric
+    self, task: str, metric: metric_lib.Metric
   ) -> list[dict[str, Any]]:
-    """Returns rows as of `task.PerClass`, with 'train'; [] of other metrics."""
-    if not isinstance(metric, task_lib.PerClass):
+    """Returns rows as of `PerClass`, with 'train'; [] of other metrics."""
+    if not isinstance(metric, metric_lib.PerClass):
       return []
     counts = self._shown(task)
     return [
