@@ -1,18 +1,22 @@
 """Shows, merges and converts adapter packages.
 
   python -m vidpetl.adapter show FOLDER
-  python -m vidpetl.adapter merge FOLDER --backbone=RUN --out=FILE.safetensors
+  python -m vidpetl.adapter merge FOLDER… --backbone=RUN --out=FILE.safetensors
+  python -m vidpetl.adapter average FOLDER… --out=FOLDER [--weights=0.7,0.3]
   python -m vidpetl.adapter to_peft FOLDER --out=FOLDER [--prefix=videomae.]
   python -m vidpetl.adapter from_peft FOLDER --config=CONFIG --out=FOLDER
 
 A run on a frozen backbone leaves its package in <workdir>/adapter. `merge`
-writes a file that config.init.path takes. `from_peft` needs a config for
+writes a file that config.init.path takes; of several packages, all of whose
+updates are added, each times its weight. `average` makes one package of several
+of the same structure. `from_peft` needs a config for
 backbone, tasks and preprocessing, with init.path set to the backbone.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
@@ -29,6 +33,7 @@ with epy.lazy_imports():
   from vidpetl import backbones
   from vidpetl.experiment import (
     adapters,
+    combining,
     configure,
     experiment,
     handover,
@@ -45,6 +50,9 @@ def define_flags() -> None:
   config_flag.define('from_peft: of a run.')
   flags.DEFINE_string('out', None, 'What to write.')
   flags.DEFINE_string('backbone', None, 'merge: what the package was made on.')
+  flags.DEFINE_list(
+    'weights', [], 'merge, average: of each folder; alike if left out.'
+  )
   bounded.define('tolerance', 1e-3, ranges.Number, 'merge: of logits.')
   flags.DEFINE_string('prefix', '', 'to_peft: of module names.')
 
@@ -67,6 +75,14 @@ def show(folder: str) -> None:
   print(f'  trained on  {config.get("origin", "unknown")}')
   for number, entry in enumerate(config['petl']):
     print(f'  petl[{number}]     {entry}')
+  for below in config.get(package.GROUND, ()):
+    kinds = ', '.join(e['technique'] for e in below['petl']) or 'a head alone'
+    print(f'  stands on   {below["package"]}: {kinds}; {below["sha256"][:12]}')
+  for part in config.get(package.MADE_OF, ()):
+    print(
+      f'  made of     {part["weight"]:g} {part["package"]}; '
+      f'{part["sha256"][:12]}'
+    )
   print('  parameters  ' + ', '.join(f'{v:,} {k}' for k, v in counts.items()))
   for name, task in config['tasks'].items():
     labels = list(task['labels'].values())
@@ -74,6 +90,36 @@ def show(folder: str) -> None:
           f'{", ".join(labels[:4])}, …; {task["trained_on"]}')  # fmt: skip
   for name, value in config.get('metrics', {}).items():
     print(f'  measured    {name} {value:.4f} (step {config.get("step")})')
+
+
+def average(folders: Sequence[str], weights: Sequence[str], out: str) -> None:
+  """Writes the average of packages of one structure."""
+  found = {folder: package.load(folder) for folder in folders}
+  packed = combining.average(found, _weights(weights, len(folders)))
+  package.save(out, packed)
+  show(out)
+
+
+def merge_several(
+  folders: Sequence[str], backbone: str, weights: Sequence[str], out: str
+) -> None:
+  """Writes a backbone with the updates of several packages added to it."""
+  found = {folder: package.load(folder) for folder in folders}
+  start = {k: np.asarray(v) for k, v in storage.load_arrays(backbone).items()}
+  params = combining.merge(start, found, _weights(weights, len(folders)))
+  first, *_ = found.values()
+  tasks = {k: v for p in found.values() for k, v in p.config['tasks'].items()}
+  said = handover.describe({**first.config, 'tasks': tasks})
+  storage.save_arrays(out, params, published.to_metadata(said))
+  print(f'{out}: {len(found)} packages added to {backbone}')
+
+
+def _weights(given: Sequence[str], count: int) -> list[float]:
+  """Returns the weights of `count` packages: 1 / count each by default."""
+  try:
+    return [float(w) for w in given] or [1 / count] * count
+  except ValueError as error:
+    raise ValueError(f'--weights={",".join(given)}: {error}') from None
 
 
 def merge(folder: str, backbone: str, out: str, tolerance: float) -> None:
@@ -122,7 +168,7 @@ def main(argv: list[str]) -> None:
   args = flags.FLAGS
   logging.set_verbosity(logging.ERROR)
   commands = {
-    'show': (lambda f: show(f), ()),
+    'show': (show, ()),
     'merge': (
       lambda f: merge(f, args.backbone, args.out, args.tolerance),
       ('backbone', 'out'),
@@ -133,12 +179,25 @@ def main(argv: list[str]) -> None:
       ('config', 'out'),
     ),
   }
-  if len(argv) != 3 or argv[1] not in commands:
-    raise app.UsageError(f'COMMAND FOLDER, COMMAND of {", ".join(commands)}')
-  command, needed = commands[argv[1]]
+  of_several = {
+    'average': (lambda f: average(f, args.weights, args.out), ('out',)),
+    'merge': (
+      lambda f: merge_several(f, args.backbone, args.weights, args.out),
+      ('backbone', 'out'),
+    ),
+  }
+  word, *folders = argv[1:] or ['']
+  several = len(folders) > 1 or word not in commands
+  command, needed = (of_several if several else commands).get(word, (None, ()))
+  if command is None or not folders:
+    known = ', '.join(dict.fromkeys((*commands, *of_several)))
+    raise app.UsageError(
+      f'COMMAND FOLDER, COMMAND of {known}; average and merge take several '
+      'folders'
+    )
   if missing := [f'--{name}' for name in needed if not args[name].value]:
-    raise app.UsageError(f'{argv[1]} needs {" and ".join(missing)}')
-  command(argv[2])
+    raise app.UsageError(f'{word} needs {" and ".join(missing)}')
+  command(folders if several else folders[0])
 
 
 if __name__ == '__main__':

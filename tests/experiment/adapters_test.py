@@ -9,7 +9,14 @@ import pytest
 
 from vidpetl import adapter as door
 from vidpetl.backbones import site
-from vidpetl.experiment import adapters, experiment, published, spec
+from vidpetl.data import augment
+from vidpetl.experiment import (
+  adapters,
+  experiment,
+  package_programs,
+  published,
+  spec,
+)
 from vidpetl.parameters import package, storage, trainable, variables
 
 CASES = [
@@ -41,7 +48,7 @@ def test_a_package_gives_the_logits_of_its_run(
   expected = jax.jit(
     lambda p: built.model.apply(
       {'params': p},
-      adapters.augment.preprocess(batch, task.augment, train=False),
+      augment.preprocess(batch, task.augment, train=False),
       'own',
     )
   )(trainable.unflatten(params))
@@ -70,10 +77,10 @@ def test_a_package_has_the_statistics_of_its_heads_norm():
   ours = adapters.Adapters(packages.backbone_of(arrays))
   ours.load(packed, 'a')
   batch = {**packages.CLIPS, 'size': np.full((2, 2), 16, np.int32)}
-  augment = built.tasks['own'].augment
+  own = built.tasks['own'].augment
   expected = jax.jit(
     lambda v: built.model.apply(
-      v, adapters.augment.preprocess(batch, augment, train=False), 'own'
+      v, augment.preprocess(batch, own, train=False), 'own'
     )
   )(variables.unflatten(arrays))
   found = ours.logits('a', packages.CLIPS)
@@ -86,14 +93,14 @@ def test_several_share_a_program_and_are_forgotten():
   ours = adapters.Adapters(packages.backbone_of(params))
   ours.load(one, 'one')
   ours.load(two, 'two')
-  adapters._program.cache_clear()
+  package_programs.of.cache_clear()
   first = ours.logits('one', packages.CLIPS)
-  structure = adapters._program.cache_info().misses
+  structure = package_programs.of.cache_info().misses
   with jax.log_compiles(), pytest.MonkeyPatch.context() as patch:
     patch.setattr(experiment, 'build', None)  # Nothing is built again.
     assert np.abs(ours.logits('two', packages.CLIPS) - first).max() > 0.01
     np.testing.assert_array_equal(ours.logits('one', packages.CLIPS), first)
-  assert adapters._program.cache_info().misses == structure
+  assert package_programs.of.cache_info().misses == structure
   ours.unload('one')
   assert ours.names == ['two']
   with pytest.raises(ValueError, match="'one' is not loaded; there are"):

@@ -3,7 +3,7 @@
 import packages
 import pytest
 
-from vidpetl.experiment import experiment, initialise
+from vidpetl.experiment import complete, experiment, initialise, stacking
 from vidpetl.parameters import package, variables
 
 LORA = {'site': 'attn_qkv', 'technique': 'lora', 'rank': 2}
@@ -73,3 +73,40 @@ def test_what_is_no_whole_technique_is_still_missing(first):
 def test_nothing_untrained_is_evaluated(first):
   with pytest.raises(ValueError, match=r'Missing: .*site_mlp/Adapter'):
     load(first, (LORA, ADAPTER), evaluation=True)
+
+
+def test_a_config_stacks_by_one_field_and_completes_to_itself(first):
+  config = packages.make_config('clip', 'adaptformer', bottleneck=2)
+  config.init = {'adapter': first[0], 'stack': True}
+  whole = complete.complete(config)
+  kinds = [entry['technique'] for entry in whole.petl]
+  assert kinds == ['lora', 'adapter']
+  assert complete.complete(whole) == whole
+  built = experiment.build(whole, experiment.infos_from_config(whole))
+  trains = {p for p, group in built.group_of.items() if group != 'frozen'}
+  assert any('/Adapter/' in p for p in trains)
+  assert not any('/LoRA/' in p for p in trains)
+
+
+@pytest.mark.parametrize(
+  'adapter, message', [('', 'names none'), ('head', 'nothing is bound in')]
+)
+def test_what_cannot_be_stacked_on_is_said(adapter, message, tmp_path):
+  made, _ = packages.pack(packages.make_config('clip', 'head'))
+  package.save(tmp_path / 'head', made)
+  config = packages.make_config('clip', 'lora', rank=2)
+  config.init = {'adapter': str(tmp_path / adapter) if adapter else ''}
+  config.init.stack = True
+  with pytest.raises(ValueError, match=message):
+    complete.complete(config)
+
+
+def test_a_package_says_all_that_it_stands_on(first, tmp_path):
+  ground = stacking.ground(first[0])
+  assert [e['technique'] for e in ground[0]['petl']] == ['lora']
+  second = package.Package(
+    {**first[1].config, package.GROUND: ground}, first[1].params
+  )
+  package.save(tmp_path / 'second', second)
+  third = stacking.ground(str(tmp_path / 'second'))
+  assert [g['package'] for g in third] == [str(tmp_path / 'second'), first[0]]

@@ -8,25 +8,21 @@ logits = adapters.logits('gestures', {'video': clips})
 from __future__ import annotations
 
 import functools
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vidpetl.data import augment
 from vidpetl.experiment import experiment as experiment_lib
+from vidpetl.experiment import package_programs, rows
 from vidpetl.experiment import spec as spec_lib
 from vidpetl.parameters import package, storage, trainable, variables
-from vidpetl.petl import adapted, merging
-from vidpetl.tasks.quality import segments as segments_lib
+from vidpetl.petl import merging
 
-# Of what a task puts out for a clip that lacks one of its segments.
-WITHOUT = 'without/'
-
+WITHOUT = package_programs.WITHOUT
 Package = package.Package
 PackageError = package.PackageError
 
@@ -114,6 +110,7 @@ class Adapters:
     batch: Mapping[str, Any],
     task: str | None = None,
     scale: float | None = None,
+    without: Collection[str] = (),
   ) -> jax.Array:
     """Returns the logits of a task, [b, classes] or [b, views, classes].
 
@@ -124,16 +121,33 @@ class Adapters:
         head wants: 'boxes' [b, n, 4], 'box_valid' [b, n].
       task: whose head; may be left out where there is one alone.
       scale: at each site y + scale (technique(y) - y).
+      without: techniques of the package that do nothing, of any kind.
 
     Raises:
-      ValueError: if there is no such package or task, if the video is not of
-        bytes, or if a technique that lengthens tokens is scaled.
+      ValueError: if there is no such package, task or technique, if the video
+        is not of bytes, or if a technique that lengthens tokens is scaled.
     """
-    run = self._run(name, task, 'read')
-    video = np.asarray(batch['video'])
-    batch = {'size': np.tile(video.shape[-3:-1], (len(video), 1)), **batch}
+    run = self._run(name, task, 'read', without)
     scale = None if scale is None else jnp.float32(scale)
-    return run(batch, scale)
+    return run(_sized(batch), scale)
+
+  def logits_of_rows(
+    self,
+    names: Sequence[str],
+    batch: Mapping[str, Any],
+    task: str | None = None,
+  ) -> list[np.ndarray]:
+    """Returns the logits of each row, of a package of its own.
+
+    Rows whose packages are of one structure, heads included, share a program
+    and a batch.
+
+    Args:
+      names: of the package of each row.
+      batch: as of `logits`.
+      task: whose head; may be left out where each package has one alone.
+    """
+    return rows.logits(self, names, _sized(batch), task)
 
   def outputs(
     self, name: str, batch: Mapping[str, Any], task: str | None = None
@@ -201,16 +215,27 @@ class Adapters:
 
   def experiment(self, name: str) -> experiment_lib.Experiment:
     """Returns model and tasks of a package."""
-    return _built(_structure(self._get(name).config))
+    return package_programs.built(self.structure(name))
 
   def params(self, name: str) -> Mapping[str, jax.Array]:
     """Returns all parameters of the backbone with a package, by path."""
     self._get(name)
     return self._params[name]
 
-  def _run(self, name: str, task: str | None, what: str):
+  def structure(self, name: str) -> str:
+    """Returns what the programs of a package depend on, as JSON."""
+    return package_programs.structure(self._get(name).config)
+
+  def _run(
+    self,
+    name: str,
+    task: str | None,
+    what: str,
+    without: Collection[str] = (),
+  ):
     task = self.task(name, task)
-    program = _program(_structure(self._get(name).config), task, what)
+    off = _off(self._get(name), name, without)
+    program = package_programs.of(self.structure(name), task, what, off)
     return functools.partial(program, self._params[name])
 
   def merge(
@@ -274,98 +299,22 @@ def _check_shapes(have, want) -> None:
       )
 
 
-def _structure(config: Mapping[str, Any]) -> str:
-  """Returns what a program depends on."""
-  structure = {k: config[k] for k in ('backbone', 'petl', 'dtype', 'tasks')}
-  # Names of classes are no part of a program.
-  structure['tasks'] = {
-    k: {'options': v['options'], 'labels': {}}
-    for k, v in config['tasks'].items()
-  }
-  return json.dumps(structure, sort_keys=True)
+def _sized(batch: Mapping[str, Any]) -> dict[str, Any]:
+  """Adds the size of what is shown: all of the clip."""
+  video = np.asarray(batch['video'])
+  return {'size': np.tile(video.shape[-3:-1], (len(video), 1)), **batch}
 
 
-@functools.lru_cache(maxsize=32)
-def _built(structure: str) -> experiment_lib.Experiment:
-  return spec_lib.build(json.loads(structure))
-
-
-@functools.lru_cache(maxsize=128)
-def _program(structure: str, task: str, what: str):
-  """Returns a jitted (params, batch, scale) -> … of a structure."""
-  built = _built(structure)
-  own, make = built.tasks[task], _PROGRAMS[what]
-
-  def run(params, batch, scale):
-    model = built.model
-    if scale is not None:
-      model = model.clone(backbone=_scaled(model.backbone, scale))
-    return make(model, variables.unflatten(params), own, batch)
-
-  return jax.jit(run)
-
-
-def _read(model, params, task, batch):
-  inputs = augment.preprocess(batch, task.augment, train=False)
-  return model.apply(params, inputs, task.name)
-
-
-def _outputs(model, params, task, batch):
-  inputs = augment.preprocess(batch, task.augment, train=False)
-  return task.outputs(model.apply(params, inputs, task.name), inputs)
-
-
-def _features(model, params, task, batch):
-  inputs = augment.preprocess(batch, task.augment, train=False)
-  video = task.views(inputs, False)
-  features, _ = model.apply(
-    params, video, inputs, task.name, False, method='on'
-  )
-  return {'grid': features.grid, 'summary': features.summary}
-
-
-def _without_segments(model, params, task, batch):
-  inputs = augment.preprocess(batch, task.augment, train=False)
-  video = task.views(inputs, False)
-  features, read = model.apply(
-    params, video, inputs, task.name, False, method='on'
-  )
-  outputs = task.outputs(read, inputs)
-  b, s = features.summary.shape[:2]
-  if s < 2:
-    return outputs
-  more = {k: jnp.repeat(v, s, 0) for k, v in inputs.items() if k != 'video'}
-  read = model.apply(
-    params,
-    segments_lib.without_each(features),
-    task.name,
-    lambda head, features: task.read(head, features, more, False),
-    method='head',
-  )
-  less = task.outputs(read, more)
-  return outputs | {
-    WITHOUT + name: array.reshape(b, s, *array.shape[1:])
-    for name, array in less.items()
-  }
-
-
-def _compare(model, params, task, pairs):
-  return model.apply(params, pairs, task.name, task.compare, method='head')
-
-
-_PROGRAMS = {
-  'read': _read,
-  'outputs': _outputs,
-  'features': _features,
-  'without_segments': _without_segments,
-  'compare': _compare,
-}
-
-
-def _scaled(backbone, scale):
-  if not isinstance(backbone, adapted.Adapted):
-    raise ValueError('nothing is bound to this backbone that could be scaled')
-  return backbone.clone(scale=scale)
+def _off(
+  loaded: Package, name: str, without: Collection[str]
+) -> tuple[int, ...]:
+  """Returns the numbers of a package's entries that do nothing."""
+  if odd := sorted(set(without) - set(loaded.techniques)):
+    raise ValueError(
+      f'{name!r} has no technique {odd[0]!r}; it has {loaded.techniques}'
+    )
+  entries = enumerate(loaded.config['petl'])
+  return tuple(i for i, e in entries if e['technique'] in without)
 
 
 def _random_batches(config, clips: int) -> dict[str, dict[str, np.ndarray]]:

@@ -17,6 +17,7 @@ import ml_collections
 
 from vidpetl import backbones, options, parts, ranges
 from vidpetl.data import augment, clip_spec, sources
+from vidpetl.experiment import stacking
 from vidpetl.petl import techniques
 from vidpetl.recipes import defaults
 from vidpetl.tasks import distillation
@@ -55,6 +56,8 @@ def complete(config: Mapping[str, Any]) -> ConfigDict:
     name: _group(group, f'config.optimizer.groups.{name}')
     for name, group in groups
   }
+  if whole['init']['stack']:
+    whole = stacking.stack(whole)
   whole['backbone'] = _backbone(whole['backbone'])
   whole['petl'] = tuple(
     _technique(i, entry) for i, entry in enumerate(whole['petl'])

@@ -31,6 +31,8 @@ from vidpetl.parameters import sealed, storage, sums, variables
 
 FORMAT = 'vidpetl-adapter-1'
 MODEL, CONFIG = 'adapter_model.safetensors', 'adapter_config.json'
+# Of CONFIG: the packages that one stands on, or is an average of.
+GROUND, MADE_OF = 'stands_on', 'made_of'
 # Of CONFIG: the sum of all arrays.
 _OF = 'arrays_sum'
 FIELDS = ('format', 'backbone', 'backbone_sha256', 'petl', 'tasks', 'dtype')

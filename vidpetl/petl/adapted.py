@@ -57,6 +57,7 @@ class Adapted(nn.Module):
     bindings: what is bound, and where.
     blocks: numbers of the blocks that heads read, see `tapping.asked`; what
       they made is in `Features.blocks`.
+    off: numbers of the bindings that do nothing; others keep their names.
     scale: if given, y + scale (technique(y) - y) takes the place of what a
       technique makes of y.
 
@@ -68,6 +69,7 @@ class Adapted(nn.Module):
   bindings: Sequence[At] = ()
   scale: Any = None
   blocks: Sequence[int] = ()
+  off: Sequence[int] = ()
 
   def __post_init__(self):
     super().__post_init__()
@@ -76,7 +78,7 @@ class Adapted(nn.Module):
 
   @nn.compact
   def __call__(self, *args, **kwargs):
-    binder = _Binder(self.bindings, self.path, self.scale)
+    binder = _Binder(self.bindings, self.path, self.scale, self.off)
     with nn.intercept_methods(binder), tapping.asked(self.blocks) as made:
       out = self.backbone(*args, **kwargs)
     binder.check_all_used()
@@ -92,9 +94,15 @@ class Adapted(nn.Module):
 class _Binder:
   """Interceptor of `Site.__call__` that runs what is bound there."""
 
-  def __init__(self, bindings: Sequence[At], root: tuple[str, ...], scale: Any):
+  def __init__(
+    self,
+    bindings: Sequence[At],
+    root: tuple[str, ...],
+    scale: Any,
+    off: Sequence[int],
+  ):
     self.bindings = tuple(bindings)
-    self.root, self.scale = root, scale
+    self.root, self.scale, self.off = root, scale, frozenset(off)
     self.seen = collections.defaultdict(set)  # Site -> paths it was seen at.
     self.used = set()
 
@@ -111,7 +119,9 @@ class _Binder:
     ]
     self.used.update(matches)
     techniques = [self.bindings[i].technique for i in matches]
-    for scope, technique in zip(_names(techniques), techniques):
+    for i, scope, technique in zip(matches, _names(techniques), techniques):
+      if i in self.off:
+        continue
       module = technique.clone(parent=context.module, name=scope)
       new = module(y, given, grid)
       y = new if self.scale is None else _scaled(self.scale, y, new, scope)

@@ -44,6 +44,8 @@ class Init:
     window: (t, h, w) of its windows, if they are others.
     inflate: how filters of an image are inflated, 'central' or 'average'.
     adapter: an adapter package to put on them.
+    stack: whether the techniques of that package come first in config.petl, and
+      stay as they are, below those that config.petl binds.
     pixels: whose mean and standard deviation of pixels all tasks take: those
       of the 'weights', where they are known, or those of the 'config',
       augment.mean and .std.
@@ -57,6 +59,7 @@ class Init:
   window: _Grid = ()
   inflate: Annotated[str, ranges.OneOf(('', 'central', 'average'))] = ''
   adapter: str = ''
+  stack: bool = False
   pixels: Annotated[str, ranges.OneOf(('weights', 'config'))] = 'weights'
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from etils import epath
 
 from vidpetl import lock
-from vidpetl.experiment import adapters, exemplars
+from vidpetl.experiment import adapters, exemplars, stacking
 from vidpetl.experiment import spec as spec_lib
 from vidpetl.experiment import state as state_lib
 from vidpetl.metrics import metric as metric_lib
@@ -148,11 +148,18 @@ def write_package(
     origin=origin,
     step=choice.step,
     metrics=reporting.flat(choice.found),
+    **_ground(run.config),
   )
   folder = workdir / ADAPTER
   package.save(folder, packed)
   size = f'{packed.size / 1e6:.2f} MB'
   return f'Adapter package of step {choice.step}: {folder}, {size}'
+
+
+def _ground(config: Any) -> dict[str, Any]:
+  """Returns what a run's package says of the one that it stands on."""
+  folder = config.init.adapter
+  return {package.GROUND: stacking.ground(folder)} if folder else {}
 
 
 def leave_exemplars(
