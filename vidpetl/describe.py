@@ -32,11 +32,10 @@ with epy.lazy_imports():
   from vidpetl.data import clips
   from vidpetl.experiment import complete, configure
   from vidpetl.experiment import experiment as experiment_lib
-  from vidpetl.parameters import trainable, variables
+  from vidpetl.parameters import trainable
   from vidpetl.petl import adapted
-  from vidpetl.studies import flops, in_words
+  from vidpetl.studies import flops, in_words, memory
   from vidpetl.studies.pods import asking, topologies
-  from vidpetl.training import sharding
   from vidpetl.training import step as step_lib
 
 
@@ -66,7 +65,7 @@ def describe(config: Any, devices: int = 1) -> dict[str, Any]:
     'params': parameters(experiment),
     'sites': _sites(experiment),
     'flops': _flops(config, infos, experiment, state, tx),
-    'bytes': _bytes(config, experiment, state, devices),
+    'bytes': memory.parts(config, experiment, state, devices),
     'devices': devices,
   }
 
@@ -152,59 +151,6 @@ def _flops(config, infos, experiment, state, tx) -> dict[str, Any]:
       'test_macs': forward[name] / 2 * task.eval_clip.num_views,
     }
   return {**next(iter(tasks.values())), 'tasks': tasks}
-
-
-def _bytes(config, experiment, state, devices: int) -> dict[str, Any]:
-  """Bytes on one device: state by its sharding, activations by residuals."""
-  fsdp = max(config.mesh.fsdp, 1)
-  mesh = jax.sharding.AbstractMesh((devices // fsdp, fsdp), sharding.AXES)
-  on_one = lambda tree: sharding.bytes_per_device(tree, mesh, config.sharding)
-  at_a_time = config.batch_size / config.accumulate / devices
-  tasks = {
-    name: round(_activation_bytes(experiment, state, name) * at_a_time)
-    for name in experiment.tasks
-  }
-  parts = {
-    'params': on_one({'params': state.params, 'frozen': state.frozen}),
-    'gradients': on_one({'params': state.params}),
-    'optimizer': on_one(state.opt_state),
-    'activations': max(tasks.values()),
-  }
-  return {
-    **parts,
-    'total': sum(parts.values()),
-    'tasks': tasks,
-    'clips_per_device': at_a_time,
-  }
-
-
-def _activation_bytes(experiment, state, name: str) -> int:
-  """Bytes that the backward pass of one clip is handed by the forward pass."""
-  task = experiment.tasks[name]
-  inputs = experiment_lib.model_inputs(task, 1, experiment.dtype, train=True)
-
-  def residuals(params, frozen, batch_stats, inputs):
-    def forward(params):
-      outputs, _ = experiment.model.apply(
-        variables.make(trainable.merge(params, frozen), batch_stats),
-        inputs,
-        name,
-        train=True,
-        rngs={'dropout': jax.random.key(0)},
-        mutable=[variables.STATISTICS],
-      )
-      return outputs
-
-    return jax.vjp(forward, params)[1]
-
-  saved = jax.eval_shape(
-    residuals, state.params, state.frozen, state.batch_stats, inputs
-  )
-  leaves = jax.tree.leaves(saved)
-  total = sum(math.prod(x.shape) * x.dtype.itemsize for x in leaves)
-  # Parameters are residuals as well; they are counted on their own.
-  own = jax.tree.leaves((state.params, state.frozen))
-  return max(0, total - sum(math.prod(x.shape) * 4 for x in own))
 
 
 def report(found: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """softmax(q k^T / sqrt(c) + bias) v, by the kernel that a device has for it.
 
 `WAYS` is the table: the first way that takes the shapes is used. Each states
-its conditions in `takes`; the last one takes everything.
+its conditions in `takes`; the last one takes everything. A device that is not
+here, and is only planned for, may have `ways` of its own, which come first.
 """
 
 from __future__ import annotations
@@ -80,10 +81,11 @@ def way(q: Any, k: Any, bias: Any, on: Any) -> Way:
   shapes = Shapes(
     q.shape[-3], k.shape[-3], q.shape[-1], q.dtype, bias is not None
   )
-  return next(way for way in WAYS if way.takes(shapes, on))
+  ways = (*getattr(on, 'ways', ()), *WAYS)
+  return next(way for way in ways if way.takes(shapes, on))
 
 
-def _takes_cudnn(shapes: Shapes, on: Any) -> bool:
+def takes_cudnn(shapes: Shapes, on: Any) -> bool:
   """Whether cuDNN's fused attention takes them.
 
   Heads of 8 to 128 channels, in multiples of 8, in 16 bits, on NVIDIA's Ampere
@@ -241,7 +243,7 @@ def _summed(g: jax.Array, like: jax.Array) -> jax.Array:
 
 
 WAYS = (
-  Way('cudnn', _takes_cudnn, _cudnn),
+  Way('cudnn', takes_cudnn, _cudnn),
   Way('heads first', lambda shapes, on: on.platform == 'cpu', _heads_first),
   Way('splash', splash.takes, splash.attend),
   Way('plain', lambda shapes, on: True, _plain),

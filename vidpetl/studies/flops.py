@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -50,13 +51,36 @@ def of_experiment(experiment: experiment_lib.Experiment) -> dict[str, float]:
   return found
 
 
-def products(function: Callable, *args) -> int:
-  """Returns the FLOPs of the matrix products and convolutions of a function.
+@dataclasses.dataclass(frozen=True)
+class Product:
+  """A matrix product or a convolution of a program.
 
-  A multiply-add counts as two; what no output needs is left out, and so are
-  the zeros between the elements of a strided convolution's gradient. Nothing
-  is computed. What is recomputed to save memory counts as often as it is made,
-  and attention counts as it is written out, whatever kernel a device has.
+  Attributes:
+    kind: 'dense'; 'batched', of which each row has its own matrix, as in an
+      attention; or 'convolution'.
+    flops: of it; a multiply-add counts as two.
+    bytes: of its operands and its result.
+    result: bytes of that alone, once.
+  """
+
+  kind: str
+  flops: int
+  bytes: int
+  result: int
+
+
+def products(function: Callable, *args) -> int:
+  """Returns the FLOPs of all that `each_product` yields."""
+  return sum(product.flops for product in each_product(function, *args))
+
+
+def each_product(function: Callable, *args) -> Iterator[Product]:
+  """Yields the matrix products and convolutions of a function.
+
+  What no output needs is left out, and so are the zeros between the elements
+  of a strided convolution's gradient. Nothing is computed. What is recomputed
+  to save memory counts as often as it is made, and attention counts as it is
+  written out, whatever kernel a device has.
 
   Args:
     function: of arrays.
@@ -65,21 +89,35 @@ def products(function: Callable, *args) -> int:
   with devices.meant(devices.ANY):
     traced = jax.make_jaxpr(function)(*args).jaxpr
   traced, _ = partial_eval.dce_jaxpr(traced, [True] * len(traced.outvars))
-  return sum(_equation(eqn) for eqn in traced.eqns)
+  for eqn in traced.eqns:
+    yield from _equation(eqn, 1)
 
 
-def _equation(eqn: core.JaxprEqn) -> int:
-  if eqn.primitive.name == 'dot_general':
-    (contracted, _), _ = eqn.params['dimension_numbers']
-    shape = eqn.invars[0].aval.shape
-    depth = math.prod(shape[axis] for axis in contracted)
-    return 2 * eqn.outvars[0].aval.size * depth
-  if eqn.primitive.name == 'conv_general_dilated':
-    return _convolution(eqn)
-  times = eqn.params['length'] if eqn.primitive.name == 'scan' else 1
-  return times * sum(
-    _equation(inner) for jaxpr in _within(eqn) for inner in jaxpr.eqns
-  )
+def _equation(eqn: core.JaxprEqn, times: int) -> Iterator[Product]:
+  """Yields what an equation multiplies, `times` as much of it."""
+  name = eqn.primitive.name
+  if name in ('dot_general', 'conv_general_dilated'):
+    arrays = [atom.aval for atom in (*eqn.invars, *eqn.outvars)]
+    size = sum(x.size * x.dtype.itemsize for x in arrays)
+    if name == 'dot_general':
+      (contracted, _), (rows, _) = eqn.params['dimension_numbers']
+      shape = eqn.invars[0].aval.shape
+      depth = math.prod(shape[axis] for axis in contracted)
+      kind = 'batched' if rows else 'dense'
+      flops = 2 * eqn.outvars[0].aval.size * depth
+    else:
+      kind, flops = 'convolution', _convolution(eqn)
+    result = arrays[-1].size * arrays[-1].dtype.itemsize
+    yield Product(kind, times * flops, times * size, result)
+    return
+  times *= eqn.params['length'] if name == 'scan' else 1
+  inner = [
+    [product for each in jaxpr.eqns for product in _equation(each, times)]
+    for jaxpr in _within(eqn)
+  ]
+  if name == 'cond' and inner:  # Of which one runs: forms for each platform.
+    inner = [max(inner, key=lambda found: sum(p.flops for p in found))]
+  yield from itertools.chain.from_iterable(inner)
 
 
 def _convolution(eqn: core.JaxprEqn) -> int:

@@ -1,0 +1,1 @@
+"""What a run takes on a device that is not here."""

@@ -1,0 +1,179 @@
+"""Devices by name: memory, products a second, bytes a second.
+
+Figures are those of the makers' data sheets, for dense products in bfloat16
+with sums in float32 (of a T4: float16, as it has no bfloat16), and for float32
+as it is computed by default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import timeit
+import types
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vidpetl.backbones import attending
+from vidpetl.studies.pods import topologies
+
+GIB = 2**30
+THIS = 'this'
+_TERA, _GIGA = 1e12, 1e9
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+  """A device, or several that train together.
+
+  Attributes:
+    name: of it.
+    platform: 'gpu', 'tpu' or 'cpu'.
+    memory: bytes of one.
+    products: FLOPs a second of one, at most: dtype -> figure.
+    bandwidth: bytes a second of one's memory.
+    count: how many there are.
+    generation: of NVIDIA's, compute capability.
+  """
+
+  name: str
+  platform: str
+  memory: float
+  products: dict[str, float]
+  bandwidth: float
+  count: int = 1
+  generation: str = ''
+
+  @property
+  def meant(self) -> Any:
+    """What `devices.meant` takes, to trace for it."""
+    return types.SimpleNamespace(
+      platform=self.platform,
+      compute_capability=self.generation,
+      ways=(_FUSED,) if self.platform == 'gpu' else (),
+    )
+
+
+def _gpu(name, memory, half, full, bandwidth, generation):
+  products = {'bfloat16': half * _TERA, 'float32': full * _TERA}
+  return Card(
+    name, 'gpu', memory * GIB, products, bandwidth * _GIGA,
+    generation=generation,
+  )  # fmt: skip
+
+
+_GPUS = (
+  _gpu('t4', 16, 65, 8.1, 320, '7.5'),
+  _gpu('l4', 24, 121, 60, 300, '8.9'),
+  _gpu('rtx3090', 24, 71, 35.6, 936, '8.6'),
+  _gpu('rtx4090', 24, 165, 82.6, 1008, '8.9'),
+  _gpu('l40s', 48, 362, 183, 864, '8.9'),
+  _gpu('a100-40', 40, 312, 156, 1555, '8.0'),
+  _gpu('a100-80', 80, 312, 156, 2039, '8.0'),
+  _gpu('h100', 80, 989, 495, 3350, '9.0'),
+  _gpu('h200', 141, 989, 495, 4800, '9.0'),
+)
+# FLOPs in bfloat16 and bytes a second of one chip. Products in float32 are
+# computed in bfloat16 there, unless told otherwise.
+_TPUS = {
+  'v4': (275, 1228), 'v5e': (197, 819), 'v5p': (459, 2765), 'v6e': (918, 1640),
+}  # fmt: skip
+
+
+def names() -> list[str]:
+  """Returns the names of all devices."""
+  return [*(card.name for card in _GPUS), *topologies.names(), THIS]
+
+
+def find(name: str) -> Card:
+  """Returns a device by its name; 'this' is the one that is here.
+
+  Raises:
+    ValueError: listing those there are.
+  """
+  if name == THIS:
+    return here()
+  for card in _GPUS:
+    if card.name == name:
+      return card
+  try:
+    part = topologies.find(name)
+  except ValueError:
+    raise ValueError(
+      f'--device={name}: there are {", ".join(names())}.'
+    ) from None
+  products, bandwidth = _TPUS[part.generation]
+  both = dict.fromkeys(('bfloat16', 'float32'), products * _TERA)
+  return Card(
+    name, 'tpu', part.memory, both, bandwidth * _GIGA, count=part.chips
+  )
+
+
+def here() -> Card:
+  """Returns what is here; how fast it is, is measured."""
+  device = jax.devices()[0]
+  stats = device.memory_stats() or {}
+  return Card(
+    THIS,
+    device.platform,
+    stats.get('bytes_limit') or _ram(),
+    {kind: _products(jnp.dtype(kind)) for kind in ('bfloat16', 'float32')},
+    _bandwidth(),
+    jax.device_count(),
+    str(getattr(device, 'compute_capability', '')),
+  )
+
+
+def _ram() -> float:
+  """Returns the bytes of memory of this machine, as /proc/meminfo has it."""
+  with open('/proc/meminfo', encoding='ascii') as file:
+    return 1024.0 * int(file.readline().split()[1])
+
+
+def _products(dtype: Any) -> float:
+  """Returns the FLOPs a second of a product here."""
+  n = 1024 if jax.default_backend() == 'cpu' else 8192
+  x = jnp.ones((n, n), dtype)
+  return 2 * n**3 / _seconds(jax.jit(lambda x: x @ x), x)
+
+
+def _bandwidth() -> float:
+  """Returns the bytes a second that are read and written here."""
+  x = jnp.ones(2**26, jnp.float32)
+  return 2 * x.nbytes / _seconds(jax.jit(lambda x: x + 1), x)
+
+
+def _seconds(function: Callable[[Any], Any], x: Any) -> float:
+  """Returns the least time of a few calls."""
+  jax.block_until_ready(function(x))
+  call = lambda: jax.block_until_ready(function(x))
+  return min(timeit.repeat(call, number=1, repeat=3))
+
+
+@jax.custom_vjp
+def _fused(q, k, v):
+  return jnp.zeros((*q.shape[:-1], v.shape[-1]), v.dtype)
+
+
+def _forward(q, k, v):
+  y = _fused(q, k, v)
+  # The sums of rows, which a kernel keeps beside its operands and result.
+  return y, (q, k, v, y, jnp.zeros(q.shape[:-1], jnp.float32))
+
+
+def _backward(residuals, g):
+  del g
+  return residuals[:3]
+
+
+_fused.defvjp(_forward, _backward)
+
+# Stands for cuDNN's kernel, which cannot be traced without a GPU: it keeps as
+# much, and computes nothing.
+_FUSED = attending.Way(
+  'stand-in of cudnn',
+  attending.takes_cudnn,
+  lambda q, k, v, bias: _fused(q, k, v),
+)

@@ -1,0 +1,67 @@
+"""What the compiler of a device says of a training step, where there is one."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from typing import Any
+
+import jax
+
+from vidpetl.experiment import complete
+from vidpetl.experiment import experiment as experiment_lib
+from vidpetl.studies.planning import cards
+from vidpetl.studies.pods import asking
+from vidpetl.training import programs, sharding
+
+
+def at_hand(card: cards.Card) -> bool:
+  """Whether there is a compiler for a device."""
+  if card.name == cards.THIS:
+    return True
+  return card.platform == 'tpu' and _has('libtpu')
+
+
+def _has(name: str) -> bool:
+  return importlib.util.find_spec(name) is not None
+
+
+def total(config: Any, card: cards.Card, task: str) -> tuple[float, float]:
+  """Returns the bytes that a step takes of one device, and seconds it took.
+
+  Args:
+    config: of the run.
+    card: the device, whose compiler is at hand.
+    task: whose step it is.
+
+  Raises:
+    ValueError: if the step does not fit, or cannot be spread over devices.
+  """
+  if card.platform == 'tpu' and card.name != cards.THIS:
+    found = asking.ask(config, card.name, task)
+    if 'full' in found:
+      needed = found['full'].get('needed')
+      if needed is None:
+        raise ValueError(f'{card.name}: {found["full"]["message"]}')
+      return float(needed), found['seconds']
+    return float(asking.total(found)), found['seconds']
+  return _here(config, task)
+
+
+def _here(config: Any, task: str) -> tuple[float, float]:
+  config = complete.complete(config)
+  infos = experiment_lib.infos(config)
+  experiment = experiment_lib.build(config, infos)
+  tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
+  mesh = sharding.make_mesh(**config.mesh.to_dict())
+  state = programs.state_shapes(config, experiment, tx, mesh)
+  own = experiment.tasks[task]
+  batch = programs.batch_shapes(config, own, infos[task], mesh)
+  step = programs.train_step(config, experiment, tx, task)
+  began = time.perf_counter()
+  with jax.set_mesh(mesh):
+    compiled = programs.lower(step, state, batch, config).compile()
+  size = compiled.memory_analysis()
+  taken = size.argument_size_in_bytes + size.temp_size_in_bytes
+  taken += size.output_size_in_bytes - size.alias_size_in_bytes
+  return float(taken), time.perf_counter() - began
