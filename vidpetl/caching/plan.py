@@ -141,9 +141,9 @@ def _facts(config, experiment, name, train, info) -> encoding.Facts:
     )
   if facts.moves:
     raise ValueError(
-      f'{WHERE}: BatchNorms of config.backbone.name='
-      f'{config.backbone.name!r} normalise by the batch in training, so that '
-      'what is made of a clip depends on the others. Leave the cache out.'
+      f'{WHERE}: BatchNorms of the backbone normalise by the batch in '
+      'training, so that what is made of a clip depends on the others. Set '
+      "config.backbone.norm_statistics='frozen', or leave the cache out."
     )
   return facts
 
