@@ -80,10 +80,7 @@ def value_of(number, file):
 def test_a_damaged_clip_is_named_with_what_to_do(path):
   write(path, [1])
   write(path, [5, 6])
-  (_, shard), (_, listed) = (
-    files(path, '.array_record'),
-    files(path, '.entries'),
-  )
+  shard, listed = last(path, '.array_record'), last(path, '.entries')
   spoil(shard, value_of(5, shard))
   folder = shards.Folder(path, LAYOUT)
   assert folder.read(folder.find(names(1)))['y'] == 1
@@ -95,10 +92,7 @@ def test_a_damaged_clip_is_named_with_what_to_do(path):
 def test_a_damaged_shard_is_named_with_what_to_do(path, damage):
   write(path, [1])
   write(path, [5])
-  (_, shard), (_, listed) = (
-    files(path, '.array_record'),
-    files(path, '.entries'),
-  )
+  shard, listed = last(path, '.array_record'), last(path, '.entries')
   if damage == 'entries':
     spoil(listed, 3)
   elif damage == 'missing':

@@ -35,16 +35,7 @@ def name(array: str) -> bool:
 
 
 def named(features: features_lib.Features) -> dict[str, jax.Array]:
-  """Returns what there is of features by name, without 'features/'.
-
-  Raises:
-    ValueError: if layers of the backbone still have to run on them.
-  """
-  if features.tube is not None:
-    raise ValueError(
-      'layers of this backbone run on what a head pools from its grid, so that '
-      'the grid alone cannot be kept; a task for people keeps what is pooled'
-    )
+  """Returns what there is of features by name, without 'features/'."""
   found = {part: getattr(features, part) for part in _PARTS}
   for number, block in features.blocks.items():
     found[f'{_BLOCKS}{number}/grid'] = block.grid
@@ -58,7 +49,15 @@ def pack(features: features_lib.Features, dtype: str) -> dict[str, jax.Array]:
   Args:
     features: [b, ...] each.
     dtype: one of `DTYPES`.
+
+  Raises:
+    ValueError: if layers of the backbone still have to run on them.
   """
+  if features.tube is not None:
+    raise ValueError(
+      'layers of this backbone run on what a head pools from its grid, so that '
+      'the grid alone cannot be kept; a task for people keeps what is pooled'
+    )
   packed = {}
   for part, x in named(features).items():
     if dtype == 'int8':

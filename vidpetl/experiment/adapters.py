@@ -10,13 +10,14 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vidpetl.backbones import kept
 from vidpetl.data import augment
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import spec as spec_lib
@@ -148,16 +149,24 @@ class Adapters:
     return self._run(name, task, 'outputs')(batch, None)
 
   def features(
-    self, name: str, batch: Mapping[str, Any], task: str | None = None
+    self,
+    name: str,
+    batch: Mapping[str, Any],
+    task: str | None = None,
+    blocks: Sequence[int] = (),
   ) -> dict[str, jax.Array]:
     """Returns 'grid' [b, (views,) t', h', w', d] and 'summary' [b, (views,) d].
+
+    Of each block, they are followed by 'blocks/<number>/grid', of the same
+    axes, and by 'blocks/<number>/lead', the tokens off the grid, if it has any.
 
     Args:
       name: of the package.
       batch: as of `logits`.
       task: whose clips they are.
+      blocks: numbers of blocks, see `backbones.tapping.asked`.
     """
-    return self._run(name, task, 'features')(batch, None)
+    return self._run(name, task, 'features', tuple(blocks))(batch, None)
 
   def without_segments(
     self, name: str, batch: Mapping[str, Any], task: str | None = None
@@ -208,9 +217,12 @@ class Adapters:
     self._get(name)
     return self._params[name]
 
-  def _run(self, name: str, task: str | None, what: str):
+  def _run(
+    self, name: str, task: str | None, what: str, blocks: tuple[int, ...] = ()
+  ):
     task = self.task(name, task)
-    program = _program(_structure(self._get(name).config), task, what)
+    structure = _structure(self._get(name).config)
+    program = _program(structure, task, what, blocks)
     return functools.partial(program, self._params[name])
 
   def merge(
@@ -291,13 +303,15 @@ def _built(structure: str) -> experiment_lib.Experiment:
 
 
 @functools.lru_cache(maxsize=128)
-def _program(structure: str, task: str, what: str):
+def _program(structure: str, task: str, what: str, blocks: tuple[int, ...]):
   """Returns a jitted (params, batch, scale) -> … of a structure."""
   built = _built(structure)
   own, make = built.tasks[task], _PROGRAMS[what]
 
   def run(params, batch, scale):
     model = built.model
+    if blocks:
+      model = model.clone(backbone=adapted.tapped(model.backbone, blocks))
     if scale is not None:
       model = model.clone(backbone=_scaled(model.backbone, scale))
     return make(model, variables.unflatten(params), own, batch)
@@ -321,7 +335,7 @@ def _features(model, params, task, batch):
   features, _ = model.apply(
     params, video, inputs, task.name, False, method='on'
   )
-  return {'grid': features.grid, 'summary': features.summary}
+  return kept.named(features)
 
 
 def _without_segments(model, params, task, batch):
