@@ -24,6 +24,7 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
 import contextlib
 from collections.abc import Iterator, Sequence
