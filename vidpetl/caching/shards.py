@@ -33,6 +33,8 @@ _SUM = 8  # bytes
 # A shard is closed at so many bytes, clips or seconds, whichever comes first:
 # as much is lost if the process is killed.
 _BYTES, _CLIPS, _SECONDS = 1 << 28, 1 << 16, 60.0
+# A folder of no more bytes is read once, and held in memory.
+_HELD = 1 << 28
 # Each clip can be read by itself; features hardly compress.
 _OPTIONS = 'group_size:1,uncompressed'
 
@@ -108,6 +110,7 @@ class Folder:
       self._rows |= {name: count + i for i, name in enumerate(names)}
       count += len(names)
     self._source = _opened(self._shards, count)
+    self._held: dict[str, np.ndarray] | None = None
 
   def __len__(self) -> int:
     return len(self._rows)
@@ -128,7 +131,13 @@ class Folder:
     Raises:
       DamagedError: naming a shard that is damaged.
     """
-    rows = np.asarray(rows).tolist()
+    if len(self._source) * self.form.size > _HELD:
+      return self._read(np.asarray(rows).tolist())
+    if self._held is None:
+      self._held = self._read(range(len(self._source)))
+    return {name: array[rows] for name, array in self._held.items()}
+
+  def _read(self, rows: Sequence[int]) -> dict[str, np.ndarray]:
     try:
       records = self._source.__getitems__(rows) if rows else []
     except Exception:  # Those of the library; which shard, each row tells.
