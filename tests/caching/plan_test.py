@@ -2,12 +2,15 @@
 
 import pytest
 
+from vidpetl.recipes import presets
 from vidpetl.training import run as run_lib
 
 FROZEN = (('backbone/.*', 'frozen'), ('.*', 'all'))
 _LORA = {'site': 'attn_qkv', 'technique': 'lora', 'rank': 2, 'dropout': 0.1}
 _CLIP = 'tasks.kinetics400.clip.'
 _AUGMENT = 'tasks.kinetics400.augment.'
+_R3D = presets.find('r3d_18')
+_R3D = {**_R3D.fields, **_R3D.tiny}
 # Fields, and what the error names.
 REFUSED = {
   'a backbone that trains': (
@@ -28,6 +31,10 @@ REFUSED = {
   'dropout of a technique': (
     {'petl': (_LORA,)},
     r'at random in training: config.petl\[0\].dropout=0.1',
+  ),
+  'normalising by the batch': (
+    {'backbone': _R3D},
+    r"Set config.backbone.norm_statistics='frozen'",
   ),
   'mixing': ({_AUGMENT + 'mixup': 0.2}, r'kinetics400.augment.mixup and cutm'),
   'moments that are drawn': (
@@ -56,6 +63,8 @@ def make(make_config):
     config.trainable = FROZEN
     config.backbone.stochastic_depth = 0.0
     config.tasks.kinetics400.augment.flip = False
+    if 'backbone' in fields:
+      config.backbone = fields.pop('backbone')
     config.update_from_flattened_dict(fields)
     return config.lock()
 

@@ -55,8 +55,10 @@ def pack(features: features_lib.Features, dtype: str) -> dict[str, jax.Array]:
   """
   if features.tube is not None:
     raise ValueError(
-      'layers of this backbone run on what a head pools from its grid, so that '
-      'the grid alone cannot be kept; a task for people keeps what is pooled'
+      'config.cache.path: layers of this backbone run on what a head pools '
+      'from its grid, so that the grid alone cannot be kept. Leave the cache '
+      "out, or use task='localisation' with its own head, which keeps what is "
+      'pooled.'
     )
   packed = {}
   for part, x in named(features).items():
