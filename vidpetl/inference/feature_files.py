@@ -105,11 +105,15 @@ def names(films: Sequence[str]) -> list[str]:
   Those of folders keep what tells them apart: 'monday/dive' and 'friday/dive';
   so do films that differ by their suffix alone.
   """
-  paths = [os.path.abspath(film) for film in films]
-  parts = [epath.Path(path).parts for path in paths]
-  shared = os.path.commonpath([os.path.dirname(path) for path in paths])
-  depth = len(epath.Path(shared).parts)
-  own = ['/'.join(part[depth:]) for part in parts]
-  short = [os.path.splitext(name)[0] for name in own]
-  alone = [short.count(name) == 1 for name in short]
-  return [s if one else o for s, o, one in zip(short, own, alone)]
+  parts = [epath.Path(film).absolute().parts for film in films]
+  depth = 0
+  while all(len(part) > depth + 1 for part in parts) and (
+    len({part[depth] for part in parts}) == 1
+  ):
+    depth += 1
+  own = [epath.Path(*part[depth:]) for part in parts]
+  short = [f'{path.parent / path.stem}' for path in own]
+  return [
+    name if short.count(name) == 1 else f'{path}'
+    for name, path in zip(short, own)
+  ]
