@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-# Its page of JAX's documentation is all that it lacks to be public.
+# What a jaxpr's outputs depend on; no module of JAX's first page has that.
 from jax.interpreters import partial_eval
 
 from vidpetl.backbones import kept
