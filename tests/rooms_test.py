@@ -19,8 +19,8 @@ MEANT = {
 # each other; a storey imports the ground and the storeys below it.
 GROUND = ('helpers', 'parameters', 'weights', 'data', 'metrics', 'recipes')
 STOREYS = (
-  *('backbones', 'petl', 'tasks', 'experiment', 'training', 'inference'),
-  *('exporting', 'studies', 'serving'),
+  *('backbones', 'petl', 'tasks', 'experiment', 'caching', 'training'),
+  *('inference', 'exporting', 'studies', 'serving'),
 )
 # A consumer of data, for demos and tests.
 OUTBUILDING = 'world'

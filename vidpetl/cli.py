@@ -39,6 +39,7 @@ DOORS = {
   'import': 'vidpetl.importing',
   'prepare': 'vidpetl.prepare',
   'predict': 'vidpetl.predict',
+  'extract': 'vidpetl.extract',
   'serve': 'vidpetl.serve',
   'convert': 'vidpetl.convert',
   'export': 'vidpetl.export',

@@ -44,6 +44,17 @@ def test_each_field_that_is_listed_is_one_and_has_a_reason(make_config):
   assert 'tasks.ava.train.raw' in moved and 'mesh.data' not in moved
 
 
+def test_kept_features_make_another_run_wherever_they_lie(make_config):
+  def fields(**cache):
+    named = {f'cache.{name}': value for name, value in cache.items()}
+    return identity.of_config(make_config('kinetics400', **named))
+
+  assert fields(path='a', verify=0) == fields(path='b')
+  assert fields(views=2) == fields(dtype='int8') == fields()
+  for other in ({}, {'path': 'a', 'views': 2}, {'path': 'a', 'dtype': 'int8'}):
+    assert fields(path='a') != fields(**other)
+
+
 def test_what_has_no_value_yet_is_no_change():
   assert not identity.changes({'low': float('nan')}, {'low': float('nan')})
   rank = identity._flat({'petl': ({'technique': 'lora', 'rank': 4},)})

@@ -29,20 +29,24 @@ class Features:
 
   Attributes:
     grid: [b, t, h, w, d], what ROI-Align pools. Where a task has several clips
-      of an example, it has their axes behind b, and so has `summary`.
+      of an example, it has their axes behind b, and so has `summary`. None
+      where only what a head reads was kept of it.
     summary: [b, d], the clip representation that the backbone was published
       with (mean of the grid, mean of per-frame class tokens, ...).
     tube: layers that still have to run on what a person's tube pools from
       `grid`, [n, t, d] -> [n, t, d]; None where the grid is final.
     blocks: what those blocks made that are asked for; see `Adapted.blocks`.
+    regions: [b, n, d], what a head has pooled of boxes in place of `grid`; see
+      `tasks.task.Base.digest`.
   """
 
-  grid: jax.Array
-  summary: jax.Array
+  grid: jax.Array | None
+  summary: jax.Array | None
   tube: Callable[[jax.Array], jax.Array] | None = flax.struct.field(
     pytree_node=False, default=None
   )
   blocks: Mapping[int, Block] = flax.struct.field(default_factory=dict)
+  regions: jax.Array | None = None
 
   def split(self, lead: tuple[int, ...]) -> Features:
     """Returns features whose clips are [*lead] in place of [b]."""

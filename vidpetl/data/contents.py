@@ -70,6 +70,11 @@ def _facts(files: Sequence[str], blocks: Sequence[int]) -> bytes:
   return b''.join(map(_of_file, files, map(int, blocks)))
 
 
+def of_file(path: str) -> bytes:
+  """Returns what tells one video from others: its size, and some bytes."""
+  return _of_file(path, _OF_VIDEO)
+
+
 def _of_file(path: str, blocks: int) -> bytes:
   try:
     if '://' in path:

@@ -62,3 +62,12 @@ def shown(path: str | os.PathLike) -> str:
 def plural(count: int, thing: str, things: str = '') -> str:
   """Returns '1 clip' or '12 clips'."""
   return f'{count:,} {thing if count == 1 else things or thing + "s"}'
+
+
+def size(count: int) -> str:
+  """Returns bytes in words, '812 B' or '3.1 GB'."""
+  value, units = float(count), ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
+  while value >= 999.5 and len(units) > 1:
+    value /= 1000
+    del units[0]
+  return f'{count} B' if units[0] == 'B' else f'{value:.3g} {units[0]}'

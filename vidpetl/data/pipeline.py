@@ -27,7 +27,7 @@ Batch = dict[str, np.ndarray]
 _ENDLESS = np.iinfo(np.int64).max
 
 
-def _local_rows(
+def local_rows(
   batch_size: int, process_index: int, process_count: int
 ) -> tuple[int, int]:
   """Returns this host's (first row, number of rows) of a global batch."""
@@ -123,6 +123,50 @@ def _batches(
     pool.shutdown(wait=False, cancel_futures=True)
 
 
+def chosen_batches(
+  source: examples.Source,
+  spec: clips.ClipSpec,
+  chosen: np.ndarray,
+  seeds: np.ndarray,
+  *,
+  batch_size: int,
+  process_index: int = 0,
+  process_count: int = 1,
+  workers: int = 8,
+  prefetch: int = 2,
+  quarantine: quarantine_lib.Quarantine | None = None,
+) -> Iterator[Batch]:
+  """Returns an iterator over some examples, in their order.
+
+  All hosts get the same number of batches; rows that fill the last one up are
+  as those of `eval_batches`. `index` counts what is chosen.
+
+  Args:
+    source: what to read.
+    spec: how to cut clips.
+    chosen: int [n], examples, each any number of times.
+    seeds: uint32 [n, 2], of their showings.
+    batch_size: see `eval_batches`, and so for the rest.
+    process_index: of this host.
+    process_count: number of hosts.
+    workers: clips decoded at a time.
+    prefetch: batches kept ready.
+    quarantine: where undecodable videos are listed; without it they raise.
+  """
+  spec.check(source.info)
+  first, rows = local_rows(batch_size, process_index, process_count)
+
+  def fill(number: int, clip: Batch) -> None:
+    batch, row = divmod(number, rows)
+    k = batch * batch_size + first + row
+    if k < len(chosen):
+      clips.load(source, int(chosen[k]), spec, seeds[k], quarantine, clip)
+      clip['index'][...] = k
+
+  batches = range(-(-len(chosen) // batch_size))
+  return _batches(source, spec, fill, batches, rows, workers, prefetch)
+
+
 def train_batches(
   source: examples.Source,
   spec: clips.ClipSpec,
@@ -164,7 +208,7 @@ def train_batches(
   spec.check(source.info)
   if not spec.train:
     raise ValueError(f'training batches need ClipSpec(train=True): {spec}')
-  first, rows = _local_rows(batch_size, process_index, process_count)
+  first, rows = local_rows(batch_size, process_index, process_count)
 
   def fill(number: int, clip: Batch) -> None:
     batch, row = divmod(number, rows)
@@ -216,7 +260,7 @@ def eval_batches(
   spec.check(source.info)
   if spec.train:
     raise ValueError(f'evaluation needs ClipSpec(train=False): {spec}')
-  first, rows = _local_rows(batch_size, process_index, process_count)
+  first, rows = local_rows(batch_size, process_index, process_count)
   batches = -(-len(source) // batch_size)
 
   def fill(number: int, clip: Batch) -> None:

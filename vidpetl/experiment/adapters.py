@@ -162,16 +162,24 @@ class Adapters:
     return self._run(name, task, 'outputs')(batch, None)
 
   def features(
-    self, name: str, batch: Mapping[str, Any], task: str | None = None
+    self,
+    name: str,
+    batch: Mapping[str, Any],
+    task: str | None = None,
+    blocks: Sequence[int] = (),
   ) -> dict[str, jax.Array]:
     """Returns 'grid' [b, (views,) t', h', w', d] and 'summary' [b, (views,) d].
+
+    Of each block, they are followed by 'blocks/<number>/grid', of the same
+    axes, and by 'blocks/<number>/lead', the tokens off the grid, if it has any.
 
     Args:
       name: of the package.
       batch: as of `logits`.
       task: whose clips they are.
+      blocks: numbers of blocks, see `backbones.tapping.asked`.
     """
-    return self._run(name, task, 'features')(batch, None)
+    return self._run(name, task, 'features', blocks=tuple(blocks))(batch, None)
 
   def without_segments(
     self, name: str, batch: Mapping[str, Any], task: str | None = None
@@ -232,10 +240,11 @@ class Adapters:
     task: str | None,
     what: str,
     without: Collection[str] = (),
+    blocks: tuple[int, ...] = (),
   ):
     task = self.task(name, task)
     off = _off(self._get(name), name, without)
-    program = package_programs.of(self.structure(name), task, what, off)
+    program = package_programs.of(self.structure(name), task, what, off, blocks)
     return functools.partial(program, self._params[name])
 
   def merge(

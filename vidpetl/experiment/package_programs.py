@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from vidpetl.backbones import kept
 from vidpetl.data import augment
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import spec as spec_lib
@@ -41,7 +42,13 @@ def built(description: str) -> experiment_lib.Experiment:
 
 
 @functools.lru_cache(maxsize=128)
-def of(description: str, task: str, what: str, off: tuple[int, ...] = ()):
+def of(
+  description: str,
+  task: str,
+  what: str,
+  off: tuple[int, ...] = (),
+  blocks: tuple[int, ...] = (),
+):
   """Returns a jitted (params, batch, scale) -> … of a structure.
 
   Args:
@@ -49,12 +56,15 @@ def of(description: str, task: str, what: str, off: tuple[int, ...] = ()):
     task: whose head and clips.
     what: of `_PROGRAMS`.
     off: numbers of entries of `config.petl` that do nothing.
+    blocks: numbers of the blocks that 'features' has.
   """
   experiment = built(description)
   own, make = experiment.tasks[task], _PROGRAMS[what]
 
   def run(params, batch, scale):
     model = experiment.model
+    if blocks:
+      model = model.clone(backbone=adapted.tapped(model.backbone, blocks))
     if off:
       model = model.clone(backbone=model.backbone.clone(off=off))
     if scale is not None:
@@ -106,7 +116,7 @@ def _features(model, params, task, batch):
   features, _ = model.apply(
     params, video, inputs, task.name, False, method='on'
   )
-  return {'grid': features.grid, 'summary': features.summary}
+  return kept.named(features)
 
 
 def _without_segments(model, params, task, batch):

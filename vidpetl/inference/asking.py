@@ -17,7 +17,7 @@ from vidpetl import parts
 from vidpetl.data import clips, decode, frames, names, streaming
 from vidpetl.inference import answer as answer_lib
 from vidpetl.inference import answers as answers_folder
-from vidpetl.inference import windows
+from vidpetl.inference import moments, windows
 from vidpetl.inference.question import WINDOWS, Options, Question
 
 # Batches that wait for the device; with what it works on, and what is being
@@ -89,15 +89,23 @@ def answers(
 
 def rows(
   program: Any, film: str, options: Options, run: Run
-) -> tuple[np.ndarray, np.ndarray, Rows]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Rows]:
   """Returns begins and ends [n] of a film's windows, and what `run` makes.
 
+  Before the latter come the times of their frames, see `moments.of_frames`.
   Windows are those of an answer as far as they follow from the film.
   """
   kind = part(program)
   known = [name for name in kind.OPTIONS if name in WINDOWS]
   options.check(known, f'features of a task of kind {_kind(program)}')
-  ask = getattr(kind, 'plain', kind.ask)
+  times = []
+
+  def ask(question: Question) -> Sequence[Any]:
+    asked = getattr(kind, 'plain', kind.ask)(question)
+    film, clip = question.film, program.task.eval_clip
+    times.append(moments.of_frames(film, asked, clip, program.info))
+    return asked
+
   ((end, found),) = _computed(_read(program, [film], options, ask), run)
   if end.error is not None:
     raise end.error
@@ -105,7 +113,7 @@ def rows(
     (a.time, a.time) if hasattr(a, 'time') else (a.start, a.end)
     for a in end.asked
   ]
-  return *windows.places(spans, end.question.duration), found
+  return *windows.places(spans, end.question.duration), times[0], found
 
 
 def part(program: Any) -> ModuleType:

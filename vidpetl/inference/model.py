@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -24,7 +24,7 @@ from vidpetl.experiment import adapters as adapters_lib
 from vidpetl.experiment import exemplars, trained
 from vidpetl.experiment import spec as spec_lib
 from vidpetl.inference import answer as answer_lib
-from vidpetl.inference import asking, models
+from vidpetl.inference import asking, models, moments
 from vidpetl.inference.question import Options
 from vidpetl.parameters import package, trainable
 
@@ -74,12 +74,18 @@ class Features:
     ends: [n].
     grid: float32 [n, (views,) t', h', w', d], the tokens.
     summary: float32 [n, (views,) d].
+    times: float64 [n, (views,) t'], seconds of the tokens: the middle of the
+      frames that each is made of.
+    blocks: 'blocks/<number>/grid' and 'blocks/<number>/lead' -> what blocks
+      made; see `Adapters.features`.
   """
 
   begins: np.ndarray
   ends: np.ndarray
   grid: np.ndarray
   summary: np.ndarray
+  times: np.ndarray
+  blocks: Mapping[str, np.ndarray]
 
 
 class Model:
@@ -217,6 +223,7 @@ class Model:
     film: str | os.PathLike,
     task: str = '',
     adapter: str = MAIN,
+    blocks: Sequence[int] = (),
     **options: Any,
   ) -> Features:
     """Returns the backbone's tokens and summaries of a film's windows.
@@ -225,13 +232,19 @@ class Model:
       film: see `__call__`.
       task: whose clips are cut.
       adapter: the package whose techniques are in the backbone.
+      blocks: numbers of blocks whose outputs are returned, too; -1 is the last.
       **options: `window` and `hop`, see `question.Options`.
     """
     program = self.program(task, adapter)
-    begins, ends, rows = asking.rows(
-      program, os.fspath(film), _options(options), program.features
+    run = functools.partial(program.features, blocks=blocks)
+    begins, ends, frames, rows = asking.rows(
+      program, os.fspath(film), _options(options), run
     )
-    return Features(begins, ends, rows['grid'], rows['summary'])
+    grid, summary = rows.pop('grid'), rows.pop('summary')
+    times = moments.of_tokens(
+      program.task, program.info, frames, grid.shape[-4]
+    )
+    return Features(begins, ends, grid, summary, times, rows)
 
   def logits(
     self, batch: Mapping[str, Any], task: str = '', adapter: str = MAIN
@@ -306,8 +319,10 @@ class Program:
   def outputs(self, batch: Mapping[str, Any]) -> Mapping[str, jax.Array]:
     return self._outputs(batch)
 
-  def features(self, batch: Mapping[str, Any]) -> Mapping[str, jax.Array]:
-    return self._features(batch)
+  def features(
+    self, batch: Mapping[str, Any], blocks: Sequence[int] = ()
+  ) -> Mapping[str, jax.Array]:
+    return self._features(batch, blocks=blocks)
 
   def without_segments(
     self, batch: Mapping[str, Any]

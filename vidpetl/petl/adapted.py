@@ -91,6 +91,13 @@ class Adapted(nn.Module):
     return out
 
 
+def tapped(backbone: nn.Module, blocks: Sequence[int]) -> Adapted:
+  """Returns a backbone, adapted or not, that shows what these blocks made."""
+  if isinstance(backbone, Adapted):
+    return backbone.clone(blocks=tuple(blocks))
+  return Adapted(backbone, blocks=tuple(blocks))
+
+
 class _Binder:
   """Interceptor of `Site.__call__` that runs what is bound there."""
 

@@ -14,6 +14,7 @@ from vidpetl.data import mixture
 MODES = ('train', 'eval')
 REPORTS = ('last', 'best', 'mean10')
 DTYPES = ('float32', 'bfloat16')
+KEPT = (*DTYPES, 'int8')
 TACTICS = ('replicate', 'fsdp')
 
 _Grid = tuple[()] | ranges.Size
@@ -186,6 +187,27 @@ class Input:
 
 
 @dataclasses.dataclass(frozen=True)
+class Cache:
+  """What a frozen backbone makes of clips, kept on disk; see `docs/cache.md`.
+
+  Attributes:
+    path: folder of it, which many runs may share; '' for none.
+    views: showings that are kept of each training clip, where clips are drawn
+      or augmented at random: epoch e shows number e modulo views. 0 refuses
+      what is random.
+    dtype: of what is kept: 'bfloat16', 'int8' with a scale for each token, or
+      'float32'.
+    verify: clips that a run encodes again at its start, of each source, to
+      compare them with those that are kept; 0 for none.
+  """
+
+  path: str = ''
+  views: ranges.Natural = 0
+  dtype: Annotated[str, ranges.OneOf(KEPT)] = 'bfloat16'
+  verify: ranges.Natural = 2
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
   """An experiment, but for backbone and tasks.
 
@@ -222,6 +244,7 @@ class Config:
     checkpoint: what is kept.
     data: folder that sources of a config refer to.
     input: how data are read.
+    cache: of what a frozen backbone makes of them.
   """
 
   mode: Annotated[str, ranges.OneOf(MODES)] = 'train'
@@ -250,6 +273,7 @@ class Config:
   checkpoint: Checkpoint = Checkpoint()
   data: str = ''
   input: Input = Input()
+  cache: Cache = Cache()
 
 
 # Fields that have fields.

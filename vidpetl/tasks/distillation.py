@@ -70,6 +70,12 @@ class Distilled(task_lib.Base):
   def views(self, inputs, train):
     return self.task.views(inputs, train)
 
+  def digest(self, head, features, inputs):
+    return self.task.digest(head, features, inputs)
+
+  def digest_options(self):
+    return self.task.digest_options()
+
   def head_inputs(self, clip):
     return self.task.head_inputs(clip)
 

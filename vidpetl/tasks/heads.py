@@ -168,7 +168,7 @@ class LocalisationHead(Linear):
     """Scores the people of each clip.
 
     Args:
-      features: of b clips.
+      features: of b clips, or the regions that were pooled of them.
       boxes: [b, n, 4], x1, y1, x2, y2 in pixels of the network's input.
       input_size: (height, width) of the network's input, in pixels.
       train: see `Linear.classify`.
@@ -177,6 +177,16 @@ class LocalisationHead(Linear):
     Returns:
       float32 logits [b, n, C].
     """
+    z = features.regions
+    if z is None:
+      z = self.regions(features, boxes, input_size)
+    return self.classify(z, train, valid)
+
+  @nn.nowrap
+  def regions(
+    self, features: Features, boxes: jax.Array, input_size: tuple[int, int]
+  ) -> jax.Array:
+    """Returns z [b, n, d] of boxes; see `__call__`."""
     align = functools.partial(
       roi_align.roi_align,
       boxes=boxes,
@@ -186,11 +196,9 @@ class LocalisationHead(Linear):
       aligned=self.aligned,
     )
     reduce = POOLS[self.spatial_pool]
-    if features.tube is None:
-      z = reduce(align(features.grid.mean(1, dtype=jnp.float32)), (2, 3))
-    else:
-      z = _tubes(features, lambda frame: reduce(align(frame), (2, 3)))
-    return self.classify(z, train, valid)
+    if features.tube is not None:
+      return _tubes(features, lambda frame: reduce(align(frame), (2, 3)))
+    return reduce(align(features.grid.mean(1, dtype=jnp.float32)), (2, 3))
 
 
 def _tubes(features: Features, pool_frame) -> jax.Array:

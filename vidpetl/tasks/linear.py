@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import jax
 
 from vidpetl import ranges
+from vidpetl.backbones import features as features_lib
 from vidpetl.tasks import heads
 from vidpetl.tasks import task as task_lib
 
@@ -49,3 +50,13 @@ class OfSummary(Linear):
 
   def read(self, head, features, inputs, train) -> jax.Array:
     return head(features, train, inputs.get('valid'))
+
+  def digest(self, head, features, inputs):
+    """Returns the summary alone, where the head is linear."""
+    if type(head) is not heads.ClassificationHead:
+      return super().digest(head, features, inputs)
+    return features_lib.Features(None, features.summary)
+
+  def digest_options(self):
+    linear = type(self.head()) is heads.ClassificationHead
+    return {} if linear else super().digest_options()

@@ -12,6 +12,7 @@ import numpy as np
 import optax
 
 from vidpetl import mistakes, ranges
+from vidpetl.backbones import features as features_lib
 from vidpetl.data import clips, decode, examples, frames
 from vidpetl.metrics import (
   ava_csv,
@@ -71,11 +72,30 @@ class Localisation(linear.Linear):
     )
 
   def read(self, head, features, inputs, train):
-    size = inputs['video'].shape[-3:-1]
+    size = self._size(train)
     valid = None
     if train and 'box_valid' in inputs:
       valid = inputs['box_valid'] & inputs['valid'][:, None]
     return head(features, inputs['boxes'], size, train, valid)
+
+  def digest(self, head, features, inputs):
+    """Returns what ROI-Align pools of each box, where the head is linear."""
+    if type(head) is not heads.LocalisationHead:
+      return super().digest(head, features, inputs)
+    # Clips of training and of tests are as large as each other.
+    regions = head.regions(features, inputs['boxes'], self._size(False))
+    return features_lib.Features(None, None, regions=regions)
+
+  def digest_options(self):
+    if type(self.head()) is not heads.LocalisationHead:
+      return super().digest_options()
+    names = ('pool', 'sampling_ratio', 'spatial_pool')
+    return {name: getattr(self, name) for name in names}
+
+  def _size(self, train: bool) -> tuple[int, int]:
+    """Returns (height, width) of the network's input, in pixels."""
+    clip = self.train_clip if train else self.eval_clip
+    return clip.resolution, clip.resolution
 
   def head_inputs(self, clip: clips.ClipSpec) -> dict[str, Any]:
     return {'boxes': ((clip.kind.max_boxes, 4), jnp.float32)}

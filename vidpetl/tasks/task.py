@@ -97,6 +97,27 @@ class Base:
     """Returns what `head` makes of encoded clips: logits [b, ...], mostly."""
     raise NotImplementedError
 
+  # What a cache keeps of clips, where the backbone stands still.
+
+  def digest(
+    self, head: nn.Module, features: features_lib.Features, inputs: Batch
+  ) -> features_lib.Features:
+    """Returns what `read` reads of features: all, unless said otherwise.
+
+    `read` makes the same of it, and no parameter of the head takes part.
+
+    Args:
+      head: that reads it.
+      features: of the clips.
+      inputs: of the model.
+    """
+    del head, inputs
+    return features
+
+  def digest_options(self) -> dict[str, Any]:
+    """Returns the options on which `views` and `digest` depend."""
+    return {}
+
   def head_inputs(self, clip: clips.ClipSpec) -> dict[str, Any]:
     """Returns name -> (shape without batch, dtype) of what else it is given."""
     del clip
@@ -201,6 +222,12 @@ class Task(Base):
 
   def __post_init__(self):
     options_lib.hold_fields(self, f'config.tasks.{self.name}')
+
+  def digest_options(self):
+    """Returns all of its own, unless said otherwise."""
+    shared = {f.name for f in dataclasses.fields(Task)} | {'info', 'plan'}
+    own = (f.name for f in dataclasses.fields(self) if f.name not in shared)
+    return {name: getattr(self, name) for name in own}
 
 
 def build(

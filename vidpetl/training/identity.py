@@ -37,6 +37,7 @@ FREE = (
   (r'mode|eval_checkpoint', 'they say what is done with a run'),
   (r'log_every|writers|page', 'they say what is told of a run'),
   (r'compile_cache|input\..*', 'they make it faster, or stop it'),
+  (r'cache\.verify', 'it compares what is read'),
   (r'backbone\.remat', 'what is computed again is the same'),
   (r'eval_batch_size', 'metrics do not depend on it'),
   (r'mesh\..*|sharding', 'another topology differs by rounding'),
@@ -59,6 +60,11 @@ def of_config(config: Mapping[str, Any], places: bool = False) -> Fields:
     whole = complete.as_json(config)
   except ValueError:  # An older version had a field that there is no more.
     whole = dict(config.items())
+  cache = dict(whole.get('cache') or {})
+  if cache.get('path') and not places:  # Where it lies plays no part.
+    whole['cache'] = cache | {'path': 'kept features'}
+  elif not cache.get('path'):
+    whole.pop('cache', None)
   free = [regex for regex, _ in (*FREE, *(() if places else PLACES))]
   pattern = re.compile('|'.join(free))
   fields = _flat(whole)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from vidpetl.data import clips, examples
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import state as state_lib
 from vidpetl.training import sharding
@@ -72,17 +72,22 @@ def state_shapes(
 
 def batch_shapes(
   config: Any,
-  task: Any,
-  info: examples.Info,
+  signature: Mapping[str, tuple[tuple[int, ...], Any]],
   mesh: jax.sharding.Mesh,
 ) -> dict[str, jax.ShapeDtypeStruct]:
-  """Returns the abstract batch of a task's step, sharded."""
+  """Returns the abstract batch of a task's step, sharded.
+
+  Args:
+    config: of the run.
+    signature: shape and type of each array of a clip.
+    mesh: of devices.
+  """
   where = sharding.batch(mesh)
   return {
     field: jax.ShapeDtypeStruct(
       (config.batch_size, *shape), kind, sharding=where
     )
-    for field, (shape, kind) in clips.signature(info, task.train_clip).items()
+    for field, (shape, kind) in signature.items()
   }
 
 

@@ -11,7 +11,9 @@ import jax
 import numpy as np
 from etils import epath
 
+from vidpetl.caching import reading
 from vidpetl.data import (
+  clips,
   examples,
   index,
   lengths,
@@ -49,6 +51,7 @@ class Run:
     mesh: of devices.
     mixture: which task each step serves.
     quarantine: videos that could not be decoded.
+    cache: of encoded clips, in place of videos; None if there is none.
     epoch: steps in an epoch, the sum of the datasets over the batch size.
     total: steps in the run.
     tx: optimizer.
@@ -69,6 +72,7 @@ class Run:
   quarantine: quarantine_lib.Quarantine
   epoch: float
   total: int
+  cache: reading.Cache | None = None
   tx: Any = None
   learning_rate: Any = None
   report: report_lib.Report | None = None
@@ -144,12 +148,12 @@ class Run:
 
   def compile_step(self, name: str) -> None:
     """Compiles a task's update, so that its first call need not."""
-    batch = programs.batch_shapes(
-      self.config,
-      self.experiment.tasks[name],
-      self.train[name].info,
-      self.mesh,
-    )
+    if self.cache:
+      signature = self.cache.parts[name, True].signature
+    else:
+      clip = self.experiment.tasks[name].train_clip
+      signature = clips.signature(self.train[name].info, clip)
+    batch = programs.batch_shapes(self.config, signature, self.mesh)
     step = self.train_steps()[name]
     programs.lower(step, self.shapes, batch, self.config).compile()
 
@@ -219,14 +223,14 @@ class Run:
     """Returns each task's own batches, from those that step `start` needs."""
     return {
       name: iter(
-        pipeline.train_batches(
+        (self.cache or pipeline).train_batches(
           source,
           self.experiment.tasks[name].train_clip,
           name=name,
           batch_size=self.config.batch_size,
           seed=self.config.seed,
           start=self.mixture.count(start, name),
-          **self._input_options(),
+          **self.input_options(),
         )
       )
       for name, source in self.train.items()
@@ -234,14 +238,15 @@ class Run:
 
   def eval_batches(self, name: str, held_out: bool = False) -> Iterator[Any]:
     """Returns all of a task's evaluation batches, padded."""
-    return pipeline.eval_batches(
+    return (self.cache or pipeline).eval_batches(
       (self.validation if held_out else self.evaluation)[name],
       self.experiment.tasks[name].eval_clip,
       batch_size=self.config.eval_batch_size,
-      **self._input_options(),
+      **self.input_options(),
     )
 
-  def _input_options(self) -> dict[str, Any]:
+  def input_options(self) -> dict[str, Any]:
+    """Returns how batches are read, see `pipeline`."""
     return {
       'process_index': jax.process_index(),
       'process_count': jax.process_count(),
@@ -343,6 +348,7 @@ def prepare(
     quarantine=quarantine_lib.Quarantine(config.input.max_undecodable),
     epoch=epoch,
     total=total,
+    cache=reading.of(config, experiment, infos),
     notes=(*notes, *consistency.scarce(config.batch_size, sizes)),
   )
 

@@ -18,6 +18,7 @@ from vidpetl.training import (
   checkpoint,
   continuing,
   damage,
+  filling,
   holding,
   identity,
   pending,
@@ -101,6 +102,20 @@ def begin(
   Raises:
     ValueError: for a checkpoint of another run; see also `initialise.start`.
   """
+  begun = _begin(run, checkpoints, step, say, workdir)
+  if run.cache:
+    filling.fill(run, begun.state, say)
+  return begun
+
+
+def _begin(
+  run: run_lib.Run,
+  checkpoints: checkpoint.Checkpoints,
+  step: int | None,
+  say: Callable[[str], None],
+  workdir: epath.Path | None,
+) -> Start:
+  """Returns the first state of a run; see `begin`."""
   evaluation = run.config.mode == 'eval'
   if step is not None and evaluation:
     say(f'Evaluating step {step} of {checkpoints.folder}.')

@@ -33,7 +33,7 @@ def train_step(
 
   Args:
     state: before the step.
-    batch: of one task, [b, ...] each.
+    batch: of one task, [b, ...] each; of videos, or of kept features.
     model: backbone and heads.
     task: whose loss.
     tx: optimizer of `state.params`.
@@ -114,12 +114,19 @@ def _part(state, model, task, stats, own, batch, key):
     total, weight, extra = task.loss(outputs, inputs)
     return total, (moved, {'loss': total, 'weight': weight, **extra})
 
-  inputs = augment.preprocess(batch, task.augment, train=True)
+  inputs = _inputs(batch, task, train=True)
   seen, own = task.observe(own, inputs, forward)
   grads, (stats, sums) = jax.grad(loss, has_aux=True)(
     state.params, {**inputs, **seen}
   )
   return (grads, sums), stats, own
+
+
+def _inputs(batch, task, train):
+  """Returns what the model is given; kept features are that already."""
+  if 'video' not in batch:
+    return batch
+  return augment.preprocess(batch, task.augment, train=train)
 
 
 def _accumulate(part, stats, own, batch, key, parts):
@@ -151,7 +158,7 @@ def eval_step(
   task: Any,
 ) -> dict[str, jax.Array]:
   """Returns `task.outputs` and, to know them again, 'index' and 'valid'."""
-  inputs = augment.preprocess(batch, task.augment, train=False)
+  inputs = _inputs(batch, task, train=False)
   outputs = task.outputs(
     model.apply(state.variables, inputs, task.name), inputs
   )

@@ -17,6 +17,7 @@ import jax
 from etils import epath
 
 from vidpetl import mistakes
+from vidpetl.data import clips
 from vidpetl.experiment import complete
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.studies import flops
@@ -80,8 +81,8 @@ def _step(config: Any, name: str, mesh: Any) -> tuple[Any, Any, Any]:
   experiment = experiment_lib.build(config, infos)
   tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
   state = programs.state_shapes(config, experiment, tx, mesh)
-  task = experiment.tasks[name]
-  batch = programs.batch_shapes(config, task, infos[name], mesh)
+  signature = clips.signature(infos[name], experiment.tasks[name].train_clip)
+  batch = programs.batch_shapes(config, signature, mesh)
   return programs.train_step(config, experiment, tx, name), state, batch
 
 

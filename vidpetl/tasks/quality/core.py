@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vidpetl import ranges
+from vidpetl.backbones import features as features_lib
 from vidpetl.tasks.quality import base, core_groups, core_tree, relative
 
 KIND = 'quality'
@@ -83,6 +84,13 @@ class Core(relative.Relative):
       return f
     y = self._label(inputs)
     return head(f, f[:, ::-1], y[:, ::-1] / self.score_range)
+
+  def digest(self, head, features, inputs):
+    del head, inputs
+    return features_lib.Features(None, features.summary)
+
+  def digest_options(self):
+    return {'starts': self.starts, 'length': self.length}
 
   def loss(self, outputs, batch):
     """outputs log p, x [b, 2, leaves]; see `Base.loss`.

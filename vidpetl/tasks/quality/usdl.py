@@ -19,6 +19,7 @@ import jax.scipy.special
 import numpy as np
 
 from vidpetl import ranges
+from vidpetl.backbones import features as features_lib
 from vidpetl.data import examples
 from vidpetl.tasks.quality import base, mlp, scores
 
@@ -84,6 +85,13 @@ class Usdl(base.Quality):
     """Returns logits [b, max(judges, 1), bins]."""
     del inputs, train
     return head(features.summary)
+
+  def digest(self, head, features, inputs):
+    del head, inputs
+    return features_lib.Features(None, features.summary)
+
+  def digest_options(self):
+    return {'starts': self.starts, 'length': self.length}
 
   def loss(self, logits, batch):
     """Divided by the number of examples, nn.KLDivLoss's mean over the batch."""
