@@ -38,6 +38,7 @@ class Linear(task_lib.Task):
       'initial': self.initial,
       'norm': self.norm,
       'dropout': self.dropout,
+      'probe': self.probe,
     }
 
 

@@ -24,6 +24,7 @@ from vidpetl.backbones import features as features_lib
 from vidpetl.data import augment as augment_lib
 from vidpetl.data import clip_spec, clips, examples, kinds
 from vidpetl.metrics import metric as metric_lib
+from vidpetl.tasks import probes
 
 Batch = Mapping[str, jax.Array]
 
@@ -191,6 +192,8 @@ class Task(Base):
     eval_clip: how evaluation clips are.
     augment: what the device does to a training clip.
     num_classes: outputs of the head, where they are classes.
+    probe: reads tokens of each clip for the head, `probes.probe.Probe`; None
+      for the backbone's summary.
   """
 
   name: str
@@ -198,9 +201,13 @@ class Task(Base):
   eval_clip: clips.ClipSpec
   augment: augment_lib.Augment
   num_classes: ranges.Natural
+  probe: nn.Module | None = None
 
   def __post_init__(self):
     options_lib.hold_fields(self, f'config.tasks.{self.name}')
+
+  def blocks(self) -> tuple[int, ...]:
+    return self.probe.blocks() if self.probe else ()
 
 
 def build(
@@ -216,6 +223,7 @@ def build(
     config: its options. `task` names the module; `train` and `eval` (the
       sources) are not read here; `clip` and `eval_clip` are options of
       `ClipSpec.of`, the latter on top of the former; `augment` of `Augment`;
+      `probe` of `build_probe`;
       `num_classes`, if given, must agree with the data; the rest belongs to
       the task's own `build`.
     info: of its training source.
@@ -246,6 +254,7 @@ def build(
     'eval_clip': eval_clip,
     'augment': make(augment_lib.Augment, augment, f'{where}.augment'),
     'num_classes': num_classes,
+    'probe': build_probe(options.pop('probe', None), f'{where}.probe'),
   }
   asked = inspect.signature(part.build).parameters
   given = {'info': info, 'plan': plan}
@@ -257,6 +266,27 @@ def build(
       f'tasks classification and multilabel; {config["task"]} has none to mix.'
     )
   return built
+
+
+def build_probe(
+  config: Mapping[str, Any] | None, where: str
+) -> nn.Module | None:
+  """Builds what reads tokens for a head.
+
+  Args:
+    config: `kind`, a module of `vidpetl.tasks.probes`, and its options; {}, or
+      a kind of '', for none.
+    where: path of the config, in errors.
+
+  Raises:
+    ValueError: naming the field that there is not, or is out of its range.
+  """
+  options = dict(config or {})
+  kind = options.pop('kind', '')
+  if not (kind or options):
+    return None
+  part = parts.load(probes, kind, 'build', f'{where}.kind')
+  return make(part.build, options, where)
 
 
 def module(name: str, where: str = 'task') -> ModuleType:

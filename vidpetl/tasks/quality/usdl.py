@@ -20,6 +20,7 @@ import numpy as np
 
 from vidpetl import ranges
 from vidpetl.data import examples
+from vidpetl.tasks import heads
 from vidpetl.tasks.quality import base, mlp, scores
 
 KIND = 'quality'
@@ -78,12 +79,14 @@ class Usdl(base.Quality):
     return {'difficulty': 'difficulty=True'} if self.difficulty else {}
 
   def head(self) -> DistributionHead:
-    return DistributionHead(self.bins, self.judges, tuple(self.hidden))
+    return DistributionHead(
+      self.bins, self.judges, tuple(self.hidden), probe=self.probe
+    )
 
   def read(self, head, features, inputs, train):
     """Returns logits [b, max(judges, 1), bins]."""
-    del inputs, train
-    return head(features.summary)
+    del inputs
+    return head(head.summary(features, train))
 
   def loss(self, logits, batch):
     """Divided by the number of examples, nn.KLDivLoss's mean over the batch."""
@@ -217,7 +220,7 @@ class Usdl(base.Quality):
 build = Usdl
 
 
-class DistributionHead(nn.Module):
+class DistributionHead(heads.Reader):
   """A network for each judge, or one, on the mean of the segments.
 
   Attributes:
