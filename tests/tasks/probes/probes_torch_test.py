@@ -1,4 +1,4 @@
-"""Probes against PyTorch: poolers of transformers, and equations written out."""
+"""Probes against PyTorch: poolers of transformers, equations written out."""
 
 import importlib
 
@@ -24,8 +24,6 @@ def models():
   pytest.importorskip('transformers')
   torchvision_build.load()
   return importlib.import_module('transformers.models')
-
-
 
 
 def probe_of(**fields):
@@ -61,7 +59,9 @@ def state_of(params, names):
         array = array.reshape(array.shape[0], -1) if array.ndim == 3 else array
         array = array.T
       word = 'bias' if leaf == 'bias' else 'weight'
-      state[f'{theirs}.{word}'] = torch.tensor(array.reshape(-1) if leaf == 'bias' else array)
+      state[f'{theirs}.{word}'] = torch.tensor(
+        array.reshape(-1) if leaf == 'bias' else array
+      )
   return state
 
 
@@ -119,7 +119,9 @@ def test_attentive_is_transformers_videoprism_pooling_head(models):
     hidden_size=D, num_attention_heads=HEADS, intermediate_size=2 * D
   )
   config._attn_implementation = 'eager'
-  head = videoprism.modeling_videoprism.VideoPrismMultiheadAttentionPoolingHead(config)
+  head = videoprism.modeling_videoprism.VideoPrismMultiheadAttentionPoolingHead(
+    config
+  )
   norm = videoprism.modeling_videoprism.VideoPrismLayerNorm(D, eps=1e-6)
   state = state_of(params, attention('head') | {'head.o_proj': 'out'})
   state = {k.removeprefix('head.'): v for k, v in state.items()}

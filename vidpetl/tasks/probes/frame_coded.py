@@ -45,7 +45,9 @@ class FrameCoded(probe.Probe):
     x = probe.Block(x.grid + codes[:, None, None], lead)
     x = probe.tokens(x)
     g = attention.learned(self, 'class_token', 1, d)
-    x = jnp.concatenate([jnp.broadcast_to(g, (len(x), 1, d)).astype(x.dtype), x], 1)
+    x = jnp.concatenate(
+      [jnp.broadcast_to(g, (len(x), 1, d)).astype(x.dtype), x], 1
+    )
     q = g
     if self.residual:
       norm = layers_lib.layer_norm(x.dtype, 'attention_norm')

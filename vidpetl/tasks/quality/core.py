@@ -63,9 +63,7 @@ class Core(relative.Relative):
     return {**super().needs, 'difficulty': 'divide_by_difficulty=True'}
 
   def head(self) -> core_tree.RegressionTree:
-    return core_tree.RegressionTree(
-      self.depth, self.width, probe=self.probe
-    )
+    return core_tree.RegressionTree(self.depth, self.width, probe=self.probe)
 
   def head_inputs(self, clip):
     if not clip.paired:
