@@ -140,6 +140,21 @@ def test_views_and_segments_are_read_one_by_one(kind):
   np.testing.assert_allclose(split, z[None], atol=1e-5)
 
 
+@pytest.mark.parametrize('kind', KINDS)
+def test_any_number_of_clips_is_exported(kind):
+  blocks = {0: block(), -1: block(GRID[:, :, :2, :2].copy(), LEAD)}
+  probe = make(kind, layers=(0, -1))
+  features = some_features(blocks=blocks)
+  variables = drawn(probe, features, False, method='of_clips')
+  (b,) = jax.export.symbolic_shape('b')
+  any_batch = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct((b, *x.shape[1:]), x.dtype), features
+  )
+  apply = lambda v, x: probe.apply(v, x, False, method='of_clips')
+  exported = jax.export.export(jax.jit(apply))(variables, any_batch)
+  assert exported.out_avals[0].shape[0] == b
+
+
 def test_a_tube_is_run_over_the_means_of_frames():
   features = some_features(tube=lambda x: 2 * x)
   assert close(read(make('mean'), features), 2 * GRID.mean((1, 2, 3)))

@@ -67,10 +67,10 @@ class Pooling(nn.Module):
       q *= nn.softplus(s) / jnp.log(2.0)
     keys, _ = Weights(shape, use_bias=False, name='key')()
     by = jnp.einsum('mhc,dhc->mhd', q, keys).reshape(m * self.heads, d)
-    pooled = pool(by, x).reshape(len(x), m, self.heads, d)
+    pooled = pool(by, x).reshape(x.shape[0], m, self.heads, d)
     values, bias = Weights(shape, name='value')()
     y = jnp.einsum('bmhd,dhc->bmhc', pooled, values.astype(x.dtype)) + bias
-    return y.reshape(len(x), m, width).astype(x.dtype)
+    return y.reshape(x.shape[0], m, width).astype(x.dtype)
 
 
 def pool(by: jax.Array, x: jax.Array) -> jax.Array:

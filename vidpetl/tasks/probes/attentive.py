@@ -74,7 +74,7 @@ class Attentive(probe.Probe):
       u = q.astype(x.dtype) + pooling(q, norm('attention_norm')(x))
       mlp = layers_lib.Mlp(hidden, x.dtype, 'gelu', name='mlp')
       z = u + mlp(norm('mlp_norm')(u))
-    return z.reshape(len(z), -1)
+    return z.reshape(z.shape[0], -1)
 
 
 build = Attentive

@@ -38,7 +38,7 @@ class Efficient(probe.Probe):
     shape = d, m, out // m
     kernel, _ = attention.Weights(shape, use_bias=False, name='value')()
     z = jnp.einsum('bmd,dmc->bmc', pooled, kernel.astype(x.dtype))
-    return z.reshape(len(z), out)
+    return z.reshape(z.shape[0], out)
 
   @nn.nowrap
   def _sizes(self, d: int) -> tuple[int, int]:

@@ -46,7 +46,7 @@ class FrameCoded(probe.Probe):
     x = probe.tokens(x)
     g = attention.learned(self, 'class_token', 1, d)
     x = jnp.concatenate(
-      [jnp.broadcast_to(g, (len(x), 1, d)).astype(x.dtype), x], 1
+      [jnp.broadcast_to(g, (x.shape[0], 1, d)).astype(x.dtype), x], 1
     )
     q = g
     if self.residual:

@@ -144,7 +144,8 @@ def resampled(x: jax.Array, size: Sequence[int]) -> jax.Array:
   """Resizes a volume [b, t, h, w, d] to other (t, h, w), antialiased."""
   if x.shape[1:4] == tuple(size):
     return x
-  return jax.image.resize(x, (len(x), *size, x.shape[-1]), 'linear')
+  one = lambda x: jax.image.resize(x, (*size, x.shape[-1]), 'linear')
+  return jax.vmap(one)(x)
 
 
 def tokens(x: Block) -> jax.Array:
