@@ -42,6 +42,11 @@ Arguments, separated by commas:
   head_norm   before a classifier's last layer: none, batch or layer. Features
               of a frozen masked autoencoder want batch.
   head_dropout   there, 0 to 1.
+  probe       what reads the backbone's tokens for the head: mean, attentive,
+              efficient, frame_coded, … of vidpetl/tasks/probes, with its fields
+              behind probe_: probe=attentive,probe_depth=3,
+              probe_layers=2+5+8+11; by default the head reads the backbone's
+              summary.
   report      last, best, mean10 or validated, as in
               vidpetl/recipes/reporting.py; last by default.
   views       clips spread over a video, whose answers a test averages.
@@ -83,6 +88,7 @@ from vidpetl.recipes import (
   methods,
   preset,
   presets,
+  probing,
   reporting,
   sampling,
   task_fields,
@@ -153,7 +159,8 @@ def get_config(argument: str = '') -> ConfigDict:
   """Returns the locked config of `argument`."""
   method = arguments.value(argument, 'method', 'lora')
   of_method = methods.options(method)
-  known = tuned.defaults(method, {**of_method, **_ARGUMENTS})
+  of_probe = probing.known(argument)
+  known = tuned.defaults(method, {**of_method, **_ARGUMENTS, **of_probe})
   arg = arguments.parse(argument, method=method, **known)
   found = presets.find(arg.backbone)
   config = defaults.get_config()
@@ -184,6 +191,7 @@ def get_config(argument: str = '') -> ConfigDict:
     config.tasks[name] = task
   _check_used(arg, [task.task for task in config.tasks.values()])
   tuned.apply(config, method, norm=arg.head_norm, dropout=arg.head_dropout)
+  probing.apply(config, arg)
   config.checkpoint.best = _best(*next(iter(config.tasks.items())))
   reporting.apply(config, arg.report)
   return config.lock()

@@ -19,6 +19,7 @@ Arguments, separated by commas:
               mlp_residual before it.
   where       binds to paths with this in them alone, e.g. where=stage_3.
   sampling, stride, short   of clips: vidpetl/recipes/sampling.py.
+  probe       what reads tokens for the head: vidpetl/recipes/probing.py.
   report      last, best, mean10, or validated: vidpetl/recipes/reporting.py.
   data        the --out of vidpetl.prepare.
   demo        the demo world on a laptop.

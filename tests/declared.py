@@ -16,11 +16,12 @@ from vidpetl.data import (
 )
 from vidpetl.petl import techniques
 from vidpetl.recipes import defaults
-from vidpetl.tasks import distillation
+from vidpetl.tasks import distillation, probes
 
 _FOLDERS = (
   (techniques, 'build'),
   (tasks, 'KIND'),
+  (probes, 'build'),
   (backbones, 'build'),
   (sources, 'open'),
 )
@@ -30,7 +31,10 @@ _MODELS = (
   *(c3d.C3D, i3d.I3D, resnet3d.ResNet3D, swin.Swin),
 )
 # What is built beforehand, or given by the run.
-_MADE = ('dtype', 'info', 'plan', 'source', 'task', 'train', 'parent', 'name')
+_MADE = (
+  *('dtype', 'info', 'plan', 'source', 'task', 'train', 'parent', 'name'),
+  'probe',
+)
 
 
 def owners():

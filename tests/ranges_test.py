@@ -26,6 +26,7 @@ SIGNED = {'scale', 'init_bias', 'low', 'high', 'pad_value', 'data', 'fsdp'}
 EMPTY = {
   *('parts', 'edges', 'hidden', 'detections', 'lists', 'classes', 'writers'),
   *('petl', 'skip', 'grid', 'window', 'milestones', 'tails', 'sizes'),
+  'layers',
 }
 # Where 0 means none, or as soon as can be.
 ZERO = {
@@ -53,6 +54,8 @@ ZERO = {
   *('box_jitter', 'pad_value', 'color_jitter_p', 'grayscale'),
   *('rand_augment_p', 'rand_augment_fill', 'erasing', 'mixup', 'cutmix'),
   *('mixing_p', 'cutmix_p', 'weight'),
+  # Of probes, where 0 goes by the width, or is no block.
+  *('heads', 'queries', 'depth'),
 }
 
 

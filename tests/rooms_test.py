@@ -14,6 +14,8 @@ MEANT = {
   'vidpetl.cli': 'runs a door by its name, and imports none of them',
   'vidpetl.recipes.bound': 'a method asks the techniques that it binds for '
   'their options; it loads them by name, and imports no JAX itself',
+  'vidpetl.recipes.probing': 'asks the probe that is named for its options, '
+  'likewise',
 }
 # From the ground up. The rooms on the ground know no model code, and import
 # each other; a storey imports the ground and the storeys below it.

@@ -20,14 +20,16 @@ from vidpetl.data import augment, clip_spec, sources
 from vidpetl.experiment import stacking
 from vidpetl.petl import techniques
 from vidpetl.recipes import defaults
-from vidpetl.tasks import distillation
+from vidpetl.tasks import distillation, probes
 from vidpetl.tasks import task as task_lib
 
 ConfigDict = ml_collections.ConfigDict
 
 # What a run gives to what is built, whatever the config says.
 _OF_THE_RUN = ('name', 'parent', 'dtype')
-_OF_THE_TASK = ('task', 'train_clip', 'eval_clip', 'augment', 'num_classes')
+_OF_THE_TASK = (
+  *('task', 'train_clip', 'eval_clip', 'augment', 'num_classes', 'probe'),
+)
 
 
 def complete(config: Mapping[str, Any]) -> ConfigDict:
@@ -197,6 +199,7 @@ def _task(owner: str, given: Mapping[str, Any]) -> dict[str, Any]:
   hints = options.hints(distillation.Distilled)
   distill = given.get('distill') or {}
   whole['distill'] = _fill(distill, known, f'{owner}.distill', hints)
+  whole['probe'] = _probe(given.get('probe') or {}, f'{owner}.probe')
   for split in ('train', 'eval'):
     if given.get(split):
       whole[split] = _source(given[split], f'{owner}.{split}')
@@ -213,7 +216,18 @@ _SHARED = {
   'eval_clip': _FIELDS,
   'augment': _FIELDS,
   'distill': _FIELDS | None,
+  'probe': _FIELDS | None,
 }
+
+
+def _probe(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
+  known: dict[str, Any] = {'kind': ''}
+  hints: dict[str, Any] = {'kind': str}
+  if given.get('kind'):
+    part = parts.load(probes, given['kind'], 'build', f'{owner}.kind')
+    known |= _defaults(part.build)
+    hints |= options.hints(part.build)
+  return _fill(given, known, owner, hints)
 
 
 def _clip(given: Mapping[str, Any], kind: str, owner: str) -> dict[str, Any]:

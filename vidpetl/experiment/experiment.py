@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -180,8 +181,9 @@ def build_backbone(
     tasks: whose heads read it.
   """
   backbone = backbones.build(config.backbone.to_dict(), dtype=dtype)
-  read = {number for task in (tasks or {}).values() for number in task.blocks()}
-  return bindings.bind(backbone, config.petl, sorted(read))
+  read = [task.read_blocks() for task in (tasks or {}).values()]
+  blocks = sorted(set(itertools.chain.from_iterable(read)))
+  return bindings.bind(backbone, config.petl, blocks)
 
 
 def infos(

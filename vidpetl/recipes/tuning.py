@@ -19,6 +19,7 @@ from vidpetl.recipes import (
   methods,
   preset,
   presets,
+  probing,
   reporting,
   sampling,
   tuned,
@@ -51,7 +52,13 @@ def parse(argument: str, method: str, **more: Any) -> ConfigDict:
     **more: the config's own arguments with their defaults.
   """
   method = arguments.value(argument, 'method', method)
-  known = {'method': method, **methods.options(method), **_COMMON, **more}
+  known = {
+    'method': method,
+    **methods.options(method),
+    **_COMMON,
+    **probing.known(argument),
+    **more,
+  }
   parsed = arguments.parse(argument, **known)
   if not parsed.demo:
     return parsed
@@ -198,6 +205,7 @@ def finish(
   """Returns the config locked; in the demo world, one for two cores."""
   if not arg.pretrain:
     tuned.apply(config, arg.method)
+  probing.apply(config, arg)
   if arg.demo:
     shrink(config, of)
     _shorten(config, 40.0 if arg.pretrain else 10.0)

@@ -64,8 +64,8 @@ class Distilled(task_lib.Base):
   def head(self):
     return self.task.head()
 
-  def blocks(self):
-    return self.task.blocks()
+  def read_blocks(self):
+    return self.task.read_blocks()
 
   def views(self, inputs, train):
     return self.task.views(inputs, train)

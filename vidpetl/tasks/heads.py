@@ -7,6 +7,7 @@ a co-finetuned model start by predicting their bias.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -29,7 +30,24 @@ INITIALS = {
 }
 
 
-class Linear(nn.Module):
+class Reader(nn.Module, kw_only=True):
+  """Reads a clip: what the backbone makes of it, or what a probe does.
+
+  Attributes:
+    probe: `probes.probe.Probe`, which reads tokens; None for the summary.
+  """
+
+  probe: nn.Module | None = None
+
+  @nn.nowrap
+  def summary(self, features: Features, train: bool) -> jax.Array:
+    """Returns a vector of each clip, [..., d]."""
+    if self.probe is None:
+      return features.summary
+    return self.probe.of_clips(features, train)
+
+
+class Linear(Reader):
   """y = W dropout(norm(z)) + b: how every head here ends.
 
   Attributes:
@@ -123,7 +141,7 @@ def _weight(x: jax.Array, valid: jax.Array | None) -> jax.Array:
 
 
 class ClassificationHead(Linear):
-  """y of z_v, the summary of the clip."""
+  """y of z_v, the summary of the clip, or what a probe makes of its tokens."""
 
   @nn.compact
   def __call__(
@@ -133,7 +151,7 @@ class ClassificationHead(Linear):
     valid: jax.Array | None = None,
   ) -> jax.Array:
     """Returns float32 logits [b, C]; see `Linear.classify`."""
-    return self.classify(features.summary, train, valid)
+    return self.classify(self.summary(features, train), train, valid)
 
 
 class LocalisationHead(Linear):
@@ -143,6 +161,9 @@ class LocalisationHead(Linear):
   linear, the mean over time comes first, and the space of the box is reduced
   last. Of a backbone with `Features.tube`, each frame is pooled to one vector
   and the tube's layers run before the mean over time.
+
+  A probe reads a person's tokens: the bins of each moment, of each block that
+  it reads, or of a tube those that come out of its layers.
 
   Attributes:
     pool: (P, Q), bins of ROI-Align.
@@ -178,7 +199,9 @@ class LocalisationHead(Linear):
       float32 logits [b, n, C].
     """
     z = features.regions
-    if z is None:
+    if self.probe is not None:
+      z = self._probed(features, boxes, input_size, train)
+    elif z is None:
       z = self.regions(features, boxes, input_size)
     return self.classify(z, train, valid)
 
@@ -186,27 +209,74 @@ class LocalisationHead(Linear):
   def regions(
     self, features: Features, boxes: jax.Array, input_size: tuple[int, int]
   ) -> jax.Array:
-    """Returns z [b, n, d] of boxes; see `__call__`."""
-    align = functools.partial(
+    """Returns z [b, n, d] of boxes, without a probe; see `__call__`."""
+    align = self._align(features.grid, boxes, input_size)
+    reduce = POOLS[self.spatial_pool]
+    if features.tube is None:
+      return reduce(align(features.grid.mean(1, dtype=jnp.float32)), (2, 3))
+    x = _tubes(features, lambda frame: reduce(align(frame), (2, 3)))
+    return x.mean(2, dtype=jnp.float32)
+
+  @nn.nowrap
+  def _align(
+    self, grid: jax.Array, boxes: jax.Array, input_size: tuple[int, int]
+  ) -> Callable[[jax.Array], jax.Array]:
+    """Returns ROI-Align of boxes, for volumes or maps of a grid's size."""
+    return functools.partial(
       roi_align.roi_align,
       boxes=boxes,
-      stride=tuple(p / c for p, c in zip(input_size, features.grid.shape[2:4])),
+      stride=tuple(p / c for p, c in zip(input_size, grid.shape[2:4])),
       output=self.pool,
       sampling_ratio=self.sampling_ratio,
       aligned=self.aligned,
     )
-    reduce = POOLS[self.spatial_pool]
-    if features.tube is not None:
-      return _tubes(features, lambda frame: reduce(align(frame), (2, 3)))
-    return reduce(align(features.grid.mean(1, dtype=jnp.float32)), (2, 3))
+
+  @nn.nowrap
+  def _probed(
+    self,
+    features: Features,
+    boxes: jax.Array,
+    input_size: tuple[int, int],
+    train: bool,
+  ) -> jax.Array:
+    """Returns what the probe makes of each person's tokens, [b, n, d'].
+
+    One person of each clip at a time: all at once, the bins of 32 people in 16
+    frames would take more memory than the backbone's largest layer.
+    """
+    if features.tube is not None and not self.probe.blocks():
+      reduce = POOLS[self.spatial_pool]
+      align = self._align(features.grid, boxes, input_size)
+      x = _tubes(features, lambda frame: reduce(align(frame), (2, 3)))
+      b, n, t, d = x.shape
+      people = [features_lib.Block(x.reshape(b * n, t, 1, 1, d))]
+      return self.probe(people, train).reshape(b, n, -1)
+    sources = self.probe.sources(features)
+
+    def of_person(probe, carried, box):
+      people = []
+      for source in sources:
+        bins = self._align(source.grid, box[:, None], input_size)(source.grid)
+        bins = bins[:, 0].astype(source.grid.dtype)
+        people.append(features_lib.Block(bins, source.lead))
+      return carried, probe(people, train)
+
+    over_people = nn.scan(
+      nn.remat(of_person, prevent_cse=False),
+      variable_broadcast='params',
+      split_rngs={'params': False, 'dropout': True},
+      in_axes=1,
+      out_axes=1,
+    )
+    return over_people(self.probe, (), boxes)[1]
 
 
 def _tubes(features: Features, pool_frame) -> jax.Array:
-  """Pools people frame by frame, and runs the tube's layers: [b, n, d]."""
+  """Pools people frame by frame, and runs the tube's layers: [b, n, t, d]."""
   # One frame at a time: all at once, the bins of 32 people in 16 frames would
   # take more memory than the backbone's largest layer.
   frames = jnp.moveaxis(features.grid, 1, 0)
   x = jax.lax.map(jax.checkpoint(pool_frame), frames)  # [t, b, n, d]
   t, b, n, d = x.shape
   x = jnp.moveaxis(x, 0, 2).reshape(b * n, t, d).astype(features.grid.dtype)
-  return features.tube(x).mean(1, dtype=jnp.float32).reshape(b, n, d)
+  return features.tube(x).reshape(b, n, t, d)

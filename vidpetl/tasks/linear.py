@@ -39,6 +39,7 @@ class Linear(task_lib.Task):
       'initial': self.initial,
       'norm': self.norm,
       'dropout': self.dropout,
+      'probe': self.probe,
     }
 
 
@@ -53,10 +54,10 @@ class OfSummary(Linear):
 
   def digest(self, head, features, inputs):
     """Returns the summary alone, where the head is linear."""
-    if type(head) is not heads.ClassificationHead:
+    if self.probe or type(head) is not heads.ClassificationHead:
       return super().digest(head, features, inputs)
     return features_lib.Features(None, features.summary)
 
   def digest_options(self):
     linear = type(self.head()) is heads.ClassificationHead
-    return {} if linear else super().digest_options()
+    return {} if linear and not self.probe else super().digest_options()

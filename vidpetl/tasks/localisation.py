@@ -80,14 +80,14 @@ class Localisation(linear.Linear):
 
   def digest(self, head, features, inputs):
     """Returns what ROI-Align pools of each box, where the head is linear."""
-    if type(head) is not heads.LocalisationHead:
+    if self.probe or type(head) is not heads.LocalisationHead:
       return super().digest(head, features, inputs)
     # Clips of training and of tests are as large as each other.
     regions = head.regions(features, inputs['boxes'], self._size(False))
     return features_lib.Features(None, None, regions=regions)
 
   def digest_options(self):
-    if type(self.head()) is not heads.LocalisationHead:
+    if self.probe or type(self.head()) is not heads.LocalisationHead:
       return super().digest_options()
     names = ('pool', 'sampling_ratio', 'spatial_pool')
     return {name: getattr(self, name) for name in names}

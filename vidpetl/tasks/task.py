@@ -24,6 +24,7 @@ from vidpetl.backbones import features as features_lib
 from vidpetl.data import augment as augment_lib
 from vidpetl.data import clip_spec, clips, examples, kinds
 from vidpetl.metrics import metric as metric_lib
+from vidpetl.tasks.probes import building
 
 Batch = Mapping[str, jax.Array]
 
@@ -78,7 +79,7 @@ class Base:
     """Returns the task's own layers."""
     raise NotImplementedError
 
-  def blocks(self) -> tuple[int, ...]:
+  def read_blocks(self) -> tuple[int, ...]:
     """Returns the numbers of the blocks whose outputs the head reads."""
     return ()
 
@@ -212,6 +213,8 @@ class Task(Base):
     eval_clip: how evaluation clips are.
     augment: what the device does to a training clip.
     num_classes: outputs of the head, where they are classes.
+    probe: reads tokens of each clip for the head, `probes.probe.Probe`; None
+      for the backbone's summary.
   """
 
   name: str
@@ -219,15 +222,20 @@ class Task(Base):
   eval_clip: clips.ClipSpec
   augment: augment_lib.Augment
   num_classes: ranges.Natural
+  probe: nn.Module | None = None
 
   def __post_init__(self):
     options_lib.hold_fields(self, f'config.tasks.{self.name}')
+
+  def read_blocks(self) -> tuple[int, ...]:
+    return self.probe.blocks() if self.probe else ()
 
   def digest_options(self):
     """Returns all of its own, unless said otherwise."""
     shared = {f.name for f in dataclasses.fields(Task)} | {'info', 'plan'}
     own = (f.name for f in dataclasses.fields(self) if f.name not in shared)
-    return {name: getattr(self, name) for name in own}
+    options = {name: getattr(self, name) for name in own}
+    return options | {'blocks read': self.read_blocks()}
 
 
 def build(
@@ -243,6 +251,7 @@ def build(
     config: its options. `task` names the module; `train` and `eval` (the
       sources) are not read here; `clip` and `eval_clip` are options of
       `ClipSpec.of`, the latter on top of the former; `augment` of `Augment`;
+      `probe` of `probes.building`;
       `num_classes`, if given, must agree with the data; the rest belongs to
       the task's own `build`.
     info: of its training source.
@@ -273,6 +282,7 @@ def build(
     'eval_clip': eval_clip,
     'augment': make(augment_lib.Augment, augment, f'{where}.augment'),
     'num_classes': num_classes,
+    'probe': building.make(options.pop('probe', None), f'{where}.probe'),
   }
   asked = inspect.signature(part.build).parameters
   given = {'info': info, 'plan': plan}

@@ -201,5 +201,7 @@ def _classifier(packed: package.Package) -> dict[str, np.ndarray]:
   (task,) = tasks.values()
   if (norm := task['options'].get('norm', 'none')) != 'none':
     raise ValueError(f'peft has no place for norm={norm!r} before a classifier')
+  if kind := (task['options'].get('probe') or {}).get('kind'):
+    raise ValueError(f'peft has no place for a probe ({kind}) before one')
   kernel, bias = (packed.params[f'{head}/{k}'] for k in ('kernel', 'bias'))
   return {'weight': np.ascontiguousarray(kernel.T), 'bias': bias}

@@ -169,6 +169,20 @@ def _head(task: Fields) -> str:
     for name in _OF_HEADS
     if task.get(name) not in _NOTHING
   ]
+  if task['probe']['kind']:
+    told.append(_probe(task['probe']))
   if task['distill']['weight']:
     told.append('distilled: {weight:g} x {reduction}'.format(**task['distill']))
   return ', '.join(told)
+
+
+def _probe(probe: Fields) -> str:
+  """Returns 'attentive probe (layers 2 5, depth 3)'."""
+  fields = {k: v for k, v in probe.items() if k != 'kind'}
+  told = [
+    f'{name} {" ".join(map(str, v)) if isinstance(v, list | tuple) else v}'
+    for name, v in fields.items()
+    if v not in (*_NOTHING, (), [])
+  ]
+  kind = probe['kind'].replace('_', '-')
+  return f'{kind} probe' + (f' ({", ".join(told)})' if told else '')

@@ -10,8 +10,8 @@ from vidpetl.backbones import features as features_lib
 from vidpetl.tasks import heads
 
 
-class Linears(nn.Module):
-  """y_k = W_k dropout_k(z) + b_k, with z the summary of the clip.
+class Linears(heads.Reader):
+  """y_k = W_k dropout_k(z) + b_k, with z the summary of the clip, or a probe's.
 
   Attributes:
     sizes: name of each layer and its number of outputs.
@@ -25,13 +25,15 @@ class Linears(nn.Module):
   @nn.compact
   def __call__(self, features: features_lib.Features) -> dict[str, jax.Array]:
     """Returns float32 [b, ..., size] by name."""
-    drop = nn.Dropout(self.dropout, deterministic=not self.has_rng('dropout'))
+    train = self.has_rng('dropout')
+    drop = nn.Dropout(self.dropout, deterministic=not train)
+    z = self.summary(features, train)
     return {
       name: nn.Dense(
         size,
         kernel_init=heads.INITIALS['uniform'],
         dtype=jnp.float32,
         name=name,
-      )(drop(features.summary))
+      )(drop(z))
       for name, size in self.sizes
     }

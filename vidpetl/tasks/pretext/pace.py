@@ -39,7 +39,9 @@ class Pace(task_lib.Task):
 
   def head(self) -> linears.Linears:
     return linears.Linears(
-      (('speed', self.train_clip.sampler.rates),), self.dropout
+      (('speed', self.train_clip.sampler.rates),),
+      dropout=self.dropout,
+      probe=self.probe,
     )
 
   def read(self, head, features, inputs, train):

@@ -103,7 +103,7 @@ class RspNet(task_lib.Task):
 
   def head(self) -> linears.Linears:
     sizes = ('appearance', self.embedding), ('motion', self.embedding)
-    return linears.Linears(sizes)
+    return linears.Linears(sizes, probe=self.probe)
 
   def head_inputs(self, clip: clips.ClipSpec) -> dict[str, Any]:
     del clip

@@ -53,7 +53,7 @@ class Vspp(task_lib.Task):
   def head(self) -> linears.Linears:
     asked = self.train_clip.sampler
     sizes = (('speed', len(self._speeds())), ('part', asked.parts))
-    return linears.Linears(sizes, self.dropout)
+    return linears.Linears(sizes, self.dropout, probe=self.probe)
 
   def read(self, head, features, inputs, train):
     del inputs, train

@@ -64,7 +64,7 @@ class Core(relative.Relative):
     return {**super().needs, 'difficulty': 'divide_by_difficulty=True'}
 
   def head(self) -> core_tree.RegressionTree:
-    return core_tree.RegressionTree(self.depth, self.width)
+    return core_tree.RegressionTree(self.depth, self.width, probe=self.probe)
 
   def head_inputs(self, clip):
     if not clip.paired:
@@ -78,18 +78,20 @@ class Core(relative.Relative):
       log p and x, [b, 2, leaves] both, of the query relative to its exemplar
       and the other way round; for single videos f [b, d].
     """
-    del train
-    f = features.summary.astype(jnp.float32).mean(-2)
+    f = head.summary(features, train).astype(jnp.float32).mean(-2)
     if f.ndim == 2:
       return f
     y = self._label(inputs)
     return head(f, f[:, ::-1], y[:, ::-1] / self.score_range)
 
   def digest(self, head, features, inputs):
-    del head, inputs
+    if self.probe:
+      return super().digest(head, features, inputs)
     return features_lib.Features(None, features.summary)
 
   def digest_options(self):
+    if self.probe:
+      return super().digest_options()
     return {'starts': self.starts, 'length': self.length}
 
   def loss(self, outputs, batch):

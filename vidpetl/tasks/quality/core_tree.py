@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl.backbones import torch_layers
+from vidpetl.tasks import heads
 from vidpetl.tasks.quality import mlp
 
 
-class RegressionTree(nn.Module):
+class RegressionTree(heads.Reader):
   """Finds the leaf of a score difference, and its place in each leaf.
 
   Every node of a level has features of its own, from which it decides between

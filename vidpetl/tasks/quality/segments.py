@@ -54,9 +54,7 @@ def without_each(features: features_lib.Features) -> features_lib.Features:
       b * s, *x.shape[1:]
     )
 
-  return features.replace(
-    grid=one(features.grid), summary=one(features.summary)
-  )
+  return jax.tree.map(one, features)
 
 
 def check(

@@ -59,6 +59,12 @@ class Tsa(relative.Relative):
 
   def __post_init__(self):
     super().__post_init__()
+    if self.probe:
+      raise ValueError(
+        f"{self.where('probe')}.kind must be '': quality.tsa compares a clip's "
+        'summary with its maps, by the same layers, and what a probe makes of '
+        'it is no mean of these maps; quality.usdl and quality.core take probes'
+      )
     frames = self.train_clip.frames
     if frames < 4 or self.eval_clip.frames != frames:
       raise ValueError(

@@ -21,6 +21,7 @@ import numpy as np
 from vidpetl import ranges
 from vidpetl.backbones import features as features_lib
 from vidpetl.data import examples
+from vidpetl.tasks import heads
 from vidpetl.tasks.quality import base, mlp, scores
 
 KIND = 'quality'
@@ -79,18 +80,23 @@ class Usdl(base.Quality):
     return {'difficulty': 'difficulty=True'} if self.difficulty else {}
 
   def head(self) -> DistributionHead:
-    return DistributionHead(self.bins, self.judges, tuple(self.hidden))
+    return DistributionHead(
+      self.bins, self.judges, tuple(self.hidden), probe=self.probe
+    )
 
   def read(self, head, features, inputs, train):
     """Returns logits [b, max(judges, 1), bins]."""
-    del inputs, train
-    return head(features.summary)
+    del inputs
+    return head(head.summary(features, train))
 
   def digest(self, head, features, inputs):
-    del head, inputs
+    if self.probe:
+      return super().digest(head, features, inputs)
     return features_lib.Features(None, features.summary)
 
   def digest_options(self):
+    if self.probe:
+      return super().digest_options()
     return {'starts': self.starts, 'length': self.length}
 
   def loss(self, logits, batch):
@@ -225,7 +231,7 @@ class Usdl(base.Quality):
 build = Usdl
 
 
-class DistributionHead(nn.Module):
+class DistributionHead(heads.Reader):
   """A network for each judge, or one, on the mean of the segments.
 
   Attributes:
