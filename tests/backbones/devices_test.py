@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 
-from vidpetl.backbones import attending, convolution, devices
+from vidpetl.backbones import attending, convolution, devices, planes
 
 
 def test_what_is_compiled_for_is_here_unless_another_is_meant():
@@ -15,10 +15,10 @@ def test_what_is_compiled_for_is_here_unless_another_is_meant():
   q = jax.ShapeDtypeStruct((1, 196, 2, 64), jnp.bfloat16)
   way = lambda: attending.way(q, q, None, devices.current()).name
   with devices.meant(h100):
-    assert (way(), convolution.form()) == ('cudnn', convolution.folded)
+    assert (way(), convolution.form()) == ('cudnn', planes.folded)
     with devices.meant(devices.ANY):
       assert (way(), convolution.form()) == ('plain', convolution.by_platform)
-  assert (way(), convolution.form()) == ('plain', convolution.by_taps)
+  assert (way(), convolution.form()) == ('plain', planes.by_taps)
 
 
 def test_a_program_for_any_device_has_the_form_of_each():
