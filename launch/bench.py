@@ -14,7 +14,7 @@ turns, a ratio the median of the ratios of neighbouring turns.
 
 `--clock` says what a time is. 'wall' is that of the clock. 'cpu', the default
 on a CPU, is the processor's time for a step on one thread, of XLA and PyTorch
-alike: other programs on the machine move it little. Wall time is kept beside it.
+alike: other programs on the machine move it little. Wall time is kept, too.
 
 MFU is the FLOPs of the matrix products and convolutions that the step needs
 (`vidpetl.studies.flops.products`: a multiply-add is two, nothing recomputed
