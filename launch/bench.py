@@ -3,6 +3,7 @@
   python launch/bench.py --out=bench --presets=videomae_b,swin_b --methods=all
   python launch/bench.py --small            # tiny clips, for a CPU
   python launch/bench.py --peer=torch       # PyTorch's steps in between
+  python launch/bench.py --peer=eager       # not compiled by torch.compile
 
 A row is one step of training on a batch of noise: bytes of frames in,
 normalising and mirroring, forward, backward, AdamW. `--peer=torch` takes the
@@ -10,6 +11,10 @@ same step of the same net in PyTorch (`bench_peer.py`), compiled by
 torch.compile and not, with its fused attention and fused AdamW. Both are run in
 turns: a turn is as many steps as take `--seconds`; a time is the median of the
 turns, a ratio the median of the ratios of neighbouring turns.
+
+`--clock` says what a time is. 'wall' is that of the clock. 'cpu', the default
+on a CPU, is the processor's time for a step on one thread, of XLA and PyTorch
+alike: other programs on the machine move it little. Wall time is kept, too.
 
 MFU is the FLOPs of the matrix products and convolutions that the step needs
 (`vidpetl.studies.flops.products`: a multiply-add is two, nothing recomputed
@@ -27,6 +32,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -44,7 +50,18 @@ BATCHES = {
   'vivit_b_joint': 16, 'swin_t': 16, 'swin_s': 12, 'swin_b': 8,
   'swin_b_ssv2': 8, 'i3d': 16, 'r3d_18': 64, 'r2plus1d_18': 32, 'c3d': 64,
 }  # fmt: skip
-SMALL = {'frames': 8, 'resolution': 112}
+# On a CPU: clips of a step, and what they are.
+SMALL = {'batch': 2, 'frames': 8, 'resolution': 112}
+SMALL_OF = {
+  'i3d': {'batch': 1, 'frames': 16, 'resolution': 224},
+  'c3d': {'frames': 16},
+  'swin_b': {'batch': 1},
+}
+CLOCKS = {'wall': time.perf_counter, 'cpu': time.process_time}
+ONE_THREAD = {
+  'OMP_NUM_THREADS': '1',
+  'XLA_FLAGS': '--xla_cpu_multi_thread_eigen=false',
+}
 COLUMNS = (
   'preset', 'method', 'batch', 'ms', 'clips/s', 'MFU, %', 'memory, GiB',
   'compile, s', 'torch.compile, ms', 'ratio', 'eager, ms', 'ratio',
@@ -79,7 +96,8 @@ class Case:
 
     argument = f'backbone={self.preset},method={self.method},data=kinetics400'
     if self.small:
-      argument += ''.join(f',{k}={v}' for k, v in SMALL.items())
+      clip = small(self.preset)
+      argument += f',frames={clip["frames"]},resolution={clip["resolution"]}'
     fields = {
       'dtype': self.dtype,
       'batch_size': self.batch,
@@ -89,6 +107,11 @@ class Case:
     if 'remat' in config.backbone:
       config.backbone.remat = False
     return config
+
+
+def small(preset: str) -> dict[str, int]:
+  """Returns clips of a step, their frames and side, for a CPU."""
+  return SMALL | SMALL_OF.get(preset, {})
 
 
 class Ours:
@@ -126,17 +149,17 @@ class Ours:
     self.wait((self.state, scalars))
 
 
-def turn(side: Any, steps: int) -> float:
-  """Returns seconds of a step."""
-  began = time.perf_counter()
+def turn(side: Any, steps: int) -> dict[str, float]:
+  """Returns seconds of a step, by each clock."""
+  began = {name: clock() for name, clock in CLOCKS.items()}
   side.run(steps)
-  return (time.perf_counter() - began) / steps
+  return {name: (CLOCKS[name]() - at) / steps for name, at in began.items()}
 
 
 def measure(
   sides: Mapping[str, Any], seconds: float, turns: int
-) -> dict[str, list[float]]:
-  """Returns the seconds of a step in each turn, per side.
+) -> dict[str, list[dict[str, float]]]:
+  """Returns the seconds of a step in each turn, by each clock, per side.
 
   Args:
     sides: each with `run(steps)`.
@@ -146,7 +169,7 @@ def measure(
   steps = {}
   for name, side in sides.items():
     turn(side, 2)
-    steps[name] = max(1, round(seconds / turn(side, 1)))
+    steps[name] = max(1, round(seconds / turn(side, 1)['wall']))
   times = {name: [] for name in sides}
   for _ in range(turns):
     for name, side in sides.items():
@@ -165,12 +188,18 @@ def row(case: Case, peers: Mapping[str, Callable], args: Any) -> dict[str, Any]:
     except Exception as error:  # What PyTorch cannot do is no fault of ours.
       sides.pop(name, None)
       errors[name] = f'{type(error).__name__}: {error}'[:300]
-  times = measure(sides, args.seconds, args.turns)
+  turns = measure(sides, args.seconds, args.turns)
+  times, walls = (
+    {name: [turn[clock] for turn in found] for name, found in turns.items()}
+    for clock in (args.clock, 'wall')
+  )
   middle = {name: statistics.median(found) for name, found in times.items()}
   found = {
     **dataclasses.asdict(case),
     'name': case.name,
+    'clock': args.clock,
     'seconds': middle['ours'],
+    'wall': statistics.median(walls['ours']),
     'spread': [min(times['ours']), max(times['ours'])],
     'flops': ours.flops,
     'compile_seconds': ours.compile_seconds,
@@ -183,13 +212,14 @@ def row(case: Case, peers: Mapping[str, Callable], args: Any) -> dict[str, Any]:
       ratios = [a / b for a, b in zip(times['ours'], times[name])]
       found['peers'][name] = {
         'seconds': middle[name],
+        'wall': statistics.median(walls[name]),
         'ratio': statistics.median(ratios),
         'memory': sides[name].memory(),
       }
   return found
 
 
-def peak() -> float:
+def peak(clock: Callable[[], float]) -> float:
   """Returns the FLOP/s of a large product in bfloat16, or float32 on a CPU."""
   import jax  # noqa: PLC0415
   import jax.numpy as jnp  # noqa: PLC0415
@@ -201,21 +231,22 @@ def peak() -> float:
   jax.block_until_ready(product(x))
   found = []
   for _ in range(5):
-    began, y = time.perf_counter(), x
+    began, y = clock(), x
     for _ in range(20 if fast else 1):
       y = product(y)
     jax.block_until_ready(y)
-    found.append((time.perf_counter() - began) / (20 if fast else 1))
+    found.append((clock() - began) / (20 if fast else 1))
   return 2 * n**3 / min(found)
 
 
 def work(args: argparse.Namespace) -> None:
   """Measures the methods of one preset; a row is a line of the output."""
   peers = {}
-  if args.peer == 'torch':
+  if args.peer != 'none':
     import bench_peer  # noqa: PLC0415
 
-    peers = bench_peer.makers(args.eager)
+    compiled, eager = args.peer == 'torch', args.eager or args.peer == 'eager'
+    peers = bench_peer.makers(compiled, eager)
   for method in args.methods.split(','):
     case = Case(args.work, method, args.batch, args.dtype, args.small)
     try:
@@ -228,15 +259,19 @@ def work(args: argparse.Namespace) -> None:
 
 def start(preset: str, methods: str, args: argparse.Namespace) -> list[dict]:
   """Measures in a process of its own, whose memory ends with it."""
-  batch = args.batch or (1 if args.small else BATCHES.get(preset, 8))
+  batch = small(preset)['batch'] if args.small else BATCHES.get(preset, 8)
   command = [
     sys.executable, __file__, f'--work={preset}', f'--methods={methods}',
-    f'--batch={batch}', f'--dtype={args.dtype}', f'--seconds={args.seconds}',
-    f'--turns={args.turns}', f'--peer={args.peer}',
+    f'--batch={args.batch or batch}', f'--dtype={args.dtype}',
+    f'--seconds={args.seconds}', f'--turns={args.turns}',
+    f'--peer={args.peer}', f'--clock={args.clock}',
   ]  # fmt: skip
   command += ['--small'] * args.small + ['--eager'] * args.eager
   rows = []
-  with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+  process = subprocess.Popen(
+    command, stdout=subprocess.PIPE, text=True, env=surroundings(args.clock)
+  )
+  with process:
     for line in process.stdout:
       if line.startswith('ROW '):
         rows.append(json.loads(line[4:]))
@@ -267,17 +302,29 @@ def cells(found: Mapping[str, Any], most: float) -> list[str]:
   ]
 
 
-def about() -> dict[str, Any]:
+def surroundings(clock: str) -> dict[str, str]:
+  """Returns the environment of a process that measures."""
+  if clock != 'cpu':
+    return dict(os.environ)
+  flags = f'{os.environ.get("XLA_FLAGS", "")} {ONE_THREAD["XLA_FLAGS"]}'
+  return {**os.environ, **ONE_THREAD, 'XLA_FLAGS': flags.strip()}
+
+
+def about(clock: str) -> dict[str, Any]:
   """Returns what the figures are of; in a process of its own, as all else."""
   code = (
     'import sys; sys.path.insert(0, sys.argv[1]); import bench, jax, json;'
     'd = jax.devices()[0];'
+    'clock = sys.argv[2] or ("cpu" if d.platform == "cpu" else "wall");'
     'print(json.dumps({"device": d.device_kind, "jax": jax.__version__,'
-    '"peak": bench.peak() / 1e12}))'
+    '"clock": clock, "peak": bench.peak(bench.CLOCKS[clock]) / 1e12}))'
   )
   here = str(pathlib.Path(__file__).parent)
   done = subprocess.run(
-    [sys.executable, '-c', code, here], stdout=subprocess.PIPE, check=True
+    [sys.executable, '-c', code, here, clock],
+    stdout=subprocess.PIPE,
+    env=surroundings(clock or 'cpu'),  # On an accelerator it means nothing.
+    check=True,
   )
   return json.loads(done.stdout.splitlines()[-1])
 
@@ -289,7 +336,10 @@ def main() -> None:
   parser.add_argument('--batch', type=int, default=0, help='clips of a step')
   parser.add_argument('--dtype', default='')
   parser.add_argument('--small', action='store_true')
-  parser.add_argument('--peer', choices=('none', 'torch'), default='none')
+  parser.add_argument(
+    '--peer', choices=('none', 'torch', 'eager'), default='none'
+  )
+  parser.add_argument('--clock', choices=('', *CLOCKS), default='')
   parser.add_argument('--eager', action='store_true', help='not compiled too')
   parser.add_argument('--seconds', type=float, default=0.5, help='of a turn')
   parser.add_argument('--turns', type=int, default=5)
@@ -302,7 +352,8 @@ def main() -> None:
   if args.work:
     work(args)
     return
-  facts = about()
+  facts = about(args.clock)
+  args.clock = facts['clock']
   args.peak = args.peak or facts['peak']
   args.dtype = args.dtype or (
     'float32' if 'cpu' in facts['device'].lower() else 'bfloat16'
@@ -312,8 +363,9 @@ def main() -> None:
   kept = {}
   if path.exists():
     kept = {r['name']: r for r in json.loads(path.read_text())['rows']}
-  print(f'{facts["device"]}, jax {facts["jax"]}, {args.dtype}; a product runs '
-        f'at {facts["peak"]:.4g} TFLOP/s\n')  # fmt: skip
+  print(f'{facts["device"]}, jax {facts["jax"]}, {args.dtype}, by the '
+        f'{args.clock} clock; a product runs at {facts["peak"]:.4g} TFLOP/s'
+        '\n')  # fmt: skip
   print('| ' + ' | '.join(COLUMNS) + ' |')
   print('|---' * len(COLUMNS) + '|', flush=True)
   for preset in args.presets.split(','):

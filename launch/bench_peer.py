@@ -3,7 +3,7 @@
 ViTs are written out here: one product for queries, keys and values, fused
 attention (`scaled_dot_product_attention`), and between the blocks of a
 factorised encoder one transposition. Swin, R3D-18 and R(2+1)D-18 are
-torchvision's, I3D is that of `convolution_speed.py`, channels last. Parameters
+torchvision's, I3D is that of `convolution_speed.py`; channels last. Parameters
 are float32, products autocast to bfloat16, AdamW is fused, gradients are
 clipped by their norm, as ours are.
 
@@ -14,7 +14,8 @@ are bottlenecks of their papers' widths.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from torch import nn
 from vidpetl.recipes import presets
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
+_kept = []
 KINDS = {'gelu': 'none', 'gelu_tanh': 'tanh'}
 
 
@@ -200,10 +202,28 @@ def video_first(net: nn.Module) -> nn.Module:
   return wrapped
 
 
-def swin(name: str, clip, method: str) -> nn.Module:
+def videos() -> Any:
+  """Returns torchvision's nets for videos.
+
+  Where it was built for another PyTorch, it misses its operators and cannot be
+  imported before they have names. These nets need none of them.
+  """
+  try:
+    import torchvision  # noqa: PLC0415, F401
+  except RuntimeError:
+    for name in [n for n in sys.modules if n.startswith('torchvision')]:
+      del sys.modules[name]
+    library = torch.library.Library('torchvision', 'DEF')
+    _kept.append(library)  # It defines them as long as it lives.
+    for name in ('nms', 'qnms'):
+      library.define(f'{name}(Tensor a, Tensor b, float c) -> Tensor')
   from torchvision.models import video  # noqa: PLC0415
 
-  net = getattr(video, f'swin3d_{name}')(num_classes=400)
+  return video
+
+
+def swin(name: str, clip, method: str) -> nn.Module:
+  net = getattr(videos(), f'swin3d_{name}')(num_classes=400)
   net.head_fc = net.head
   for block in net.features.modules():
     if not hasattr(block, 'attn') or not hasattr(block, 'mlp'):
@@ -221,8 +241,6 @@ def swin(name: str, clip, method: str) -> nn.Module:
 
 
 def convnet(preset: str, method: str) -> nn.Module:
-  from torchvision.models import video  # noqa: PLC0415
-
   if method not in ('full', 'head'):
     raise ValueError(f'{method} is not written for convolutional nets')
   if preset == 'i3d':
@@ -231,12 +249,29 @@ def convnet(preset: str, method: str) -> nn.Module:
     body = convolution_speed.inception(convolution_speed.OURS['I3D']())
     net = nn.Sequential(body, nn.AdaptiveAvgPool3d(1), nn.Flatten())
     net.add_module('head_fc', nn.Linear(1024, 400))
+  elif preset == 'c3d':
+    net = nn.Sequential(*c3d())
+    net.add_module('head_fc', nn.Linear(512, 400))
   else:
-    net = {'r3d_18': video.r3d_18, 'r2plus1d_18': video.r2plus1d_18}[preset]()
+    net = getattr(videos(), preset)()
     net.fc = nn.Identity()
     net = nn.Sequential(net)
     net.add_module('head_fc', nn.Linear(512, 400))
   return video_first(net.to(memory_format=torch.channels_last_3d))
+
+
+def c3d() -> Iterator[nn.Module]:
+  """Yields the layers of C3D with BatchNorm, without its classifier."""
+  c = 3
+  for i, widths in enumerate(
+    ((64,), (128,), (256, 256), (512,) * 2, (512,) * 2)
+  ):
+    if i:
+      yield nn.MaxPool3d((1 if i == 1 else 2, 2, 2))
+    for d in widths:
+      yield from (nn.Conv3d(c, d, 3, padding=1), nn.BatchNorm3d(d), nn.ReLU())
+      c = d
+  yield from (nn.AdaptiveAvgPool3d(1), nn.Flatten())
 
 
 def net_of(preset: str, clip: tuple[int, int], method: str) -> nn.Module:
@@ -309,9 +344,11 @@ class Theirs:
     return torch.cuda.max_memory_allocated() if DEVICE == 'cuda' else 0
 
 
-def makers(eager: bool) -> dict[str, Callable]:
+def makers(compiled: bool, eager: bool) -> dict[str, Callable]:
   """Returns what makes each peer's step of (case, ours)."""
-  found = {'compile': functools.partial(Theirs, compiled=True)}
-  if eager:
-    found['eager'] = functools.partial(Theirs, compiled=False)
-  return found
+  wanted = {'compile': compiled, 'eager': eager}
+  return {
+    name: functools.partial(Theirs, compiled=name == 'compile')
+    for name, asked in wanted.items()
+    if asked
+  }

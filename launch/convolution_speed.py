@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vidpetl.backbones import convolution, i3d, resnet3d
+from vidpetl.backbones import convolution, i3d, planes, resnet3d
 
 try:
   import torch
@@ -32,7 +32,7 @@ except ImportError as error:
 
 nn = torch.nn
 
-FORMS = {'ours': convolution.by_taps, 'direct': convolution.direct}
+FORMS = {'ours': planes.by_taps, 'direct': convolution.direct}
 OURS = {
   'R3D-18': lambda: resnet3d.build(variant='r3d_18'),
   'I3D': lambda: i3d.build(variant='pecop'),

@@ -49,6 +49,12 @@ def test_attention_and_its_gradients_are_those_of_jax(way, bias):
     np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
+def test_a_bias_of_many_windows_is_not_summed_by_a_reduction_on_a_cpu():
+  q, k, v, bias = of(5, 6, (3, 2))
+  attend = lambda bias: jnp.sum(attending.attend(q, k, v, bias))
+  assert 'axes=(0,)' not in str(jax.make_jaxpr(jax.grad(attend))(bias))
+
+
 @pytest.mark.parametrize('way', HERE, ids=lambda way: way.name)
 def test_no_product_of_attention_is_in_float32_where_16_bits_are_asked(way):
   q = jnp.zeros((2, 5, 2, 4), jnp.bfloat16)

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from vidpetl.backbones import c3d, convolution, i3d, resnet3d
+from vidpetl.backbones import c3d, convolution, i3d, planes, resnet3d
 
 torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.torch
@@ -263,7 +263,7 @@ def test_both_forms_of_convolution(stride):
     stride=stride,
     padding=3,
   )
-  for form in (convolution.direct, convolution.by_taps):
+  for form in (convolution.direct, planes.by_taps):
     np.testing.assert_allclose(
       form(x, kernel, stride, ((3, 3),) * 3),
       channels_last(theirs),

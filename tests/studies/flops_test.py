@@ -2,6 +2,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vidpetl.backbones import convolution
 from vidpetl.studies import flops
 
 
@@ -31,3 +32,10 @@ def test_products_of_a_loop_count_as_often_as_it_runs():
   looped = lambda w, x: jax.lax.scan(lambda y, _: (y @ w, None), x, None, 5)[0]
   given = jnp.ones((8, 8)), jnp.ones((4, 8))
   assert flops.products(looped, *given) == 5 * 2 * 4 * 8 * 8
+
+
+def test_a_convolution_with_a_form_per_platform_counts_once():
+  conv = convolution.Conv(32, (1, 3, 3))
+  x = jax.ShapeDtypeStruct((2, 4, 8, 8, 16), jnp.float32)
+  params = jax.eval_shape(conv.init, jax.random.key(0), x)
+  assert flops.products(conv.apply, params, x) == 2 * 512 * 32 * 9 * 16

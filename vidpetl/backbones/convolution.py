@@ -8,7 +8,6 @@ which these networks were published do not agree on it.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar
 
@@ -17,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import ranges
-from vidpetl.backbones import devices, layers, torch_layers
+from vidpetl.backbones import devices, layers, planes, pooling, torch_layers
 from vidpetl.backbones import site as site_lib
 
 Size = tuple[int, int, int]
@@ -58,12 +57,15 @@ def max_pool(
 ) -> jax.Array:
   """Max-pools [b, t, h, w, d]; nothing beyond the edge is ever the largest.
 
-  The edge is padded before, and what is pooled is named: ONNX has no other
-  way of pooling in three dimensions.
+  In exports the edge is padded before, and what is pooled is named: ONNX has no
+  other way of pooling in three dimensions.
   """
   if any(map(any, pads)):
     beyond = [(0, 0), *pads, (0, 0)]
     x = jnp.pad(x, beyond, constant_values=-jnp.inf)
+  on = devices.current()
+  if on.platform == 'cpu' and on is not devices.CPU:
+    return pooling.by_axes(x, kernel, strides)
   return nn.max_pool(x, window_shape=kernel, strides=strides)
 
 
@@ -76,155 +78,6 @@ def direct(
   )
 
 
-def by_taps(
-  x: jax.Array, kernel: jax.Array, strides: Size, pads: Pads
-) -> jax.Array:
-  """`direct` as a sum of 2-D convolutions, one for each tap in time.
-
-  XLA has fast kernels for 2-D convolutions on CPU, and none for 3-D ones. For
-  the gradient with respect to a kernel it has no fast one; for large layers
-  that is by columns, which rules out forward-mode differentiation.
-  """
-  places = jax.eval_shape(lambda *a: _taps(*a, strides, pads), x, kernel).shape
-  if not _columns_pay(*places[2:4], *kernel.shape[3:]):
-    return _taps(x, kernel, strides, pads)
-  y = _taps(x, jax.lax.stop_gradient(kernel), strides, pads)
-  # Zeros whose gradient is the kernel's, made only where that is asked for.
-  return y + _zeros(jax.lax.stop_gradient(x), kernel, y.shape, strides, pads)
-
-
-def _taps(x, kernel, strides, pads):
-  """`by_taps` with XLA's gradients."""
-  time, *space = pads
-  x = jnp.pad(x, [(0, 0), time, *[(0, 0)] * 3])
-  step = strides[0]
-  t = (x.shape[1] - len(kernel)) // step + 1
-  return sum(
-    _in_frames(x[:, i : i + (t - 1) * step + 1 : step], tap, strides[1:], space)
-    for i, tap in enumerate(kernel)
-  )
-
-
-def folded(
-  x: jax.Array, kernel: jax.Array, strides: Size, pads: Pads
-) -> jax.Array:
-  """`direct` as one 2-D convolution, the taps in time beside the channels.
-
-  For NVIDIA's GPUs: XLA lays 2-D convolutions out channels last there, and 3-D
-  ones channels first, which cuDNN's kernels then turn round and back.
-  """
-  (i, j, k, c, d), (time, *space) = kernel.shape, pads
-  if i > 1 or strides[0] > 1 or any(time):
-    x = jnp.pad(x, [(0, 0), time, *[(0, 0)] * 3])
-    last = x.shape[1] - i + 1
-    seen = [x[:, tap : tap + last : strides[0]] for tap in range(i)]
-    x = jnp.concatenate(seen, -1)
-  kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(j, k, i * c, d)
-  return _in_frames(x, kernel, strides[1:], space)
-
-
-def _columns_pay(h: int, w: int, c: int, d: int) -> bool:
-  """Whether the gradient of a kernel is faster by columns than by XLA.
-
-  Measured on 2 cores with layers of R3D, R(2+1)D and I3D: 0.9 to 3.3 times as
-  fast where this holds, mostly 1.2 to 2.5, and down to half as fast elsewhere.
-  A size that an export leaves free is no number, and nobody trains an export.
-
-  Args:
-    h: height of the output.
-    w: width of the output.
-    c: channels that the layer is given.
-    d: channels that it gives.
-  """
-  known = isinstance(h, int) and isinstance(w, int)
-  return known and c >= 16 and d >= 64 and h * w * d >= 40_000
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _zeros(x, kernel, shape, strides, pads):
-  """Zeros of a shape [b, t, h, w, d]; see `by_taps`."""
-  del kernel, strides, pads
-  return jnp.zeros(shape, x.dtype)
-
-
-def _zeros_forward(x, kernel, shape, strides, pads):
-  return _zeros(x, kernel, shape, strides, pads), (x, kernel)
-
-
-def _zeros_backward(shape, strides, pads, kept, dy):
-  del shape
-  x, kernel = kept
-  return None, kernel_gradient(x, dy, kernel.shape[:3], strides, pads)
-
-
-_zeros.defvjp(_zeros_forward, _zeros_backward)
-
-
-def kernel_gradient(
-  x: jax.Array, dy: jax.Array, size: Size, strides: Size, pads: Pads
-) -> jax.Array:
-  """The gradient of `direct` with respect to its kernel, by columns.
-
-  Args:
-    x: [b, T, H, W, c].
-    dy: gradient of the output, [b, t, h, w, d].
-    size: of the kernel, (i, j, k).
-    strides: of the kernel.
-    pads: of `x`.
-
-  Returns:
-    [i, j, k, c, d].
-  """
-  (t, h, w, d), c = dy.shape[1:], x.shape[-1]
-  taps, step = size[0], strides[0]
-  length = math.prod(size[1:]) * c
-
-  def add(total, example):  # One at a time, as columns are large.
-    volume, dy = example
-    columns = _columns(volume, (h, w), size[1:], strides[1:])
-    # Made once, and not again within each product.
-    columns = jax.lax.optimization_barrier(columns)
-    products = (
-      jnp.matmul(
-        dy.T,
-        columns[i : i + (t - 1) * step + 1 : step].reshape(-1, length),
-        preferred_element_type=jnp.float32,
-      )
-      for i in range(taps)
-    )
-    return total + jnp.stack(list(products)), None
-
-  x = jnp.pad(x, [(0, 0), *pads, (0, 0)])
-  nothing = jnp.zeros((taps, d, length), jnp.float32)
-  total, _ = jax.lax.scan(add, nothing, (x, dy.reshape(len(dy), -1, d)))
-  return total.swapaxes(1, 2).reshape(*size, c, d).astype(dy.dtype)
-
-
-def _columns(volume, places, size, strides):
-  """Maps [T, H, W, c] to what kernels [j, k] see of it, [T, h, w, j k c]."""
-  h, w = ((n - 1) * s + 1 for n, s in zip(places, strides))
-  seen = [
-    volume[:, j : j + h : strides[0], k : k + w : strides[1]]
-    for j in range(size[0])
-    for k in range(size[1])
-  ]
-  return jnp.concatenate(seen, -1)
-
-
-def _in_frames(x, kernel, strides, pads):
-  """Convolves each frame of [b, t, h, w, c] with [j, k, c, d]."""
-  if kernel.shape[:2] == (1, 1) and not any(map(any, pads)):
-    return x[:, :, :: strides[0], :: strides[1]] @ kernel[0, 0]
-  y = jax.lax.conv_general_dilated(
-    x.reshape(-1, *x.shape[2:]),
-    kernel,
-    strides,
-    pads,
-    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-  )
-  return y.reshape(*x.shape[:2], *y.shape[1:])
-
-
 def by_platform(
   x: jax.Array, kernel: jax.Array, strides: Size, pads: Pads
 ) -> jax.Array:
@@ -234,14 +87,18 @@ def by_platform(
   same ones.
   """
   if not all(isinstance(size, int) for size in x.shape[1:4]):
-    return by_taps(x, kernel, strides, pads)
+    return planes.by_taps(x, kernel, strides, pads)
   here = lambda form: functools.partial(form, strides=strides, pads=pads)
   return jax.lax.platform_dependent(
-    x, kernel, cpu=here(by_taps), cuda=here(folded), default=here(direct)
+    x,
+    kernel,
+    cpu=here(planes.by_taps),
+    cuda=here(planes.folded),
+    default=here(direct),
   )
 
 
-FORMS = {'cpu': by_taps, 'gpu': folded, 'any': by_platform}
+FORMS = {'cpu': planes.by_taps, 'gpu': planes.folded, 'any': by_platform}
 
 
 def form(device: Any = None) -> Callable[..., jax.Array]:
