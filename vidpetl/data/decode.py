@@ -17,7 +17,6 @@ converted by the matrix that the file names, else ITU-R BT.601.
 from __future__ import annotations
 
 import bisect
-import dataclasses
 from collections.abc import Iterator
 from typing import Self
 
@@ -32,14 +31,17 @@ from vidpetl.data import (
   frame_rate,
   names,
   picture,
+  skipping,
   streams,
   timestamps,
+  video_info,
 )
 from vidpetl.data import packets as packets_lib
 
 # What others know these by.
 DecodeError, blaming = faults.DecodeError, faults.blaming
 DEFAULT_FPS = frame_rate.DEFAULT_FPS
+VideoInfo = video_info.VideoInfo
 
 # Seconds to go further back when a seek lands after the wanted frame, which
 # containers that index by decoding time do.
@@ -51,27 +53,6 @@ _GUESSED = 4
 _SLACK = 0.25
 
 Size = picture.Size
-
-
-@dataclasses.dataclass(frozen=True)
-class VideoInfo:
-  """What a file says of its video.
-
-  Attributes:
-    duration: seconds from the file's beginning to the last picture's end.
-    fps: average frame rate.
-    width: of a frame in square pixels, upright.
-    height: of a frame in square pixels, upright.
-    frames: how many, by the container's count or its duration.
-    codec: its name in FFmpeg, e.g. 'h264'.
-  """
-
-  duration: float
-  fps: float
-  width: int
-  height: int
-  frames: int
-  codec: str = ''
 
 
 class Video(picture.Readable):
@@ -102,6 +83,8 @@ class Video(picture.Readable):
     self._forgiving = forgiving
     self._judge = damage.Judge()
     self._damaged: set[float] = set()
+    self._converter = picture.Converter()
+    self._skips = True
     self._source = None
     with blaming(self.name):
       self._source = streams.Stream(video)
@@ -167,8 +150,14 @@ class Video(picture.Readable):
     """Returns the second at which a frame begins to be shown."""
     return self.clock.seconds(frame.pts)
 
-  def frames_from(self, time: float) -> Iterator[av.VideoFrame]:
+  def frames_from(
+    self, time: float, skipper: skipping.Skipper | None = None
+  ) -> Iterator[av.VideoFrame]:
     """Yields frames in order, beginning at or before `time` if one does.
+
+    Args:
+      time: second.
+      skipper: of frames that need not come, for which the clock is steady.
 
     Raises:
       faults.LyingError: if seeks are found to lie; `distrust` then makes
@@ -182,7 +171,7 @@ class Video(picture.Readable):
     for back in _SEEK_BACK:
       if self.clock.ticks(time - back) <= self.clock.origin:
         break
-      frames = self._decoded_after_seek(time - back)
+      frames = self._decoded_after_seek(time - back, skipper)
       first = next(frames, None)
       # What does not begin with a keyframe may refer to what was not decoded.
       if (
@@ -203,10 +192,13 @@ class Video(picture.Readable):
         raise faults.Refused('has timestamps that cannot be right')
       self.clock = clock_lib.read(self._source, careful=True)
 
-  def _decoded_after_seek(self, time: float) -> Iterator[av.VideoFrame]:
+  def _decoded_after_seek(
+    self, time: float, skipper: skipping.Skipper | None
+  ) -> Iterator[av.VideoFrame]:
     """Yields frames from the keyframe before `time`, if seeking works."""
     if self._source.seek(self.clock.ticks(time)):
-      yield from self._decoded(self._source.packets())
+      packets = self._source.packets()
+      yield from self._decoded(skipper.packets(packets) if skipper else packets)
 
   def _decoded(self, packets: Iterator[av.Packet]) -> Iterator[av.VideoFrame]:
     """Yields frames from where the container stands, in the order shown."""
@@ -253,7 +245,10 @@ class Video(picture.Readable):
     chosen = self._intact(self._choose(times))
     with blaming(self.name):
       for places, frame in damage.held(chosen):
-        yield places, picture.Picture(frame, self.name, self.aspect)
+        yield (
+          places,
+          picture.Picture(frame, self.name, self.aspect, self._converter),
+        )
 
   def _intact(
     self, chosen: damage.Shown
@@ -290,10 +285,22 @@ class Video(picture.Readable):
     """Yields (places of the times that show it, frame)."""
     try:
       yield from self._shown_at(times)
+      return
+    except skipping.SkippedError:
+      self._skips = False
     except faults.LyingError:
-      # What was yielded before is written over.
       self.distrust()
-      yield from self._shown_at(times)
+    # What was yielded before is written over.
+    yield from self._choose(times)
+
+  def _skipper(self, latest: list[float]) -> skipping.Skipper | None:
+    """Returns what leaves out frames that are not wanted, if that can be."""
+    dated = not (self._source.undated or self._source.discontinuous)
+    if not (self._skips and self.clock.steady and dated):
+      return None
+    # Behind the end there is the last frame.
+    wanted = np.minimum(latest, self.duration) / self.clock.tick
+    return skipping.of(self.stream, (wanted + self.clock.origin).tolist())
 
   def _shown_at(
     self, times: np.ndarray
@@ -303,11 +310,14 @@ class Video(picture.Readable):
     times = times[order]
     latest = (times + self.tolerance).tolist()
     shown, begins, done = None, 0.0, 0
+    skipper = self._skipper(latest)
     with blaming(self.name):
-      for frame in self.frames_from(times[0]):
+      for frame in self.frames_from(times[0], skipper):
         next_begins = self.time_of(frame)
         if shown is not None and latest[done] < next_begins:
           before = bisect.bisect_left(latest, next_begins)
+          if skipper:
+            skipper.check(shown, before)
           yield order[done:before], shown
           done = before
           if done == len(times):
@@ -316,6 +326,8 @@ class Video(picture.Readable):
       if shown is None:
         said = f' ({self._judge.reason})' if self._judge.reason else ''
         raise DecodeError(self.name, f'no frame can be decoded{said}')
+      if skipper:
+        skipper.check(shown, len(times))
       self.check_end(begins, shown, times[-1])
       yield order[done:], shown
 

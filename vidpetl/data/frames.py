@@ -212,9 +212,10 @@ class Frames(picture.Readable):
       raise ValueError('no times to read frames at')
     indices = np.floor(times * self.fps + _ROUNDING)
     indices = np.clip(indices, 0, self.frames - 1).astype(int)
+    converter = picture.Converter()
     with decode.blaming(self.name):
       for places, frame in damage.held(self._choose(indices)):
-        yield places, picture.Picture(frame, self.name)
+        yield places, picture.Picture(frame, self.name, None, converter)
 
   def between(
     self, start: float, end: float
