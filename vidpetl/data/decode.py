@@ -49,6 +49,8 @@ _SEEK_BACK = (0.0, 2.0, 10.0)
 
 # Frames behind a seek that FFmpeg may date wrongly, where containers do not.
 _GUESSED = 4
+# Seconds to what is wanted next from which a file without an index is sought.
+_FAR = 5.0
 # Seconds by which a container may round its duration up.
 _SLACK = 0.25
 
@@ -185,6 +187,13 @@ class Video(picture.Readable):
     self._source.rewind()
     yield from self._decoded(self._source.packets())
 
+  def is_nearer_by_seek(self, reached: float, time: float) -> bool:
+    """See `picture.Readable`: whether a keyframe lies in between."""
+    keyframe = self._source.keyframe(self.clock.ticks(time))
+    if not self.clock.steady or keyframe is None:
+      return time - reached > _FAR
+    return self.clock.seconds(keyframe) > reached
+
   def distrust(self) -> None:
     """Reads from the start from now on, as seeks in the file lie."""
     with blaming(self.name):
@@ -293,15 +302,6 @@ class Video(picture.Readable):
     # What was yielded before is written over.
     yield from self._choose(times)
 
-  def _skipper(self, latest: list[float]) -> skipping.Skipper | None:
-    """Returns what leaves out frames that are not wanted, if that can be."""
-    dated = not (self._source.undated or self._source.discontinuous)
-    if not (self._skips and self.clock.steady and dated):
-      return None
-    # Behind the end there is the last frame.
-    wanted = np.minimum(latest, self.duration) / self.clock.tick
-    return skipping.of(self.stream, (wanted + self.clock.origin).tolist())
-
   def _shown_at(
     self, times: np.ndarray
   ) -> Iterator[tuple[np.ndarray, av.VideoFrame]]:
@@ -310,7 +310,9 @@ class Video(picture.Readable):
     times = times[order]
     latest = (times + self.tolerance).tolist()
     shown, begins, done = None, 0.0, 0
-    skipper = self._skipper(latest)
+    skipper = None
+    if self._skips:
+      skipper = skipping.of(self._source, self.clock, latest)
     with blaming(self.name):
       for frame in self.frames_from(times[0], skipper):
         next_begins = self.time_of(frame)

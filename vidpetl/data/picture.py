@@ -121,6 +121,16 @@ class Readable:
     """
     raise NotImplementedError
 
+  def is_nearer_by_seek(self, reached: float, time: float) -> bool:
+    """Whether less is decoded for `time` after a seek than by going on.
+
+    Args:
+      reached: second up to which pictures were read.
+      time: later second.
+    """
+    del reached, time
+    return False
+
   def read(self, times: np.ndarray, size: Size) -> np.ndarray:
     """Returns the picture shown at each time.
 

@@ -14,8 +14,10 @@ import bisect
 from collections.abc import Iterator, Sequence
 
 import av
+import numpy as np
 
-from vidpetl.data import faults
+from vidpetl.data import clock as clock_lib
+from vidpetl.data import faults, streams
 
 # Codecs whose decoders can leave out what nothing refers to.
 _CODECS = {'h264', 'hevc', 'mpeg4', 'mpeg2video', 'mpeg1video', 'vp8'}
@@ -80,8 +82,19 @@ class Skipper:
     return self._wanted[following] >= ends
 
 
-def of(stream: av.VideoStream, wanted: Sequence[float]) -> Skipper | None:
-  """Returns a `Skipper` for a stream's codec, None if it can leave out none."""
-  context = stream.codec_context
-  known = context.codec.canonical_name in _CODECS
-  return Skipper(context, wanted) if known else None
+def of(
+  stream: streams.Stream, clock: clock_lib.Clock, latest: Sequence[float]
+) -> Skipper | None:
+  """Returns what leaves out pictures of a pass, None if that cannot be.
+
+  Args:
+    stream: to be read.
+    clock: of it.
+    latest: seconds at which pictures are looked at, ascending.
+  """
+  dated = not (stream.undated or stream.discontinuous)
+  if not (clock.steady and dated and stream.codec in _CODECS):
+    return None
+  # Behind the end there is the last picture.
+  wanted = np.minimum(latest, clock.duration) / clock.tick + clock.origin
+  return Skipper(stream.stream.codec_context, wanted.tolist())

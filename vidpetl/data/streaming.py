@@ -20,9 +20,6 @@ from vidpetl.data import (
   sampling,
 )
 
-# Seconds between two windows from which a seek is cheaper than decoding on.
-_FAR = 5.0
-
 Clip = dict[str, np.ndarray]
 
 
@@ -91,8 +88,8 @@ def filled(
 ) -> Iterator[tuple[int, Clip]]:
   """Yields number and clip of each window, as soon as it is whole.
 
-  Windows that overlap, or nearly do, are read in one pass, in which no picture
-  is decoded twice. Where a film turns out to lie about its seeks, clips come
+  Windows between which no keyframe lies are read in one pass, so that no
+  picture is decoded twice. Where a film turns out to lie about its seeks, clips come
   again; the last ones hold.
 
   Args:
@@ -109,7 +106,7 @@ def filled(
   group: list[_Waiting] = []
   reach = 0.0
   for window in waiting:
-    if group and window.begin - reach > _FAR:
+    if group and film.is_nearer_by_seek(reach, window.begin):
       yield from _together(film, group)
       group = []
     reach = max(reach, window.end) if group else window.end
