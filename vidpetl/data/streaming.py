@@ -89,8 +89,8 @@ def filled(
   """Yields number and clip of each window, as soon as it is whole.
 
   Windows between which no keyframe lies are read in one pass, so that no
-  picture is decoded twice. Where a film turns out to lie about its seeks, clips come
-  again; the last ones hold.
+  picture is decoded twice. Where a film turns out to lie about its seeks, clips
+  come again; the last ones hold.
 
   Args:
     film: opened.
