@@ -13,6 +13,7 @@ from vidpetl.data import (
   examples,
   frames,
   index,
+  picture,
   streaming,
 )
 from vidpetl.data.annotations.strings import Strings
@@ -73,12 +74,13 @@ def test_windows_are_what_an_evaluation_loads(film, spans, options):
       np.testing.assert_array_equal(array, expected[number][key], err_msg=key)
 
 
-class Counting:
+class Counting(picture.Readable):
   """A film that counts what is decoded of it."""
 
   def __init__(self, film):
     self._film, self.reads = film, []
     self.duration, self.fps, self.name = film.duration, film.fps, film.name
+    self.is_nearer_by_seek = film.is_nearer_by_seek
 
   def pictures(self, times):
     seen = collections.Counter()
@@ -98,16 +100,19 @@ def test_overlapping_windows_decode_a_frame_once(film):
   assert set(counting.reads[0].values()) == {1}
 
 
-def test_a_gap_between_windows_is_not_decoded(film, monkeypatch):
-  monkeypatch.setattr(streaming, '_FAR', 0.2)
+@pytest.mark.parametrize('gop, reads', [(15, 2), (60, 1)])
+def test_a_seek_is_made_where_a_keyframe_lies_between_windows(
+  tmp_path, write_video, gop, reads
+):
   asked = windows([(0.0, 0.3), (1.2, 1.5)])
-  with frames.open_video(film) as opened:
+  path = write_video(tmp_path / 'a.mp4', gop=gop)
+  with frames.open_video(path) as opened:
     counting = Counting(opened)
     list(streaming.read(counting, asked, spec(frames=2), INFO))
-  assert len(counting.reads) == 2
+  assert len(counting.reads) == reads
 
 
-class Lying:
+class Lying(picture.Readable):
   """A film that begins anew in the middle, having shown wrong frames."""
 
   def __init__(self, film):

@@ -1,10 +1,11 @@
 """A step waits neither for slow files, nor an evaluation's device for numpy."""
 
 import time
+import types
 
 import numpy as np
 
-from vidpetl.training import evaluation, writers
+from vidpetl.training import evaluation, logbook, writers
 from vidpetl.training.writers import json_lines
 
 
@@ -56,3 +57,22 @@ def test_a_batch_is_measured_while_the_next_is_computed():
   evaluation.evaluate(log, log, log.batches(), log.predict)
   assert log.events.index('compute 1') < log.events.index('measure 0')
   assert log.events.index('compute 2') < log.events.index('measure 1')
+
+
+def test_losses_are_fetched_while_the_next_step_is_computed(
+  tmp_path, monkeypatch
+):
+  events = []
+  config = types.SimpleNamespace(log_every=2)
+  run = types.SimpleNamespace(total=5, config=config)
+  book = logbook.Logbook(run, tmp_path, 0.0)
+  monkeypatch.setattr(
+    book, 'log', lambda done, *_: events.append(f'log {done}')
+  )
+  for done in range(1, 6):
+    events.append(f'compute {done}')
+    book.take(done, None, None, stands=done == 5)
+  assert events == [
+    *('compute 1', 'compute 2', 'compute 3', 'log 2', 'compute 4'),
+    *('compute 5', 'log 4', 'log 5'),
+  ]

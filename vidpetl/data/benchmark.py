@@ -5,16 +5,20 @@
 
 Runs the training pipeline and a bare PyAV loop over the same frames of the same
 files in turns, with as many threads each, and prints clips per second of
-processor time, which is clips per second and core. The bare loop opens, seeks,
-decodes and resizes, and does nothing else.
+processor time, which is clips per second and core: medians over the turns, the
+ratio of each turn's two. The bare loop opens, seeks, decodes and resizes clip
+by clip, and does nothing else. `launch/input_speed.py` does so for films of
+several kinds, which it draws.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import functools
 import io
 import os
+import statistics
 import time
 from collections.abc import Callable, Sequence
 
@@ -25,8 +29,8 @@ from absl import app, flags
 from vidpetl import bounded, ranges
 from vidpetl.data import (
   clips,
-  decode,
   examples,
+  frames,
   index,
   pipeline,
   samplers,
@@ -42,7 +46,7 @@ _CLIPS = bounded.define(
   'clips', 64, ranges.Count, 'Clips to decode in each turn.'
 )
 _TURNS = bounded.define(
-  'turns', 3, ranges.Count, 'Turns each; the best counts.'
+  'turns', 3, ranges.Count, 'Turns each; the median counts.'
 )
 _FRAMES = bounded.define('frames', 32, ranges.Count, 'Frames of a clip.')
 _STRIDE = bounded.define(
@@ -53,7 +57,7 @@ _RESOLUTION = bounded.define(
 )
 _WORKERS = bounded.define('workers', os.cpu_count(), ranges.Count, 'Threads.')
 
-_BATCH_SIZE = 4
+_BATCH_SIZE = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,14 +65,17 @@ class Plan:
   """What the bare loop reads: one clip of the pipeline's.
 
   Attributes:
-    video: path or encoded bytes.
-    times: float64 [t], ascending, on the container's clock.
+    video: returns path or encoded bytes, which it may have to read.
+    times: float64 [t], ascending, on the container's clock; of a folder of
+      frames, on its own.
     size: (height, width) of the resized frames.
+    files: of a folder of frames, that of each time.
   """
 
-  video: str | bytes
+  video: Callable[[], str | bytes]
   times: np.ndarray
   size: tuple[int, int]
+  files: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,37 +95,61 @@ class Speed:
 def make_plans(
   source: examples.Source, spec: clips.ClipSpec, count: int
 ) -> list[Plan]:
-  """Returns what the first `count` clips of the training stream read.
+  """Returns what the first `count` clips of training or evaluation read.
 
   Raises:
     decode.DecodeError: if one of the videos cannot be read.
   """
   plans = []
   for position in range(count):
-    i = int(index.examples(0, 'benchmark', np.array(position), len(source)))
-    seed = index.example_seed(0, 'benchmark', position)
-    video = source.video(i)
-    info = decode.probe(video, source[i].id)
-    with decode.Video(video, source[i].id) as opened:
-      times = sampling.frame_times(
-        opened, source[i], spec, source.info, samplers.Draws(seed)
-      )
-      times = np.sort(times.ravel()) + opened.origin + opened.tolerance
-    size = spec.framing.resized(info.height, info.width)
-    plans.append(Plan(video, times, size))
+    i, name = position % len(source), source.info.name
+    if spec.train:
+      name = 'benchmark'
+      i = int(index.examples(0, name, np.array(position), len(source)))
+    seed = index.example_seed(0, name, position)
+    plans.append(_plan(source, spec, i, samplers.Draws(seed)))
   return plans
+
+
+def _plan(
+  source: examples.Source, spec: clips.ClipSpec, i: int, draws: samplers.Draws
+) -> Plan:
+  video = source.video(i)
+  with frames.open_video(video, source[i].id, source.info.fps) as opened:
+    times = sampling.frame_times(opened, source[i], spec, source.info, draws)
+    times = np.sort(times.ravel())
+    _, first = next(opened.pictures(times[:1]))
+    size = spec.framing.resized(first.height, first.width)
+    files = ()
+    if isinstance(opened, frames.Frames):
+      files = tuple(opened.paths(times))
+    else:
+      times = times + opened.origin + opened.tolerance
+  return Plan(functools.partial(source.video, i), times, size, files)
 
 
 def read_bare(plan: Plan) -> list[np.ndarray]:
   """Returns a plan's frames, each [h, w, 3], by PyAV alone."""
-  video, out = plan.video, []
   height, width = plan.size
 
-  def take(frame):
-    out.append(
-      frame.to_ndarray(width=width, height=height, format='rgb24', threads=1)
+  def rgb(frame):
+    return frame.to_ndarray(
+      width=width, height=height, format='rgb24', threads=1
     )
 
+  return _read_files(plan, rgb) if plan.files else _read_film(plan, rgb)
+
+
+def _read_files(plan: Plan, rgb: Callable) -> list[np.ndarray]:
+  out = []
+  for path in plan.files:
+    with av.open(path) as file:
+      out.append(rgb(next(file.decode(video=0))))
+  return out
+
+
+def _read_film(plan: Plan, rgb: Callable) -> list[np.ndarray]:
+  video, out = plan.video(), []
   with av.open(
     io.BytesIO(video) if isinstance(video, bytes) else video
   ) as file:
@@ -131,12 +162,12 @@ def read_bare(plan: Plan) -> list[np.ndarray]:
       while len(out) < len(plan.times) and (
         shown is not None and plan.times[len(out)] < frame.time
       ):
-        take(shown)
+        out.append(rgb(shown))
       if len(out) == len(plan.times):
         return out
       shown = frame
     while len(out) < len(plan.times):
-      take(shown)
+      out.append(rgb(shown))
   return out
 
 
@@ -154,21 +185,24 @@ def compare(
   count: int,
   workers: int,
   turns: int,
-) -> dict[str, Speed]:
-  """Returns the best of `turns` of the pipeline and of the bare loop."""
+) -> dict[str, list[Speed]]:
+  """Returns the bare loop's and the pipeline's speed in each turn.
+
+  The pipeline is that of training or of evaluation, as `spec` says; an
+  evaluation sees each example once.
+  """
   batches = -(-count // _BATCH_SIZE)
+  if not spec.train:
+    batches = min(batches, len(source) // _BATCH_SIZE)
+    source = source.take(np.arange(batches * _BATCH_SIZE))
   plans = make_plans(source, spec, batches * _BATCH_SIZE)
 
-  def piped(stop):
-    for _ in pipeline.train_batches(
-      source,
-      spec,
-      name='benchmark',
-      batch_size=_BATCH_SIZE,
-      seed=0,
-      stop=stop,
-      workers=workers,
-    ):
+  def piped():
+    options = {'batch_size': _BATCH_SIZE, 'workers': workers}
+    if spec.train:
+      options |= {'name': 'benchmark', 'seed': 0, 'stop': batches}
+    read = pipeline.train_batches if spec.train else pipeline.eval_batches
+    for _ in read(source, spec, **options):
       pass
 
   def bare():
@@ -176,29 +210,41 @@ def compare(
       for _ in pool.map(read_bare, plans):
         pass
 
-  piped(1)
-  runs = {'bare PyAV loop': bare, 'pipeline': lambda: piped(batches)}
+  runs = {'bare PyAV loop': bare, 'pipeline': piped}
+  for run in runs.values():  # Files are in memory from here on.
+    run()
   taken = {name: [] for name in runs}
   for _ in range(turns):
     for name, run in runs.items():
       taken[name].append(measure(run, len(plans)))
+  return taken
+
+
+def medians(taken: dict[str, list[Speed]]) -> dict[str, tuple[float, ...]]:
+  """Returns clips/s, clips/s/core, and the ratio to the first one's, each."""
+  first = next(iter(taken.values()))
   return {
-    name: max(speeds, key=lambda speed: speed.per_core)
+    name: (
+      statistics.median(speed.clips / speed.wall for speed in speeds),
+      statistics.median(speed.per_core for speed in speeds),
+      statistics.median(
+        speed.per_core / bare.per_core for speed, bare in zip(speeds, first)
+      ),
+    )
     for name, speeds in taken.items()
   }
 
 
-def table(speeds: dict[str, Speed]) -> str:
+def table(taken: dict[str, list[Speed]]) -> str:
   """Returns speeds as a table, with what share of the bare loop's each is."""
   header = (
     f'{"":<16}{"clips":>8}{"clips/s":>10}{"clips/s/core":>14}{"ratio":>8}'
   )
   rows = [header]
-  reference = next(iter(speeds.values())).per_core
-  for name, speed in speeds.items():
+  for name, (clock, core, ratio) in medians(taken).items():
     rows.append(
-      f'{name:<16}{speed.clips:>8}{speed.clips / speed.wall:>10.1f}'
-      f'{speed.per_core:>14.1f}{speed.per_core / reference:>8.2f}'
+      f'{name:<16}{taken[name][0].clips:>8}{clock:>10.1f}{core:>14.1f}'
+      f'{ratio:>8.2f}'
     )
   return '\n'.join(rows)
 

@@ -144,7 +144,7 @@ def _fill(
   """Writes the labels and the video of an example into zeros."""
   annotation, video = source[i], source.video(i)
   slot = Slot(clip, annotation, spec, draws)
-  name = _full_name(video, annotation.id, source.info)
+  name = full_name(video, annotation.id, source.info)
   with frames.open_video(video, name, source.info.fps) as opened:
     times = sampling.frame_times(opened, annotation, spec, source.info, draws)
     slot.begin(times)
@@ -221,7 +221,7 @@ def _windows(
   return spec.framing.test(*size, spec.views[1])
 
 
-def _full_name(video: str | bytes, example: str, info: examples.Info) -> str:
+def full_name(video: str | bytes, example: str, info: examples.Info) -> str:
   """Returns what errors call a video: its whole path, or its record."""
   if isinstance(video, str):
     return os.fspath(epath.Path(video).absolute())

@@ -17,7 +17,6 @@ converted by the matrix that the file names, else ITU-R BT.601.
 from __future__ import annotations
 
 import bisect
-import dataclasses
 from collections.abc import Iterator
 from typing import Self
 
@@ -32,14 +31,17 @@ from vidpetl.data import (
   frame_rate,
   names,
   picture,
+  skipping,
   streams,
   timestamps,
+  video_info,
 )
 from vidpetl.data import packets as packets_lib
 
 # What others know these by.
 DecodeError, blaming = faults.DecodeError, faults.blaming
 DEFAULT_FPS = frame_rate.DEFAULT_FPS
+VideoInfo = video_info.VideoInfo
 
 # Seconds to go further back when a seek lands after the wanted frame, which
 # containers that index by decoding time do.
@@ -47,31 +49,12 @@ _SEEK_BACK = (0.0, 2.0, 10.0)
 
 # Frames behind a seek that FFmpeg may date wrongly, where containers do not.
 _GUESSED = 4
+# Seconds to what is wanted next from which a file without an index is sought.
+_FAR = 5.0
 # Seconds by which a container may round its duration up.
 _SLACK = 0.25
 
 Size = picture.Size
-
-
-@dataclasses.dataclass(frozen=True)
-class VideoInfo:
-  """What a file says of its video.
-
-  Attributes:
-    duration: seconds from the file's beginning to the last picture's end.
-    fps: average frame rate.
-    width: of a frame in square pixels, upright.
-    height: of a frame in square pixels, upright.
-    frames: how many, by the container's count or its duration.
-    codec: its name in FFmpeg, e.g. 'h264'.
-  """
-
-  duration: float
-  fps: float
-  width: int
-  height: int
-  frames: int
-  codec: str = ''
 
 
 class Video(picture.Readable):
@@ -102,6 +85,8 @@ class Video(picture.Readable):
     self._forgiving = forgiving
     self._judge = damage.Judge()
     self._damaged: set[float] = set()
+    self._converter = picture.Converter()
+    self._skips = True
     self._source = None
     with blaming(self.name):
       self._source = streams.Stream(video)
@@ -167,8 +152,14 @@ class Video(picture.Readable):
     """Returns the second at which a frame begins to be shown."""
     return self.clock.seconds(frame.pts)
 
-  def frames_from(self, time: float) -> Iterator[av.VideoFrame]:
+  def frames_from(
+    self, time: float, skipper: skipping.Skipper | None = None
+  ) -> Iterator[av.VideoFrame]:
     """Yields frames in order, beginning at or before `time` if one does.
+
+    Args:
+      time: second.
+      skipper: of frames that need not come, for which the clock is steady.
 
     Raises:
       faults.LyingError: if seeks are found to lie; `distrust` then makes
@@ -182,7 +173,7 @@ class Video(picture.Readable):
     for back in _SEEK_BACK:
       if self.clock.ticks(time - back) <= self.clock.origin:
         break
-      frames = self._decoded_after_seek(time - back)
+      frames = self._decoded_after_seek(time - back, skipper)
       first = next(frames, None)
       # What does not begin with a keyframe may refer to what was not decoded.
       if (
@@ -196,6 +187,13 @@ class Video(picture.Readable):
     self._source.rewind()
     yield from self._decoded(self._source.packets())
 
+  def is_nearer_by_seek(self, reached: float, time: float) -> bool:
+    """See `picture.Readable`: whether a keyframe lies in between."""
+    keyframe = self._source.keyframe(self.clock.ticks(time))
+    if not self.clock.steady or keyframe is None:
+      return time - reached > _FAR
+    return self.clock.seconds(keyframe) > reached
+
   def distrust(self) -> None:
     """Reads from the start from now on, as seeks in the file lie."""
     with blaming(self.name):
@@ -203,10 +201,13 @@ class Video(picture.Readable):
         raise faults.Refused('has timestamps that cannot be right')
       self.clock = clock_lib.read(self._source, careful=True)
 
-  def _decoded_after_seek(self, time: float) -> Iterator[av.VideoFrame]:
+  def _decoded_after_seek(
+    self, time: float, skipper: skipping.Skipper | None
+  ) -> Iterator[av.VideoFrame]:
     """Yields frames from the keyframe before `time`, if seeking works."""
     if self._source.seek(self.clock.ticks(time)):
-      yield from self._decoded(self._source.packets())
+      packets = self._source.packets()
+      yield from self._decoded(skipper.packets(packets) if skipper else packets)
 
   def _decoded(self, packets: Iterator[av.Packet]) -> Iterator[av.VideoFrame]:
     """Yields frames from where the container stands, in the order shown."""
@@ -253,7 +254,10 @@ class Video(picture.Readable):
     chosen = self._intact(self._choose(times))
     with blaming(self.name):
       for places, frame in damage.held(chosen):
-        yield places, picture.Picture(frame, self.name, self.aspect)
+        yield (
+          places,
+          picture.Picture(frame, self.name, self.aspect, self._converter),
+        )
 
   def _intact(
     self, chosen: damage.Shown
@@ -290,10 +294,13 @@ class Video(picture.Readable):
     """Yields (places of the times that show it, frame)."""
     try:
       yield from self._shown_at(times)
+      return
+    except skipping.SkippedError:
+      self._skips = False
     except faults.LyingError:
-      # What was yielded before is written over.
       self.distrust()
-      yield from self._shown_at(times)
+    # What was yielded before is written over.
+    yield from self._choose(times)
 
   def _shown_at(
     self, times: np.ndarray
@@ -303,11 +310,16 @@ class Video(picture.Readable):
     times = times[order]
     latest = (times + self.tolerance).tolist()
     shown, begins, done = None, 0.0, 0
+    skipper = None
+    if self._skips:
+      skipper = skipping.of(self._source, self.clock, latest)
     with blaming(self.name):
-      for frame in self.frames_from(times[0]):
+      for frame in self.frames_from(times[0], skipper):
         next_begins = self.time_of(frame)
         if shown is not None and latest[done] < next_begins:
           before = bisect.bisect_left(latest, next_begins)
+          if skipper:
+            skipper.check(shown, before)
           yield order[done:before], shown
           done = before
           if done == len(times):
@@ -316,6 +328,8 @@ class Video(picture.Readable):
       if shown is None:
         said = f' ({self._judge.reason})' if self._judge.reason else ''
         raise DecodeError(self.name, f'no frame can be decoded{said}')
+      if skipper:
+        skipper.check(shown, len(times))
       self.check_end(begins, shown, times[-1])
       yield order[done:], shown
 

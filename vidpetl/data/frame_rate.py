@@ -8,10 +8,10 @@ Matroska, 600 in AVI, 90000 in MPEG.
 from __future__ import annotations
 
 import itertools
+import statistics
 from collections.abc import Iterator
 
 import av
-import numpy as np
 
 from vidpetl.data import packets, streams, timestamps
 
@@ -73,40 +73,48 @@ def of(
     stream.rewind()
     first = itertools.islice(stream.packets(), _MANY)
     steps = _steps(_stamps(stream, first))
-  return _rate(len(steps), float(steps.sum()) * stream.tick)
+  return _rate(len(steps), float(sum(steps)) * stream.tick)
 
 
-def _stamps(stream: streams.Stream, found: Iterator[av.Packet]) -> np.ndarray:
+# Lists, not arrays: this is done for each clip, of so few that numpy's calls
+# would take a hundredth of all that a clip takes.
+def _stamps(stream: streams.Stream, found: Iterator[av.Packet]) -> list[int]:
   """Returns the different timestamps of packets, in order."""
-  stamps = [p.dts if stream.undated else p.pts for p in found if p.size]
-  return np.unique([stamp for stamp in stamps if stamp is not None])
+  stamps = {p.dts if stream.undated else p.pts for p in found if p.size}
+  return sorted(stamps - {None})
 
 
-def _index(stream: streams.Stream, count: int) -> np.ndarray:
+def _index(stream: streams.Stream, count: int) -> list[int]:
   """Returns the first timestamps in the index of a file."""
   entries = stream.stream.index_entries
   count = min(count, len(entries))
-  return np.unique([entries[i].timestamp for i in range(count)])
+  return sorted({entries[i].timestamp for i in range(count)})
 
 
-def _steps(stamps: np.ndarray) -> np.ndarray:
+def _apart(stamps: list[int]) -> list[int]:
+  """Returns ticks from each timestamp to the next."""
+  return [later - stamp for stamp, later in itertools.pairwise(stamps)]
+
+
+def _steps(stamps: list[int]) -> list[int]:
   """Returns ticks from frame to frame, without pictures that are held."""
-  steps = np.diff(stamps)
-  return steps[steps <= _HELD * np.median(steps)]
+  steps = _apart(stamps)
+  most = _HELD * statistics.median(steps) if steps else 0
+  return [step for step in steps if step <= most]
 
 
-def _bears_out(stamps: np.ndarray, tick: float, rate: float) -> bool:
+def _bears_out(stamps: list[int], tick: float, rate: float) -> bool:
   """Returns whether most frames follow each other at a rate.
 
   Each may be off by the rounding to ticks. Together they must not be: a rate
   that is too low is that of a film whose last picture is held.
   """
-  steps = np.diff(stamps) * tick
-  slack = min(tick, float(np.median(steps)) / 4)
-  near = steps[np.abs(1 / rate - steps) <= slack]
+  steps = [step * tick for step in _apart(stamps)]
+  slack = min(tick, statistics.median(steps) / 4)
+  near = [step for step in steps if abs(1 / rate - step) <= slack]
   if len(near) < _MOST_STEPS * len(steps):
     return False
-  return abs(near.mean() - 1 / rate) <= slack / 2
+  return abs(statistics.fmean(near) - 1 / rate) <= slack / 2
 
 
 def _rate(count: int, span: float) -> float:

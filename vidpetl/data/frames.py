@@ -210,11 +210,22 @@ class Frames(picture.Readable):
     times = np.asarray(times, np.float64)
     if not times.size:
       raise ValueError('no times to read frames at')
-    indices = np.floor(times * self.fps + _ROUNDING)
-    indices = np.clip(indices, 0, self.frames - 1).astype(int)
+    converter = picture.Converter()
     with decode.blaming(self.name):
-      for places, frame in damage.held(self._choose(indices)):
-        yield places, picture.Picture(frame, self.name)
+      for places, frame in damage.held(self._choose(self._shown_at(times))):
+        yield places, picture.Picture(frame, self.name, None, converter)
+
+  def paths(self, times: np.ndarray) -> list[str]:
+    """Returns the file of the picture that is shown at each time."""
+    return [self._path(i) for i in self._shown_at(times)]
+
+  def _shown_at(self, times: np.ndarray) -> np.ndarray:
+    """Returns which frame is shown at each time, int [t]."""
+    numbers = np.floor(times * self.fps + _ROUNDING)
+    return np.clip(numbers, 0, self.frames - 1).astype(int)
+
+  def _path(self, i: int) -> str:
+    return os.path.join(self._folder, self._numbering.name(i))
 
   def between(
     self, start: float, end: float
@@ -236,7 +247,7 @@ class Frames(picture.Readable):
     """Yields (places, frame) of each frame that is asked for, once."""
     sizes = set()
     for i in np.unique(indices):
-      path = os.path.join(self._folder, self._numbering.name(i))
+      path = self._path(i)
       frame = self._frame(path)
       if frame is None:
         self._damaged.add(int(i) / self.fps)

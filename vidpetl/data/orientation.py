@@ -67,15 +67,19 @@ def of(frame: av.VideoFrame) -> Orientation:
 
 
 def shown_size(
-  frame: av.VideoFrame, aspect: fractions.Fraction | None
+  frame: av.VideoFrame,
+  aspect: fractions.Fraction | None,
+  turned: Orientation | None = None,
 ) -> tuple[int, int]:
   """Returns the height and width of a frame as it is shown.
 
   Args:
     frame: as stored.
     aspect: width of a stored pixel by its height; None if it is not known.
+    turned: what `of` gave of the frame, if it was asked.
   """
   height, width = frame.height, frame.width
   if aspect and 1 / _MOST_STRETCH <= aspect <= _MOST_STRETCH:
     width = max(1, round(width * aspect))
-  return (width, height) if of(frame).transposed else (height, width)
+  turned = of(frame) if turned is None else turned
+  return (width, height) if turned.transposed else (height, width)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from etils import epy
 
-from vidpetl.data import clips, examples, index
+from vidpetl.data import clips, examples, index, together
 from vidpetl.data import quarantine as quarantine_lib
 
 with epy.lazy_imports():  # Of seconds, and models are built without it.
@@ -67,33 +67,50 @@ def _shaped(
 def _batches(
   source: examples.Source,
   spec: clips.ClipSpec,
-  fill: Callable[[int, Batch], object],
+  chosen: Callable[[int], tuple[int, np.ndarray] | None],
   numbers: range,
   rows: int,
   workers: int,
   prefetch: int,
+  quarantine: quarantine_lib.Quarantine | None,
 ) -> Iterator[Batch]:
   """Yields batches of `rows` clips in order; batch k begins at row k * rows.
 
-  What `fill(number of the row, its padding)` raises is raised here as it was,
-  not as TensorFlow words it.
+  What loading a clip raises is raised here as it was, not as TensorFlow words
+  it.
+
+  Args:
+    source: see `train_batches`, as all that is not here.
+    spec: see there.
+    chosen: number of a row -> (example, seed); None for padding.
+    numbers: of the batches.
+    rows: of a batch.
+    workers: see there.
+    prefetch: see there.
+    quarantine: see there.
   """
   # TensorFlow reads data here; the accelerators' memory is JAX's.
   tf.config.set_visible_devices([], 'GPU')
   layout = clips.signature(source.info, spec)
   raised = []
   pool = concurrent.futures.ThreadPoolExecutor(workers, 'clips')
+  # One batch more than it takes to occupy the workers, so that they do not
+  # wait for the slowest clip of each batch.
+  ahead = 1 + -(-workers // rows)
+  least = -(-workers // ahead)
 
   def load(number):
     # Clips are decoded to where they stay: nothing is stacked or copied.
     batch = clips.padding(source.info, spec, (rows,))
-
-    def fill_row(row):
-      clip = {key: array[row, ...] for key, array in batch.items()}
-      fill(int(number) * rows + row, clip)
-
+    asked = [
+      together.Asked(*one, {k: array[row, ...] for k, array in batch.items()})
+      for row in range(rows)
+      if (one := chosen(int(number) * rows + row))
+    ]
     try:
-      for _ in pool.map(fill_row, range(rows)):
+      groups = together.groups(source, spec, asked, least)
+      load_group = lambda group: together.load(source, spec, group, quarantine)
+      for _ in pool.map(load_group, groups):
         pass
     except Exception as error:
       raised.append(error)
@@ -103,9 +120,6 @@ def _batches(
   data = tf.data.Dataset.range(
     numbers.start, numbers.stop, numbers.step, output_type=tf.int64
   )
-  # One batch more than it takes to occupy the workers, so that they do not
-  # wait for the slowest clip of each batch.
-  ahead = 1 + -(-workers // rows)
   shaped = _shaped(load, layout, rows)
   data = data.map(shaped, num_parallel_calls=ahead, deterministic=True)
   data = data.prefetch(prefetch)
@@ -210,21 +224,21 @@ def train_batches(
     raise ValueError(f'training batches need ClipSpec(train=True): {spec}')
   first, rows = local_rows(batch_size, process_index, process_count)
 
-  def fill(number: int, clip: Batch) -> None:
+  def chosen(number: int) -> tuple[int, np.ndarray]:
     batch, row = divmod(number, rows)
     position = batch * batch_size + first + row
     i = index.examples(seed, name, np.array(position), len(source))
-    key = index.example_seed(seed, name, position)
-    clips.load(source, int(i), spec, key, quarantine, clip)
+    return int(i), index.example_seed(seed, name, position)
 
   return _batches(
     source,
     spec,
-    fill,
+    chosen,
     range(start, _ENDLESS if stop is None else stop),
     rows,
     workers,
     prefetch,
+    quarantine,
   )
 
 
@@ -263,19 +277,20 @@ def eval_batches(
   first, rows = local_rows(batch_size, process_index, process_count)
   batches = -(-len(source) // batch_size)
 
-  def fill(number: int, clip: Batch) -> None:
+  def chosen(number: int) -> tuple[int, np.ndarray] | None:
     batch, row = divmod(number, rows)
     i = batch * batch_size + first + row
-    if i < len(source):
-      key = index.example_seed(0, source.info.name, i)
-      clips.load(source, i, spec, key, quarantine, clip)
+    if i >= len(source):
+      return None
+    return i, index.example_seed(0, source.info.name, i)
 
   return _batches(
     source,
     spec,
-    fill,
+    chosen,
     range(batches),
     rows,
     workers,
     prefetch,
+    quarantine,
   )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,6 @@ from vidpetl.data import (
   sampling,
 )
 
-# Seconds between two windows from which a seek is cheaper than decoding on.
-_FAR = 5.0
-
 Clip = dict[str, np.ndarray]
 
 
@@ -34,8 +31,8 @@ def read(
 ) -> Iterator[tuple[int, Clip]]:
   """Yields a clip for each window of a film, in memory that does not grow.
 
-  A clip is what `clips.load` makes of the same annotation, to the bit. Where a
-  film turns out to lie about its seeks, clips come again; the last ones hold.
+  A clip is what `clips.load` makes of the same annotation, to the bit. See
+  `filled`.
 
   Args:
     film: opened.
@@ -49,15 +46,67 @@ def read(
   Raises:
     decode.DecodeError: if the film is damaged, or ends before a window.
   """
-  waiting = [
-    _Waiting(k, film, annotation, spec, info)
-    for k, annotation in enumerate(asked)
-  ]
+
+  def window(number: int, annotation: Any) -> Window:
+    draws = samplers.Draws(index.example_seed(0, info.name, number))
+
+    def begin() -> Clip:
+      clip = clips.padding(info, spec)
+      clip['index'][...] = number
+      clip['seed'][:] = draws.seed
+      return clip
+
+    return Window(number, annotation, draws, begin)
+
+  windows = [window(k, annotation) for k, annotation in enumerate(asked)]
+  yield from filled(film, windows, spec, info)
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+  """What a clip is to show.
+
+  Attributes:
+    number: of the window.
+    annotation: of the source's kind.
+    draws: what is random in the clip.
+    begin: returns the clip, with its index and its seed; called when its first
+      picture is there, and again where a film turns out to lie.
+  """
+
+  number: int
+  annotation: Any
+  draws: samplers.Draws
+  begin: Callable[[], Clip]
+
+
+def filled(
+  film: decode.Video | frames.Frames,
+  windows: Sequence[Window],
+  spec: clip_spec.ClipSpec,
+  info: examples.Info,
+) -> Iterator[tuple[int, Clip]]:
+  """Yields number and clip of each window, as soon as it is whole.
+
+  Windows between which no keyframe lies are read in one pass, so that no
+  picture is decoded twice. Where a film turns out to lie about its seeks, clips
+  come again; the last ones hold.
+
+  Args:
+    film: opened.
+    windows: of the film, in any order.
+    spec: how clips are cut.
+    info: of a source with such annotations.
+
+  Raises:
+    decode.DecodeError: if the film is damaged, or ends before a window.
+  """
+  waiting = [_Waiting(window, film, spec, info) for window in windows]
   waiting.sort(key=lambda window: window.begin)
   group: list[_Waiting] = []
   reach = 0.0
   for window in waiting:
-    if group and window.begin - reach > _FAR:
+    if group and film.is_nearer_by_seek(reach, window.begin):
       yield from _together(film, group)
       group = []
     reach = max(reach, window.end) if group else window.end
@@ -76,12 +125,11 @@ class _Waiting:
     end: the latest.
   """
 
-  def __init__(self, number, film, annotation, spec, info):
-    self.number = number
-    self._annotation, self._spec, self._info = annotation, spec, info
-    self._draws = samplers.Draws(index.example_seed(0, info.name, number))
+  def __init__(self, window: Window, film, spec, info):
+    self.number = window.number
+    self._window, self._spec = window, spec
     self._shown_at = sampling.frame_times(
-      film, annotation, spec, info, self._draws
+      film, window.annotation, spec, info, window.draws
     )
     self.times = self._shown_at.ravel()
     self.begin, self.end = float(self.times.min()), float(self.times.max())
@@ -107,10 +155,11 @@ class _Waiting:
     return clip
 
   def _begin(self) -> None:
-    self._clip = clip = clips.padding(self._info, self._spec)
-    clip['index'][...] = self.number
-    clip['seed'][:] = self._draws.seed
-    self._slot = clips.Slot(clip, self._annotation, self._spec, self._draws)
+    window = self._window
+    self._clip = window.begin()
+    self._slot = clips.Slot(
+      self._clip, window.annotation, self._spec, window.draws
+    )
     self._slot.begin(self._shown_at)
 
 

@@ -259,6 +259,12 @@ class Stream:
     else:
       self._open()
 
+  def keyframe(self, ticks: int) -> int | None:
+    """Returns the tick of the keyframe before a tick, if an index says it."""
+    entries = self.stream.index_entries
+    place = entries.search_timestamp(ticks) if self.format == 'mov' else -1
+    return entries[place].timestamp if place >= 0 else None
+
   def seek(self, ticks: int) -> bool:
     """Goes to a keyframe before a tick, and returns whether it could."""
     return self._sought(ticks, stream=self.stream)

@@ -49,6 +49,7 @@ class Logbook:
     self._first = jax.process_index() == 0
     self._progress = progress.Progress(run.total)
     self.writer = writers.silent()
+    self._unlogged: int | None = None
 
   def open(self, resumed_at: float = math.inf) -> None:
     """Opens the files, without what they hold of steps after `resumed_at`."""
@@ -143,10 +144,41 @@ class Logbook:
     self.writer.write_scalars(step, {'seconds_to_first_step': seconds})
     self.say(f'First step after {progress.duration(seconds)}.')
 
+  def take(
+    self,
+    done: int,
+    waiting: pending.Pending,
+    source: feed.Feed,
+    stands: bool,
+  ) -> None:
+    """Takes note of a step; logs what is due.
+
+    A step is logged once the next one is under way, so that the devices do not
+    idle while its losses are fetched.
+
+    Args:
+      done: steps that were dispatched.
+      waiting: their scalars.
+      source: of the batches.
+      stands: whether the run waits for the step anyway.
+    """
+    self.catch_up(waiting, source)
+    run = self._run
+    if done % run.config.log_every == 0 or done == run.total:
+      self._unlogged = done
+    if stands:
+      self.catch_up(waiting, source)
+
+  def catch_up(self, waiting: pending.Pending, source: feed.Feed) -> None:
+    """Logs what is due at once."""
+    if self._unlogged:
+      done, self._unlogged = self._unlogged, None
+      self.log(done, waiting, source)
+
   def log(self, done: int, waiting: pending.Pending, source: feed.Feed) -> None:
-    """Writes losses, rates and speed since the last time."""
+    """Writes losses, rates and speed since the last time, up to a step."""
     lock.check(self._workdir)
-    losses = waiting.take()
+    losses = waiting.take(done)
     speed = waiting.speed(done, source.starved)
     examples = speed['steps_per_second'] * self._run.config.batch_size
     scalars = losses | {f'speed/{k}': v for k, v in speed.items()}

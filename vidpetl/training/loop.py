@@ -208,11 +208,11 @@ class Loop:
       if step == start:
         jax.block_until_ready(state)
         self.logbook.first_step(done)
-      if done % self.config.log_every == 0 or done == self.run.total:
-        self.logbook.log(done, waiting, source)
+      self.logbook.take(done, waiting, source, self._stands_after(done))
       self._save_and_evaluate(state, done, waiting)
       why = self.asked.requested()
       if why and done < self.run.total:
+        self.logbook.catch_up(waiting, source)
         self._save(state, done, waiting)
         raise interruption.Interrupted(why)
     return state
@@ -221,11 +221,10 @@ class Loop:
     self, state: state_lib.TrainState, done: int, waiting: pending.Pending
   ) -> None:
     """Saves and evaluates a state, if the one or the other is due."""
-    evaluates = self._evaluates_after(done)
-    if not evaluates and done % self.config.checkpoint.every:
+    if not self._stands_after(done):
       return
     saved = self._save(state, done, waiting)
-    if saved and evaluates:
+    if saved and self._evaluates_after(done):
       # Whatever becomes of the evaluation, no step is lost.
       self.checkpoints.wait()
       self._evaluate(state, done)
@@ -310,6 +309,11 @@ class Loop:
     return evaluation.is_due(
       done, self.config.eval_every_epochs * self.run.epoch
     )
+
+  def _stands_after(self, done: int) -> bool:
+    """Whether a state is saved or evaluated, for which it is waited."""
+    saves = done % self.config.checkpoint.every == 0
+    return saves or self._evaluates_after(done)
 
   # ---------------------------------------------------------------- evaluation
 

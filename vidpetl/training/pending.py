@@ -54,13 +54,18 @@ class Pending:
     loss = self._rows[-1][2]['loss']
     return not isinstance(loss, jax.Array) or loss.is_ready()
 
-  def check(self) -> None:
+  def check(self, done: int | None = None) -> None:
     """Raises DivergedError, naming step, task and clips.
 
     It does if a loss, or the norm of a gradient, is not finite.
+
+    Args:
+      done: steps that are looked at, and waited for; all by default.
     """
     for i in range(self._checked, len(self._rows)):
       step, name, scalars = self._rows[i]
+      if done is not None and step >= done:
+        break
       values = {key: float(value) for key, value in scalars.items()}
       self._rows[i] = step, name, values
       self._checked = i + 1
@@ -86,14 +91,18 @@ class Pending:
     """Returns what a run goes on with, as JSON has it."""
     return {ROWS: self.rows(), LOSSES: self._losses.record()}
 
-  def take(self) -> dict[str, float]:
-    """Returns '<task>/<scalar>' means since the last time."""
-    self.check()
+  def take(self, done: int | None = None) -> dict[str, float]:
+    """Returns '<task>/<scalar>' means since the last time.
+
+    Args:
+      done: steps up to which they are, which are waited for; all by default.
+    """
+    self.check(done)
     values: dict[str, list[float]] = {}
-    for _, name, scalars in self._rows:
+    for _, name, scalars in self._rows[: self._checked]:
       for key, value in scalars.items():
         values.setdefault(f'{name}/{key}', []).append(value)
-    self._rows, self._checked = [], 0
+    self._rows, self._checked = self._rows[self._checked :], 0
     return {k: float(np.mean(v)) for k, v in values.items()}
 
   def speed(self, done: int, starved: float) -> dict[str, float]:

@@ -1,0 +1,123 @@
+"""Clips of a batch, of which those of one file are loaded together.
+
+A file is opened once, and what several clips show is decoded once. Each clip is
+what `clips.load` makes of it alone, to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vidpetl.data import (
+  clip_spec,
+  clips,
+  decode,
+  examples,
+  frames,
+  samplers,
+  streaming,
+)
+from vidpetl.data import quarantine as quarantine_lib
+
+
+class Asked(NamedTuple):
+  """A clip that is to be loaded.
+
+  Attributes:
+    example: in its source.
+    seed: uint32 [2], all that is random follows from it.
+    out: zeros to fill, such as a row of a batch.
+  """
+
+  example: int
+  seed: np.ndarray
+  out: Mapping[str, np.ndarray]
+
+
+def groups(
+  source: examples.Source,
+  spec: clip_spec.ClipSpec,
+  asked: Sequence[Asked],
+  least: int,
+) -> list[list[Asked]]:
+  """Returns clips by file, so that each group can be loaded together.
+
+  Args:
+    source: annotations and videos.
+    spec: how clips are cut.
+    asked: the clips of a batch.
+    least: groups that keep all workers busy; large ones are halved for it,
+      between examples that follow each other.
+  """
+  if spec.paired:
+    return [[one] for one in asked]
+  found: dict[int | str, list[Asked]] = {}
+  for one in asked:
+    found.setdefault(_file(source, one.example), []).append(one)
+  parts = [sorted(part, key=lambda one: one.example) for part in found.values()]
+  while len(parts) < min(least, len(asked)):
+    parts.sort(key=len)
+    largest = parts.pop()
+    half = len(largest) // 2
+    parts += largest[:half], largest[half:]
+  return parts
+
+
+def _file(source: examples.Source, example: int) -> int | str:
+  """Returns what tells the file of an example, without reading it."""
+  if source.info.files:
+    return example
+  video = source.video(example)
+  return video if isinstance(video, str) else example
+
+
+def load(
+  source: examples.Source,
+  spec: clip_spec.ClipSpec,
+  asked: Sequence[Asked],
+  quarantine: quarantine_lib.Quarantine | None = None,
+) -> None:
+  """Fills clips of one file; see `clips.load`.
+
+  Args:
+    source: annotations and videos.
+    spec: how to cut the clips; must suit the source.
+    asked: one of the `groups`.
+    quarantine: where an undecodable video is listed; without it, it raises.
+  """
+  if len(asked) > 1:
+    try:
+      _load_together(source, spec, asked)
+    except decode.DecodeError:
+      pass  # Alone, those load that can, and the others say why not.
+    else:
+      if quarantine is not None:
+        for _ in asked:
+          quarantine.succeed(source)
+      return
+  for one in asked:
+    clips.load(source, one.example, spec, one.seed, quarantine, one.out)
+
+
+def _load_together(
+  source: examples.Source, spec: clip_spec.ClipSpec, asked: Sequence[Asked]
+) -> None:
+  def window(number: int, one: Asked) -> streaming.Window:
+    def begin():
+      one.out['index'][...] = one.example
+      one.out['seed'][:] = one.seed
+      return one.out
+
+    draws = samplers.Draws(np.asarray(one.seed))
+    return streaming.Window(number, source[one.example], draws, begin)
+
+  first = asked[0].example
+  video = source.video(first)
+  name = clips.full_name(video, source[first].id, source.info)
+  with frames.open_video(video, name, source.info.fps) as film:
+    windows = [window(k, one) for k, one in enumerate(asked)]
+    for _ in streaming.filled(film, windows, spec, source.info):
+      pass
