@@ -81,9 +81,12 @@ def merge(folder: str, backbone: str, out: str, tolerance: float) -> None:
   loaded = adapters.Adapters(backbone)
   loaded.load(folder, 'package')
   params, drift = loaded.merge('package', tolerance)
-  said = handover.describe(loaded.package('package').config)
+  config = loaded.merged_config('package')
+  said = {**handover.describe(config), 'petl': config['petl']}
   storage.save_arrays(out, params, published.to_metadata(said))
-  print(f'{out}: logits differ by at most {drift:.2g}')
+  print(f'{out}: logits of random clips differ by at most {drift:.2g}')
+  for entry in config['petl']:
+    print(f'  stays in config.petl: {entry}')
 
 
 def to_peft(folder: str, out: str, prefix: str) -> None:

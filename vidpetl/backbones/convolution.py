@@ -254,7 +254,7 @@ def form(device: Any = None) -> Callable[..., jax.Array]:
 
 
 class Conv(nn.Module):
-  """A convolution in time and space.
+  """A convolution in time and space. Site: `layer`.
 
   Attributes:
     width: channels that it gives.
@@ -278,14 +278,19 @@ class Conv(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     """Maps [b, t, h, w, c] to [b, t', h', w', width]."""
     shape = (*self.kernel, x.shape[-1], self.width)
-    kernel = self.param('kernel', self.kernel_init, shape).astype(self.dtype)
+    kernel = self.param('kernel', self.kernel_init, shape)
     pads = self.padding(x.shape[1:4], self.kernel, self.strides)
-    y = form()(x.astype(self.dtype), kernel, self.strides, pads)
-    if not self.use_bias:
-      return y
-    taps = shape[0] * shape[1] * shape[2] * shape[3]
-    bias = self.param('bias', torch_layers.uniform(taps), (self.width,))
-    return y + bias.astype(self.dtype)
+    apply = lambda x, kernel: form()(
+      x, kernel.astype(self.dtype), self.strides, pads
+    )
+    x, bias = x.astype(self.dtype), None
+    y = apply(x, kernel)
+    if self.use_bias:
+      taps = math.prod(shape[:-1])
+      bias = self.param('bias', torch_layers.uniform(taps), (self.width,))
+      y = y + bias.astype(self.dtype)
+    given = site_lib.Linear(x, kernel, bias, 1, apply)
+    return site_lib.site('layer', y, given=given, behind=('',))
 
 
 class Unit(nn.Module):

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl.backbones import devices
+from vidpetl.backbones import site as site_lib
 
 
 def product(x: jax.Array, kernel: jax.Array, axes: int = 1) -> jax.Array:
@@ -42,7 +43,7 @@ def product(x: jax.Array, kernel: jax.Array, axes: int = 1) -> jax.Array:
 
 
 class Dense(nn.Module):
-  """x W + b.
+  """x W + b. Site: `layer`.
 
   It has the parameters of `nn.DenseGeneral`: `kernel` [*inner, *features] and
   `bias` [*features].
@@ -73,10 +74,13 @@ class Dense(nn.Module):
       return self.kernel_init(key, shape, dtype).reshape(full)
 
     kernel = self.param('kernel', init, (*inner, *self.features))
-    y = product(
-      x.astype(self.dtype), kernel.astype(self.dtype), axes=len(inner)
+    apply = lambda x, kernel: product(
+      x, kernel.astype(self.dtype), axes=len(inner)
     )
-    if not self.use_bias:
-      return y
-    bias = self.param('bias', self.bias_init, self.features)
-    return y + bias.astype(self.dtype)
+    x, bias = x.astype(self.dtype), None
+    y = apply(x, kernel)
+    if self.use_bias:
+      bias = self.param('bias', self.bias_init, self.features)
+      y = y + bias.astype(self.dtype)
+    given = site_lib.Linear(x, kernel, bias, len(self.features), apply)
+    return site_lib.site('layer', y, given=given, behind=('',))
