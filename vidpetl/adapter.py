@@ -44,7 +44,7 @@ def define_flags() -> None:
   """Defines the command line."""
   config_flag.define('from_peft: of a run.')
   flags.DEFINE_string('out', None, 'What to write.')
-  flags.DEFINE_string('backbone', None, 'merge: what the package was made on.')
+  flags.DEFINE_string('backbone', None, 'merge, to_peft of DoRA: what the package was made on.')
   bounded.define('tolerance', 1e-3, ranges.Number, 'merge: of logits.')
   flags.DEFINE_string('prefix', '', 'to_peft: of module names.')
 
@@ -89,9 +89,10 @@ def merge(folder: str, backbone: str, out: str, tolerance: float) -> None:
     print(f'  stays in config.petl: {entry}')
 
 
-def to_peft(folder: str, out: str, prefix: str) -> None:
+def to_peft(folder: str, out: str, prefix: str, backbone: str | None) -> None:
   """Writes a package as peft does."""
-  shapes = writing.write(out, package.load(folder), prefix)
+  base = storage.load_arrays(backbone) if backbone else None
+  shapes = writing.write(out, package.load(folder), prefix, base)
   for name, shape in shapes.items():
     print(f'  {name} {list(shape)}')
 
@@ -108,7 +109,8 @@ def from_peft(folder: str, config, out: str) -> None:
   fresh = jax.jit(built.init_variables)(jax.random.key(config.seed))
   loaded, origin, _ = initialise.load(fresh, config.init, built)
   arrays = {k: np.asarray(v) for k, v in variables.flatten(loaded).items()}
-  found = reading.read(folder, {k: v.shape for k, v in arrays.items()})
+  shapes = {k: v.shape for k, v in arrays.items()}
+  found = reading.read(folder, shapes, arrays)
   resolved = {name: task.resolved() for name, task in built.tasks.items()}
   described = spec.describe(config, infos, resolved)
   packed = adapters.pack(
@@ -130,7 +132,9 @@ def main(argv: list[str]) -> None:
       lambda f: merge(f, args.backbone, args.out, args.tolerance),
       ('backbone', 'out'),
     ),
-    'to_peft': (lambda f: to_peft(f, args.out, args.prefix), ('out',)),
+    'to_peft': (lambda f: to_peft(f, args.out, args.prefix, args.backbone),
+      ('out',),
+    ),
     'from_peft': (
       lambda f: from_peft(f, configure.from_flags(), args.out),
       ('config', 'out'),

@@ -12,7 +12,7 @@ import collections
 import contextlib
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -47,15 +47,23 @@ class At:
 
   def at(self, parent: str) -> nn.Module:
     """Returns the technique with the options that it has at a path."""
-    found: dict[str, Any] = {}
-    for pattern, options in self.per:
-      if re.search(pattern, parent):
-        found = {**options, **found}
+    found = options_at(self.per, parent)
     return self.technique.clone(**found) if found else self.technique
 
   def __str__(self) -> str:
     where = f', where={self.where!r}' if self.where else ''
     return f'At({self.site!r}, {type(self.technique).__name__}{where})'
+
+
+def options_at(
+  per: Iterable[tuple[str, Mapping[str, Any]]], path: str
+) -> dict[str, Any]:
+  """Returns the options that `At.per` has for a path."""
+  found: dict[str, Any] = {}
+  for pattern, options in per:
+    if re.search(pattern, path):
+      found = {**options, **found}
+  return found
 
 
 class Adapted(nn.Module):
