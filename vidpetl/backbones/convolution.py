@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import ranges
-from vidpetl.backbones import devices, layers, torch_layers
+from vidpetl.backbones import devices, layers, rounded, torch_layers
 from vidpetl.backbones import site as site_lib
 
 Size = tuple[int, int, int]
@@ -280,9 +280,8 @@ class Conv(nn.Module):
     shape = (*self.kernel, x.shape[-1], self.width)
     kernel = self.param('kernel', self.kernel_init, shape)
     pads = self.padding(x.shape[1:4], self.kernel, self.strides)
-    apply = lambda x, kernel: form()(
-      x, kernel.astype(self.dtype), self.strides, pads
-    )
+    convolve = functools.partial(form(), strides=self.strides, pads=pads)
+    apply = functools.partial(rounded.apply, convolve)
     x, bias = x.astype(self.dtype), None
     y = apply(x, kernel)
     if self.use_bias:

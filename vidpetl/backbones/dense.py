@@ -11,6 +11,7 @@ keep their axes.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl.backbones import devices
+from vidpetl.backbones import devices, rounded
 from vidpetl.backbones import site as site_lib
 
 
@@ -74,8 +75,8 @@ class Dense(nn.Module):
       return self.kernel_init(key, shape, dtype).reshape(full)
 
     kernel = self.param('kernel', init, (*inner, *self.features))
-    apply = lambda x, kernel: product(
-      x, kernel.astype(self.dtype), axes=len(inner)
+    apply = functools.partial(
+      rounded.apply, functools.partial(product, axes=len(inner))
     )
     x, bias = x.astype(self.dtype), None
     y = apply(x, kernel)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from vidpetl import ranges
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import dense as dense_lib
-from vidpetl.backbones import devices, meshes, tapping
+from vidpetl.backbones import devices, meshes, rounded, tapping
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
@@ -315,9 +315,8 @@ class Embedding(nn.Module):
     b, t, h, w = video.shape[0], *(s // p for s, p in zip(sizes, self.tubelet))
     x = video.astype(self.dtype).reshape(b, t, i, h, j, w, k, c)
     x = x.transpose(0, 1, 3, 5, 2, 4, 6, 7).reshape(b, t, h, w, i * j * k * c)
-    apply = lambda x, kernel: x @ kernel.astype(self.dtype).reshape(
-      x.shape[-1], -1
-    )
+    product = lambda x, kernel: x @ kernel.reshape(x.shape[-1], -1)
+    apply = functools.partial(rounded.apply, product)
     y, bias = apply(x, kernel), None
     if self.use_bias:
       bias = self.param('bias', nn.initializers.zeros, (self.width,))

@@ -12,7 +12,7 @@ import collections
 import contextlib
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -284,6 +284,23 @@ def sites(model: nn.Module, *args, **kwargs) -> list[Place]:
     )
     for path, call in calls.items()
   ]
+
+
+@contextlib.contextmanager
+def layers() -> Iterator[dict[str, int]]:
+  """Gives path of a kernel -> number of its output axes, of a backbone's layers.
+
+  It fills up while models are called within.
+  """
+  found: dict[str, int] = {}
+
+  def observe(call, args, kwargs, context):
+    if _is_site_call(context) and isinstance(args[1], site_lib.Linear):
+      found['/'.join((*context.module.path[:-1], 'kernel'))] = args[1].axes
+    return call(*args, **kwargs)
+
+  with nn.intercept_methods(observe):
+    yield found
 
 
 def _shapes(y, given, grid) -> tuple[Any, Any, site_lib.Grid | None]:

@@ -26,7 +26,7 @@ from vidpetl.experiment import complete, initialise, optimizer, pixels
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import spec as spec_lib
 from vidpetl.experiment import state as state_lib
-from vidpetl.parameters import storage
+from vidpetl.parameters import storage, trainable
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import checkpoint, consistency, programs, sharding
 from vidpetl.training import step as step_lib
@@ -55,6 +55,8 @@ class Run:
     learning_rate: step -> rate.
     notes: what a user is told at the start.
     report: what became of every array of `config.init.path`, once it was read.
+    source: path -> frozen parameter as it was read, on the host, where the
+      state keeps some in fewer bits; {} elsewhere.
   """
 
   config: Any
@@ -73,6 +75,7 @@ class Run:
   learning_rate: Any = None
   report: report_lib.Report | None = None
   notes: tuple[str, ...] = ()
+  source: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
   _begin_epoch: Any = dataclasses.field(default=None, init=False, repr=False)
 
   def __post_init__(self):
@@ -119,10 +122,25 @@ class Run:
       begin, origin = started.variables, started.origin
       self.report = started.report
       self.notes += started.notes
+    if self.config.frozen_dtype != 'float32' and shapes.frozen:
+      if begin is key:
+        create = self.experiment.state
+        begin = jax.jit(self.experiment.init_variables)(key)
+      self.source = self._frozen(begin['params'])
     create = functools.partial(create, tx=self.tx)
     state = jax.jit(create, out_shardings=where)(begin)
     consistency.check_heads(state.frozen)
     return state, origin
+
+  def _frozen(self, params: Any) -> dict[str, np.ndarray]:
+    _, frozen = trainable.partition(params, self.experiment.group_of)
+    return storage.to_host(trainable.flatten(frozen))
+
+  def frozen_hash(self, state: state_lib.TrainState) -> str:
+    """Returns the hash of frozen parameters as they were read."""
+    return storage.tree_hash(
+      trainable.unflatten(self.source) if self.source else state.frozen
+    )
 
   def restore(
     self, checkpoints: checkpoint.Checkpoints, step: int
@@ -135,7 +153,7 @@ class Run:
     saved = checkpoints.meta(step)
     seed = saved.get('first_seed', self.config.seed)
     state, _ = self.init_state(resuming=True, seed=seed)
-    if saved['frozen'] != storage.tree_hash(state.frozen):
+    if saved['frozen'] != self.frozen_hash(state):
       raise ValueError(
         f'{checkpoints.folder / str(step)} was trained on other frozen '
         'parameters than those that config.init gives now.'

@@ -90,7 +90,7 @@ class LoRA(nn.Module):
     if not self.dora:
       return y + update
     magnitude = self.param('magnitude', torch_layers.zeros, given.out)
-    kernel = jnp.asarray(given.kernel, jnp.float32)
+    kernel = given.kernel.astype(jnp.float32)
     gain = self.gain(kernel, a, b, magnitude).astype(y.dtype)
     # What is known of W x already, unless x is another one for the update.
     product = y if given.bias is None else y - given.bias.astype(y.dtype)
