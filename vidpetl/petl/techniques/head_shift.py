@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vidpetl import options, ranges
 from vidpetl.petl import qkv
@@ -57,9 +58,9 @@ class HeadShift(nn.Module):
     """Returns [b, t, n, heads, c] with the first heads moved along t."""
     t, moved = x.shape[1], []
     for head, offset in enumerate(self.offsets):
-      at = jnp.arange(t)
-      other = at + offset
-      at = jnp.where((other >= 0) & (other < t), other, at)
+      own = np.arange(t)
+      other = own + offset
+      at = np.where((other >= 0) & (other < t), other, own)
       moved.append(x[:, at, :, head : head + 1])
     return jnp.concatenate([*moved, x[..., len(self.offsets) :, :]], -2)
 
