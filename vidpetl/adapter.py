@@ -44,7 +44,9 @@ def define_flags() -> None:
   """Defines the command line."""
   config_flag.define('from_peft: of a run.')
   flags.DEFINE_string('out', None, 'What to write.')
-  flags.DEFINE_string('backbone', None, 'merge, to_peft of DoRA: what the package was made on.')
+  flags.DEFINE_string(
+    'backbone', None, 'merge, to_peft of DoRA: what the package was made on.'
+  )
   bounded.define('tolerance', 1e-3, ranges.Number, 'merge: of logits.')
   flags.DEFINE_string('prefix', '', 'to_peft: of module names.')
 
@@ -132,7 +134,8 @@ def main(argv: list[str]) -> None:
       lambda f: merge(f, args.backbone, args.out, args.tolerance),
       ('backbone', 'out'),
     ),
-    'to_peft': (lambda f: to_peft(f, args.out, args.prefix, args.backbone),
+    'to_peft': (
+      lambda f: to_peft(f, args.out, args.prefix, args.backbone),
       ('out',),
     ),
     'from_peft': (

@@ -55,7 +55,9 @@ def test_there_and_back(backbone, case, tmp_path):
     assert entry == {
       k: v for k, v in before.items() if k != 'to' or 'to' in entry
     }
-  found = reading.read(str(tmp_path), {k: v.shape for k, v in params.items()}, params)
+  found = reading.read(
+    str(tmp_path), {k: v.shape for k, v in params.items()}, params
+  )
   assert set(found) == set(packed.params)
   for path, value in found.items():
     np.testing.assert_array_equal(value, packed.params[path])

@@ -49,7 +49,14 @@ REFUSED = {
 READ = {
   *('task_type', 'peft_type', 'auto_mapping', 'peft_version', 'revision'),
   *('base_model_name_or_path', 'inference_mode', 'runtime_config'),
-  *('r', 'rank_pattern', 'lora_alpha', 'alpha_pattern', 'use_rslora', 'use_dora'),
+  *(
+    'r',
+    'rank_pattern',
+    'lora_alpha',
+    'alpha_pattern',
+    'use_rslora',
+    'use_dora',
+  ),
   *('target_modules', 'exclude_modules', 'feedforward_modules'),
   *('layers_to_transform', 'layers_pattern', 'modules_to_save'),
   *('lora_dropout', 'eva_config', 'init_ia3_weights'),

@@ -93,7 +93,9 @@ def test_all_that_have_merge_are_tried_here():
 
 
 def test_what_is_not_linear_is_named_with_what_is():
-  with pytest.raises(ValueError, match=r'^patt cannot.*; adapter, ia3, lora, ssf can'):
+  with pytest.raises(
+    ValueError, match=r'^patt cannot.*; adapter, ia3, lora, ssf can'
+  ):
     merging.check(['lora', 'cls_shift', 'patt'])
 
 

@@ -72,7 +72,9 @@ def test_lora_goes_where_a_regex_says_with_ranks_of_its_own():
   at = bindings.binding(0, entry).at
   assert (at('b/query').rank, at('b/query').alpha) == (8, 2.5)
   assert (at('b/Dense_0').rank, at('b/Dense_0').alpha) == (3, 8.0)
-  with pytest.raises(ValueError, match=r"ranks has 'query', which is no regex:"):
+  with pytest.raises(
+    ValueError, match=r"ranks has 'query', which is no regex:"
+  ):
     methods.make('lora', targets='query', ranks=('query',))
   with pytest.raises(ValueError, match=r'alphas=.* needs targets'):
     methods.make('lora', alphas=('query:2',))

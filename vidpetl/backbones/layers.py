@@ -252,7 +252,9 @@ class Block(nn.Module):
     at = functools.partial(site, grid=grid or self.grid)
     reads = tuple(f'{layer.name}/{name}' for name in layer.reads)
     y = at(f'{f}_in', norm(x), behind=(norm.name,), before=reads)
-    z = at(f, (call or layer)(y), given=y, behind=(f'{layer.name}/{layer.ends}',))
+    z = at(
+      f, (call or layer)(y), given=y, behind=(f'{layer.name}/{layer.ends}',)
+    )
     z = StochasticDepth(self.drop, self.rescale, name=f'{f}_drop')(z)
     return at(f'{f}_residual', x + z, given=x)
 

@@ -153,7 +153,6 @@ class _Binder:
       f'{binding.site!r}. Its sites: {known}.'
     )
 
-
   def check_all_options(self):
     for i, binding in enumerate(self.bindings):
       paths = [
@@ -288,7 +287,7 @@ def sites(model: nn.Module, *args, **kwargs) -> list[Place]:
 
 @contextlib.contextmanager
 def layers() -> Iterator[dict[str, int]]:
-  """Gives path of a kernel -> number of its output axes, of a backbone's layers.
+  """Gives path of a kernel -> number of its output axes, of all layers.
 
   It fills up while models are called within.
   """

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vidpetl import options as options_lib
+from vidpetl.recipes import bound as bound_lib
 from vidpetl.recipes import tuned
 from vidpetl.recipes.bound import Bound, Entry
 
@@ -223,20 +224,9 @@ def lora(
       if given:
         raise ValueError(f'method lora: {name}={given} needs targets')
     return _at(sites, 'lora')
-  per = [_per(text, 'rank', int) for text in ranks]
-  per += [_per(text, 'alpha', float) for text in alphas]
+  per = [bound_lib.per(text, 'rank', int) for text in ranks]
+  per += [bound_lib.per(text, 'alpha', float) for text in alphas]
   return _at('layer', 'lora', fixed={'where': targets, 'per': tuple(per)})
-
-
-def _per(text: str, option: str, kind: type) -> tuple[str, dict[str, Any]]:
-  """Returns (regex, option and its value) of 'regex:value'."""
-  pattern, _, value = text.rpartition(':')
-  try:
-    return pattern, {option: kind(value)}
-  except ValueError:
-    raise ValueError(
-      f'method lora: {option}s has {text!r}, which is no regex:number'
-    ) from None
 
 
 def ia3(sites: Sequence[str] = ('attn_qkv', 'mlp_hidden')) -> Method:
@@ -306,8 +296,7 @@ def aim() -> Method:
 def rep_adapter(sites: Sequence[str] = ('attn_in', 'mlp_in')) -> Method:
   """RepAdapter (Luo et al. 2023): linear adapters that merge to nothing.
 
-  x + s Up(Down(x)) in front of attention and MLP, where Up has two groups, as
-  in the authors' code (luogen1996/RepAdapter); s is searched for each data set.
+  x + s Up(Down(x)), Up in two groups as in the code (luogen1996/RepAdapter).
 
   Args:
     sites: attn_in alone is its variant for attention.
@@ -333,10 +322,8 @@ def zeroi2v(
   usual = {'ratio': 0.25, 'scale': 0.5, 'initial': 'aim', 'dropout': 0.1}
   adapters, trained = _linear(sites, usual)
   time = [Bound('tokens', 'time_embedding'), Bound('attn_qkv', 'head_shift')]
-  return (*(time if temporal else ()), *adapters), (
-    *trained,
-    '^backbone/norm/',
-  )
+  bound = (*(time if temporal else ()), *adapters)
+  return bound, (*trained, '^backbone/norm/')
 
 
 def _linear(sites: Sequence[str], defaults: Mapping[str, Any]) -> Method:

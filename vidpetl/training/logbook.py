@@ -15,6 +15,7 @@ from etils import epath, epy
 from vidpetl import durable, lock
 from vidpetl.data.survey import start as survey
 from vidpetl.experiment import state as state_lib
+from vidpetl.parameters import trainable
 from vidpetl.training import (
   feed,
   hparams,
@@ -102,7 +103,7 @@ class Logbook:
     self.writer.write_texts(
       start, {tag: f'```\n{text}\n```' for tag, text in texts.items()}
     )
-    trained, frozen = (run_lib.count(x) for x in (state.params, state.frozen))
+    trained, frozen = (_count(x) for x in (state.params, state.frozen))
     compared = hparams.of(config.to_dict(), told, trained=trained)
     self.writer.write_hparams(compared)
     sizes = {name: len(source) for name, source in run.train.items()}
@@ -192,3 +193,8 @@ def _device_memory() -> dict[str, float]:
     for theirs, ours in names.items()
     if theirs in stats
   }
+
+
+def _count(params: Any) -> int:
+  """Returns how many parameters there are, however they are kept."""
+  return sum(x.size for x in trainable.flatten(params).values())

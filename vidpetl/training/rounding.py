@@ -1,4 +1,7 @@
-"""How far a run's outputs are from those of the weights as they were read."""
+"""Frozen parameters in fewer bits, next to those that they were made of.
+
+They are named by the hash of what was read, and packages are for that.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,23 @@ import numpy as np
 
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import state as state_lib
-from vidpetl.parameters import trainable, variables
+from vidpetl.parameters import storage, trainable, variables
 from vidpetl.training import sharding
+
+
+def source(
+  experiment: experiment_lib.Experiment, params: Any
+) -> dict[str, np.ndarray]:
+  """Returns frozen parameters by path, on the host."""
+  _, frozen = trainable.partition(params, experiment.group_of)
+  return storage.to_host(trainable.flatten(frozen))
+
+
+def frozen_hash(run: Any, state: state_lib.TrainState) -> str:
+  """Returns the hash of a run's frozen parameters as they were read."""
+  if not run.source:
+    return storage.tree_hash(state.frozen)
+  return storage.tree_hash(trainable.unflatten(run.source))
 
 
 def errors(run: Any, state: state_lib.TrainState) -> dict[str, float]:

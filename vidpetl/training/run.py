@@ -26,9 +26,14 @@ from vidpetl.experiment import complete, initialise, optimizer, pixels
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import spec as spec_lib
 from vidpetl.experiment import state as state_lib
-from vidpetl.parameters import storage, trainable
 from vidpetl.tasks import task as task_lib
-from vidpetl.training import checkpoint, consistency, programs, sharding
+from vidpetl.training import (
+  checkpoint,
+  consistency,
+  programs,
+  rounding,
+  sharding,
+)
 from vidpetl.training import step as step_lib
 from vidpetl.weights import report as report_lib
 
@@ -55,8 +60,7 @@ class Run:
     learning_rate: step -> rate.
     notes: what a user is told at the start.
     report: what became of every array of `config.init.path`, once it was read.
-    source: path -> frozen parameter as it was read, on the host, where the
-      state keeps some in fewer bits; {} elsewhere.
+    source: path -> frozen parameter as read, where the state has fewer bits.
   """
 
   config: Any
@@ -122,25 +126,15 @@ class Run:
       begin, origin = started.variables, started.origin
       self.report = started.report
       self.notes += started.notes
-    if self.config.frozen_dtype != 'float32' and shapes.frozen:
+    if shapes.frozen and self.config.frozen_dtype != 'float32':
       if begin is key:
         create = self.experiment.state
         begin = jax.jit(self.experiment.init_variables)(key)
-      self.source = self._frozen(begin['params'])
+      self.source = rounding.source(self.experiment, begin['params'])
     create = functools.partial(create, tx=self.tx)
     state = jax.jit(create, out_shardings=where)(begin)
     consistency.check_heads(state.frozen)
     return state, origin
-
-  def _frozen(self, params: Any) -> dict[str, np.ndarray]:
-    _, frozen = trainable.partition(params, self.experiment.group_of)
-    return storage.to_host(trainable.flatten(frozen))
-
-  def frozen_hash(self, state: state_lib.TrainState) -> str:
-    """Returns the hash of frozen parameters as they were read."""
-    return storage.tree_hash(
-      trainable.unflatten(self.source) if self.source else state.frozen
-    )
 
   def restore(
     self, checkpoints: checkpoint.Checkpoints, step: int
@@ -153,7 +147,7 @@ class Run:
     saved = checkpoints.meta(step)
     seed = saved.get('first_seed', self.config.seed)
     state, _ = self.init_state(resuming=True, seed=seed)
-    if saved['frozen'] != self.frozen_hash(state):
+    if saved['frozen'] != rounding.frozen_hash(self, state):
       raise ValueError(
         f'{checkpoints.folder / str(step)} was trained on other frozen '
         'parameters than those that config.init gives now.'
@@ -405,8 +399,3 @@ def _open(config: Any) -> tuple[dict, dict, dict]:
   for name in tested if config.validation else ():
     train[name], kept[name] = held_out_lib.split(train[name], config.validation)
   return train, tested, kept
-
-
-def count(tree: Any) -> int:
-  """Returns the number of elements of a tree's arrays."""
-  return sum(int(np.prod(x.shape)) for x in jax.tree.leaves(tree))

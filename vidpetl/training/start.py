@@ -114,7 +114,7 @@ def begin(
   state, origin = run.init_state(step is not None, evaluation, seed)
   if run.source:
     say(rounding.told(run, state))
-  meta = identity.meta(run, _data(run), run.frozen_hash(state))
+  meta = identity.meta(run, _data(run), rounding.frozen_hash(run, state))
   more = {'origin': origin, 'history': [], 'labels': _labels(run)}
   meta |= {'first_seed': seed}
   if step is None:

@@ -55,7 +55,14 @@ _FREE = frozenset((*_RECORDS, *_SHOWN, *_READ, *_IDLE))
 # weights as they are, or of which `starts` knows what they took.
 _PLAIN = {
   'bias': ('none',),
-  'init_lora_weights': (True, 'gaussian', 'eva', 'orthogonal', 'mica', *starts.KNOWN),
+  'init_lora_weights': (
+    True,
+    'gaussian',
+    'eva',
+    'orthogonal',
+    'mica',
+    *starts.KNOWN,
+  ),
 }
 _MERGE = (
   'If peft can merge it (merge_and_unload), save the merged model with '

@@ -4,8 +4,8 @@ Arrays say where something was learned, and with what rank: their names are
 those of the layers, whatever list, regex or numbers of blocks chose them. The
 config says the scale.
 
-Plain LoRA and (IA)^3 are read as entries for the sites of a block. DoRA and what
-`starts` knows need the weight of the layer, and are entries for `layer`.
+Plain LoRA and (IA)^3 are read as entries for the sites of a block. DoRA, and
+what `starts` knows, need the weight of the layer, and are entries for `layer`.
 """
 
 from __future__ import annotations
@@ -288,9 +288,7 @@ def _entries(layers: Mapping[_Layer, Options], depth: int) -> Iterable[Entry]:
     yield entry
 
 
-def _of_layers(
-  layers: Mapping[_Layer, Options], depth: int
-) -> Iterable[Entry]:
+def _of_layers(layers: Mapping[_Layer, Options], depth: int) -> Iterable[Entry]:
   """Yields the same, for the site `layer`."""
   places: dict[tuple, list[str]] = {}
   blocks: dict[tuple, set[int]] = {}

@@ -123,9 +123,9 @@ class Adapter(nn.Module):
     for field, value in linear_alone.items():
       if (mine := getattr(self, field)) != value:
         raise ValueError(
-          f'{layer.name}: an adapter with {field}={mine!r} cannot be merged: no '
-          f'weight of the backbone does the same; with {field}={value!r} it '
-          'could be'
+          f'{layer.name}: an adapter with {field}={mine!r} cannot be merged, '
+          'as no weight of the backbone does the same; with '
+          f'{field}={value!r} it could be'
         )
     scale = learned.get('scale', self.scale)
     up = torch_layers.matrix(learned['up/kernel'])

@@ -48,8 +48,8 @@ class HeadShift(nn.Module):
     heads = arrays['k'].shape[-2]
     if len(self.offsets) > heads:
       raise ValueError(
-        f'head_shift: offsets={self.offsets} are for {len(self.offsets)} heads, '
-        f'and there are {heads}'
+        f'head_shift: offsets={self.offsets} need {len(self.offsets)} heads; '
+        f'there are {heads}'
       )
     return arrays['q'], *(self.shifted(arrays[x]) for x in 'kv')
 

@@ -69,7 +69,9 @@ class LoRA(nn.Module):
       return self.of_layer(y, given)
     site.check_dense('lora', self.parent)
     if self.dora:
-      raise ValueError("lora: dora=True needs W, so it works at the site 'layer'")
+      raise ValueError(
+        "lora: dora=True needs W, so it works at the site 'layer'"
+      )
     return qkv.each(y, self.to, functools.partial(self.updated, given))
 
   @nn.nowrap
