@@ -7,6 +7,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np

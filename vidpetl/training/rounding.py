@@ -48,7 +48,8 @@ def errors(run: Any, state: state_lib.TrainState) -> dict[str, float]:
   dtype, model = run.experiment.dtype, run.experiment.model
   shapes = experiment_lib.model_inputs(task, 1, dtype, train=False)
   rng = np.random.default_rng(0)
-  inputs = {k: jnp.ones(s.shape, s.dtype) for k, s in shapes.items()}
+  inputs = {k: np.ones(s.shape, s.dtype) for k, s in shapes.items()}
+  task.eval_clip.kind.noise(inputs)
   noise = rng.normal(size=shapes['video'].shape)
   inputs['video'] = jnp.asarray(noise, dtype)
 
