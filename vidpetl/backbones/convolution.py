@@ -230,8 +230,7 @@ def by_platform(
 ) -> jax.Array:
   """Convolves in the form that is fastest where the program will run.
 
-  Of sizes that are not known yet, it cannot be told that all forms give the
-  same ones.
+  Of sizes not known yet, it cannot be told that all forms give the same.
   """
   if not all(isinstance(size, int) for size in x.shape[1:4]):
     return by_taps(x, kernel, strides, pads)
@@ -280,16 +279,15 @@ class Conv(nn.Module):
     shape = (*self.kernel, x.shape[-1], self.width)
     kernel = self.param('kernel', self.kernel_init, shape)
     pads = self.padding(x.shape[1:4], self.kernel, self.strides)
-    convolve = functools.partial(form(), strides=self.strides, pads=pads)
-    apply = functools.partial(rounded.apply, convolve)
+    form_here = functools.partial(form(), strides=self.strides, pads=pads)
+    apply = functools.partial(rounded.apply, form_here)
     x, bias = x.astype(self.dtype), None
     y = apply(x, kernel)
     if self.use_bias:
-      taps = math.prod(shape[:-1])
-      bias = self.param('bias', torch_layers.uniform(taps), (self.width,))
+      init = torch_layers.uniform(math.prod(shape[:-1]))
+      bias = self.param('bias', init, (self.width,))
       y = y + bias.astype(self.dtype)
-    given = site_lib.Linear(x, kernel, bias, 1, apply)
-    return site_lib.site('layer', y, given=given, behind=('',))
+    return site_lib.layer(y, site_lib.Linear(x, kernel, bias, 1, apply))
 
 
 class Unit(nn.Module):
@@ -377,8 +375,7 @@ class ConvNet(nn.Module):
 
 def site(name: str, x: jax.Array, given: jax.Array | None = None) -> jax.Array:
   """A site on volumes, which are their own grid."""
-  grid = site_lib.Grid(*x.shape[1:4])
-  return site_lib.site(name, x, given=given, grid=grid)
+  return site_lib.site(name, x, given=given, grid=site_lib.Grid(*x.shape[1:4]))
 
 
 def enter(x: jax.Array) -> jax.Array:

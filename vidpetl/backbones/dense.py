@@ -83,5 +83,6 @@ class Dense(nn.Module):
     if self.use_bias:
       bias = self.param('bias', self.bias_init, self.features)
       y = y + bias.astype(self.dtype)
-    given = site_lib.Linear(x, kernel, bias, len(self.features), apply)
-    return site_lib.site('layer', y, given=given, behind=('',))
+    return site_lib.layer(
+      y, site_lib.Linear(x, kernel, bias, len(self.features), apply)
+    )

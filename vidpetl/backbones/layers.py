@@ -323,8 +323,7 @@ class Embedding(nn.Module):
     if self.use_bias:
       bias = self.param('bias', nn.initializers.zeros, (self.width,))
       y = y + bias.astype(self.dtype)
-    given = site_lib.Linear(x, kernel, bias, 1, apply)
-    return site('layer', y, given=given, behind=('',))
+    return site_lib.layer(y, site_lib.Linear(x, kernel, bias, 1, apply))
 
 
 def prepend(token: jax.Array, x: jax.Array) -> jax.Array:

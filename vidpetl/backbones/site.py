@@ -222,6 +222,11 @@ def site(
   return here(y, given, grid)
 
 
+def layer(y: jax.Array, given: Linear) -> jax.Array:
+  """The site `layer` of what a layer makes."""
+  return site('layer', y, given=given, behind=('',))
+
+
 def check_dense(technique: str, here: Any) -> None:
   """Raises ValueError unless a technique is bound right behind dense layers.
 

@@ -90,9 +90,8 @@ class Run:
   @functools.cached_property
   def shapes(self) -> state_lib.TrainState:
     """The abstract state, sharded."""
-    return programs.state_shapes(
-      self.config, self.experiment, self.tx, self.mesh
-    )
+    built, tx = self.experiment, self.tx
+    return programs.state_shapes(self.config, built, tx, self.mesh)
 
   def init_state(
     self,
