@@ -49,7 +49,9 @@ def define_flags() -> None:
   """Defines the command line."""
   config_flag.define('from_peft: of a run.')
   flags.DEFINE_string('out', None, 'What to write.')
-  flags.DEFINE_string('backbone', None, 'merge: what the package was made on.')
+  flags.DEFINE_string(
+    'backbone', None, 'merge, to_peft of DoRA: what the package was made on.'
+  )
   flags.DEFINE_list(
     'weights', [], 'merge, average: of each folder; alike if left out.'
   )
@@ -127,14 +129,18 @@ def merge(folder: str, backbone: str, out: str, tolerance: float) -> None:
   loaded = adapters.Adapters(backbone)
   loaded.load(folder, 'package')
   params, drift = loaded.merge('package', tolerance)
-  said = handover.describe(loaded.package('package').config)
+  config = loaded.merged_config('package')
+  said = {**handover.describe(config), 'petl': config['petl']}
   storage.save_arrays(out, params, published.to_metadata(said))
-  print(f'{out}: logits differ by at most {drift:.2g}')
+  print(f'{out}: logits of random clips differ by at most {drift:.2g}')
+  for entry in config['petl']:
+    print(f'  stays in config.petl: {entry}')
 
 
-def to_peft(folder: str, out: str, prefix: str) -> None:
+def to_peft(folder: str, out: str, prefix: str, backbone: str | None) -> None:
   """Writes a package as peft does."""
-  shapes = writing.write(out, package.load(folder), prefix)
+  base = storage.load_arrays(backbone) if backbone else None
+  shapes = writing.write(out, package.load(folder), prefix, base)
   for name, shape in shapes.items():
     print(f'  {name} {list(shape)}')
 
@@ -151,7 +157,8 @@ def from_peft(folder: str, config, out: str) -> None:
   fresh = jax.jit(built.init_variables)(jax.random.key(config.seed))
   loaded, origin, _ = initialise.load(fresh, config.init, built)
   arrays = {k: np.asarray(v) for k, v in variables.flatten(loaded).items()}
-  found = reading.read(folder, {k: v.shape for k, v in arrays.items()})
+  shapes = {k: v.shape for k, v in arrays.items()}
+  found = reading.read(folder, shapes, arrays)
   resolved = {name: task.resolved() for name, task in built.tasks.items()}
   described = spec.describe(config, infos, resolved)
   packed = adapters.pack(
@@ -173,7 +180,10 @@ def main(argv: list[str]) -> None:
       lambda f: merge(f, args.backbone, args.out, args.tolerance),
       ('backbone', 'out'),
     ),
-    'to_peft': (lambda f: to_peft(f, args.out, args.prefix), ('out',)),
+    'to_peft': (
+      lambda f: to_peft(f, args.out, args.prefix, args.backbone),
+      ('out',),
+    ),
     'from_peft': (
       lambda f: from_peft(f, configure.from_flags(), args.out),
       ('config', 'out'),

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import flax.linen as nn
 import huggingface
 import jax
 import numpy as np
@@ -9,10 +10,12 @@ import packages
 import pytest
 import torchvision_build
 
+from vidpetl.backbones import convolution, layers
 from vidpetl.data import augment
 from vidpetl.experiment import adapters
 from vidpetl.experiment.peft import fields, reading
 from vidpetl.parameters import trainable
+from vidpetl.petl import bindings
 
 torch = pytest.importorskip('torch')
 torchvision_build.load()
@@ -24,13 +27,12 @@ pytestmark = pytest.mark.torch
 REFUSED = {
   'bias': 'all',
   'fan_in_fan_out': True,
-  'init_lora_weights': 'pissa',
+  'init_lora_weights': 'pissa_niter_4',
   'megatron_config': {'a': 1},
   'trainable_token_indices': [1],
   'loftq_config': {'loftq_bits': 4},
   'corda_config': {'corda_method': 'ipm'},
   'lora_ga_config': {'direction': 'x'},
-  'use_dora': True,
   'velora_config': {'scale': 1.0},
   'alora_invocation_tokens': [1],
   'use_qalora': True,
@@ -47,7 +49,14 @@ REFUSED = {
 READ = {
   *('task_type', 'peft_type', 'auto_mapping', 'peft_version', 'revision'),
   *('base_model_name_or_path', 'inference_mode', 'runtime_config'),
-  *('r', 'rank_pattern', 'lora_alpha', 'alpha_pattern', 'use_rslora'),
+  *(
+    'r',
+    'rank_pattern',
+    'lora_alpha',
+    'alpha_pattern',
+    'use_rslora',
+    'use_dora',
+  ),
   *('target_modules', 'exclude_modules', 'feedforward_modules'),
   *('layers_to_transform', 'layers_pattern', 'modules_to_save'),
   *('lora_dropout', 'eva_config', 'init_ia3_weights'),
@@ -122,7 +131,7 @@ def ours(folder, base):
   config.trainable = (('^heads_|/site_', 'all'), ('.*', 'frozen'))
   described, params = packages.pack(config)
   shapes = {k: v.shape for k, v in params.items()}
-  found = reading.read(str(folder), shapes)
+  found = reading.read(str(folder), shapes, base)
   assert {p for p in described.params if '/site_' in p} <= set(found)
   packed = adapters.pack(
     described.config,
@@ -155,6 +164,11 @@ LORA = {
       'alpha_pattern': {'q_proj': 2, r'layers\.1\.mlp\.fc2': 9},
     },
     {'init_lora_weights': 'orthogonal', 'target_modules': 'all-linear'},
+    {'use_dora': True, 'use_rslora': True, 'rank_pattern': {'fc2': 5}},
+    {
+      'use_dora': True,
+      'target_modules': r'.*\.(0\.mlp\.fc1|1\..*out_proj|\d\..*k_proj)',
+    },
   ],
 )
 def test_logits_of_what_peft_saves(options, tmp_path):
@@ -182,31 +196,80 @@ def test_logits_of_vectors_that_peft_saves(tmp_path):
   np.testing.assert_allclose(ours(tmp_path, params), expected(model), atol=1e-5)
 
 
-@pytest.mark.parametrize('init', ['pissa', 'olora'])
-def test_a_start_in_the_weights_is_refused_and_read_when_converted(
-  init, tmp_path
-):
-  """peft's own conversion to plain LoRA has the same logits."""
+@pytest.mark.parametrize(
+  'init, more',
+  [
+    ('pissa', {'rank_pattern': {'fc2': 3}, 'alpha_pattern': {'fc2': 2}}),
+    ('pissa', {'use_rslora': True, 'use_dora': True}),
+    ('olora', {}),
+  ],
+)
+def test_a_start_in_the_weights_is_undone(init, more, tmp_path):
+  """As peft does when it loads such a file; its own conversion is plain."""
   base, params = clip()
   # The conversion drops the modules to save.
-  options = {**LORA, 'modules_to_save': None}
+  options = {**LORA, 'modules_to_save': None, **more}
   config = peft.LoraConfig(**options, init_lora_weights=init)
   model = peft.get_peft_model(base, config)
-  model.peft_config['default'].init_lora_weights = True
-  model.save_pretrained(tmp_path / 'start')
-  model.peft_config['default'].init_lora_weights = init
   with torch.no_grad():
     for name, value in model.named_parameters():
       if 'lora_' in name:
         value.add_(0.2 * torch.randn_like(value))
-  theirs = expected(model)
-  model.save_pretrained(tmp_path / 'as_it_is')
-  with pytest.raises(ValueError, match=f'init_lora_weights={init!r} is more'):
-    reading.read_config(str(tmp_path / 'as_it_is'), huggingface.LAYERS)
-  model.save_pretrained(
-    tmp_path / 'plain',
-    path_initial_model_for_weight_conversion=str(tmp_path / 'start'),
-  )
-  np.testing.assert_allclose(
-    ours(tmp_path / 'plain', params), theirs, atol=1e-4
-  )
+  model.save_pretrained(tmp_path)
+  again = peft.PeftModel.from_pretrained(clip()[0], str(tmp_path))
+  np.testing.assert_allclose(expected(again), expected(model), atol=1e-5)
+  np.testing.assert_allclose(ours(tmp_path, params), expected(model), atol=1e-4)
+
+
+class Patches(torch.nn.Module):
+  """Two convolutions in time and space, the second one of overlapping steps."""
+
+  def __init__(self):
+    super().__init__()
+    self.patches = torch.nn.Conv3d(3, 4, (2, 2, 2), (2, 2, 2))
+    self.conv = torch.nn.Conv3d(4, 6, (3, 3, 3), 2, 1, bias=False)
+
+  def forward(self, x):
+    return self.conv(self.patches(x))
+
+
+class OurPatches(nn.Module):
+  @nn.compact
+  def __call__(self, video):
+    x = layers.Embedding(4, (2, 2, 2), name='patches')(video)
+    return convolution.Conv(6, (3, 3, 3), (2, 2, 2), name='conv')(x)
+
+
+@pytest.mark.parametrize('dora', [False, True])
+def test_convolutions_are_as_those_of_peft(dora):
+  torch.manual_seed(0)
+  named = {'target_modules': ['patches', 'conv'], 'use_dora': dora}
+  config = peft.LoraConfig(r=2, lora_alpha=3, rank_pattern={'conv': 3}, **named)
+  theirs = peft.get_peft_model(Patches(), config)
+  video = np.random.default_rng(0).normal(size=(1, 4, 8, 8, 3)).astype('f')
+  randomise(theirs)
+  w = {
+    name.removeprefix('base_model.model.').replace('.default', ''): x
+    for name, x in theirs.state_dict().items()
+  }
+  kernel = lambda x: x.numpy().transpose(2, 3, 4, 1, 0)
+  params = {'patches/bias': w['patches.base_layer.bias'].numpy()}
+  for name in ('patches', 'conv'):
+    own = kernel(w[f'{name}.base_layer.weight'])
+    params[f'{name}/kernel'] = own
+    here = f'{name}/site_layer/LoRA'
+    a, b = (kernel(w[f'{name}.lora_{x}.weight']) for x in 'AB')
+    params[f'{here}/a'] = a.reshape(-1, a.shape[-1])
+    params[f'{here}/b'] = b.reshape(b.shape[-2:])
+    if dora:
+      length = np.linalg.norm(own.reshape(-1, own.shape[-1]), axis=0)
+      magnitude = w[f'{name}.lora_magnitude_vector.weight'].numpy().ravel()
+      params[f'{here}/magnitude'] = magnitude - length
+  entry = {'site': 'layer', 'technique': 'lora', 'rank': 2, 'alpha': 3.0}
+  entry |= {'per': (('conv', {'rank': 3}),), 'dora': dora}
+  model = bindings.bind(OurPatches(), [entry])
+  found = model.apply({'params': trainable.unflatten(params)}, video)
+  with torch.no_grad():
+    given = torch.from_numpy(video.transpose(0, 4, 1, 2, 3).copy())
+    wanted = theirs.eval()(given).numpy().transpose(0, 2, 3, 4, 1)
+  np.testing.assert_allclose(found, wanted, atol=1e-5)

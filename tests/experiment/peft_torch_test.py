@@ -25,6 +25,11 @@ pytestmark = pytest.mark.torch
   [
     ('lora', {'rank': 2, 'alpha': 6.0, 'to': 'qkv'}),
     ('lora', {'rank': 2, 'alpha': 6.0, 'to': 'k', 'sites': site.DENSE}),
+    (
+      'lora',
+      {'targets': 'query|out|Dense_0', 'ranks': ('out:3',), 'rslora': True},
+    ),
+    ('lora', {'targets': '.*/(value|Dense_1)$', 'dora': True}),
     ('ia3', {}),
     ('ia3', {'sites': ('attn_qkv', 'attn_out', 'mlp_fc1', 'mlp_hidden')}),
   ],
@@ -47,7 +52,7 @@ def test_logits_of_a_package_in_peft(method, options, tmp_path):
     {**params, **backbone},
     packages.trained(config)[0].group_of,
   )
-  writing.write(str(tmp_path), packed, prefix)
+  writing.write(str(tmp_path), packed, prefix, backbone)
   theirs = peft.PeftModel.from_pretrained(model, str(tmp_path)).eval()
 
   ours = adapters.Adapters(backbone)

@@ -36,6 +36,17 @@ TECHNIQUES = {
     },
     True,
   ),
+  'adapter of groups': (
+    {
+      'site': 'attn_in',
+      'bottleneck': 4,
+      'groups': 2,
+      'mode': 'sequential',
+      'activation': 'none',
+      'initial': 'xavier',
+    },
+    True,
+  ),
   'adapter normalised': (
     {'site': 'mlp', 'bottleneck': 6, 'norm': 'out', 'initial': 'houlsby'},
     False,
@@ -57,6 +68,10 @@ TECHNIQUES = {
     False,
   ),
   'lora': ({'site': 'attn_qkv', 'rank': 2, 'to': 'qkv'}, True),
+  'lora of layers': (
+    {'site': 'layer', 'rank': 2, 'dora': True, 'where': 'out|De|red|query|emb'},
+    True,
+  ),
   'lora of attn_proj': ({'site': 'attn_proj', 'rank': 2}, True),
   'lora of mlp_fc1': ({'site': 'mlp_fc1', 'rank': 2}, True),
   'lora of mlp_fc2': ({'site': 'mlp_fc2', 'rank': 2}, True),
@@ -65,6 +80,7 @@ TECHNIQUES = {
   'time_embedding': ({'site': 'tokens'}, True),
   'mst_adapter': ({'site': 'mlp_residual', 'bottleneck': 4}, True),
   'cls_shift': ({'site': 'block_in'}, False),
+  'head_shift': ({'site': 'attn_qkv', 'offsets': (-1,)}, False),
   'ia3': ({'site': 'attn_qkv'}, True),
   'ia3 of the mlp': ({'site': 'mlp_hidden'}, True),
   # What shifts all keys alike is without effect.
@@ -79,6 +95,11 @@ _NO_PLACE = 'no place for tokens'
 REFUSED = {
   **{
     ('cls_shift', backbone): _NO_TOKEN
+    for backbone in tiny.BACKBONES
+    if backbone not in ('mae', 'clip')
+  },
+  **{
+    ('head_shift', backbone): 'whose frames attend by themselves'
     for backbone in tiny.BACKBONES
     if backbone not in ('mae', 'clip')
   },
@@ -169,7 +190,7 @@ def test_technique_on_backbone(technique, backbone):
   assert starts_as_it_was == TECHNIQUES[technique][1]
   _, grads = call({**tiny.random(bound), **frozen})
   assert set(grads) == set(bound) - set(own)
-  assert bool(grads) == (technique != 'cls_shift')
+  assert bool(grads) == (technique not in ('cls_shift', 'head_shift'))
   for path, grad in grads.items():
     assert np.isfinite(grad).all() and np.abs(grad).max() > 0, path
 
@@ -229,7 +250,7 @@ def test_half_precision_stays_half(backbone):
     ),
     (
       {'technique': 'lora', 'site': 'mlp'},
-      'lora: works right behind a dense layer, at attn_qkv, attn_proj, '
+      'lora: works right behind a dense layer, at layer, attn_qkv, attn_proj, '
       'mlp_fc1, mlp_fc2; mlp is no such site',
     ),
     (
@@ -245,6 +266,14 @@ def test_half_precision_stays_half(backbone):
         'combine': 'concat',
       },
       "combine='concat' needs to='kv'",
+    ),
+    (
+      {'technique': 'lora', 'site': 'mlp_fc1', 'dora': True},
+      "lora: dora=True needs W, so it works at the site 'layer'",
+    ),
+    (
+      {'technique': 'adapter', 'site': 'layer', 'mode': 'sequential'},
+      'adapter: works on tokens, and this layer gives 2 axes of channels',
     ),
     ({'technique': 'aim', 'site': 'mlp'}, 'aim: works at block_in'),
     ({'technique': 'cls_shift', 'site': 'attn_qkv'}, 'works on tokens'),

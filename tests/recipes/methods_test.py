@@ -50,6 +50,38 @@ def test_full_trains_everything():
   assert moving and not frozen
 
 
+def test_lora_goes_where_a_regex_says_with_ranks_of_its_own():
+  moving, _ = trained(
+    'lora',
+    targets='query|Dense_0|embedding',
+    where='block_1|^embedding',
+    ranks=('Dense_0:3', 'Dense:5'),
+    alphas=('query:2.5',),
+  )
+  at = {path.partition('/site_layer')[0] for path in moving if 'site' in path}
+  block = 'backbone/Transformer/encoderblock_1'
+  dense, query = f'{block}/MlpBlock_0/Dense_0', 'query'
+  assert at == {
+    'backbone/embedding',
+    dense,
+    f'{block}/MultiHeadDotProductAttention_0/{query}',
+  }
+  (entry,), _ = methods.make(
+    'lora', targets='query|Dense_0', ranks=('Dense:3',), alphas=('query:2.5',)
+  )
+  at = bindings.binding(0, entry).at
+  assert (at('b/query').rank, at('b/query').alpha) == (8, 2.5)
+  assert (at('b/Dense_0').rank, at('b/Dense_0').alpha) == (3, 8.0)
+  with pytest.raises(
+    ValueError, match=r"ranks has 'query', which is no regex:"
+  ):
+    methods.make('lora', targets='query', ranks=('query',))
+  with pytest.raises(ValueError, match=r'alphas=.* needs targets'):
+    methods.make('lora', alphas=('query:2',))
+  with pytest.raises(ValueError, match=r"petl\[0\].per: 'x' matches none of"):
+    trained('lora', targets='query', ranks=('x:2',))
+
+
 @pytest.mark.parametrize('method', ['head', 'bitfit', 'layer_norm', 'fc1'])
 def test_methods_that_bind_nothing(method):
   moving, frozen = trained(method)
@@ -86,6 +118,8 @@ def test_what_is_bound_trains_and_the_backbone_does_not(method):
     chosen = {'shift': False}  # No class token here.
   elif method == 'adapter3d':
     chosen = {'site': 'mlp_residual'}
+  elif method == 'zeroi2v':
+    chosen = {'temporal': False}  # No frames that attend by themselves here.
   else:
     chosen = {}
   moving, frozen = trained(method, **chosen)

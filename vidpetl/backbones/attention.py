@@ -37,6 +37,9 @@ class Attention(nn.Module):
 
   # Whether any tokens may make up a row, and not only those of `grid`.
   any_rows: ClassVar[bool] = True
+  # Dense layers that read what this is given, and the one that ends it.
+  reads: ClassVar[tuple[str, ...]] = ('query', 'key', 'value')
+  ends: ClassVar[str] = 'out'
 
   @nn.nowrap
   def attend(self, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
@@ -65,11 +68,11 @@ class Attention(nn.Module):
           use_bias=self.key_bias or name != 'key',
           name=name,
         )(x)
-        for name in ('query', 'key', 'value')
+        for name in self.reads
       ),
       given=x,
       grid=self.grid,
-      behind=('query', 'key', 'value'),
+      behind=self.reads,
     )
 
   @nn.nowrap

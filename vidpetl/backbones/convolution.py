@@ -8,6 +8,7 @@ which these networks were published do not agree on it.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar
 
@@ -16,7 +17,14 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import ranges
-from vidpetl.backbones import devices, layers, planes, pooling, torch_layers
+from vidpetl.backbones import (
+  devices,
+  layers,
+  planes,
+  pooling,
+  rounded,
+  torch_layers,
+)
 from vidpetl.backbones import site as site_lib
 
 Size = tuple[int, int, int]
@@ -83,8 +91,7 @@ def by_platform(
 ) -> jax.Array:
   """Convolves in the form that is fastest where the program will run.
 
-  Of sizes that are not known yet, it cannot be told that all forms give the
-  same ones.
+  Of sizes not known yet, it cannot be told that all forms give the same.
   """
   if not all(isinstance(size, int) for size in x.shape[1:4]):
     return planes.by_taps(x, kernel, strides, pads)
@@ -111,7 +118,7 @@ def form(device: Any = None) -> Callable[..., jax.Array]:
 
 
 class Conv(nn.Module):
-  """A convolution in time and space.
+  """A convolution in time and space. Site: `layer`.
 
   Attributes:
     width: channels that it gives.
@@ -135,14 +142,17 @@ class Conv(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     """Maps [b, t, h, w, c] to [b, t', h', w', width]."""
     shape = (*self.kernel, x.shape[-1], self.width)
-    kernel = self.param('kernel', self.kernel_init, shape).astype(self.dtype)
+    kernel = self.param('kernel', self.kernel_init, shape)
     pads = self.padding(x.shape[1:4], self.kernel, self.strides)
-    y = form()(x.astype(self.dtype), kernel, self.strides, pads)
-    if not self.use_bias:
-      return y
-    taps = shape[0] * shape[1] * shape[2] * shape[3]
-    bias = self.param('bias', torch_layers.uniform(taps), (self.width,))
-    return y + bias.astype(self.dtype)
+    form_here = functools.partial(form(), strides=self.strides, pads=pads)
+    apply = functools.partial(rounded.apply, form_here)
+    x, bias = x.astype(self.dtype), None
+    y = apply(x, kernel)
+    if self.use_bias:
+      init = torch_layers.uniform(math.prod(shape[:-1]))
+      bias = self.param('bias', init, (self.width,))
+      y = y + bias.astype(self.dtype)
+    return site_lib.layer(y, site_lib.Linear(x, kernel, bias, 1, apply))
 
 
 class Unit(nn.Module):
@@ -230,8 +240,7 @@ class ConvNet(nn.Module):
 
 def site(name: str, x: jax.Array, given: jax.Array | None = None) -> jax.Array:
   """A site on volumes, which are their own grid."""
-  grid = site_lib.Grid(*x.shape[1:4])
-  return site_lib.site(name, x, given=given, grid=grid)
+  return site_lib.site(name, x, given=given, grid=site_lib.Grid(*x.shape[1:4]))
 
 
 def enter(x: jax.Array) -> jax.Array:

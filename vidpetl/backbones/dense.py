@@ -11,6 +11,7 @@ keep their axes.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl.backbones import devices
+from vidpetl.backbones import devices, rounded
+from vidpetl.backbones import site as site_lib
 
 
 def product(x: jax.Array, kernel: jax.Array, axes: int = 1) -> jax.Array:
@@ -42,7 +44,7 @@ def product(x: jax.Array, kernel: jax.Array, axes: int = 1) -> jax.Array:
 
 
 class Dense(nn.Module):
-  """x W + b.
+  """x W + b. Site: `layer`.
 
   It has the parameters of `nn.DenseGeneral`: `kernel` [*inner, *features] and
   `bias` [*features].
@@ -73,10 +75,14 @@ class Dense(nn.Module):
       return self.kernel_init(key, shape, dtype).reshape(full)
 
     kernel = self.param('kernel', init, (*inner, *self.features))
-    y = product(
-      x.astype(self.dtype), kernel.astype(self.dtype), axes=len(inner)
+    apply = functools.partial(
+      rounded.apply, functools.partial(product, axes=len(inner))
     )
-    if not self.use_bias:
-      return y
-    bias = self.param('bias', self.bias_init, self.features)
-    return y + bias.astype(self.dtype)
+    x, bias = x.astype(self.dtype), None
+    y = apply(x, kernel)
+    if self.use_bias:
+      bias = self.param('bias', self.bias_init, self.features)
+      y = y + bias.astype(self.dtype)
+    return site_lib.layer(
+      y, site_lib.Linear(x, kernel, bias, len(self.features), apply)
+    )

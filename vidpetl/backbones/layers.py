@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from vidpetl import ranges
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import dense as dense_lib
-from vidpetl.backbones import devices, meshes, tapping
+from vidpetl.backbones import devices, meshes, rounded, tapping
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
@@ -113,6 +113,10 @@ class Mlp(nn.Module):
     activation: one of `ACTIVATIONS`.
     grid: where the tokens sit.
   """
+
+  # Dense layers that read what this is given, and the one that ends it.
+  reads: ClassVar[tuple[str, ...]] = ('Dense_0',)
+  ends: ClassVar[str] = 'Dense_1'
 
   hidden: int
   dtype: Any = jnp.float32
@@ -230,14 +234,27 @@ class Block(nn.Module):
     self,
     f: str,
     norm: nn.Module,
-    layer: nn.Module,
+    layer: attention_lib.Attention | Mlp,
     x: jax.Array,
     grid: Grid | None = None,
+    call: Callable[[jax.Array], jax.Array] | None = None,
   ) -> jax.Array:
-    """x + layer(norm(x)), with the sites f_in, f and f_residual."""
+    """x + layer(norm(x)), with the sites f_in, f and f_residual.
+
+    Args:
+      f: name of the branch.
+      norm: its LayerNorm.
+      layer: what it computes.
+      x: [b, ..., n, d].
+      grid: where its tokens sit, if not on the block's.
+      call: calls `layer`, where that takes more than tokens.
+    """
     at = functools.partial(site, grid=grid or self.grid)
-    y = at(f'{f}_in', norm(x), behind=(norm.name,))
-    z = at(f, layer(y), given=y)
+    reads = tuple(f'{layer.name}/{name}' for name in layer.reads)
+    y = at(f'{f}_in', norm(x), behind=(norm.name,), before=reads)
+    z = at(
+      f, (call or layer)(y), given=y, behind=(f'{layer.name}/{layer.ends}',)
+    )
     z = StochasticDepth(self.drop, self.rescale, name=f'{f}_drop')(z)
     return at(f'{f}_residual', x + z, given=x)
 
@@ -266,6 +283,7 @@ class Embedding(nn.Module):
 
   It has the parameters of a convolution whose strides are its kernel, `kernel`
   [t, h, w, c, width] and `bias`, and computes that as one matrix product.
+  Site: `layer`, which reads tubelets [..., t h w c].
 
   Attributes:
     width: of a token.
@@ -299,11 +317,13 @@ class Embedding(nn.Module):
     b, t, h, w = video.shape[0], *(s // p for s, p in zip(sizes, self.tubelet))
     x = video.astype(self.dtype).reshape(b, t, i, h, j, w, k, c)
     x = x.transpose(0, 1, 3, 5, 2, 4, 6, 7).reshape(b, t, h, w, i * j * k * c)
-    x = x @ kernel.astype(self.dtype).reshape(-1, self.width)
-    if not self.use_bias:
-      return x
-    bias = self.param('bias', nn.initializers.zeros, (self.width,))
-    return x + bias.astype(self.dtype)
+    product = lambda x, kernel: x @ kernel.reshape(x.shape[-1], -1)
+    apply = functools.partial(rounded.apply, product)
+    y, bias = apply(x, kernel), None
+    if self.use_bias:
+      bias = self.param('bias', nn.initializers.zeros, (self.width,))
+      y = y + bias.astype(self.dtype)
+    return site_lib.layer(y, site_lib.Linear(x, kernel, bias, 1, apply))
 
 
 def prepend(token: jax.Array, x: jax.Array) -> jax.Array:

@@ -25,6 +25,10 @@ At those of `DENSE`, value = W u + b and given = u, so that a low-rank update
 goes to any dense layer. `attn_out` and `mlp_hidden` are what the second layer
 of a branch reads. A site also names the layers next to it (`Site.behind` and
 `Site.before`); that is all that merging needs to know of a backbone.
+
+`layer` is in every layer that is linear: dense layers, those between stages
+included, embeddings, convolutions. There value = W x + b, and given is a
+`Linear`, which has W. The module that has the site is the layer itself.
 """
 
 from __future__ import annotations
@@ -138,12 +142,47 @@ class Branch:
   layer: Callable[[jax.Array], jax.Array]
 
 
+@dataclasses.dataclass(frozen=True)
+class Linear:
+  """The layer of a site `layer`, W x + b.
+
+  Attributes:
+    x: what it reads, in the dtype of the computation.
+    kernel: W, [*in, *out].
+    bias: b, [*out], if there is one.
+    axes: number of axes of `out`.
+    apply: (x, [*in, n]) -> [..., n], the same with other kernels.
+  """
+
+  x: jax.Array
+  kernel: jax.Array
+  bias: jax.Array | None
+  axes: int
+  apply: Callable[[jax.Array, jax.Array], jax.Array]
+
+  @property
+  def inner(self) -> tuple[int, ...]:
+    """Returns the axes of `in`."""
+    return self.kernel.shape[: -self.axes]
+
+  @property
+  def out(self) -> tuple[int, ...]:
+    """Returns the axes of `out`."""
+    return self.kernel.shape[-self.axes :]
+
+
+def channels(given: Any) -> int:
+  """Returns how many last axes of tokens are channels, by what is given."""
+  return given.axes if isinstance(given, Linear) else 1
+
+
 class Site(nn.Module):
   """A place in a backbone; the identity, unless a technique is bound to it.
 
   Attributes:
     behind: the layers whose output this is, by their scope beside the site:
-      dense layers, or a LayerNorm. (q, k, v) have one each.
+      dense layers, or a LayerNorm. (q, k, v) have one each; '' is the layer
+      that has the site.
     before: the dense layers that read this, and nothing else does.
   """
 
@@ -183,6 +222,11 @@ def site(
   return here(y, given, grid)
 
 
+def layer(y: jax.Array, given: Linear) -> jax.Array:
+  """The site `layer` of what a layer makes."""
+  return site('layer', y, given=given, behind=('',))
+
+
 def check_dense(technique: str, here: Any) -> None:
   """Raises ValueError unless a technique is bound right behind dense layers.
 
@@ -194,7 +238,7 @@ def check_dense(technique: str, here: Any) -> None:
     name = here.name.removeprefix(PREFIX)
     if name not in DENSE:
       raise ValueError(
-        f'{technique}: works right behind a dense layer, at '
+        f'{technique}: works right behind a dense layer, at layer, '
         f'{", ".join(DENSE)}; {name} is no such site'
       )
 
@@ -216,8 +260,13 @@ def check_stream(technique: str, here: Any) -> None:
       )
 
 
-def check_tokens(technique: str, y: Any) -> None:
-  """Raises ValueError where y is no array, as at `attn_qkv`."""
+def check_tokens(technique: str, y: Any, given: Any = None) -> None:
+  """Raises ValueError where y is no array of tokens, as at `attn_qkv`."""
+  if channels(given) > 1:
+    raise ValueError(
+      f'{technique}: works on tokens, and this layer gives {channels(given)} '
+      'axes of channels; bind it to attn, attn_in or the mlp'
+    )
   if isinstance(y, tuple):
     raise ValueError(
       f'{technique}: works on tokens, and attn_qkv has queries, keys and '

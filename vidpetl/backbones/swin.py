@@ -168,7 +168,7 @@ class SwinBlock(layers.Block):
       lead, volume = _in_windows(attention, lead, volume, window, shift)
       return self.grid.to_tokens(lead, volume)
 
-    x = self.branch('attn', norm, layer, x)
+    x = self.branch('attn', norm, attention, x, call=layer)
     return self.branch(
       'mlp', self.make_norm('LayerNorm_1'), self.make_mlp('MlpBlock_0'), x
     )

@@ -41,6 +41,7 @@ def dense(
   *,
   kernel: Callable[..., jax.Array] | None = None,
   bias: Callable[..., jax.Array] = zeros,
+  groups: int = 1,
 ) -> jax.Array:
   """Maps [..., d] to [..., features], in a module's compact method.
 
@@ -50,7 +51,14 @@ def dense(
     name: scope of `kernel` [d, features] and `bias` [features].
     kernel: initialiser; without it, `uniform(d)`.
     bias: initialiser.
+    groups: into how many parts d and `features` are cut, each mapped by itself;
+      `kernel` is [groups, d / groups, features / groups] if there are several.
+
+  Raises:
+    ValueError: if they do not divide d and `features`.
   """
+  if groups > 1:
+    return Grouped(features, groups, kernel, bias, name=name)(x)
   return dense_lib.Dense(
     (features,),
     dtype=x.dtype,
@@ -58,6 +66,46 @@ def dense(
     bias_init=bias,
     name=name,
   )(x)
+
+
+class Grouped(nn.Module):
+  """Dense layers side by side, each of a part of the channels.
+
+  Attributes:
+    features: width of the output.
+    groups: how many there are.
+    kernel_init: initialiser; without it, `uniform` of a part.
+    bias_init: initialiser.
+  """
+
+  features: int
+  groups: int
+  kernel_init: Callable[..., jax.Array] | None = None
+  bias_init: Callable[..., jax.Array] = zeros
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps [..., d] to [..., features]."""
+    g, d = self.groups, x.shape[-1]
+    if d % g or self.features % g:
+      raise ValueError(
+        f'groups={g} must divide the {d} channels that they are given, and the '
+        f'{self.features} that they make'
+      )
+    shape = g, d // g, self.features // g
+    init = self.kernel_init or uniform(d // g)
+    kernel = self.param('kernel', init, shape).astype(x.dtype)
+    bias = self.param('bias', self.bias_init, (self.features,))
+    parts = x.reshape(*x.shape[:-1], g, d // g)
+    y = jnp.einsum('...gi,gio->...go', parts, kernel)
+    return y.reshape(*x.shape[:-1], -1) + bias.astype(x.dtype)
+
+
+def matrix(kernel: jax.Array) -> jax.Array:
+  """Returns the kernel of `dense` as [d, features], whatever its groups."""
+  if kernel.ndim == 2:
+    return kernel
+  return jax.scipy.linalg.block_diag(*kernel)
 
 
 ACTIVATIONS = {

@@ -258,7 +258,8 @@ class Adapters:
       clips: of random numbers, on which logits are compared.
 
     Returns:
-      All parameters by path, without sites; the largest difference.
+      All parameters by path, those of sites only of techniques that stay; the
+      largest difference.
 
     Raises:
       ValueError: if a technique is not linear, or has no layer next to its
@@ -269,7 +270,7 @@ class Adapters:
     bound = merging.bound(lambda: spec_lib.build(config))
     merged = merging.merge(self._params[name], bound)
     plain = Package(
-      {**config, 'petl': (), 'backbone_sha256': package.fingerprint({})},
+      {**self.merged_config(name), 'backbone_sha256': package.fingerprint({})},
       {k: np.asarray(v) for k, v in merged.items()},
     )
     alone = Adapters({})
@@ -283,6 +284,15 @@ class Adapters:
         f'merging changes logits by up to {drift:.2g}, more than {tolerance:g}'
       )
     return dict(plain.params), drift
+
+  def merged_config(self, name: str) -> dict[str, Any]:
+    """Returns the configuration of a merged package.
+
+    Techniques that cost nothing, and are in no layer, are left in it.
+    """
+    config = self._get(name).config
+    is_left = lambda e: merging.stays(merging.build(e['technique']))
+    return {**config, 'petl': [e for e in config['petl'] if is_left(e)]}
 
   def _get(self, name: str) -> Package:
     if name not in self._packages:

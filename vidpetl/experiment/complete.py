@@ -18,7 +18,7 @@ import ml_collections
 from vidpetl import backbones, options, parts, ranges
 from vidpetl.data import augment, clip_spec, sources
 from vidpetl.experiment import stacking
-from vidpetl.petl import techniques
+from vidpetl.petl import bindings, techniques
 from vidpetl.recipes import defaults
 from vidpetl.tasks import distillation, probes
 from vidpetl.tasks import task as task_lib
@@ -165,9 +165,9 @@ def _technique(number: int, entry: Mapping[str, Any]) -> dict[str, Any]:
   part = parts.load(
     techniques, entry['technique'], 'build', f'{owner}.technique'
   )
-  shared = {'site': '', 'technique': '', 'where': '', 'name': None}
+  shared = {'site': '', 'technique': '', 'where': '', 'name': None, 'per': ()}
   known = {**shared, **_defaults(part.build)}
-  of_entry = {'site': ranges.Text, 'where': ranges.Pattern}
+  of_entry = {'site': ranges.Text, **bindings.PLACES}
   return _fill(entry, known, owner, options.hints(part.build) | of_entry)
 
 

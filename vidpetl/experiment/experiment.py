@@ -15,13 +15,14 @@ import jax.numpy as jnp
 import optax
 
 from vidpetl import backbones
+from vidpetl.backbones import rounded
 from vidpetl.data import datasets, examples, held_out, kinds, sources
 from vidpetl.experiment import model as model_lib
 from vidpetl.experiment import optimizer
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import trainable
 from vidpetl.parameters import variables as variables_lib
-from vidpetl.petl import bindings
+from vidpetl.petl import adapted, bindings
 from vidpetl.tasks import distillation
 from vidpetl.tasks import task as task_lib
 
@@ -41,6 +42,7 @@ class Experiment:
     group_of: parameter path -> group.
     labels: of each task whose head scores classes, what its outputs mean;
       those that are known.
+    kernels: path -> number of output axes, of all that layers multiply by.
   """
 
   config: Any
@@ -50,6 +52,7 @@ class Experiment:
   variables: Any
   group_of: Mapping[str, str]
   labels: Mapping[str, Mapping[int, str]]
+  kernels: Mapping[str, int]
 
   def grid(self) -> tuple[int, int, int]:
     """Returns (t, h, w) of the backbone's tokens."""
@@ -101,6 +104,7 @@ class Experiment:
   ) -> state_lib.TrainState:
     """Returns the state that starts from `variables`."""
     trained, frozen = trainable.partition(variables['params'], self.group_of)
+    frozen = self._kept(frozen)
     batch_stats = variables.get(variables_lib.STATISTICS, {})
     own = {
       name: task.new_state(trained, batch_stats)
@@ -114,6 +118,19 @@ class Experiment:
       opt_state=tx.init(trained),
       task_state={name: kept for name, kept in own.items() if kept},
     )
+
+  def _kept(self, frozen: Any) -> Any:
+    """Returns frozen parameters in `config.frozen_dtype`.
+
+    Kernels of the backbone's own layers alone: all else is small.
+    """
+    kind = self.config.get('frozen_dtype', 'float32')
+    if kind == 'float32':
+      return frozen
+    flat = trainable.flatten(frozen)
+    for path in self.kernels.keys() & flat.keys():
+      flat[path] = rounded.keep(flat[path], kind, self.kernels[path])
+    return trainable.unflatten(flat)
 
   def optimizer(
     self, epoch: float, total: int
@@ -157,9 +174,10 @@ def build(
     views={name: task.views for name, task in tasks.items()},
     read={name: task.read for name, task in tasks.items()},
   )
-  variables = jax.eval_shape(
-    lambda: _init(model, tasks, dtype, jax.random.key(0))
-  )
+  with adapted.layers() as kernels:
+    variables = jax.eval_shape(
+      lambda: _init(model, tasks, dtype, jax.random.key(0))
+    )
   rules = [tuple(rule) for rule in config.trainable]
   group_of = trainable.groups(variables['params'], rules)
   labels = {
@@ -167,7 +185,9 @@ def build(
     for name, options in config.tasks.items()
     if kinds.load(task_lib.module(options['task']).KIND).has_classes
   }
-  return Experiment(config, tasks, model, dtype, variables, group_of, labels)
+  return Experiment(
+    config, tasks, model, dtype, variables, group_of, labels, kernels
+  )
 
 
 def build_backbone(

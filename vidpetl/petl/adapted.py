@@ -12,7 +12,7 @@ import collections
 import contextlib
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -33,18 +33,37 @@ class At:
       class at the same site `<class>_1`, and so on.
     where: regular expression that is searched for in the path of the module
       that has the site, e.g. 'encoderblock_1[01](/|$)'. '' is everywhere.
+    per: (regular expression, options by name) for paths that contain it. Of an
+      option that several say, the first counts.
   """
 
   site: str
   technique: nn.Module
   where: str = ''
+  per: Sequence[tuple[str, Mapping[str, Any]]] = ()
 
   def matches(self, name: str, parent: str) -> bool:
     return name == self.site and re.search(self.where, parent) is not None
 
+  def at(self, parent: str) -> nn.Module:
+    """Returns the technique with the options that it has at a path."""
+    found = options_at(self.per, parent)
+    return self.technique.clone(**found) if found else self.technique
+
   def __str__(self) -> str:
     where = f', where={self.where!r}' if self.where else ''
     return f'At({self.site!r}, {type(self.technique).__name__}{where})'
+
+
+def options_at(
+  per: Iterable[tuple[str, Mapping[str, Any]]], path: str
+) -> dict[str, Any]:
+  """Returns the options that `At.per` has for a path."""
+  found: dict[str, Any] = {}
+  for pattern, options in per:
+    if re.search(pattern, path):
+      found = {**options, **found}
+  return found
 
 
 class Adapted(nn.Module):
@@ -125,7 +144,7 @@ class _Binder:
       i for i, at in enumerate(self.bindings) if at.matches(name, parent)
     ]
     self.used.update(matches)
-    techniques = [self.bindings[i].technique for i in matches]
+    techniques = [self.bindings[i].at(parent) for i in matches]
     for i, scope, technique in zip(matches, _names(techniques), techniques):
       if i in self.off:
         continue
@@ -137,7 +156,7 @@ class _Binder:
   def check_all_used(self):
     unused = [i for i, _ in enumerate(self.bindings) if i not in self.used]
     if not unused:
-      return
+      return self.check_all_options()
     binding, here = self.bindings[unused[0]], f'config.petl[{unused[0]}]'
     if binding.site in self.seen:
       paths = ', '.join(sorted(self.seen[binding.site]))
@@ -150,6 +169,20 @@ class _Binder:
       f'{here}.site: {binding} matches nothing: the backbone has no site '
       f'{binding.site!r}. Its sites: {known}.'
     )
+
+  def check_all_options(self):
+    for i, binding in enumerate(self.bindings):
+      paths = [
+        path
+        for path in sorted(self.seen[binding.site])
+        if binding.matches(binding.site, path)
+      ]
+      for pattern, _ in binding.per:
+        if not any(re.search(pattern, path) for path in paths):
+          raise ValueError(
+            f'config.petl[{i}].per: {pattern!r} matches none of the paths that '
+            f'{binding} is bound to: {", ".join(paths)}'
+          )
 
 
 def _scaled(scale: Any, y: Any, new: Any, name: str) -> Any:
@@ -166,9 +199,11 @@ def _scaled(scale: Any, y: Any, new: Any, name: str) -> Any:
 
 
 def _is_site_call(context) -> bool:
+  """Whether it is of a backbone's site, and not of one in a technique."""
   return (
     isinstance(context.module, site_lib.Site)
     and context.method_name == '__call__'
+    and not any(s.startswith(site_lib.PREFIX) for s in context.module.path[:-1])
   )
 
 
@@ -267,8 +302,27 @@ def sites(model: nn.Module, *args, **kwargs) -> list[Place]:
   ]
 
 
+@contextlib.contextmanager
+def layers() -> Iterator[dict[str, int]]:
+  """Gives path of a kernel -> number of its output axes, of all layers.
+
+  It fills up while models are called within.
+  """
+  found: dict[str, int] = {}
+
+  def observe(call, args, kwargs, context):
+    if _is_site_call(context) and isinstance(args[1], site_lib.Linear):
+      found['/'.join((*context.module.path[:-1], 'kernel'))] = args[1].axes
+    return call(*args, **kwargs)
+
+  with nn.intercept_methods(observe):
+    yield found
+
+
 def _shapes(y, given, grid) -> tuple[Any, Any, site_lib.Grid | None]:
   if isinstance(given, site_lib.Branch):
     given = None
+  if isinstance(given, site_lib.Linear):
+    given = given.x
   value, given = jax.tree.map(lambda x: x.shape, (y, given))
   return value, given, grid

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 
 # What is added to all keys alike changes no weight of an attention.
 _SHIFTED_FOR_NOTHING = ('key',)
@@ -40,20 +41,46 @@ class Layer:
       bias = None if self.bias is None else self.bias * gain
       return self._with(self.kernel * gain, bias, shift)
     flat = self.kernel.reshape(gain.size, -1)
-    if shift is not None:
-      shift = (shift @ flat).reshape(self.kernel.shape[-1:])
-    kernel = (gain[:, None] * flat).reshape(self.kernel.shape)
-    return self._with(kernel, self.bias, shift)
+    return self._before(gain[:, None] * flat, flat, shift)
+
+  def mapped(self, matrix: jax.Array, shift: jax.Array) -> Layer:
+    """Returns the layer that has y M + shift for y at the site.
+
+    Args:
+      matrix: M, [out, out] behind the layer; [in, in] before it.
+      shift: [out] or [in].
+
+    Raises:
+      ValueError: if there is no bias to take the shift.
+    """
+    d = len(matrix)
+    if not self.behind:
+      flat = self.kernel.reshape(d, -1)
+      return self._before(matrix @ flat, flat, shift)
+    kernel = (self.kernel.reshape(-1, d) @ matrix).reshape(self.kernel.shape)
+    bias = self.bias
+    if bias is not None:
+      bias = (bias.reshape(d) @ matrix).reshape(bias.shape)
+    return self._with(kernel, bias, shift)
 
   def plus(self, update: jax.Array) -> Layer:
     """Returns the layer with W + update, which is [in, out]."""
     kernel = self.kernel + update.reshape(self.kernel.shape)
     return dataclasses.replace(self, kernel=kernel)
 
+  def _before(
+    self, kernel: jax.Array, flat: jax.Array, shift: jax.Array | None
+  ) -> Layer:
+    """Returns the layer with a kernel, and what it made of shift in b."""
+    shift = None if shift is None else shift @ flat
+    return self._with(kernel.reshape(self.kernel.shape), self.bias, shift)
+
   def _with(self, kernel, bias, shift) -> Layer:
     if shift is not None:
       if bias is not None:
-        bias = bias + shift
-      elif self.name.split('/')[-1] not in _SHIFTED_FOR_NOTHING:
+        bias = bias + shift.reshape(bias.shape)
+      elif self.name.split('/')[-1] not in _SHIFTED_FOR_NOTHING and jnp.any(
+        shift
+      ):
         raise ValueError(f'{self.name} has no bias that could take a shift')
     return dataclasses.replace(self, kernel=kernel, bias=bias)

@@ -17,7 +17,8 @@ import jax.numpy as jnp
 
 from vidpetl import parts
 from vidpetl.backbones import site as site_lib
-from vidpetl.petl import linear, techniques
+from vidpetl.petl import linear
+from vidpetl.petl import techniques as techniques_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,21 +44,23 @@ def check(names: Iterable[str]) -> None:
   Args:
     names: of techniques.
   """
-  able = [
-    name
-    for name in parts.names(techniques, 'build')
-    if hasattr(build(name), 'merge')
-  ]
-  if others := [name for name in names if name not in able]:
+  is_able = lambda name: hasattr(build(name), 'merge')
+  if others := [n for n in names if not (is_able(n) or stays(build(n)))]:
+    able = filter(is_able, parts.names(techniques_lib, 'build'))
     raise ValueError(
       f'{", ".join(others)} cannot be merged: no weight of the backbone does '
       f'the same; {", ".join(able)} can be'
     )
 
 
+def stays(technique: Any) -> bool:
+  """Whether a technique, or its class, is left as it is by merging."""
+  return getattr(technique, 'stays', False)
+
+
 def build(name: str) -> type[nn.Module]:
   """Returns the class of a technique."""
-  return parts.load(techniques, name, 'build', 'technique').build
+  return parts.load(techniques_lib, name, 'build', 'technique').build
 
 
 def bound(trace: Callable[[], Any]) -> list[Bound]:
@@ -73,7 +76,7 @@ def bound(trace: Callable[[], Any]) -> list[Bound]:
     if isinstance(here, site_lib.Site) and context.method_name == '__call__':
       scope, beside = '/'.join(module.path), '/'.join(here.path[:-1])
       layers = (
-        tuple(f'{beside}/{name}' for name in names)
+        tuple(f'{beside}/{name}'.removesuffix('/') for name in names)
         for names in (here.behind, here.before)
       )
       technique = module.clone(parent=None, name=None)
@@ -88,7 +91,9 @@ def bound(trace: Callable[[], Any]) -> list[Bound]:
 def merge(
   params: Mapping[str, Any], techniques: Iterable[Bound]
 ) -> dict[str, Any]:
-  """Returns the parameters of the plain backbone that computes the same.
+  """Returns the parameters of the backbone that computes the same.
+
+  Of techniques, those are left that stay.
 
   Args:
     params: of the model, by path.
@@ -98,24 +103,65 @@ def merge(
     ValueError: if there is no layer beside a site, or none that could take
       what was learned.
   """
-  merged = {k: jnp.asarray(v) for k, v in params.items() if not _is_site(k)}
-  techniques = list(techniques)
+  gone = [t for t in techniques if not stays(t.technique)]
+  scopes = tuple(f'{t.scope}/' for t in gone)
+  merged = {
+    k: jnp.asarray(v) for k, v in params.items() if not k.startswith(scopes)
+  }
+  sides = _sides(gone, merged)
   # W (x A) B is W A B: of what comes before a layer the last goes in first,
   # and what is behind it goes in before that, since it reads what is edited.
-  behind = [t for t in techniques if t.behind]
-  before = [t for t in reversed(techniques) if not t.behind]
-  for each in (*behind, *before):
-    if not (scopes := each.behind or each.before):
+  behind = [t for t, is_behind in sides if is_behind]
+  before = [t for t, is_behind in reversed(sides) if not is_behind]
+  for each in behind:
+    for scope in each.behind:
+      several = f'{scope.split("/")[-1]}_' if len(each.behind) > 1 else ''
+      if learned := _below(params, f'{each.scope}/{several}'):
+        merged |= _merged(merged, each, scope, learned, True)
+  for each in before:
+    for scope in each.before:
+      learned = _below(params, f'{each.scope}/')
+      merged |= _merged(merged, each, scope, learned, False)
+  return merged
+
+
+def _sides(
+  techniques: Iterable[Bound], params: Mapping[str, Any]
+) -> list[tuple[Bound, bool]]:
+  """Returns each with whether it goes into the layer behind which it is.
+
+  What mixes channels does not go into a LayerNorm, but into the layers that
+  read the site; and so does what acts after it there.
+
+  Raises:
+    ValueError: if there is no such layer.
+  """
+  sides, taken = [], set()
+  for each in techniques:
+    site = each.scope.rpartition('/')[0]
+    mixes = getattr(each.technique, 'mixes', False)
+    norm = any(f'{s}/kernel' not in params for s in each.behind)
+    if not each.behind or (mixes and norm):
+      taken.add(site)
+    if site in taken and not each.before:
       raise ValueError(
         f'{each.scope} cannot be merged: no layer of the backbone is next to '
         'this site'
       )
-    for scope in scopes:
-      several = f'{scope.split("/")[-1]}_' if len(scopes) > 1 else ''
-      if learned := _below(params, f'{each.scope}/{several}'):
-        layer = _read(merged, scope, bool(each.behind))
-        merged |= _written(merged, each.technique.merge(learned, layer))
-  return merged
+    sides.append((each, site not in taken))
+  return sides
+
+
+def _merged(
+  params: Mapping[str, Any],
+  bound: Bound,
+  scope: str,
+  learned: Mapping[str, Any],
+  behind: bool,
+) -> dict[str, Any]:
+  """Returns what of the parameters is a layer's, with a technique in it."""
+  layer = _read(params, scope, behind)
+  return _written(params, bound.technique.merge(learned, layer))
 
 
 def _below(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -124,10 +170,6 @@ def _below(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     for path, value in params.items()
     if path.startswith(prefix)
   }
-
-
-def _is_site(path: str) -> bool:
-  return f'/{site_lib.PREFIX}' in path
 
 
 def _read(params: Mapping[str, Any], scope: str, behind: bool) -> linear.Layer:

@@ -37,7 +37,9 @@ def chosen(to: str) -> list[str]:
   return [letter for letter in LETTERS if letter in to]
 
 
-def each(y, to: str, edit: Callable[[jax.Array, int, str], jax.Array]):
+def each(
+  y, to: str, edit: Callable[[jax.Array, int, str], jax.Array], axes: int = 1
+):
   """Edits (q, k, v), or tokens.
 
   Args:
@@ -45,12 +47,13 @@ def each(y, to: str, edit: Callable[[jax.Array, int, str], jax.Array]):
     to: which of q, k and v; of no interest for tokens.
     edit: maps an array, the number of axes that are its channels, and how names
       of what is learned begin, to an array.
+    axes: how many last axes of tokens are channels.
 
   Returns:
     What y was, edited.
   """
   if not isinstance(y, tuple):
-    return edit(y, 1, '')
+    return edit(y, axes, '')
   return tuple(
     edit(x, 2, f'{PROJECTIONS[letter]}_') if letter in to else x
     for letter, x in zip(LETTERS, y)

@@ -74,3 +74,14 @@ class Bound:
 
   def _name(self, field: str) -> str:
     return self.names.get(field, self.prefix + field)
+
+
+def per(text: str, option: str, kind: type) -> tuple[str, dict[str, Any]]:
+  """Returns (regex, option and its value) of 'regex:value'."""
+  pattern, _, value = text.rpartition(':')
+  try:
+    return pattern, {option: kind(value)}
+  except ValueError:
+    raise ValueError(
+      f'method lora: {option}s has {text!r}, which is no regex:number'
+    ) from None

@@ -232,6 +232,8 @@ class Config:
       'mlflow'; a run may resume with others.
     page: whether a run ends with report.html; `vidpetl report` makes it, too.
     dtype: of the computation.
+    frozen_dtype: of the kernels of the backbone's layers that do not train:
+      'float32', 'bfloat16' or 'int8', with a scale for each output channel.
     compile_cache: folder of compiled programs, '' for none; 'auto' is
       `$VIDPETL_CACHE`, or 'compiled' beside the working directory.
     petl: techniques bound to sites: {'site', 'technique', 'where', ...} each.
@@ -262,6 +264,7 @@ class Config:
   writers: Sequence[ranges.Text] = ('tensorboard',)
   page: bool = True
   dtype: Annotated[str, ranges.OneOf(DTYPES)] = 'bfloat16'
+  frozen_dtype: Annotated[str, ranges.OneOf(KEPT)] = 'float32'
   compile_cache: str = 'auto'
   petl: Sequence[Mapping[str, Any]] = ()
   trainable: Annotated[Sequence[_Named], ranges.Filled()] = (('.*', 'all'),)

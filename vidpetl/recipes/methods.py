@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vidpetl import options as options_lib
+from vidpetl.recipes import bound as bound_lib
 from vidpetl.recipes import tuned
 from vidpetl.recipes.bound import Bound, Entry
 
@@ -71,7 +72,7 @@ def make(
   if where:
     if not entries:
       raise ValueError(f'method {method!r} binds nothing: where={where!r}')
-    entries = tuple({**entry, 'where': where} for entry in entries)
+    entries = tuple(_within(entry, where) for entry in entries)
   rules = [('^heads_', 'all' if head else 'frozen'), ('.*', 'frozen')]
   if trained:
     # One rule: an alternative that this backbone lacks is no mistake.
@@ -94,6 +95,13 @@ def options(method: str) -> dict[str, Any]:
     for name, default in bound.options().items():
       known.setdefault(name, default)
   return {**known, **found.options}
+
+
+def _within(entry: Entry, where: str) -> Entry:
+  """Returns an entry for paths that contain a regex beside its own."""
+  if own := entry.get('where', ''):
+    where = f'^(?=.*(?:{where}))(?=.*(?:{own}))'
+  return {**entry, 'where': where}
 
 
 Method = tuple[Sequence[Bound], Sequence[str]]
@@ -196,13 +204,29 @@ def bapat() -> Method:
   return (Bound('attn_qkv', 'patt'), _BESIDE_MLP), (_SITES,)
 
 
-def lora(sites: Sequence[str] = ('attn_qkv',)) -> Method:
-  """Low-rank updates of dense layers (Hu et al. 2022).
+def lora(
+  sites: Sequence[str] = ('attn_qkv',),
+  targets: str = '',
+  ranks: Sequence[str] = (),
+  alphas: Sequence[str] = (),
+) -> Method:
+  """Low-rank updates of layers (Hu et al. 2022); rsLoRA and DoRA, too.
 
   Args:
     sites: some of attn_qkv, attn_proj, mlp_fc1 and mlp_fc2.
+    targets: in their place a regex that paths of layers contain: dense ones,
+      embeddings, convolutions; 'query|value|Dense_0', '.*'. DoRA needs it.
+    ranks: of layers with another rank than the rest, 'Dense_0:4'.
+    alphas: the same of alpha.
   """
-  return _at(sites, 'lora')
+  if not targets:
+    for name, given in (('ranks', ranks), ('alphas', alphas)):
+      if given:
+        raise ValueError(f'method lora: {name}={given} needs targets')
+    return _at(sites, 'lora')
+  per = [bound_lib.per(text, 'rank', int) for text in ranks]
+  per += [bound_lib.per(text, 'alpha', float) for text in alphas]
+  return _at('layer', 'lora', fixed={'where': targets, 'per': tuple(per)})
 
 
 def ia3(sites: Sequence[str] = ('attn_qkv', 'mlp_hidden')) -> Method:
@@ -269,6 +293,45 @@ def aim() -> Method:
   return bound, (_SITES, '^backbone/norm/')
 
 
+def rep_adapter(sites: Sequence[str] = ('attn_in', 'mlp_in')) -> Method:
+  """RepAdapter (Luo et al. 2023): linear adapters that merge to nothing.
+
+  x + s Up(Down(x)), Up in two groups as in the code (luogen1996/RepAdapter).
+
+  Args:
+    sites: attn_in alone is its variant for attention.
+  """
+  usual = {'bottleneck': 8, 'groups': 2, 'initial': 'xavier', 'dropout': 0.1}
+  return _linear(sites, {**usual, 'scale': 1.0})
+
+
+def zeroi2v(
+  sites: Sequence[str] = ('attn_in', 'attn', 'mlp_in', 'mlp'),
+  temporal: bool = True,
+) -> Method:
+  """ZeroI2V (Li et al. 2024): an image model sees time, at no cost.
+
+  Some heads attend to other frames (`head_shift`), and linear adapters around
+  both branches merge to nothing. As in the authors' code (MCG-NJU/ZeroI2V)
+  there is an embedding of time, and the last LayerNorm trains.
+
+  Args:
+    sites: of the adapters; its `num_tadapter=1` has none behind the MLP.
+    temporal: whether heads look at other frames, and there is the embedding.
+  """
+  usual = {'ratio': 0.25, 'scale': 0.5, 'initial': 'aim', 'dropout': 0.1}
+  adapters, trained = _linear(sites, usual)
+  time = [Bound('tokens', 'time_embedding'), Bound('attn_qkv', 'head_shift')]
+  bound = (*(time if temporal else ()), *adapters)
+  return bound, (*trained, '^backbone/norm/')
+
+
+def _linear(sites: Sequence[str], defaults: Mapping[str, Any]) -> Method:
+  """Adapters that merge."""
+  fixed = {'mode': 'sequential', 'activation': 'none', 'norm': 'none'}
+  return _at(sites, 'adapter', fixed=fixed, defaults=defaults)
+
+
 # Where MST-Adapter's variants sit (its Figure 5).
 PLACEMENTS = {
   'post_residual': ('attn_residual', 'mlp_residual'),
@@ -332,4 +395,6 @@ METHODS = {
   'aim': aim,
   'mst_adapter': mst_adapter,
   'adapter3d': adapter3d,
+  'rep_adapter': rep_adapter,
+  'zeroi2v': zeroi2v,
 }

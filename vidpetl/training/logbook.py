@@ -7,6 +7,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,6 +16,7 @@ from etils import epath, epy
 from vidpetl import durable, lock
 from vidpetl.data.survey import start as survey
 from vidpetl.experiment import state as state_lib
+from vidpetl.parameters import trainable
 from vidpetl.training import (
   feed,
   hparams,
@@ -103,7 +105,7 @@ class Logbook:
     self.writer.write_texts(
       start, {tag: f'```\n{text}\n```' for tag, text in texts.items()}
     )
-    trained, frozen = (run_lib.count(x) for x in (state.params, state.frozen))
+    trained, frozen = (_count(x) for x in (state.params, state.frozen))
     compared = hparams.of(config.to_dict(), told, trained=trained)
     self.writer.write_hparams(compared)
     sizes = {name: len(source) for name, source in run.train.items()}
@@ -224,3 +226,8 @@ def _device_memory() -> dict[str, float]:
     for theirs, ours in names.items()
     if theirs in stats
   }
+
+
+def _count(params: Any) -> int:
+  """Returns how many parameters there are, however they are kept."""
+  return sum(x.size for x in trainable.flatten(params).values())

@@ -295,7 +295,8 @@ class Loop:
     self, state: state_lib.TrainState, choice: reporting.Choice
   ) -> None:
     """Writes what is reported, on top of the frozen parameters."""
-    arrays = storage.to_host(variables.flatten(state.variables))
+    arrays = variables.flatten(state.variables) | self.run.source
+    arrays = storage.to_host(arrays)
     if self.first:
       said = ending.write_package(
         self.run, self.spec, arrays, self.workdir, self.meta['origin'], choice

@@ -28,9 +28,14 @@ from vidpetl.experiment import complete, initialise, optimizer, pixels
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import spec as spec_lib
 from vidpetl.experiment import state as state_lib
-from vidpetl.parameters import storage
 from vidpetl.tasks import task as task_lib
-from vidpetl.training import checkpoint, consistency, programs, sharding
+from vidpetl.training import (
+  checkpoint,
+  consistency,
+  programs,
+  rounding,
+  sharding,
+)
 from vidpetl.training import step as step_lib
 from vidpetl.weights import report as report_lib
 
@@ -58,6 +63,7 @@ class Run:
     learning_rate: step -> rate.
     notes: what a user is told at the start.
     report: what became of every array of `config.init.path`, once it was read.
+    source: path -> frozen parameter as read, where the state has fewer bits.
   """
 
   config: Any
@@ -77,6 +83,7 @@ class Run:
   learning_rate: Any = None
   report: report_lib.Report | None = None
   notes: tuple[str, ...] = ()
+  source: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
   _begin_epoch: Any = dataclasses.field(default=None, init=False, repr=False)
 
   def __post_init__(self):
@@ -87,9 +94,8 @@ class Run:
   @functools.cached_property
   def shapes(self) -> state_lib.TrainState:
     """The abstract state, sharded."""
-    return programs.state_shapes(
-      self.config, self.experiment, self.tx, self.mesh
-    )
+    built, tx = self.experiment, self.tx
+    return programs.state_shapes(self.config, built, tx, self.mesh)
 
   def init_state(
     self,
@@ -123,6 +129,11 @@ class Run:
       begin, origin = started.variables, started.origin
       self.report = started.report
       self.notes += started.notes
+    if shapes.frozen and self.config.frozen_dtype != 'float32':
+      if begin is key:
+        create = self.experiment.state
+        begin = jax.jit(self.experiment.init_variables)(key)
+      self.source = rounding.source(self.experiment, begin['params'])
     create = functools.partial(create, tx=self.tx)
     state = jax.jit(create, out_shardings=where)(begin)
     consistency.check_heads(state.frozen)
@@ -139,7 +150,7 @@ class Run:
     saved = checkpoints.meta(step)
     seed = saved.get('first_seed', self.config.seed)
     state, _ = self.init_state(resuming=True, seed=seed)
-    if saved['frozen'] != storage.tree_hash(state.frozen):
+    if saved['frozen'] != rounding.frozen_hash(self, state):
       raise ValueError(
         f'{checkpoints.folder / str(step)} was trained on other frozen '
         'parameters than those that config.init gives now.'
@@ -393,8 +404,3 @@ def _open(config: Any) -> tuple[dict, dict, dict]:
   for name in tested if config.validation else ():
     train[name], kept[name] = held_out_lib.split(train[name], config.validation)
   return train, tested, kept
-
-
-def count(tree: Any) -> int:
-  """Returns the number of elements of a tree's arrays."""
-  return sum(int(np.prod(x.shape)) for x in jax.tree.leaves(tree))

@@ -13,7 +13,6 @@ from etils import epath
 from vidpetl import durable
 from vidpetl.experiment import labels as labels_lib
 from vidpetl.experiment import state as state_lib
-from vidpetl.parameters import storage
 from vidpetl.training import (
   checkpoint,
   continuing,
@@ -22,6 +21,7 @@ from vidpetl.training import (
   holding,
   identity,
   pending,
+  rounding,
 )
 from vidpetl.training import run as run_lib
 
@@ -127,7 +127,9 @@ def _begin(
   saved = {} if step is None else checkpoints.meta(step)
   seed = _first_seed(saved, run.config.seed)
   state, origin = run.init_state(step is not None, evaluation, seed)
-  meta = identity.meta(run, _data(run), storage.tree_hash(state.frozen))
+  if run.source:
+    say(rounding.told(run, state))
+  meta = identity.meta(run, _data(run), rounding.frozen_hash(run, state))
   more = {'origin': origin, 'history': [], 'labels': _labels(run)}
   meta |= {'first_seed': seed}
   if step is None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vidpetl.experiment.peft import starts
+
 # Of the file, and of nothing that a model computes.
 _RECORDS = (
   'task_type',
@@ -34,7 +36,13 @@ _SHOWN = (
   'modules_to_save',
 )
 # Read: `reading`.
-_READ = ('lora_alpha', 'alpha_pattern', 'lora_dropout', 'use_rslora')
+_READ = (
+  'lora_alpha',
+  'alpha_pattern',
+  'lora_dropout',
+  'use_rslora',
+  'use_dora',
+)
 # Of no effect by themselves: of a start, or of a switch that is off.
 _IDLE = (
   'eva_config',
@@ -43,11 +51,18 @@ _IDLE = (
   'qalora_group_size',
 )
 _FREE = frozenset((*_RECORDS, *_SHOWN, *_READ, *_IDLE))
-# Other values than empty ones that leave LoRA plain: starts that leave the
-# layer's own weights as they are.
+# Other values than empty ones that are read: starts that leave the layer's own
+# weights as they are, or of which `starts` knows what they took.
 _PLAIN = {
   'bias': ('none',),
-  'init_lora_weights': (True, 'gaussian', 'eva', 'orthogonal', 'mica'),
+  'init_lora_weights': (
+    True,
+    'gaussian',
+    'eva',
+    'orthogonal',
+    'mica',
+    *starts.KNOWN,
+  ),
 }
 _MERGE = (
   'If peft can merge it (merge_and_unload), save the merged model with '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -46,16 +47,30 @@ PLACE_OF = {
 BEFORE = {'attn_out': 'attn_proj', 'mlp_hidden': 'mlp_fc2'}
 SITE_BEFORE = {place: site for site, place in BEFORE.items()}
 # What is learned here -> what peft calls it.
-PARTS = {'a': 'lora_A.weight', 'b': 'lora_B.weight', 'vector': 'ia3_l'}
+PARTS = {
+  'a': 'lora_A.weight',
+  'b': 'lora_B.weight',
+  'vector': 'ia3_l',
+  'magnitude': 'lora_magnitude_vector',
+}
+# Dense layers by the names that they have here -> places.
+LAYERS = {
+  **{name: f'attn_qkv/{name}' for name in qkv.PROJECTIONS.values()},
+  'out': 'attn_proj',
+  'Dense_0': 'mlp_fc1',
+  'Dense_1': 'mlp_fc2',
+}
+LAYER_OF = {place: name for name, place in LAYERS.items()}
 
 # peft's types, and the techniques that they are.
 LOW_RANK, VECTORS = 'LORA', 'IA3'
 TECHNIQUES = {LOW_RANK: 'lora', VECTORS: 'ia3'}
 
 # Parameters of techniques: block, site, projection, what is learned.
-PATH = re.compile(
-  r'^backbone/\w+/encoderblock_(\d+)/\w+/site_(\w+)/\w+/'
-  r'(?:(query|key|value)_)?(a|b|vector)$'
+_PATH = re.compile(
+  r'^backbone/\w+/encoderblock_(?P<block>\d+)/\w+/'
+  r'(?:(?P<layer>\w+)/site_layer|site_(?P<site>\w+))/\w+/'
+  r'(?:(?P<projection>query|key|value)_)?(?P<part>a|b|vector|magnitude)$'
 )
 # Letter of `to` at attn_qkv, by the layer.
 LETTERS = {name: letter for letter, name in qkv.PROJECTIONS.items()}
@@ -76,6 +91,40 @@ def kind_of(backbone: Mapping[str, Any]) -> str:
     "(vit, kind='clip'), VideoMAE (kind='videomae') and ViViT with "
     "attention='spacetime' alone"
   )
+
+
+@dataclasses.dataclass(frozen=True)
+class Learned:
+  """What a parameter's path says.
+
+  Attributes:
+    block: number of its block.
+    site: where its technique is bound.
+    place: of the dense layer; see `PLACES`.
+    part: a key of `PARTS`.
+  """
+
+  block: int
+  site: str
+  place: str
+  part: str
+
+  @property
+  def letter(self) -> str:
+    """Returns which of q, k, v it is of at attn_qkv, '' elsewhere."""
+    return LETTERS.get(self.place.partition('/')[2], '')
+
+
+def learned(path: str) -> Learned | None:
+  """Returns what a path says, None if peft has no name for it."""
+  match = _PATH.match(path)
+  if not match:
+    return None
+  site, layer = match['site'], match['layer']
+  if layer and layer not in LAYERS:
+    return None
+  at = LAYERS[layer] if layer else place(site, match['projection'])
+  return Learned(int(match['block']), site or 'layer', at, match['part'])
 
 
 def place(site: str, projection: str | None) -> str:

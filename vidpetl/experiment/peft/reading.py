@@ -3,6 +3,9 @@
 Arrays say where something was learned, and with what rank: their names are
 those of the layers, whatever list, regex or numbers of blocks chose them. The
 config says the scale.
+
+Plain LoRA and (IA)^3 are read as entries for the sites of a block. DoRA, and
+what `starts` knows, need the weight of the layer, and are entries for `layer`.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from vidpetl.experiment.peft import fields, names
+from vidpetl.experiment.peft import fields, names, starts
 from vidpetl.parameters import package, sealed, storage
 
 Entry = dict[str, Any]
@@ -24,7 +27,7 @@ Options = tuple[tuple[str, Any], ...]
 
 _KEY = re.compile(
   r'^(?:base_model\.model\.)?((?:.+?\.)?layers?\.(\d+)\.([\w.]+?)|.+?)'
-  r'\.(lora_A|lora_B|ia3_l)(?:\.default)?(\.weight)?$'
+  r'\.(lora_A|lora_B|lora_magnitude_vector|ia3_l)(?:\.default)?(\.weight)?$'
 )
 _CLASSIFIER = re.compile(
   r'(?:^|\.)classifier(?:\.modules_to_save)?(?:\.default)?\.(weight|bias)$'
@@ -66,12 +69,9 @@ def read_config(folder: str, depth: int) -> tuple[Entry, ...]:
     depth: number of blocks of the backbone.
 
   Raises:
-    ValueError: if it is neither plain LoRA nor (IA)^3 of dense layers.
+    ValueError: if it is neither LoRA nor (IA)^3 of dense layers.
   """
-  path = epath.Path(folder) / package.CONFIG
-  if not path.is_file():
-    raise ValueError(f'{path}: not found; it is part of what peft saves')
-  config = sealed.read(path)
+  path, config = _config(folder)
   kind = config.get('peft_type')
   if kind not in names.TECHNIQUES:
     raise ValueError(
@@ -88,17 +88,28 @@ def read_config(folder: str, depth: int) -> tuple[Entry, ...]:
   }
   if not options:
     raise ValueError(f'{file}: nothing was learned for a layer of a block')
-  return tuple(_entries(options, depth))
+  entries = _of_layers if _needs_weight(config) else _entries
+  return tuple(entries(options, depth))
+
+
+def _config(folder: str) -> tuple[epath.Path, Entry]:
+  path = epath.Path(folder) / package.CONFIG
+  if not path.is_file():
+    raise ValueError(f'{path}: not found; it is part of what peft saves')
+  return path, sealed.read(path)
 
 
 def read(
-  folder: str, shapes: Mapping[str, tuple[int, ...]]
+  folder: str,
+  shapes: Mapping[str, tuple[int, ...]],
+  base: Mapping[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
   """Reads what peft saved, under the paths that it has here.
 
   Args:
     folder: with peft's two files.
     shapes: path -> shape of the technique's parameters and of one head.
+    base: path -> array of the backbone that it was trained on.
 
   Returns:
     Path -> array: all of the technique's, and the head's if it is there.
@@ -108,12 +119,14 @@ def read(
   """
   file, arrays = _load(folder)
   ours = {
-    (int(m[1]), names.place(m[2], m[3]), names.PARTS[m[4]].split('.')[0]): path
+    (m.block, m.place, names.PARTS[m.part].split('.')[0]): path
     for path in shapes
-    if (m := names.PATH.match(path))
+    if (m := names.learned(path))
   }
   kernels = [p for p in shapes if p.endswith('output_projection/kernel')]
-  found, unknown = {}, []
+  found, unknown, modules = {}, [], {}
+  _, config = _config(folder)
+  halved = config.get('init_lora_weights') in starts.KNOWN
   for name, value in arrays.items():
     if (match := _KEY.match(name)) and match[2]:
       key = int(match[2]), names.PLACE_OF.get(match[3]), match[4]
@@ -126,11 +139,47 @@ def read(
     if path is None:
       unknown.append(name)
     else:
-      found[path] = _fitted(f'{file}: {name}', value, shapes[path])
+      found[path] = _fitted(f'{file}: {name}', value, shapes[path], halved)
+      modules[path.rpartition('/')[0]] = match[1]
   missing = sorted(set(ours.values()) - set(found))
   if missing or unknown:
     raise ValueError(f'{file}: missing {missing[:3]}, unknown {unknown[:3]}')
+  for scope, module in modules.items():
+    if f'{scope}/a' in found and '/site_layer/' in scope:
+      kernel = base[f'{scope.partition("/site_layer/")[0]}/kernel']
+      found |= _on_weight(config, scope, module, found, kernel)
   return found
+
+
+def _on_weight(
+  config: Entry,
+  scope: str,
+  module: str,
+  found: Mapping[str, np.ndarray],
+  kernel: np.ndarray,
+) -> dict[str, np.ndarray]:
+  """Returns what a file says of a layer, for the layer's weight as it is here.
+
+  Args:
+    config: peft's.
+    scope: of the technique.
+    module: what peft calls the layer.
+    found: path -> array, as in the file.
+    kernel: of the layer, [in, *out] or [heads, c, out].
+  """
+  a, b = found[f'{scope}/a'], found[f'{scope}/b']
+  flat, rank = np.reshape(kernel, (len(a), -1)), a.shape[1]
+  new, init = {}, config.get('init_lora_weights')
+  if init in starts.KNOWN:
+    scale = _scale(config, module, rank)
+    a_start, b_start = starts.factors(init, flat, rank, scale)
+    new[f'{scope}/a'] = np.concatenate([a, a_start.astype(a.dtype)], 1)
+    taken = b_start.reshape(b.shape).astype(b.dtype)
+    new[f'{scope}/b'] = np.concatenate([b, -taken])
+  if (path := f'{scope}/magnitude') in found:
+    length = np.linalg.norm(flat, axis=0).reshape(found[path].shape)
+    new[path] = found[path] - length
+  return new
 
 
 def _load(folder: str) -> tuple[epath.Path, dict[str, np.ndarray]]:
@@ -181,19 +230,36 @@ def _options(config: Entry, layer: _Layer, rank: int) -> Options:
   technique = ('technique', names.TECHNIQUES[config['peft_type']])
   if config['peft_type'] == names.VECTORS:
     return (technique,)
-  alpha = float(config['lora_alpha'])
-  for pattern, value in (config.get('alpha_pattern') or {}).items():
-    if re.match(rf'(.*\.)?({pattern})$', layer.module):
-      alpha = float(value)
-      break
-  if config.get('use_rslora'):
-    # alpha / sqrt(r), and here it is alpha / r.
-    alpha *= math.sqrt(rank)
+  alpha = _alpha(config, layer.module)
+  rslora = bool(config.get('use_rslora'))
+  if config.get('init_lora_weights') in starts.KNOWN:
+    # Twice the rank, at the same scale.
+    rank, alpha = 2 * rank, alpha * (math.sqrt(2) if rslora else 2)
   return (
     technique,
     ('rank', rank),
     ('alpha', alpha),
     ('dropout', config.get('lora_dropout', 0.0)),
+    ('rslora', rslora),
+    ('dora', bool(config.get('use_dora'))),
+  )
+
+
+def _alpha(config: Entry, module: str) -> float:
+  for pattern, value in (config.get('alpha_pattern') or {}).items():
+    if re.match(rf'(.*\.)?({pattern})$', module):
+      return float(value)
+  return float(config['lora_alpha'])
+
+
+def _scale(config: Entry, module: str, rank: int) -> float:
+  root = math.sqrt if config.get('use_rslora') else float
+  return _alpha(config, module) / root(rank)
+
+
+def _needs_weight(config: Entry) -> bool:
+  return config.get('peft_type') == names.LOW_RANK and bool(
+    config.get('use_dora') or config.get('init_lora_weights') in starts.KNOWN
   )
 
 
@@ -222,14 +288,39 @@ def _entries(layers: Mapping[_Layer, Options], depth: int) -> Iterable[Entry]:
     yield entry
 
 
+def _of_layers(layers: Mapping[_Layer, Options], depth: int) -> Iterable[Entry]:
+  """Yields the same, for the site `layer`."""
+  places: dict[tuple, list[str]] = {}
+  blocks: dict[tuple, set[int]] = {}
+  for layer, options in layers.items():
+    blocks.setdefault((layer.place, options), set()).add(layer.block)
+  for (place, options), numbers in blocks.items():
+    key = options, tuple(sorted(numbers))
+    places.setdefault(key, []).append(names.LAYER_OF[place])
+  for (options, numbers), found in places.items():
+    which = r'\d+' if len(numbers) == depth else '|'.join(map(str, numbers))
+    where = f'encoderblock_({which})/.*({"|".join(sorted(found))})$'
+    yield {'site': 'layer', **dict(options), 'where': where}
+
+
 def _where(numbers: Sequence[int]) -> str:
   return f'encoderblock_({"|".join(map(str, numbers))})(/|$)'
 
 
-def _fitted(name: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-  """Returns peft's array in our shape."""
+def _fitted(
+  name: str,
+  value: np.ndarray,
+  shape: tuple[int, ...],
+  halved: bool = False,
+) -> np.ndarray:
+  """Returns peft's array in our shape; of half its rank, if that is said."""
   ours = value.T
-  first = shape[:1] if '.lora_' in name else ours.shape[:1]
+  if halved and '.lora_A' in name:
+    shape = (shape[0], shape[1] // 2)
+  if halved and '.lora_B' in name:
+    shape = (shape[0] // 2, *shape[1:])
+  is_factor = '.lora_A' in name or '.lora_B' in name
+  first = shape[:1] if is_factor else ours.shape[:1]
   if ours.size != int(np.prod(shape)) or ours.shape[:1] != first:
     raise ValueError(f'{name} is {value.shape}, for {shape}')
   return np.ascontiguousarray(ours.reshape(shape))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import json
+import math
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -15,13 +16,17 @@ from etils import epath
 from vidpetl import backbones, durable
 from vidpetl.experiment.peft import names
 from vidpetl.parameters import package, storage
+from vidpetl.petl import adapted
 from vidpetl.petl.techniques import lora
 
 Entry = Mapping[str, Any]
 
 
 def write(
-  folder: str, packed: package.Package, prefix: str = ''
+  folder: str,
+  packed: package.Package,
+  prefix: str = '',
+  base: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, tuple[int, ...]]:
   """Writes a package as peft does.
 
@@ -29,6 +34,7 @@ def write(
     folder: for adapter_config.json and adapter_model.safetensors.
     packed: whose one technique is LoRA or (IA)^3.
     prefix: of module names, e.g. 'videomae.' in a model with a classifier.
+    base: path -> array of the backbone; DoRA needs it.
 
   Returns:
     Name -> shape of what was written.
@@ -41,16 +47,17 @@ def write(
   _check(packed)
   arrays, modules, blocks = {}, {}, {}
   for path, value in packed.params.items():
-    if match := names.PATH.match(path):
-      block, site, projection, part = match.groups()
-      place = names.place(site, projection)
-      module = f'{prefix}{pattern.format(block)}.{layers[place]}'
-      name = f'base_model.model.{module}.{names.PARTS[part]}'
+    if learned := names.learned(path):
+      place, site = learned.place, learned.site
+      module = f'{prefix}{pattern.format(learned.block)}.{layers[place]}'
+      name = f'base_model.model.{module}.{names.PARTS[learned.part]}'
       if name in arrays:
         raise ValueError(f'peft has one {name}, and this package two')
-      arrays[name] = _theirs(value, part, site)
-      modules[module] = _entry_of(packed, path, site, projection)
-      blocks.setdefault((place, site in names.BEFORE), set()).add(int(block))
+      if learned.part == 'magnitude':
+        value = value + _lengths(path, value.shape, base)
+      arrays[name] = _theirs(value, learned.part, site)
+      modules[module] = _entry_of(packed, path, learned)
+      blocks.setdefault((place, site in names.BEFORE), set()).add(learned.block)
   heads = _classifier(packed)
   arrays |= {f'base_model.model.classifier.{k}': v for k, v in heads.items()}
   depth = backbones.build(packed.config['backbone']).depth
@@ -75,39 +82,67 @@ def _check(packed: package.Package) -> None:
     raise ValueError(
       f'peft has LoRA or (IA)^3; this package has {packed.techniques}'
     )
-  rates = {e.get('dropout', 0.0) for e in packed.config['petl']}
-  if len(rates) > 1:
-    raise ValueError(
-      f'peft has one dropout for all layers; this package has {sorted(rates)}'
-    )
+  for field, default in (('dropout', 0.0), ('dora', False)):
+    values = {e.get(field, default) for e in packed.config['petl']}
+    if len(values) > 1:
+      raise ValueError(
+        f'peft has one {field} for all layers; this package has '
+        f'{sorted(values)}'
+      )
   rest = [
     path
     for path in packed.params
-    if path.startswith('backbone/') and not names.PATH.match(path)
+    if path.startswith('backbone/') and not names.learned(path)
   ]
   if rest:
     raise ValueError(f'peft has no place for {rest[0]}, which trained, too')
 
 
 def _entry_of(
-  packed: package.Package, path: str, site: str, projection: str | None
+  packed: package.Package, path: str, learned: names.Learned
 ) -> Entry:
-  """Returns the entry of `config.petl` that has bound a parameter."""
+  """Returns the entry of `config.petl` that has bound a parameter.
+
+  Its options are those that it has at the path.
+  """
+  site = learned.site
   parent = path.partition(f'/site_{site}/')[0].removeprefix('backbone/')
-  letter = names.LETTERS.get(projection, '')
-  return next(
+  letter = '' if site == 'layer' else learned.letter
+  found = next(
     entry
     for entry in packed.config['petl']
     if entry['site'] == site
     and letter in entry.get('to', 'qkv')
     and re.search(entry.get('where', ''), parent)
   )
+  here = adapted.options_at(found.get('per', ()), parent)
+  return {**found, **here}
+
+
+def _lengths(
+  path: str, shape: tuple[int, ...], base: Mapping[str, np.ndarray] | None
+) -> np.ndarray:
+  """Returns how long the columns of a layer's weight are.
+
+  Raises:
+    ValueError: without a backbone.
+  """
+  name = f'{path.partition("/site_layer/")[0]}/kernel'
+  if name not in (base or {}):
+    raise ValueError(
+      f"DoRA's magnitudes in peft's files are those of {name}: name the "
+      'backbone, --backbone=…'
+    )
+  kernel = np.asarray(base[name], np.float32)
+  return np.linalg.norm(kernel.reshape(-1, *shape), axis=0)
 
 
 def _theirs(value: np.ndarray, part: str, site: str) -> np.ndarray:
   """Returns an array in peft's shape."""
   if part == 'vector':
     value = value.reshape((1, -1) if site in names.BEFORE else (-1, 1))
+  elif part == 'magnitude':
+    value = value.reshape(-1)
   else:
     value = value.reshape(len(value), -1).T
   return np.ascontiguousarray(value)
@@ -136,6 +171,9 @@ def _technique(
       'feedforward_modules': read,
     }
   rank, ranks = _usual(modules, 'rank', lora.LoRA.rank)
+  kinds = {e.get('rslora', False) for e in modules.values()}
+  if len(kinds) > 1:
+    modules = {name: _of_rank(entry) for name, entry in modules.items()}
   alpha, alphas = _usual(modules, 'alpha', lora.LoRA.alpha)
   entry = packed.config['petl'][0]
   return {
@@ -147,7 +185,18 @@ def _technique(
     'lora_dropout': entry.get('dropout', lora.LoRA.dropout),
     'target_modules': every,
     'bias': 'none',
+    'use_rslora': kinds == {True},
+    'use_dora': entry.get('dora', False),
   }
+
+
+def _of_rank(entry: Entry) -> Entry:
+  """Returns an entry with an alpha over r of the same scale."""
+  if not entry.get('rslora'):
+    return entry
+  rank = entry.get('rank', lora.LoRA.rank)
+  alpha = entry.get('alpha', lora.LoRA.alpha) * math.sqrt(rank)
+  return {**entry, 'alpha': alpha}
 
 
 def _usual(

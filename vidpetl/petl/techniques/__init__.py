@@ -13,5 +13,8 @@ which puts what was learned into a layer next to the site, a `linear.Layer`, so
 that the plain backbone computes the same. `learned` holds the technique's
 parameters by name. At a site of several layers it is called once for each, with
 those that are named after the layer, 'key_scale' as 'scale' for `key`; a layer
-without any is left alone.
+without any is left alone. Options that are not linear are an error of it. A
+class whose matrix `mixes` channels goes into the layers that read its site
+where a LayerNorm is in front of that. A class that `stays` costs nothing where
+it is: merging leaves it in `config.petl`.
 """

@@ -1,16 +1,25 @@
-"""Bottleneck adapters (Houlsby et al. 2019; Chen et al. 2022)."""
+"""Bottleneck adapters (Houlsby et al. 2019; Chen et al. 2022).
+
+Without an activation between them, Down and Up are one matrix. Such adapters
+merge into the dense layer that they follow, or into those that read them, and
+cost nothing then: RepAdapter (Luo et al. 2023) and ZeroI2V (Li et al. 2024).
+"""
 
 from __future__ import annotations
 
 import functools
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from vidpetl import options, ranges
 from vidpetl.backbones import layers, site, torch_layers
-from vidpetl.petl import scales
+from vidpetl.petl import linear, scales
+
+Flat = Mapping[str, jax.Array]
 
 MODES = ('parallel', 'sequential')
 NORMS = ('none', 'in', 'out')
@@ -18,6 +27,7 @@ NORMS = ('none', 'in', 'out')
 INITIALS = {
   'lora': (None, torch_layers.zeros),
   'aim': (nn.initializers.normal(0.02), torch_layers.zeros),
+  'xavier': (nn.initializers.xavier_uniform(), torch_layers.zeros),
   'houlsby': (nn.initializers.truncated_normal(0.01),) * 2,
 }
 # Of the LayerNorms, as PyTorch's and so AdaptFormer's have it.
@@ -44,9 +54,12 @@ class Adapter(nn.Module):
     dropout: rate, before Up.
     drop_path: rate at which A(x) is left out for a clip, in the last block;
       rates grow linearly from 0.
-    initial: 'lora' or 'aim' (Up is 0, so that training starts at the identity;
-      Down as PyTorch's layers start, or from N(0, 0.02)), or 'houlsby' (both
-      from a narrow Gaussian, nearly so).
+    initial: 'lora', 'aim' or 'xavier' (Up is 0, so that training starts at the
+      identity; Down as PyTorch's layers start, from N(0, 0.02), or as Glorot
+      and Bengio have it), or 'houlsby' (both from a narrow Gaussian, nearly
+      so).
+    groups: of Up: each maps its part of the bottleneck to its part of d, as in
+      RepAdapter.
   """
 
   bottleneck: ranges.Natural = 64
@@ -58,6 +71,10 @@ class Adapter(nn.Module):
   dropout: ranges.Rate = 0.0
   drop_path: ranges.Rate = 0.0
   initial: Annotated[str, ranges.OneOf(INITIALS)] = 'lora'
+  groups: ranges.Count = 1
+
+  # Its matrix mixes channels, which no LayerNorm does.
+  mixes: ClassVar[bool] = True
 
   def __post_init__(self):
     options.hold_fields(self, 'adapter')
@@ -68,7 +85,7 @@ class Adapter(nn.Module):
   @nn.compact
   def __call__(self, y: jax.Array, given: jax.Array, grid) -> jax.Array:
     """Returns an array of the shape of y, [..., d]."""
-    site.check_tokens('adapter', y)
+    site.check_tokens('adapter', y, given)
     x = y if self.mode == 'sequential' else given
     if not hasattr(x, 'shape'):
       raise ValueError(
@@ -89,11 +106,32 @@ class Adapter(nn.Module):
     x = torch_layers.dense(x, hidden, 'down', kernel=down)
     x = ACTIVATIONS[self.activation](x)
     x = nn.Dropout(self.dropout)(x, deterministic=not self.has_rng('dropout'))
-    x = torch_layers.dense(x, d, 'up', kernel=up)
+    x = torch_layers.dense(x, d, 'up', kernel=up, groups=self.groups)
     x = scales.factor(self, self.scale, x.dtype) * x
     if self.norm == 'out':
       x = norm()(x)
     return x
+
+  @nn.nowrap
+  def merge(self, learned: Flat, layer: linear.Layer) -> linear.Layer:
+    """y (I + s Down Up) + s (b_down Up + b_up).
+
+    Raises:
+      ValueError: if it is not linear.
+    """
+    linear_alone = {'mode': 'sequential', 'activation': 'none', 'norm': 'none'}
+    for field, value in linear_alone.items():
+      if (mine := getattr(self, field)) != value:
+        raise ValueError(
+          f'{layer.name}: an adapter with {field}={mine!r} cannot be merged, '
+          'as no weight of the backbone does the same; with '
+          f'{field}={value!r} it could be'
+        )
+    scale = learned.get('scale', self.scale)
+    up = torch_layers.matrix(learned['up/kernel'])
+    update = scale * learned['down/kernel'] @ up
+    shift = scale * (learned['down/bias'] @ up + learned['up/bias'])
+    return layer.mapped(jnp.eye(len(update)) + update, shift)
 
 
 build = Adapter

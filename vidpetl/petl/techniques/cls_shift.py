@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import flax.linen as nn
 import jax
@@ -24,6 +24,8 @@ class ClsShift(nn.Module):
   Attributes:
     div: d / div channels move each way.
   """
+
+  stays: ClassVar[bool] = True
 
   div: Annotated[int, ranges.Between(2)] = 4
 

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 
 from vidpetl import options
+from vidpetl.backbones import site
 from vidpetl.petl import linear, qkv
 
 Flat = Mapping[str, jax.Array]
@@ -33,7 +34,7 @@ class SSF(nn.Module):
   @nn.compact
   def __call__(self, y, given, grid):
     """Returns tokens [..., d], or (q, k, v), of the shape of y."""
-    return qkv.each(y, self.to, self.moved)
+    return qkv.each(y, self.to, self.moved, site.channels(given))
 
   @nn.nowrap
   def moved(self, y: jax.Array, axes: int, prefix: str) -> jax.Array:

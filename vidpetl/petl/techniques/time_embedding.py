@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax
 
@@ -14,6 +16,8 @@ class TimeEmbedding(nn.Module):
   In rows of a frame, all its tokens take part; in other rows, tokens off the
   grid pass.
   """
+
+  stays: ClassVar[bool] = True
 
   @nn.compact
   def __call__(self, y: jax.Array, given, grid) -> jax.Array:
