@@ -21,7 +21,7 @@ from vidpetl.data import augment
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import spec as spec_lib
 from vidpetl.parameters import package, storage, trainable, variables
-from vidpetl.petl import adapted, merging
+from vidpetl.petl import merging
 from vidpetl.tasks.quality import segments as segments_lib
 
 # Of what a task puts out for a clip that lacks one of its segments.
@@ -363,7 +363,7 @@ _PROGRAMS = {
 
 
 def _scaled(backbone, scale):
-  if not isinstance(backbone, adapted.Adapted):
+  if not backbone.bindings:
     raise ValueError('nothing is bound to this backbone that could be scaled')
   return backbone.clone(scale=scale)
 

@@ -76,12 +76,10 @@ def probed(
   backbone: nn.Module, place: adapted.Place, delta: jax.Array
 ) -> nn.Module:
   """Returns the backbone with `delta` added at `place`, behind all else."""
-  bindings, scale = (), None
-  if isinstance(backbone, adapted.Adapted):
-    bindings, scale = tuple(backbone.bindings), backbone.scale
-    backbone = backbone.backbone
+  if not isinstance(backbone, adapted.Adapted):
+    backbone = adapted.Adapted(backbone)
   here = adapted.At(place.name, Probe(delta), f'^{re.escape(place.path)}$')
-  return adapted.Adapted(backbone, (*bindings, here), scale)
+  return backbone.clone(bindings=(*backbone.bindings, here))
 
 
 def largest(logits: jax.Array, inputs: Mapping[str, jax.Array]) -> jax.Array:
