@@ -200,11 +200,15 @@ def _activation_bytes(experiment, state, name: str) -> int:
   saved = jax.eval_shape(
     residuals, state.params, state.frozen, state.batch_stats, inputs
   )
-  leaves = jax.tree.leaves(saved)
-  total = sum(math.prod(x.shape) * x.dtype.itemsize for x in leaves)
-  # Parameters are residuals as well; they are counted on their own.
+  kind = lambda x: (x.shape, x.dtype)
+  kept = collections.Counter(map(kind, jax.tree.leaves(saved)))
+  # Parameters that are residuals as well are counted on their own.
   own = jax.tree.leaves((state.params, state.frozen))
-  return max(0, total - sum(math.prod(x.shape) * 4 for x in own))
+  kept -= collections.Counter(map(kind, own))
+  return sum(
+    count * math.prod(shape) * dtype.itemsize
+    for (shape, dtype), count in kept.items()
+  )
 
 
 def report(found: Mapping[str, Any]) -> str:

@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
-from torch.nn import functional as F
 
 from vidpetl.backbones import features
 from vidpetl.petl.techniques import ladder, losa, side4video
+
+torch = pytest.importorskip('torch')
+F = torch.nn.functional
 
 pytestmark = pytest.mark.torch
 

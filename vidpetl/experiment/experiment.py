@@ -180,7 +180,9 @@ def build_backbone(
     tasks: whose heads read it.
   """
   backbone = backbones.build(config.backbone.to_dict(), dtype=dtype)
-  read = {number for task in (tasks or {}).values() for number in task.blocks()}
+  read = {
+    number for task in (tasks or {}).values() for number in task.read_blocks()
+  }
   return bindings.bind(backbone, config.petl, sorted(read))
 
 

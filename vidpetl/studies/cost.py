@@ -20,6 +20,11 @@ from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.studies import series, settings
 from vidpetl.training import step as step_lib
 
+# What LLVM makes of a program changes neither its FLOPs nor its memory.
+_QUICKLY = {
+  'xla_backend_optimization_level': 0,
+  'xla_llvm_disable_expensive_passes': True,
+}
 COLUMNS = ('trained', 'FLOPs', 'time', 'temporary memory', 'optimizer memory')
 
 
@@ -87,7 +92,8 @@ class Step:
     self.state = jax.jit(create)() if runs else jax.eval_shape(create)
     self.batch = batch_of(made.task, size)
     lowered = jax.jit(made.step, donate_argnums=0).lower(self.state, self.batch)
-    self.step = lowered.compile()
+    quick = _QUICKLY if not runs and jax.default_backend() == 'cpu' else {}
+    self.step = lowered.compile(compiler_options=quick)
     self.seconds: list[float] = []
     self.trained = made.trained
 

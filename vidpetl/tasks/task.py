@@ -82,6 +82,10 @@ class Base:
     """Returns the numbers of the blocks whose outputs the head reads."""
     return ()
 
+  def read_blocks(self) -> tuple[int, ...]:
+    """Returns `blocks()`, also of tasks that have an option of that name."""
+    return self.blocks()
+
   def views(self, inputs: Batch, train: bool) -> jax.Array:
     """Returns the clips that the backbone encodes, [b, ..., t, h, w, 3]."""
     del train

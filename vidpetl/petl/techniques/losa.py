@@ -34,7 +34,8 @@ class LoSA(side.Side):
   stages, enters by a product of rank r, and on the features' grid by means.
 
   Attributes:
-    rank: r.
+    rank: r, or what is mixed has, where that is less: no more moments than
+      there are.
   """
 
   rank: ranges.Count = 16
@@ -75,7 +76,8 @@ class Mixers(nn.Module):
       x = layers.layer_norm(b.dtype, f'{name}_norm')(b + y)
       x = jnp.moveaxis(x, axis, -1)
       n = x.shape[-1]
-      x = layers.gelu(torch_layers.dense(x, self.rank, f'{name}_down'))
+      rank = min(self.rank, n)
+      x = layers.gelu(torch_layers.dense(x, rank, f'{name}_down'))
       x = torch_layers.dense(x, n, f'{name}_up', kernel=torch_layers.zeros)
       y = y + jnp.moveaxis(x, -1, axis)
     return y

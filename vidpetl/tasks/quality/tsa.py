@@ -68,6 +68,9 @@ class Tsa(relative.Relative):
     if self.table:
       self._check_steps()
 
+  def read_blocks(self) -> tuple[int, ...]:
+    return ()  # `blocks` is an option here.
+
   def head(self) -> tsa_head.TsaHead:
     return tsa_head.TsaHead(
       self.train_clip.frames,
