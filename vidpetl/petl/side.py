@@ -7,6 +7,7 @@ the backbone, and keeps of it what the side network's first layers read.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -72,6 +73,49 @@ class Side(nn.Module):
   def block(self, block: type[nn.Module]) -> Callable[..., nn.Module]:
     """Returns what makes such blocks, recomputed if `remat`."""
     return nn.remat(block) if self.remat else block
+
+  @nn.nowrap
+  def run(self, name: str, module: nn.Module, *args: jax.Array) -> jax.Array:
+    """Returns module(*args), recomputed if `remat`.
+
+    Args:
+      name: of the scope of its parameters.
+      module: unbound, with parameters alone.
+      *args: arrays.
+    """
+
+    def init(key, *args):
+      return module.init(key, *args)['params']
+
+    def apply(params, *args):
+      return module.apply({'params': params}, *args)
+
+    params = self.param(name, init, *args)
+    call = functools.partial(_recomputed, apply) if self.remat else apply
+    return call(params, *args)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _recomputed(function: Callable[..., jax.Array], *args: Any) -> jax.Array:
+  """Returns function(*args), of which the backward pass is handed `args` alone.
+
+  `jax.checkpoint` is not enough for a CPU: its compiler is free to recompute
+  early, and then keeps what was recomputed. Here that needs the gradient.
+  """
+  return function(*args)
+
+
+def _forward(function, *args):
+  return function(*args), args
+
+
+def _backward(function, args, g):
+  zero = 0 * g.ravel()[0]
+  args = jax.tree.map(lambda x: x + zero.astype(x.dtype), args)
+  return jax.vjp(function, *args)[1](g)
+
+
+_recomputed.defvjp(_forward, _backward)
 
 
 def ended(y: Features, grid: jax.Array, summary: jax.Array) -> Features:

@@ -46,12 +46,13 @@ class Ladder(side.Side):
     """Returns features [b, t, h, w, d] and [b, d]."""
     blocks = self.read('ladder', y, given)
     d = y.grid.shape[-1]
-    make, h = self.block(side.Transformer), None
+    h = None
     for i, block in enumerate(blocks):
       s = max(d // self.reduction, 1)
       rung = torch_layers.dense(block.grid, s, f'down_{i}')
       x = rung if h is None else self.gated(f'gate_{i}', rung, h)
-      h = make(self.heads, self.mlp_ratio, block.rows, name=f'block_{i}')(x)
+      own = (self.heads, self.mlp_ratio, block.rows)
+      h = self.run(f'block_{i}', side.Transformer(*own, parent=None), x)
     h = layers.layer_norm(h.dtype, 'norm')(h)
     grid = torch_layers.dense(h, d, 'up')
     return side.ended(y, grid, grid.mean((1, 2, 3)))

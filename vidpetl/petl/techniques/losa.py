@@ -49,13 +49,14 @@ class LoSA(side.Side):
     """Returns features [b, t, h, w, d] and [b, d]."""
     blocks = self.read('losa', y, given)
     d, (t, h, w) = blocks[-1].grid.shape[-1], blocks[-1].grid.shape[1:4]
-    make, path = self.block(Mixers), jnp.zeros((1, 1, 1, d), y.grid.dtype)
+    mixers, path = Mixers(self.rank, parent=None), None
     for i, block in enumerate(blocks):
       b = block.grid.reshape(-1, t, h * w, block.grid.shape[-1])
       if b.shape[-1] != d:
         b = torch_layers.dense(b, self.rank, f'enter_{i}_down')
         b = torch_layers.dense(b, d, f'enter_{i}_up')
-      path = make(self.rank, name=f'mixers_{i}')(b, path)
+      path = jnp.zeros_like(b) if path is None else path
+      path = self.run(f'mixers_{i}', mixers, b, path)
     x = layers.layer_norm(b.dtype, 'norm')(b + path)
     return side.ended(y, x.reshape(-1, t, h, w, d), x.mean((1, 2)))
 
