@@ -6,8 +6,10 @@
 Compiles the training step of each setting (see vidpetl.sweep) and of
 method=full; prints FLOPs and temporary memory as XLA counts them, the
 optimizer's memory, and the time of a step, measured in turns. Needs neither
-data nor weights. Flags such as --config.backbone.remat=True go to all settings;
-it is computed in float32, if not --config.dtype=bfloat16.
+data nor weights. --steps=0 compiles for shapes alone and takes no times, so
+that a model of any size can be asked about. Flags such as
+--config.backbone.remat=True go to all settings; it is computed in float32, if
+not --config.dtype=bfloat16.
 """
 
 from __future__ import annotations
@@ -37,7 +39,10 @@ def define_flags() -> None:
   flags.DEFINE_string('over', None, 'Settings: a=1; a=2,b=x|y')
   bounded.define('batch', 4, ranges.Count, 'Clips of a step.')
   flags.DEFINE_integer(
-    'steps', 4, 'Whose time is taken; the first does not count.', lower_bound=2
+    'steps',
+    4,
+    'Whose time is taken; the first does not count. 0 compiles alone.',
+    lower_bound=0,
   )
   flags.DEFINE_string('json', None, 'File of the numbers.')
   flags.mark_flags_as_required(['config', 'over'])

@@ -24,6 +24,7 @@ CASES = [
   ('clip', 'bitfit', {}),
   ('clip', 'mst_adapter', {'bottleneck': 2}),
   ('clip', 'aim', {}),
+  ('vivit', 'ladder', {}),
   ('vivit', 'prefix', {'tokens': 2, 'bottleneck': 2, 'adapter': 2}),
   ('vivit', 'vpt', {}),
   ('vivit', 'lora', {'rank': 2, 'head': False}),
@@ -61,9 +62,17 @@ def test_a_package_gives_the_logits_of_its_run(
   assert {'heads_own/output_projection/kernel'} <= set(packed.params)
 
 
-def test_a_package_has_the_statistics_of_its_heads_norm():
-  config = packages.make_config('clip', 'head')
-  config.tasks.own.norm = 'batch'
+@pytest.mark.parametrize(
+  'method, norm, path',
+  [
+    ('head', 'batch', 'heads_own/norm/var'),
+    ('side4video', 'none', 'backbone/site_features/Side4Video/norm/var'),
+  ],
+)
+def test_a_package_has_the_statistics_of_its_norms(method, norm, path):
+  options = {'width': 8} if method == 'side4video' else {}
+  config = packages.make_config('clip', method, **options)
+  config.tasks.own.norm = norm
   infos = experiment.infos_from_config(config)
   built = experiment.build(config, infos)
   rng = np.random.default_rng(0)
@@ -73,7 +82,7 @@ def test_a_package_has_the_statistics_of_its_heads_norm():
   }
   described = spec.describe(config, infos, {'own': {}})
   packed = adapters.pack(described, arrays, built.group_of)
-  assert 'batch_stats/heads_own/norm/var' in packed.params
+  assert f'batch_stats/{path}' in packed.params
   ours = adapters.Adapters(packages.backbone_of(arrays))
   ours.load(packed, 'a')
   batch = {**packages.CLIPS, 'size': np.full((2, 2), 16, np.int32)}

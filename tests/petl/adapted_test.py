@@ -255,7 +255,7 @@ def test_sites_are_listed_without_computing():
   video = jax.ShapeDtypeStruct(VIDEO.shape, jnp.float32)
   places = adapted.sites(Adapted(backbone(), MIX), video, train=False)
   by_path = {(p.path, p.name): p for p in places}
-  assert len(by_path) == len(places) == 3 + 3 * 19
+  assert len(by_path) == len(places) == 3 + 3 * 19 + 1
   first = by_path['SpatialTransformer', 'tokens']
   assert first.value == (2, 2, 4, 8) and first.given is None
   assert first.grid == site.Grid(2, 2, 2, rows='frame', patch=128)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import flax.struct
 import jax
@@ -17,10 +19,25 @@ class Block:
     lead: [b, ..., n, d], the tokens off the grid, class tokens first and then
       those that techniques added; None where there are no rows of tokens. An
       image's tower has them per frame, [b, t, n, d].
+    rows: which tokens attended to each other, see `site.Grid`.
   """
 
   grid: jax.Array
   lead: jax.Array | None = None
+  rows: str = flax.struct.field(pytree_node=False, default='frame')
+
+
+@dataclasses.dataclass(frozen=True)
+class Trunk:
+  """What techniques at the site `features` are given of a backbone.
+
+  Attributes:
+    video: what it encoded, [b, T, H, W, 3].
+    read: numbers of blocks, or a `tapping.Span` -> what these made, in order.
+  """
+
+  video: jax.Array
+  read: Callable[[Sequence[Any]], list[Block]]
 
 
 @flax.struct.dataclass

@@ -8,8 +8,10 @@ A site is a module without parameters, so that a backbone to which nothing is
 bound has exactly its published parameter tree, and everything that techniques
 learn lies below a `site_*` scope.
 
-These are the names. `tokens` is what enters the blocks. A block has `block_in`
-and `block_out`, and for each branch f of it, 'attn', 'mlp' or 'conv',
+These are the names. `tokens` is what enters the blocks, and `features` what
+the whole backbone gives: value = `Features`, given = the `features.Trunk` with
+what blocks made; that is where side networks sit. A block has `block_in` and
+`block_out`, and for each branch f of it, 'attn', 'mlp' or 'conv',
 
   f_in        value = what the branch is given
   f           value = f(u), given = u
@@ -44,6 +46,8 @@ import jax
 import jax.numpy as jnp
 
 PREFIX = 'site_'
+# Behind the backbone.
+FEATURES = 'features'
 # Sites right behind dense layers, with `given` what these read.
 DENSE = ('attn_qkv', 'attn_proj', 'mlp_fc1', 'mlp_fc2')
 

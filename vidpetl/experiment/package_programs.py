@@ -158,6 +158,6 @@ _PROGRAMS = {
 
 
 def _scaled(backbone, scale):
-  if not isinstance(backbone, adapted.Adapted):
+  if not backbone.bindings:
     raise ValueError('nothing is bound to this backbone that could be scaled')
   return backbone.clone(scale=scale)

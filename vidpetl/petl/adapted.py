@@ -98,11 +98,15 @@ class Adapted(nn.Module):
   @nn.compact
   def __call__(self, *args, **kwargs):
     binder = _Binder(self.bindings, self.path, self.scale, self.off)
-    with nn.intercept_methods(binder), tapping.asked(self.blocks) as made:
+    asked = (*self.blocks, *binder.blocks())
+    with nn.intercept_methods(binder), tapping.asked(asked) as made:
       out = self.backbone(*args, **kwargs)
+      if isinstance(out, features.Features):
+        out = out.replace(blocks=made(self.blocks))
+        read = lambda numbers: list(made(numbers).values())
+        trunk = features.Trunk(args[0], read)
+        out = site_lib.site(site_lib.FEATURES, out, given=trunk)
     binder.check_all_used()
-    if self.blocks:
-      out = out.replace(blocks=made())
     if isinstance(out, features.Features) and out.tube is not None:
       # These layers run later, in a head, and hold sites as well.
       bind = nn.intercept_methods
@@ -153,6 +157,19 @@ class _Binder:
       y = new if self.scale is None else _scaled(self.scale, y, new, scope)
     return y
 
+  def blocks(self) -> list[Any]:
+    """Returns which blocks the techniques at `features` read."""
+    found = []
+    for i, at in enumerate(self.bindings):
+      if at.site == site_lib.FEATURES and i not in self.off:
+        if not hasattr(at.technique, 'reads'):
+          raise ValueError(
+            f'config.petl[{i}].site: {at}: at features are side networks '
+            'alone; all others act within the backbone'
+          )
+        found += at.technique.reads()
+    return found
+
   def check_all_used(self):
     unused = [i for i, _ in enumerate(self.bindings) if i not in self.used]
     if not unused:
@@ -195,6 +212,11 @@ def _scaled(scale: Any, y: Any, new: Any, name: str) -> Any:
       )
     return (a + scale * (b - a)).astype(b.dtype)
 
+  if jax.tree.structure(y) != jax.tree.structure(new):
+    raise ValueError(
+      f'{name} cannot be scaled: of people it makes no tubes, and the backbone '
+      'does'
+    )
   return jax.tree.map(blend, y, new)
 
 
@@ -245,7 +267,8 @@ class Place:
   Attributes:
     path: scope of the module that has the site, joined by '/'.
     name: of the site.
-    value: shape of what a technique edits; a tuple of shapes at `attn_qkv`.
+    value: shape of what a technique edits; a tuple of shapes at `attn_qkv`,
+      and at `features` those of grid and summary.
     given: shape of what the branch was given, or None.
     grid: where the tokens sit.
     techniques: scopes of what is bound, in the order in which they act.
@@ -320,9 +343,11 @@ def layers() -> Iterator[dict[str, int]]:
 
 
 def _shapes(y, given, grid) -> tuple[Any, Any, site_lib.Grid | None]:
-  if isinstance(given, site_lib.Branch):
+  if isinstance(given, (site_lib.Branch, features.Trunk)):
     given = None
   if isinstance(given, site_lib.Linear):
     given = given.x
+  if isinstance(y, features.Features):
+    y = y.grid, y.summary
   value, given = jax.tree.map(lambda x: x.shape, (y, given))
   return value, given, grid

@@ -23,7 +23,7 @@ def bind(
   entries: Iterable[Mapping[str, Any]],
   blocks: Sequence[int] = (),
 ) -> Any:
-  """Returns the backbone with all entries bound; itself where there are none.
+  """Returns the backbone with all entries bound.
 
   Args:
     backbone: any module that has sites.
@@ -38,8 +38,6 @@ def bind(
     ValueError: naming the entry and the field that it lacks or does not have.
   """
   bindings = tuple(binding(i, entry) for i, entry in enumerate(entries))
-  if not bindings and not blocks:
-    return backbone
   return adapted.Adapted(backbone, bindings, blocks=tuple(blocks))
 
 

@@ -377,6 +377,21 @@ def adapter3d(site: str = 'block_out') -> Method:
   return _at(site, 'adapter3d')
 
 
+def ladder() -> Method:
+  """Ladder side-tuning: a narrow transformer beside (Sung et al. 2022)."""
+  return _at('features', 'ladder')
+
+
+def side4video() -> Method:
+  """A spatio-temporal side network (Yao et al. 2023)."""
+  return _at('features', 'side4video')
+
+
+def losa() -> Method:
+  """Low-rank side adaptation (Mercea et al. 2024)."""
+  return _at('features', 'losa')
+
+
 METHODS = {
   'full': full,
   'head': head_only,
@@ -397,4 +412,7 @@ METHODS = {
   'adapter3d': adapter3d,
   'rep_adapter': rep_adapter,
   'zeroi2v': zeroi2v,
+  'ladder': ladder,
+  'side4video': side4video,
+  'losa': losa,
 }

@@ -6,6 +6,7 @@ FLOPs and temporary memory are XLA's counts; times are measured in turns.
 from __future__ import annotations
 
 import functools
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +20,11 @@ from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.studies import series, settings
 from vidpetl.training import step as step_lib
 
+# What LLVM makes of a program changes neither its FLOPs nor its memory.
+_QUICKLY = {
+  'xla_backend_optimization_level': 0,
+  'xla_llvm_disable_expensive_passes': True,
+}
 COLUMNS = ('trained', 'FLOPs', 'time', 'temporary memory', 'optimizer memory')
 
 
@@ -73,18 +79,21 @@ def built(config: Any) -> Built:
 class Step:
   """A training step, compiled."""
 
-  def __init__(self, config: Any, size: int):
+  def __init__(self, config: Any, size: int, runs: bool = True):
     """Compiles.
 
     Args:
       config: of the run.
       size: of the batch, in clips.
+      runs: whether the step will run; if not, its arrays are shapes alone.
     """
     made = built(config)
-    self.state = jax.jit(made.create)(jax.random.key(0))
+    create = functools.partial(made.create, jax.random.key(0))
+    self.state = jax.jit(create)() if runs else jax.eval_shape(create)
     self.batch = batch_of(made.task, size)
     lowered = jax.jit(made.step, donate_argnums=0).lower(self.state, self.batch)
-    self.step = lowered.compile()
+    quick = _QUICKLY if not runs and jax.default_backend() == 'cpu' else {}
+    self.step = lowered.compile(compiler_options=quick)
     self.seconds: list[float] = []
     self.trained = made.trained
 
@@ -97,11 +106,14 @@ class Step:
 
   def costs(self) -> tuple[float, ...]:
     """Returns the values of `COLUMNS`."""
-    optimizer = sum(x.nbytes for x in jax.tree.leaves(self.state.opt_state))
+    optimizer = sum(
+      x.size * x.dtype.itemsize for x in jax.tree.leaves(self.state.opt_state)
+    )
+    seconds = self.seconds[1:] or self.seconds
     return (
       self.trained,
       self.step.cost_analysis()['flops'],
-      statistics.median(self.seconds[1:]),
+      statistics.median(seconds) if seconds else math.nan,
       self.step.memory_analysis().temp_size_in_bytes,
       optimizer,
     )
@@ -124,7 +136,13 @@ def table(costs: Mapping[str, tuple[float, ...]]) -> str:
   for name, values in others:
     shares = (f'{value / whole:.3f}' for value, whole in zip(values, full))
     rows.append((name, *shares))
-  return tables.markdown(['', *COLUMNS], rows)
+  names = ['', *COLUMNS]
+  if math.isnan(seconds):
+    names, *rows = [
+      tuple(cell for name, cell in zip(['', *COLUMNS], row) if name != 'time')
+      for row in (names, *rows)
+    ]
+  return tables.markdown(names, rows)
 
 
 def measure(
@@ -136,7 +154,8 @@ def measure(
     config: name or file of the experiment, with shared arguments after a colon.
     over: settings, as of `vidpetl.sweep`.
     size: of the batch, in clips.
-    steps: to take the time of, 2 or more.
+    steps: to take the time of; the first of several does not count. With 0,
+      steps are compiled for shapes, and no array is made.
     fields: of the config, see `series.load`.
   """
   path, _, shared = config.partition(':')
@@ -144,7 +163,9 @@ def measure(
   for setting in settings.parse(f'method=full; {over}'):
     argument = ','.join(filter(None, [shared, setting.argument]))
     own = {**fields, **setting.fields}
-    compiled[setting.name] = Step(series.load(path, argument, own), size)
+    compiled[setting.name] = Step(
+      series.load(path, argument, own), size, steps > 0
+    )
   for _ in range(steps):
     for step in compiled.values():
       step.run()

@@ -76,9 +76,9 @@ def probed(
   backbone: nn.Module, place: adapted.Place, delta: jax.Array
 ) -> nn.Module:
   """Returns the backbone with `delta` added at `place`, behind all else."""
-  here = adapted.At(place.name, Probe(delta), f'^{re.escape(place.path)}$')
   if not isinstance(backbone, adapted.Adapted):
-    return adapted.Adapted(backbone, (here,))
+    backbone = adapted.Adapted(backbone)
+  here = adapted.At(place.name, Probe(delta), f'^{re.escape(place.path)}$')
   return backbone.clone(bindings=(*backbone.bindings, here))
 
 

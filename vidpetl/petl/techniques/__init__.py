@@ -5,6 +5,14 @@ A module has `build`, the class of a linen module `(y, given, grid) -> y` (see
 the one set of defaults that there is: a published method (`vidpetl.recipes.
 methods`) offers all of them, and states where the paper's differ.
 
+A side network sits at `features`, where y is the backbone's `Features` and
+given its `features.Trunk`; it returns `Features` of its own. Its class has
+
+    reads() -> (blocks, ...)
+
+numbers of blocks, or a `tapping.Span`: what it reads of the backbone
+(`vidpetl.petl.side` has what they share).
+
 A class whose technique is linear also has
 
     merge(learned, layer) -> layer
