@@ -18,6 +18,7 @@ import jax.numpy as jnp
 
 from vidpetl import ranges
 from vidpetl.backbones import devices, layers, torch_layers
+from vidpetl.backbones import remat as remat_lib
 from vidpetl.backbones import site as site_lib
 
 Size = tuple[int, int, int]
@@ -329,7 +330,8 @@ class ConvNet(nn.Module):
     momentum: share of the running statistics that a step keeps. This is 1 -
       PyTorch's momentum.
     epsilon: of the BatchNorms.
-    remat: recompute the blocks in the backward pass, to save memory.
+    remat: what the backward pass computes again, to save memory: False is
+      nothing, True or 'nothing' all of each block; 'dots' keeps its products.
     dtype: of the computation; parameters and statistics are float32.
   """
 
@@ -338,7 +340,7 @@ class ConvNet(nn.Module):
   norm_statistics: Annotated[str, ranges.OneOf(NORM_STATISTICS)] = 'batch'
   momentum: ranges.Share = 0.9
   epsilon: ranges.Positive = 1e-5
-  remat: bool = False
+  remat: remat_lib.Simple = False
   dtype: Any = jnp.float32
 
   @nn.nowrap
@@ -368,7 +370,8 @@ class ConvNet(nn.Module):
   @nn.nowrap
   def block(self, block: type[nn.Module]) -> Callable[..., nn.Module]:
     """Returns what makes such blocks, recomputed if `remat`."""
-    return nn.remat(block) if self.remat else block
+    policy = remat_lib.policy(self.remat)
+    return nn.remat(block, policy=policy) if self.remat else block
 
 
 def site(name: str, x: jax.Array, given: jax.Array | None = None) -> jax.Array:

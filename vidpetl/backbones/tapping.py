@@ -38,6 +38,11 @@ def tap(x: jax.Array, grid: site_lib.Grid | None = None) -> jax.Array:
   return x
 
 
+def is_asked() -> bool:
+  """Whether anybody reads what blocks make."""
+  return _shown.get() is not None
+
+
 @contextlib.contextmanager
 def asked(
   numbers: Sequence[int],
