@@ -151,8 +151,6 @@ def alike(a: Traced, b: Traced) -> bool:
 def _same_jaxpr(a: core.Jaxpr, b: core.Jaxpr) -> bool:
   if a is b:
     return True
-  if len(a.eqns) != len(b.eqns) or len(a.outvars) != len(b.outvars):
-    return False
   names: dict[Any, Any] = {}
 
   def bind(ours, theirs) -> bool:
@@ -165,20 +163,24 @@ def _same_jaxpr(a: core.Jaxpr, b: core.Jaxpr) -> bool:
       return both and np.array_equal(ours.val, theirs.val)
     return names.get(ours) is theirs
 
-  if not (bind(a.constvars, b.constvars) and bind(a.invars, b.invars)):
-    return False
-  for ours, theirs in zip(a.eqns, b.eqns):
-    if ours.primitive is not theirs.primitive:
-      return False
-    if len(ours.invars) != len(theirs.invars):
-      return False
-    if not all(map(same, ours.invars, theirs.invars)):
-      return False
-    if not _same_value(ours.params, theirs.params):
-      return False
-    if not bind(ours.outvars, theirs.outvars):
-      return False
-  return all(map(same, a.outvars, b.outvars))
+  def read(ours, theirs) -> bool:
+    return len(ours) == len(theirs) and all(map(same, ours, theirs))
+
+  def same_eqn(ours, theirs) -> bool:
+    return (
+      ours.primitive is theirs.primitive
+      and read(ours.invars, theirs.invars)
+      and _same_value(ours.params, theirs.params)
+      and bind(ours.outvars, theirs.outvars)
+    )
+
+  return (
+    bind(a.constvars, b.constvars)
+    and bind(a.invars, b.invars)
+    and len(a.eqns) == len(b.eqns)
+    and all(map(same_eqn, a.eqns, b.eqns))
+    and read(a.outvars, b.outvars)
+  )
 
 
 def _same_value(a: Any, b: Any) -> bool:
@@ -190,17 +192,14 @@ def _same_value(a: Any, b: Any) -> bool:
   if isinstance(a, core.Jaxpr):
     return _same_jaxpr(a, b)
   if isinstance(a, core.ClosedJaxpr):
-    same = _same_jaxpr(a.jaxpr, b.jaxpr)
-    return same and _same_value(tuple(a.consts), tuple(b.consts))
+    return _same_jaxpr(a.jaxpr, b.jaxpr) and _same_value(a.consts, b.consts)
   if isinstance(a, dict):
     keys = a.keys() - _RULES
-    same = all(_same_value(a[key], b.get(key)) for key in keys)
-    return keys == b.keys() - _RULES and same
+    same = keys == b.keys() - _RULES
+    return same and all(_same_value(a[key], b[key]) for key in keys)
   if isinstance(a, list | tuple):
     return len(a) == len(b) and all(map(_same_value, a, b))
-  if isinstance(a, np.ndarray):
-    return np.array_equal(a, b)
-  return bool(a == b)
+  return bool(np.array_equal(a, b) if hasattr(a, 'shape') else a == b)
 
 
 def plan(labels: Sequence[int]) -> list[tuple[int, int, int]]:
@@ -215,19 +214,24 @@ def plan(labels: Sequence[int]) -> list[tuple[int, int, int]]:
   """
   found, start = [], 0
   while start < len(labels):
-    best = (1, 1)
-    for period in range(1, (len(labels) - start) // 2 + 1):
-      turns = 1
-      once = labels[start : start + period]
-      while (
-        labels[start + turns * period : start + (turns + 1) * period] == once
-      ):
-        turns += 1
-      if (turns - 1) * period > (best[1] - 1) * best[0]:
-        best = period, turns
-    found.append((start, *best))
-    start += best[0] * best[1]
+    rest = labels[start:]
+    periods = range(1, max(len(rest) // 2, 1) + 1)
+    turns = {period: _turns(rest, period) for period in periods}
+    # The one that spares most blocks, and of these the shortest.
+    period = max(periods, key=lambda p: ((turns[p] - 1) * p, -p))
+    if turns[period] == 1:
+      period = 1
+    found.append((start, period, turns[period]))
+    start += period * turns[period]
   return found
+
+
+def _turns(labels: Sequence[int], period: int) -> int:
+  """Returns how often the first `period` labels follow each other."""
+  turns = 1
+  while labels[turns * period : (turns + 1) * period] == labels[:period]:
+    turns += 1
+  return turns
 
 
 def run(
