@@ -98,12 +98,13 @@ def _open(jaxpr: core.Jaxpr) -> tuple[core.Jaxpr, list[Any]]:
         numbers.append(np.asarray(atom.val, atom.aval.dtype))
     eqns.append(eqn.replace(invars=atoms))
   invars = [*variables, *jaxpr.constvars, *jaxpr.invars]
-  return _replaced(jaxpr, constvars=[], invars=invars, eqns=eqns), numbers
+  return _replaced(jaxpr, invars, eqns), numbers
 
 
-def _replaced(jaxpr: core.Jaxpr, **changes) -> core.Jaxpr:
-  debug = jaxpr.debug_info.with_unknown_names()
-  return jaxpr.replace(debug_info=debug, **changes)
+def _replaced(jaxpr: core.Jaxpr, invars, eqns) -> core.Jaxpr:
+  # There are names for as many arguments as there were.
+  debug = jaxpr.debug_info._replace(arg_names=('',) * len(invars))
+  return jaxpr.replace(constvars=[], invars=invars, eqns=eqns, debug_info=debug)
 
 
 def _cast_first(block: Traced) -> Traced:
@@ -122,7 +123,7 @@ def _cast_first(block: Traced) -> Traced:
       inputs[i] = inputs[i].astype(invars[i].aval.dtype)
       gone.append(readers[0])
   eqns = [eqn for eqn in jaxpr.eqns if not any(eqn is each for each in gone)]
-  jaxpr = _replaced(jaxpr, invars=invars, eqns=eqns)
+  jaxpr = _replaced(jaxpr, invars, eqns)
   return dataclasses.replace(block, jaxpr=jaxpr, inputs=tuple(inputs))
 
 
