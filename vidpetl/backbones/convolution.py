@@ -330,8 +330,7 @@ class ConvNet(nn.Module):
     momentum: share of the running statistics that a step keeps. This is 1 -
       PyTorch's momentum.
     epsilon: of the BatchNorms.
-    remat: what the backward pass computes again, to save memory: False is
-      nothing, True or 'nothing' all of each block; 'dots' keeps its products.
+    remat: what the backward pass computes again: `remat.Simple`.
     dtype: of the computation; parameters and statistics are float32.
   """
 
@@ -370,8 +369,7 @@ class ConvNet(nn.Module):
   @nn.nowrap
   def block(self, block: type[nn.Module]) -> Callable[..., nn.Module]:
     """Returns what makes such blocks, recomputed if `remat`."""
-    policy = remat_lib.policy(self.remat)
-    return nn.remat(block, policy=policy) if self.remat else block
+    return remat_lib.wrap_module(self.remat, block)
 
 
 def site(name: str, x: jax.Array, given: jax.Array | None = None) -> jax.Array:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Annotated, Any
 
+import flax.linen as nn
 import jax
 from jax.ad_checkpoint import checkpoint_name
 
@@ -23,7 +24,7 @@ KEPT = {
 }
 OFFLOAD = 'offload'
 
-# Of convolutional networks.
+# Of convolutional networks: False, True or 'nothing', 'dots', 'dense'.
 Simple = bool | Annotated[str, ranges.OneOf(KEPT)]
 # Of transformers.
 Remat = (
@@ -47,6 +48,11 @@ def applies(how: Any, number: int) -> bool:
 def policy(how: Any) -> Callable[..., Any] | None:
   """Returns what `jax.checkpoint` calls a policy."""
   return KEPT.get(how) if isinstance(how, str) else None
+
+
+def wrap_module(how: Any, block: type[nn.Module]) -> Callable[..., nn.Module]:
+  """Returns a class of blocks that are computed again; how: `Simple`."""
+  return nn.remat(block, policy=policy(how)) if how else block
 
 
 def wrap(how: Any, function: Callable, in_loop: bool) -> Callable:
