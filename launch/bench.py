@@ -78,6 +78,7 @@ class Case:
     batch: clips of a step.
     dtype: of the computation.
     small: whether clips are small.
+    scan: whether blocks that are alike are compiled once.
   """
 
   preset: str
@@ -85,11 +86,12 @@ class Case:
   batch: int
   dtype: str
   small: bool
+  scan: bool = False
 
   @property
   def name(self) -> str:
-    size = ' small' if self.small else ''
-    return f'{self.preset} {self.method} {self.batch} {self.dtype}{size}'
+    more = ' small' * self.small + ' scan' * self.scan
+    return f'{self.preset} {self.method} {self.batch} {self.dtype}{more}'
 
   def config(self) -> Any:
     from vidpetl.studies import series  # noqa: PLC0415
@@ -106,6 +108,8 @@ class Case:
     config = series.load('configs/adapt.py', argument, fields)
     if 'remat' in config.backbone:
       config.backbone.remat = False
+    if self.scan:
+      config.backbone.scan = True
     return config
 
 
@@ -248,7 +252,9 @@ def work(args: argparse.Namespace) -> None:
     compiled, eager = args.peer == 'torch', args.eager or args.peer == 'eager'
     peers = bench_peer.makers(compiled, eager)
   for method in args.methods.split(','):
-    case = Case(args.work, method, args.batch, args.dtype, args.small)
+    case = Case(
+      args.work, method, args.batch, args.dtype, args.small, args.scan
+    )
     try:
       found = row(case, peers, args)
     except Exception as error:
@@ -266,6 +272,7 @@ def start(preset: str, methods: str, args: argparse.Namespace) -> list[dict]:
     f'--seconds={args.seconds}', f'--turns={args.turns}',
     f'--peer={args.peer}', f'--clock={args.clock}',
   ]  # fmt: skip
+  command += ['--scan'] * args.scan
   command += ['--small'] * args.small + ['--eager'] * args.eager
   rows = []
   process = subprocess.Popen(
@@ -336,6 +343,7 @@ def main() -> None:
   parser.add_argument('--batch', type=int, default=0, help='clips of a step')
   parser.add_argument('--dtype', default='')
   parser.add_argument('--small', action='store_true')
+  parser.add_argument('--scan', action='store_true', help='blocks as loops')
   parser.add_argument(
     '--peer', choices=('none', 'torch', 'eager'), default='none'
   )

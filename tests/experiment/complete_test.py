@@ -122,7 +122,12 @@ def test_a_variant_chosen_later_has_its_own_sizes():
     ),
     ('epochs.x', '1', "config.epochs is 30.0, and has no field 'x'"),
     ('epochs', 'many', "config.epochs='many' is not a float"),
-    ('backbone.remat', 'maybe', "'maybe' is not a bool"),
+    (
+      'backbone.remat',
+      'maybe',
+      "remat='maybe': .* or false, or a whole .*dots",
+    ),
+    ('backbone.scan', 'dots', "scan='dots': it must be true or false"),
     ('backbone.name', 'foo', "config.backbone.name='foo'; there are: c3d, "),
     ('backbone.name', 'layers', "'layers'; there are: c3d, "),
     ('tasks.kinetics400.task', 'foo', "'foo'; there are: classification, "),

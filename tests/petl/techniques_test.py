@@ -13,6 +13,7 @@ import tiny
 
 from vidpetl.parameters import trainable
 from vidpetl.petl import bindings
+from vidpetl.studies import flops
 
 # What is bound -> (entry, whether it starts at the identity).
 TECHNIQUES = {
@@ -225,12 +226,31 @@ def test_half_precision_stays_half(backbone):
   model = bindings.bind(
     tiny.BACKBONES[backbone](dtype='bfloat16'), together(backbone)
   )
-  out, variables = jax.eval_shape(
-    lambda: model.init_with_output(tiny.key(0), tiny.VIDEO, False)
-  )
-  assert out.grid.dtype == jnp.bfloat16
+  variables = jax.eval_shape(lambda: model.init(tiny.key(0), tiny.VIDEO, False))
   leaves = jax.tree.leaves(variables)
   assert all(leaf.dtype == jnp.float32 for leaf in leaves)
+
+  def loss(variables):
+    out = model.apply(variables, tiny.VIDEO, False)
+    assert out.grid.dtype == jnp.bfloat16
+    return out.grid.astype(jnp.float32).sum()
+
+  step = jax.make_jaxpr(jax.grad(loss))(variables).jaxpr
+  products = [e for e in equations(step) if e.primitive.name in PRODUCTS]
+  assert products
+  for eqn in products:
+    assert {v.aval.dtype for v in eqn.invars} == {jnp.dtype('bfloat16')}, eqn
+
+
+PRODUCTS = ('dot_general', 'conv_general_dilated')
+
+
+def equations(jaxpr):
+  """Yields the equations of a function, and of those that it calls."""
+  for eqn in jaxpr.eqns:
+    yield eqn
+    for inner in flops._within(eqn):
+      yield from equations(inner)
 
 
 @pytest.mark.parametrize(

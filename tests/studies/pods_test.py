@@ -47,6 +47,18 @@ def test_collectives_of_loops_count_as_often_as_they_run():
   }
 
 
+def test_loops_of_tpus_are_counted_by_their_conditions():
+  condition = """%cond (s: f32[4]) -> pred[] {
+  %n = s32[]{:T(128)} constant(5)
+  ROOT %lt = pred[]{:T(512)} compare(%s, %n), direction=LT
+}
+
+ENTRY"""
+  text = TEXT.replace('known_trip_count', 'none').replace('ENTRY', condition)
+  found = program.collectives(program.Program(text))
+  assert found['all-gather'] == {'count': 5, 'bytes': 5 * 16}
+
+
 def test_a_collective_is_hidden_by_what_runs_before_it_is_waited_for():
   found = program.hidden(program.Program(TEXT))
   assert found['behind'] == 48 and found['cycles'] == 210

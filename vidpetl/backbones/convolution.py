@@ -25,6 +25,7 @@ from vidpetl.backbones import (
   rounded,
   torch_layers,
 )
+from vidpetl.backbones import remat as remat_lib
 from vidpetl.backbones import site as site_lib
 
 Size = tuple[int, int, int]
@@ -196,7 +197,7 @@ class ConvNet(nn.Module):
     momentum: share of the running statistics that a step keeps. This is 1 -
       PyTorch's momentum.
     epsilon: of the BatchNorms.
-    remat: recompute the blocks in the backward pass, to save memory.
+    remat: what the backward pass computes again: `remat.Simple`.
     dtype: of the computation; parameters and statistics are float32.
   """
 
@@ -205,7 +206,7 @@ class ConvNet(nn.Module):
   norm_statistics: Annotated[str, ranges.OneOf(NORM_STATISTICS)] = 'batch'
   momentum: ranges.Share = 0.9
   epsilon: ranges.Positive = 1e-5
-  remat: bool = False
+  remat: remat_lib.Simple = False
   dtype: Any = jnp.float32
 
   @nn.nowrap
@@ -235,7 +236,7 @@ class ConvNet(nn.Module):
   @nn.nowrap
   def block(self, block: type[nn.Module]) -> Callable[..., nn.Module]:
     """Returns what makes such blocks, recomputed if `remat`."""
-    return nn.remat(block) if self.remat else block
+    return remat_lib.wrap_module(self.remat, block)
 
 
 def site(name: str, x: jax.Array, given: jax.Array | None = None) -> jax.Array:

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 
 from vidpetl import ranges
 from vidpetl.backbones import attention as attention_lib
+from vidpetl.backbones import blocks as blocks_lib
 from vidpetl.backbones import dense as dense_lib
-from vidpetl.backbones import devices, meshes, rounded, tapping
+from vidpetl.backbones import devices, meshes, rounded
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
@@ -146,18 +147,19 @@ class StochasticDepth(nn.Module):
   are rows of their own, [b, rows, n, d], they share the draw of their clip.
 
   Attributes:
-    rate: probability of dropping.
+    rate: probability of dropping; None does nothing. At 0 the draw is made in
+      vain, so that all blocks of an encoder are alike.
     rescale: whether branches that are kept are divided by `1 - rate`. ViViT
       was published without it, so that its branches weigh more in evaluation
       than they did, on average, in training.
   """
 
-  rate: float
+  rate: float | None
   rescale: bool = False
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    if not self.rate:
+    if self.rate is None:
       return x
     shape = (x.shape[0],) + (1,) * (x.ndim - 1)
     keep = 1 - self.rate
@@ -176,7 +178,8 @@ class Block(nn.Module):
     heads: of the attention.
     mlp: hidden width of the MLP.
     grid: where the tokens sit.
-    drop: probability of dropping each of the two branches, for this call.
+    drop: probability of dropping each of the two branches, for this call; None
+      where no block of the model drops any.
     rescale: see `StochasticDepth`.
     dtype: of the computation.
     activation: of the MLP, one of `ACTIVATIONS`.
@@ -189,7 +192,7 @@ class Block(nn.Module):
   heads: int
   mlp: int
   grid: Grid
-  drop: float = 0.0
+  drop: float | None = None
   rescale: bool = False
   dtype: Any = jnp.float32
   activation: str = 'gelu_tanh'
@@ -346,6 +349,7 @@ class Encoder(nn.Module):
     post_norm: whether there is one behind them.
     epsilon: of these LayerNorms.
     patch: pixels that a token covers, over its frames.
+    running: how the blocks run.
   """
 
   block: Callable[..., nn.Module]
@@ -357,6 +361,7 @@ class Encoder(nn.Module):
   post_norm: bool = True
   epsilon: float = LAYER_NORM_EPSILON
   patch: int = 256
+  running: blocks_lib.Running = blocks_lib.Running()
 
   @nn.compact
   def __call__(self, x: jax.Array, grid: Grid, train: bool) -> jax.Array:
@@ -377,13 +382,17 @@ class Encoder(nn.Module):
     x = site('tokens', x, grid=grid)
     if self.pre_norm:
       x = norm(name='pre_norm')(x)
+    rate = self.stochastic_depth if train else 0.0
+    blocks = []
     for i in range(self.depth):
       depth = i / max(self.depth - 1, 1)
-      block = self.block(
+      block = functools.partial(
+        self.block,
         grid=dataclasses.replace(grid, depth=depth),
-        drop=self.stochastic_depth * depth if train else 0.0,
+        drop=rate * depth if rate else None,
         name=f'encoderblock_{i}',
       )
-      x = tapping.tap(block(x), grid)
+      blocks.append(block)
+    x = blocks_lib.run(blocks, x, grid, self.running)
     x = constrain_batch(x)
     return norm(name='encoder_norm')(x) if self.post_norm else x

@@ -33,10 +33,11 @@ from vidpetl.backbones import (
   dense,
   features,
   layers,
-  tapping,
   variants,
 )
 from vidpetl.backbones import attention as attention_lib
+from vidpetl.backbones import blocks as blocks_lib
+from vidpetl.backbones import remat as remat_lib
 from vidpetl.backbones import site as site_lib
 from vidpetl.weights import positions
 
@@ -259,6 +260,7 @@ class Stage(nn.Module):
     drop: probability that the last block's branches are dropped.
     window: nominal.
     merge: whether patch merging follows.
+    running: how the blocks run.
     dtype: of the computation.
   """
 
@@ -267,19 +269,23 @@ class Stage(nn.Module):
   drop: float
   window: Size
   merge: bool
+  running: blocks_lib.Running
   dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, x: jax.Array, grid: Grid) -> tuple[jax.Array, Grid]:
     half = tuple(size // 2 for size in self.window)
-    for i, depth in enumerate(self.depths):
-      block = self.block(
+    blocks = [
+      functools.partial(
+        self.block,
         grid=dataclasses.replace(grid, depth=depth),
-        drop=self.drop * depth,
+        drop=self.drop * depth if self.drop else None,
         shift=half if i % 2 else (0, 0, 0),
         name=f'block_{i}',
       )
-      x = tapping.tap(block(x), grid)
+      for i, depth in enumerate(self.depths)
+    ]
+    x = blocks_lib.run(blocks, x, grid, self.running)
     if not self.merge:
       return x, grid
     return PatchMerging(self.dtype, name='downsample')(x, grid)
@@ -301,7 +307,12 @@ class Swin(nn.Module):
     summary: 'mean' over the grid, or 'vpetl': the mean of the means of
       neighbouring moments, as V-PETL's code has it, which gives the first and
       last moment half the weight.
-    remat: recompute the blocks in the backward pass, to save memory.
+    remat: what the backward pass computes again, to save memory: False is
+      nothing, True or 'nothing' all of each block; 'dots' keeps its products,
+      'dense' those of its dense layers. A number n is all of each n-th block.
+      'offload' is True, with what blocks are given in the host's memory.
+    scan: compile blocks that are alike once, as a loop. What is computed, and
+      the names of parameters, stay as they are.
     dtype: of the computation; parameters are float32.
   """
 
@@ -313,7 +324,8 @@ class Swin(nn.Module):
   mlp_ratio: ranges.Count = 4
   stochastic_depth: ranges.Rate = 0.2
   summary: Annotated[str, ranges.OneOf(SUMMARIES)] = 'mean'
-  remat: bool = False
+  remat: remat_lib.Remat = False
+  scan: bool = False
   dtype: Any = jnp.float32
 
   @nn.compact
@@ -332,6 +344,7 @@ class Swin(nn.Module):
         drop,
         self.window,
         merge=i < len(self.depths) - 1,
+        running=blocks_lib.Running(self.scan, self.remat),
         dtype=self.dtype,
         name=f'stage_{i}',
       )
@@ -344,7 +357,7 @@ class Swin(nn.Module):
   @nn.nowrap
   def make_block(self, heads: int, width: int):
     return functools.partial(
-      nn.remat(SwinBlock) if self.remat else SwinBlock,
+      SwinBlock,
       heads=heads,
       mlp=self.mlp_ratio * width,
       rescale=True,

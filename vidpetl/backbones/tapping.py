@@ -70,6 +70,11 @@ def tap(x: jax.Array, grid: site_lib.Grid | None = None) -> jax.Array:
 Blocks = Sequence[int | Span]
 
 
+def is_asked() -> bool:
+  """Whether anybody reads what blocks make."""
+  return _shown.get() is not None
+
+
 @contextlib.contextmanager
 def asked(
   numbers: Blocks,

@@ -22,7 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vidpetl import options, ranges
-from vidpetl.backbones import features, layers, variants
+from vidpetl.backbones import blocks, features, layers, variants
+from vidpetl.backbones import remat as remat_lib
 from vidpetl.backbones import site as site_lib
 
 Features = features.Features
@@ -58,7 +59,12 @@ class ViT(nn.Module):
     stochastic_depth: rate of the last block; rates grow linearly from 0.
     epsilon: of all LayerNorms.
     activation: of the MLPs, one of `layers.ACTIVATIONS`.
-    remat: recompute the blocks in the backward pass, to save memory.
+    remat: what the backward pass computes again, to save memory: False is
+      nothing, True or 'nothing' all of each block; 'dots' keeps its products,
+      'dense' those of its dense layers. A number n is all of each n-th block.
+      'offload' is True, with what blocks are given in the host's memory.
+    scan: compile blocks that are alike once, as a loop. What is computed, and
+      the names of parameters, stay as they are.
     dtype: of the computation; parameters are float32.
   """
 
@@ -72,7 +78,8 @@ class ViT(nn.Module):
   stochastic_depth: ranges.Rate = 0.0
   epsilon: ranges.Positive = 1e-6
   activation: layers.ActivationName = 'gelu'
-  remat: bool = False
+  remat: remat_lib.Remat = False
+  scan: bool = False
   dtype: Any = jnp.float32
 
   @nn.nowrap
@@ -91,7 +98,7 @@ class ViT(nn.Module):
   @nn.nowrap
   def encoder(self, name: str, frames: int = 1, **options) -> layers.Encoder:
     block = functools.partial(
-      nn.remat(layers.Block) if self.remat else layers.Block,
+      layers.Block,
       heads=self.heads,
       mlp=self.mlp,
       rescale=True,
@@ -108,6 +115,7 @@ class ViT(nn.Module):
       post_norm=False,
       epsilon=self.epsilon,
       patch=frames * self.patch**2,
+      running=blocks.Running(self.scan, self.remat),
       name=name,
       **options,
     )

@@ -29,8 +29,9 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import ranges
-from vidpetl.backbones import attending, features, layers, variants
+from vidpetl.backbones import attending, blocks, features, layers, variants
 from vidpetl.backbones import attention as attention_lib
+from vidpetl.backbones import remat as remat_lib
 from vidpetl.backbones import site as site_lib
 
 Features = features.Features
@@ -58,7 +59,12 @@ class ViViT(nn.Module):
     tubelet: (frames, height, width) that a token covers.
     stochastic_depth: rate of an encoder's last block, see `layers.Encoder`.
     rescale: see `layers.StochasticDepth`.
-    remat: recompute the blocks in the backward pass, to save memory.
+    remat: what the backward pass computes again, to save memory: False is
+      nothing, True or 'nothing' all of each block; 'dots' keeps its products,
+      'dense' those of its dense layers. A number n is all of each n-th block.
+      'offload' is True, with what blocks are given in the host's memory.
+    scan: compile blocks that are alike once, as a loop. What is computed, and
+      the names of parameters, stay as they are.
     dtype: of the computation; parameters are float32.
   """
 
@@ -69,7 +75,8 @@ class ViViT(nn.Module):
   tubelet: ranges.Size = (2, 16, 16)
   stochastic_depth: ranges.Rate = 0.2
   rescale: bool = False
-  remat: bool = False
+  remat: remat_lib.Remat = False
+  scan: bool = False
   dtype: Any = jnp.float32
 
   @nn.nowrap
@@ -87,7 +94,7 @@ class ViViT(nn.Module):
     block: type[nn.Module] = layers.Block,
   ) -> layers.Encoder:
     block = functools.partial(
-      nn.remat(block) if self.remat else block,
+      block,
       heads=self.heads,
       mlp=self.mlp,
       rescale=self.rescale,
@@ -99,6 +106,7 @@ class ViViT(nn.Module):
       self.stochastic_depth,
       self.dtype,
       patch=math.prod(self.tubelet),
+      running=blocks.Running(self.scan, self.remat),
       name=name,
     )
 

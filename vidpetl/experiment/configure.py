@@ -105,7 +105,8 @@ def convert(name: str, text: str, now: Any) -> Any:
     return text
   try:
     if isinstance(now, bool):
-      return _BOOLEANS[text.lower()]
+      # Some may also be a number or a word, to which their hints hold them.
+      return _BOOLEANS.get(text.lower(), _literal(text))
     if isinstance(now, int | float):
       return _number(text, type(now))
     value = _literal(text)

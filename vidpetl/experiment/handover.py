@@ -25,7 +25,7 @@ from vidpetl.weights.errors import WeightsError
 Arrays = Mapping[str, np.ndarray]
 
 # Fields of a backbone that change no function of a trained model.
-_OF_TRAINING = ('parent', 'name', 'dtype', 'remat', 'stochastic_depth')
+_OF_TRAINING = ('parent', 'name', 'dtype', 'remat', 'scan', 'stochastic_depth')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,6 +24,8 @@ from vidpetl.tasks import task as task_lib
 
 FILE, FORMAT = 'model.json', 'vidpetl-model-1'
 MODEL = ('backbone', 'petl', 'trainable')
+# How a backbone's training is compiled; other programs need no loops.
+_OF_TRAINING = ('remat', 'scan')
 # Of heads that score classes.
 _OUTPUTS = 'output_projection/bias'
 
@@ -74,8 +76,9 @@ def describe(
 
 def build(spec: Mapping[str, Any]) -> experiment.Experiment:
   """Builds model and tasks of a specification."""
+  backbone = spec['backbone'].items()
   fields = {
-    'backbone': spec['backbone'],
+    'backbone': {k: v for k, v in backbone if k not in _OF_TRAINING},
     'petl': tuple(spec['petl']),
     'trainable': (('.*', 'all'),),
     'dtype': spec['dtype'],

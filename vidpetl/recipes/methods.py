@@ -22,8 +22,9 @@ from typing import Any
 
 from vidpetl import options as options_lib
 from vidpetl.recipes import bound as bound_lib
-from vidpetl.recipes import tuned
+from vidpetl.recipes import linear_methods, side_methods, tuned
 from vidpetl.recipes.bound import Bound, Entry
+from vidpetl.recipes.placing import SITES, Method, at
 
 Rules = tuple[tuple[str, str], ...]
 
@@ -39,7 +40,6 @@ POSITIONS = {
   'downsample': '/downsample/',
 }
 
-_SITES = '/site_[^/]+/'
 NORMS = r'/(LayerNorm_\w+|[a-z_]*norm|ln_\w+)/'
 
 
@@ -104,9 +104,6 @@ def _within(entry: Entry, where: str) -> Entry:
   return {**entry, 'where': where}
 
 
-Method = tuple[Sequence[Bound], Sequence[str]]
-
-
 def _own(method: str) -> dict[str, Any]:
   """Returns the options that are the method's own, with their defaults."""
   if method in POSITIONS:
@@ -124,12 +121,6 @@ def _method(method: str, chosen: Mapping[str, Any]) -> Method:
   if method in POSITIONS:
     return (), (POSITIONS[method],)
   return METHODS[method](**own)
-
-
-def _at(sites: Sequence[str], technique: str, **more: Any) -> Method:
-  """Returns a method that binds one technique to some sites, or to one."""
-  sites = (sites,) if isinstance(sites, str) else sites
-  return [Bound(site, technique, **more) for site in sites], (_SITES,)
 
 
 def full() -> Method:
@@ -175,12 +166,12 @@ def adaptformer(site: str = 'mlp') -> Method:
     site: 'mlp', where it sees what the MLP does; or 'mlp_residual', before the
       LayerNorm, as in AdaptFormer's code for ViT.
   """
-  return _at(site, 'adapter', fixed={'mode': 'parallel'})
+  return at(site, 'adapter', fixed={'mode': 'parallel'})
 
 
 def houlsby() -> Method:
   """Sequential adapters behind attention and MLP (Houlsby et al. 2019)."""
-  return _at(
+  return at(
     ('attn', 'mlp'),
     'adapter',
     fixed={'mode': 'sequential'},
@@ -191,17 +182,17 @@ def houlsby() -> Method:
 def prefix() -> Method:
   """Prefix-tuning as V-PETL counts it: with an adapter beside each MLP."""
   prefixes = Bound('attn_qkv', 'prefix', names={'middle': 'bottleneck'})
-  return (prefixes, _BESIDE_MLP), (_SITES,)
+  return (prefixes, _BESIDE_MLP), (SITES,)
 
 
 def patt() -> Method:
   """Parallel attention alone (V-PETL eq. 9 and 10)."""
-  return _at('attn_qkv', 'patt')
+  return at('attn_qkv', 'patt')
 
 
 def bapat() -> Method:
   """Swin-BAPAT and ViT-BAPAT: PATT, and an adapter beside each MLP."""
-  return (Bound('attn_qkv', 'patt'), _BESIDE_MLP), (_SITES,)
+  return (Bound('attn_qkv', 'patt'), _BESIDE_MLP), (SITES,)
 
 
 def lora(
@@ -223,15 +214,15 @@ def lora(
     for name, given in (('ranks', ranks), ('alphas', alphas)):
       if given:
         raise ValueError(f'method lora: {name}={given} needs targets')
-    return _at(sites, 'lora')
+    return at(sites, 'lora')
   per = [bound_lib.per(text, 'rank', int) for text in ranks]
   per += [bound_lib.per(text, 'alpha', float) for text in alphas]
-  return _at('layer', 'lora', fixed={'where': targets, 'per': tuple(per)})
+  return at('layer', 'lora', fixed={'where': targets, 'per': tuple(per)})
 
 
 def ia3(sites: Sequence[str] = ('attn_qkv', 'mlp_hidden')) -> Method:
   """(IA)^3: keys, values and hidden units are scaled (Liu et al. 2022)."""
-  return _at(sites, 'ia3')
+  return at(sites, 'ia3')
 
 
 def ssf(
@@ -249,12 +240,12 @@ def ssf(
   The paper's code has them behind the patch embedding and the last LayerNorm,
   too, 4 d parameters that are not here.
   """
-  return _at(sites, 'ssf')
+  return at(sites, 'ssf')
 
 
 def vpt(deep: bool = True) -> Method:
   """Visual prompts, new ones in each block if deep (Jia et al. 2022)."""
-  return _at('block_in' if deep else 'tokens', 'prompt')
+  return at('block_in' if deep else 'tokens', 'prompt')
 
 
 def st_adapter(per_block: int = 2) -> Method:
@@ -266,7 +257,7 @@ def st_adapter(per_block: int = 2) -> Method:
   """
   if per_block not in (1, 2):
     raise ValueError(f'per_block must be 1 or 2, not {per_block}')
-  return _at(('block_in', 'attn_residual')[-per_block:], 'st_adapter')
+  return at(('block_in', 'attn_residual')[-per_block:], 'st_adapter')
 
 
 def aim() -> Method:
@@ -290,46 +281,7 @@ def aim() -> Method:
     Bound('attn', 'adapter', behind, gelu),
     Bound('mlp', 'adapter', beside, {**gelu, 'scale': 0.5}),
   )
-  return bound, (_SITES, '^backbone/norm/')
-
-
-def rep_adapter(sites: Sequence[str] = ('attn_in', 'mlp_in')) -> Method:
-  """RepAdapter (Luo et al. 2023): linear adapters that merge to nothing.
-
-  x + s Up(Down(x)), Up in two groups as in the code (luogen1996/RepAdapter).
-
-  Args:
-    sites: attn_in alone is its variant for attention.
-  """
-  usual = {'bottleneck': 8, 'groups': 2, 'initial': 'xavier', 'dropout': 0.1}
-  return _linear(sites, {**usual, 'scale': 1.0})
-
-
-def zeroi2v(
-  sites: Sequence[str] = ('attn_in', 'attn', 'mlp_in', 'mlp'),
-  temporal: bool = True,
-) -> Method:
-  """ZeroI2V (Li et al. 2024): an image model sees time, at no cost.
-
-  Some heads attend to other frames (`head_shift`), and linear adapters around
-  both branches merge to nothing. As in the authors' code (MCG-NJU/ZeroI2V)
-  there is an embedding of time, and the last LayerNorm trains.
-
-  Args:
-    sites: of the adapters; its `num_tadapter=1` has none behind the MLP.
-    temporal: whether heads look at other frames, and there is the embedding.
-  """
-  usual = {'ratio': 0.25, 'scale': 0.5, 'initial': 'aim', 'dropout': 0.1}
-  adapters, trained = _linear(sites, usual)
-  time = [Bound('tokens', 'time_embedding'), Bound('attn_qkv', 'head_shift')]
-  bound = (*(time if temporal else ()), *adapters)
-  return bound, (*trained, '^backbone/norm/')
-
-
-def _linear(sites: Sequence[str], defaults: Mapping[str, Any]) -> Method:
-  """Adapters that merge."""
-  fixed = {'mode': 'sequential', 'activation': 'none', 'norm': 'none'}
-  return _at(sites, 'adapter', fixed=fixed, defaults=defaults)
+  return bound, (SITES, '^backbone/norm/')
 
 
 # Where MST-Adapter's variants sit (its Figure 5).
@@ -363,7 +315,7 @@ def mst_adapter(
     raise ValueError(
       f'placement {placement!r} is none of {", ".join(PLACEMENTS)}'
     )
-  adapters, trained = _at(
+  adapters, trained = at(
     PLACEMENTS[placement], 'mst_adapter', defaults={'cls': True}
   )
   for site in shift_sites:
@@ -374,22 +326,7 @@ def mst_adapter(
 
 def adapter3d(site: str = 'block_out') -> Method:
   """PECoP's 3D-Adapter."""
-  return _at(site, 'adapter3d')
-
-
-def ladder() -> Method:
-  """Ladder side-tuning: a narrow transformer beside (Sung et al. 2022)."""
-  return _at('features', 'ladder')
-
-
-def side4video() -> Method:
-  """A spatio-temporal side network (Yao et al. 2023)."""
-  return _at('features', 'side4video')
-
-
-def losa() -> Method:
-  """Low-rank side adaptation (Mercea et al. 2024)."""
-  return _at('features', 'losa')
+  return at(site, 'adapter3d')
 
 
 METHODS = {
@@ -410,9 +347,9 @@ METHODS = {
   'aim': aim,
   'mst_adapter': mst_adapter,
   'adapter3d': adapter3d,
-  'rep_adapter': rep_adapter,
-  'zeroi2v': zeroi2v,
-  'ladder': ladder,
-  'side4video': side4video,
-  'losa': losa,
+  'rep_adapter': linear_methods.rep_adapter,
+  'zeroi2v': linear_methods.zeroi2v,
+  'ladder': side_methods.ladder,
+  'side4video': side_methods.side4video,
+  'losa': side_methods.losa,
 }

@@ -38,7 +38,7 @@ FREE = (
   (r'log_every|writers|page', 'they say what is told of a run'),
   (r'compile_cache|input\..*', 'they make it faster, or stop it'),
   (r'cache\.verify', 'it compares what is read'),
-  (r'backbone\.remat', 'what is computed again is the same'),
+  (r'backbone\.(remat|scan)', 'what is computed is the same'),
   (r'eval_batch_size', 'metrics do not depend on it'),
   (r'mesh\..*|sharding', 'another topology differs by rounding'),
   (r'checkpoint\.(every|keep|accept)', 'they say which states are kept'),

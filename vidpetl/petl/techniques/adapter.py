@@ -92,7 +92,8 @@ class Adapter(nn.Module):
         "adapter: nothing runs parallel to this site; mode='sequential' works"
       )
     update = self.bottlenecked(x, y.shape[-1])
-    rate = self.drop_path * grid.depth if self.has_rng('dropout') else 0.0
+    drops = self.drop_path and self.has_rng('dropout')
+    rate = self.drop_path * grid.depth if drops else None
     return y + layers.StochasticDepth(rate, rescale=True, name='drop')(update)
 
   @nn.nowrap

@@ -48,7 +48,8 @@ class AIM(nn.Module):
         'aim: works at block_in, in blocks whose attention takes any rows of '
         'tokens; here is none'
       )
-    rate = self.drop_path * grid.depth if self.has_rng('dropout') else 0.0
+    drops = self.drop_path and self.has_rng('dropout')
+    rate = self.drop_path * grid.depth if drops else None
     kept = layers.StochasticDepth(rate, rescale=True, name='drop')
     if grid.rows == 'frame':
       update = self.over_time(jnp.swapaxes(y, 1, 2), given)

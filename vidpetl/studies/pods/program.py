@@ -55,12 +55,10 @@ class Instruction:
     found = _CYCLES.search(self.rest)
     return int(found[1]) if found else 0
 
-  def called(self) -> Iterator[tuple[str, int]]:
-    """Yields the computations that it runs, and how often."""
-    trips = _TRIPS.search(self.rest) if self.code == 'while' else None
+  def called(self) -> Iterator[str]:
+    """Yields the computations that it runs."""
     for names in _CALLED.findall(self.rest):
-      for name in re.findall(r'%([\w.-]+)', names):
-        yield name, int(trips[1]) if trips else 1
+      yield from re.findall(r'%([\w.-]+)', names)
 
 
 class Program:
@@ -89,11 +87,28 @@ class Program:
     def run(name, times):
       counts[name] += times
       for each in self.computations.get(name, ()):
-        for inner, more in each.called():
-          run(inner, times * more)
+        turns = self._turns(each)
+        for inner in each.called():
+          run(inner, times * turns)
 
     run(self.entry, 1)
     return counts
+
+  def _turns(self, each: Instruction) -> int:
+    """Returns how often a loop runs; other instructions run once.
+
+    Where a program does not say it, its condition is a count from 0, held
+    against the one number there is.
+    """
+    if each.code != 'while':
+      return 1
+    if told := _TRIPS.search(each.rest):
+      return int(told[1])
+    condition = re.search(r'condition=%([\w.-]+)', each.rest)
+    within = self.computations.get(condition[1], ()) if condition else ()
+    numbers = [x.rest.partition(')')[0] for x in within if x.code == 'constant']
+    is_count = len(numbers) == 1 and numbers[0].isdigit()
+    return int(numbers[0]) if is_count else 1
 
 
 def collectives(program: Program) -> dict[str, dict[str, int]]:
