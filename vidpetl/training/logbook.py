@@ -37,14 +37,22 @@ class Logbook:
   Processes but the first write nothing, except into what all of them must call.
   """
 
-  def __init__(self, run: run_lib.Run, workdir: epath.Path, started: float):
+  def __init__(
+    self,
+    run: run_lib.Run,
+    workdir: epath.Path,
+    started: float,
+    name: str = '',
+  ):
     """Opens it for the terminal.
 
     Args:
       run: of which it is.
       workdir: of the run.
       started: when it began, by `time.perf_counter`.
+      name: in front of what is told, where several runs tell.
     """
+    self._name = f'{name}: ' if name else ''
     self._run, self._workdir, self._started = run, workdir, started
     self._first = jax.process_index() == 0
     self._progress = progress.Progress(run.total)
@@ -69,7 +77,7 @@ class Logbook:
   def say(self, text: str) -> None:
     """Tells a user a line."""
     if self._first:
-      self._progress.say(text)
+      self._progress.say(f'{self._name}{text}')
 
   def describe(
     self,
@@ -143,8 +151,21 @@ class Logbook:
     self.writer.write_scalars(step, {'seconds_to_first_step': seconds})
     self.say(f'First step after {progress.duration(seconds)}.')
 
-  def log(self, done: int, waiting: pending.Pending, source: feed.Feed) -> None:
-    """Writes losses, rates and speed since the last time."""
+  def log(
+    self,
+    done: int,
+    waiting: pending.Pending,
+    source: feed.Feed,
+    shown: bool = True,
+  ) -> None:
+    """Writes losses, rates and speed since the last time.
+
+    Args:
+      done: finished steps.
+      waiting: scalars of those since the last time.
+      source: of the batches.
+      shown: whether the terminal shows them, too.
+    """
     lock.check(self._workdir)
     losses = waiting.take()
     speed = waiting.speed(done, source.starved)
@@ -155,7 +176,7 @@ class Logbook:
       scalars['/'.join(filter(None, ('learning_rate', name)))] = float(rate)
     scalars |= _device_memory()
     self.writer.write_scalars(done, scalars)
-    if self._first:
+    if self._first and shown:
       facts = {
         k.removesuffix('/loss'): f'{v:.3f}'
         for k, v in losses.items()
