@@ -189,6 +189,9 @@ class Config:
   Attributes:
     mode: 'train', or 'eval' for `eval_checkpoint`.
     seed: of everything.
+    data_seed: of the batches alone, their order and what is drawn to cut and
+      to change clips; None is that of everything. With one for all, runs of
+      several seeds see the same batches, and may train together.
     epochs: one is the sum of the datasets over the batch size.
     steps: if positive, in place of epochs.
     batch_size: examples of a step, over all devices.
@@ -223,6 +226,7 @@ class Config:
 
   mode: Annotated[str, ranges.OneOf(MODES)] = 'train'
   seed: ranges.Natural = 0
+  data_seed: ranges.Natural | None = None
   epochs: ranges.Number = 15.0
   steps: ranges.Natural = 0
   batch_size: ranges.Count = 128

@@ -61,12 +61,14 @@ def read(
   spec = task.train_clip
   spec.check(source.info)
   count = min(count, len(source))
+  seed = config.get('data_seed')
+  seed = config.seed if seed is None else seed
   found = []
   for position in range(_TRIES * count):
     if len(found) == count:
       break
-    i = int(index.examples(config.seed, name, np.array(position), len(source)))
-    key = index.example_seed(config.seed, name, position)
+    i = int(index.examples(seed, name, np.array(position), len(source)))
+    key = index.example_seed(seed, name, position)
     try:
       clip = clips.load(source, i, spec, key)
     except decode.DecodeError:  # The survey has told.

@@ -16,6 +16,10 @@ State = state_lib.TrainState
 Scalars = Mapping[str, Any]
 
 
+class UnlikeError(ValueError):
+  """Runs cannot train together."""
+
+
 class Alone:
   """The programs of one run.
 

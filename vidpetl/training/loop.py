@@ -1,4 +1,4 @@
-"""The one loop: train, evaluate, save, resume; one run, or several at a time."""
+"""The one loop: train, evaluate, save, resume; one run, or several at once."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from vidpetl.training import (
   writers,
 )
 from vidpetl.training import run as run_lib
+from vidpetl.training import start as start_lib
 
 Candidate = candidate.Candidate
 
@@ -138,7 +139,7 @@ class Loop:
       What the file of results of each holds; None for one that was left out.
     """
     begun = [each.resume() for each in self.candidates]
-    start = _same([each.step for each in begun])
+    start = _agreed(begun)
     if start == self.run.total:
       ended = [each.ended() for each in self.candidates]
       if all(ended):
@@ -374,14 +375,17 @@ class Loop:
     return record
 
 
-def _same(steps: Sequence[int]) -> int:
+def _agreed(begun: Sequence[start_lib.Start]) -> int:
   """Returns the step that all runs begin at.
 
   Raises:
-    ValueError: if it is not one.
+    UnlikeError: if it is not one, or if other parameters are frozen.
   """
+  steps = [each.step for each in begun]
   if len(set(steps)) > 1:
-    raise ValueError(
-      f'These runs go on from steps {steps}: they do not train together.'
+    raise alone.UnlikeError(f'These runs go on from steps {steps}.')
+  if len({each.meta['frozen'] for each in begun}) > 1:
+    raise alone.UnlikeError(
+      'Other parameters are frozen in some of these runs.'
     )
   return steps[0]

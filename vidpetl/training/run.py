@@ -28,7 +28,13 @@ from vidpetl.experiment import spec as spec_lib
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import storage
 from vidpetl.tasks import task as task_lib
-from vidpetl.training import checkpoint, consistency, programs, sharding
+from vidpetl.training import (
+  checkpoint,
+  consistency,
+  identity,
+  programs,
+  sharding,
+)
 from vidpetl.training import step as step_lib
 from vidpetl.weights import report as report_lib
 
@@ -112,7 +118,7 @@ class Run:
     if evaluation or ((init.path or init.adapter) and not unread):
       create = self.experiment.state
       started = initialise.start(
-        jax.jit(self.experiment.init_variables)(key),
+        self._draw(key),
         self.experiment,
         evaluation,
       )
@@ -123,6 +129,11 @@ class Run:
     state = jax.jit(create, out_shardings=where)(begin)
     consistency.check_heads(state.frozen)
     return state, origin
+
+  @functools.cached_property
+  def _draw(self) -> Any:
+    """Draws variables by a key; traced once, whatever the number of keys."""
+    return jax.jit(self.experiment.init_variables)
 
   def restore(
     self, checkpoints: checkpoint.Checkpoints, step: int
@@ -135,7 +146,7 @@ class Run:
     saved = checkpoints.meta(step)
     seed = saved.get('first_seed', self.config.seed)
     state, _ = self.init_state(resuming=True, seed=seed)
-    if saved['frozen'] != storage.tree_hash(state.frozen):
+    if saved['frozen'] != self.hash_frozen(state):
       raise ValueError(
         f'{checkpoints.folder / str(step)} was trained on other frozen '
         'parameters than those that config.init gives now.'
@@ -224,7 +235,7 @@ class Run:
           self.experiment.tasks[name].train_clip,
           name=name,
           batch_size=self.config.batch_size,
-          seed=self.config.seed,
+          seed=self.data_seed,
           start=self.mixture.count(start, name),
           **self._input_options(),
         )
@@ -240,6 +251,20 @@ class Run:
       batch_size=self.config.eval_batch_size,
       **self._input_options(),
     )
+
+  @property
+  def data_seed(self) -> int:
+    """The seed of the batches."""
+    return seed_of_batches(self.config)
+
+  @functools.cached_property
+  def data(self) -> dict[str, Any]:
+    """What tells the data from others; see `identity.data_of`."""
+    return identity.data_of(self)
+
+  def hash_frozen(self, state: state_lib.TrainState) -> str:
+    """Returns the hash of the frozen parameters of a state."""
+    return storage.tree_hash(state.frozen)
 
   def _input_options(self) -> dict[str, Any]:
     return {
@@ -272,7 +297,7 @@ class Run:
     name = self.mixture.task(step)
     source = self.train[name]
     rows, _ = index.batch(
-      self.config.seed,
+      self.data_seed,
       name,
       self.mixture.count(step, name),
       self.config.batch_size,
@@ -337,7 +362,7 @@ def prepare(
       sizes=tuple(sizes.values()),
       mode=config.mixture.mode,
       weights=config.mixture.weights or None,
-      seed=config.seed,
+      seed=seed_of_batches(config),
       steps=total,
     ),
     quarantine=quarantine_lib.Quarantine(config.input.max_undecodable),
@@ -345,6 +370,11 @@ def prepare(
     total=total,
     notes=(*notes, *consistency.scarce(config.batch_size, sizes)),
   )
+
+
+def seed_of_batches(config: Any) -> int:
+  """Returns the seed of which the order of examples and their cuts follow."""
+  return config.seed if config.data_seed is None else config.data_seed
 
 
 def _check_batches(config: Any, mesh: jax.sharding.Mesh) -> int:

@@ -13,7 +13,6 @@ from etils import epath
 from vidpetl import durable
 from vidpetl.experiment import labels as labels_lib
 from vidpetl.experiment import state as state_lib
-from vidpetl.parameters import storage
 from vidpetl.training import (
   checkpoint,
   continuing,
@@ -112,7 +111,7 @@ def begin(
   saved = {} if step is None else checkpoints.meta(step)
   seed = _first_seed(saved, run.config.seed)
   state, origin = run.init_state(step is not None, evaluation, seed)
-  meta = identity.meta(run, _data(run), storage.tree_hash(state.frozen))
+  meta = identity.meta(run, _data(run), run.hash_frozen(state))
   more = {'origin': origin, 'history': [], 'labels': _labels(run)}
   meta |= {'first_seed': seed}
   if step is None:
@@ -157,9 +156,7 @@ def _first_seed(saved: Mapping[str, Any], seed: int) -> int:
 def _data(run: run_lib.Run) -> dict[str, Any]:
   """Returns what tells the data of a run, as the first process reads them."""
   first = jax.process_index() == 0
-  return json.loads(
-    holding.of_first(json.dumps(identity.data_of(run)) if first else '')
-  )
+  return json.loads(holding.of_first(json.dumps(run.data) if first else ''))
 
 
 def _restored(
