@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from vidpetl.experiment import complete
-from vidpetl.training import candidate, loop, together, writers
+from vidpetl.training import candidate, divergence, loop, together, writers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +62,9 @@ def run(
     ]
     training = loop.Loop(programs, candidates)
     with training.stopping():
-      found = training.train([each.told for each in planned])
+      try:
+        found = training.train([each.told for each in planned])
+      except divergence.DivergedError:  # The last one that was left.
+        found = [None] * len(planned)
       return [result or each.error for result, each in zip(found, candidates)]
   return None
