@@ -2,16 +2,22 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
 from vidpetl.parameters import storage, variables
 from vidpetl.recipes import methods
+from vidpetl.studies import flops
 from vidpetl.training import (
+  alone,
   checkpoint,
   divergence,
   group,
+  interruption,
   loop,
+  programs,
+  together,
 )
 from vidpetl.training import run as run_lib
 
@@ -47,6 +53,7 @@ def make(make_config, base):
         'seed': seed,
         'data_seed': 7,
         'steps': 4,
+        'eval_every_epochs': 0.0,
         'init.path': base,
         'init.skip': ('^heads_', '/site_'),
         'optimizer.learning_rate': rate,
@@ -148,6 +155,8 @@ def _products(planned):
     [each.config for each in planned], [each.workdir for each in planned]
   )
   run = made.run
+  for each in made.members:
+    each.rates(0)  # As numbers, which are an argument of the step.
   batch = programs.batch_shapes(
     run.config, run.experiment.tasks[TASK], run.train[TASK].info, run.mesh
   )
@@ -158,7 +167,7 @@ def _products(planned):
 
 def test_a_group_goes_on_where_it_was_stopped(make, tmp_path, monkeypatch):
   planned = plan(make, 'head', tmp_path / 'group')
-  asked = iter(['', '', '', 'SIGTERM'])
+  asked = iter(['', '', 'SIGTERM'])
   with monkeypatch.context() as patch:
     patch.setattr(
       interruption.Interruption, 'requested', lambda self: next(asked, '')
