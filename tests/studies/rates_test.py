@@ -56,7 +56,7 @@ def test_settings_get_rates_where_examples_are_held_out(make_config):
   ):
     (only,) = rates.axis(setting, load_config, factors)
     assert math.isnan(only)
-  with pytest.raises(ValueError, match='never by the test: give --config.val'):
+  with pytest.raises(ValueError, match='never by the test: give'):
     rates.axis(free, load, (1.0, 2.0))
   assert rates.factors('auto') == () and rates.factors('0.5|2') == (0.5, 2.0)
   for text in ('', 'x', '1|-1', '1|inf'):

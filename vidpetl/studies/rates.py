@@ -90,11 +90,10 @@ def axis(
 def held_out(
   workdir: epath.Path, results: Mapping[str, Any], metric: str
 ) -> float:
-  """Returns a run's metric on held-out examples; -inf if it has none."""
+  """Returns a run's metric on held-out examples; nan if it has none."""
   step = results['reported']['step']
   found = {e.step: e.metrics for e in reporting.read(workdir)}
-  value = found.get(step, {}).get(metric, math.nan)
-  return value if math.isfinite(value) else -math.inf
+  return found.get(step, {}).get(metric, math.nan)
 
 
 def pick(tried: Tried, metric: str) -> float:
@@ -114,7 +113,8 @@ def pick(tried: Tried, metric: str) -> float:
     for rate, runs in tried.items()
     if len(runs) == most
   }
-  return max(means, key=means.get)
+  known = lambda rate: -math.inf if math.isnan(means[rate]) else means[rate]
+  return max(means, key=known)
 
 
 def write(
