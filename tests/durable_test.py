@@ -20,6 +20,7 @@ MEANT = {
   'vidpetl/training/checkpoint.py': 'a checkpoint is moved as it is',
   'vidpetl/training/writers/events.py': 'events grow while they are read',
   'vidpetl/serving/uploads.py': 'a film in a folder that goes with its request',
+  'vidpetl/studies/pods': 'what a process tells another one, and is gone then',
   'vidpetl/world': 'a folder that is begun anew unless its marker, which is '
   'written last, says that it is whole',
 }

@@ -18,7 +18,7 @@ def test_what_is_compiled_for_is_here_unless_another_is_meant():
     assert (way(), convolution.form()) == ('cudnn', convolution.folded)
     with devices.meant(devices.ANY):
       assert (way(), convolution.form()) == ('plain', convolution.by_platform)
-  assert (way(), convolution.form()) == ('plain', convolution.by_taps)
+  assert (way(), convolution.form()) == ('heads first', convolution.by_taps)
 
 
 def test_a_program_for_any_device_has_the_form_of_each():

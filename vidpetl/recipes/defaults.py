@@ -264,3 +264,9 @@ SECTIONS = {
 def get_config() -> ml_collections.ConfigDict:
   """Returns an unlocked config without backbone and tasks."""
   return ml_collections.ConfigDict(dataclasses.asdict(Config()))
+
+
+def data_seed(config: Mapping[str, Any]) -> int:
+  """Returns the seed of which batches follow, of a config that may be old."""
+  seed = config.get('data_seed')
+  return config['seed'] if seed is None else seed

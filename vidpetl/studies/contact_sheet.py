@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vidpetl.data import augment, clips, decode, examples, index
 from vidpetl.data.names import shown
+from vidpetl.recipes import defaults
 from vidpetl.tasks import distillation
 from vidpetl.tasks import task as task_lib
 
@@ -61,8 +62,7 @@ def read(
   spec = task.train_clip
   spec.check(source.info)
   count = min(count, len(source))
-  seed = config.get('data_seed')
-  seed = config.seed if seed is None else seed
+  seed = defaults.data_seed(config)
   found = []
   for position in range(_TRIES * count):
     if len(found) == count:

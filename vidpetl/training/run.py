@@ -27,6 +27,7 @@ from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import spec as spec_lib
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import storage
+from vidpetl.recipes import defaults
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import (
   checkpoint,
@@ -235,7 +236,7 @@ class Run:
           self.experiment.tasks[name].train_clip,
           name=name,
           batch_size=self.config.batch_size,
-          seed=self.data_seed,
+          seed=defaults.data_seed(self.config),
           start=self.mixture.count(start, name),
           **self._input_options(),
         )
@@ -251,11 +252,6 @@ class Run:
       batch_size=self.config.eval_batch_size,
       **self._input_options(),
     )
-
-  @property
-  def data_seed(self) -> int:
-    """The seed of the batches."""
-    return seed_of_batches(self.config)
 
   @functools.cached_property
   def data(self) -> dict[str, Any]:
@@ -297,7 +293,7 @@ class Run:
     name = self.mixture.task(step)
     source = self.train[name]
     rows, _ = index.batch(
-      self.data_seed,
+      defaults.data_seed(self.config),
       name,
       self.mixture.count(step, name),
       self.config.batch_size,
@@ -326,7 +322,7 @@ def prepare(
   consistency.check_tasks(config)
   consistency.check_report(config)
   mesh = sharding.make_mesh(**config.mesh.to_dict())
-  part = _check_batches(config, mesh)
+  part = sharding.check_batches(config, mesh)
   train, tested, held_out = _open(config)
   infos = {name: source.info for name, source in train.items()}
   consistency.check_data(config, train, tested)
@@ -362,7 +358,7 @@ def prepare(
       sizes=tuple(sizes.values()),
       mode=config.mixture.mode,
       weights=config.mixture.weights or None,
-      seed=seed_of_batches(config),
+      seed=defaults.data_seed(config),
       steps=total,
     ),
     quarantine=quarantine_lib.Quarantine(config.input.max_undecodable),
@@ -370,28 +366,6 @@ def prepare(
     total=total,
     notes=(*notes, *consistency.scarce(config.batch_size, sizes)),
   )
-
-
-def seed_of_batches(config: Any) -> int:
-  """Returns the seed of which the order of examples and their cuts follow."""
-  return config.seed if config.data_seed is None else config.data_seed
-
-
-def _check_batches(config: Any, mesh: jax.sharding.Mesh) -> int:
-  """Returns the examples that are encoded together.
-
-  Raises:
-    ValueError: naming the field that does not divide.
-  """
-  part = config.batch_size // config.accumulate
-  if part * config.accumulate != config.batch_size:
-    raise ValueError(
-      f'config.accumulate={config.accumulate} does not divide '
-      f'config.batch_size={config.batch_size}.'
-    )
-  sharding.check_batch(part, mesh, 'config.batch_size / config.accumulate')
-  sharding.check_batch(config.eval_batch_size, mesh, 'config.eval_batch_size')
-  return part
 
 
 def _plans(

@@ -29,6 +29,7 @@ from vidpetl.experiment import complete, optimizer, pixels
 from vidpetl.experiment import state as state_lib
 from vidpetl.metrics import metric as metric_lib
 from vidpetl.parameters import trainable
+from vidpetl.recipes import defaults
 from vidpetl.training import alone, identity, pending, programs, sharding
 from vidpetl.training import run as run_lib
 from vidpetl.training import step as step_lib
@@ -59,7 +60,7 @@ def shared(config: Any) -> dict[str, Any]:
   """
   fields = identity.flat(complete.as_json(config))
   fields = {k: v for k, v in fields.items() if not _ARGUMENTS.fullmatch(k)}
-  fields['data_seed'] = run_lib.seed_of_batches(config)
+  fields['data_seed'] = defaults.data_seed(config)
   if not config.init.path and any(
     group == trainable.FROZEN for _, group in config.trainable
   ):

@@ -9,6 +9,9 @@ from PIL import Image
 from vidpetl import lettering, mistakes
 from vidpetl.inference.overlay import plate, text
 
+# What lists the fonts of a machine.
+FONTS = 'matplotlib.font_manager.findSystemFonts'
+
 
 @pytest.mark.parametrize(
   'size, letter',
@@ -46,12 +49,12 @@ def test_no_accent_is_left_of_a_letter_that_was_cut():
 @pytest.mark.parametrize('name', ['épluchage', 'бег', 'Τρέξιμο', 'Łódź', '→'])
 def test_no_system_font_is_needed_for_what_dejavu_has(name, monkeypatch):
   none = lambda: pytest.fail('a system font was looked for')
-  monkeypatch.setattr(lettering.font_manager, 'findSystemFonts', none)
+  monkeypatch.setattr(FONTS, none)
   assert 'matplotlib' in lettering.font(12, name).path
 
 
 def test_letters_that_no_font_has_are_told_once(monkeypatch):
-  monkeypatch.setattr(lettering.font_manager, 'findSystemFonts', lambda: [])
+  monkeypatch.setattr(FONTS, lambda: [])
   lettering._file.cache_clear()
   with pytest.warns(mistakes.Note, match='has the letters 走:'):
     lettering.font(12, '走 walk')
@@ -60,7 +63,7 @@ def test_letters_that_no_font_has_are_told_once(monkeypatch):
 
 def test_a_font_of_the_machine_that_has_all_letters_is_taken(monkeypatch):
   held = {'latin': {ord('w')}, 'chinese': {ord('w'), ord('走')}}
-  monkeypatch.setattr(lettering.font_manager, 'findSystemFonts', lambda: held)
+  monkeypatch.setattr(FONTS, lambda: held)
   monkeypatch.setattr(lettering, '_held', lambda path: held.get(path, set()))
   assert lettering._file.__wrapped__(frozenset('走w'), False) == 'chinese'
 
