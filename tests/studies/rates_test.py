@@ -6,7 +6,7 @@ import math
 import pytest
 from etils import epath
 
-from vidpetl.studies import grouping, rates, settings
+from vidpetl.studies import grouping, rates, series, settings
 
 
 def write_run(folder, value, step=4):
@@ -97,3 +97,24 @@ def test_runs_train_together_that_differ_in_arguments_alone(
     ['rate', 'seed'], ['warmup'], ['batches'], ['batch'], ['ahead'], ['done'],
     ['drawn0'], ['drawn1'], ['refused'],
   ]  # fmt: skip
+
+
+def test_what_does_not_fit_trains_by_halves(tmp_path, monkeypatch):
+  """Numbers in a group are those alone, so that no run notices."""
+  tried, folder = [], epath.Path(tmp_path)
+
+  def together(runs, metrics):
+    tried.append([workdir.name for workdir in runs])
+    if len(runs) > 2:
+      raise RuntimeError('RESOURCE_EXHAUSTED: out of memory')
+    return [{'of': workdir.name} for workdir in runs]
+
+  monkeypatch.setattr(series, '_run_together', together)
+  whole = lambda configs, at_once: [list(configs)]
+  monkeypatch.setattr(grouping, 'grouped', whole)
+  runs = dict.fromkeys(folder / str(i) for i in range(4))
+  failed = []
+  (ended,) = series.run_all(runs, failed, at_once=8)
+  assert tried == [['0', '1', '2', '3'], ['0', '1'], ['2', '3']]
+  assert ended == {workdir: {'of': workdir.name} for workdir in runs}
+  assert not failed

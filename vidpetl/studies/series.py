@@ -188,14 +188,14 @@ def _run_some(
       ((workdir, planned),) = runs.items()
       found = [run(planned.config(), workdir, planned.told, metrics)]
   except Exception as error:
-    mistake = mistakes.is_mistake(error)
-    if mistake and len(runs) > 1:
-      # Whichever it is of tells it again.
-      print(f'They train one by one: {error}', flush=True)
-      each = ({workdir: planned} for workdir, planned in runs.items())
-      parts = [_run_some(one, failed, metrics) for one in each]
-      return dict(itertools.chain.from_iterable(p.items() for p in parts))
-    if not mistake:
+    if len(runs) > 1 and (size := _smaller(error, len(runs))):
+      print(f'{size} at a time in place of {len(runs)}: {error}', flush=True)
+      items = iter(runs.items())
+      ended = {}
+      while some := dict(itertools.islice(items, size)):
+        ended |= _run_some(some, failed, metrics)
+      return ended
+    if not mistakes.is_mistake(error):
       traceback.print_exc()
     failed.extend(f'{workdir}: {error}' for workdir in runs)
     return {}
@@ -205,6 +205,17 @@ def _run_some(
   wrong = {w: e for w, e in ended.items() if isinstance(e, Exception)}
   failed.extend(f'{workdir}: {error}' for workdir, error in wrong.items())
   return {w: results for w, results in ended.items() if w not in wrong}
+
+
+def _smaller(error: Exception, runs: int) -> int:
+  """Returns how many of some runs can be tried after an error, 0 for none.
+
+  A user's mistake is told again by the run that it is of. What takes too much
+  memory may fit by halves.
+  """
+  if 'RESOURCE_EXHAUSTED' in str(error):
+    return (runs + 1) // 2
+  return 1 if mistakes.is_mistake(error) else 0
 
 
 def _run_together(

@@ -69,7 +69,9 @@ class Candidate:
     self.checkpoints = checkpoint.Checkpoints(
       workdir, self.config.checkpoint.keep, self.config.checkpoint.best
     )
-    self.logbook = logbook.Logbook(run, self.workdir, started, name)
+    self.logbook = logbook.Logbook(
+      run, self.workdir, started, name, leads=not number
+    )
     self.say = self.logbook.say
     self.files = predictions.Files(self.workdir, run.train)
     self.error: Exception | None = None

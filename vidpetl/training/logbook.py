@@ -43,6 +43,7 @@ class Logbook:
     workdir: epath.Path,
     started: float,
     name: str = '',
+    leads: bool = True,
   ):
     """Opens it for the terminal.
 
@@ -51,7 +52,9 @@ class Logbook:
       workdir: of the run.
       started: when it began, by `time.perf_counter`.
       name: in front of what is told, where several runs tell.
+      leads: whether it says what they have in common.
     """
+    self._leads = leads
     self._name = f'{name}: ' if name else ''
     self._run, self._workdir, self._started = run, workdir, started
     self._first = jax.process_index() == 0
@@ -121,7 +124,8 @@ class Logbook:
       f'{run.mixture.counts()}.'
     )
     for line in survey.look(config, run.train, run.tested, self._workdir):
-      self.say(line)
+      if self._leads:
+        self.say(line)
 
   def show(
     self, step: int, name: str, pictures: Mapping[str, np.ndarray]
