@@ -6,8 +6,9 @@ checkpoints, evaluations, predictions, results, and the adapter package.
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -255,6 +256,18 @@ class Candidate:
       durable.write(path, json.dumps(record, indent=2) + '\n')
       self.logbook.tell(choice)
     return record
+
+
+def resume(candidates: Sequence[Candidate]) -> list[start_lib.Start]:
+  """Returns where runs train from; what all have frozen is kept once."""
+  begun: list[start_lib.Start] = []
+  for each in candidates:
+    start = each.resume()
+    if begun and start.meta['frozen'] == begun[0].meta['frozen']:
+      state = start.state.replace(frozen=begun[0].state.frozen)
+      start = dataclasses.replace(start, state=state)
+    begun.append(start)
+  return begun
 
 
 def _prefix(held_out: bool) -> str:

@@ -138,7 +138,7 @@ class Loop:
     Returns:
       What the file of results of each holds; None for one that was left out.
     """
-    begun = [each.resume() for each in self.candidates]
+    begun = candidate.resume(self.candidates)
     start = _agreed(begun)
     if start == self.run.total:
       ended = [each.ended() for each in self.candidates]
