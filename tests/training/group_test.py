@@ -22,7 +22,7 @@ from vidpetl.training import (
 from vidpetl.training import run as run_lib
 
 # Seed, rate and weight decay.
-OWN = ((0, 0.05, 0.0), (3, 0.02, 0.1))
+OWN = ((0, 0.05, 0.0), (3, 0.02, 5.0))
 TASK = 'kinetics400'
 
 
@@ -60,6 +60,8 @@ def make(make_config, base):
         'checkpoint.every': 2,
         'checkpoint.best': f'{TASK}/top1',
         'writers': (),
+        # Drawn by the seed of each.
+        f'tasks.{TASK}.dropout': 0.3,
         **fields,
       },
     )

@@ -34,7 +34,7 @@ def test_every_field_makes_another_run_but_those_that_are_listed(make_config):
 
 def test_each_field_that_is_listed_is_one_and_has_a_reason(make_config):
   config = make_config('kinetics400', 'ava')
-  every = identity._flat(complete.as_json(config))
+  every = identity.flat(complete.as_json(config))
   for regex, why in (*identity.FREE, *identity.PLACES):
     assert any(re.fullmatch(regex, name) for name in every), regex
     assert why
@@ -46,8 +46,8 @@ def test_each_field_that_is_listed_is_one_and_has_a_reason(make_config):
 
 def test_what_has_no_value_yet_is_no_change():
   assert not identity.changes({'low': float('nan')}, {'low': float('nan')})
-  rank = identity._flat({'petl': ({'technique': 'lora', 'rank': 4},)})
-  told = identity.told(identity.changes(rank, identity._flat({'petl': ()})))
+  rank = identity.flat({'petl': ({'technique': 'lora', 'rank': 4},)})
+  told = identity.told(identity.changes(rank, identity.flat({'petl': ()})))
   assert "petl[0].technique: 'lora' then, nothing now" in told
 
 
