@@ -132,7 +132,8 @@ def test_a_zombie_ends_at_its_next_save_and_line(tmp_path):
 @pytest.mark.parametrize('door', [sweep, folds])
 def test_a_series_holds_its_folder(door, tmp_path, monkeypatch):
   flags = {'over': 'a=1', 'folds': 'b=1', 'settings': None, 'config': 'x'}
-  flags |= {'seeds': 1, 'average': 'fisher_z'}
+  flags |= {'seeds': 1, 'average': 'fisher_z', 'batches': 'shared'}
+  flags |= {'rates': 'auto', 'one_by_one': False, 'at_once': 8}
   args = types.SimpleNamespace(FLAGS=types.SimpleNamespace(**flags))
   monkeypatch.setattr(door, 'flags', args)
   runs = series.Series('x', '', {}, epath.Path(tmp_path), ('a/top1',))
