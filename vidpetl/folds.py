@@ -81,7 +81,8 @@ def cross_validate(
   for setting in settings:
     runs = _runs(load_config, setting, folds, seeds, folder)
     try:
-      found = dict(series.run_all(runs, failed, [metric]))
+      ended = series.run_all(runs, failed, [metric])
+      found = {w: results for each in ended for w, results in each.items()}
     except series.Interrupted:
       return None
     if len(found) < len(runs):

@@ -14,9 +14,14 @@ vidpetl/studies/settings.py.
 
 '{seed}' in a setting stands for the run's seed, so that each can start from
 another run of its own. Flags such as --config.epochs=5 go to all runs. Each run
-is a working directory of its own. The same command again leaves alone what is
-finished and resumes what is not; an error in one run does not keep the others
-from running.
+is a working directory of its own. Runs that differ in seeds, learning rates and
+weight decays alone train together in one program, and come out as each would
+alone; --one_by_one turns that off. For it all seeds see the same batches;
+--batches=own gives each its own, and has seeds train one by one. With
+config.validation each setting is tried at four rates, and the one is reported
+that is best on what is held out (--rates). The same command again leaves alone
+what is finished and resumes what is not; an error in one run does not keep the
+others from running.
 
 Leaves sweep.md, sweep.json, tradeoff.png and cost.png (accuracy over GFLOPs),
 and both pictures as SVG. The last column of the table says which evaluations
@@ -30,20 +35,24 @@ import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
+import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import app, flags
 from etils import epath, epy
 
-from vidpetl import cli, lock
+from vidpetl import bounded, cli, lock, ranges
 from vidpetl.recipes import config_flag, named
 from vidpetl.studies import series
 from vidpetl.studies import settings as settings_lib
 
 with epy.lazy_imports():
-  from vidpetl.studies import flops, tradeoff
+  from vidpetl.studies import flops, rates, tradeoff
+
+LoadConfig = Callable[[Sequence[settings_lib.Setting], int], Any]
 
 
 def define_flags() -> None:
@@ -56,14 +65,39 @@ def define_flags() -> None:
     'File whose get_hyper(argument) lists settings, with its argument after a '
     "colon; the config's own if unset.",
   )
+  bounded.define(
+    'at_once',
+    8,
+    ranges.Count,
+    'The most runs that train together in one program, of those that differ in '
+    'seeds, rates and decays alone.',
+  )
+  flags.DEFINE_bool('one_by_one', False, 'Trains no runs together.')
+  flags.DEFINE_enum(
+    'batches',
+    'shared',
+    ['shared', 'own'],
+    'Whether the runs of all seeds see the same batches, or each its own; only '
+    'with the same ones do seeds train together.',
+  )
+  flags.DEFINE_string(
+    'rates',
+    'auto',
+    "Factors of the config's learning rate that each setting is tried with, as "
+    "in '0.3|1|3'; the one is reported that is best on held-out examples. "
+    "'auto' tries 0.1, 0.3, 1 and 3 where config.validation holds some out and "
+    'the setting has no rate of its own.',
+  )
 
 
 def sweep(
-  load_config: Callable[[Sequence[settings_lib.Setting], int], Any],
+  load_config: LoadConfig,
   settings: Sequence[settings_lib.Setting],
   seeds: int,
   metrics: Sequence[str],
   folder: epath.Path,
+  factors: Sequence[float] = (),
+  at_once: int = 1,
 ) -> list[str] | None:
   """Runs every setting with every seed; draws after each run.
 
@@ -71,33 +105,65 @@ def sweep(
     load_config: (settings of a run, seed) -> config.
     settings: to run.
     seeds: runs of each.
-    metrics: '<task>/<metric>' each; the first is drawn.
+    metrics: '<task>/<metric>' each; the first is drawn, and picks rates.
     folder: of the sweep.
+    factors: of rates, see `rates.axis`.
+    at_once: the most runs that train together.
 
   Returns:
     What went wrong, a line per run; None if it was told to stop.
   """
   failed = []
   costs: dict[settings_lib.Setting, dict[str, float]] = {}
-  found: dict[settings_lib.Setting, list[dict]] = {s: [] for s in settings}
-  setting_of, runs = {}, {}
-  for seed in range(seeds):
-    for setting in settings:
-      workdir = folder / setting.slug / f'seed{seed}'
-      setting_of[workdir] = setting
-      make = functools.partial(load_config, [setting], seed)
-      runs[workdir] = series.Planned(make, series.told([setting]))
+  tried: dict[settings_lib.Setting, dict[float, dict]] = {}
+  runs, of = _planned(load_config, settings, seeds, folder, factors)
+  found = lambda: {s: _picked(tried.get(s), metrics[0]) for s in settings}
   try:
-    for workdir, results in series.run_all(runs, failed, metrics):
-      setting = setting_of[workdir]
-      found[setting].append(results)
-      if setting not in costs:
-        costs[setting] = flops.forward(runs[workdir].config())
-      tradeoff.write(folder, found, metrics, costs)
+    for ended in series.run_all(runs, failed, metrics, at_once):
+      for workdir, results in ended.items():
+        setting, rate = of[workdir]
+        tried.setdefault(setting, {}).setdefault(rate, {})[workdir] = results
+        if setting not in costs:
+          costs[setting] = flops.forward(runs[workdir].config())
+      if ended:
+        tradeoff.write(folder, found(), metrics, costs)
   except series.Interrupted:
     return None
-  print(f'\n{tradeoff.table(found, metrics)}\n')
+  if text := rates.write(folder, tried, metrics[0]):
+    print(f'\n{text}')
+  print(f'\n{tradeoff.table(found(), metrics)}\n')
   return failed
+
+
+def _planned(
+  load_config: LoadConfig,
+  settings: Sequence[settings_lib.Setting],
+  seeds: int,
+  folder: epath.Path,
+  factors: Sequence[float],
+) -> tuple[
+  dict[epath.Path, series.Planned],
+  dict[epath.Path, tuple[settings_lib.Setting, float]],
+]:
+  """Returns working directory -> its run, and -> its setting and rate."""
+  runs, of = {}, {}
+  axes = {s: rates.axis(s, load_config, factors) for s in settings}
+  for seed in range(seeds):
+    for setting in settings:
+      for rate, chosen in axes[setting].items():
+        below = '' if math.isnan(rate) else f'rate{rate:g}'
+        workdir = folder / setting.slug / below / f'seed{seed}'
+        of[workdir] = setting, rate
+        make = functools.partial(load_config, [chosen], seed)
+        runs[workdir] = series.Planned(make, series.told([setting]))
+  return runs, of
+
+
+def _picked(
+  tried: Mapping[float, Mapping[epath.Path, Any]] | None, metric: str
+) -> list[dict[str, Any]]:
+  """Returns the results of a setting's runs at the rate that is picked."""
+  return list(tried[rates.pick(tried, metric)].values()) if tried else []
 
 
 def listed(
@@ -123,9 +189,21 @@ def main(argv: list[str]) -> int:
   args = flags.FLAGS
   settings = listed(args.over, args.settings, args.config)
   runs = series.from_flags(argv, settings[:1])
+  if args.batches == 'shared':
+    runs = dataclasses.replace(runs, data_seed=0)
+  factors = rates.factors(args.rates)
+  at_once = 1 if args.one_by_one else args.at_once
   with lock.hold(runs.folder):
     return series.report(
-      sweep(runs.load, settings, args.seeds, runs.metrics, runs.folder)
+      sweep(
+        runs.load,
+        settings,
+        args.seeds,
+        runs.metrics,
+        runs.folder,
+        factors,
+        at_once,
+      )
     )
 
 

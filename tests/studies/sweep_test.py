@@ -83,7 +83,10 @@ def test_settings_of_one_size_stand_side_by_side(sizes, named):
 def test_runs_once_reports_failures_and_refuses_changes(
   make_config, tmp_path, capsys
 ):
-  """Real runs of a step: what is finished stays, one error stops no other."""
+  """Real runs of a step: what is finished stays, one error stops no other.
+
+  Those that can train together do.
+  """
 
   def load_config(chosen, seed):
     (setting,) = chosen
@@ -97,8 +100,9 @@ def test_runs_once_reports_failures_and_refuses_changes(
     return config.lock()
 
   chosen = settings.parse('rate=0|0.25|0.5')
-  arguments = (chosen, 1, ['kinetics400/top1'], epath.Path(tmp_path))
+  arguments = (chosen, 1, ['kinetics400/top1'], epath.Path(tmp_path), (1.0,), 8)
   (failed,) = sweep.sweep(load_config, *arguments)
+  assert 'These 2 train together' in capsys.readouterr().out
   assert failed.endswith('rate=0/seed0: a rate of 0')
   results = sorted(tmp_path.rglob('results.json'))
   assert len(results) == 2

@@ -9,10 +9,10 @@ import pytest
 from vidpetl.experiment import state as state_lib
 from vidpetl.recipes import defaults
 from vidpetl.training import (
+  candidate,
   checkpoint,
   divergence,
   ending,
-  loop,
   pending,
   reporting,
 )
@@ -85,14 +85,13 @@ def test_a_writer_that_fails_costs_no_checkpoint():
 
   saved = []
   run = types.SimpleNamespace(
-    run=types.SimpleNamespace(total=9),
     logbook=types.SimpleNamespace(writer=types.SimpleNamespace(flush=flush)),
     checkpoints=types.SimpleNamespace(save=lambda *told: saved.append(told)),
     meta={'steps': 9},
+    waiting=types.SimpleNamespace(record=lambda: {'a': 1}),
   )
-  waiting = types.SimpleNamespace(rise=lambda: None, record=lambda: {'a': 1})
   with pytest.raises(OSError, match='for curves'):
-    loop.Loop._save(run, 'state', 4, waiting)
+    candidate.Candidate.save(run, 'state', 4)
   assert saved == [('state', 4, {'steps': 9, 'a': 1})]
 
 

@@ -34,7 +34,7 @@ def test_every_field_makes_another_run_but_those_that_are_listed(make_config):
 
 def test_each_field_that_is_listed_is_one_and_has_a_reason(make_config):
   config = make_config('kinetics400', 'ava')
-  every = identity._flat(complete.as_json(config))
+  every = identity.flat(complete.as_json(config))
   for regex, why in (*identity.FREE, *identity.PLACES):
     assert any(re.fullmatch(regex, name) for name in every), regex
     assert why
@@ -57,8 +57,8 @@ def test_kept_features_make_another_run_wherever_they_lie(make_config):
 
 def test_what_has_no_value_yet_is_no_change():
   assert not identity.changes({'low': float('nan')}, {'low': float('nan')})
-  rank = identity._flat({'petl': ({'technique': 'lora', 'rank': 4},)})
-  told = identity.told(identity.changes(rank, identity._flat({'petl': ()})))
+  rank = identity.flat({'petl': ({'technique': 'lora', 'rank': 4},)})
+  told = identity.told(identity.changes(rank, identity.flat({'petl': ()})))
   assert "petl[0].technique: 'lora' then, nothing now" in told
 
 
@@ -143,7 +143,8 @@ def test_a_zombie_ends_at_its_next_save_and_line(tmp_path):
 @pytest.mark.parametrize('door', [sweep, folds])
 def test_a_series_holds_its_folder(door, tmp_path, monkeypatch):
   flags = {'over': 'a=1', 'folds': 'b=1', 'settings': None, 'config': 'x'}
-  flags |= {'seeds': 1, 'average': 'fisher_z'}
+  flags |= {'seeds': 1, 'average': 'fisher_z', 'batches': 'shared'}
+  flags |= {'rates': 'auto', 'one_by_one': False, 'at_once': 8}
   args = types.SimpleNamespace(FLAGS=types.SimpleNamespace(**flags))
   monkeypatch.setattr(door, 'flags', args)
   runs = series.Series('x', '', {}, epath.Path(tmp_path), ('a/top1',))

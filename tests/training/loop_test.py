@@ -221,7 +221,7 @@ def test_a_frozen_head_of_zeros_is_refused(make_config, tmp_path):
 @pytest.mark.slow
 def test_nothing_recompiles(make_config, tmp_path):
   config = make_config('ava', 'kinetics400', steps=6)
-  run = loop.Loop(config, str(tmp_path))
+  run = loop.one(config, str(tmp_path))
   compiled = run.run.train_steps()
   run.run.train_steps = lambda: compiled
   run.train()

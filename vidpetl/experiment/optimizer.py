@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -164,7 +164,7 @@ def _group(config, name, learning_rate):
   group = dataclasses.asdict(defaults.Group()) | given
   scale = group['lr_scale']
   return optax.chain(
-    _direction(config, group['weight_decay'], group['decay_filter']),
+    _direction(config, name, group['weight_decay'], group['decay_filter']),
     _by_rate(name, lambda step: scale * learning_rate(step)),
   )
 
@@ -193,6 +193,32 @@ def _by_rate(
   return optax.GradientTransformationExtraArgs(init, update)
 
 
+def _by_decay(
+  group: str, decay: float, mask: Callable[[Any], Any]
+) -> optax.GradientTransformationExtraArgs:
+  """Adds a group's decay: that of `decays`, else `decay`.
+
+  `update(…, decays={group: decay})` has one program serve runs of all decays.
+  The state is that of `optax.add_decayed_weights`.
+  """
+
+  def update(updates, state, params=None, *, decays=None, **others):
+    del others
+    by = decay if decays is None else decays[group]
+    return optax.add_decayed_weights(by, mask).update(updates, state, params)
+
+  init = optax.add_decayed_weights(decay, mask).init
+  return optax.GradientTransformationExtraArgs(init, update)
+
+
+def decays(config: Mapping[str, Any]) -> dict[str, float]:
+  """Returns the weight decay of each group of `config.optimizer`."""
+  return {
+    name: group.get('weight_decay', defaults.Group.weight_decay)
+    for name, group in config['groups'].items()
+  }
+
+
 def table(
   config: Mapping[str, Any], learning_rate: optax.Schedule, total: int
 ) -> dict[str, np.ndarray]:
@@ -216,7 +242,7 @@ def table(
   }
 
 
-def _direction(config, decay, decay_filter):
+def _direction(config, name, decay, decay_filter):
   """The update before the learning rate; 'adamw' decays apart from Adam."""
 
   def mask(params):
@@ -229,9 +255,7 @@ def _direction(config, decay, decay_filter):
       }
     )
 
-  weight_decay = (
-    optax.add_decayed_weights(decay, mask) if decay else optax.identity()
-  )
+  weight_decay = _by_decay(name, decay, mask) if decay else optax.identity()
   if config['name'] == 'sgd':
     momentum = optax.trace(config['momentum'])
     return optax.chain(weight_decay, momentum)

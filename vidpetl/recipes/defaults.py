@@ -214,6 +214,9 @@ class Config:
   Attributes:
     mode: 'train', or 'eval' for `eval_checkpoint`.
     seed: of everything.
+    data_seed: of the batches alone, their order and what is drawn to cut and
+      to change clips; None is that of everything. With one for all, runs of
+      several seeds see the same batches, and may train together.
     epochs: one is the sum of the datasets over the batch size.
     steps: if positive, in place of epochs.
     batch_size: examples of a step, over all devices.
@@ -251,6 +254,7 @@ class Config:
 
   mode: Annotated[str, ranges.OneOf(MODES)] = 'train'
   seed: ranges.Natural = 0
+  data_seed: ranges.Natural | None = None
   epochs: ranges.Number = 15.0
   steps: ranges.Natural = 0
   batch_size: ranges.Count = 128
@@ -290,3 +294,9 @@ SECTIONS = {
 def get_config() -> ml_collections.ConfigDict:
   """Returns an unlocked config without backbone and tasks."""
   return ml_collections.ConfigDict(dataclasses.asdict(Config()))
+
+
+def data_seed(config: Mapping[str, Any]) -> int:
+  """Returns the seed of which batches follow, of a config that may be old."""
+  seed = config.get('data_seed')
+  return config['seed'] if seed is None else seed

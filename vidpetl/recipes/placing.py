@@ -1,4 +1,4 @@
-"""What a published method is: what it binds, and what of the backbone trains."""
+"""What a published method is: what it binds, and what trains."""
 
 from __future__ import annotations
 

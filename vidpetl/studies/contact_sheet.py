@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vidpetl.data import augment, clips, decode, examples, index
 from vidpetl.data.names import shown
+from vidpetl.recipes import defaults
 from vidpetl.tasks import distillation
 from vidpetl.tasks import task as task_lib
 
@@ -61,12 +62,13 @@ def read(
   spec = task.train_clip
   spec.check(source.info)
   count = min(count, len(source))
+  seed = defaults.data_seed(config)
   found = []
   for position in range(_TRIES * count):
     if len(found) == count:
       break
-    i = int(index.examples(config.seed, name, np.array(position), len(source)))
-    key = index.example_seed(config.seed, name, position)
+    i = int(index.examples(seed, name, np.array(position), len(source)))
+    key = index.example_seed(seed, name, position)
     try:
       clip = clips.load(source, i, spec, key)
     except decode.DecodeError:  # The survey has told.

@@ -7,6 +7,8 @@ can be given again; an error in one run does not keep the others from running.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,8 +27,15 @@ with epy.lazy_imports():
   import jax
 
   from vidpetl.experiment import complete, configure, pixels
+  from vidpetl.studies import grouping
   from vidpetl.studies.report import written
-  from vidpetl.training import compiling, identity, interruption, loop
+  from vidpetl.training import (
+    compiling,
+    group,
+    identity,
+    interruption,
+    loop,
+  )
 
 # The flags belong to the door that defines them.
 flags.disclaim_key_flags()
@@ -129,32 +138,104 @@ def run_all(
   runs: Mapping[epath.Path, Planned],
   failed: list[str],
   metrics: Sequence[str] = (),
-) -> Iterator[tuple[epath.Path, dict[str, Any]]]:
-  """Runs one after the other.
+  at_once: int = 1,
+) -> Iterator[dict[epath.Path, dict[str, Any]]]:
+  """Runs one after the other, or those together that can be.
 
   Args:
     runs: working directory -> its run.
     failed: gets a line for each run that raised an error.
     metrics: '<task>/<metric>' that each is to measure, or it does not begin.
+    at_once: the most that train together, see `grouping`.
 
   Yields:
-    Working directory and results of those that did not.
+    Working directories and results of those that did not, as they end.
 
   Raises:
     Interrupted: if a run was told to stop.
   """
-  for number, (workdir, planned) in enumerate(runs.items(), 1):
-    print(f'\n--- run {number} of {len(runs)}: {workdir}', flush=True)
-    try:
-      results = run(planned.config(), workdir, planned.told, metrics)
-    except Exception as error:
-      if not mistakes.is_mistake(error):
-        traceback.print_exc()
-      failed.append(f'{workdir}: {error}')
-      continue
-    if results is None:
-      raise Interrupted
-    yield workdir, results
+  configs = {w: functools.partial(_checked, w, p) for w, p in runs.items()}
+  groups = [[workdir] for workdir in runs]
+  if at_once > 1:
+    groups = list(grouping.grouped(configs, at_once))
+  number = 0
+  for members in groups:
+    for workdir in members:
+      number += 1
+      print(f'\n--- run {number} of {len(runs)}: {workdir}', flush=True)
+    if len(members) > 1:
+      print(f'These {len(members)} train together.', flush=True)
+    yield _run_some({w: runs[w] for w in members}, failed, metrics)
+
+
+def _checked(workdir: epath.Path, planned: Planned) -> Any:
+  """Returns the config of a run; see `check_unchanged`."""
+  config = planned.config()
+  check_unchanged(workdir, config)
+  return config
+
+
+def _run_some(
+  runs: Mapping[epath.Path, Planned],
+  failed: list[str],
+  metrics: Sequence[str],
+) -> dict[epath.Path, dict[str, Any]]:
+  """Runs one, or several together; see `run_all`."""
+  try:
+    if len(runs) > 1:
+      found = _run_together(runs, metrics)
+    else:
+      ((workdir, planned),) = runs.items()
+      found = [run(planned.config(), workdir, planned.told, metrics)]
+  except Exception as error:
+    if len(runs) > 1 and (size := _smaller(error, len(runs))):
+      print(f'{size} at a time in place of {len(runs)}: {error}', flush=True)
+      items = iter(runs.items())
+      ended = {}
+      while some := dict(itertools.islice(items, size)):
+        ended |= _run_some(some, failed, metrics)
+      return ended
+    if not mistakes.is_mistake(error):
+      traceback.print_exc()
+    failed.extend(f'{workdir}: {error}' for workdir in runs)
+    return {}
+  if found is None or None in found:
+    raise Interrupted
+  ended = dict(zip(runs, found, strict=True))
+  wrong = {w: e for w, e in ended.items() if isinstance(e, Exception)}
+  failed.extend(f'{workdir}: {error}' for workdir, error in wrong.items())
+  return {w: results for w, results in ended.items() if w not in wrong}
+
+
+def _smaller(error: Exception, runs: int) -> int:
+  """Returns how many of some runs can be tried after an error, 0 for none.
+
+  A user's mistake is told again by the run that it is of. What takes too much
+  memory may fit by halves.
+  """
+  if 'RESOURCE_EXHAUSTED' in str(error):
+    return (runs + 1) // 2
+  return 1 if mistakes.is_mistake(error) else 0
+
+
+def _run_together(
+  runs: Mapping[epath.Path, Planned], metrics: Sequence[str]
+) -> list[dict[str, Any] | Exception] | None:
+  """Returns the results of runs that train together; see `group.run`."""
+  planned = []
+  for workdir, each in runs.items():
+    config = _checked(workdir, each)
+    workdir.mkdir(parents=True, exist_ok=True)
+    name = '/'.join(workdir.parts[-2:])
+    planned.append(group.Planned(config, str(workdir), name, each.told))
+  try:
+    found = group.run(planned, metrics)
+  finally:
+    jax.clear_caches()
+  for each, results in zip(planned, found or ()):
+    if each.config.page and not isinstance(results, Exception):
+      print(written.at_end(epath.Path(each.workdir)), file=sys.stderr)
+  return found
 
 
 def define_flags(workdir: str, seeds: str) -> None:
@@ -189,6 +270,7 @@ class Series:
     fields: of all configs, path -> text.
     folder: that gets the working directories.
     metrics: '<task>/<metric>' each.
+    data_seed: of the batches of all runs; None for that of each.
   """
 
   path: str
@@ -196,6 +278,7 @@ class Series:
   fields: Mapping[str, str]
   folder: epath.Path
   metrics: tuple[str, ...]
+  data_seed: int | None = None
 
   def load(self, settings: Sequence[settings_lib.Setting], seed: int) -> Any:
     """Returns the config of a run.
@@ -206,7 +289,8 @@ class Series:
       seed: of the run.
     """
     argument, fields = _of_run(self.shared, settings, seed)
-    return load(self.path, argument, {**self.fields, **fields})
+    order = {} if self.data_seed is None else {'data_seed': self.data_seed}
+    return load(self.path, argument, {**order, **self.fields, **fields})
 
 
 def _of_run(

@@ -24,7 +24,15 @@ from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import checksums
 from vidpetl.training import damage, reporting
 
+_FOLDER = 'checkpoints'
 _CHANGING = ('step', 'params', 'batch_stats', 'opt_state', 'task_state')
+
+
+def latest_in(workdir: epath.PathLike) -> int:
+  """Returns the step of a folder's latest checkpoint, 0 if it has none."""
+  folder = epath.Path(workdir) / _FOLDER
+  names = [path.name for path in folder.iterdir()] if folder.exists() else []
+  return max((int(name) for name in names if name.isdigit()), default=0)
 
 
 class UnsavedError(OSError):
@@ -45,7 +53,7 @@ class Checkpoints:
         not a number, as the correlation of a constant, is never the best.
     """
     damage.quiet()
-    self.folder = epath.Path(workdir).absolute() / 'checkpoints'
+    self.folder = epath.Path(workdir).absolute() / _FOLDER
     self._best = best
     self._scores: dict[int, float] = {}
     self._saving: int | None = None

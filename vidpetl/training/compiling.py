@@ -105,12 +105,13 @@ class Ahead:
     self._closed = True
 
 
-def ahead(run: Any, latest: int | None) -> Ahead:
+def ahead(programs: Any, latest: int | None) -> Ahead:
   """Compiles the updates of a run, if it has steps to take.
 
   Args:
-    run: a `vidpetl.training.run.Run`.
+    programs: a `vidpetl.training.alone.Alone`.
     latest: steps that it has taken.
   """
+  run = programs.run
   trains = run.config.mode == 'train' and latest != run.total
-  return Ahead(list(run.train) if trains else (), run.compile_step, run.mesh)
+  return Ahead(list(run.train) if trains else (), programs.compile, run.mesh)

@@ -53,10 +53,11 @@ def diverged(
       'or another --config.seed.'
     )
   accept = '--config.checkpoint.accept'
+  seed = 'seed' if config.data_seed is None else 'data_seed'
   return error.of(
     f'{checkpoints.folder / str(good)} is good; the same command goes on from '
     'it, and comes to the same loss. With other batches: the same command with '
-    f'--config.seed={config.seed + 1} {accept}=seed. At a lower rate: '
+    f'--config.{seed}={config[seed] + 1} {accept}={seed}. At a lower rate: '
     f'{lower} {accept}=optimizer.learning_rate.'
   )
 

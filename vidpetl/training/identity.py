@@ -67,7 +67,7 @@ def of_config(config: Mapping[str, Any], places: bool = False) -> Fields:
     whole.pop('cache', None)
   free = [regex for regex, _ in (*FREE, *(() if places else PLACES))]
   pattern = re.compile('|'.join(free))
-  fields = _flat(whole)
+  fields = flat(whole)
   return {k: v for k, v in fields.items() if not pattern.fullmatch(k)}
 
 
@@ -112,7 +112,7 @@ def of_meta(saved: Mapping[str, Any]) -> Fields:
   fields = of_config(saved['config'])
   for name in ('epochs', 'steps'):  # The number that they come to counts.
     fields.pop(name, None)
-  return fields | facts | _flat({'data': saved['data']})
+  return fields | facts | flat({'data': saved['data']})
 
 
 def changes(then: Fields, now: Fields) -> Changes:
@@ -186,7 +186,7 @@ def _shown(value: Any) -> str:
   return text if len(text) <= _LONGEST else f'{text[:_LONGEST]}…'
 
 
-def _flat(tree: Any, path: str = '') -> Fields:
+def flat(tree: Any, path: str = '') -> Fields:
   """Returns path -> value of nested dicts, and of lists of them."""
   if isinstance(tree, Mapping) and tree:
     parts = {f'{path}.{key}'.lstrip('.'): tree[key] for key in tree}
@@ -194,10 +194,10 @@ def _flat(tree: Any, path: str = '') -> Fields:
     parts = {f'{path}[{i}]': value for i, value in enumerate(tree)}
   else:
     return {path: tree}
-  flat: Fields = {}
+  fields: Fields = {}
   for name, value in parts.items():
-    flat |= _flat(value, name)
-  return flat
+    fields |= flat(value, name)
+  return fields
 
 
 def _holds_dicts(values: Any) -> bool:

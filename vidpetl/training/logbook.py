@@ -39,19 +39,30 @@ class Logbook:
   Processes but the first write nothing, except into what all of them must call.
   """
 
-  def __init__(self, run: run_lib.Run, workdir: epath.Path, started: float):
+  def __init__(
+    self,
+    run: run_lib.Run,
+    workdir: epath.Path,
+    started: float,
+    name: str = '',
+    leads: bool = True,
+  ):
     """Opens it for the terminal.
 
     Args:
       run: of which it is.
       workdir: of the run.
       started: when it began, by `time.perf_counter`.
+      name: in front of what is told, where several runs tell.
+      leads: whether it says what they have in common.
     """
+    self._leads = leads
+    self._name = f'{name}: ' if name else ''
     self._run, self._workdir, self._started = run, workdir, started
     self._first = jax.process_index() == 0
     self._progress = progress.Progress(run.total)
     self.writer = writers.silent()
-    self._unlogged: int | None = None
+    self._unlogged: tuple[int, bool] | None = None
 
   def open(self, resumed_at: float = math.inf) -> None:
     """Opens the files, without what they hold of steps after `resumed_at`."""
@@ -72,7 +83,7 @@ class Logbook:
   def say(self, text: str) -> None:
     """Tells a user a line."""
     if self._first:
-      self._progress.say(text)
+      self._progress.say(f'{self._name}{text}')
 
   def describe(
     self,
@@ -116,7 +127,8 @@ class Logbook:
       f'{run.mixture.counts()}.'
     )
     for line in survey.look(config, run.train, run.tested, self._workdir):
-      self.say(line)
+      if self._leads:
+        self.say(line)
 
   def show(
     self, step: int, name: str, pictures: Mapping[str, np.ndarray]
@@ -152,6 +164,7 @@ class Logbook:
     waiting: pending.Pending,
     source: feed.Feed,
     stands: bool,
+    shown: bool = True,
   ) -> None:
     """Takes note of a step; logs what is due.
 
@@ -163,22 +176,36 @@ class Logbook:
       waiting: their scalars.
       source: of the batches.
       stands: whether the run waits for the step anyway.
+      shown: whether the terminal shows it, too.
     """
     self.catch_up(waiting, source)
     run = self._run
     if done % run.config.log_every == 0 or done == run.total:
-      self._unlogged = done
+      self._unlogged = done, shown
     if stands:
       self.catch_up(waiting, source)
 
   def catch_up(self, waiting: pending.Pending, source: feed.Feed) -> None:
-    """Logs what is due at once."""
+    """Logs what is due at once; see `take`."""
     if self._unlogged:
-      done, self._unlogged = self._unlogged, None
-      self.log(done, waiting, source)
+      (done, shown), self._unlogged = self._unlogged, None
+      self.log(done, waiting, source, shown)
 
-  def log(self, done: int, waiting: pending.Pending, source: feed.Feed) -> None:
-    """Writes losses, rates and speed since the last time, up to a step."""
+  def log(
+    self,
+    done: int,
+    waiting: pending.Pending,
+    source: feed.Feed,
+    shown: bool = True,
+  ) -> None:
+    """Writes losses, rates and speed since the last time, up to a step.
+
+    Args:
+      done: finished steps.
+      waiting: scalars of those since the last time.
+      source: of the batches.
+      shown: whether the terminal shows them, too.
+    """
     lock.check(self._workdir)
     losses = waiting.take(done)
     speed = waiting.speed(done, source.starved)
@@ -189,7 +216,7 @@ class Logbook:
       scalars['/'.join(filter(None, ('learning_rate', name)))] = float(rate)
     scalars |= _device_memory()
     self.writer.write_scalars(done, scalars)
-    if self._first:
+    if self._first and shown:
       facts = {
         k.removesuffix('/loss'): f'{v:.3f}'
         for k, v in losses.items()

@@ -1,41 +1,35 @@
-"""The one loop: train, evaluate, save, resume."""
+"""The one loop: train, evaluate, save, resume; one run, or several at once."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import functools
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-from etils import epath
 
-from vidpetl import durable
-from vidpetl.experiment import complete, spec
+from vidpetl.experiment import complete
 from vidpetl.experiment import state as state_lib
 from vidpetl.metrics import metric as metric_lib
-from vidpetl.parameters import storage, variables
 from vidpetl.training import (
-  checkpoint,
+  alone,
+  candidate,
   compiling,
   divergence,
-  ending,
   evaluation,
   feed,
   holding,
   interruption,
-  logbook,
-  pending,
-  predictions,
   reporting,
-  results,
   sharding,
   writers,
 )
 from vidpetl.training import run as run_lib
 from vidpetl.training import start as start_lib
+
+Candidate = candidate.Candidate
 
 
 def run(
@@ -58,250 +52,255 @@ def run(
   Returns:
     What its file of results holds; None if the run was told to stop.
   """
-  mesh = sharding.make_mesh(**config.mesh.to_dict())
-  sharding.meet(mesh)
-  with holding.workdir(workdir), jax.set_mesh(mesh):
-    loop = Loop(config, workdir, compared)
-    try:
+  with on_devices(config, [workdir]):
+    loop = one(config, workdir, compared)
+    with loop.stopping():
       if config.mode == 'train':
-        return loop.train(told, command)
+        return loop.train([told or {}], command)[0]
       if config.mode == 'eval':
         return loop.evaluate_checkpoint()
       raise ValueError(f"config.mode {config.mode!r} is not 'train' or 'eval'.")
-    except interruption.Interrupted as stop:
-      loop.stop(str(stop))
-      return None
-    finally:
-      loop.close()
+  return None
+
+
+@contextlib.contextmanager
+def on_devices(config: Any, workdirs: Sequence[str]):
+  """Holds working directories, with the mesh of a config, for a context."""
+  mesh = sharding.make_mesh(**config.mesh.to_dict())
+  sharding.meet(mesh)
+  with contextlib.ExitStack() as stack:
+    for workdir in workdirs:
+      stack.enter_context(holding.workdir(workdir))
+    stack.enter_context(jax.set_mesh(mesh))
+    yield
+
+
+def one(config: Any, workdir: str, compared: Sequence[str] = ()) -> Loop:
+  """Returns the loop of one run; see `run`."""
+  started = time.perf_counter()
+  if jax.process_index() == 0:
+    writers.check(complete.complete(config).writers)
+  prepared = run_lib.prepare(config, workdir, compared)
+  candidates = [Candidate(prepared, workdir, started)]
+  return Loop(alone.Alone(prepared), candidates)
 
 
 class Loop:
-  """A run, with all that it writes."""
+  """Runs of one model on the same batches, with all that they write.
 
-  def __init__(self, config: Any, workdir: str, compared: Sequence[str] = ()):
-    started = time.perf_counter()
-    self.first = jax.process_index() == 0
-    self.workdir = epath.Path(workdir)
-    self.kept_in = self.workdir if self.first else None
-    if self.first:
-      writers.check(complete.complete(config).writers)
-    self.run = run_lib.prepare(config, workdir, compared)
-    self.config = config = self.run.config
-    self.checkpoints = checkpoint.Checkpoints(
-      workdir, config.checkpoint.keep, config.checkpoint.best
-    )
-    self.predictors = self.run.predictors()
-    self.comparers = self.run.comparers()
-    self.logbook = logbook.Logbook(self.run, self.workdir, started)
-    self.say = self.logbook.say
-    self.ahead = compiling.ahead(self.run, self.checkpoints.latest())
-    self.files = predictions.Files(self.workdir, self.run.train)
+  A run that diverges is left out, and the others go on. One that is alone
+  raises its error.
+
+  Attributes:
+    run: whose data, devices and schedule it goes by.
+    candidates: all runs.
+    active: those that still train.
+  """
+
+  def __init__(self, programs: alone.Alone, candidates: Sequence[Candidate]):
+    self.programs, self.candidates = programs, candidates
+    self.active = list(candidates)
+    self.run = programs.run
+    self.config = self.run.config
+    latest = candidates[0].checkpoints.latest()
+    self.ahead = compiling.ahead(programs, latest)
     self.asked = interruption.Interruption()
 
-  def stop(self, why: str) -> None:
-    """Says what the same command does, once all is saved that was trained."""
-    if self.config.mode == 'eval':
-      self.say(f'{why}: the same command evaluates from the beginning.')
-      return
-    self.checkpoints.wait()
-    at = self.checkpoints.latest() or 0
-    self.say(f'{why}: saved step {at}; the same command goes on.')
+  @contextlib.contextmanager
+  def stopping(self):
+    """Ends a context where the runs are told to stop, and closes them."""
+    try:
+      yield
+    except interruption.Interrupted as stop:
+      for each in self.active:
+        each.stop(str(stop))
+    finally:
+      self.close()
 
   def close(self) -> None:
     """Finishes what is being written; says which videos were left out."""
     self.asked.restore()
     self.ahead.close()
-    self.logbook.close()
-    self.checkpoints.close()
-    if len(self.run.quarantine):
-      path = self.workdir / f'undecodable.{jax.process_index()}.csv'
-      self.run.quarantine.write(path)
-      for share in self.run.quarantine.shares():
-        self.say(f'{share}.')
-      self.say(f'{len(self.run.quarantine)} undecodable videos: see {path}')
+    for each in self.candidates:
+      each.close()
 
   # ------------------------------------------------------------------ training
 
   def train(
-    self, told: Mapping[str, str] | None = None, command: str = ''
-  ) -> dict[str, Any] | None:
+    self, told: Sequence[Mapping[str, str]] = ({},), command: str = ''
+  ) -> list[dict[str, Any] | None]:
     """Trains to the last step, evaluates, and returns the results.
 
     Args:
-      told: what the command line says of the run.
+      told: what the command line says of each run.
       command: that was typed.
+
+    Returns:
+      What the file of results of each holds; None for one that was left out.
     """
-    begun = start_lib.resume(self.run, self.checkpoints, self.say, self.kept_in)
-    state, start, self.meta = begun.state, begun.step, begun.meta
-    self.evaluations = reporting.Evaluations(
-      self.workdir, start, write=self.first
-    )
-    if start == self.run.total and start in self.evaluations:
-      choice = self._chosen()
-      if ended := ending.read(self.workdir, choice, self.meta):
-        self.logbook.tell(results.choice(ended))
+    begun = candidate.resume(self.candidates)
+    start = _agreed(begun)
+    if start == self.run.total:
+      ended = [each.ended() for each in self.candidates]
+      if all(ended):
         return ended
-    self.logbook.describe(state, start, told or {}, command)
-    if self.first:
-      self.files.write_classes()
-      self.spec = self.run.spec()
-      spec.write(self.workdir, self.spec)
+    for each, start_of, words in zip(self.candidates, begun, told, strict=True):
+      each.describe(start_of, words, command)
+    state = self.programs.join([each.state for each in begun])
     self.asked.listen()
     # An evaluation that failed, or was cut short, is made up for.
-    if start and self._evaluates_after(start) and start not in self.evaluations:
-      self._evaluate(state, start)
-    state = self._train(begun)
-    choice, state = self._choose(state)
-    if state.frozen:
-      self._write_package(state, choice)
-    if self.first:
-      ending.leave_exemplars(self.run, self.files, self.workdir, choice)
-    return self._finish(choice)
+    lacking = [c for c in self.candidates if start not in c.evaluations]
+    if start and self._evaluates_after(start) and lacking:
+      self._evaluate(state, start, lacking)
+    state = self._train(state, start)
+    choices, state = self._choose(state)
+    for each, choice in choices.items():
+      if state.frozen:
+        each.write_package(self.programs.part(state, each.number), choice)
+      each.leave_exemplars(choice)
+    found = {each: each.finish(choice) for each, choice in choices.items()}
+    return [found.get(each) for each in self.candidates]
 
-  def _train(self, begun: start_lib.Start) -> state_lib.TrainState:
+  def _train(
+    self, state: state_lib.TrainState, start: int
+  ) -> state_lib.TrainState:
     """Takes the steps that are left; see `_take_steps`.
 
     Raises:
       DivergedError: with the checkpoint that is good, and how to go on.
     """
-    start = begun.step
-    waiting = pending.Pending(self.run, start, begun.before)
     source = feed.Feed(
       range(start, self.run.total),
       self.run.mixture.task,
       self.run.train_batches(start),
       lambda rows: sharding.to_device(rows, self.run.mesh),
       self.config.input.ready,
-      waiting.done,
+      lambda: self.active[0].waiting.done(),
     )
     try:
-      return self._take_steps(begun.state, start, waiting, source)
-    except divergence.DivergedError as error:
-      self.logbook.leave(waiting)
-      raise ending.diverged(error, self.checkpoints, self.config) from None
-    except BaseException:
-      self.logbook.leave(waiting)
+      return self._take_steps(state, start, source)
+    except divergence.DivergedError:
+      raise
+    except BaseException as error:
+      for each in self.active:
+        each.leave(error)
       raise
     finally:
       source.close()
 
   def _take_steps(
-    self,
-    state: state_lib.TrainState,
-    start: int,
-    waiting: pending.Pending,
-    source: feed.Feed,
+    self, state: state_lib.TrainState, start: int, source: feed.Feed
   ) -> state_lib.TrainState:
     """Returns the last state; logs, saves and evaluates between the steps.
 
     Raises:
-      Interrupted: if the run was told to stop.
+      Interrupted: if the runs were told to stop.
     """
-    steps = self.run.train_steps()
     for step, name, batch in source:
       if self.run.starts_epoch(step):
-        state = self.run.begin_epoch(state)
+        state = self.programs.begin_epoch(state)
       self.ahead.wait(name)
-      state, scalars = steps[name](state, batch, rates=self.run.rates(step))
-      waiting.add(step, name, scalars)
+      state, scalars = self.programs.step(name, state, batch, step)
+      for each in self.active:
+        each.waiting.add(step, name, scalars[each.number])
       done = step + 1
       if step == start:
         jax.block_until_ready(state)
-        self.logbook.first_step(done)
-      self.logbook.take(done, waiting, source, self._stands_after(done))
-      self._save_and_evaluate(state, done, waiting)
+        self._each(lambda each, done=done: each.logbook.first_step(done))
+      self._log(done, source, self._stands_after(done))
+      self._save_and_evaluate(state, done)
       why = self.asked.requested()
       if why and done < self.run.total:
-        self.logbook.catch_up(waiting, source)
-        self._save(state, done, waiting)
+        self._each(lambda each: each.logbook.catch_up(each.waiting, source))
+        self._save(state, done)
         raise interruption.Interrupted(why)
     return state
 
-  def _save_and_evaluate(
-    self, state: state_lib.TrainState, done: int, waiting: pending.Pending
-  ) -> None:
+  def _log(self, done: int, source: feed.Feed, stands: bool) -> None:
+    """Logs what is due of each run; see `Logbook.take`."""
+
+    def take(each):
+      shown = each is self.active[0]
+      each.logbook.take(done, each.waiting, source, stands, shown)
+
+    self._each(take)
+
+  def _each(self, act: Callable[[Candidate], Any]) -> None:
+    """Does something with each run, and leaves those out that have diverged.
+
+    Raises:
+      DivergedError: if none is left.
+    """
+    for each in list(self.active):
+      try:
+        act(each)
+      except divergence.DivergedError as error:
+        each.error = each.leave(error)
+        self.active.remove(each)
+        if not self.active:
+          raise each.error from None
+        each.say(f'left out: {each.error}')
+
+  def _save_and_evaluate(self, state: state_lib.TrainState, done: int) -> None:
     """Saves and evaluates a state, if the one or the other is due."""
     if not self._stands_after(done):
       return
-    saved = self._save(state, done, waiting)
+    saved = self._save(state, done)
     if saved and self._evaluates_after(done):
       # Whatever becomes of the evaluation, no step is lost.
-      self.checkpoints.wait()
-      self._evaluate(state, done)
+      for each in saved:
+        each.checkpoints.wait()
+      self._evaluate(state, done, saved)
 
-  def _save(
-    self, state: state_lib.TrainState, done: int, waiting: pending.Pending
-  ) -> bool:
-    """Saves a state unless it has diverged; returns whether it did.
+  def _save(self, state: state_lib.TrainState, done: int) -> list[Candidate]:
+    """Saves a state unless it has diverged; returns the runs that it is of.
 
     Raises:
       DivergedError: for losses that are no numbers; of the last step also for
-        one that is far above those before.
+        one that is far above those before; if no run is left.
     """
-    rise = waiting.rise()
-    if rise and done == self.run.total:
-      raise rise
-    if rise:
-      self.say(f'Step {done} is neither saved nor evaluated. {rise}')
-      return False
-    # A resumed run keeps what is written up to its checkpoint.
-    try:
-      self.logbook.writer.flush()
-    finally:
-      self.checkpoints.save(state, done, self.meta | waiting.record())
-    return True
+    saved = []
 
-  def _evaluate(self, state: state_lib.TrainState, step: int) -> None:
+    def save(each):
+      if not each.risen(done):
+        each.save(self.programs.part(state, each.number), done)
+        saved.append(each)
+
+    self._each(save)
+    return saved
+
+  def _evaluate(
+    self, state: state_lib.TrainState, step: int, of: Sequence[Candidate]
+  ) -> None:
     """Makes one of the evaluations that the reported one is chosen from."""
-    found = self.evaluate(state, step, held_out=bool(self.run.validation))
-    self.checkpoints.score(step, reporting.flat(found))
-    self.evaluations.add(step, found)
-    if self.first:
-      self.files.prune({step, *self._chosen().used})
-
-  def _chosen(self) -> reporting.Choice:
-    """Returns which of the evaluations so far would be reported."""
-    among = None
-    if self.checkpoints.lost():
-      among = {*self.checkpoints.steps(), self.run.total}
-    return self.evaluations.choose(
-      self.config.report,
-      self.config.checkpoint.best,
-      reporting.HELD_OUT if self.run.validation else reporting.TEST,
-      among,
-    )
+    held_out = bool(self.run.validation)
+    found = self.evaluate(state, dict.fromkeys(of, step), held_out=held_out)
+    for each in of:
+      each.add(step, found[each])
 
   def _choose(
     self, state: state_lib.TrainState
-  ) -> tuple[reporting.Choice, state_lib.TrainState]:
-    """Returns what is reported, and its state if that is used.
+  ) -> tuple[dict[Candidate, reporting.Choice], state_lib.TrainState]:
+    """Returns what is reported of each run, and its state if that is used.
 
     Where the test set has not chosen, its test is what is reported.
 
     Args:
       state: the last one.
     """
-    if not (self.run.validation or state.frozen):
-      return self._chosen(), state
-    choice, state = ending.chosen(
-      self._chosen, self.run.total, state, self.checkpoints, self.say
-    )
+    own = [self.programs.part(state, c.number) for c in self.candidates]
+    choices = {}
+    for each in self.active:
+      choices[each], own[each.number] = each.choose(own[each.number])
+    state = self.programs.join(own)
     if self.run.validation:
-      found = self.evaluate(state, choice.step)
-      choice = dataclasses.replace(choice, found=found)
-    return choice, state
-
-  def _write_package(
-    self, state: state_lib.TrainState, choice: reporting.Choice
-  ) -> None:
-    """Writes what is reported, on top of the frozen parameters."""
-    arrays = variables.flatten(state.variables) | self.run.source
-    arrays = storage.to_host(arrays)
-    if self.first:
-      said = ending.write_package(
-        self.run, self.spec, arrays, self.workdir, self.meta['origin'], choice
-      )
-      self.say(said)
+      steps = {each: choice.step for each, choice in choices.items()}
+      found = self.evaluate(state, steps)
+      choices = {
+        each: dataclasses.replace(choice, found=found[each])
+        for each, choice in choices.items()
+      }
+    return choices, state
 
   def _evaluates_after(self, done: int) -> bool:
     """Whether the last step of the run, or of so many epochs, is done."""
@@ -319,83 +318,83 @@ class Loop:
   # ---------------------------------------------------------------- evaluation
 
   def evaluate(
-    self, state: state_lib.TrainState, step: int, held_out: bool = False
-  ) -> dict[str, Any]:
+    self,
+    state: state_lib.TrainState,
+    steps: Mapping[Candidate, int],
+    held_out: bool = False,
+  ) -> dict[Candidate, dict[str, Any]]:
     """Evaluates every task that has an evaluation set; writes what it finds.
 
     Args:
       state: whose parameters.
-      step: of the state.
+      steps: runs that are evaluated, and of which step the state of each is.
       held_out: on the training examples that are held out, not on the test.
+
+    Returns:
+      Run -> task -> what was measured.
     """
-    found, prefix = {}, reporting.VALIDATION if held_out else ''
+    found = {each: {} for each in steps}
     sources = self.run.validation if held_out else self.run.evaluation
     counted = self.run.held_out if held_out else self.run.tested
     for name, source in sources.items():
       began = time.perf_counter()
       task = self.run.experiment.tasks[name]
-      metric = task.metric(source)
+      metrics = {each: task.metric(source) for each in steps}
       undecodable = evaluation.evaluate(
-        metric,
+        self.programs.measured({c.number: m for c, m in metrics.items()}),
         source,
         self.run.eval_batches(name, held_out),
-        lambda rows, name=name: self.predictors[name](
-          state, sharding.to_device(rows, self.run.mesh)
+        lambda rows, name=name: self.programs.predict(
+          name, state, sharding.to_device(rows, self.run.mesh)
         ),
         self.asked.check,
       )
       self.run.quarantine.require(source, undecodable)
-      if isinstance(metric, metric_lib.Relative):
-        metric.compare(functools.partial(self.comparers[name], state))
-      found[name] = {
-        'metrics': metric.result(),
-        'report': metric.report(),
-        'examples': len(counted[name]),
-        'undecodable': undecodable,
-        'seconds': time.perf_counter() - began,
-      }
-      if self.first:
-        self.files.write(name, step, metric, prefix)
-        self.logbook.show(step, f'{prefix}{name}', metric.pictures())
-    tagged = {f'{prefix}{k}': v for k, v in found.items()}
-    self.logbook.writer.write_scalars(step, reporting.flat(tagged))
-    self.logbook.writer.write_texts(
-      step, {k: f'```\n{v["report"]}\n```' for k, v in tagged.items()}
-    )
-    self.logbook.writer.flush()
-    self.say(results.line(step, found, held_out))
+      for each, metric in metrics.items():
+        if isinstance(metric, metric_lib.Relative):
+          metric.compare(self.programs.comparer(name, state, each.number))
+      seconds = time.perf_counter() - began
+      for each, metric in metrics.items():
+        found[each][name] = {
+          **each.show(steps[each], name, metric, held_out),
+          'examples': len(counted[name]),
+          'undecodable': undecodable,
+          'seconds': seconds,
+        }
+    for each, tasks in found.items():
+      each.tell(steps[each], tasks, held_out)
     return found
 
   def evaluate_checkpoint(self) -> dict[str, Any]:
     """Evaluates `config.eval_checkpoint`."""
+    (only,) = self.candidates
     wanted, step = str(self.config.eval_checkpoint), None
     if wanted != 'none':
-      step = self.checkpoints.find(wanted, 'config.eval_checkpoint')
-    begun = start_lib.begin(
-      self.run, self.checkpoints, step, self.say, self.kept_in
-    )
-    state, step, self.meta = begun.state, begun.step, begun.meta
+      step = only.checkpoints.find(wanted, 'config.eval_checkpoint')
+    begun = only.begin(step)
     if wanted != 'none':
-      self.logbook.open()
+      only.logbook.open()
     self.asked.listen()
-    found = self.evaluate(state, step)
+    found = self.evaluate(begun.state, {only: begun.step})[only]
     choice = reporting.Choice(
-      'checkpoint', step, (step,), by=wanted, found=found
+      'checkpoint', begun.step, (begun.step,), by=wanted, found=found
     )
-    record = self._finish(choice)
-    if self.first:
-      ending.leave_exemplars(self.run, self.files, self.workdir, choice)
+    record = only.finish(choice)
+    only.leave_exemplars(choice)
     return record
 
-  def _finish(self, choice: reporting.Choice) -> dict[str, Any]:
-    """Writes the results, and prints the table."""
-    record = results.record(self.run, choice, self.meta)
-    self.logbook.report(choice)
-    if self.first:
-      for name, task in record['tasks'].items():
-        if rows := self.files.read_per_class(name, choice.step):
-          task['classes'] = rows
-      path = self.workdir / results.FILES[self.config.mode]
-      durable.write(path, json.dumps(record, indent=2) + '\n')
-      self.logbook.tell(choice)
-    return record
+
+def _agreed(begun: Sequence[start_lib.Start]) -> int:
+  """Returns the step that all runs begin at.
+
+  Raises:
+    UnlikeError: if it is not one, or if other parameters are frozen.
+  """
+  steps = [each.step for each in begun]
+  if len(set(steps)) > 1:
+    raise alone.UnlikeError(f'These runs go on from steps {steps}.')
+  if len({each.meta['frozen'] for each in begun}) > 1:
+    raise alone.UnlikeError(
+      'Other parameters are frozen in some of these runs.'
+    )
+  return steps[0]

@@ -18,6 +18,19 @@ from vidpetl.training import run as run_lib
 ROWS, LOSSES = FIELDS = 'since_log', 'losses'
 
 
+class Entry:
+  """One run's part of a scalar of several, on the devices like it."""
+
+  def __init__(self, values: jax.Array, number: int):
+    self._values, self._number = values, number
+
+  def __float__(self) -> float:
+    return float(np.asarray(self._values)[self._number])
+
+  def is_ready(self) -> bool:
+    return self._values.is_ready()
+
+
 class Pending:
   """Scalars that are still on the devices, so that no step waits for them."""
 
@@ -52,7 +65,7 @@ class Pending:
     if not self._rows:
       return True
     loss = self._rows[-1][2]['loss']
-    return not isinstance(loss, jax.Array) or loss.is_ready()
+    return isinstance(loss, float) or loss.is_ready()
 
   def check(self, done: int | None = None) -> None:
     """Raises DivergedError, naming step, task and clips.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -20,6 +20,18 @@ def train_step(
 ) -> Any:
   """Returns the compiled update of a task: (state, batch, rates=) -> ...
 
+  The arguments are those of `update`.
+  """
+  compiled = jax.jit(update(config, experiment, tx, name), donate_argnums=0)
+  # An argument, as `rates` is, so that runs of all seeds share one program.
+  return functools.partial(compiled, seed=config.seed)
+
+
+def update(
+  config: Any, experiment: experiment_lib.Experiment, tx: Any, name: str
+) -> Callable[..., Any]:
+  """Returns the update of a task, to be compiled; see `step.train_step`.
+
   Args:
     config: of the run.
     experiment: that it is.
@@ -30,19 +42,14 @@ def train_step(
   hold = ''
   if config.optimizer.hold_absent_heads and others:
     hold = f'heads_({"|".join(others)})/'
-  compiled = jax.jit(
-    functools.partial(
-      step_lib.train_step,
-      model=experiment.model,
-      task=experiment.tasks[name],
-      tx=tx,
-      accumulate=config.accumulate,
-      hold=hold,
-    ),
-    donate_argnums=0,
+  return functools.partial(
+    step_lib.train_step,
+    model=experiment.model,
+    task=experiment.tasks[name],
+    tx=tx,
+    accumulate=config.accumulate,
+    hold=hold,
   )
-  # An argument, as `rates` is, so that runs of all seeds share one program.
-  return functools.partial(compiled, seed=config.seed)
 
 
 def lower(

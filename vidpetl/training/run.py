@@ -19,22 +19,23 @@ from vidpetl.data import (
   lengths,
   mixture,
   pipeline,
-  sources,
 )
-from vidpetl.data import held_out as held_out_lib
 from vidpetl.data import quarantine as quarantine_lib
 from vidpetl.data.survey import cache
 from vidpetl.experiment import complete, initialise, optimizer, pixels
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import spec as spec_lib
 from vidpetl.experiment import state as state_lib
+from vidpetl.recipes import defaults
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import (
   checkpoint,
   consistency,
+  identity,
   programs,
   rounding,
   sharding,
+  splits,
 )
 from vidpetl.training import step as step_lib
 from vidpetl.weights import report as report_lib
@@ -122,7 +123,7 @@ class Run:
     if evaluation or ((init.path or init.adapter) and not unread):
       create = self.experiment.state
       started = initialise.start(
-        jax.jit(self.experiment.init_variables)(key),
+        self._draw(key),
         self.experiment,
         evaluation,
       )
@@ -139,6 +140,11 @@ class Run:
     consistency.check_heads(state.frozen)
     return state, origin
 
+  @functools.cached_property
+  def _draw(self) -> Any:
+    """Draws variables by a key; traced once, whatever the number of keys."""
+    return jax.jit(self.experiment.init_variables)
+
   def restore(
     self, checkpoints: checkpoint.Checkpoints, step: int
   ) -> state_lib.TrainState:
@@ -150,7 +156,7 @@ class Run:
     saved = checkpoints.meta(step)
     seed = saved.get('first_seed', self.config.seed)
     state, _ = self.init_state(resuming=True, seed=seed)
-    if saved['frozen'] != rounding.frozen_hash(self, state):
+    if saved['frozen'] != self.hash_frozen(state):
       raise ValueError(
         f'{checkpoints.folder / str(step)} was trained on other frozen '
         'parameters than those that config.init gives now.'
@@ -239,7 +245,7 @@ class Run:
           self.experiment.tasks[name].train_clip,
           name=name,
           batch_size=self.config.batch_size,
-          seed=self.config.seed,
+          seed=defaults.data_seed(self.config),
           start=self.mixture.count(start, name),
           **self.input_options(),
         )
@@ -255,6 +261,15 @@ class Run:
       batch_size=self.config.eval_batch_size,
       **self.input_options(),
     )
+
+  @functools.cached_property
+  def data(self) -> dict[str, Any]:
+    """What tells the data from others; see `identity.data_of`."""
+    return identity.data_of(self)
+
+  def hash_frozen(self, state: state_lib.TrainState) -> str:
+    """Returns the hash of the frozen parameters of a state, as read."""
+    return rounding.frozen_hash(self, state)
 
   def input_options(self) -> dict[str, Any]:
     """Returns how batches are read, see `pipeline`."""
@@ -288,7 +303,7 @@ class Run:
     name = self.mixture.task(step)
     source = self.train[name]
     rows, _ = index.batch(
-      self.config.seed,
+      defaults.data_seed(self.config),
       name,
       self.mixture.count(step, name),
       self.config.batch_size,
@@ -317,8 +332,8 @@ def prepare(
   consistency.check_tasks(config)
   consistency.check_report(config)
   mesh = sharding.make_mesh(**config.mesh.to_dict())
-  part = _check_batches(config, mesh)
-  train, tested, held_out = _open(config)
+  part = sharding.check_batches(config, mesh)
+  train, tested, held_out = splits.opened(config)
   infos = {name: source.info for name, source in train.items()}
   consistency.check_data(config, train, tested)
   consistency.check_classes(train, tested)
@@ -353,7 +368,7 @@ def prepare(
       sizes=tuple(sizes.values()),
       mode=config.mixture.mode,
       weights=config.mixture.weights or None,
-      seed=config.seed,
+      seed=defaults.data_seed(config),
       steps=total,
     ),
     quarantine=quarantine_lib.Quarantine(config.input.max_undecodable),
@@ -364,23 +379,6 @@ def prepare(
   )
 
 
-def _check_batches(config: Any, mesh: jax.sharding.Mesh) -> int:
-  """Returns the examples that are encoded together.
-
-  Raises:
-    ValueError: naming the field that does not divide.
-  """
-  part = config.batch_size // config.accumulate
-  if part * config.accumulate != config.batch_size:
-    raise ValueError(
-      f'config.accumulate={config.accumulate} does not divide '
-      f'config.batch_size={config.batch_size}.'
-    )
-  sharding.check_batch(part, mesh, 'config.batch_size / config.accumulate')
-  sharding.check_batch(config.eval_batch_size, mesh, 'config.eval_batch_size')
-  return part
-
-
 def _plans(
   sizes: Mapping[str, int], epochs: float, batch: int
 ) -> dict[str, task_lib.Plan]:
@@ -388,19 +386,3 @@ def _plans(
   return {
     name: task_lib.Plan(epochs, size, batch) for name, size in sizes.items()
   }
-
-
-def _open(config: Any) -> tuple[dict, dict, dict]:
-  """Returns the sources of training, of evaluation, and what is held out."""
-  train = {
-    name: sources.open_source(task.train) for name, task in config.tasks.items()
-  }
-  tested = {
-    name: sources.open_source(task.eval)
-    for name, task in config.tasks.items()
-    if task.get('eval')
-  }
-  kept = {}
-  for name in tested if config.validation else ():
-    train[name], kept[name] = held_out_lib.split(train[name], config.validation)
-  return train, tested, kept

@@ -80,6 +80,23 @@ def check_batch(size: int, mesh: Mesh, field: str) -> None:
     )
 
 
+def check_batches(config: Any, mesh: Mesh) -> int:
+  """Returns the examples that are encoded together.
+
+  Raises:
+    ValueError: naming the field that does not divide.
+  """
+  part = config.batch_size // config.accumulate
+  if part * config.accumulate != config.batch_size:
+    raise ValueError(
+      f'config.accumulate={config.accumulate} does not divide '
+      f'config.batch_size={config.batch_size}.'
+    )
+  check_batch(part, mesh, 'config.batch_size / config.accumulate')
+  check_batch(config.eval_batch_size, mesh, 'config.eval_batch_size')
+  return part
+
+
 def infer(tree: Any, mesh: Mesh, rules: Rules) -> Any:
   """Returns a sharding for every leaf.
 

@@ -129,7 +129,7 @@ def _begin(
   state, origin = run.init_state(step is not None, evaluation, seed)
   if run.source:
     say(rounding.told(run, state))
-  meta = identity.meta(run, _data(run), rounding.frozen_hash(run, state))
+  meta = identity.meta(run, _data(run), run.hash_frozen(state))
   more = {'origin': origin, 'history': [], 'labels': _labels(run)}
   meta |= {'first_seed': seed}
   if step is None:
@@ -174,9 +174,7 @@ def _first_seed(saved: Mapping[str, Any], seed: int) -> int:
 def _data(run: run_lib.Run) -> dict[str, Any]:
   """Returns what tells the data of a run, as the first process reads them."""
   first = jax.process_index() == 0
-  return json.loads(
-    holding.of_first(json.dumps(identity.data_of(run)) if first else '')
-  )
+  return json.loads(holding.of_first(json.dumps(run.data) if first else ''))
 
 
 def _restored(

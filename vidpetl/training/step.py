@@ -28,6 +28,7 @@ def train_step(
   accumulate: int = 1,
   hold: str = '',
   rates: Mapping[str, jax.Array] | None = None,
+  decays: Mapping[str, jax.Array] | None = None,
 ) -> tuple[state_lib.TrainState, dict[str, jax.Array]]:
   """forward -> loss -> grad -> update -> scalars.
 
@@ -45,6 +46,7 @@ def train_step(
       optimizer state; '' for none.
     rates: learning rate of each group in this step; None is the schedule's of
       `tx`, which then is a part of the program.
+    decays: weight decay of each group, likewise.
 
   Returns:
     The state after the step; scalars: mean loss, the task's own, and the norm
@@ -65,7 +67,7 @@ def train_step(
   # A factor is made part of the update; a quotient would be stored first.
   grads = jax.tree.map(lambda g: g * (1 / weight), grads)
   updates, opt_state = tx.update(
-    grads, state.opt_state, state.params, rates=rates
+    grads, state.opt_state, state.params, rates=rates, decays=decays
   )
   params = optax.apply_updates(state.params, updates)
   if hold:

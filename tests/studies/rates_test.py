@@ -1,0 +1,120 @@
+"""Rates of a sweep, and which of its runs train together."""
+
+import json
+import math
+
+import pytest
+from etils import epath
+
+from vidpetl.studies import grouping, rates, series, settings
+
+
+def write_run(folder, value, step=4):
+  """Writes what a run measured on held-out examples; returns its results."""
+  folder.mkdir(parents=True)
+  row = {'step': step, 'tasks': {'a': {'metrics': {'top1': value}}}}
+  (folder / 'evaluations.jsonl').write_text(json.dumps(row) + '\n')
+  tested = {'a': {'metrics': {'top1': 1 - (value or 0)}}}
+  return {'reported': {'step': step}, 'tasks': tested}
+
+
+def test_a_rate_is_picked_by_what_is_held_out_over_all_seeds(tmp_path):
+  values = {0.1: (0.5, 0.6), 0.2: (0.9, 0.0), 0.4: (0.8,), 0.8: (None, 0.9)}
+  tried = {
+    rate: {
+      folder: write_run(folder, value)
+      for i, value in enumerate(of)
+      for folder in [epath.Path(tmp_path) / f'{rate}' / f'{i}']
+    }
+    for rate, of in values.items()
+  }
+  # One seed of 0.4 lacks, and one of 0.8 is no number.
+  assert rates.pick(tried, 'a/top1') == 0.1
+  (setting,) = settings.parse('method=head')
+  text = rates.write(epath.Path(tmp_path), {setting: tried}, 'a/top1')
+  assert '| head | 0.1 | 55.0 ± 7.1 | picked |' in text
+  assert text.count('picked') == 1
+
+
+def test_settings_get_rates_where_examples_are_held_out(make_config):
+  def load(chosen, seed, **fields):
+    return make_config('ava', **fields)
+
+  held = lambda *told: load(*told, validation=0.4)
+  free, own = settings.parse(
+    'method=head; method=head,config.optimizer.learning_rate=3'
+  )
+  rate = make_config('ava').optimizer.learning_rate
+  found = rates.axis(free, held, ())
+  assert list(found) == pytest.approx([0.1 * rate, 0.3 * rate, rate, 3 * rate])
+  assert [s.fields[rates.RATE] for s in found.values()] == list(found)
+  assert {s.slug for s in found.values()} == {'head'}
+  for setting, load_config, factors in (
+    (own, held, ()),
+    (free, load, ()),
+    (free, load, (1.0,)),
+  ):
+    (only,) = rates.axis(setting, load_config, factors)
+    assert math.isnan(only)
+  with pytest.raises(ValueError, match='never by the test: give'):
+    rates.axis(free, load, (1.0, 2.0))
+  assert rates.factors('auto') == () and rates.factors('0.5|2') == (0.5, 2.0)
+  for text in ('', 'x', '1|-1', '1|inf'):
+    with pytest.raises(ValueError, match='--rates='):
+      rates.factors(text)
+
+
+def test_runs_train_together_that_differ_in_arguments_alone(
+  make_config, tmp_path
+):
+  folder = epath.Path(tmp_path)
+  shared = {'init.path': 'base', 'data_seed': 0}
+
+  def refused():
+    raise ValueError('no such config')
+
+  fields = {
+    'rate': {**shared, 'optimizer.learning_rate': 0.1},
+    'seed': {**shared, 'seed': 3},
+    'warmup': {**shared, 'optimizer.warmup_epochs': 1.0},
+    'batches': {'init.path': 'base', 'seed': 3},
+    'batch': {**shared, 'batch_size': 16},
+    'ahead': shared,
+    'done': shared,
+    'drawn0': {'data_seed': 0, 'trainable': (('.*', 'frozen'),)},
+    'drawn1': {'data_seed': 0, 'trainable': (('.*', 'frozen'),), 'seed': 1},
+  }
+  configs = {
+    folder / name: lambda own=own: make_config('ava', **own)
+    for name, own in fields.items()
+  }
+  configs[folder / 'refused'] = refused
+  (folder / 'ahead' / 'checkpoints' / '4').mkdir(parents=True)
+  (folder / 'done').mkdir()
+  (folder / 'done' / 'results.json').write_text('{}')
+  groups = [[p.name for p in g] for g in grouping.grouped(configs, 2)]
+  assert groups == [
+    ['rate', 'seed'], ['warmup'], ['batches'], ['batch'], ['ahead'], ['done'],
+    ['drawn0'], ['drawn1'], ['refused'],
+  ]  # fmt: skip
+
+
+def test_what_does_not_fit_trains_by_halves(tmp_path, monkeypatch):
+  """Numbers in a group are those alone, so that no run notices."""
+  tried, folder = [], epath.Path(tmp_path)
+
+  def together(runs, metrics):
+    tried.append([workdir.name for workdir in runs])
+    if len(runs) > 2:
+      raise RuntimeError('RESOURCE_EXHAUSTED: out of memory')
+    return [{'of': workdir.name} for workdir in runs]
+
+  monkeypatch.setattr(series, '_run_together', together)
+  whole = lambda configs, at_once: [list(configs)]
+  monkeypatch.setattr(grouping, 'grouped', whole)
+  runs = dict.fromkeys(folder / str(i) for i in range(4))
+  failed = []
+  (ended,) = series.run_all(runs, failed, at_once=8)
+  assert tried == [['0', '1', '2', '3'], ['0', '1'], ['2', '3']]
+  assert ended == {workdir: {'of': workdir.name} for workdir in runs}
+  assert not failed

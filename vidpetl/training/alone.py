@@ -1,0 +1,96 @@
+"""What a loop computes of one run; `together` has the same for several."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+
+from vidpetl.experiment import state as state_lib
+from vidpetl.metrics import metric as metric_lib
+from vidpetl.training import run as run_lib
+
+State = state_lib.TrainState
+Scalars = Mapping[str, Any]
+
+
+class UnlikeError(ValueError):
+  """Runs cannot train together."""
+
+
+class Alone:
+  """The programs of one run.
+
+  Attributes:
+    run: whose data, devices and schedule the loop goes by.
+  """
+
+  def __init__(self, run: run_lib.Run):
+    self.run = run
+
+  def compile(self, name: str) -> None:
+    """Compiles a task's update, so that its first call need not."""
+    self.run.compile_step(name)
+
+  def join(self, states: Sequence[State]) -> State:
+    """Returns one state that holds those of all runs."""
+    (state,) = states
+    return state
+
+  def part(self, state: State, number: int) -> State:
+    """Returns the state of one run."""
+    del number
+    return state
+
+  def step(
+    self, name: str, state: State, batch: Mapping[str, jax.Array], step: int
+  ) -> tuple[State, list[Scalars]]:
+    """Returns the state after a step, and the scalars of each run.
+
+    Args:
+      name: of the task.
+      state: of all runs; its arrays are used up.
+      batch: of the task.
+      step: its number, from 0.
+    """
+    update = self.run.train_steps()[name]
+    state, scalars = update(state, batch, rates=self.run.rates(step))
+    return state, [scalars]
+
+  def begin_epoch(self, state: State) -> State:
+    """Returns the state with which a new epoch begins."""
+    return self.run.begin_epoch(state)
+
+  def predict(
+    self, name: str, state: State, batch: Mapping[str, jax.Array]
+  ) -> dict[str, jax.Array]:
+    """Returns a task's outputs, for the metric that `measured` gives."""
+    return self._predictors[name](state, batch)
+
+  def measured(
+    self, metrics: Mapping[int, metric_lib.Metric]
+  ) -> metric_lib.Metric:
+    """Returns what takes the outputs of all runs.
+
+    Args:
+      metrics: number of a run -> its metric.
+    """
+    (metric,) = metrics.values()
+    return metric
+
+  def comparer(
+    self, name: str, state: State, number: int
+  ) -> Callable[[Mapping[str, Any]], Mapping[str, jax.Array]]:
+    """Returns pairs -> what a run's task makes of them, see `Base.compare`."""
+    compare = self._comparers[name]
+    return lambda pairs: compare(self.part(state, number), pairs)
+
+  @functools.cached_property
+  def _predictors(self) -> dict[str, Any]:
+    return self.run.predictors()
+
+  @functools.cached_property
+  def _comparers(self) -> dict[str, Any]:
+    return self.run.comparers()
