@@ -46,7 +46,7 @@ def fit(config: Any, card: cards.Card) -> tuple[Fields, estimate_lib.Estimate]:
 def changed(config: Any, fields: Fields) -> Any:
   """Returns a config with other values of some fields, by their paths."""
   config = config.copy_and_resolve_references()
-  with config.unlocked():
+  with config.unlocked(), config.ignore_type():
     for path, value in fields.items():
       *sections, name = path.split('.')
       owner = config
