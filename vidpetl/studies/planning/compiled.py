@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from vidpetl.data import clips
 from vidpetl.experiment import complete
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.studies.planning import cards
@@ -56,7 +57,8 @@ def _here(config: Any, task: str) -> tuple[float, float]:
   mesh = sharding.make_mesh(**config.mesh.to_dict())
   state = programs.state_shapes(config, experiment, tx, mesh)
   own = experiment.tasks[task]
-  batch = programs.batch_shapes(config, own, infos[task], mesh)
+  signature = clips.signature(infos[task], own.train_clip)
+  batch = programs.batch_shapes(config, signature, mesh)
   step = programs.train_step(config, experiment, tx, task)
   began = time.perf_counter()
   with jax.set_mesh(mesh):
