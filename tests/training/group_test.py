@@ -164,6 +164,26 @@ def _products(planned):
     return flops.products(step, made.shapes, batch)
 
 
+def test_its_program_is_compiled_for_the_batches_that_come(
+  make, tmp_path, monkeypatch
+):
+  planned = plan(make, 'head', tmp_path)
+  made = together.prepare(
+    [each.config for each in planned], [each.workdir for each in planned]
+  )
+  compiled = []
+  monkeypatch.setattr(
+    jax.stages.Lowered, 'compile', lambda self: compiled.append(self)
+  )
+  with jax.set_mesh(made.run.mesh):
+    made.compile(TASK)
+  assert len(compiled) == 1
+  batch = next(made.run.train_batches(0)[TASK])
+  shapes = made.run.batch_shapes(TASK)
+  told = lambda arrays: {k: (x.shape, x.dtype) for k, x in arrays.items()}
+  assert told(shapes) == told(batch)
+
+
 def test_a_group_goes_on_where_it_was_stopped(make, tmp_path, monkeypatch):
   planned = plan(make, 'head', tmp_path / 'group')
   asked = iter(['', '', 'SIGTERM'])

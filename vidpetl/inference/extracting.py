@@ -161,7 +161,8 @@ def of_films(
       try:
         found = model.features(path, task, blocks=blocks, **options)
       except (decode.DecodeError, OSError) as error:
-        sink.fail(names_lib.shown(path), str(error))
+        film = names_lib.shown(path)
+        sink.fail(film, str(error).removeprefix(f'{film}: '))
       else:
         sink.add(name, sign, found, film=names_lib.shown(path))
     advance(name)
