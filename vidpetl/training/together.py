@@ -151,6 +151,7 @@ class Member(run_lib.Run):
       self.memory[key] = *made, self.lead.report, self.lead.notes[before:]
     state, origin, self.report, notes = self.memory[key]
     self.notes += notes
+    self.source = self.lead.source
     return self.own(state), origin
 
   def hash_frozen(self, state: State) -> str:
