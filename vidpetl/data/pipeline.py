@@ -150,7 +150,7 @@ def chosen_batches(
   prefetch: int = 2,
   quarantine: quarantine_lib.Quarantine | None = None,
 ) -> Iterator[Batch]:
-  """Yields some examples, in their order.
+  """Yields batches of some examples, in their order.
 
   All hosts get the same number of batches; rows that fill the last one up are
   as those of `eval_batches`. `index` counts what is chosen.
@@ -170,18 +170,19 @@ def chosen_batches(
   spec.check(source.info)
   first, rows = local_rows(batch_size, process_index, process_count)
 
-  def of_row(number: int) -> tuple[int, np.ndarray] | None:
+  def pick(number: int) -> tuple[int, np.ndarray] | None:
     batch, row = divmod(number, rows)
     k = batch * batch_size + first + row
     return (int(chosen[k]), seeds[k]) if k < len(chosen) else None
 
   numbers = range(-(-len(chosen) // batch_size))
   batches = _batches(
-    source, spec, of_row, numbers, rows, workers, prefetch, quarantine
+    source, spec, pick, numbers, rows, workers, prefetch, quarantine
   )
-  for batch, number in zip(batches, numbers, strict=True):
-    places = number * batch_size + first + np.arange(rows, dtype=np.int32)
-    yield batch | {'index': np.where(places < len(chosen), places, -1)}
+  for number, batch in zip(numbers, batches):
+    own = number * batch_size + first + np.arange(rows, dtype=np.int32)
+    counted = np.where(own < len(chosen), own, batch['index'])
+    yield batch | {'index': counted.astype(batch['index'].dtype)}
 
 
 def train_batches(

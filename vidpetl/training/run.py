@@ -163,11 +163,6 @@ class Run:
       )
     return checkpoints.restore(step, state)
 
-  def compile_step(self, name: str) -> None:
-    """Compiles a task's update, so that its first call need not."""
-    step, batch = self.train_steps()[name], self.batch_shapes(name)
-    programs.lower(step, self.shapes, batch, self.config).compile()
-
   def batch_shapes(self, name: str) -> dict[str, jax.ShapeDtypeStruct]:
     """Returns the abstract batch of a task's step, sharded."""
     if self.cache:
@@ -176,6 +171,12 @@ class Run:
       clip = self.experiment.tasks[name].train_clip
       signature = clips.signature(self.train[name].info, clip)
     return programs.batch_shapes(self.config, signature, self.mesh)
+
+  def compile_step(self, name: str) -> None:
+    """Compiles a task's update, so that its first call need not."""
+    batch = self.batch_shapes(name)
+    step = self.train_steps()[name]
+    programs.lower(step, self.shapes, batch, self.config).compile()
 
   def train_steps(self) -> dict[str, Any]:
     """Returns each task's compiled update; see `programs.train_step`."""

@@ -227,7 +227,8 @@ class Together(alone.Alone):
     return jax.jit(take, out_shardings=where)
 
   def compile(self, name: str) -> None:
-    batch, args = self.run.batch_shapes(name), self._arguments(0)
+    batch = self.run.batch_shapes(name)
+    args = self._arguments(0)
     self._steps[name].lower(self.shapes, batch, *args).compile()
 
   def step(

@@ -56,8 +56,7 @@ def _here(config: Any, task: str) -> tuple[float, float]:
   tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
   mesh = sharding.make_mesh(**config.mesh.to_dict())
   state = programs.state_shapes(config, experiment, tx, mesh)
-  own = experiment.tasks[task]
-  signature = clips.signature(infos[task], own.train_clip)
+  signature = clips.signature(infos[task], experiment.tasks[task].train_clip)
   batch = programs.batch_shapes(config, signature, mesh)
   step = programs.train_step(config, experiment, tx, task)
   began = time.perf_counter()
