@@ -17,8 +17,10 @@ STILL = {'flip': False, 'scale_jitter': None, 'box_jitter': 0.0}
 def make(make_config, tmp_path):
   """Returns a function that makes a config in which nothing is random."""
 
-  def make(task, dtype):
+  def make(task, dtype, probe=None):
     config = make_config(task).unlock()
+    if probe:
+      config.tasks[task].probe = probe
     config.trainable = (('backbone/.*', 'frozen'), ('.*', 'all'))
     config.backbone.stochastic_depth = 0.0
     config.tasks[task].augment.update(STILL)
@@ -55,14 +57,22 @@ def course(config, name, steps=3):
   return run, losses, jax.tree.map(np.asarray, outputs[0])
 
 
+PROBE = {'kind': 'attentive', 'layers': (0, -1), 'heads': 2}
+
+
 @pytest.mark.parametrize(
-  'task, kept', [('kinetics400', 'summary'), ('ava', 'regions')]
+  'task, probe, kept',
+  [
+    ('kinetics400', None, {'summary'}),
+    ('ava', None, {'regions'}),
+    ('kinetics400', PROBE, {'blocks/0/grid', 'blocks/-1/grid'}),
+  ],
 )
-def test_losses_and_outputs_are_those_of_the_videos(make, task, kept):
-  _, losses, outputs = course(make(task, ''), task)
-  cached, found, predicted = course(make(task, 'float32'), task)
+def test_losses_and_outputs_are_those_of_the_videos(make, task, probe, kept):
+  _, losses, outputs = course(make(task, '', probe), task)
+  cached, found, predicted = course(make(task, 'float32', probe), task)
   layout = cached.cache.parts[task, True].layout
-  assert [x for x in layout if '/' in x] == [f'features/{kept}']
+  assert {x for x in layout if '/' in x} == {f'features/{x}' for x in kept}
   np.testing.assert_allclose(found, losses, rtol=1e-5)
   assert losses[0] != losses[-1]
   assert outputs.keys() == predicted.keys()

@@ -79,6 +79,27 @@ def value_of(number, file):
   return file.read_bytes().index(np.full(6, number, np.float32).tobytes())
 
 
+@pytest.mark.parametrize('method', ['write', 'close'])
+def test_a_full_disk_is_told_and_leaves_whole_shards(path, monkeypatch, method):
+  class Full:
+    def __init__(self, *unused):
+      epath.Path(unused[0]).write_bytes(b'part of it')
+
+    def write(self, record):
+      if method == 'write':
+        raise RuntimeError('No space left on device')
+
+    def close(self):
+      raise RuntimeError('No space left on device')
+
+  write(path, [1, 2])
+  before = sorted(path.iterdir())
+  monkeypatch.setattr(shards.array_record_module, 'ArrayRecordWriter', Full)
+  with pytest.raises(OSError, match='No space left on device'):
+    write(path, [3])
+  assert sorted(path.iterdir()) == before
+
+
 def test_a_damaged_clip_is_named_with_what_to_do(path, monkeypatch):
   write(path, [1])
   write(path, [5, 6])

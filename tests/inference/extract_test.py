@@ -68,7 +68,7 @@ def test_what_is_there_stays_unless_something_changed(model, films, tmp_path):
 
 
 def test_one_file_has_all_films(model, films, tmp_path):
-  out = tmp_path / 'all.safetensors'
+  out = tmp_path / 'new' / 'all.safetensors'
   extract(model, films, out, form='safetensors', dtype='bfloat16')
   arrays = safetensors.numpy.load_file(out)
   assert {name.rpartition('/')[0] for name in arrays} >= {

@@ -36,6 +36,23 @@ def test_a_rate_is_picked_by_what_is_held_out_over_all_seeds(tmp_path):
   assert text.count('picked') == 1
 
 
+def test_a_rate_is_not_picked_by_an_error_that_is_shown(tmp_path):
+  tried = {}
+  for rate, (top1, l2) in {0.1: (0.9, 1.0), 0.2: (0.1, 7.0)}.items():
+    folder = epath.Path(tmp_path) / f'{rate}'
+    results = write_run(folder, top1)
+    row = json.loads((folder / 'evaluations.jsonl').read_text())
+    row['tasks']['a']['metrics']['l2'] = l2
+    (folder / 'evaluations.jsonl').write_text(json.dumps(row) + '\n')
+    results['reported']['by'] = 'a/top1'
+    tried[rate] = {folder: results}
+  assert rates.pick(tried, 'a/l2') == 0.1
+  (setting,) = settings.parse('method=head')
+  assert 'a/top1 on held-out' in rates.write(
+    epath.Path(tmp_path), {setting: tried}, 'a/l2'
+  )
+
+
 def test_settings_get_rates_where_examples_are_held_out(make_config):
   def load(chosen, seed, **fields):
     return make_config('ava', **fields)

@@ -150,8 +150,8 @@ def test_a_frozen_trunk_is_computed_once(make, tmp_path):
   assert one < six < 1.1 * one
 
 
-def _products(planned):
-  """FLOPs of the products of a step."""
+def _products(planned, predicts=False):
+  """FLOPs of the products of a step, or of a prediction."""
   made = together.prepare(
     [each.config for each in planned], [each.workdir for each in planned]
   )
@@ -161,7 +161,66 @@ def _products(planned):
   batch = run.batch_shapes(TASK)
   with jax.set_mesh(run.mesh):
     step = lambda state, batch: made.step(TASK, state, batch, 0)[0]
-    return flops.products(step, made.shapes, batch)
+    predict = lambda state, batch: made.predict(TASK, state, batch)
+    return flops.products(predict if predicts else step, made.shapes, batch)
+
+
+def test_a_trunk_that_normalises_by_frozen_statistics_is_computed_once(
+  make_config, tmp_path
+):
+  _, rules = methods.make('head')
+  fields = {'trainable': rules, 'petl': (), 'seed': 0}
+  trunk = {'name': 'resnet3d', 'variant': 'r3d_18', 'width': 4}
+  trunk['norm_statistics'] = 'frozen'
+  configs = [
+    make_config(TASK, **fields, **{'optimizer.learning_rate': 0.1 + i})
+    for i in range(6)
+  ]
+  for config in configs:
+    config.unlock().backbone = trunk
+  planned = [
+    group.Planned(config, str(tmp_path / str(i)), '', {})
+    for i, config in enumerate(configs)
+  ]
+  found = [
+    [_products(planned[:count], predicts) for predicts in (False, True)]
+    for count in (1, 6)
+  ]
+  for one, six in zip(*found, strict=True):
+    assert one < six < 1.2 * one
+
+
+def test_its_program_is_compiled_for_the_batches_that_come(
+  make, tmp_path, monkeypatch
+):
+  planned = plan(make, 'head', tmp_path)
+  made = together.prepare(
+    [each.config for each in planned], [each.workdir for each in planned]
+  )
+  compiled = []
+  monkeypatch.setattr(
+    jax.stages.Lowered, 'compile', lambda self: compiled.append(self)
+  )
+  with jax.set_mesh(made.run.mesh):
+    made.compile(TASK)
+  assert len(compiled) == 1
+  batch = next(made.run.train_batches(0)[TASK])
+  shapes = made.run.batch_shapes(TASK)
+  told = lambda arrays: {k: (x.shape, x.dtype) for k, x in arrays.items()}
+  assert told(shapes) == told(batch)
+
+
+def test_each_knows_frozen_kernels_as_they_were_read(make, tmp_path):
+  """A package is named by them, where the state has fewer bits."""
+  planned = plan(make, 'head', tmp_path, frozen_dtype='int8')
+  made = together.prepare(
+    [each.config for each in planned], [each.workdir for each in planned]
+  )
+  with jax.set_mesh(made.run.mesh):
+    for each in made.members:
+      each.init_state()
+  for each in made.members:
+    assert each.source.keys() == made.run.source.keys() != set()
 
 
 def test_a_group_goes_on_where_it_was_stopped(make, tmp_path, monkeypatch):

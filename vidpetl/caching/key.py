@@ -36,7 +36,8 @@ def about(config: Any, trunk: str, part: plan.Part) -> dict[str, Any]:
     part: of the plan.
   """
   backbone = config.backbone.to_dict()
-  backbone.pop('remat', None)  # What is computed again is the same.
+  for field in ('remat', 'scan'):  # What is computed is the same.
+    backbone.pop(field, None)
   told = {
     'format': FORMAT,
     'trunk': trunk,

@@ -78,6 +78,11 @@ class Cache:
     self._clips: dict[int, Clips] = {}
     self._kept: list[examples.Source] = []  # So that no other has its number.
 
+  @property
+  def filled(self) -> bool:
+    """Whether it knows of clips."""
+    return bool(self._clips)
+
   def put(self, source: examples.Source, clips: Clips) -> None:
     """Takes the clips of a source."""
     self._clips[id(source)] = clips

@@ -247,7 +247,10 @@ class Writer:
     """Writes a clip."""
     if self._file is None:
       self._open()
-    self._file.write(self._form.encode(arrays))
+    try:
+      self._file.write(self._form.encode(arrays))
+    except Exception as error:  # The library's own, as of a full disk.
+      self._give_up(error)
     self._names.append(name)
     full = len(self._names) * self._form.size >= _BYTES
     old = time.monotonic() - self._began >= _SECONDS
@@ -265,9 +268,20 @@ class Writer:
     """Puts what was written in its place."""
     if self._file is None:
       return
-    self._file.close()
+    try:
+      self._file.close()
+    except Exception as error:
+      self._give_up(error)
     self._stack.close()
     names = b''.join(self._names)
     told = names + xxhash.xxh3_64_digest(names)
     durable.write(self._place.with_suffix(ENTRIES), told)
     self._file, self._names = None, []
+
+  def _give_up(self, error: Exception) -> NoReturn:
+    """Raises OSError, and leaves nothing of the shard at work."""
+    self._file, self._names = None, []
+    with self._stack:
+      raise OSError(
+        f'config.cache.path: {self._place} cannot be written: {error}'
+      ) from error

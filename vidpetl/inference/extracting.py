@@ -62,6 +62,9 @@ class Sink:
     self.done = self.left = 0
 
   def __enter__(self) -> Self:
+    # Before hours of work that could not be written.
+    folder = self._out.parent if self._single else self._out
+    folder.mkdir(parents=True, exist_ok=True)
     return self
 
   def __exit__(self, kind, *unused) -> None:
@@ -123,7 +126,8 @@ class Sink:
     folder = self._out
     if self._single:
       folder = self._out.parent
-      feature_files.write(self._out, self._together, {'films': self._films})
+      if self._films:
+        feature_files.write(self._out, self._together, {'films': self._films})
     path = folder / UNREADABLE
     if not self.failed:
       if not self._single:
@@ -161,7 +165,8 @@ def of_films(
       try:
         found = model.features(path, task, blocks=blocks, **options)
       except (decode.DecodeError, OSError) as error:
-        sink.fail(names_lib.shown(path), str(error))
+        film = names_lib.shown(path)
+        sink.fail(film, str(error).removeprefix(f'{film}: '))
       else:
         sink.add(name, sign, found, film=names_lib.shown(path))
     advance(name)

@@ -90,10 +90,23 @@ def axis(
 def held_out(
   workdir: epath.Path, results: Mapping[str, Any], metric: str
 ) -> float:
-  """Returns a run's metric on held-out examples; nan if it has none."""
+  """Returns a run's `judge` on held-out examples; nan if it has none."""
   step = results['reported']['step']
   found = {e.step: e.metrics for e in reporting.read(workdir)}
-  return found.get(step, {}).get(metric, math.nan)
+  return found.get(step, {}).get(judge(results, metric), math.nan)
+
+
+def judge(results: Mapping[str, Any], metric: str) -> str:
+  """Returns the metric by which a run is better than another.
+
+  It is what its best evaluation was chosen by, `config.checkpoint.best`, which
+  is never an error; a metric that is shown may be one.
+
+  Args:
+    results: of the run.
+    metric: that is shown, of a run that chose no evaluation.
+  """
+  return results['reported'].get('by') or metric
 
 
 def pick(tried: Tried, metric: str) -> float:
@@ -103,7 +116,7 @@ def pick(tried: Tried, metric: str) -> float:
 
   Args:
     tried: results of each rate's finished runs.
-    metric: '<task>/<metric>', on held-out examples.
+    metric: '<task>/<metric>' that is shown; see `judge`.
   """
   if len(tried) == 1:
     return next(iter(tried))
@@ -127,20 +140,21 @@ def write(
   Args:
     folder: of the sweep.
     found: results of each setting's rates.
-    metric: '<task>/<metric>', on held-out examples.
+    metric: '<task>/<metric>' that is shown; see `judge`.
   """
-  rows = []
+  rows, by = [], metric
   for setting, tried in found.items():
     if len(tried) < 2:
       continue
     picked = pick(tried, metric)
     for rate, runs in sorted(tried.items()):
       values = [held_out(w, results, metric) for w, results in runs.items()]
+      by = judge(next(iter(runs.values())), metric)
       mark = 'picked' if rate == picked else ''
       rows.append([setting.name, f'{rate:g}', tables.mean_std(values), mark])
   if not rows:
     return ''
-  head = ['', 'rate', f'{metric} on held-out training examples, %', '']
+  head = ['', 'rate', f'{by} on held-out training examples, %', '']
   text = tables.markdown(head, rows)
   durable.write(folder / 'rates.md', text + '\n')
   return text

@@ -47,6 +47,13 @@ class Reader(nn.Module, kw_only=True):
     return self.probe.of_clips(features, train)
 
 
+def digest(probe: nn.Module | None, features: Features) -> Features:
+  """Returns what a `Reader` reads of clips; see `tasks.task.Base.digest`."""
+  if probe is None:
+    return Features(None, features.summary)
+  return probe.digest(features)
+
+
 class Linear(Reader):
   """y = W dropout(norm(z)) + b: how every head here ends.
 

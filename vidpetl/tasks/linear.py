@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import jax
 
 from vidpetl import ranges
-from vidpetl.backbones import features as features_lib
 from vidpetl.tasks import heads
 from vidpetl.tasks import task as task_lib
 
@@ -53,11 +52,11 @@ class OfSummary(Linear):
     return head(features, train, inputs.get('valid'))
 
   def digest(self, head, features, inputs):
-    """Returns the summary alone, where the head is linear."""
-    if self.probe or type(head) is not heads.ClassificationHead:
+    """Returns what the head reads, of heads that are as they are here."""
+    if type(head) is not heads.ClassificationHead:
       return super().digest(head, features, inputs)
-    return features_lib.Features(None, features.summary)
+    return heads.digest(self.probe, features)
 
   def digest_options(self):
-    linear = type(self.head()) is heads.ClassificationHead
-    return {} if linear and not self.probe else super().digest_options()
+    own = type(self.head()) is heads.ClassificationHead
+    return {} if own else super().digest_options()

@@ -79,16 +79,20 @@ class Localisation(linear.Linear):
     return head(features, inputs['boxes'], size, train, valid)
 
   def digest(self, head, features, inputs):
-    """Returns what ROI-Align pools of each box, where the head is linear."""
-    if self.probe or type(head) is not heads.LocalisationHead:
+    """Returns what ROI-Align pools of each box, or what the probe reads."""
+    if type(head) is not heads.LocalisationHead:
       return super().digest(head, features, inputs)
+    if self.probe:
+      return self.probe.digest(features)
     # Clips of training and of tests are as large as each other.
     regions = head.regions(features, inputs['boxes'], self._size(False))
     return features_lib.Features(None, None, regions=regions)
 
   def digest_options(self):
-    if self.probe or type(self.head()) is not heads.LocalisationHead:
+    if type(self.head()) is not heads.LocalisationHead:
       return super().digest_options()
+    if self.probe:  # It pools of what is kept.
+      return {}
     names = ('pool', 'sampling_ratio', 'spatial_pool')
     return {name: getattr(self, name) for name in names}
 

@@ -103,7 +103,7 @@ def begin(
     ValueError: for a checkpoint of another run; see also `initialise.start`.
   """
   begun = _begin(run, checkpoints, step, say, workdir)
-  if run.cache:
+  if run.cache and not run.cache.filled:  # Runs of a group share it.
     filling.fill(run, begun.state, say)
   return begun
 

@@ -151,6 +151,7 @@ class Member(run_lib.Run):
       self.memory[key] = *made, self.lead.report, self.lead.notes[before:]
     state, origin, self.report, notes = self.memory[key]
     self.notes += notes
+    self.source = self.lead.source
     return self.own(state), origin
 
   def hash_frozen(self, state: State) -> str:
@@ -253,15 +254,41 @@ class Together(alone.Alone):
       self.run.config, self.run.experiment, self.run.tx, name
     )
 
-    def one(state, batch, rates, decays, seed):
-      return update(state, batch, rates=rates, decays=decays, seed=seed)
+    def one(state, still, batch, rates, decays, seed):
+      state, scalars = update(
+        _with_statistics(state, still),
+        batch,
+        rates=rates,
+        decays=decays,
+        seed=seed,
+      )
+      return _without_statistics(state, still), scalars
 
-    together = jax.vmap(
+    mapped = jax.vmap(
       one,
-      in_axes=(_AXES, None, 0, 0, self._seed_axis),
+      in_axes=(_AXES, None, None, 0, 0, self._seed_axis),
       out_axes=(_AXES, 0),
     )
+
+    def together(state, *args):
+      still = self._still(state)
+      after, scalars = mapped(_without_statistics(state, still), still, *args)
+      own = {field: state.batch_stats[field] for field in still}
+      return _with_statistics(after, own), scalars
+
     return jax.jit(together, donate_argnums=0)
+
+  def _still(self, state: State) -> dict[str, Any]:
+    """Returns statistics that no step moves, one copy of what all runs have.
+
+    A trunk that normalises by them is computed once, too.
+    """
+    fixed = self.run.config.backbone.get('norm_statistics') == 'frozen'
+    return {
+      field: jax.tree.map(lambda x: x[0], tree)
+      for field, tree in state.batch_stats.items()
+      if fixed and field == 'backbone'
+    }
 
   def begin_epoch(self, state: State) -> State:
     if not state.task_state:
@@ -287,11 +314,15 @@ class Together(alone.Alone):
       model=self.run.experiment.model,
       task=self.run.experiment.tasks[name],
     )
-    together = jax.vmap(predict, in_axes=(_AXES, None), out_axes=1)
+    one = lambda state, still, batch: predict(
+      _with_statistics(state, still), batch
+    )
+    together = jax.vmap(one, in_axes=(_AXES, None, None), out_axes=1)
 
     def predict_all(state, batch):
       common = {field: batch[field] for field in _COMMON}
-      return together(state, batch) | common
+      still = self._still(state)
+      return together(_without_statistics(state, still), still, batch) | common
 
     return jax.jit(
       predict_all, out_shardings=sharding.replicated(self.run.mesh)
@@ -327,6 +358,15 @@ def _parts(state: State) -> dict[str, Any]:
     for field in dataclasses.fields(state)
     if getattr(_AXES, field.name) == 0
   }
+
+
+def _with_statistics(state: State, some: Mapping[str, Any]) -> State:
+  return state.replace(batch_stats={**state.batch_stats, **some})
+
+
+def _without_statistics(state: State, some: Mapping[str, Any]) -> State:
+  rest = {k: v for k, v in state.batch_stats.items() if k not in some}
+  return state.replace(batch_stats=rest)
 
 
 def _over(function: Any, state: State) -> State:

@@ -66,6 +66,14 @@ class Probe(nn.Module):
     return [Block(features.tube(frames).reshape(*lead, t, 1, 1, d))]
 
   @nn.nowrap
+  def digest(self, features: features_lib.Features) -> features_lib.Features:
+    """Returns what `sources` reads of features, and nothing else."""
+    if not self.blocks():
+      return features.replace(summary=None, blocks={})
+    blocks = {n: self._leading(features, n) for n in self.blocks()}
+    return features_lib.Features(None, None, blocks=blocks)
+
+  @nn.nowrap
   def _leading(self, features: features_lib.Features, number: int) -> Block:
     block = features.blocks[number]
     if not self.lead:
@@ -79,9 +87,10 @@ class Probe(nn.Module):
 
   def of_clips(self, features: features_lib.Features, train: bool) -> jax.Array:
     """Returns z [..., d'] of clips that have leading axes [...]."""
-    lead = features.grid.shape[:-4]
+    sources = self.sources(features)
+    lead = sources[0].grid.shape[:-4]
     sources = jax.tree.map(
-      lambda x: x.reshape(-1, *x.shape[len(lead) :]), self.sources(features)
+      lambda x: x.reshape(-1, *x.shape[len(lead) :]), sources
     )
     z = self(sources, train)
     return z.reshape(*lead, z.shape[-1])

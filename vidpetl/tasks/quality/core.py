@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vidpetl import ranges
-from vidpetl.backbones import features as features_lib
+from vidpetl.tasks import heads
 from vidpetl.tasks.quality import base, core_groups, core_tree, relative
 
 KIND = 'quality'
@@ -85,13 +85,9 @@ class Core(relative.Relative):
     return head(f, f[:, ::-1], y[:, ::-1] / self.score_range)
 
   def digest(self, head, features, inputs):
-    if self.probe:
-      return super().digest(head, features, inputs)
-    return features_lib.Features(None, features.summary)
+    return heads.digest(self.probe, features)
 
   def digest_options(self):
-    if self.probe:
-      return super().digest_options()
     return {'starts': self.starts, 'length': self.length}
 
   def loss(self, outputs, batch):

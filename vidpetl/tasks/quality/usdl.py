@@ -19,7 +19,6 @@ import jax.scipy.special
 import numpy as np
 
 from vidpetl import ranges
-from vidpetl.backbones import features as features_lib
 from vidpetl.data import examples
 from vidpetl.tasks import heads
 from vidpetl.tasks.quality import base, mlp, scores
@@ -90,13 +89,9 @@ class Usdl(base.Quality):
     return head(head.summary(features, train))
 
   def digest(self, head, features, inputs):
-    if self.probe:
-      return super().digest(head, features, inputs)
-    return features_lib.Features(None, features.summary)
+    return heads.digest(self.probe, features)
 
   def digest_options(self):
-    if self.probe:
-      return super().digest_options()
     return {'starts': self.starts, 'length': self.length}
 
   def loss(self, logits, batch):
