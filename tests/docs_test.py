@@ -108,7 +108,13 @@ def _variants(options):
 
 
 # By runs and imports, by the reader, and by other programs.
-MADE = {'configs/mine.py', 'folds.md', 'init_report.txt', 'sweep.md'}
+MADE = {
+  'configs/mine.py',
+  'folds.md',
+  'init_report.txt',
+  'sweep.md',
+  'rates.md',
+}
 MADE |= {'command.txt', 'labels.txt', 'category.txt', 'gt.txt'}
 
 

@@ -22,6 +22,8 @@ FREE = {
 }
 # Numbers that may be below 0: scores, levels, factors, and all devices.
 SIGNED = {'scale', 'init_bias', 'low', 'high', 'pad_value', 'data', 'fsdp'}
+# Numbers of blocks, -1 the last.
+SIGNED |= {'first', 'last'}
 # Lists that may be empty.
 EMPTY = {
   *('parts', 'edges', 'hidden', 'detections', 'lists', 'classes', 'writers'),
@@ -56,6 +58,7 @@ ZERO = {
   *('mixing_p', 'cutmix_p', 'weight'),
   # Of probes, where 0 goes by the width, or is no block.
   *('heads', 'queries', 'depth'),
+  *('first', 'last', 'data_seed', 'views', 'verify'),
 }
 
 
@@ -78,7 +81,8 @@ def test_only_those_fields_take(value, known):
 def test_every_field_takes_its_default():
   made = {'groups': {'all': {}}, 'weights': {}}
   for path, hint, default in FIELDS:
-    default = made.get(path.rpartition('.')[2], default)
+    if not isinstance(default, int):
+      default = made.get(path.rpartition('.')[2], default)
     assert default is inspect.Parameter.empty or ranges.fits(default, hint), (
       path
     )

@@ -242,7 +242,7 @@ def test_what_is_not_linear_does_not_merge():
   packed, params = packages.pack(config)
   ours = adapters.Adapters(packages.backbone_of(params))
   ours.load(packed, 'b')
-  with pytest.raises(ValueError, match='patt, adapter cannot be merged'):
+  with pytest.raises(ValueError, match='patt cannot be merged'):
     ours.merge('b')
 
 

@@ -157,6 +157,7 @@ STAY = {
   *('vector', 'key_vector', 'value_vector'),  # (IA)^3
   *('shift', 'query_scale', 'query_shift', 'key_scale', 'key_shift'),  # SSF
   *('value_scale', 'value_shift'),
+  *('gate_1', 'gate_2', 'positions'),  # Side networks.
 }
 OPTIONS = {
   'lora': {'sites': ('attn_qkv', 'attn_proj', 'mlp_fc1', 'mlp_fc2')},
@@ -167,7 +168,12 @@ OPTIONS = {
 
 TRANSFORMERS = ('clip', 'dense', 'swin')
 BOUND = [
-  *((name, method) for method in methods.METHODS for name in TRANSFORMERS),
+  *(
+    (name, method)
+    for method in methods.METHODS
+    for name in TRANSFORMERS
+    if method != 'zeroi2v' or name == 'clip'  # Of images' towers.
+  ),
   *(('resnet3d', method) for method in ('full', 'adapter3d')),
 ]
 

@@ -239,6 +239,8 @@ def test_half_precision_stays_half(backbone):
   products = [e for e in equations(step) if e.primitive.name in PRODUCTS]
   assert products
   for eqn in products:
+    if eqn.outvars[0].aval.shape[0] == 1:
+      continue  # Gradients of biases are summed in float32.
     assert {v.aval.dtype for v in eqn.invars} == {jnp.dtype('bfloat16')}, eqn
 
 

@@ -16,7 +16,6 @@ from vidpetl.training import (
   group,
   interruption,
   loop,
-  programs,
   together,
 )
 from vidpetl.training import run as run_lib
@@ -159,9 +158,7 @@ def _products(planned):
   run = made.run
   for each in made.members:
     each.rates(0)  # As numbers, which are an argument of the step.
-  batch = programs.batch_shapes(
-    run.config, run.experiment.tasks[TASK], run.train[TASK].info, run.mesh
-  )
+  batch = run.batch_shapes(TASK)
   with jax.set_mesh(run.mesh):
     step = lambda state, batch: made.step(TASK, state, batch, 0)[0]
     return flops.products(step, made.shapes, batch)

@@ -150,7 +150,7 @@ def chosen_batches(
   prefetch: int = 2,
   quarantine: quarantine_lib.Quarantine | None = None,
 ) -> Iterator[Batch]:
-  """Returns an iterator over some examples, in their order.
+  """Yields batches of some examples, in their order.
 
   All hosts get the same number of batches; rows that fill the last one up are
   as those of `eval_batches`. `index` counts what is chosen.
@@ -170,15 +170,19 @@ def chosen_batches(
   spec.check(source.info)
   first, rows = local_rows(batch_size, process_index, process_count)
 
-  def fill(number: int, clip: Batch) -> None:
+  def pick(number: int) -> tuple[int, np.ndarray] | None:
     batch, row = divmod(number, rows)
     k = batch * batch_size + first + row
-    if k < len(chosen):
-      clips.load(source, int(chosen[k]), spec, seeds[k], quarantine, clip)
-      clip['index'][...] = k
+    return (int(chosen[k]), seeds[k]) if k < len(chosen) else None
 
-  batches = range(-(-len(chosen) // batch_size))
-  return _batches(source, spec, fill, batches, rows, workers, prefetch)
+  numbers = range(-(-len(chosen) // batch_size))
+  batches = _batches(
+    source, spec, pick, numbers, rows, workers, prefetch, quarantine
+  )
+  for number, batch in zip(numbers, batches):
+    own = number * batch_size + first + np.arange(rows, dtype=np.int32)
+    counted = np.where(own < len(chosen), own, batch['index'])
+    yield batch | {'index': counted.astype(batch['index'].dtype)}
 
 
 def train_batches(

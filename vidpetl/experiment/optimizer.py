@@ -25,7 +25,7 @@ from vidpetl.recipes import defaults
 
 # What never decays, whatever its shape.
 _NO_MATRIX = re.compile(
-  r'(^|[/_])(bias|scale|shift|vector|cls|pos_embedding|table)$'
+  r'(^|[/_])(bias|scale|shift|vector|cls|pos_embedding|positions|table)$'
 )
 
 

@@ -79,7 +79,12 @@ def probed(
   if not isinstance(backbone, adapted.Adapted):
     backbone = adapted.Adapted(backbone)
   here = adapted.At(place.name, Probe(delta), f'^{re.escape(place.path)}$')
-  return backbone.clone(bindings=(*backbone.bindings, here))
+  # What is sown does not come out of a loop, or of what is computed again.
+  own = backbone.backbone
+  plain = {k: False for k in ('remat', 'scan') if hasattr(own, k)}
+  return backbone.clone(
+    backbone=own.clone(**plain), bindings=(*backbone.bindings, here)
+  )
 
 
 def largest(logits: jax.Array, inputs: Mapping[str, jax.Array]) -> jax.Array:

@@ -163,14 +163,18 @@ class Run:
       )
     return checkpoints.restore(step, state)
 
-  def compile_step(self, name: str) -> None:
-    """Compiles a task's update, so that its first call need not."""
+  def batch_shapes(self, name: str) -> dict[str, jax.ShapeDtypeStruct]:
+    """Returns the abstract batch of a task's step, sharded."""
     if self.cache:
       signature = self.cache.parts[name, True].signature
     else:
       clip = self.experiment.tasks[name].train_clip
       signature = clips.signature(self.train[name].info, clip)
-    batch = programs.batch_shapes(self.config, signature, self.mesh)
+    return programs.batch_shapes(self.config, signature, self.mesh)
+
+  def compile_step(self, name: str) -> None:
+    """Compiles a task's update, so that its first call need not."""
+    batch = self.batch_shapes(name)
     step = self.train_steps()[name]
     programs.lower(step, self.shapes, batch, self.config).compile()
 

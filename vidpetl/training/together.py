@@ -226,8 +226,7 @@ class Together(alone.Alone):
     return jax.jit(take, out_shardings=where)
 
   def compile(self, name: str) -> None:
-    info, task = self.run.train[name].info, self.run.experiment.tasks[name]
-    batch = programs.batch_shapes(self.run.config, task, info, self.run.mesh)
+    batch = self.run.batch_shapes(name)
     args = self._arguments(0)
     self._steps[name].lower(self.shapes, batch, *args).compile()
 

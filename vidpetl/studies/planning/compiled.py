@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from vidpetl.data import clips
 from vidpetl.experiment import complete
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.studies.planning import cards
@@ -55,8 +56,8 @@ def _here(config: Any, task: str) -> tuple[float, float]:
   tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
   mesh = sharding.make_mesh(**config.mesh.to_dict())
   state = programs.state_shapes(config, experiment, tx, mesh)
-  own = experiment.tasks[task]
-  batch = programs.batch_shapes(config, own, infos[task], mesh)
+  signature = clips.signature(infos[task], experiment.tasks[task].train_clip)
+  batch = programs.batch_shapes(config, signature, mesh)
   step = programs.train_step(config, experiment, tx, task)
   began = time.perf_counter()
   with jax.set_mesh(mesh):

@@ -16,9 +16,9 @@ Fields = Mapping[str, Any]
 def fit(config: Any, card: cards.Card) -> tuple[Fields, estimate_lib.Estimate]:
   """Returns the fields to change, and what a step takes with them.
 
-  Tried are blocks that are computed again (`backbone.remat`), parameters spread
-  over all devices (`mesh.fsdp`), and a batch that is worked off in parts
-  (`accumulate`); the batch itself stays.
+  Tried are blocks that are computed again (`backbone.remat`), all of them or
+  all but their products, parameters spread over all devices (`mesh.fsdp`), and
+  a batch that is worked off in parts (`accumulate`); the batch itself stays.
 
   Args:
     config: of the run.
@@ -46,7 +46,7 @@ def fit(config: Any, card: cards.Card) -> tuple[Fields, estimate_lib.Estimate]:
 def changed(config: Any, fields: Fields) -> Any:
   """Returns a config with other values of some fields, by their paths."""
   config = config.copy_and_resolve_references()
-  with config.unlocked():
+  with config.unlocked(), config.ignore_type():
     for path, value in fields.items():
       *sections, name = path.split('.')
       owner = config
@@ -64,7 +64,7 @@ def flags(fields: Fields) -> str:
 def _changes(config: Any, card: cards.Card) -> Iterator[Fields]:
   remat = [{}]
   if config.backbone.get('remat') is False:
-    remat.append({'backbone.remat': True})
+    remat += [{'backbone.remat': how} for how in ('dots', True)]
   spread = [{}]
   if card.count > 1 and config.mesh.fsdp != card.count:
     spread.append({'mesh.fsdp': card.count})
@@ -90,12 +90,13 @@ def _nothing(least: estimate_lib.Estimate) -> str:
   if kept > 0.5 * least.total:
     lines.append(
       'Most of it are parameters and what the optimizer keeps of them: train '
-      'fewer (method=lora, head, …).'
+      'fewer (method=lora, head, …), or keep those that are frozen in fewer '
+      'bits (--config.frozen_dtype=int8).'
     )
   else:
     lines.append(
       'One clip alone takes most of it: a method without a backward pass '
-      'through the backbone (method=head), a smaller clip, or a smaller '
-      'backbone would fit.'
+      'through the backbone (method=head with a probe, or ladder), a smaller '
+      'clip, or a smaller backbone would fit.'
     )
   return ' '.join(lines)
