@@ -161,7 +161,7 @@ def test_what_no_layer_takes_is_averaged_by_a_merge_of_several(tmp_path):
     expected = 0.25 * made['1'][1][path] + 0.75 * made['2'][1][path]
     np.testing.assert_allclose(found[path], expected, rtol=1e-5)
   packs['2'].config['petl'] = packs['2'].config['petl'][:1]
-  with pytest.raises(package.PackageError, match='leaves in config.petl diff'):
+  with pytest.raises(package.PackageError, match='merging leaves in config'):
     combining.merge(start, packs, [0.5, 1.5])
 
 
