@@ -4,7 +4,7 @@ import ml_collections
 import numpy as np
 
 from vidpetl.experiment import adapters, experiment, spec
-from vidpetl.parameters import package, trainable
+from vidpetl.parameters import package, variables
 from vidpetl.recipes import methods
 
 RNG = np.random.default_rng(0)
@@ -49,10 +49,12 @@ def trained(config, seed=0):
   """The parameters of a run, by path: those of the backbone always the same."""
   built = experiment.build(config, experiment.infos_from_config(config))
   params = {}
-  for path, x in trainable.flatten(built.variables['params']).items():
-    own = package.belongs(path, built.group_of[path] != 'frozen')
+  for path, x in variables.flatten(built.variables).items():
+    own = package.belongs(path, built.group_of.get(path) != 'frozen')
     key = sum(path.encode()) + 1000 * seed * own
     values = np.random.default_rng(key).normal(0, 0.3, x.shape)
+    if path.endswith('/var'):
+      values = 0.5 + np.abs(values)
     params[path] = values.astype(np.float32)
   return built, params
 

@@ -16,7 +16,8 @@ backbone, tasks and preprocessing, with init.path set to the backbone.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
@@ -43,6 +44,7 @@ with epy.lazy_imports():
   )
   from vidpetl.experiment.peft import reading, writing
   from vidpetl.parameters import package, storage, variables
+  from vidpetl.petl import merging
 
 
 def define_flags() -> None:
@@ -111,9 +113,11 @@ def merge_several(
   params = combining.merge(start, found, _weights(weights, len(folders)))
   first, *_ = found.values()
   tasks = {k: v for p in found.values() for k, v in p.config['tasks'].items()}
-  said = handover.describe({**first.config, 'tasks': tasks})
+  petl = merging.left(first.config['petl'])
+  said = {**handover.describe({**first.config, 'tasks': tasks}), 'petl': petl}
   storage.save_arrays(out, params, published.to_metadata(said))
   print(f'{out}: {len(found)} packages added to {backbone}')
+  _show_left(petl)
 
 
 def _weights(given: Sequence[str], count: int) -> list[float]:
@@ -133,7 +137,11 @@ def merge(folder: str, backbone: str, out: str, tolerance: float) -> None:
   said = {**handover.describe(config), 'petl': config['petl']}
   storage.save_arrays(out, params, published.to_metadata(said))
   print(f'{out}: logits of random clips differ by at most {drift:.2g}')
-  for entry in config['petl']:
+  _show_left(config['petl'])
+
+
+def _show_left(petl: Sequence[Mapping[str, Any]]) -> None:
+  for entry in petl:
     print(f'  stays in config.petl: {entry}')
 
 

@@ -14,6 +14,8 @@ SEVERAL = [
   ('vivit', 'prefix', {'tokens': 2, 'bottleneck': 2, 'adapter': 2}),
   ('vivit', 'vpt', {}),
   ('swin', 'bapat', {'bottleneck': 2, 'adapter': 2}),
+  # As wide as the backbone. It has running statistics.
+  ('clip', 'side4video', {'width': 8}),
 ]
 
 
@@ -79,6 +81,12 @@ def test_techniques_of_any_kind_can_be_left_out(backbone, method, options):
   )
 
 
+def test_a_head_that_needs_what_is_left_out_is_told():
+  ours = loaded('clip', ('side4video', {'width': 16}, 1))
+  with pytest.raises(ValueError, match='side4video cannot be left out: the he'):
+    ours.logits('a', clips(2), without=['side4video'])
+
+
 def test_others_of_a_package_stay_when_one_is_left_out():
   config = packages.make_config('clip', 'lora', rank=2)
   second = packages.make_config('clip', 'adaptformer', bottleneck=2)
@@ -137,6 +145,24 @@ def test_updates_of_several_are_added_to_one_backbone(method, tmp_path):
   head = 'heads_own/output_projection/kernel'
   expected = sum(w * p.params[head] for (p, _), w in zip(made, (0.2, 0.8)))
   np.testing.assert_allclose(found[head], expected, rtol=1e-5)
+
+
+def test_what_no_layer_takes_is_averaged_by_a_merge_of_several(tmp_path):
+  config = packages.make_config('clip', 'zeroi2v')
+  config.tasks.own.norm = 'batch'
+  made = {str(n): packages.pack(config, n) for n in (1, 2)}
+  start = packages.backbone_of(made['1'][1])
+  packs = {name: packed for name, (packed, _) in made.items()}
+  found = combining.merge(start, packs, [0.5, 1.5])
+  added = set(found) - set(start)
+  assert any(path.endswith('TimeEmbedding/table') for path in added)
+  assert any(path.startswith('batch_stats/heads_own') for path in added)
+  for path in added:
+    expected = 0.25 * made['1'][1][path] + 0.75 * made['2'][1][path]
+    np.testing.assert_allclose(found[path], expected, rtol=1e-5)
+  packs['2'].config['petl'] = packs['2'].config['petl'][:1]
+  with pytest.raises(package.PackageError, match='merging leaves in config'):
+    combining.merge(start, packs, [0.5, 1.5])
 
 
 def test_what_differs_between_packages_is_named():

@@ -87,6 +87,16 @@ def test_everything_in_it_learns_on_every_transformer(technique, backbone):
       assert np.isfinite(grad).all() and np.abs(grad).max() > 0, path
 
 
+def test_what_is_bound_to_layers_leaves_those_of_a_side_network_alone():
+  lora = {'site': 'layer', 'technique': 'lora', 'rank': 2}
+  model = bindings.bind(tiny.BACKBONES['clip'](), [lora, entry('ladder')])
+  with adapted.layers() as kernels:
+    paths = tiny.shapes(model)
+  learned = [path for path in paths if 'site_features' in path]
+  assert learned and not any('LoRA' in path for path in learned)
+  assert kernels and all(path in paths for path in kernels)
+
+
 @pytest.mark.parametrize('technique', TECHNIQUES)
 def test_no_product_runs_backward_through_the_trunk(technique):
   plain = tiny.BACKBONES['clip']()

@@ -20,7 +20,7 @@ def kept(function, *args):
   """Bytes that the gradient of a function keeps, its weights aside."""
   weight, *others = args
   pull = lambda weight, *others: jax.vjp(function, weight, *others)[1]
-  return residuals.kept(pull, weight, *others)
+  return residuals.kept(pull, weight, *others)[0]
 
 
 def test_a_products_operand_is_kept_and_its_weight_is_there_anyway():
@@ -54,13 +54,36 @@ def test_a_norm_keeps_its_input_in_16_bits_and_what_a_product_reads():
 def test_a_frozen_layer_keeps_nothing():
   w, v, x = jnp.ones((D, 2)), jnp.ones((D, D)), jnp.ones((N, D))
   model = lambda w: jnp.tanh(jnp.tanh(x @ v) @ v) @ w
-  assert residuals.kept(lambda w: jax.vjp(model, w)[1], w) == 4 * N * D
+  assert residuals.kept(lambda w: jax.vjp(model, w)[1], w)[0] == 4 * N * D
 
 
 def test_remat_keeps_what_goes_in():
   w, x = jnp.ones((D, D)), jnp.ones((N, D))
   deep = lambda w, x: jnp.sin(jnp.sin(x @ w) @ w) @ w
   assert kept(jax.checkpoint(deep), w, x) == 4 * N * D < kept(deep, w, x)
+
+
+def test_a_loop_of_remat_keeps_what_each_turn_is_given():
+  w, x = jnp.ones((24, D, D)), jnp.ones((N, D))
+  turn = jax.checkpoint(lambda x, w: (jnp.sin(jnp.sin(x @ w) @ w), None))
+  loop = lambda w, x: jax.lax.scan(turn, x, w)[0]
+  assert kept(loop, w, x) == 24 * 4 * N * D
+
+
+def test_weights_stacked_for_a_loop_are_kept_once_whatever_the_batch():
+  weights = (jnp.ones((D, D)),) * 6
+
+  def of(n):
+    def loop(weights, x):
+      turn = lambda x, w: (jnp.tanh(x @ w), None)
+      return jax.lax.scan(turn, x, jnp.stack(weights))[0]
+
+    pull = lambda weights, x: jax.vjp(loop, weights, x)[1]
+    return residuals.kept(pull, weights, jnp.ones((n, D)))
+
+  (one, once), (two, again) = of(N), of(2 * N)
+  assert once == again == 6 * 4 * D * D
+  assert two - again == 2 * (one - once)
 
 
 def test_a_loops_residuals_count_as_often_as_it_turns():
@@ -167,7 +190,7 @@ def test_a_gpu_that_is_not_here_keeps_no_scores_of_attention():
   def of_attention(device):
     with devices.meant(device):  # A function of its own: JAX keeps traces.
       pull = lambda _, *qkv: jax.vjp(attending.attend, *qkv)[1]
-      return residuals.kept(pull, None, q, q, q)
+      return residuals.kept(pull, None, q, q, q)[0]
 
   assert of_attention(devices.ANY) == 3 * tokens + scores
   assert 4 * tokens <= of_attention(cards.find('h100').meant) < 5 * tokens

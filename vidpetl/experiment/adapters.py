@@ -291,8 +291,7 @@ class Adapters:
     Techniques that cost nothing, and are in no layer, are left in it.
     """
     config = self._get(name).config
-    is_left = lambda e: merging.stays(merging.build(e['technique']))
-    return {**config, 'petl': [e for e in config['petl'] if is_left(e)]}
+    return {**config, 'petl': merging.left(config['petl'])}
 
   def _get(self, name: str) -> Package:
     if name not in self._packages:

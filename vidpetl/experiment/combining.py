@@ -2,6 +2,7 @@
 
 Both take packages of one backbone and one structure. Heads of one task are
 averaged if their labels are the same; heads of other tasks are taken along.
+Running statistics are those of what they belong to.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def merge(
 
   For techniques that add to a layer, such as LoRA, that is the layer with all
   updates added, each times its weight. Any linear techniques will do, and each
-  package may have others.
+  package may have others. Those that stay (`merging.left`) are averaged, as
+  heads are, and all packages must have the same.
 
   Args:
     backbone: all parameters, by path.
@@ -72,20 +74,21 @@ def merge(
   """
   _check_weights(packages, weights)
   _check_heads(packages)
+  _check_left(packages)
   whole: dict[str, np.ndarray] = {}
-  heads: dict[str, list[tuple[np.ndarray, float]]] = {}
+  added: dict[str, list[tuple[np.ndarray, float]]] = {}
   for each, weight in zip(packages.values(), weights):
     merging.check(each.techniques)
     bound = merging.bound(lambda config=each.config: spec_lib.build(config))
     merged = merging.merge(package.attach(each, backbone), bound)
     for path, value in merged.items():
-      if path.startswith('heads_'):
-        heads.setdefault(path, []).append((np.asarray(value), weight))
+      if package.is_added(path):
+        added.setdefault(path, []).append((np.asarray(value), weight))
         continue
       start = backbone[path]
       moved = weight * (np.asarray(value, np.float32) - start)
       whole[path] = whole.get(path, start) + moved
-  for path, found in heads.items():
+  for path, found in added.items():
     values, shares = zip(*found)
     whole[path] = _sum(values, np.array(shares) / sum(shares))
   return {path: x.astype(np.float32) for path, x in whole.items()}
@@ -122,6 +125,18 @@ def _check_alike(packages: Mapping[str, package.Package]) -> None:
     if odd := sorted(dict(shapes[0].items() ^ shapes[1].items())):
       raise PackageError(f'{other} and {name} differ in {odd[0]}')
   _check_heads(packages)
+
+
+def _check_left(packages: Mapping[str, package.Package]) -> None:
+  """Raises PackageError unless the same techniques stay in all."""
+  (name, first), *others = packages.items()
+  for other, each in others:
+    ours, theirs = (merging.left(p.config['petl']) for p in (first, each))
+    if ours != theirs:
+      raise PackageError(
+        f'what merging leaves in config.petl differs: in {name} {ours}, in '
+        f'{other} {theirs}'
+      )
 
 
 def _check_heads(packages: Mapping[str, package.Package]) -> None:

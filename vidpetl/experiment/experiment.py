@@ -129,6 +129,8 @@ class Experiment:
       return frozen
     flat = trainable.flatten(frozen)
     for path in self.kernels.keys() & flat.keys():
+      if path.startswith('heads_'):
+        continue
       flat[path] = rounded.keep(flat[path], kind, self.kernels[path])
     return trainable.unflatten(flat)
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import flax.errors
 import jax
 import jax.numpy as jnp
 
@@ -69,7 +70,17 @@ def of(
       model = model.clone(backbone=model.backbone.clone(off=off))
     if scale is not None:
       model = model.clone(backbone=_scaled(model.backbone, scale))
-    return make(model, variables.unflatten(params), own, batch)
+    try:
+      return make(model, variables.unflatten(params), own, batch)
+    except flax.errors.ScopeParamShapeError as error:
+      if not off:
+        raise
+      entries = experiment.config.petl
+      names = ', '.join(entries[i]['technique'] for i in off)
+      raise ValueError(
+        f'{names} cannot be left out: the head of task {task!r} does not fit '
+        'the features that the backbone gives without'
+      ) from error
 
   return jax.jit(run)
 

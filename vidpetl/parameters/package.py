@@ -78,7 +78,8 @@ def belongs(path: str, trains: bool) -> bool:
 
 
 def is_added(path: str) -> bool:
-  """Returns whether a parameter is none of a plain backbone's."""
+  """Returns whether an array is none of a plain backbone's."""
+  path = path.removeprefix(variables.STATISTICS + '/')
   return path.startswith('heads_') or '/site_' in path
 
 

@@ -58,6 +58,11 @@ def stays(technique: Any) -> bool:
   return getattr(technique, 'stays', False)
 
 
+def left(petl: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+  """Returns the entries of `config.petl` that are left of it by merging."""
+  return [entry for entry in petl if stays(build(entry['technique']))]
+
+
 def build(name: str) -> type[nn.Module]:
   """Returns the class of a technique."""
   return parts.load(techniques_lib, name, 'build', 'technique').build

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import flax.core
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -84,11 +85,18 @@ class Side(nn.Module):
       *args: arrays.
     """
 
+    # Of its path, by which it is known that no site in it is the backbone's.
+    scope = functools.partial(
+      flax.core.Scope, name=name, path=(*self.path, name)
+    )
+
     def init(key, *args):
-      return module.init(key, *args)['params']
+      made = scope({}, {'params': key}, mutable=['params'])
+      module.clone(parent=made)(*args)
+      return flax.core.unfreeze(made.variables()['params'])
 
     def apply(params, *args):
-      return module.apply({'params': params}, *args)
+      return module.clone(parent=scope({'params': params}))(*args)
 
     params = self.param(name, init, *args)
     call = functools.partial(_recomputed, apply) if self.remat else apply

@@ -27,12 +27,12 @@ def parts(
   mesh = jax.sharding.AbstractMesh((devices // fsdp, fsdp), sharding.AXES)
   on_one = lambda tree: sharding.bytes_per_device(tree, mesh, config.sharding)
   at_a_time = config.batch_size / config.accumulate / devices
-  tasks = {
-    name: round(activations(experiment, state, name) * at_a_time)
-    for name in experiment.tasks
-  }
+  handed = {name: activations(experiment, state, name) for name in
+            experiment.tasks}  # fmt: skip
+  tasks = {k: round(each * at_a_time) for k, (each, _) in handed.items()}
+  copied = max(once for _, once in handed.values())
   parts = {
-    'params': on_one({'params': state.params, 'frozen': state.frozen}),
+    'params': on_one({'params': state.params, 'frozen': state.frozen}) + copied,
     'gradients': on_one({'params': state.params}),
     'optimizer': on_one(state.opt_state),
     'activations': max(tasks.values()),
@@ -47,8 +47,11 @@ def parts(
 
 def activations(
   experiment: experiment_lib.Experiment, state: Any, name: str
-) -> int:
-  """Returns bytes that the backward pass of one clip of a task is handed.
+) -> tuple[int, int]:
+  """Returns bytes that the backward pass of a task is handed.
+
+  Those of each clip, and those of all clips together: parameters that a loop
+  of blocks has stacked.
 
   They are the residuals of the forward pass, as JAX keeps them for the device
   that is meant; a compiler may compute some of them again instead.
@@ -71,6 +74,7 @@ def activations(
     return jax.vjp(forward, params)[1]
 
   given = state.params, state.frozen, state.batch_stats
-  return residuals_lib.kept(
+  total, once = residuals_lib.kept(
     lambda given, inputs: residuals(*given, inputs), given, inputs
   )
+  return total - once, once

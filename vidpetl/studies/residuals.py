@@ -51,8 +51,13 @@ class Node:
   is_read: bool = False
 
 
-def kept(function: Callable[..., Any], given: Any, *args: Any) -> int:
+def kept(
+  function: Callable[..., Any], given: Any, *args: Any
+) -> tuple[int, int]:
   """Returns the bytes of a function's results that have to be kept.
+
+  And those of them that follow from `given` alone, whatever `args` are, as
+  parameters that were stacked for a loop do.
 
   Args:
     function: (given, *args) -> residuals, a tree.
@@ -64,13 +69,30 @@ def kept(function: Callable[..., Any], given: Any, *args: Any) -> int:
   inputs = [Node(_size(v.aval)) for v in closed.jaxpr.invars]
   consts = [Node(_size(v.aval)) for v in closed.jaxpr.constvars]
   free = {*inputs[:before], *consts}
-  total = 0
+  fixed = set(free)
+  total = alone = 0
   for node in _run(closed.jaxpr, consts, inputs):
     if not _follows(node, free):
       node = _origin(node)
       total += node.size
+      alone += node.size if _is_of(node, fixed) else 0
       free.add(_viewed(node))
-  return total
+  return total, alone
+
+
+def _is_of(node: Node, given: set[Node]) -> bool:
+  """Whether a node is computed from given ones, and from nothing else."""
+  seen, todo = {node}, [node]
+  while todo:
+    each = todo.pop()
+    if each in given:
+      continue
+    if each.made == 'given' and each.size:
+      return False
+    new = [p for p in each.parents if p not in seen]
+    seen.update(new)
+    todo += new
+  return True
 
 
 def _follows(node: Node, free: set[Node]) -> bool:
@@ -117,9 +139,12 @@ def _viewed(node: Node) -> Node:
 
 
 def _run(
-  jaxpr: core.Jaxpr, consts: Sequence[Node], inputs: Sequence[Node]
+  jaxpr: core.Jaxpr,
+  consts: Sequence[Node],
+  inputs: Sequence[Node],
+  turns: int = 1,
 ) -> list[Node]:
-  """Returns the nodes of a program's results."""
+  """Returns the nodes of a program's results; of so many turns of a loop."""
   known: dict[Any, Node] = dict(zip(jaxpr.constvars, consts))
   known |= dict(zip(jaxpr.invars, inputs))
 
@@ -130,25 +155,24 @@ def _run(
 
   for eqn in jaxpr.eqns:
     operands = [read(atom) for atom in eqn.invars]
-    for var, node in zip(eqn.outvars, _made(eqn, operands)):
+    for var, node in zip(eqn.outvars, _made(eqn, operands, turns)):
       known[var] = node
   return [read(atom) for atom in jaxpr.outvars]
 
 
-def _made(eqn: core.JaxprEqn, operands: list[Node]) -> Iterator[Node]:
+def _made(
+  eqn: core.JaxprEqn, operands: list[Node], turns: int
+) -> Iterator[Node]:
   """Yields the nodes of an equation's results."""
   name = eqn.primitive.name
-  sizes = [_size(v.aval) for v in eqn.outvars]
+  sizes = [turns * _size(v.aval) for v in eqn.outvars]
   inner = _called(eqn)
   if inner is not None and len(inner.jaxpr.invars) == len(operands):
     consts = [Node(_size(v.aval)) for v in inner.jaxpr.constvars]
-    found = _run(inner.jaxpr, consts, operands)
-    if name == 'scan':  # Of all turns, where the body has one.
-      found = [
-        dataclasses.replace(node, size=size) if node.size != size else node
-        for node, size in zip(found, sizes)
-      ]
-    yield from found
+    if name == 'scan':
+      yield from _looped(eqn, inner.jaxpr, consts, operands, sizes)
+    else:
+      yield from _run(inner.jaxpr, consts, operands, turns)
     return
   made = 'view' if name in _VIEWS else 'loop'
   if name in _PRODUCTS:
@@ -158,6 +182,21 @@ def _made(eqn: core.JaxprEqn, operands: list[Node]) -> Iterator[Node]:
   parents = tuple(operands)
   for size in sizes:
     yield Node(size, parents, made)
+
+
+def _looped(eqn, jaxpr, consts, operands, sizes) -> list[Node]:
+  """Returns the nodes of a loop's results; arrays within are of all turns.
+
+  What a turn hands to the next follows from nothing outside of the loop.
+  """
+  first, carried = eqn.params['num_consts'], eqn.params['num_carry']
+  turns = eqn.params['length']
+  inputs = list(operands)
+  for i in range(first, first + carried):
+    inputs[i] = Node(turns * operands[i].size, tuple(operands), 'product')
+  found = _run(jaxpr, consts, inputs, turns)
+  ends = [Node(size, tuple(operands), 'product') for size in sizes[:carried]]
+  return ends + found[carried:]
 
 
 def _mark(node: Node) -> None:
