@@ -30,7 +30,7 @@ with epy.lazy_imports():
   import jax
 
   from vidpetl.data import clips
-  from vidpetl.experiment import complete, configure
+  from vidpetl.experiment import complete, configure, stacking
   from vidpetl.experiment import experiment as experiment_lib
   from vidpetl.parameters import trainable
   from vidpetl.petl import adapted
@@ -50,6 +50,7 @@ def describe(config: Any, devices: int = 1) -> dict[str, Any]:
     ValueError: naming the config field that cannot work.
   """
   config = complete.complete(config)
+  stacking.require(config)
   # Classes and examples are counted in data that are opened once.
   opened = functools.cache(
     functools.partial(experiment_lib.open_training, config)

@@ -110,3 +110,11 @@ def test_a_package_says_all_that_it_stands_on(first, tmp_path):
   package.save(tmp_path / 'second', second)
   third = stacking.ground(str(tmp_path / 'second'))
   assert [g['package'] for g in third] == [str(tmp_path / 'second'), first[0]]
+
+
+def test_a_package_that_is_not_there_is_told_when_it_is_needed(tmp_path):
+  config = packages.make_config('clip', 'lora', rank=2)
+  config.init = {'adapter': str(tmp_path / 'none'), 'stack': True}
+  whole = complete.complete(config)  # As when a command is read.
+  with pytest.raises(package.PackageError, match=r'none.*: not found'):
+    stacking.require(whole)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from etils import epath
+
 from vidpetl.parameters import package, trainable
 
 _SCOPE = re.compile(r'/(site_[^/]+/[^/]+)/')
@@ -15,7 +17,8 @@ def stack(config: dict[str, Any]) -> dict[str, Any]:
   """Returns a config in which the techniques of a package come first.
 
   A rule in front of `config.trainable` keeps them from training. A config that
-  begins with that rule is returned as it is.
+  begins with that rule is returned as it is, and so is one whose package is not
+  there, which `require` tells.
 
   Args:
     config: with `init.adapter`, `petl` and `trainable`.
@@ -29,6 +32,8 @@ def stack(config: dict[str, Any]) -> dict[str, Any]:
       'config.init.stack binds techniques on top of those of a package: '
       'config.init.adapter names none'
     )
+  if not epath.Path(folder).exists():
+    return config
   found = package.load(folder)
   rule = keep(found.params)
   if not rule:
@@ -43,6 +48,16 @@ def stack(config: dict[str, Any]) -> dict[str, Any]:
     'petl': (*found.config['petl'], *config['petl']),
     'trainable': (rule, *config['trainable']),
   }
+
+
+def require(config: Any) -> None:
+  """Raises PackageError if a config was to be stacked on what is not there.
+
+  Args:
+    config: completed.
+  """
+  if config.init.stack:
+    package.load(config.init.adapter)
 
 
 def keep(params: Mapping[str, Any]) -> tuple[str, str] | None:

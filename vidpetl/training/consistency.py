@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vidpetl.experiment import stacking
 from vidpetl.parameters import trainable
 from vidpetl.tasks import task as task_lib
 from vidpetl.weights import family as family_lib
@@ -131,6 +132,7 @@ def check_init(config: Any) -> None:
   Raises:
     ValueError: naming the field, with those there are.
   """
+  stacking.require(config)
   family, known = config.init.family, family_lib.names()
   if family and family not in known:
     there = ', '.join(known)
