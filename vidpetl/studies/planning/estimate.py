@@ -25,7 +25,7 @@ import jax
 
 from vidpetl.backbones import devices
 from vidpetl.data import clips
-from vidpetl.experiment import complete
+from vidpetl.experiment import complete, stacking
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.studies import flops, memory
 from vidpetl.studies.planning import cards
@@ -108,6 +108,7 @@ def estimate(config: Any, card: cards.Card) -> Estimate:
     ValueError: naming the config field that cannot work.
   """
   config = complete.complete(config)
+  stacking.require(config)
   infos = experiment_lib.infos(config)
   experiment = experiment_lib.build(config, infos)
   tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
