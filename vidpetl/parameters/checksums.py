@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -36,12 +36,23 @@ def of(tree: Any) -> dict[str, str]:
     Path of each leaf -> e.g. 'float32[2,3] 00112233aabbccdd'.
   """
   leaves = jax.tree_util.tree_leaves_with_path(tree)
-  # All are started before the first is waited for.
-  sums = [_sum(leaf) for _, leaf in leaves]
+  sums = _sums([leaf for _, leaf in leaves])
   return {
     _name(path): f'{_kind(leaf)} {"".join(f"{int(x):08x}" for x in both)}'
     for (path, leaf), both in zip(leaves, map(np.asarray, sums), strict=True)
   }
+
+
+def _sums(arrays: Sequence[jax.Array]) -> list[jax.Array]:
+  """Returns the lanes of each array; all are started before one is waited for.
+
+  But not on several devices of a CPU, which share its threads: programs that
+  wait for each other's parts could hold all of them.
+  """
+  if jax.default_backend() != 'cpu' or jax.local_device_count() == 1:
+    return [_sum(array) for array in arrays]
+  jax.block_until_ready(arrays)
+  return [jax.block_until_ready(_sum(array)) for array in arrays]
 
 
 def kinds(tree: Any) -> dict[str, str]:
