@@ -306,7 +306,10 @@ def test_every_method_is_built_or_refused_with_a_reason(backbone, films):
       experiment.build(config, experiment.infos(config))
     except Exception as error:
       assert mistakes.is_mistake(error), method
-      reason = 'has no site|needs a (class token|grid|backbone whose)|works at|no place|needs rows'
+      reason = (
+        'has no site|needs a (class token|grid|backbone whose)|works at|'
+        'no place|needs rows'
+      )
       assert re.search(reason, str(error)), method
     else:
       works.append(method)

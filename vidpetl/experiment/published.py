@@ -67,7 +67,7 @@ def describe(
     'petl': [dict(entry) for entry in layout.petl],
     'fresh': list(importing.full_names(dict.fromkeys(layout.fresh), '')),
     'grid': features.grid.shape[1:4],
-    'window': getattr(model, 'window', ()),
+    'window': getattr(model.backbone, 'window', ()),
     'inflate': family.inflate,
     'positions': family.positions,
     'mean': mean,
