@@ -32,7 +32,7 @@ with epy.lazy_imports():
   from vidpetl.studies import series
   from vidpetl.studies.planning import cards, compiled, estimate, fitting
 
-_GIB = 2**30
+_MIB, _GIB = 2**20, 2**30
 
 
 def define_flags() -> None:
@@ -56,8 +56,8 @@ def report(plan: Any, examples: int | None) -> str:
     examples: of the training data, if they are at hand.
   """
   usable = estimate.USABLE * plan.card.memory
-  rows = [(name, f'{n / _GIB:,.2f}') for name, n in plan.memory.items()]
-  rows += [('all', f'{plan.total / _GIB:,.2f}')]
+  rows = [(name, f'{n / _MIB:,.1f}') for name, n in plan.memory.items()]
+  rows += [('all', f'{plan.total / _MIB:,.1f}')]
   fits = 'fits' if plan.fits else 'does not fit'
   verdict = (
     f'It {fits}: {usable / _GIB:.1f} of {plan.card.memory / _GIB:.1f} GiB may '
@@ -68,7 +68,7 @@ def report(plan: Any, examples: int | None) -> str:
       f'Estimated for {plan.card.name}, {plan.config.batch_size} clips of '
       f'{plan.task} a step in {plan.config.accumulate} part(s), over '
       f'{plan.card.count} device(s)',
-      tables.columns([('', 'GiB a device'), *rows], '<>', '  '),
+      tables.columns([('', 'MiB a device'), *rows], '<>', '  '),
       verdict,
       _time(plan, examples),
     ]
@@ -87,8 +87,14 @@ def _time(plan: Any, examples: int | None) -> str:
   if not steps and examples:
     steps = round(config.epochs * examples / config.batch_size)
   if not steps:
-    return told + f' 1,000 steps: {1000 * seconds / 3600:.2f} hours.'
-  return told + f' {steps:,} steps: {steps * seconds / 3600:,.2f} hours.'
+    return f'{told} 1,000 steps: {_hours(1000 * seconds)}.'
+  return f'{told} {steps:,} steps: {_hours(steps * seconds)}.'
+
+
+def _hours(seconds: float) -> str:
+  if seconds < 3600:
+    return f'{seconds / 60:.1f} minutes'
+  return f'{seconds / 3600:,.2f} hours'
 
 
 def side_by_side(plans: Mapping[str, Any]) -> str:
