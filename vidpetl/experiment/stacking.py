@@ -56,7 +56,7 @@ def require(config: Any) -> None:
   Args:
     config: completed.
   """
-  if config.init.stack:
+  if config.init.get('stack'):
     package.load(config.init.adapter)
 
 
