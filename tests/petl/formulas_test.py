@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 import scipy.ndimage
+from gaussian import FRAMES, D, apply, close, dense, normal, qkv
 
 from vidpetl.backbones import attending, layers
 from vidpetl.backbones import attention as attention_lib
@@ -28,37 +29,7 @@ from vidpetl.petl.techniques import (
 )
 
 Grid = site_lib.Grid
-FRAMES = Grid(3, 2, 2, cls=1, rows='frame')
 CLIP = Grid(3, 2, 2, cls=1)
-D = 8
-
-
-def normal(*shape, seed=0):
-  return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
-def apply(technique, y, given=None, grid=FRAMES):
-  """Returns the parameters, drawn from a Gaussian, and the result."""
-  shapes = jax.eval_shape(
-    lambda: technique.init(jax.random.key(0), y, given, grid)
-  )
-  rng = np.random.default_rng(1)
-  params = jax.tree.map(
-    lambda x: rng.normal(size=x.shape).astype(np.float32), shapes
-  ).get('params', {})
-  return params, technique.apply({'params': params}, y, given, grid)
-
-
-def dense(x, p):
-  return x @ p['kernel'] + p['bias']
-
-
-def qkv(n=5, heads=2, rows=(2, 3)):
-  return tuple(normal(*rows, n, heads, D // heads, seed=i) for i in range(3))
-
-
-def close(ours, theirs):
-  np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=2e-4)
 
 
 def test_adapter_beside_and_behind():

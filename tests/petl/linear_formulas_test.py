@@ -1,43 +1,12 @@
 """What DoRA, grouped adapters and shifted heads compute, written out."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gaussian import FRAMES, D, apply, close, dense, normal, qkv
 
 from vidpetl.backbones import site as site_lib
 from vidpetl.petl.techniques import adapter, head_shift, lora
-
-FRAMES = site_lib.Grid(3, 2, 2, cls=1, rows='frame')
-D = 8
-
-
-def normal(*shape, seed=0):
-  return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
-def apply(technique, y, given=None, grid=FRAMES):
-  """Returns the parameters, drawn from a Gaussian, and the result."""
-  shapes = jax.eval_shape(
-    lambda: technique.init(jax.random.key(0), y, given, grid)
-  )
-  rng = np.random.default_rng(1)
-  params = jax.tree.map(
-    lambda x: rng.normal(size=x.shape).astype(np.float32), shapes
-  ).get('params', {})
-  return params, technique.apply({'params': params}, y, given, grid)
-
-
-def dense(x, p):
-  return x @ p['kernel'] + p['bias']
-
-
-def qkv(n=5, heads=2, rows=(2, 3)):
-  return tuple(normal(*rows, n, heads, D // heads, seed=i) for i in range(3))
-
-
-def close(ours, theirs):
-  np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=2e-4)
 
 
 def test_heads_read_other_frames_where_there_are_some():
