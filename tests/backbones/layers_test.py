@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vidpetl.backbones import layers
+from vidpetl.backbones import activations, layers, mlp
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
@@ -128,10 +128,11 @@ def test_batch_is_constrained_under_a_mesh_only():
     ('gelu', functools.partial(nn.gelu, approximate=False)),
     ('gelu_tanh', nn.gelu),
     ('quick_gelu', lambda x: x * nn.sigmoid(1.702 * x)),
+    ('silu', nn.silu),
   ],
 )
 def test_activations_and_their_slopes_are_the_published_ones(name, expected):
-  x, ours = jnp.linspace(-6, 6, 401), layers.ACTIVATIONS[name]
+  x, ours = jnp.linspace(-6, 6, 401), activations.ACTIVATIONS[name]
   slope = lambda f: jax.grad(lambda x: jnp.sum(f(x)))(x)
   np.testing.assert_allclose(ours(x), expected(x), atol=2e-6)
   np.testing.assert_allclose(slope(ours), slope(expected), atol=2e-6)
@@ -139,6 +140,24 @@ def test_activations_and_their_slopes_are_the_published_ones(name, expected):
 
 def test_an_activation_keeps_one_array_for_the_backward_pass():
   x = jnp.ones((4, 8), jnp.bfloat16)
-  _, backward = jax.vjp(layers.ACTIVATIONS['gelu'], x)
+  _, backward = jax.vjp(activations.ACTIVATIONS['gelu'], x)
   kept = [leaf for leaf in jax.tree.leaves(backward) if leaf.size == x.size]
   assert [leaf.dtype for leaf in kept] == [jnp.bfloat16]
+
+
+@pytest.mark.parametrize('norm', [None, 1e-6])
+def test_half_of_a_gated_mlp_gates_the_other(norm):
+  x = normal(2, 5, 6)
+  model = mlp.Gated(hidden=4, norm=norm)
+  params = params_of(model, x)
+  dense = params['params']['Dense_0']
+  first, second = (
+    nn.Dense(4).apply({'params': jax.tree.map(half, dense)}, x)
+    for half in (lambda a: a[..., :4], lambda a: a[..., 4:])
+  )
+  y = nn.silu(first) * second
+  if norm:
+    own = {'params': params['params']['norm']}
+    y = nn.LayerNorm(epsilon=norm).apply(own, y)
+  expected = nn.Dense(6).apply({'params': params['params']['Dense_1']}, y)
+  np.testing.assert_allclose(run(model, params, x), expected, atol=1e-5)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vidpetl.backbones import layers, vivit
+from vidpetl.backbones import mlp, vivit
 from vidpetl.backbones import site as site_lib
 from vidpetl.tasks import heads
 
@@ -314,7 +314,7 @@ def masked_block(params, x, same_frame, same_location, space_first):
     attention = nn.MultiHeadDotProductAttention(2)
     x = x + part(attention, 'MultiHeadDotProductAttention_0', y, mask=mask)
     names = 'LayerNorm_1', 'MlpBlock_0'
-  return x + part(layers.Mlp(24), names[1], part(norm, names[0], x))
+  return x + part(mlp.Mlp(24), names[1], part(norm, names[0], x))
 
 
 @pytest.mark.parametrize(

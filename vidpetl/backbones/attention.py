@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl.backbones import attending, dense
+from vidpetl.backbones import rotary as rotary_lib
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
@@ -28,12 +29,14 @@ class Attention(nn.Module):
     grid: where the tokens sit.
     dtype: of the computation.
     key_bias: whether keys have a bias, as queries and values do.
+    rotary: how queries and keys are turned by their positions, if they are.
   """
 
   heads: int
   grid: Grid
   dtype: Any = jnp.float32
   key_bias: bool = True
+  rotary: rotary_lib.Rotary | None = None
 
   # Whether any tokens may make up a row, and not only those of `grid`.
   any_rows: ClassVar[bool] = True
@@ -46,9 +49,17 @@ class Attention(nn.Module):
     return attending.attend(q, k, v)
 
   @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """Maps [..., n, d] to [..., n, d]."""
-    return self.project_out(x, self.attend(*self.project_in(x)))
+  def __call__(self, x: jax.Array, placed: bool = True) -> jax.Array:
+    """Maps [..., n, d] to [..., n, d].
+
+    Args:
+      x: rows of tokens.
+      placed: whether these are the rows of `grid`; others have no positions.
+    """
+    q, k, v = self.project_in(x)
+    if self.rotary and placed:
+      q, k = (self.rotary.turn(each, self.grid) for each in (q, k))
+    return self.project_out(x, self.attend(q, k, v))
 
   @nn.nowrap
   def project_in(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl import ranges
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import blocks as blocks_lib
-from vidpetl.backbones import dense as dense_lib
-from vidpetl.backbones import devices, meshes, rounded
+from vidpetl.backbones import meshes, rounded
+from vidpetl.backbones import mlp as mlp_lib
+from vidpetl.backbones import rotary as rotary_lib
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
@@ -36,108 +35,6 @@ def constrain_batch(x: jax.Array) -> jax.Array:
   if not axes:
     return x
   return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(axes))
-
-
-def _elementwise(
-  function: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
-) -> Callable[[jax.Array], jax.Array]:
-  """Returns x -> y of a function x -> (y, dy / dx), in float32 inside.
-
-  The derivative is made of x alone where it is needed, so that a step keeps
-  nothing but x for it, in the dtype that x has.
-  """
-
-  @jax.custom_jvp
-  def activation(x: jax.Array) -> jax.Array:
-    return function(x.astype(jnp.float32))[0].astype(x.dtype)
-
-  @activation.defjvp
-  def _(primals, tangents):
-    (x,), (tangent,) = primals, tangents
-    slope = function(x.astype(jnp.float32))[1].astype(x.dtype)
-    return activation(x), slope * tangent
-
-  return activation
-
-
-@_elementwise
-def gelu(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """x (1 + erf(x / sqrt(2))) / 2, as PyTorch has it.
-
-  `nn.gelu` has erfc in place of 1 + erf, which is exact for far negative x, and
-  several times the arithmetic.
-  """
-  cdf = _normal_cdf(x)
-  density = jnp.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
-  return x * cdf, cdf + x * density
-
-
-def _normal_cdf(x: jax.Array) -> jax.Array:
-  if devices.current() is devices.ANY:
-    # XLA writes erf in a form that TensorFlow's does not read.
-    return jax.lax.erfc(-x * math.sqrt(0.5)) / 2
-  return (1 + jax.lax.erf(x * math.sqrt(0.5))) / 2
-
-
-@_elementwise
-def gelu_tanh(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """x (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3)."""
-  scale, cube = math.sqrt(2 / math.pi), 0.044715
-  t = jnp.tanh(scale * (x + cube * x**3))
-  inner = scale * (1 + 3 * cube * x**2)
-  return x * (1 + t) / 2, (1 + t + x * (1 - t**2) * inner) / 2
-
-
-@_elementwise
-def quick_gelu(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """x sigmoid(1.702 x), as in CLIP."""
-  s = nn.sigmoid(1.702 * x)
-  return x * s, s + 1.702 * x * s * (1 - s)
-
-
-ACTIVATIONS = {
-  'gelu': gelu,
-  'gelu_tanh': gelu_tanh,
-  'quick_gelu': quick_gelu,
-}
-ActivationName = Annotated[str, ranges.OneOf(ACTIVATIONS)]
-
-
-class Mlp(nn.Module):
-  """Two dense layers with an activation between them.
-
-  Sites: `mlp_fc1`, `mlp_hidden`, `mlp_fc2`.
-
-  Attributes:
-    hidden: width between the layers.
-    dtype: of the computation.
-    activation: one of `ACTIVATIONS`.
-    grid: where the tokens sit.
-  """
-
-  # Dense layers that read what this is given, and the one that ends it.
-  reads: ClassVar[tuple[str, ...]] = ('Dense_0',)
-  ends: ClassVar[str] = 'Dense_1'
-
-  hidden: int
-  dtype: Any = jnp.float32
-  activation: str = 'gelu_tanh'
-  grid: Grid | None = None
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    at = functools.partial(site, grid=self.grid)
-    dense = functools.partial(
-      dense_lib.Dense,
-      dtype=self.dtype,
-      bias_init=nn.initializers.normal(1e-6),
-    )
-    y = dense((self.hidden,), name='Dense_0')(x)
-    y = at('mlp_fc1', y, given=x, behind=('Dense_0',))
-    y = ACTIVATIONS[self.activation](y)
-    y = at('mlp_hidden', y, before=('Dense_1',))
-    z = dense(x.shape[-1:], name='Dense_1')(y)
-    return at('mlp_fc2', z, given=y, behind=('Dense_1',))
 
 
 class StochasticDepth(nn.Module):
@@ -172,7 +69,7 @@ class Block(nn.Module):
   """Pre-norm transformer block.
 
   Sites: `block_in`, and `attn_in`, `attn`, `attn_residual`, `mlp_in`, `mlp`,
-  `mlp_residual`, and those within the attention and `Mlp`.
+  `mlp_residual`, and those within the attention and the MLP.
 
   Attributes:
     heads: of the attention.
@@ -182,9 +79,10 @@ class Block(nn.Module):
       where no block of the model drops any.
     rescale: see `StochasticDepth`.
     dtype: of the computation.
-    activation: of the MLP, one of `ACTIVATIONS`.
+    activation: of the MLP, one of `activations.ACTIVATIONS`.
     epsilon: of the LayerNorms.
     key_bias: see `attention.Attention`.
+    rotary: the same.
   """
 
   attention: ClassVar[type[attention_lib.Attention]] = attention_lib.Attention
@@ -198,6 +96,7 @@ class Block(nn.Module):
   activation: str = 'gelu_tanh'
   epsilon: float = LAYER_NORM_EPSILON
   key_bias: bool = True
+  rotary: rotary_lib.Rotary | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -215,7 +114,12 @@ class Block(nn.Module):
     self, name: str, grid: Grid | None = None
   ) -> attention_lib.Attention:
     return self.attention(
-      self.heads, grid or self.grid, self.dtype, self.key_bias, name=name
+      self.heads,
+      grid or self.grid,
+      self.dtype,
+      self.key_bias,
+      self.rotary,
+      name=name,
     )
 
   @nn.nowrap
@@ -223,13 +127,16 @@ class Block(nn.Module):
     return layer_norm(self.dtype, name, self.epsilon)
 
   @nn.nowrap
-  def make_mlp(self, name: str) -> Mlp:
-    return Mlp(self.mlp, self.dtype, self.activation, self.grid, name=name)
+  def make_mlp(self, name: str) -> mlp_lib.Mlp:
+    return mlp_lib.Mlp(
+      self.mlp, self.dtype, self.activation, self.grid, name=name
+    )
 
   @nn.nowrap
   def enter(self, x: jax.Array, norm: nn.Module, layer: nn.Module) -> jax.Array:
     """The site `block_in`, given the attention that may be used again."""
-    branch = site_lib.Branch(norm, layer) if layer.any_rows else None
+    alone = functools.partial(layer, placed=False)
+    branch = site_lib.Branch(norm, alone) if layer.any_rows else None
     return site('block_in', constrain_batch(x), given=branch, grid=self.grid)
 
   @nn.nowrap
@@ -237,7 +144,7 @@ class Block(nn.Module):
     self,
     f: str,
     norm: nn.Module,
-    layer: attention_lib.Attention | Mlp,
+    layer: attention_lib.Attention | mlp_lib.Mlp,
     x: jax.Array,
     grid: Grid | None = None,
     call: Callable[[jax.Array], jax.Array] | None = None,

@@ -139,7 +139,7 @@ class Branch:
 
   Attributes:
     norm: the LayerNorm before the attention.
-    layer: the attention; a window's biases are left out.
+    layer: the attention; positions, a window's biases too, are left out.
   """
 
   norm: Callable[[jax.Array], jax.Array]

@@ -106,18 +106,19 @@ class WindowAttention(attention_lib.Attention):
   def __call__(
     self,
     x: jax.Array,
-    windowed: bool = False,
+    placed: bool = True,
     mask: np.ndarray | None = None,
   ) -> jax.Array:
     """Maps [..., lead + n, d] to the same shape.
 
     Args:
-      x: rows of tokens, of a window if `windowed`.
-      windowed: whether the last tokens of a row are the window of `grid`.
+      x: rows of tokens.
+      placed: whether the last of a row are those of the window `grid`; other
+        rows have no positions.
       mask: [windows, 1, n, n], added to the logits.
     """
     q, k, v = self.project_in(x)
-    bias = self.biases(x.shape[-2], mask) if windowed else None
+    bias = self.biases(x.shape[-2], mask) if placed else None
     return self.project_out(x, attending.attend(q, k, v, bias))
 
   @nn.nowrap

@@ -22,8 +22,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from vidpetl import options, ranges
-from vidpetl.backbones import blocks, features, layers, variants
+from vidpetl.backbones import activations, blocks, features, layers, variants
 from vidpetl.backbones import remat as remat_lib
+from vidpetl.backbones import rotary as rotary_lib
 from vidpetl.backbones import site as site_lib
 
 Features = features.Features
@@ -58,7 +59,7 @@ class ViT(nn.Module):
     patch: side of the square that a token covers, in pixels.
     stochastic_depth: rate of the last block; rates grow linearly from 0.
     epsilon: of all LayerNorms.
-    activation: of the MLPs, one of `layers.ACTIVATIONS`.
+    activation: of the MLPs, one of `activations.ACTIVATIONS`.
     remat: what the backward pass computes again, to save memory: False is
       nothing, True or 'nothing' all of each block; 'dots' keeps its products,
       'dense' those of its dense layers. A number n is all of each n-th block.
@@ -69,6 +70,9 @@ class ViT(nn.Module):
   """
 
   key_bias: ClassVar[bool] = True
+  # Its blocks, and how they turn queries and keys.
+  block: ClassVar[type[layers.Block]] = layers.Block
+  rotary: ClassVar[rotary_lib.Rotary | None] = None
 
   width: ranges.Count = 768
   depth: ranges.Count = 12
@@ -77,7 +81,7 @@ class ViT(nn.Module):
   patch: ranges.Count = 16
   stochastic_depth: ranges.Rate = 0.0
   epsilon: ranges.Positive = 1e-6
-  activation: layers.ActivationName = 'gelu'
+  activation: activations.ActivationName = 'gelu'
   remat: remat_lib.Remat = False
   scan: bool = False
   dtype: Any = jnp.float32
@@ -98,7 +102,7 @@ class ViT(nn.Module):
   @nn.nowrap
   def encoder(self, name: str, frames: int = 1, **options) -> layers.Encoder:
     block = functools.partial(
-      layers.Block,
+      self.block,
       heads=self.heads,
       mlp=self.mlp,
       rescale=True,
@@ -106,6 +110,7 @@ class ViT(nn.Module):
       activation=self.activation,
       epsilon=self.epsilon,
       key_bias=self.key_bias,
+      rotary=self.rotary,
     )
     return layers.Encoder(
       block,
@@ -173,7 +178,7 @@ class AugReg(MAE):
   """Google's image ViTs: GELU in its tanh form."""
 
   summary: _Summary = 'cls'
-  activation: layers.ActivationName = 'gelu_tanh'
+  activation: activations.ActivationName = 'gelu_tanh'
 
 
 class VideoMAE(ViT):
@@ -214,7 +219,7 @@ class CLIP(ViT):
     'norm_mean'
   )
   epsilon: ranges.Positive = 1e-5
-  activation: layers.ActivationName = 'quick_gelu'
+  activation: activations.ActivationName = 'quick_gelu'
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> Features:

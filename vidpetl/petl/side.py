@@ -19,7 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from vidpetl import ranges
-from vidpetl.backbones import attending, features, layers, tapping, torch_layers
+from vidpetl.backbones import (
+  activations,
+  attending,
+  features,
+  layers,
+  tapping,
+  torch_layers,
+)
 from vidpetl.backbones import site as site_lib
 
 Block = features.Block
@@ -219,4 +226,4 @@ class Transformer(nn.Module):
     x = x + grid.to_volume(tokens)[1]
     y = norm(x.dtype, 'norm_mlp')(x)
     y = torch_layers.dense(y, self.mlp_ratio * s, 'fc1')
-    return x + torch_layers.dense(layers.gelu(y), s, 'fc2')
+    return x + torch_layers.dense(activations.gelu(y), s, 'fc2')

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import options, ranges
-from vidpetl.backbones import layers, torch_layers
+from vidpetl.backbones import activations, layers, torch_layers
 from vidpetl.petl import side
 
 # What is mixed, and its axis of [b, t, h w, d].
@@ -78,7 +78,7 @@ class Mixers(nn.Module):
       x = jnp.moveaxis(x, axis, -1)
       n = x.shape[-1]
       rank = min(self.rank, n)
-      x = layers.gelu(torch_layers.dense(x, rank, f'{name}_down'))
+      x = activations.gelu(torch_layers.dense(x, rank, f'{name}_down'))
       x = torch_layers.dense(x, n, f'{name}_up', kernel=torch_layers.zeros)
       y = y + jnp.moveaxis(x, -1, axis)
     return y

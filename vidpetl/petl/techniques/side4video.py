@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import options, ranges
-from vidpetl.backbones import dense, layers, torch_layers
+from vidpetl.backbones import activations, dense, layers, torch_layers
 from vidpetl.petl import side
 
 _HEAD = 64  # Channels of a head.
@@ -190,7 +190,7 @@ class Block(nn.Module):
       bias=torch_layers.uniform(s),
     )  # fmt: skip
     return torch_layers.dense(
-      layers.gelu(x), s, 'fc2', kernel=normal((2 * _BLOCKS * s) ** -0.5),
+      activations.gelu(x), s, 'fc2', kernel=normal((2 * _BLOCKS * s) ** -0.5),
       bias=torch_layers.uniform(hidden),
     )  # fmt: skip
 
