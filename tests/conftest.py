@@ -62,10 +62,11 @@ def _nothing_was_told():
 def pytest_collection_modifyitems(config, items):
   """Marks the cases of a test as slow that are behind those of its `tail`.
 
-  What is marked as real, which needs a network, runs where it is asked for.
+  What is marked as real, which needs a network, or as published, which needs
+  memory, runs where it is asked for.
   """
-  if 'real' not in config.option.markexpr.split():
-    items[:] = [each for each in items if not each.get_closest_marker('real')]
+  for mark in {'real', 'published'} - set(config.option.markexpr.split()):
+    items[:] = [each for each in items if not each.get_closest_marker(mark)]
   seen = collections.Counter()
   for item in items:
     tail = item.get_closest_marker('tail')

@@ -17,6 +17,23 @@ Channels = tuple[float, float, float]
 
 
 @dataclasses.dataclass(frozen=True)
+class Published:
+  """What a backbone's authors say of it, to hold what is built against.
+
+  Attributes:
+    source: the table or page that says so.
+    parameters: of the backbone, in millions, as printed.
+    gflops: of one clip, in 10^9 multiply-adds, as printed.
+    frozen: dataset -> top-1 in %, of a probe on the frozen backbone.
+  """
+
+  source: str
+  parameters: float | None = None
+  gflops: float | None = None
+  frozen: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class Preset:
   """A published backbone.
 
@@ -37,6 +54,7 @@ class Preset:
     small_clip: the demo's frames and resolution.
     tiny: fields for tests: a twin that compiles in seconds.
     tiny_frames: fewest frames that the twin takes.
+    published: what its authors say of it.
   """
 
   title: str
@@ -53,6 +71,7 @@ class Preset:
   tiny_frames: int = 4
   pixels: tuple[Channels, Channels] | None = None
   sites: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  published: Published | None = None
 
   @property
   def mean(self) -> Channels:
