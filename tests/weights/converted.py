@@ -9,7 +9,7 @@ import numpy as np
 from vidpetl import backbones, convert
 from vidpetl.experiment import published
 from vidpetl.parameters import storage, variables
-from vidpetl.weights import settings
+from vidpetl.weights import fit, report, settings
 from vidpetl.weights.errors import UnsaidError
 
 
@@ -56,6 +56,31 @@ def encode(family, path, video, out, fields=(), **options):
   tree = variables.unflatten(storage.load_arrays(file))
   tree = {name: part['backbone'] for name, part in tree.items()}
   return jax.jit(lambda v: model.apply(v, video, False))(tree), report
+
+
+def encode_resized(file, video):
+  """Encodes clips of another size by a converted file, whose tables are fit.
+
+  Args:
+    file: that `vidpetl convert` has written.
+    video: [b, t, h, w, 3].
+
+  Returns:
+    `Features`.
+  """
+  said = published.read_metadata(file)
+  model = backbones.build(said['backbone'])
+  drawn = lambda: model.init_with_output(jax.random.key(0), video, False)
+  features, tree = jax.eval_shape(drawn)
+  want = {n: x.shape for n, x in variables.flatten(tree).items()}
+  have = storage.load_arrays(file)
+  have = {n.removeprefix('backbone/'): array for n, array in have.items()}
+  old = fit.Geometry(tuple(said['grid']), rule=said['positions'])
+  new = fit.Geometry(features.grid.shape[1:4])
+  found = fit.fit(have, want, old, new, report.Report('resized'))
+  assert found.keys() == want.keys()
+  tree = variables.unflatten(found)
+  return jax.jit(lambda v: model.apply(v, video, False))(tree)
 
 
 def round_trip(family, path, out, **options):

@@ -52,7 +52,7 @@ def write(
   storage.save_arrays(str(out / ARRAYS), arrays, {'format': 'pt'})
   for name, fields in {
     hugging_face.CONFIG: config,
-    hugging_face.PROCESSOR: processor,
+    kind.preprocessing: processor,
   }.items():
     text = json.dumps(fields, indent=2)
     durable.write(out / name, text + '\n')

@@ -26,6 +26,7 @@ _FIELDS = {
 }
 _ACTIVATIONS = {
   'gelu': 'gelu',
+  'gelu_python': 'gelu',
   'gelu_pytorch_tanh': 'gelu_tanh',
   'gelu_fast': 'gelu_tanh',
   'gelu_new': 'gelu_tanh',
@@ -35,6 +36,7 @@ _ACTIVATIONS = {
 _NAMELESS = re.compile(r'^LABEL_\d+$')
 
 CONFIG, PROCESSOR = 'config.json', 'preprocessor_config.json'
+VIDEO_PROCESSOR = 'video_preprocessor_config.json'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,13 @@ class Kind:
     flags: field -> the array whose presence it is.
     box: whether a tubelet is one field (t, h, w).
     moving: whether a clip is one input.
+    names: usual name of a field -> what it is called there.
+    more: further fields there -> those of our backbone.
+    shown: the same, of what arrays show, so that they are not read.
+    factorised: whether space and time have a table of positions each.
+    clips: whether its preprocessing is one of videos.
+    normalises: whether its preprocessing does more than to rescale pixels,
+      whatever its file says.
     centred: whether its preprocessing subtracts 1 from the rescaled pixels.
   """
 
@@ -65,7 +74,18 @@ class Kind:
   flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
   box: bool = False
   moving: bool = True
+  names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  more: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  shown: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  factorised: bool = False
+  clips: bool = False
+  normalises: bool = True
   centred: bool = False
+
+  @property
+  def preprocessing(self) -> str:
+    """Name of the file that says how pixels are prepared."""
+    return VIDEO_PROCESSOR if self.clips else PROCESSOR
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,8 +118,11 @@ def read_settings(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
   if 'vision_config' in config:
     config = config['vision_config']
   whole = {**kind.defaults, **config}
+  whole |= {usual: whole[at] for usual, at in kind.names.items()}
   found = {
-    ours: whole[theirs] for theirs, ours in _FIELDS.items() if theirs in whole
+    ours: whole[theirs]
+    for theirs, ours in {**_FIELDS, **kind.more}.items()
+    if theirs in whole
   }
   activation = whole['hidden_act']
   if activation not in _ACTIVATIONS:
@@ -136,7 +159,8 @@ def read_pixels(
     kind: of the model.
     config: preprocessor_config.json.
   """
-  if not config.get('do_normalize', True) or 'image_mean' not in config:
+  normalises = kind.normalises and config.get('do_normalize', True)
+  if not normalises or 'image_mean' not in config:
     return {}
   # What they normalise is scale x - shift, and x is in [0, 1].
   scale, shift = _rescaled(kind, config)
@@ -183,11 +207,15 @@ def write_config(
     WeightsError: if it does not say what the file needs.
   """
   backbone = {**model.backbone, **kind.fixed}
-  config = {theirs: backbone[ours] for theirs, ours in _FIELDS.items()}
+  config = {
+    kind.names.get(theirs, theirs): backbone[ours]
+    for theirs, ours in {**_FIELDS, **kind.more, **kind.shown}.items()
+  }
   names = {ours: theirs for theirs, ours in reversed(_ACTIVATIONS.items())}
   config['hidden_act'] = names[backbone['activation']]
   config |= {field: name in shapes for field, name in kind.flags.items()}
-  config |= _geometry(kind, model, _positions(shapes))
+  positions = 0 if kind.factorised else _positions(shapes)
+  config |= _geometry(kind, model, positions)
   if head:
     labels = model.labels.get(head) or {}
     named = {i: labels.get(i, f'LABEL_{i}') for i in range(outputs)}
@@ -208,7 +236,7 @@ def _positions(shapes: Mapping[str, tuple[int, ...]]) -> int:
 
 
 def write_processor(kind: Kind, model: Model, side: int) -> dict[str, Any]:
-  """Returns preprocessor_config.json of a model.
+  """Returns what the file `Kind.preprocessing` says of a model.
 
   Args:
     kind: of the model.
@@ -221,15 +249,16 @@ def write_processor(kind: Kind, model: Model, side: int) -> dict[str, Any]:
     rescale = {'rescale_factor': 1 / 127.5, 'offset': True}
   scale, shift = _rescaled(kind, rescale)
   mean, std = (np.broadcast_to(x, 3) for x in (model.mean, model.std))
+  what = 'video' if kind.clips else 'image'
   return {
-    'image_processor_type': kind.processor,
+    f'{what}_processor_type': kind.processor,
     'do_resize': True,
     'size': {'shortest_edge': side},
     'do_center_crop': True,
     'crop_size': {'height': side, 'width': side},
     'do_rescale': True,
     **rescale,
-    'do_normalize': True,
+    'do_normalize': kind.normalises,
     'image_mean': np.round(mean * scale - shift, 7).tolist(),
     'image_std': np.round(std * scale, 7).tolist(),
   }
