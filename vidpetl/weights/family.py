@@ -51,6 +51,10 @@ class Family:
       one that fits the file best is taken.
     layout: from our names and shapes and the backbone's module to the backbone.
     head: rules of the classifier, with our names below the head.
+    alone: whether its files are of a classifier alone, which are its `rules`.
+    probe: from the arrays that the rules give and settings, to arrays and the
+      `config.tasks.<task>.probe` that its classifier reads tokens with; {}
+      where it reads a summary.
     rename: (regex, replacement) of names in other versions of the files. What
       is before the names, dicts and modules around the net, `finder` finds.
     meant: names of dicts of which the first that a file has holds the net that
@@ -74,6 +78,8 @@ class Family:
     unshown: fields of the backbone that no array shows.
     finish: from the arrays that the rules give, by our names below the
       backbone, to those of the backbone.
+    restore: the other way round, of a model that is written; arrays may be of
+      another family's model, and what is not known of one stays.
     read_only: why no file is written under these names; '' if one can be.
     positions: how its code resizes tables of positions, one of
       `positions.RULES`.
@@ -92,6 +98,11 @@ class Family:
   rules: Mapping[str, tuple[Rules, ...]]
   layout: Callable[[Shapes, str], Layout]
   head: Rules = ()
+  alone: bool = False
+  probe: Callable[
+    [Mapping[str, Any], Mapping[str, Any]],
+    tuple[dict[str, Any], dict[str, Any]],
+  ] = lambda arrays, told: (dict(arrays), {})
   rename: tuple[tuple[str, str], ...] = ()
   meant: tuple[str, ...] = ()
   left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -105,6 +116,9 @@ class Family:
   fields: Callable[[Collection[str]], dict[str, Any]] = lambda names: {}
   unshown: tuple[settings_lib.Unshown, ...] = ()
   finish: Callable[[dict[str, Any]], dict[str, Any]] = lambda arrays: arrays
+  restore: Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]] = (
+    lambda arrays, backbone: arrays
+  )
   read_only: str = ''
   positions: str = 'linear'
   whole: tuple[str, str] = ('', '')

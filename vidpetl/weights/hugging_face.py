@@ -56,6 +56,7 @@ class Kind:
     moving: whether a clip is one input.
     names: usual name of a field -> what it is called there.
     ratio: whether it has an MLP's hidden width as `mlp_ratio`, of the width.
+    counts: field -> how names of arrays begin whose numbers it counts.
     clips: whether its preprocessing is one of videos.
     centred: whether its preprocessing subtracts 1 from the rescaled pixels.
   """
@@ -71,6 +72,7 @@ class Kind:
   moving: bool = True
   names: Mapping[str, str] = dataclasses.field(default_factory=dict)
   ratio: bool = False
+  counts: Mapping[str, str] = dataclasses.field(default_factory=dict)
   clips: bool = False
   centred: bool = False
 
@@ -224,6 +226,12 @@ def write_config(
   names = {ours: theirs for theirs, ours in reversed(_ACTIVATIONS.items())}
   config['hidden_act'] = names[backbone['activation']]
   config |= {field: name in shapes for field, name in kind.flags.items()}
+  config |= {
+    field: len(
+      {n.removeprefix(start).split('.')[0] for n in shapes if start in n}
+    )
+    for field, start in kind.counts.items()
+  }
   config |= _geometry(kind, model, _positions(shapes))
   if head:
     labels = model.labels.get(head) or {}
