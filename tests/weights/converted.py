@@ -51,11 +51,16 @@ def encode(family, path, video, out, fields=(), **options):
   """
   file = os.path.join(out, f'{family}.safetensors')
   report = convert_file(family, path, file, **options)
+  return encode_with(file, video, fields), report
+
+
+def encode_with(file, video, fields=()):
+  """Returns `Features` of a video by a converted file; see `encode`."""
   backbone = published.read_metadata(file)['backbone']
   model = backbones.build(backbone, **dict(fields))
   tree = variables.unflatten(storage.load_arrays(file))
   tree = {name: part['backbone'] for name, part in tree.items()}
-  return jax.jit(lambda v: model.apply(v, video, False))(tree), report
+  return jax.jit(lambda v: model.apply(v, video, False))(tree)
 
 
 def round_trip(family, path, out, **options):
