@@ -25,7 +25,8 @@ def shapes_of(model, video):
     ('clip', 'clip', 'L', (1, 336, 336)),
     ('vit_npz', 'augreg', 'B', (1, 384, 384)),
     ('timm', 'mae', 'L', (1, 224, 224)),
-    ('videomae', 'videomae', 'L', (2, 16, 16)),
+    ('videomae', 'videomae', 'H', (2, 16, 16)),
+    ('videomae', 'videomae', 'g', (2, 14, 14)),
   ],
 )
 def test_published_sizes(name, kind, variant, video):

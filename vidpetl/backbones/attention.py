@@ -45,6 +45,11 @@ class Attention(nn.Module):
   ends: ClassVar[str] = 'out'
 
   @nn.nowrap
+  def has_bias(self, name: str) -> bool:
+    """Whether a layer of `reads` has a bias."""
+    return self.key_bias or name != 'key'
+
+  @nn.nowrap
   def attend(self, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
     return attending.attend(q, k, v)
 
@@ -76,7 +81,7 @@ class Attention(nn.Module):
         dense.Dense(
           (self.heads, d // self.heads),
           dtype=self.dtype,
-          use_bias=self.key_bias or name != 'key',
+          use_bias=self.has_bias(name),
           name=name,
         )(x)
         for name in self.reads
