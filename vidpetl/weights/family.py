@@ -53,6 +53,8 @@ class Family:
     head: rules of the classifier, with our names below the head.
     rename: (regex, replacement) of names in other versions of the files. What
       is before the names, dicts and modules around the net, `finder` finds.
+    meant: names of dicts of which the first that a file has holds the net that
+      is meant, where it has several and nobody says which.
     left_out: regex of names -> why they are not taken. A net in a module of
       such a name is left out too.
     before_head: regex of names between the backbone and the classifier, which
@@ -91,6 +93,7 @@ class Family:
   layout: Callable[[Shapes, str], Layout]
   head: Rules = ()
   rename: tuple[tuple[str, str], ...] = ()
+  meant: tuple[str, ...] = ()
   left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
   before_head: str = ''
   axes: Callable[[Shapes], Mapping[str, int]] = lambda shapes: {}

@@ -35,6 +35,7 @@ _ACTIVATIONS = {
 _NAMELESS = re.compile(r'^LABEL_\d+$')
 
 CONFIG, PROCESSOR = 'config.json', 'preprocessor_config.json'
+VIDEO_PROCESSOR = 'video_preprocessor_config.json'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Kind:
     flags: field -> the array whose presence it is.
     box: whether a tubelet is one field (t, h, w).
     moving: whether a clip is one input.
+    names: usual name of a field -> what it is called there.
+    ratio: whether it has an MLP's hidden width as `mlp_ratio`, of the width.
+    clips: whether its preprocessing is one of videos.
     centred: whether its preprocessing subtracts 1 from the rescaled pixels.
   """
 
@@ -65,7 +69,19 @@ class Kind:
   flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
   box: bool = False
   moving: bool = True
+  names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  ratio: bool = False
+  clips: bool = False
   centred: bool = False
+
+  @property
+  def preprocessing(self) -> str:
+    """Name of the file that says how pixels are prepared."""
+    return VIDEO_PROCESSOR if self.clips else PROCESSOR
+
+  def called(self, name: str) -> str:
+    """Returns the name of a field there."""
+    return self.names.get(name, name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +113,7 @@ def read_settings(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
   """
   if 'vision_config' in config:
     config = config['vision_config']
-  whole = {**kind.defaults, **config}
+  whole = _usual(kind, {**kind.defaults, **config})
   found = {
     ours: whole[theirs] for theirs, ours in _FIELDS.items() if theirs in whole
   }
@@ -124,6 +140,27 @@ def read_settings(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
     *_pair(whole['image_size']),
   )
   found['grid'] = tuple(size // part for size, part in zip(video, tubelet))
+  return found
+
+
+def _usual(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns a config with the usual names of fields."""
+  found = {**config, **{n: config[at] for n, at in kind.names.items()}}
+  if kind.ratio:
+    # As its class rounds it.
+    hidden = found['hidden_size'] * found['mlp_ratio']
+    found['intermediate_size'] = int(hidden)
+  return found
+
+
+def _theirs(kind: Kind, config: dict[str, Any]) -> dict[str, Any]:
+  """Returns a config with a kind's own names; the inverse of `_usual`."""
+  found = {kind.called(name): value for name, value in config.items()}
+  if kind.ratio:
+    mlp, width = found.pop('intermediate_size'), found['hidden_size']
+    ratio = mlp / width
+    whole = int(width * ratio) == mlp
+    found['mlp_ratio'] = ratio if whole else math.nextafter(ratio, math.inf)
   return found
 
 
@@ -197,7 +234,7 @@ def write_config(
     'architectures': [kind.classifier if head else kind.plain],
     'model_type': kind.model_types[0],
     'dtype': 'float32',
-    **config,
+    **_theirs(kind, config),
   }
 
 
@@ -208,7 +245,7 @@ def _positions(shapes: Mapping[str, tuple[int, ...]]) -> int:
 
 
 def write_processor(kind: Kind, model: Model, side: int) -> dict[str, Any]:
-  """Returns preprocessor_config.json of a model.
+  """Returns what the file `Kind.preprocessing` says of a model.
 
   Args:
     kind: of the model.
@@ -221,8 +258,9 @@ def write_processor(kind: Kind, model: Model, side: int) -> dict[str, Any]:
     rescale = {'rescale_factor': 1 / 127.5, 'offset': True}
   scale, shift = _rescaled(kind, rescale)
   mean, std = (np.broadcast_to(x, 3) for x in (model.mean, model.std))
+  what = 'video' if kind.clips else 'image'
   return {
-    'image_processor_type': kind.processor,
+    f'{what}_processor_type': kind.processor,
     'do_resize': True,
     'size': {'shortest_edge': side},
     'do_center_crop': True,
