@@ -10,7 +10,7 @@ import numpy as np
 from vidpetl import backbones, convert
 from vidpetl.experiment import published
 from vidpetl.parameters import storage, variables
-from vidpetl.weights import positions, settings
+from vidpetl.weights import fit, positions, report, settings
 from vidpetl.weights.errors import UnsaidError
 
 
@@ -81,6 +81,31 @@ def _resized(name, array, said, grid):
   old, new = (positions.axes(name, g) for g in (said['grid'], grid))
   cls = array.shape[1] - math.prod(old)
   return positions.resize(array, old, new, cls=cls, rule=said['positions'])
+
+
+def encode_resized(file, video):
+  """Encodes clips of another size by a converted file, whose tables are fit.
+
+  Args:
+    file: that `vidpetl convert` has written.
+    video: [b, t, h, w, 3].
+
+  Returns:
+    `Features`.
+  """
+  said = published.read_metadata(file)
+  model = backbones.build(said['backbone'])
+  drawn = lambda: model.init_with_output(jax.random.key(0), video, False)
+  features, tree = jax.eval_shape(drawn)
+  want = {n: x.shape for n, x in variables.flatten(tree).items()}
+  have = storage.load_arrays(file)
+  have = {n.removeprefix('backbone/'): array for n, array in have.items()}
+  old = fit.Geometry(tuple(said['grid']), rule=said['positions'])
+  new = fit.Geometry(features.grid.shape[1:4])
+  found = fit.fit(have, want, old, new, report.Report('resized'))
+  assert found.keys() == want.keys()
+  tree = variables.unflatten(found)
+  return jax.jit(lambda v: model.apply(v, video, False))(tree)
 
 
 def round_trip(family, path, out, **options):

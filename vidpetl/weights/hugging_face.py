@@ -26,6 +26,7 @@ _FIELDS = {
 }
 _ACTIVATIONS = {
   'gelu': 'gelu',
+  'gelu_python': 'gelu',
   'gelu_pytorch_tanh': 'gelu_tanh',
   'gelu_fast': 'gelu_tanh',
   'gelu_new': 'gelu_tanh',
@@ -56,7 +57,12 @@ class Kind:
     moving: whether a clip is one input.
     names: usual name of a field -> what it is called there.
     ratio: whether it has an MLP's hidden width as `mlp_ratio`, of the width.
+    more: further fields there -> those of our backbone.
+    shown: the same, of what arrays show, so that they are not read.
+    factorised: whether space and time have a table of positions each.
     clips: whether its preprocessing is one of videos.
+    normalises: whether its preprocessing does more than to rescale pixels,
+      whatever its file says.
     centred: whether its preprocessing subtracts 1 from the rescaled pixels.
   """
 
@@ -71,7 +77,11 @@ class Kind:
   moving: bool = True
   names: Mapping[str, str] = dataclasses.field(default_factory=dict)
   ratio: bool = False
+  more: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  shown: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  factorised: bool = False
   clips: bool = False
+  normalises: bool = True
   centred: bool = False
 
   @property
@@ -115,7 +125,9 @@ def read_settings(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
     config = config['vision_config']
   whole = _usual(kind, {**kind.defaults, **config})
   found = {
-    ours: whole[theirs] for theirs, ours in _FIELDS.items() if theirs in whole
+    ours: whole[theirs]
+    for theirs, ours in {**_FIELDS, **kind.more}.items()
+    if theirs in whole
   }
   activation = whole['hidden_act']
   if activation not in _ACTIVATIONS:
@@ -173,7 +185,8 @@ def read_pixels(
     kind: of the model.
     config: preprocessor_config.json.
   """
-  if not config.get('do_normalize', True) or 'image_mean' not in config:
+  normalises = kind.normalises and config.get('do_normalize', True)
+  if not normalises or 'image_mean' not in config:
     return {}
   # What they normalise is scale x - shift, and x is in [0, 1].
   scale, shift = _rescaled(kind, config)
@@ -220,11 +233,15 @@ def write_config(
     WeightsError: if it does not say what the file needs.
   """
   backbone = {**model.backbone, **kind.fixed}
-  config = {theirs: backbone[ours] for theirs, ours in _FIELDS.items()}
+  config = {
+    theirs: backbone[ours]
+    for theirs, ours in {**_FIELDS, **kind.more, **kind.shown}.items()
+  }
   names = {ours: theirs for theirs, ours in reversed(_ACTIVATIONS.items())}
   config['hidden_act'] = names[backbone['activation']]
   config |= {field: name in shapes for field, name in kind.flags.items()}
-  config |= _geometry(kind, model, _positions(shapes))
+  positions = 0 if kind.factorised else _positions(shapes)
+  config |= _geometry(kind, model, positions)
   if head:
     labels = model.labels.get(head) or {}
     named = {i: labels.get(i, f'LABEL_{i}') for i in range(outputs)}
@@ -267,7 +284,7 @@ def write_processor(kind: Kind, model: Model, side: int) -> dict[str, Any]:
     'crop_size': {'height': side, 'width': side},
     'do_rescale': True,
     **rescale,
-    'do_normalize': True,
+    'do_normalize': kind.normalises,
     'image_mean': np.round(mean * scale - shift, 7).tolist(),
     'image_std': np.round(std * scale, 7).tolist(),
   }
