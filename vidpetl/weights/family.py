@@ -72,6 +72,7 @@ class Family:
     unshown: fields of the backbone that no array shows.
     finish: from the arrays that the rules give, by our names below the
       backbone, to those of the backbone.
+    undo: the other way round, before a file is written.
     read_only: why no file is written under these names; '' if one can be.
     positions: how its code resizes tables of positions, one of
       `positions.RULES`.
@@ -102,6 +103,7 @@ class Family:
   fields: Callable[[Collection[str]], dict[str, Any]] = lambda names: {}
   unshown: tuple[settings_lib.Unshown, ...] = ()
   finish: Callable[[dict[str, Any]], dict[str, Any]] = lambda arrays: arrays
+  undo: Callable[[dict[str, Any]], dict[str, Any]] = lambda arrays: arrays
   read_only: str = ''
   positions: str = 'linear'
   whole: tuple[str, str] = ('', '')

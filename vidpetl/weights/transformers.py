@@ -104,6 +104,35 @@ def fold_scales(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
   return folded
 
 
+# Layers of a gated MLP, where a file has one each: gate and value, which are
+# the first and the second half of `Dense_0` here.
+GATES = ('Gate', 'Value')
+
+
+def join_gates(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Makes one layer of the two that read what a gated MLP is given."""
+  joined = dict(arrays)
+  for name in arrays:
+    mlp, _, rest = name.rpartition(f'/{GATES[0]}/')
+    if mlp:
+      parts = [joined.pop(f'{mlp}/{gate}/{rest}') for gate in GATES]
+      joined[f'{mlp}/Dense_0/{rest}'] = np.concatenate(parts, axis=-1)
+  return joined
+
+
+def split_gates(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Inverse of `join_gates`; other MLPs stay as they are."""
+  split = dict(arrays)
+  for name, array in arrays.items():
+    mlp, _, rest = name.rpartition('/Dense_0/')
+    hidden = arrays.get(f'{mlp}/Dense_1/kernel', array).shape[0]
+    if mlp and array.shape[-1] == 2 * hidden:
+      del split[name]
+      halves = np.split(array, 2, axis=-1)
+      split |= {f'{mlp}/{g}/{rest}': half for g, half in zip(GATES, halves)}
+  return split
+
+
 def image_vit(norm: str) -> Rules:
   """Rules of timm's ViT, whose last norm is called `norm` or `fc_norm`."""
   encoder = 'SpatialTransformer'
@@ -145,7 +174,8 @@ def sizes(shapes: Shapes, encoder: str) -> dict[str, int]:
   block = f'{encoder}/encoderblock_0'
   if f'{block}/LayerNorm_0/scale' not in shapes:
     raise WeightsError(f'there is no {block}, so no first block')
-  width, mlp = shapes[f'{block}/MlpBlock_0/Dense_0/kernel']
+  # The first layer of a gated MLP is twice as wide.
+  mlp, width = shapes[f'{block}/MlpBlock_0/Dense_1/kernel']
   start = f'{encoder}/encoderblock_'
   numbers = {
     n[len(start) :].split('/')[0] for n in shapes if n.startswith(start)
