@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
+
+import numpy as np
 
 from vidpetl.weights import family, rules, transformers
 from vidpetl.weights.errors import WeightsError
@@ -135,6 +137,14 @@ def layout(shapes: family.Shapes, _: str) -> family.Layout:
     kind = 'eva02_clip'
   found = transformers.vit_layout(shapes, kind)
   return dataclasses.replace(found, backbone={**found.backbone, 'name': 'eva'})
+
+
+def restore(
+  arrays: Mapping[str, np.ndarray], backbone: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+  """Splits the first layers of gated MLPs; see `family.Family.restore`."""
+  del backbone
+  return transformers.mark_gates(arrays, apart=True)
 
 
 def summary(names: Collection[str]) -> dict[str, Any]:

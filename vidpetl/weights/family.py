@@ -72,7 +72,8 @@ class Family:
     unshown: fields of the backbone that no array shows.
     finish: from the arrays that the rules give, by our names below the
       backbone, to those of the backbone.
-    undo: the other way round, before a file is written.
+    restore: the other way round, of a model that is written; arrays may be of
+      another family's model, and what is not known of one stays.
     read_only: why no file is written under these names; '' if one can be.
     positions: how its code resizes tables of positions, one of
       `positions.RULES`.
@@ -103,7 +104,9 @@ class Family:
   fields: Callable[[Collection[str]], dict[str, Any]] = lambda names: {}
   unshown: tuple[settings_lib.Unshown, ...] = ()
   finish: Callable[[dict[str, Any]], dict[str, Any]] = lambda arrays: arrays
-  undo: Callable[[dict[str, Any]], dict[str, Any]] = lambda arrays: arrays
+  restore: Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]] = (
+    lambda arrays, backbone: arrays
+  )
   read_only: str = ''
   positions: str = 'linear'
   whole: tuple[str, str] = ('', '')

@@ -52,7 +52,7 @@ FAMILY = family.Family(
   normalisation=(clip.MEAN, clip.STD),
   fields=lambda names: {'summary': 'cls'},
   finish=transformers.join_gates,
-  undo=transformers.split_gates,
+  restore=evas.restore,
   positions='bicubic',
   partial=True,
 )

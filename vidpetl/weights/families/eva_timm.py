@@ -29,7 +29,7 @@ FAMILY = family.Family(
   normalisation=(clip.MEAN, clip.STD),
   fields=evas.summary,
   finish=transformers.join_gates,
-  undo=transformers.split_gates,
+  restore=evas.restore,
   positions='bicubic_antialias',
   config='timm',
 )
