@@ -49,7 +49,8 @@ class AttentionPooling(nn.Module):
     y = attending.attend(q, self._heads('key', x), self._heads('value', x))
     z = self._dense('out', d, y.reshape(probe.shape))
     y = layers.layer_norm(self.dtype, 'norm', self.epsilon)(z)
-    y = activations.ACTIVATIONS[self.activation](self._dense('fc1', self.mlp, y))
+    y = self._dense('fc1', self.mlp, y)
+    y = activations.ACTIVATIONS[self.activation](y)
     return (z + self._dense('fc2', d, y))[..., 0, :]
 
   @nn.nowrap

@@ -73,9 +73,7 @@ def tower(
   at = f'{front}blocks.{{i}}'
   return (
     rules.rule(f'{front}cls_token', 'cls'),
-    rules.rule(
-      f'{front}pos_embed', f'{_ENCODER}/posembed_input/pos_embedding'
-    ),
+    rules.rule(f'{front}pos_embed', f'{_ENCODER}/posembed_input/pos_embedding'),
     *rules.dense(f'{front}patch_embed.proj', 'embedding', rules.IMAGE_CONV),
     *rules.norm(f'{at}.norm1', f'{_BLOCK}/LayerNorm_0'),
     *rules.norm(f'{at}.norm2', f'{_BLOCK}/LayerNorm_1'),
