@@ -95,7 +95,12 @@ class Attention(nn.Module):
   def project_out(self, x: jax.Array, y: jax.Array) -> jax.Array:
     """Maps what was attended to, [..., n, heads, c], to the shape of x."""
     split = y.shape[-2:]
-    y = y.reshape(*y.shape[:-2], -1)
+    y = self.gather(y.reshape(*y.shape[:-2], -1))
     y = site('attn_out', y, grid=self.grid, before=('out',))
     out = dense.Dense(x.shape[-1:], split, self.dtype, name='out')(y)
     return site('attn_proj', out, given=y, grid=self.grid, behind=('out',))
+
+  @nn.nowrap
+  def gather(self, y: jax.Array) -> jax.Array:
+    """What is computed of all heads' channels [..., n, d], before `out`."""
+    return y

@@ -151,7 +151,7 @@ class ViT(nn.Module):
     return lead[:, :, 0], x
 
 
-_Summary = Annotated[str, ranges.OneOf(('mean', 'cls'))]
+Summary = Annotated[str, ranges.OneOf(('mean', 'cls'))]
 
 
 class MAE(ViT):
@@ -162,7 +162,7 @@ class MAE(ViT):
       averaged over frames.
   """
 
-  summary: _Summary = 'mean'
+  summary: Summary = 'mean'
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> Features:
@@ -175,14 +175,14 @@ class MAE(ViT):
 class DINOv2(MAE):
   """Meta's image ViTs, whose LayerScales are folded into their layers."""
 
-  summary: _Summary = 'cls'
+  summary: Summary = 'cls'
   patch: ranges.Count = 14
 
 
 class AugReg(MAE):
   """Google's image ViTs: GELU in its tanh form."""
 
-  summary: _Summary = 'cls'
+  summary: Summary = 'cls'
   activation: activations.ActivationName = 'gelu_tanh'
 
 
