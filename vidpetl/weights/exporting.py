@@ -47,6 +47,7 @@ def export(
     )
   _check_head(name, family, arrays, head)
   found = {local_name(path, head): array for path, array in arrays.items()}
+  found = family.restore(found, backbone or {})
   report = report_lib.Report(f'exported as {name}')
   exported = {}
   for each in _choose(family, found, head, backbone or {}):
