@@ -78,6 +78,10 @@ class ViT(nn.Module):
   # Its blocks, and how they turn queries and keys.
   block: ClassVar[type[layers.Block]] = layers.Block
   rotary: ClassVar[rotary_lib.Rotary | None] = None
+  # Tokens behind the class token that have no place in a frame (Darcet et al.
+  # 2024), and whether MLPs are gated: fields of those that have them.
+  registers: ClassVar[int] = 0
+  gated: ClassVar[bool] = False
 
   width: ranges.Count = 768
   depth: ranges.Count = 12
@@ -107,7 +111,7 @@ class ViT(nn.Module):
   @nn.nowrap
   def encoder(self, name: str, frames: int = 1, **options) -> layers.Encoder:
     block = functools.partial(
-      self.block,
+      layers.GatedBlock if self.gated else self.block,
       heads=self.heads,
       mlp=self.mlp,
       rescale=True,
@@ -136,19 +140,35 @@ class ViT(nn.Module):
 
   @nn.nowrap
   def encode_frames(
-    self, x: jax.Array, train: bool, pre_norm: bool = False
+    self, x: jax.Array, train: bool, **options
   ) -> tuple[jax.Array, jax.Array]:
-    """Encodes frames [b, t, h, w, d], each with a class token.
+    """Encodes frames [b, t, h, w, d], each with a class token and registers.
+
+    Args:
+      x: tokens of the frames.
+      train: whether branches are dropped.
+      **options: of the `layers.Encoder`.
 
     Returns:
-      Class tokens [b, t, d] and the others [b, t, h, w, d], not normalised.
+      Class tokens [b, t, d] and the others [b, t, h, w, d], not normalised;
+      registers stay behind.
     """
-    frames = Grid(*x.shape[1:4], cls=1, rows='frame')
-    token = self.param('cls', nn.initializers.normal(0.02), (1, 1, self.width))
-    x = layers.prepend(token, frames.flatten(x))
-    encoder = self.encoder('SpatialTransformer', pre_norm=pre_norm)
+    frames = Grid(*x.shape[1:4], cls=1 + self.registers, rows='frame')
+    x = layers.prepend(self.leading(), frames.flatten(x))
+    options = {'registers': self.registers, **options}
+    encoder = self.encoder('SpatialTransformer', **options)
     lead, x = frames.to_volume(encoder(x, frames, train))
     return lead[:, :, 0], x
+
+  @nn.nowrap
+  def leading(self) -> jax.Array:
+    """Returns the class token and the registers, [1, 1 + registers, d]."""
+    initial = nn.initializers.normal(0.02)
+    token = self.param('cls', initial, (1, 1, self.width))
+    if not self.registers:
+      return token
+    shape = (1, self.registers, self.width)
+    return jnp.concatenate([token, self.param('registers', initial, shape)], 1)
 
 
 Summary = Annotated[str, ranges.OneOf(('mean', 'cls'))]
@@ -173,10 +193,18 @@ class MAE(ViT):
 
 
 class DINOv2(MAE):
-  """Meta's image ViTs, whose LayerScales are folded into their layers."""
+  """Meta's image ViTs, whose LayerScales are folded into their layers.
+
+  Attributes:
+    registers: tokens beside the class token that nothing reads in the end.
+    gated: whether MLPs are SwiGLUs, as in ViT-g, with `mlp` channels behind
+      the gate; `activation` says nothing then.
+  """
 
   summary: Summary = 'cls'
   patch: ranges.Count = 14
+  registers: ranges.Natural = 0
+  gated: bool = False
 
 
 class AugReg(MAE):

@@ -17,6 +17,7 @@ from vidpetl.weights.errors import WeightsError
 # Mean and standard deviation of ImageNet's pixels in [0, 1], per channel.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
+Arrays = Mapping[str, np.ndarray]
 Rules = tuple[rules.Rule, ...]
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -76,6 +77,9 @@ class Family:
       backbone, to those of the backbone.
     restore: the other way round, of a model that is written; arrays may be of
       another family's model, and what is not known of one stays.
+    valued: further fields of the backbone, which the values of arrays show,
+      from those that the
+      rules give of the arrays in the file.
     read_only: why no file is written under these names; '' if one can be.
     positions: how its code resizes tables of positions, one of
       `positions.RULES`.
@@ -110,13 +114,14 @@ class Family:
   restore: Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]] = (
     lambda arrays, backbone: arrays
   )
+  valued: Callable[[Arrays], dict[str, Any]] = lambda arrays: {}
   read_only: str = ''
   positions: str = 'linear'
   whole: tuple[str, str] = ('', '')
   config: hugging_face.Kind | str = ''
-  buffers: Callable[
-    [Mapping[str, np.ndarray], Mapping[str, Any]], dict[str, np.ndarray]
-  ] = lambda arrays, backbone: {}
+  buffers: Callable[[Arrays, Mapping[str, Any]], dict[str, np.ndarray]] = (
+    lambda arrays, backbone: {}
+  )
   takes: str = ''
   partial: bool = False
   note: str = ''

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,13 +57,16 @@ class Kind:
     moving: whether a clip is one input.
     names: usual name of a field -> what it is called there.
     ratio: whether it has an MLP's hidden width as `mlp_ratio`, of the width.
-    more: further fields there -> those of our backbone.
-    shown: the same, of what arrays show, so that they are not read.
     factorised: whether space and time have a table of positions each.
     clips: whether its preprocessing is one of videos.
     normalises: whether its preprocessing does more than to rescale pixels,
       whatever its file says.
     centred: whether its preprocessing subtracts 1 from the rescaled pixels.
+    lead: positions of its table that are a class token's.
+    fields: further fields of its configs -> ours.
+    shown: the same, of what arrays show, so that they are not read.
+    read: settings that several fields of a config make together.
+    write: the other way round, from our fields.
   """
 
   model_types: tuple[str, ...]
@@ -77,12 +80,15 @@ class Kind:
   moving: bool = True
   names: Mapping[str, str] = dataclasses.field(default_factory=dict)
   ratio: bool = False
-  more: Mapping[str, str] = dataclasses.field(default_factory=dict)
-  shown: Mapping[str, str] = dataclasses.field(default_factory=dict)
   factorised: bool = False
   clips: bool = False
   normalises: bool = True
   centred: bool = False
+  lead: int = 1
+  fields: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  shown: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  read: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda config: {}
+  write: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda backbone: {}
 
   @property
   def preprocessing(self) -> str:
@@ -124,10 +130,9 @@ def read_settings(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
   if 'vision_config' in config:
     config = config['vision_config']
   whole = _usual(kind, {**kind.defaults, **config})
+  names = {**_FIELDS, **kind.fields}
   found = {
-    ours: whole[theirs]
-    for theirs, ours in {**_FIELDS, **kind.more}.items()
-    if theirs in whole
+    ours: whole[theirs] for theirs, ours in names.items() if theirs in whole
   }
   activation = whole['hidden_act']
   if activation not in _ACTIVATIONS:
@@ -135,6 +140,7 @@ def read_settings(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
       f'hidden_act is {activation!r}; here there are {", ".join(_ACTIVATIONS)}'
     )
   found['activation'] = _ACTIVATIONS[activation]
+  found |= kind.read(whole)
   for field, value in kind.fixed.items():
     said = found.pop(field)
     if not _same(said, value):
@@ -235,10 +241,12 @@ def write_config(
   backbone = {**model.backbone, **kind.fixed}
   config = {
     theirs: backbone[ours]
-    for theirs, ours in {**_FIELDS, **kind.more, **kind.shown}.items()
+    for theirs, ours in {**_FIELDS, **kind.shown}.items()
   }
   names = {ours: theirs for theirs, ours in reversed(_ACTIVATIONS.items())}
   config['hidden_act'] = names[backbone['activation']]
+  config |= {t: backbone[o] for t, o in kind.fields.items() if o in backbone}
+  config |= kind.write(backbone)
   config |= {field: name in shapes for field, name in kind.flags.items()}
   positions = 0 if kind.factorised else _positions(shapes)
   config |= _geometry(kind, model, positions)
@@ -314,7 +322,7 @@ def _geometry(kind: Kind, model: Model, positions: int) -> dict[str, Any]:
 
 def _video(kind, model, tubelet, positions) -> tuple[int, ...]:
   """Returns (frames, height, width) of the clips that arrays are for."""
-  tokens = positions - 1
+  tokens = positions - kind.lead
   grid = tuple(size // part for size, part in zip(model.video, tubelet))
   if positions == 0 and model.video:
     return model.video
@@ -393,17 +401,4 @@ VIVIT = Kind(
   centred=True,
   fixed={'activation': 'gelu_tanh', 'epsilon': 1e-6},
   box=True,
-)
-DINOV2 = Kind(
-  model_types=('dinov2',),
-  defaults={
-    'num_attention_heads': 12,
-    'hidden_act': 'gelu',
-    'layer_norm_eps': 1e-6,
-    'image_size': 224,
-    'patch_size': 14,
-  },
-  plain='Dinov2Model',
-  processor='BitImageProcessor',
-  moving=False,
 )

@@ -1,4 +1,4 @@
-"""ViTs for images and clips: VideoMAE, MAE, AugReg, DINOv2 and CLIP."""
+"""ViTs for images and clips: VideoMAE, MAE, AugReg and CLIP."""
 
 from vidpetl.recipes.preset import Preset, Published
 
@@ -28,7 +28,6 @@ _CLIPS = {
   'clip': {'frames': 8, 'stride': 16, 'interpolation': 'bicubic'},
   'mae': {'frames': 8, 'stride': 8, 'interpolation': 'bicubic'},
   'augreg': {'frames': 8, 'stride': 8},
-  'dinov2': {'frames': 8, 'stride': 8},
 }
 
 
@@ -104,14 +103,6 @@ PRESETS = {
   'augreg_l': _vit(
     'ViT-L/16, ImageNet-21k', 'augreg', 'L', 'vit_npz', 'Apache-2.0',
     'imagenet21k/ViT-L_16.npz',
-  ),
-  'dinov2_s': _vit(
-    'DINOv2, ViT-S/14', 'dinov2', 'S', 'dinov2', 'Apache-2.0',
-    'dinov2_vits14_pretrain.pth',
-  ),
-  'dinov2_b': _vit(
-    'DINOv2, ViT-B/14', 'dinov2', 'B', 'dinov2', 'Apache-2.0',
-    'dinov2_vitb14_pretrain.pth',
   ),
   'clip_b16': _vit(
     'CLIP, ViT-B/16', 'clip', 'B', 'clip', 'MIT', 'ViT-B-16.pt',
