@@ -179,12 +179,11 @@ class PositionTable(nn.Module):
   """Adds a learned vector to each token of a row, [..., n, d]."""
 
   dtype: Any = jnp.float32
+  init: Callable[..., jax.Array] = nn.initializers.normal(0.02)
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    table = self.param(
-      'pos_embedding', nn.initializers.normal(0.02), (1, *x.shape[-2:])
-    )
+    table = self.param('pos_embedding', self.init, (1, *x.shape[-2:]))
     return x + table.astype(self.dtype)
 
 

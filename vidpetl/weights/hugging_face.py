@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,8 @@ class Kind:
     box: whether a tubelet is one field (t, h, w).
     moving: whether a clip is one input.
     centred: whether its preprocessing subtracts 1 from the rescaled pixels.
+    read: from a config with all of `defaults` to settings, for a model that is
+      no ViT; its config is read alone, and not written.
   """
 
   model_types: tuple[str, ...]
@@ -66,6 +68,7 @@ class Kind:
   box: bool = False
   moving: bool = True
   centred: bool = False
+  read: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +101,8 @@ def read_settings(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
   if 'vision_config' in config:
     config = config['vision_config']
   whole = {**kind.defaults, **config}
+  if kind.read:
+    return kind.read(whole)
   found = {
     ours: whole[theirs] for theirs, ours in _FIELDS.items() if theirs in whole
   }

@@ -39,11 +39,14 @@ class Rule:
     ours: names below the backbone; those of statistics begin with
       'batch_stats/'.
     pattern: einops', from theirs to ours; '' if nothing changes.
+    optional: whether a model may be without it; the family's layout then says
+      where one has to have it.
   """
 
   theirs: str
   ours: tuple[str, ...]
   pattern: str = ''
+  optional: bool = False
 
   @property
   def splits_heads(self) -> bool:
@@ -55,7 +58,9 @@ class Rule:
     fill = lambda name: name.replace(_COUNTER, str(number)).replace(
       _FOLLOWING, str(number + 1)
     )
-    return Rule(fill(self.theirs), tuple(map(fill, self.ours)), self.pattern)
+    return dataclasses.replace(
+      self, theirs=fill(self.theirs), ours=tuple(map(fill, self.ours))
+    )
 
   def to_ours(
     self, array: np.ndarray, axes: Mapping[str, int]
@@ -102,6 +107,11 @@ def dense(theirs: str, ours: str, pattern: str = DENSE) -> list[Rule]:
     rule(f'{theirs}.weight', f'{ours}/kernel', pattern),
     rule(f'{theirs}.bias', f'{ours}/bias'),
   ]
+
+
+def optional(each: Iterable[Rule]) -> list[Rule]:
+  """Returns rules of what some blocks of a model are without."""
+  return [dataclasses.replace(rule, optional=True) for rule in each]
 
 
 def norm(theirs: str, ours: str) -> list[Rule]:
@@ -169,7 +179,7 @@ def expand(
 
   Rules that share what is before the first counter of their names count
   together, to the highest number that any of them finds. There is at least
-  one of each.
+  one of each, but for those that are optional.
 
   Args:
     rules: with or without counters.
@@ -196,7 +206,11 @@ def expand(
       if _COUNTER in each.theirs
     ]
     found += [each for each in group if _COUNTER not in each.theirs]
-  return found
+  return [
+    each
+    for each in found
+    if not each.optional or any(n in names for n in _side(each, ours))
+  ]
 
 
 def prefixed(rules: Iterable[Rule], prefix: str) -> list[Rule]:
