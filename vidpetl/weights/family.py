@@ -63,6 +63,7 @@ class Family:
     axes: sizes of axes in patterns, from their names and shapes.
     heads: width of a token -> number of heads, of its published ViTs, where no
       array shows it. It is offered, and never taken.
+    width: that width, from their names and shapes, where blocks are of several.
     coded: settings that the family's own code computes, from their names and
       shapes; {} where these do not show that a file is of that code.
     check: of their names and shapes; raises WeightsError for files of other
@@ -104,6 +105,7 @@ class Family:
   before_head: str = ''
   axes: Callable[[Shapes], Mapping[str, int]] = lambda shapes: {}
   heads: Mapping[int, int] = dataclasses.field(default_factory=dict)
+  width: Callable[[Shapes], int] | None = None
   coded: Callable[[Shapes], dict[str, Any]] = lambda shapes: {}
   check: Callable[[Shapes], None] = lambda shapes: None
   normalisation: tuple[Any, Any] = IMAGENET
@@ -129,8 +131,9 @@ class Family:
   @property
   def folder(self) -> hugging_face.Kind | None:
     """Returns whose folder an export is, None where it is a file of arrays."""
-    written = isinstance(self.config, hugging_face.Kind) and not self.read_only
-    return self.config if written else None
+    kind = self.config
+    written = isinstance(kind, hugging_face.Kind) and not self.read_only
+    return kind if written and not kind.settings else None
 
 
 def names() -> list[str]:

@@ -67,6 +67,8 @@ class Kind:
     shown: the same, of what arrays show, so that they are not read.
     read: settings that several fields of a config make together.
     write: the other way round, from our fields.
+    settings: from a config with all of `defaults` to all settings, for a model
+      that is no ViT; its config is read alone, and not written.
   """
 
   model_types: tuple[str, ...]
@@ -89,6 +91,7 @@ class Kind:
   shown: Mapping[str, str] = dataclasses.field(default_factory=dict)
   read: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda config: {}
   write: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda backbone: {}
+  settings: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
 
   @property
   def preprocessing(self) -> str:
@@ -130,6 +133,8 @@ def read_settings(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
   if 'vision_config' in config:
     config = config['vision_config']
   whole = _usual(kind, {**kind.defaults, **config})
+  if kind.settings:
+    return kind.settings(whole)
   names = {**_FIELDS, **kind.fields}
   found = {
     ours: whole[theirs] for theirs, ours in names.items() if theirs in whole
@@ -240,8 +245,7 @@ def write_config(
   """
   backbone = {**model.backbone, **kind.fixed}
   config = {
-    theirs: backbone[ours]
-    for theirs, ours in {**_FIELDS, **kind.shown}.items()
+    theirs: backbone[ours] for theirs, ours in {**_FIELDS, **kind.shown}.items()
   }
   names = {ours: theirs for theirs, ours in reversed(_ACTIVATIONS.items())}
   config['hidden_act'] = names[backbone['activation']]

@@ -256,7 +256,9 @@ def _for_grid(path, layout, shapes, grid) -> family_lib.Layout:
     )
   if wrong := positions.misfit(positions.lengths(shapes), tuple(grid)):
     raise WeightsError(f'{path}: the grid {tuple(grid)} {wrong}')
-  video = tuple(size * part for size, part in zip(grid, kernels[0]))
+  patch = layout.backbone.get('patch')
+  box = patch if isinstance(patch, tuple) else kernels[0]
+  video = tuple(size * part for size, part in zip(grid, box))
   return dataclasses.replace(layout, video=video)
 
 
