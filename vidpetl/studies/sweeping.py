@@ -24,6 +24,8 @@ class Sweep:
     failed: what went wrong, a line per run.
     tried: results of each setting's finished runs, by rate (nan for that of
       the setting) and working directory.
+    runs: working directory -> its run.
+    of: working directory -> its setting and rate.
   """
 
   def __init__(
@@ -51,9 +53,7 @@ class Sweep:
     self.tried: dict[settings_lib.Setting, dict[float, Results]] = {}
     self._metrics, self._folder, self._at_once = metrics, folder, at_once
     self._costs: dict[settings_lib.Setting, dict[str, float]] = {}
-    self._runs, self._of = _planned(
-      load_config, settings, seeds, folder, factors
-    )
+    self.runs, self.of = _planned(load_config, settings, seeds, folder, factors)
 
   def each(self) -> Iterator[Results]:
     """Yields working directories and results of runs, as they end.
@@ -62,22 +62,21 @@ class Sweep:
       series.Interrupted: if a run was told to stop.
     """
     for ended in series.run_all(
-      self._runs, self.failed, self._metrics, self._at_once
+      self.runs, self.failed, self._metrics, self._at_once
     ):
       for workdir, results in ended.items():
-        setting, rate = self._of[workdir]
+        setting, rate = self.of[workdir]
         self.tried.setdefault(setting, {}).setdefault(rate, {})[workdir] = (
           results
         )
         if setting not in self._costs:
-          self._costs[setting] = flops.forward(self._runs[workdir].config())
+          self._costs[setting] = flops.forward(self.runs[workdir].config())
       yield ended
 
   def found(self) -> dict[settings_lib.Setting, list[dict[str, Any]]]:
-    """Returns the results of each setting's runs, at the rate that is picked."""
-    return {
-      s: _picked(self.tried.get(s), self._metrics[0]) for s in self.settings
-    }
+    """Returns the results of each setting's runs, at the rate picked."""
+    metric = self._metrics[0]
+    return {s: _picked(self.tried.get(s), metric) for s in self.settings}
 
   def write(self) -> None:
     """Writes sweep.md, sweep.json and pictures, of what has ended."""
