@@ -14,10 +14,11 @@ vidpetl/studies/settings.py.
 
 '{seed}' in a setting stands for the run's seed, so that each can start from
 another run of its own. Flags such as --config.epochs=5 go to all runs. Each run
-is a working directory of its own. Runs that differ in seeds, learning rates and
-weight decays alone train together in one program, and come out as each would
-alone; --one_by_one turns that off. For it all seeds see the same batches;
---batches=own gives each its own, and has seeds train one by one. With
+is a working directory of its own. Runs that differ in numbers alone (seeds,
+learning rates, weight decays, label smoothing, dropout of a head, and scale,
+alpha and dropout of a technique) train together in one program, and come out as
+each would alone; --one_by_one turns that off. For it all seeds see the same
+batches; --batches=own gives each its own, and has seeds train one by one. With
 config.validation each setting is tried at four rates, and the one is reported
 that is best on what is held out (--rates). The same command again leaves alone
 what is finished and resumes what is not; an error in one run does not keep the
@@ -64,7 +65,7 @@ def define_flags() -> None:
     8,
     ranges.Count,
     'The most runs that train together in one program, of those that differ in '
-    'seeds, rates and decays alone.',
+    'numbers alone.',
   )
   flags.DEFINE_bool('one_by_one', False, 'Trains no runs together.')
   flags.DEFINE_enum(

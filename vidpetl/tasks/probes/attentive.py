@@ -10,6 +10,7 @@ import jax
 from vidpetl import ranges
 from vidpetl.backbones import dense
 from vidpetl.backbones import layers as layers_lib
+from vidpetl.backbones import mlp as mlp_lib
 from vidpetl.backbones import site as site_lib
 from vidpetl.tasks.probes import attention, probe
 
@@ -72,7 +73,7 @@ class Attentive(probe.Probe):
       norm = lambda name: layers_lib.layer_norm(x.dtype, name)
       pooling = attention.Pooling(heads, name='attention')
       u = q.astype(x.dtype) + pooling(q, norm('attention_norm')(x))
-      mlp = layers_lib.Mlp(hidden, x.dtype, 'gelu', name='mlp')
+      mlp = mlp_lib.Mlp(hidden, x.dtype, 'gelu', name='mlp')
       z = u + mlp(norm('mlp_norm')(u))
     return z.reshape(z.shape[0], -1)
 
