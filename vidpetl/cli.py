@@ -33,6 +33,7 @@ flags.disclaim_key_flags()
 # Command -> module, in the order in which a newcomer needs them.
 DOORS = {
   'train': 'vidpetl.main',
+  'adapt': 'vidpetl.adapt',
   'check': 'vidpetl.check',
   'describe': 'vidpetl.describe',
   'plan': 'vidpetl.plan',
