@@ -229,7 +229,7 @@ def test_what_differs_is_named(tmp_path, change, said):
 
 def test_heads_are_asked_for_by_the_width_of_the_first_stage(tmp_path):
   state = metas(timms(4, 64, 64, embed_dim=144))
-  with pytest.raises(WeightsError, match='--set heads=2 .*of 144 channels'):
+  with pytest.raises(WeightsError, match=r'--set heads=2 .*of 144 channels'):
     importing.load('hiera', str(save(tmp_path / 'h.pth', state)))
 
 

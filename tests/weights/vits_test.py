@@ -39,7 +39,6 @@ def test_published_sizes(name, kind, variant, video):
 
 
 def test_heads_have_to_divide_the_width():
-  shapes = {'blocks.0.norm1.weight': (96,)}
   assert transformers.head_width(96, 4) == 24
   with pytest.raises(WeightsError, match='5 heads do not divide 96'):
     transformers.head_width(96, 5)

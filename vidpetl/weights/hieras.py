@@ -25,7 +25,7 @@ UNSHOWN = (
 
 # What pretraining has beside the encoder.
 DECODER = {
-  r'^decoder(_|\.)|^mask_token$|^multi_scale_fusion_heads\.|^multiscale_fusion': (
+  r'^decoder[_.]|^mask_token$|^multi_?scale_fusion': (
     'of pretraining, which alone needs it'
   ),
 }
