@@ -35,6 +35,7 @@ DOORS = {
   'train': 'vidpetl.main',
   'check': 'vidpetl.check',
   'describe': 'vidpetl.describe',
+  'backbones': 'vidpetl.catalogue',
   'plan': 'vidpetl.plan',
   'import': 'vidpetl.importing',
   'prepare': 'vidpetl.prepare',

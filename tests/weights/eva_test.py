@@ -96,7 +96,7 @@ def clip_of(net, kind):
   }
 
 
-def expected(net, video):
+def expected(net, video, patch=PATCH):
   """Returns the summary [b, d] and the grid [b, t, h, w, d] of a clip."""
   b, t, h, w, _ = video.shape
   frames = torch.from_numpy(video.reshape(b * t, h, w, 3).transpose(0, 3, 1, 2))
@@ -104,7 +104,7 @@ def expected(net, video):
     tokens = net.forward_features(frames.contiguous())
     read = net.forward_head(tokens, pre_logits=True)
     patches = net.fc_norm(tokens)[:, 1:]
-  grid = (b, t, h // PATCH, w // PATCH, -1)
+  grid = (b, t, h // patch, w // patch, -1)
   return read.reshape(b, t, -1).mean(1), patches.reshape(grid)
 
 
@@ -160,6 +160,30 @@ def test_features_of_its_own_clips_and_of_others(tmp_path, kind, family, pool):
   wide = converted.video(1, 3, 24, 20, 3)
   ours = resized.encode(tmp_path / f'{family}.safetensors', wide)
   agree(ours, expected(net, wide))
+
+
+@pytest.mark.published
+@pytest.mark.parametrize(
+  'name, patch, kind',
+  [
+    ('eva02_base_patch16_clip_224', 16, 'eva02_clip'),
+    ('eva02_large_patch14_224', 14, 'eva02'),
+  ],
+)
+def test_features_of_a_published_size(tmp_path, name, patch, kind):
+  torchvision_build.load()
+  import timm  # noqa: PLC0415
+
+  net = drawn(timm.create_model(name, num_classes=0))
+  path = save(kind, 'eva_timm', net, tmp_path / 'model.pt')
+  video = converted.video(1, 1, 224, 224, 3)
+  ours, _ = converted.encode('eva_timm', path, video, tmp_path)
+  for mine, other in zip(
+    (ours.summary, ours.grid), expected(net, video, patch)
+  ):
+    error = converted.relative_error(mine, other)
+    print(f'{name}: {error:.1e}')
+    assert error < 1e-4
 
 
 @pytest.mark.parametrize('kind', KINDS)
