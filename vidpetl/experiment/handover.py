@@ -263,7 +263,7 @@ def _for_grid(model: hugging_face.Model, grid: Sequence[int]):
   box = fields.get('tubelet') or 1
   if isinstance(patch, int):
     box = (box, patch, patch)
-  elif fields['name'] == 'swin':
+  elif isinstance(patch, (list, tuple)):
     box = patch
   if not isinstance(box, (list, tuple)):
     return model  # Of a convolutional network, whose clips have any size.

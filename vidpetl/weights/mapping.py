@@ -59,7 +59,9 @@ def to_ours(
   shapes = {n: found[n].shape for n in theirs & found.keys()}
   axes = dict(family.axes(shapes))
   if family.heads and net.splits_heads:
-    axes['c'] = transformers.head_width(shapes, (told or {})['heads'])
+    width = (family.width or transformers.width_of)(shapes)
+    heads = (told or {})['heads']
+    axes |= {'c': transformers.head_width(width, heads), 'heads': heads}
   arrays = {}
   for each in wanted:
     ours = ', '.join(each.ours)

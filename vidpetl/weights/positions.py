@@ -145,11 +145,13 @@ def resize(
   return np.concatenate([table[:, :cls], grid], axis=1)
 
 
-# Scope of an encoder -> the axes of (t, h, w) that its table runs over.
+# Scope of a table, or its encoder -> the axes of (t, h, w) that it runs over.
 _AXES = {
   'SpatialTransformer': (1, 2),
   'TemporalTransformer': (0,),
   'Transformer': (0, 1, 2),
+  'space': (1, 2),
+  'time': (0,),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -22,7 +22,6 @@ _SCALED = {
   'LayerScale_0': f'{ATTENTION}/out',
   'LayerScale_1': 'MlpBlock_0/Dense_1',
 }
-
 # What files have of a gated MLP's first layer, until `join_gates` joins it:
 # the gate and what it gates, apart or in this order in one.
 MLP = 'MlpBlock_0'
@@ -59,25 +58,30 @@ def width_of(shapes: Shapes) -> int:
   return widths.pop()
 
 
-def head_width(shapes: Shapes, heads: int) -> int:
+def head_width(width: int, heads: int) -> int:
   """Returns how many channels each of so many heads has.
 
   Raises:
     WeightsError: if the heads do not divide the width.
   """
-  width = width_of(shapes)
   if width % heads:
     raise WeightsError(f'{heads} heads do not divide {width} channels')
   return width // heads
 
 
-def blocks(theirs: str, encoder: str, bias: bool = True) -> list[rules.Rule]:
+def blocks(
+  theirs: str,
+  encoder: str,
+  bias: bool = True,
+  mlp: Sequence[rules.Rule] = (),
+) -> list[rules.Rule]:
   """Rules of timm's blocks.
 
   Args:
     theirs: name of the list of blocks.
     encoder: our module.
     bias: whether query, key and value have one fused bias.
+    mlp: rules of the MLPs, where these are not fc1 and fc2.
   """
   at, ours = f'{theirs}.{{i}}', f'{encoder}/{BLOCK}'
   attention = f'{ours}/{ATTENTION}'
@@ -88,8 +92,22 @@ def blocks(theirs: str, encoder: str, bias: bool = True) -> list[rules.Rule]:
     ),
     *rules.heads_out(f'{at}.attn.proj', attention),
     *rules.norm(f'{at}.norm2', f'{ours}/LayerNorm_1'),
-    *rules.dense(f'{at}.mlp.fc1', f'{ours}/MlpBlock_0/Dense_0'),
-    *rules.dense(f'{at}.mlp.fc2', f'{ours}/MlpBlock_0/Dense_1'),
+    *(mlp or mlps(f'{at}.mlp', ours, {'fc1': 'Dense_0', 'fc2': 'Dense_1'})),
+  ]
+
+
+def mlps(theirs: str, ours: str, layers: Mapping[str, str]) -> list[rules.Rule]:
+  """Rules of MLPs.
+
+  Args:
+    theirs: name of the MLP.
+    ours: our block.
+    layers: their layers -> ours, of which `GATED` and `GATES` are parts.
+  """
+  return [
+    each
+    for name, layer in layers.items()
+    for each in rules.dense(f'{theirs}.{name}', f'{ours}/{MLP}/{layer}')
   ]
 
 
@@ -108,6 +126,17 @@ def fold_scales(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
       layer = f'{block}/{_SCALED[scale]}/{leaf}'
       folded[layer] = arrays[layer].astype(np.float32) * gamma
   return folded
+
+
+def unfold_scales(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Adds the LayerScales that `fold_scales` takes; they are ones."""
+  found = dict(arrays)
+  for name, array in arrays.items():
+    for scale, layer in _SCALED.items():
+      block, is_last, _ = name.partition(f'/{layer}/bias')
+      if is_last and 'encoderblock_' in block:
+        found[f'{block}/{scale}'] = np.ones(array.shape, np.float32)
+  return found
 
 
 def join_gates(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -155,14 +184,19 @@ def is_gated(shapes: Shapes, mlp: str) -> bool:
   return first[1] == 2 * second[0]
 
 
-def image_vit(norm: str) -> Rules:
-  """Rules of timm's ViT, whose last norm is called `norm` or `fc_norm`."""
+def image_vit(norm: str, mlp: Sequence[rules.Rule] = ()) -> Rules:
+  """Rules of timm's ViT.
+
+  Args:
+    norm: what the last norm is called, `norm` or `fc_norm`.
+    mlp: rules of the MLPs, where these are not fc1 and fc2.
+  """
   encoder = 'SpatialTransformer'
   return (
     rules.rule('cls_token', 'cls'),
     rules.rule('pos_embed', f'{encoder}/posembed_input/pos_embedding'),
     *rules.dense('patch_embed.proj', 'embedding', rules.IMAGE_CONV),
-    *blocks('blocks', encoder),
+    *blocks('blocks', encoder, mlp=mlp),
     *rules.norm(norm, 'norm'),
   )
 

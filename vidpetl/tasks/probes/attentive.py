@@ -8,8 +8,9 @@ import flax.linen as nn
 import jax
 
 from vidpetl import ranges
-from vidpetl.backbones import dense
+from vidpetl.backbones import dense, querying
 from vidpetl.backbones import layers as layers_lib
+from vidpetl.backbones import mlp as mlp_lib
 from vidpetl.backbones import site as site_lib
 from vidpetl.tasks.probes import attention, probe
 
@@ -64,15 +65,15 @@ class Attentive(probe.Probe):
       )(x)
     q = attention.learned(self, 'queries', self.queries, d)
     if self.pooler == 'videoprism':
-      pooling = attention.Pooling(heads, hidden, scaled=True, name='attention')
+      pooling = querying.Pooling(heads, hidden, scaled=True, name='attention')
       y = pooling(q, x)
       y = dense.Dense((d,), dtype=x.dtype, name='out')(y)
       z = layers_lib.layer_norm(x.dtype, 'out_norm')(y)
     else:
       norm = lambda name: layers_lib.layer_norm(x.dtype, name)
-      pooling = attention.Pooling(heads, name='attention')
+      pooling = querying.Pooling(heads, name='attention')
       u = q.astype(x.dtype) + pooling(q, norm('attention_norm')(x))
-      mlp = layers_lib.Mlp(hidden, x.dtype, 'gelu', name='mlp')
+      mlp = mlp_lib.Mlp(hidden, x.dtype, 'gelu', name='mlp')
       z = u + mlp(norm('mlp_norm')(u))
     return z.reshape(z.shape[0], -1)
 

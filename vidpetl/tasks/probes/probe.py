@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import ranges
+from vidpetl.backbones import dropout
 from vidpetl.backbones import features as features_lib
 from vidpetl.backbones import layers as layers_lib
 
@@ -107,9 +108,7 @@ class Probe(nn.Module):
     if self.norm == 'layer':
       norm = layers_lib.layer_norm(x.grid.dtype, 'norm')
       x = jax.tree.map(norm, x)
-    if self.dropout:
-      drop = nn.Dropout(self.dropout, deterministic=not train)
-      x = jax.tree.map(drop, x)
+    x = jax.tree.map(dropout.Dropout(self.dropout, not train), x)
     return self.reduce(x)
 
   @nn.nowrap
