@@ -30,6 +30,7 @@ SIZES = {
   'num_frames': 3,
   'num_labels': 5,
 }
+BASE = {'num_frames': 16}
 PLAIN, TOWER, CLASSIFIER = (
   f'VideoPrism{name}'
   for name in ('VisionModel', 'VideoModel', 'ForVideoClassification')
@@ -41,11 +42,11 @@ FAMILIES = {
 }
 
 
-def make(name):
+def make(name, sizes=SIZES):
   torchvision_build.load()
   import transformers  # noqa: PLC0415
 
-  config = transformers.VideoPrismVisionConfig(**SIZES)
+  config = transformers.VideoPrismVisionConfig(**sizes)
   return converted.randomise(getattr(transformers, name)(config))
 
 
@@ -62,17 +63,26 @@ def features(name, model, video):
     out = model(pixels, interpolate_pos_encoding=True)
     if name == CLASSIFIER:
       return None, out.logits[:, 0]
-  grid = out.last_hidden_state.reshape(b, t, height // 4, width // 4, -1)
+  patch = model.config.tubelet_size[-1]
+  shape = b, t, height // patch, width // patch, -1
+  grid = out.last_hidden_state.reshape(shape)
   if name == PLAIN:
     return grid, grid.mean((1, 2, 3))
   return grid, out.pooler_output[:, 0]
 
 
-@pytest.mark.parametrize('shape', [(3, 8, 8), (5, 12, 12)])
+@pytest.mark.parametrize(
+  'sizes, shape',
+  [
+    (SIZES, (3, 8, 8)),
+    (SIZES, (5, 12, 12)),
+    pytest.param(BASE, (2, 288, 288), marks=pytest.mark.published),
+  ],
+)
 @pytest.mark.parametrize('name', [PLAIN, TOWER])
-def test_features(name, shape, tmp_path):
-  model, out = make(name), str(tmp_path / 'out.safetensors')
-  video = converted.video(2, *shape, 3)
+def test_features(name, sizes, shape, tmp_path):
+  model, out = make(name, sizes), str(tmp_path / 'out.safetensors')
+  video = converted.video(1, *shape, 3)
   convert.import_file(FAMILIES[name], str(save(model, tmp_path)), out)
   ours = converted.encode_resized(out, video)
   grid, summary = features(name, model, video)

@@ -2,10 +2,13 @@
 
 import converted
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vidpetl import backbones
 from vidpetl.experiment import published
+from vidpetl.recipes import presets
 from vidpetl.weights import importing
 from vidpetl.weights.errors import WeightsError
 
@@ -212,6 +215,16 @@ def test_round_trip_is_exact(tmp_path, lvt):
       np.testing.assert_array_equal(1 + array, 1 + w[name])
     else:
       np.testing.assert_array_equal(array, w[name], err_msg=name)
+
+
+@pytest.mark.parametrize('name', ['videoprism_b', 'videoprism_l'])
+def test_presets_have_as_many_parameters_as_is_printed(name):
+  preset = presets.find(name)
+  model = backbones.build(preset.fields)
+  video = jnp.zeros((1, preset.clip['frames'], 288, 288, 3))
+  tree = jax.eval_shape(lambda: model.init(jax.random.key(0), video, False))
+  count = sum(x.size for x in jax.tree.leaves(tree))
+  assert round(count / 1e6) == preset.published.parameters
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torchvision_build
 
-from vidpetl import backbones
+from vidpetl import backbones, convert
 from vidpetl.experiment import published
 from vidpetl.parameters import trainable
 from vidpetl.recipes import presets
+from vidpetl.weights.errors import WeightsError
 
 transformers = pytest.importorskip('transformers')
 torch = pytest.importorskip('torch')
@@ -36,7 +37,6 @@ def config(**options):
     'pred_hidden_size': 24,
     'pred_num_attention_heads': 2,
     'pred_num_hidden_layers': 1,
-    'num_labels': 5,
   }
   return transformers.VJEPA2Config(**(sizes | options))
 
@@ -88,6 +88,51 @@ def test_round_trip_is_exact_and_transformers_takes_it(tmp_path):
   assert back.keys() == {n for n in state if n.startswith('encoder.')}
   for name, array in back.items():
     np.testing.assert_array_equal(array, state[name], err_msg=name)
+
+
+def test_logits_of_a_classifier_there_and_back(tmp_path):
+  """transformers' probe has the encoder's heads; the published ones have 16."""
+  labels = {0: 'a', 1: 'b', 2: 'c'}
+  net = model(
+    'VJEPA2ForVideoClassification',
+    num_attention_heads=4,
+    num_pooler_layers=2,
+    id2label=labels,
+  )
+  net.save_pretrained(tmp_path / 'theirs')
+  video = converted.video(2, 4, 32, 32, 3)
+  ours = converted.classify(
+    'vjepa2_hf',
+    tmp_path / 'theirs',
+    video,
+    tmp_path,
+    settings={'probe_heads': 4},
+  )
+  with torch.no_grad():
+    theirs = net(to_torch(video)).logits
+  assert converted.relative_error(ours, theirs) < 1e-5
+  file = str(tmp_path / 'vjepa2_hf.safetensors')
+  said = published.read_metadata(file)
+  assert said['labels']['k'] == {'0': 'a', '1': 'b', '2': 'c'}
+  convert.export_run('vjepa2_hf', file, str(tmp_path / 'back'), 'k')
+  again, info = transformers.VJEPA2ForVideoClassification.from_pretrained(
+    tmp_path / 'back', output_loading_info=True
+  )
+  assert {n.split('.')[1] for n in info['missing_keys']} == {'predictor'}
+  assert not info['unexpected_keys'] and again.config.id2label == labels
+  with torch.no_grad():
+    back = again.eval()(to_torch(video)).logits
+  assert converted.relative_error(back.numpy(), theirs) < 1e-5
+
+
+def test_a_probe_of_other_heads_is_no_transformers_class(tmp_path):
+  net = model('VJEPA2ForVideoClassification')
+  net.save_pretrained(tmp_path / 'theirs')
+  out = str(tmp_path / 'ours.safetensors')
+  convert.import_file('vjepa2_hf', str(tmp_path / 'theirs'), out, head='k')
+  assert published.read_metadata(out)['probes']['k']['heads'] == 16
+  with pytest.raises(WeightsError, match=r'16 heads, .* computes 2'):
+    convert.export_run('vjepa2_hf', out, str(tmp_path / 'back'), 'k')
 
 
 def test_a_folder_that_transformers_loads(tmp_path):

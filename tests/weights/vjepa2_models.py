@@ -121,14 +121,18 @@ class Encoder(nn.Module):
     all_of = [(i, j, k) for i in range(t) for j in rows for k in columns]
     return list(zip(*all_of))
 
-  def forward(self, video):
+  def forward(self, video, layers=None):
     x = self.patch_embed.proj(video)
     places = self.places(*x.shape[2:])
     x = x.flatten(2).mT
     if self.kind == 'v2_1':
       x = x + self.video_mod_embed
+    shown = []
     for block in self.blocks:
       x = block(x, places, self.kind == 'v2')
+      shown.append(x)
+    if layers:  # Of V-JEPA 2 alone.
+      return torch.cat([self.norm(shown[i]) for i in layers], 1)
     return self.norm(x) if self.kind == 'v2' else self.norms_block[3](x)
 
 

@@ -35,9 +35,10 @@ def save(path, change=lambda nets: None, **nets):
   return path
 
 
-def tokens_of(net, video):
+def tokens_of(net, video, layers=None):
+  pixels = torch.from_numpy(video.transpose(0, 4, 1, 2, 3).copy())
   with torch.no_grad():
-    return net(torch.from_numpy(video.transpose(0, 4, 1, 2, 3).copy())).numpy()
+    return net(pixels, layers).numpy()
 
 
 @pytest.mark.parametrize('kind', ['v2', 'v2_1'])
@@ -127,3 +128,75 @@ def test_heads_are_asked_for_by_preset():
   """A ViT-g has as many as no other of its width."""
   assert published.preset_settings('vjepa2_g')['heads'] == 22
   assert 'vjepa2_g' in published.presets_for(1408, 'vjepa2')
+
+
+def probe_file(path, net, *more):
+  """Writes classifiers as the authors' evaluations do."""
+  states = [
+    {f'module.{k}': v for k, v in each.state_dict().items()}
+    for each in (net, *more)
+  ]
+  torch.save({'classifiers': states, 'epoch': 20, 'opt': [{}]}, path)
+  return path
+
+
+def base_of(tmp_path, net):
+  """Returns the converted file of an encoder."""
+  out = str(tmp_path / 'base.safetensors')
+  path = save(tmp_path / 'vitl.pt', target_encoder=net)
+  convert.import_file('vjepa2', str(path), out, settings=HEADS)
+  return out
+
+
+@pytest.mark.parametrize('blocks, layers', [(3, 'last'), (0, (0, 1))])
+def test_logits_of_a_published_probe(blocks, layers, tmp_path):
+  """SSv2's read the last block, Diving48's the tokens of several."""
+  net = encoder('v2')
+  classifier = converted.randomise(models.Classifier(blocks=blocks))
+  path = probe_file(tmp_path / 'ssv2-vitl.pt', classifier)
+  video = converted.video(2, 4, 32, 24, 3)
+  base = base_of(tmp_path, net)
+  ours = converted.classify(
+    'vjepa2_probe',
+    path,
+    video,
+    tmp_path,
+    base=base,
+    settings={'probe_layers': layers},
+  )
+  with torch.no_grad():
+    tokens = tokens_of(net, video, None if layers == 'last' else layers)
+    theirs = classifier(torch.from_numpy(tokens))
+  assert converted.relative_error(ours, theirs) < 1e-5
+  file = str(tmp_path / 'vjepa2_probe.safetensors')
+  said = published.read_metadata(file)['probes']['k']
+  wanted = {'depth': blocks, 'heads': 16, 'queries': 1, 'epsilon': 1e-5}
+  assert wanted.items() <= said.items()
+  back = str(tmp_path / 'back.safetensors')
+  convert.export_run('vjepa2_probe', file, back, 'k')
+  state = classifier.state_dict()
+  kept = storage.load_arrays(back)
+  assert kept.keys() == state.keys()
+  for name, array in kept.items():
+    if name.endswith('xattn.kv.bias'):  # That of keys is 0 here.
+      state[name][:32] = 0
+    np.testing.assert_array_equal(array, state[name], err_msg=name)
+
+
+def test_a_probe_needs_its_encoder_and_a_task(tmp_path):
+  classifier = models.Classifier(blocks=1)
+  path = str(probe_file(tmp_path / 'a.pt', classifier))
+  out = str(tmp_path / 'out.safetensors')
+  load = lambda **o: convert.import_file('vjepa2_probe', path, out, **o)
+  with pytest.raises(WeightsError, match=r'probe_layers=last .* 17,19,21,23'):
+    load(head='k', base=base_of(tmp_path, models.Encoder('v2')))
+  with pytest.raises(WeightsError, match='--base=FILE'):
+    load(head='k')
+  with pytest.raises(WeightsError, match='--head=<task>'):
+    load()
+  wide = base_of(tmp_path, models.Encoder('v2', d=48))
+  with pytest.raises(WeightsError, match=r'32 wide, and those of .* 48'):
+    load(head='k', base=wide)
+  probe_file(tmp_path / 'a.pt', classifier, models.Classifier(blocks=1))
+  with pytest.raises(WeightsError, match='--entry=classifiers/1'):
+    load(head='k')

@@ -127,8 +127,8 @@ def differences(
     model: what is known of it.
     head: task of the classifier, '' without one.
   """
-  if family.folder:
-    return []  # config.json says it.
+  if family.folder or family.alone:
+    return []  # config.json says it, or nothing of the backbone is written.
   prefix = 'backbone/'
   shapes = {
     n.replace(prefix, '', 1): a.shape

@@ -39,7 +39,8 @@ def describe(
     `config.petl` that it has parameters of), 'fresh' (how names begin that it
     has nothing for), 'grid' and 'window' (of its tables, (t, h, w)),
     'inflate', 'positions' (how tables of positions are resized), 'mean' and
-    'std' (of pixels in [0, 1]), 'note', 'labels' (task -> what the outputs of
+    'std' (of pixels in [0, 1]), 'probes' (task -> `config.tasks.<task>.probe`
+    that its head needs), 'note', 'labels' (task -> what the outputs of
     its head mean, as json has it).
 
   Raises:
@@ -70,6 +71,11 @@ def describe(
     'window': getattr(model.backbone, 'window', ()),
     'inflate': family.inflate,
     'positions': family.positions,
+    'probes': {
+      task: dict(imported.probe)
+      for task in heads(imported.arrays)
+      if imported.probe
+    },
     'mean': mean,
     'std': std,
     'note': '\n'.join(filter(None, [family.note, *imported.notes])),

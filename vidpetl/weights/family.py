@@ -52,6 +52,10 @@ class Family:
       one that fits the file best is taken.
     layout: from our names and shapes and the backbone's module to the backbone.
     head: rules of the classifier, with our names below the head.
+    alone: whether its files are of a classifier alone, which are its `rules`.
+    probe: from the arrays that the rules give and settings, to arrays and the
+      `config.tasks.<task>.probe` that its classifier reads tokens with; {}
+      where it reads a summary.
     rename: (regex, replacement) of names in other versions of the files. What
       is before the names, dicts and modules around the net, `finder` finds.
     meant: names of dicts of which the first that a file has holds the net that
@@ -99,6 +103,11 @@ class Family:
   rules: Mapping[str, tuple[Rules, ...]]
   layout: Callable[[Shapes, str], Layout]
   head: Rules = ()
+  alone: bool = False
+  probe: Callable[
+    [Mapping[str, Any], Mapping[str, Any]],
+    tuple[dict[str, Any], dict[str, Any]],
+  ] = lambda arrays, told: (dict(arrays), {})
   rename: tuple[tuple[str, str], ...] = ()
   meant: tuple[str, ...] = ()
   left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -58,6 +58,7 @@ class Kind:
     names: usual name of a field -> what it is called there.
     ratio: whether it has an MLP's hidden width as `mlp_ratio`, of the width.
     factorised: whether space and time have a table of positions each.
+    counts: field -> how names of arrays begin whose numbers it counts.
     clips: whether its preprocessing is one of videos.
     normalises: whether its preprocessing does more than to rescale pixels,
       whatever its file says.
@@ -83,6 +84,7 @@ class Kind:
   names: Mapping[str, str] = dataclasses.field(default_factory=dict)
   ratio: bool = False
   factorised: bool = False
+  counts: Mapping[str, str] = dataclasses.field(default_factory=dict)
   clips: bool = False
   normalises: bool = True
   centred: bool = False
@@ -252,6 +254,12 @@ def write_config(
   config |= {t: backbone[o] for t, o in kind.fields.items() if o in backbone}
   config |= kind.write(backbone)
   config |= {field: name in shapes for field, name in kind.flags.items()}
+  config |= {
+    field: len(
+      {n.removeprefix(start).split('.')[0] for n in shapes if start in n}
+    )
+    for field, start in kind.counts.items()
+  }
   positions = 0 if kind.factorised else _positions(shapes)
   config |= _geometry(kind, model, positions)
   if head:

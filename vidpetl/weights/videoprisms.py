@@ -263,7 +263,7 @@ def _blocks(theirs: str, ours: str) -> list[rules.Rule]:
 
 def kind(plain: str, model_types: tuple[str, ...], **options: Any):
   """Returns a class of transformers, `options` of which are a `Kind`'s."""
-  more = options.pop('more', {})
+  more = options.pop('fields', {})
   fixed = options.pop('fixed', {})
   return hugging_face.Kind(
     model_types=model_types,

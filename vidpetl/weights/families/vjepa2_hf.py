@@ -3,12 +3,23 @@
 What `vjepa2` says of heads and positions holds here as well. The files are of
 the averaged encoder, with the predictor beside it.
 
-Trap: transformers counts rows and columns by `crop_size` of its config,
-whatever the clip's: for other sizes, and for frames that are not square, that
-has to be set there. Here the clip counts, as in Meta's code.
+Traps:
+  transformers counts rows and columns by `crop_size` of its config, whatever
+  the clip's: for other sizes, and for frames that are not square, that has to
+  be set there. Here the clip counts, as in Meta's code.
+  It gives a classifier's probe as many heads as the encoder has. They were
+  trained with 16, as a ViT-L has, but a ViT-g has 22: here a probe has 16.
+  It gives those for Diving48 the last block's tokens alone; they were trained
+  on four blocks': `--set probe_layers=` of vidpetl.convert says which.
 """
 
-from vidpetl.weights import family, hugging_face, rules, transformers
+from vidpetl.weights import (
+  attentive,
+  family,
+  hugging_face,
+  rules,
+  transformers,
+)
 from vidpetl.weights.families import vjepa2
 
 _AT = 'encoder.layer.{i}'
@@ -29,6 +40,40 @@ RULES = (
   *rules.norm('encoder.layernorm', 'norm'),
 )
 
+_LAYERS = 'pooler.self_attention_layers.{i}'
+_CROSS = 'pooler.cross_attention_layer'
+_NORMS = ('layer_norm1', 'layer_norm2')
+
+
+def _parts(attention: str) -> dict[str, str]:
+  each = ('query', 'key', 'value')
+  return {part: f'{attention}.{part[0]}_proj' for part in each}
+
+
+HEAD = (
+  rules.rule(
+    'pooler.query_tokens', f'{attentive.PROBE}/queries', '1 m d -> m d'
+  ),
+  *attentive.in_block(_LAYERS, _NORMS),
+  *attentive.split(_parts(f'{_LAYERS}.self_attn'), attentive.block_attention()),
+  *rules.dense(
+    f'{_LAYERS}.self_attn.out_proj',
+    f'{attentive.block_attention()}/out',
+    attentive.OUT,
+  ),
+  *attentive.in_pooler(_CROSS, _NORMS),
+  *attentive.split(_parts(f'{_CROSS}.cross_attn'), attentive.POOLING),
+  *rules.dense('classifier', 'output_projection'),
+)
+
+
+def _restore(arrays, backbone):
+  """Returns arrays of the class, whose probe has the backbone's heads."""
+  if heads := backbone.get('heads'):
+    attentive.require_heads(arrays, heads, 'VJEPA2ForVideoClassification')
+  return attentive.restore(arrays, backbone)
+
+
 KIND = hugging_face.Kind(
   model_types=('vjepa2',),
   defaults={
@@ -45,6 +90,8 @@ KIND = hugging_face.Kind(
   names={'image_size': 'crop_size', 'num_frames': 'frames_per_clip'},
   ratio=True,
   plain='VJEPA2Model',
+  classifier='VJEPA2ForVideoClassification',
+  counts={'num_pooler_layers': 'pooler.self_attention_layers.'},
   processor='VJEPA2VideoProcessor',
   clips=True,
 )
@@ -53,6 +100,11 @@ FAMILY = family.Family(
   source='https://huggingface.co/facebook',
   rules={'vjepa2': (RULES,)},
   layout=vjepa2.layout,
+  head=HEAD,
+  probe=lambda arrays, told: attentive.settled(arrays, told, 1e-6),
+  finish=attentive.finish,
+  restore=_restore,
+  whole=('vjepa2.', r'^(pooler|classifier)\.'),
   left_out={
     r'^predictor\.': 'of the predictor, which pretraining alone needs',
   },
