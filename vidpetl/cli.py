@@ -46,6 +46,7 @@ DOORS = {
   'adapt': 'vidpetl.adapt',
   'check': 'vidpetl.check',
   'describe': 'vidpetl.describe',
+  'backbones': 'vidpetl.catalogue',
   'plan': 'vidpetl.plan',
   'import': 'vidpetl.importing',
   'prepare': 'vidpetl.prepare',

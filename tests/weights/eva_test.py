@@ -96,7 +96,7 @@ def clip_of(net, kind):
   }
 
 
-def expected(net, video):
+def expected(net, video, patch=PATCH):
   """Returns the summary [b, d] and the grid [b, t, h, w, d] of a clip."""
   b, t, h, w, _ = video.shape
   frames = torch.from_numpy(video.reshape(b * t, h, w, 3).transpose(0, 3, 1, 2))
@@ -104,7 +104,7 @@ def expected(net, video):
     tokens = net.forward_features(frames.contiguous())
     read = net.forward_head(tokens, pre_logits=True)
     patches = net.fc_norm(tokens)[:, 1:]
-  grid = (b, t, h // PATCH, w // PATCH, -1)
+  grid = (b, t, h // patch, w // patch, -1)
   return read.reshape(b, t, -1).mean(1), patches.reshape(grid)
 
 
@@ -116,7 +116,7 @@ def agree(ours, theirs):
 def save(kind, family, net, path):
   if family == 'eva_timm':
     torch.save(net.state_dict(), path)
-  elif family == 'eva':
+  elif family in ('eva01', 'eva02'):
     torch.save({'module': baais(net, kind)}, path)
   else:
     torch.save(clip_of(net, kind), path)
@@ -139,8 +139,8 @@ def enlarge(net, family, sizes):
 @pytest.mark.parametrize(
   'kind, family, pool',
   [
-    ('eva02', 'eva', 'avg'),
-    ('eva01', 'eva', 'token'),
+    ('eva02', 'eva02', 'avg'),
+    ('eva01', 'eva01', 'token'),
     ('eva02_clip', 'eva_clip', 'token'),
     ('eva01', 'eva_clip', 'token'),
     ('eva02', 'eva_timm', 'token'),
@@ -162,6 +162,30 @@ def test_features_of_its_own_clips_and_of_others(tmp_path, kind, family, pool):
   agree(ours, expected(net, wide))
 
 
+@pytest.mark.published
+@pytest.mark.parametrize(
+  'name, patch, kind',
+  [
+    ('eva02_base_patch16_clip_224', 16, 'eva02_clip'),
+    ('eva02_large_patch14_224', 14, 'eva02'),
+  ],
+)
+def test_features_of_a_published_size(tmp_path, name, patch, kind):
+  torchvision_build.load()
+  import timm  # noqa: PLC0415
+
+  net = drawn(timm.create_model(name, num_classes=0))
+  path = save(kind, 'eva_timm', net, tmp_path / 'model.pt')
+  video = converted.video(1, 1, 224, 224, 3)
+  ours, _ = converted.encode('eva_timm', path, video, tmp_path)
+  for mine, other in zip(
+    (ours.summary, ours.grid), expected(net, video, patch)
+  ):
+    error = converted.relative_error(mine, other)
+    print(f'{name}: {error:.1e}')
+    assert error < 1e-4
+
+
 @pytest.mark.parametrize('kind', KINDS)
 def test_files_of_baai_are_those_that_timm_converts(kind):
   timms = model(kind)
@@ -180,7 +204,7 @@ def test_pretraining_leaves_the_mean_of_patches_to_be_read(tmp_path):
   path = tmp_path / 'eva02_B_pt_in21k_p14.pt'
   torch.save({'model': state}, path)
   video = converted.video(1, 2, SIDE, SIDE, 3)
-  ours, _ = converted.encode('eva', path, video, tmp_path, **HEADS)
+  ours, _ = converted.encode('eva02', path, video, tmp_path, **HEADS)
   with torch.no_grad():
     x = torch.from_numpy(video[0].transpose(0, 3, 1, 2).copy())
     tokens = net.patch_embed(x)
@@ -193,15 +217,15 @@ def test_pretraining_leaves_the_mean_of_patches_to_be_read(tmp_path):
 
 @pytest.mark.parametrize(
   'kind, family',
-  [('eva02', 'eva'), ('eva02_clip', 'eva_clip'), ('eva01', 'eva_timm')],
+  [('eva02', 'eva02'), ('eva02_clip', 'eva_clip'), ('eva01', 'eva_timm')],
 )
 def test_round_trip_is_exact(tmp_path, kind, family):
-  net = model(kind, 'avg' if family == 'eva' else 'token').half()
+  net = model(kind, 'avg' if family == 'eva02' else 'token').half()
   path = save(kind, family, net, tmp_path / 'model.pt')
   head = {} if family == 'eva_clip' else {'head': 'k'}
   back = converted.round_trip(family, path, tmp_path, **head, **HEADS)
   whole = {
-    'eva': lambda: baais(net, kind),
+    'eva02': lambda: baais(net, kind),
     'eva_clip': lambda: baais(net, kind, 'visual.'),
     'eva_timm': net.state_dict,
   }[family]()
@@ -221,20 +245,20 @@ def test_siblings_are_refused_by_name(tmp_path):
   small = baais(model('eva02', scale_mlp=False, qkv_fused=True), 'eva01')
   small = {n.replace('mlp.fc1', 'mlp.w12'): x for n, x in small.items()}
   with pytest.raises(WeightsError, match='EVA-02 Ti and S'):
-    load('eva', small)
+    load('eva02', small)
   scaled = model('eva01', init_values=0.1)
   with pytest.raises(WeightsError, match='LayerScales'):
-    load('eva', baais(scaled, 'eva01'))
+    load('eva01', baais(scaled, 'eva01'))
   biased = baais(model('eva01'), 'eva01')
   biased['blocks.0.attn.relative_position_bias_table'] = torch.zeros(52, 4)
   with pytest.raises(WeightsError, match='relative position'):
-    load('eva', biased)
+    load('eva01', biased)
 
 
 def test_damaged_files_are_refused(tmp_path):
   path = tmp_path / 'model.pt'
   damaged.check(
-    'eva',
+    'eva02',
     baais(model('eva02'), 'eva02'),
     lambda state: torch.save(state, path),
     path,

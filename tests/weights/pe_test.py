@@ -65,6 +65,11 @@ def model(has_class=True, scaled=True, size=(SIDE, SIDE), **options):
       **options,
     }
   )
+  return drawn(net)
+
+
+def drawn(net):
+  """Draws parameters; buffers are computed, and no file has them."""
   kept = {name: value.clone() for name, value in net.named_buffers()}
   converted.randomise(net)
   for name, value in net.named_buffers():
@@ -99,12 +104,13 @@ def metas(net):
   }
 
 
-def expected(net, video):
+@torch.no_grad()
+def expected(net, video, patch=PATCH):
   tokens = net.forward_features(resized.frames(video))
   b, t, h, w, _ = video.shape
-  pooled = net.attn_pool(tokens).reshape(b, t, D).mean(1)
+  pooled = net.attn_pool(tokens).reshape(b, t, -1).mean(1)
   patches = tokens[:, net.num_prefix_tokens :]
-  return pooled, patches.reshape(b, t, h // PATCH, w // PATCH, D)
+  return pooled, patches.reshape(b, t, h // patch, w // patch, -1)
 
 
 def agree(ours, theirs):
@@ -147,6 +153,31 @@ def test_features_of_its_own_clips_and_of_others(tmp_path, family, has_class):
   wide = converted.video(1, 3, 24, 20, 3)
   other = enlarged(net, family, (24, 20), has_class)
   agree(resized.encode(file, wide), expected(other, wide))
+
+
+@pytest.mark.published
+@pytest.mark.parametrize(
+  'name, patch, side',
+  [
+    ('vit_pe_core_base_patch16_224', 16, 224),
+    ('vit_pe_core_large_patch14_336', 14, 336),
+  ],
+)
+def test_features_of_a_published_size(tmp_path, name, patch, side):
+  torchvision_build.load()
+  import timm  # noqa: PLC0415
+
+  net = drawn(timm.create_model(name, img_size=side, num_classes=8))
+  path = tmp_path / 'model.pt'
+  torch.save(metas(net), path)
+  video = converted.video(1, 1, side, side, 3)
+  ours, _ = converted.encode('pe', path, video, tmp_path)
+  for mine, other in zip(
+    (ours.summary, ours.grid), expected(net, video, patch)
+  ):
+    error = converted.relative_error(mine, other)
+    print(f'{name}: {error:.1e}')
+    assert error < 1e-4
 
 
 def test_files_of_meta_are_those_that_timm_converts():

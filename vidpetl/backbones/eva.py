@@ -78,7 +78,7 @@ class NormedBlock(GatedBlock):
       self.dtype,
       self.key_bias,
       self.rotary,
-      self.epsilon,
+      epsilon=self.epsilon,
       name=name,
     )
 

@@ -5,7 +5,7 @@ are left out.
 
 Traps:
   Those of EVA-02 have a norm behind the heads of each attention, which EVA-02
-  has not; the rest is as `eva` says.
+  has not; the rest is as `eva02` says.
   Files are in float16, and stay so.
   E/14, whose blocks are normalised behind their branches, has the arrays of a
   larger EVA-01, and is refused by its width.

@@ -1,4 +1,4 @@
-"""EVA-01 and EVA-02, from BAAI's `.pt` files.
+"""EVA-02 B and L, from BAAI's `.pt` files.
 
 Both as they were pretrained on masked patches, and as they were trained to
 classify ImageNet.
@@ -17,12 +17,10 @@ from vidpetl.weights import evas, family, transformers
 from vidpetl.weights.families import clip
 
 FAMILY = family.Family(
-  source='https://github.com/baaivision/EVA',
+  source='https://huggingface.co/Yuxin-CV/EVA-02',
   rules={
     'eva': tuple(
-      evas.tower(kind, evas.BAAI, norm)
-      for kind in ('eva02', 'eva01')
-      for norm in ('fc_norm', 'norm')
+      evas.tower('eva02', evas.BAAI, norm) for norm in ('fc_norm', 'norm')
     )
   },
   layout=evas.layout,
