@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vidpetl.backbones import c3d, i3d, resnet3d, slowfast
+from vidpetl.backbones import c3d, i3d, resnet3d, slowfast, x3d
 from vidpetl.petl import adapted
 from vidpetl.petl.techniques import adapter3d
 
@@ -20,6 +20,8 @@ PUBLISHED = {
   'r2plus1d_vcop': (resnet3d, {'variant': 'r2plus1d_vcop'}),
   'slowfast_r50': (slowfast, {'variant': 'R50'}),
   'slow_r50': (slowfast, {'variant': 'R50', 'fast': False}),
+  'x3d_m': (x3d, {'variant': 'M'}),
+  'x3d_l': (x3d, {'variant': 'L'}),
 }
 TOYS = {
   'i3d': {'width': 8},
@@ -82,6 +84,9 @@ def draw(model, video):
     # 34.57 and 32.45 millions with a classifier of 400.
     ('slowfast_r50', 33_644_488, 2 * 30_344),
     ('slow_r50', 31_634_496, 2 * 26_560),
+    # 3.8 and 6.2 millions with a classifier of 400.
+    ('x3d_m', 2_974_722, 2 * 15_732),
+    ('x3d_l', 5_333_832, 2 * 33_156),
   ],
 )
 def test_counts_are_those_published(name, parameters, statistics):

@@ -39,11 +39,13 @@ class Rule:
     ours: names below the backbone; those of statistics begin with
       'batch_stats/'.
     pattern: einops', from theirs to ours; '' if nothing changes.
+    every: which numbers `{i}` stands for: multiples of this one.
   """
 
   theirs: str
   ours: tuple[str, ...]
   pattern: str = ''
+  every: int = 1
 
   @property
   def splits_heads(self) -> bool:
@@ -193,7 +195,7 @@ def expand(
       each.at(number)
       for number in range(count)
       for each in group
-      if _COUNTER in each.theirs
+      if _COUNTER in each.theirs and number % each.every == 0
     ]
     found += [each for each in group if _COUNTER not in each.theirs]
   return found
