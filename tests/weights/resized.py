@@ -47,9 +47,10 @@ def resized(file, size, **fields):
 def _tubelet(model):
   """Returns what a token covers, (frames, height, width)."""
   covers = getattr(model, 'tubelet', 1)
-  if isinstance(covers, int):
-    covers = (covers, model.patch, model.patch)
-  return model.patch if isinstance(model.patch, tuple) else covers
+  if isinstance(covers, tuple):
+    return covers
+  patch = model.patch
+  return patch if isinstance(patch, tuple) else (covers, patch, patch)
 
 
 def encode(file, video, **fields):
