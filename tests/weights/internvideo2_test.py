@@ -217,6 +217,22 @@ def test_the_tower_of_stage_2_without_its_text(tmp_path):
   assert left == {name.removeprefix('vision_encoder.') for name in beside}
 
 
+def test_it_goes_out_and_comes_back_exactly(tmp_path):
+  theirs = make()
+  path = tmp_path / 'ft.pth'
+  torch.save(theirs.state_dict(), path)
+  back = converted.round_trip(
+    'internvideo2', path, tmp_path, head='k', grid=GRID, settings=HEADS
+  )
+  assert back.keys() == theirs.state_dict().keys()
+  video = converted.video(1, 2, 21, 21, 3)
+  with torch.no_grad():
+    before = theirs(video)[1]
+    theirs.load_state_dict({n: torch.from_numpy(x) for n, x in back.items()})
+    after = theirs(video)[1]
+  assert converted.relative_error(after.numpy(), before) < 1e-5
+
+
 def test_what_no_array_shows_is_asked_for_or_told(tmp_path):
   path, out = tmp_path / 'ft.pth', str(tmp_path / 'ours.safetensors')
   torch.save(make().state_dict(), path)
