@@ -111,6 +111,7 @@ REFUSED = {
   ('prefix', 'dot_product'): _NO_PLACE,
   ('patt concatenated', 'dot_product'): _NO_PLACE,
   ('aim', 'dot_product'): 'attention takes any rows',
+  ('aim', 'hiera'): 'attention takes any rows',
 }
 
 

@@ -1,5 +1,6 @@
 """Converting a published file as users do, and running what comes of it."""
 
+import math
 import os
 import re
 
@@ -9,7 +10,10 @@ import numpy as np
 from vidpetl import backbones, convert
 from vidpetl.experiment import published
 from vidpetl.parameters import storage, variables
-from vidpetl.weights import settings
+from vidpetl.petl import adapted
+from vidpetl.tasks import heads
+from vidpetl.tasks.probes import building
+from vidpetl.weights import fit, positions, report, settings
 from vidpetl.weights.errors import UnsaidError
 
 
@@ -51,11 +55,94 @@ def encode(family, path, video, out, fields=(), **options):
   """
   file = os.path.join(out, f'{family}.safetensors')
   report = convert_file(family, path, file, **options)
-  backbone = published.read_metadata(file)['backbone']
-  model = backbones.build(backbone, **dict(fields))
-  tree = variables.unflatten(storage.load_arrays(file))
+  return encode_with(file, video, fields), report
+
+
+def encode_with(file, video, fields=(), grid=()):
+  """Returns `Features` of a video by a converted file; see `encode`.
+
+  Args:
+    file: that was converted.
+    video: [b, t, h, w, 3].
+    fields: of the backbone.
+    grid: (t, h, w) of its tokens, if tables are for another.
+  """
+  said = published.read_metadata(file)
+  model = backbones.build(said['backbone'], **dict(fields))
+  arrays = storage.load_arrays(file)
+  if grid:
+    arrays = {n: _resized(n, x, said, grid) for n, x in arrays.items()}
+  tree = variables.unflatten(arrays)
   tree = {name: part['backbone'] for name, part in tree.items()}
-  return jax.jit(lambda v: model.apply(v, video, False))(tree), report
+  return jax.jit(lambda v: model.apply(v, video, False))(tree)
+
+
+def _resized(name, array, said, grid):
+  """Returns an array, or a table for another grid, as `fit` has it."""
+  if not positions.is_table(name):
+    return array
+  old, new = (positions.axes(name, g) for g in (said['grid'], grid))
+  cls = array.shape[1] - math.prod(old)
+  return positions.resize(array, old, new, cls=cls, rule=said['positions'])
+
+
+def encode_resized(file, video):
+  """Encodes clips of another size by a converted file, whose tables are fit.
+
+  Args:
+    file: that `vidpetl convert` has written.
+    video: [b, t, h, w, 3].
+
+  Returns:
+    `Features`.
+  """
+  said = published.read_metadata(file)
+  model = backbones.build(said['backbone'])
+  drawn = lambda: model.init_with_output(jax.random.key(0), video, False)
+  features, tree = jax.eval_shape(drawn)
+  want = {n: x.shape for n, x in variables.flatten(tree).items()}
+  have = storage.load_arrays(file)
+  have = {n.removeprefix('backbone/'): array for n, array in have.items()}
+  old = fit.Geometry(tuple(said['grid']), rule=said['positions'])
+  new = fit.Geometry(features.grid.shape[1:4])
+  found = fit.fit(have, want, old, new, report.Report('resized'))
+  assert found.keys() == want.keys()
+  tree = variables.unflatten(found)
+  return jax.jit(lambda v: model.apply(v, video, False))(tree)
+
+
+def classify(family, path, video, out, head='k', **options):
+  """Converts a file with its head, and classifies a video as a task does.
+
+  Args:
+    family: of the file.
+    path: of the file.
+    video: [b, t, h, w, 3].
+    out: folder for the converted file.
+    head: task.
+    **options: of `importing.load`.
+
+  Returns:
+    Logits [b, C].
+  """
+  file = os.path.join(out, f'{family}.safetensors')
+  convert_file(family, path, file, head=head, **options)
+  said = published.read_metadata(file)
+  probe = building.make(said['probes'].get(head), f'config.tasks.{head}.probe')
+  arrays = variables.unflatten(storage.load_arrays(file))['params']
+  module = heads.ClassificationHead(
+    num_classes=arrays[f'heads_{head}']['output_projection']['bias'].size,
+    probe=probe,
+  )
+  backbone = backbones.build(said['backbone'])
+  model = adapted.tapped(backbone, probe.blocks() if probe else ())
+
+  def logits(params):
+    params = {name: {'params': tree} for name, tree in params.items()}
+    features = model.apply(params['backbone'], video, False)
+    return module.apply(params[f'heads_{head}'], features)
+
+  return np.asarray(jax.jit(logits)(arrays))
 
 
 def round_trip(family, path, out, **options):

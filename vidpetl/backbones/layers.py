@@ -189,16 +189,18 @@ class PositionTable(nn.Module):
   Attributes:
     dtype: of the computation.
     registers: tokens behind the first of a row that have no position.
+    init: draws the table.
   """
 
   dtype: Any = jnp.float32
   registers: int = 0
+  init: Callable[..., jax.Array] = nn.initializers.normal(0.02)
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     n, d = x.shape[-2:]
     shape = (1, n - self.registers, d)
-    table = self.param('pos_embedding', nn.initializers.normal(0.02), shape)
+    table = self.param('pos_embedding', self.init, shape)
     if self.registers:
       first, others = jnp.split(table, [1], axis=1)
       none = jnp.zeros((1, self.registers, d), table.dtype)

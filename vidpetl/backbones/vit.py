@@ -4,7 +4,8 @@
   AugReg     the same with the GELU of JAX (Steiner et al. 2022).
   DINOv2     the same with patches of 14 pixels (Oquab et al. 2024).
   VideoMAE   tubelets of a clip, all of which attend to each other, with fixed
-             positions and keys without bias (Tong et al. 2022).
+             positions and keys without bias (Tong et al. 2022); VideoMAE V2's
+             are these, and one of 10^9 parameters (Wang et al. 2023).
   CLIP       images, with a LayerNorm before the blocks and QuickGELU (Radford
              et al. 2021); of a clip, every frame by itself.
 
@@ -14,6 +15,7 @@ Names and shapes of parameters are those of `vivit.py`.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 import flax.linen as nn
@@ -34,6 +36,7 @@ VARIANTS = {
   'S': {'width': 384, 'depth': 12, 'heads': 6, 'mlp': 1536},
   'B': {'width': 768, 'depth': 12, 'heads': 12, 'mlp': 3072},
   'L': {'width': 1024, 'depth': 24, 'heads': 16, 'mlp': 4096},
+  'H': {'width': 1280, 'depth': 32, 'heads': 16, 'mlp': 5120},
 }
 
 
@@ -70,6 +73,8 @@ class ViT(nn.Module):
   """
 
   key_bias: ClassVar[bool] = True
+  # Its published sizes.
+  variants: ClassVar[Mapping[str, Mapping[str, int]]] = VARIANTS
   # Its blocks, and how they turn queries and keys.
   block: ClassVar[type[layers.Block]] = layers.Block
   rotary: ClassVar[rotary_lib.Rotary | None] = None
@@ -166,7 +171,7 @@ class ViT(nn.Module):
     return jnp.concatenate([token, self.param('registers', initial, shape)], 1)
 
 
-_Summary = Annotated[str, ranges.OneOf(('mean', 'cls'))]
+Summary = Annotated[str, ranges.OneOf(('mean', 'cls'))]
 
 
 class MAE(ViT):
@@ -177,7 +182,7 @@ class MAE(ViT):
       averaged over frames.
   """
 
-  summary: _Summary = 'mean'
+  summary: Summary = 'mean'
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> Features:
@@ -196,7 +201,7 @@ class DINOv2(MAE):
       the gate; `activation` says nothing then.
   """
 
-  summary: _Summary = 'cls'
+  summary: Summary = 'cls'
   patch: ranges.Count = 14
   registers: ranges.Natural = 0
   gated: bool = False
@@ -205,7 +210,7 @@ class DINOv2(MAE):
 class AugReg(MAE):
   """Google's image ViTs: GELU in its tanh form."""
 
-  summary: _Summary = 'cls'
+  summary: Summary = 'cls'
   activation: activations.ActivationName = 'gelu_tanh'
 
 
@@ -218,6 +223,11 @@ class VideoMAE(ViT):
   """
 
   key_bias: ClassVar[bool] = False
+  variants: ClassVar[Mapping[str, Mapping[str, int]]] = {
+    **VARIANTS,
+    # VideoMAE V2's (Wang et al. 2023).
+    'g': {'width': 1408, 'depth': 40, 'heads': 16, 'mlp': 6144, 'patch': 14},
+  }
 
   tubelet: ranges.Count = 2
   summary: Annotated[str, ranges.OneOf(('mean', 'first'))] = 'mean'
@@ -243,6 +253,11 @@ class CLIP(ViT):
       'mean_norm', the other way round, as ST-Adapter has it.
   """
 
+  variants: ClassVar[Mapping[str, Mapping[str, int]]] = {
+    **VARIANTS,
+    'L': {**VARIANTS['L'], 'patch': 14},
+  }
+
   summary: Annotated[str, ranges.OneOf(('norm_mean', 'mean_norm'))] = (
     'norm_mean'
   )
@@ -267,7 +282,10 @@ _KINDS = {
   'clip': CLIP,
 }
 
-_Variant = Annotated[str, ranges.OneOf(VARIANTS)]
+_Variant = Annotated[
+  str,
+  ranges.OneOf(dict.fromkeys(v for k in _KINDS.values() for v in k.variants)),
+]
 
 
 def build(
@@ -280,14 +298,14 @@ def build(
 
   Args:
     kind: 'mae', 'augreg', 'dinov2', 'videomae' or 'clip'.
-    variant: 'S', 'B' or 'L': its width, depth, heads and mlp; CLIP's L has
-      patches of 14 pixels. Without it, `fields` must have these four.
+    variant: one of the kind's `variants`, such as 'B': its width, depth, heads
+      and mlp, and its patch where that is another than the kind's. Without it,
+      `fields` must have these four.
     **fields: of the class that `kind` names; they precede the variant's.
 
   Raises:
     ValueError: if there is no such kind, variant or field.
   """
   options.hold({'kind': kind}, options.hints(build), 'config.backbone')
-  if kind == 'clip' and variant == 'L':
-    fields = {'patch': 14, **fields}
-  return variants.make(_KINDS[kind], fields, variant, VARIANTS)
+  model = _KINDS[kind]
+  return variants.make(model, fields, variant, model.variants)

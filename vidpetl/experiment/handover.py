@@ -127,6 +127,8 @@ def differences(
     model: what is known of it.
     head: task of the classifier, '' without one.
   """
+  if family.alone:
+    return []  # Nothing of the backbone is written.
   if family.folder:
     return _unsaid(family, whole(model.backbone))
   prefix = 'backbone/'
@@ -277,7 +279,7 @@ def _for_grid(model: hugging_face.Model, grid: Sequence[int]):
   box = fields.get('tubelet') or 1
   if isinstance(patch, int):
     box = (box, patch, patch)
-  elif fields['name'] == 'swin':
+  elif isinstance(patch, (list, tuple)):
     box = patch
   if not isinstance(box, (list, tuple)):
     return model  # Of a convolutional network, whose clips have any size.

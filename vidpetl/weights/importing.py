@@ -43,6 +43,7 @@ class Imported:
     notes: what no array shows, and what is taken.
     labels: what the outputs of its head mean, where the file or one beside it
       says so.
+    probe: of the task whose head it has, see `family.Family.probe`.
   """
 
   arrays: Arrays
@@ -51,6 +52,7 @@ class Imported:
   pixels: tuple[Any, Any]
   notes: list[str]
   labels: Mapping[int, str] = dataclasses.field(default_factory=dict)
+  probe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def load(
@@ -98,8 +100,7 @@ def load(
   with _naming(path, name, likely):
     net, notes = finder.find(leaves, family, target, entry)
     strangers.refuse(net.names)
-    if head:
-      _require_head(family, net)
+    _require_head(family, net, head)
   if net.share < finder.LEAST:
     raise WeightsError(
       f'{path} is not of the family {name}: of its {len(net.wanted)} names the '
@@ -130,9 +131,11 @@ def load(
     backbone, notes = _settled(family, shown, told, bool(head), unsaid)
   layout = dataclasses.replace(layout, backbone=backbone)
   pixels = _pixels(family, told)
+  with _naming(path, name, likely):
+    arrays, probe = family.probe(arrays, told)
   arrays = full_names(arrays, head)
   labels = near.labels if head else {}
-  return Imported(arrays, layout, report, pixels, notes, labels)
+  return Imported(arrays, layout, report, pixels, notes, labels, probe)
 
 
 def _target(name: str, family: family_lib.Family, target: str) -> str:
@@ -145,8 +148,16 @@ def _target(name: str, family: family_lib.Family, target: str) -> str:
   return target or next(iter(family.rules))
 
 
-def _require_head(family: family_lib.Family, net: finder.Net) -> None:
+def _require_head(
+  family: family_lib.Family, net: finder.Net, head: str
+) -> None:
   """Raises WeightsError for a classifier that is none of a head here."""
+  if family.alone and not head:
+    raise WeightsError(
+      'the family is of classifiers alone: --head=<task> says whose it becomes'
+    )
+  if family.alone or not head:
+    return
   if not family.head:
     raise WeightsError(
       'the family has no classifier that is read here: leave out --head'
@@ -256,7 +267,9 @@ def _for_grid(path, layout, shapes, grid) -> family_lib.Layout:
     )
   if wrong := positions.misfit(positions.lengths(shapes), tuple(grid)):
     raise WeightsError(f'{path}: the grid {tuple(grid)} {wrong}')
-  video = tuple(size * part for size, part in zip(grid, kernels[0]))
+  patch = layout.backbone.get('patch')
+  box = patch if isinstance(patch, tuple) else kernels[0]
+  video = tuple(size * part for size, part in zip(grid, box))
   return dataclasses.replace(layout, video=video)
 
 

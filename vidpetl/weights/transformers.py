@@ -58,13 +58,12 @@ def width_of(shapes: Shapes) -> int:
   return widths.pop()
 
 
-def head_width(shapes: Shapes, heads: int) -> int:
+def head_width(width: int, heads: int) -> int:
   """Returns how many channels each of so many heads has.
 
   Raises:
     WeightsError: if the heads do not divide the width.
   """
-  width = width_of(shapes)
   if width % heads:
     raise WeightsError(f'{heads} heads do not divide {width} channels')
   return width // heads

@@ -1,6 +1,6 @@
 """ViTs for images and clips: VideoMAE, MAE, AugReg and CLIP."""
 
-from vidpetl.recipes.preset import Preset
+from vidpetl.recipes.preset import Preset, Published
 
 _TWINS = {
   'small': {
@@ -38,6 +38,7 @@ def _vit(
   family: str,
   licence: str,
   *files: str,
+  published: Published | None = None,
 ) -> Preset:
   return Preset(
     title=title,
@@ -47,6 +48,7 @@ def _vit(
     files=files,
     licence=licence,
     sites={'adapter3d': 'mlp_residual'},
+    published=published,
     **_TWINS,
   )
 
@@ -61,6 +63,30 @@ PRESETS = {
   'videomae_l': _vit(
     'VideoMAE, ViT-L', 'videomae', 'L', 'videomae', _NON_COMMERCIAL,
     'checkpoint.pth of the model zoo', 'MCG-NJU/videomae-large',
+  ),
+  'videomae_h': _vit(
+    'VideoMAE, ViT-H', 'videomae', 'H', 'videomae', _NON_COMMERCIAL,
+    'checkpoint.pth of the model zoo', 'MCG-NJU/videomae-huge-…',
+  ),
+  'videomaev2_b': _vit(
+    'VideoMAE V2, ViT-B, distilled', 'videomae', 'B', 'videomae',
+    _NON_COMMERCIAL,
+    'vit_b_k710_dl_from_giant.pth', 'OpenGVLab/VideoMAEv2-Base',
+    published=Published(
+      "mmaction2's configs/recognition/videomaev2/README.md", 87, 180
+    ),
+  ),
+  'videomaev2_l': _vit(
+    'VideoMAE V2, ViT-L', 'videomae', 'L', 'videomae', _NON_COMMERCIAL,
+    'OpenGVLab/VideoMAEv2-Large',
+  ),
+  'videomaev2_h': _vit(
+    'VideoMAE V2, ViT-H', 'videomae', 'H', 'videomae', _NON_COMMERCIAL,
+    'OpenGVLab/VideoMAEv2-Huge',
+  ),
+  'videomaev2_g': _vit(
+    'VideoMAE V2, ViT-g', 'videomae', 'g', 'videomae', _NON_COMMERCIAL,
+    'vit_g_hybrid_pt_1200e_….pth', 'OpenGVLab/VideoMAEv2-giant',
   ),
   'mae_b': _vit(
     'MAE, ViT-B', 'mae', 'B', 'mae', _NON_COMMERCIAL,
