@@ -258,7 +258,7 @@ def test_a_method_without_a_place_is_refused_with_the_places(backbone):
     describe.describe(complete.complete(config))
 
 
-CONVOLUTIONAL = ('i3d', 'resnet3d', 'c3d')
+CONVOLUTIONAL = ('i3d', 'resnet3d', 'c3d', 'slowfast', 'x3d')
 
 
 # Each method once and each task with each sort of backbone; all combinations

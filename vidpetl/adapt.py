@@ -94,7 +94,6 @@ def main(argv: list[str]) -> int:
     args.methods,
   )
   card = cards.find(args.device)
-  folder.mkdir(parents=True, exist_ok=True)
   with lock.hold(folder):
     return following.follow(asked, name, card, args.anyway, args.dry)
 

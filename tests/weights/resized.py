@@ -1,4 +1,4 @@
-"""Encoding clips of other sizes than those that a converted file is for."""
+"""A converted file's arrays, fitted to its backbone for other clips."""
 
 import jax
 import numpy as np
@@ -10,31 +10,52 @@ from vidpetl.weights import fit
 from vidpetl.weights import report as report_lib
 
 
-def encode(path, video):
-  """Returns features of a clip, with positions resized by the file's rule.
+def resized(file, size, **fields):
+  """Returns a backbone for clips of a size, and its parameters.
 
   Args:
-    path: of a converted file.
-    video: [b, t, h, w, 3].
+    file: converted.
+    size: (frames, height, width).
+    **fields: of the backbone, in place of those that the file says.
+
+  Parameters that the file has nothing for are zeros.
   """
-  said = published.read_metadata(str(path))
-  model = backbones.build(said['backbone'])
-  wanted = jax.eval_shape(lambda: model.init(jax.random.key(0), video, False))
-  wanted = variables.flatten({k: {'backbone': v} for k, v in wanted.items()})
-  patch = said['backbone']['patch']
-  grid = (video.shape[1], *(size // patch for size in video.shape[2:4]))
-  report = report_lib.Report('')
+  file = str(file)
+  said = published.read_metadata(file)
+  model = backbones.build(said['backbone'], **fields)
+  shapes = jax.eval_shape(
+    lambda: model.init(jax.random.key(0), np.zeros((1, *size, 3)), False)
+  )
+  want = variables.flatten({'params': {'backbone': shapes['params']}})
+  want = {name: leaf.shape for name, leaf in want.items()}
+  grid = tuple(n // p for n, p in zip(size, _tubelet(model)))
+  report = report_lib.Report('a test')
   arrays = fit.fit(
-    storage.load_arrays(str(path)),
-    {name: leaf.shape for name, leaf in wanted.items()},
+    storage.load_arrays(file),
+    want,
     fit.Geometry(tuple(said['grid']), rule=said['positions']),
     fit.Geometry(grid),
     report,
+    fresh=said['fresh'],
+    inflate=said['inflate'],
   )
   assert not report.wrong
-  tree = variables.unflatten(arrays)
-  tree = {name: part['backbone'] for name, part in tree.items()}
-  return jax.jit(lambda v: model.apply(v, video, False))(tree)
+  new = {n: np.zeros(want[n], np.float32) for n in want.keys() - arrays}
+  return model, variables.unflatten(arrays | new)['params']['backbone']
+
+
+def _tubelet(model):
+  """Returns what a token covers, (frames, height, width)."""
+  covers = getattr(model, 'tubelet', 1)
+  if isinstance(covers, int):
+    covers = (covers, model.patch, model.patch)
+  return model.patch if isinstance(model.patch, tuple) else covers
+
+
+def encode(file, video, **fields):
+  """Returns features of [b, t, h, w, 3] by a file of other clips."""
+  model, params = resized(file, video.shape[1:4], **fields)
+  return jax.jit(lambda p: model.apply({'params': p}, video, False))(params)
 
 
 def frames(video):

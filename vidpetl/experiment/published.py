@@ -101,7 +101,10 @@ def tables_grid(backbone: Any, grid: Sequence[int]) -> tuple[int, ...]:
 
 # Fields of a published backbone that say what no array of it shows, and those
 # that have to be the arrays' own.
-_SAID = ('width', 'depth', 'mlp', 'heads', 'activation', 'epsilon')
+_SAID = (
+  *('width', 'depth', 'mlp', 'heads', 'activation', 'epsilon'),
+  *('alpha', 'dilated'),
+)
 
 
 def preset_settings(name: str) -> dict[str, Any]:

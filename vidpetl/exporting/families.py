@@ -128,13 +128,17 @@ def write(
 
 
 def find(source: handover.Source, subject: subject_lib.Subject) -> str:
-  """Returns the first family that has such a model, transformers' before.
+  """Returns the first family that has such a model.
+
+  Those that have a place for its head come first, and transformers' of these.
 
   Raises:
     ValueError: if there is none.
   """
   known = {name: family_lib.load(name) for name in family_lib.names()}
-  order = sorted(known, key=lambda name: not known[name].folder)
+  order = sorted(
+    known, key=lambda name: (not _head(name, subject), not known[name].folder)
+  )
   fields = source.model.backbone
   for name in order:
     family = known[name]

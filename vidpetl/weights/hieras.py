@@ -7,15 +7,18 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vidpetl.weights import hugging_face, rules, settings, transformers
+from vidpetl.weights import (
+  hugging_face,
+  rules,
+  settings,
+  staged,
+  transformers,
+)
 from vidpetl.weights.errors import WeightsError
 from vidpetl.weights.family import Layout, Rules, Shapes
 
 # Width -> heads of the first stage, as they are published.
 HEADS = {96: 1, 112: 2, 144: 2, 256: 4}
-
-ENCODER = 'Transformer'
-_BLOCK = re.compile(rf'{ENCODER}/encoderblock_(\d+)/')
 
 UNSHOWN = (
   settings.Unshown(
@@ -68,7 +71,9 @@ def metas(norm: str, image: bool) -> Rules:
   return (
     *rules.dense('patch_embed.proj', 'embedding', patch),
     *(rules.rule(name, table(of)) for name, of in positions.items()),
-    *block('blocks.{i}', f'{ENCODER}/{transformers.BLOCK}', ('norm1', 'norm2')),
+    *block(
+      'blocks.{i}', f'{staged.ENCODER}/{transformers.BLOCK}', ('norm1', 'norm2')
+    ),
     *rules.norm(norm, 'norm'),
   )
 
@@ -90,8 +95,8 @@ def layout(shapes: Shapes, _: str = '') -> Layout:
   kernel = shapes['embedding/kernel']
   joint = 'time/pos_embedding' in shapes
   patch = (2, 4, 4) if joint else (1, 4, 4)
-  depths = _depths(shapes)
-  first = f'{ENCODER}/encoderblock_0'
+  depths = staged.depths(shapes)
+  first = f'{staged.ENCODER}/encoderblock_0'
   d, hidden = shapes[f'{first}/MlpBlock_0/Dense_0/kernel']
   tokens = shapes['space/pos_embedding'][1]
   side = math.isqrt(tokens)
@@ -113,30 +118,6 @@ def layout(shapes: Shapes, _: str = '') -> Layout:
     # For clips whose frames attend to each other.
     fresh=() if joint else ('time/',),
   )
-
-
-def _depths(shapes: Shapes) -> tuple[int, ...]:
-  """Returns the blocks of each stage, which begins where tokens are widened.
-
-  Raises:
-    WeightsError: if a block that widens has no shortcut, or the other way.
-  """
-  count = 1 + max(int(m[1]) for n in shapes if (m := _BLOCK.match(n)))
-  begins, last = [0], 0
-  for i in range(count):
-    at = f'{ENCODER}/encoderblock_{i}'
-    given, made = (shapes[f'{at}/LayerNorm_{n}/scale'][0] for n in (0, 1))
-    times = 2 if f'{at}/proj/kernel' in shapes else 1
-    if made != times * given or (last and given != last):
-      raise WeightsError(
-        f'block {i} makes tokens of {made} channels of {given}, '
-        + ('with' if times == 2 else 'without')
-        + ' a layer `proj` in its shortcut: blocks that begin a stage have one '
-        'and double the width, and others do neither'
-      )
-    begins += [i] if times == 2 else []
-    last = made
-  return tuple(b - a for a, b in zip(begins, [*begins[1:], count]))
 
 
 _FIXED = {

@@ -31,6 +31,7 @@ _ACTIVATIONS = {
   'gelu_fast': 'gelu_tanh',
   'gelu_new': 'gelu_tanh',
   'quick_gelu': 'quick_gelu',
+  'silu': 'silu',
 }
 # Names that nobody gave: 'LABEL_0' and so on.
 _NAMELESS = re.compile(r'^LABEL_\d+$')
@@ -124,6 +125,12 @@ class Model:
   labels: Mapping[str, Mapping[int, str]] = dataclasses.field(
     default_factory=dict
   )
+
+
+def said(kind: Kind) -> set[str]:
+  """Returns fields of our backbones that the configs of a model say."""
+  shown = {'summary'} if kind.flags else set()
+  return {*_FIELDS.values(), *kind.fields.values(), 'activation', *shown}
 
 
 def read_settings(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -203,6 +203,28 @@ def resize_relative(
   return resize(table[None], before, after, rule=rule)[0]
 
 
+def is_offsets(path: str) -> bool:
+  """Whether 'a/b/c' is a table of relative positions along one axis."""
+  return path.endswith(('rel_pos_t', 'rel_pos_h', 'rel_pos_w'))
+
+
+def resize_offsets(table: np.ndarray, rows: int) -> np.ndarray:
+  """Interpolates a table along one axis, as MViTv2's code does.
+
+  Linearly, with unaligned ends (PyTorch's `mode='linear'`), so that the largest
+  offsets do not stay the largest.
+
+  Args:
+    table: [n, c].
+    rows: of the new one.
+  """
+  old = len(table)
+  at = (np.arange(rows) + 0.5) * old / rows - 0.5
+  at = at.clip(0, old - 1)[:, None]
+  weights = np.maximum(0, 1 - np.abs(at - np.arange(old)))
+  return (weights @ table.astype(np.float64)).astype(table.dtype)
+
+
 def relative(window: Sequence[int]) -> np.ndarray:
   """Returns rows of a table for pairs of a window's tokens, [n, n].
 

@@ -46,6 +46,7 @@ class Rule:
     stacks: whether theirs has ours, however many, along its first axis.
     optional: whether a model may be without it; the family's layout then says
       where one has to have it.
+    every: which numbers `{i}` stands for: multiples of this one.
   """
 
   theirs: str
@@ -53,6 +54,7 @@ class Rule:
   pattern: str = ''
   stacks: bool = False
   optional: bool = False
+  every: int = 1
 
   @property
   def splits_heads(self) -> bool:
@@ -224,7 +226,7 @@ def expand(
       each.at(number)
       for number in range(_count(group, names, ours))
       for each in group
-      if _COUNTER in each.theirs
+      if _COUNTER in each.theirs and number % each.every == 0
     ]
     found += [each for each in group if _COUNTER not in each.theirs]
   return [

@@ -12,7 +12,14 @@ from vidpetl.data import sources
 from vidpetl.data.survey import cache, findings, report
 from vidpetl.studies import checking, series
 from vidpetl.studies import settings as settings_lib
-from vidpetl.studies.adapting import asking, cost, journal, search, telling
+from vidpetl.studies.adapting import (
+  asking,
+  cost,
+  journal,
+  search,
+  telling,
+  winning,
+)
 from vidpetl.studies.planning import cards
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import compiling, interruption, splits
@@ -107,7 +114,7 @@ def _sizes(config: Any) -> cost.Sizes:
 
 def _plan(found: search.Search, card: cards.Card) -> dict[str, Any]:
   """Prints the plan; returns it as sections of the page."""
-  every = list(found.of.values())
+  every = list(found.known.values())
   rows = telling.plan(every, found.sizes, found.epochs)
   sizes = found.sizes
   told = (
@@ -130,11 +137,11 @@ def _hand_over(
 ) -> int:
   """Trains the winner, tells all of it, and returns the exit status."""
   books, folder = found.books, found.asked.folder
-  if not found.winner():
+  if not winning.winner(found):
     lines = telling.lacking(books.found)
     print('\n'.join(['Nothing was tried to its end.', *lines]), file=sys.stderr)
     return 1
-  workdir, results = found.last()
+  workdir, results = winning.train(found)
   books.found['commands'] = telling.commands(workdir)
   books.found['model'] = str(workdir)
   books.found['results'] = {

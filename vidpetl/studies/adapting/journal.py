@@ -19,6 +19,8 @@ from vidpetl.data import opening
 from vidpetl.studies.adapting import cost
 
 FILE = 'adapt.json'
+# Folders above that of a run: stage, setting, rate, seed.
+_DEEPEST = 4
 
 
 class Journal:
@@ -39,6 +41,7 @@ class Journal:
       ValueError: if another search has begun there.
     """
     self.folder, self._path = folder, folder / FILE
+    folder.mkdir(parents=True, exist_ok=True)
     asked = json.loads(json.dumps(asked))
     self.found: dict[str, Any] = {'asked': asked, 'stages': {}, 'lost': 0.0}
     if self._path.exists():
@@ -62,7 +65,11 @@ class Journal:
 
   def _lose(self) -> None:
     """Counts the time of a process that ended before it could tell."""
-    newest = [p.stat().mtime for p in self.folder.rglob('metrics.jsonl')]
+    newest = [
+      path.stat().mtime
+      for depth in range(1, _DEEPEST + 1)
+      for path in self.folder.glob(f'{"*/" * depth}metrics.jsonl')
+    ]
     if newest and self.found.get('at'):
       self.found['lost'] += max(0.0, max(newest) - self.found['at'])
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
-from etils import epath
-
 from vidpetl.caching import reading
-from vidpetl.data import opening
 from vidpetl.experiment import complete
 from vidpetl.experiment import experiment as experiment_lib
-from vidpetl.studies import rates, series
+from vidpetl.studies import rates
 from vidpetl.studies import settings as settings_lib
 from vidpetl.studies.adapting import (
   asking,
@@ -41,8 +37,9 @@ class Search:
     metric: '<task>/<metric>' that chooses.
     epochs: of the run on all examples, where the budget pays for it.
     sizes: of the data.
-    of: candidates by name, as they are weighed.
-    said: what was left out or shortened, in sentences.
+    known: candidates by name, as they are weighed.
+    found: what each stage tried, the best first.
+    failed: what went wrong, a line each.
   """
 
   def __init__(
@@ -63,7 +60,7 @@ class Search:
     self.asked, self.books, self.sizes = asked, books, sizes
     self.task = next(iter(config.tasks.values())).task
     self.metric, self.epochs = config.checkpoint.best, config.epochs
-    self.of: dict[str, Candidate] = {}
+    self.known: dict[str, Candidate] = {}
     self.found: dict[str, list[stages.Ranked]] = {}
     self.failed: list[str] = []
     self._load = asked.searching().load
@@ -80,14 +77,14 @@ class Search:
         candidates.weigh(each, self._load, card).row() for each in settings
       ],
     )
-    self.of = {row['name']: candidates.of_row(row) for row in rows}
-    return list(self.of.values())
+    self.known = {row['name']: candidates.of_row(row) for row in rows}
+    return list(self.known.values())
 
   def names(self, method: bool) -> list[str]:
     """Returns the candidates that fit: methods, or heads; cheapest first."""
     fit = [
       c
-      for c in self.of.values()
+      for c in self.known.values()
       if not c.refused and (c.setting['method'] != 'head') == method
     ]
     if method:
@@ -97,7 +94,9 @@ class Search:
   @property
   def plain(self) -> list[str]:
     """Heads that read the backbone's summary alone."""
-    return [n for n in self.names(False) if 'probe' not in self.of[n].setting]
+    return [
+      n for n in self.names(False) if 'probe' not in self.known[n].setting
+    ]
 
   # ----------------------------------------------------------------- the budget
 
@@ -111,19 +110,30 @@ class Search:
       f'{stage}/{slug(name)}/': c.how
       for stage in self.books.found['stages']
       if stage != HEADS
-      for name, c in self.of.items()
+      for name, c in self.known.items()
       if c.how
     }
     return stages.pace(self.books, how)
 
   def least(self, name: str) -> cost.Cost:
     """Returns the least that it costs to train a candidate at last."""
-    how = self.of[name].how
-    if self.of[name].setting['method'] == 'head':
-      # The examples that were held out, and the test, are encoded.
-      clips = self.sizes.held + self.sizes.views * self.sizes.test
-      return cost.encoding(how, clips, self.pace())
-    return shapes.cost_of_last(how, 1.0, self.sizes, self.pace())
+    return self.cost_of_last(name, 1.0)
+
+  def cost_of_last(self, name: str, epochs: float) -> cost.Cost:
+    """Returns what it costs to train a candidate on all examples."""
+    how = self.known[name].how
+    if self.known[name].setting['method'] != 'head' or not self.cached:
+      return shapes.cost_of_last(how, epochs, self.sizes, self.pace())
+    # Encoded are the test, and what was held out, to be trained on.
+    clips = shapes.VIEWS * self.sizes.held + self.sizes.views * self.sizes.test
+    return cost.encoding(how, clips, self.pace())
+
+  @property
+  def cached(self) -> bool:
+    """Whether heads read kept features; as long as nobody knows, they do."""
+    entry = self.books.found['stages'].get(HEADS)
+    settings = entry['decided']['settings'] if entry else ()
+    return all('config.cache.path' in each for each in settings)
 
   # ----------------------------------------------------------------- the stages
 
@@ -137,7 +147,7 @@ class Search:
       self._run(HEADS, names)
 
   def _decide_heads(self, names: Sequence[str]) -> dict[str, Any]:
-    how, left = self.of[names[0]].how, self.left()
+    how, left = self.known[names[0]].how, self.left()
     left = left.without(self.least(names[0]))
     if why := self._no_cache(names[0]):
       return self._decide_uncached(names, left, why)
@@ -152,21 +162,21 @@ class Search:
       return stages.Stage([], 1, [], [why]).decided()
     settings = [
       {
-        **self.of[name].setting,
+        **self.known[name].setting,
         'config.epochs': self.epochs,
         'config.eval_every_epochs': shapes.every(self.epochs),
         **self._kept(shape.views),
       }
       for name in shape.names
     ]
-    factors = rates.FACTORS
+    factors = shapes.OF_HEADS
     return stages.Stage(
       settings, self.asked.seeds, factors, shape.lacks
     ).decided()
 
   def _no_cache(self, name: str) -> str:
     """Returns why the features of clips cannot be kept; '' if they can."""
-    setting = {**self.of[name].setting, **self._kept(1)}
+    setting = {**self.known[name].setting, **self._kept(1)}
     config = complete.complete(self._load(settings_lib.make([setting]), 0))
     infos = experiment_lib.infos(config)
     try:
@@ -190,19 +200,19 @@ class Search:
     lacks, settings = [f'features are not kept: {why}'], []
     for name in names:
       paid = shapes.cost_of_rung(
-        self.of[name].how, epochs, 1, self.sizes, self.pace()
+        self.known[name].how, epochs, 1, self.sizes, self.pace()
       )
       if not left.allows(paid):
         lacks.append(f'without {name}')
         continue
       left = left.without(paid)
       settings.append({
-        **self.of[name].setting,
+        **self.known[name].setting,
         'config.epochs': epochs,
         'config.eval_every_epochs': shapes.every(epochs),
       })  # fmt: skip
     return stages.Stage(
-      settings, self.asked.seeds, rates.FACTORS, lacks
+      settings, self.asked.seeds, shapes.OF_HEADS, lacks
     ).decided()
 
   def methods(self) -> None:
@@ -223,7 +233,7 @@ class Search:
 
   def _decide_methods(self) -> dict[str, Any]:
     names = self.names(True)
-    how = {name: self.of[name].how for name in names}
+    how = {name: self.known[name].how for name in names}
     pace, left = self.pace(), self.left()
     for shape in shapes.methods(names, self.asked.seeds):
       epochs = shape.share * self.epochs
@@ -251,14 +261,14 @@ class Search:
     settings = []
     for name in names:
       setting = {
-        **self.of[name].setting,
+        **self.known[name].setting,
         **head,
         'config.epochs': epochs,
         'config.eval_every_epochs': shapes.every(epochs),
       }
       if not first:
         rate = next(r.rate for r in self.found['methods1'] if r.name == name)
-        setting |= _rate(rate)
+        setting |= rate_field(rate)
       settings.append(setting)
     seeds, factors = (1, shape.factors) if first else (shape.seeds, (1.0,))
     lacks = shape.lacks if first else ()
@@ -269,7 +279,7 @@ class Search:
     best = self.found.get(HEADS)
     if not best:
       return {}
-    setting = self.of[best[0].name].setting
+    setting = self.known[best[0].name].setting
     keys = (k for k in setting if k.startswith(('probe', 'head_')))
     return {key: setting[key] for key in keys}
 
@@ -282,7 +292,7 @@ class Search:
       stage,
       self.books,
       self._load,
-      self.of,
+      self.known,
       self.metric,
       self.sizes,
       lambda: not self.left().allows(reserved),
@@ -294,104 +304,6 @@ class Search:
     entry['failed'] = failed
     self.books.write()
 
-  # ----------------------------------------------------------------- the winner
-
-  def winner(self) -> tuple[str, stages.Ranked] | None:
-    """Returns the stage and the setting that is best on what is held out.
-
-    It is the best of the last stage of methods, or the best head.
-    """
-    rungs = [name for name in self.found if name != HEADS and self.found[name]]
-    last = [*rungs[-1:], *(n for n in self.found if n == HEADS)]
-    tried = [(n, self.found[n][0]) for n in last if self.found[n]]
-    return max(tried, key=lambda pair: pair[1].mean, default=None)
-
-  def last(self) -> tuple[epath.Path, dict[str, Any]] | None:
-    """Trains the winner on all training examples, and tests it.
-
-    Returns:
-      The working directory of the model, and its results; those of a run of
-      the search where the budget does not pay for another.
-
-    Raises:
-      series.Interrupted: if it was told to stop.
-    """
-    stage, best = self.winner()
-    decided = self.books.once('winner', lambda: self._decide_last(stage, best))
-    if not decided['setting']:
-      workdir = self.asked.folder / decided['workdir']
-      return workdir, opening.read_json(workdir / 'results.json')
-    print(
-      f'\n=== {MODEL}: {decided["name"]}, on all training examples', flush=True
-    )
-    (setting,) = settings_lib.make([decided['setting']])
-    workdir = self.asked.folder / MODEL
-    began = time.monotonic()
-    results = series.run(
-      self.asked.last().load([setting], 0),
-      workdir,
-      series.told([setting]),
-      [self.metric],
-    )
-    if results is None:
-      raise series.Interrupted
-    self._pay_last(decided, results, time.monotonic() - began)
-    return workdir, results
-
-  def _decide_last(self, stage: str, best: stages.Ranked) -> dict[str, Any]:
-    decided = self.books.found['stages'][stage]['decided']
-    setting = next(
-      each for each in decided['settings'] if each['name'] == best.name
-    )
-    told = {'name': best.name, 'stage': stage, 'workdir': best.workdir}
-    epochs = self._affordable(stage, best.name)
-    if epochs is None:
-      why = 'the budget does not pay for training it on all examples'
-      return {**told, 'setting': None, 'lacks': [why]}
-    lacks = []
-    if epochs < self.epochs:
-      lacks = [f'{epochs:g} epochs in place of {self.epochs:g}']
-    setting |= {'config.epochs': epochs, **_rate(best.rate)}
-    del setting['config.eval_every_epochs']
-    return {**told, 'setting': setting, 'epochs': epochs, 'lacks': lacks}
-
-  def _affordable(self, stage: str, name: str) -> float | None:
-    """Returns the epochs that the budget pays for; None for none."""
-    if stage == HEADS:
-      return self.epochs if self.left().allows(self.least(name)) else None
-    for part in (1.0, 0.75, 0.5, 0.35, 0.25, 0.15, 0.1):
-      epochs = round(part * self.epochs, 2)
-      paid = shapes.cost_of_last(
-        self.of[name].how, epochs, self.sizes, self.pace()
-      )
-      if epochs >= 1 and self.left().allows(paid):
-        return epochs
-    return None
-
-  def _pay_last(self, decided, results, seconds: float) -> None:
-    """Counts the last run, once."""
-    entry = self.books.found['stages'].setdefault(
-      MODEL, {'decided': {}, 'runs': {}, 'done': True}
-    )
-    if MODEL in entry['runs']:
-      return
-    if decided['stage'] == HEADS:
-      paid = self.least(decided['name'])
-    else:
-      how = self.of[decided['name']].how
-      shown = results['steps'] * how.batch
-      tested = self.sizes.views * self.sizes.test
-      paid = cost.training(how, shown, tested, 1, cost.Pace())
-    entry['runs'][MODEL] = {
-      'forward': paid.forward,
-      'backward': paid.backward,
-      'seconds': seconds,
-      'steps': results['steps'],
-      'step': None,
-      'together': 1,
-    }
-    self.books.write()
-
 
 def slug(name: str) -> str:
   """Returns the folder of a setting's runs."""
@@ -399,6 +311,6 @@ def slug(name: str) -> str:
   return setting.slug
 
 
-def _rate(rate: float) -> dict[str, float]:
+def rate_field(rate: float) -> dict[str, float]:
   """Returns a rate as a field; nothing of the config's own, which is nan."""
   return {} if math.isnan(rate) else {f'config.{rates.RATE}': rate}

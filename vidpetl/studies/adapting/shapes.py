@@ -19,8 +19,12 @@ Cost = cost_lib.Cost
 # One in so many goes on.
 ETA = 3
 FACTORS = (0.3, 1.0, 3.0)
+# Heads on kept features take larger ones, and cost next to nothing.
+OF_HEADS = (0.3, 1.0, 3.0, 10.0, 30.0)
 # How often a run of a search is evaluated on what is held out.
 EVALUATIONS = 4
+# Showings that are kept of each training clip, at most.
+VIEWS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +78,7 @@ def heads(names: Sequence[str], plain: Sequence[str]) -> Iterator[Heads]:
     names: of all settings.
     plain: of those that read the backbone's summary alone.
   """
-  yield Heads(tuple(names), 2)
+  yield Heads(tuple(names), VIEWS)
   once = 'one showing of each training clip is kept'
   yield Heads(tuple(names), 1, (once,))
   if plain and set(plain) != set(names):

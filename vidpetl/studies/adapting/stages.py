@@ -118,6 +118,10 @@ def run(
     min(of[each.name].at_once for each in settings),
   )
   count = _Counter(books, entry, sizes, cached)
+  if entry['done']:  # Also where the budget ended it.
+    sweep.runs = {
+      w: r for w, r in sweep.runs.items() if count.key(w) in entry['runs']
+    }
   for ended in sweep.each():
     new = {w: r for w, r in ended.items() if count.key(w) not in entry['runs']}
     (setting, _), *_ = (sweep.of[w] for w in new) if new else [(None, None)]

@@ -69,10 +69,30 @@ def finish(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
   return transformers.fold_scales(transformers.join_gates(arrays))
 
 
-def restore(
-  arrays: dict[str, np.ndarray], _: Mapping[str, Any]
+def opened(
+  arrays: dict[str, np.ndarray],
+  backbone: Mapping[str, Any],
+  kind: str,
+  apart: bool = False,
 ) -> dict[str, np.ndarray]:
-  return transformers.mark_gates(transformers.unfold_scales(arrays))
+  """Returns arrays with LayerScales and gates as rules name them.
+
+  Args:
+    arrays: by our names.
+    backbone: fields of `config.backbone`, where they are known. Another kind's
+      arrays may have the same names, and stay as they are.
+    kind: the backbone's, 'dinov2' or 'dinov3'.
+    apart: see `transformers.mark_gates`.
+  """
+  if backbone.get('kind', backbone.get('name', kind)) != kind:
+    return arrays
+  return transformers.mark_gates(transformers.unfold_scales(arrays), apart)
+
+
+def restore(
+  arrays: dict[str, np.ndarray], backbone: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+  return opened(arrays, backbone, 'dinov2')
 
 
 def mask(name: str, axes: int = 2) -> Callable[..., dict[str, np.ndarray]]:

@@ -5,7 +5,7 @@ counted within their stages there and through all of them here, so that rules
 are those of the depths that are published.
 """
 
-from vidpetl.weights import family, hieras, rules
+from vidpetl.weights import family, hieras, rules, staged
 
 _DEPTHS = ((1, 2, 7, 2), (1, 2, 11, 2), (2, 3, 16, 3), (2, 6, 36, 4))
 
@@ -23,7 +23,7 @@ def _rules(depths: tuple[int, ...], norm: str) -> family.Rules:
     for i in range(count):
       found += hieras.block(
         f'encoder.stages.{stage}.layers.{i}',
-        f'{hieras.ENCODER}/encoderblock_{number}',
+        f'{staged.ENCODER}/encoderblock_{number}',
         ('layernorm_before', 'layernorm_after'),
       )
       number += 1
