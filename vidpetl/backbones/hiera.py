@@ -230,7 +230,7 @@ class Hiera(nn.Module):
     x = table(name='space')(x.reshape(b, t, h * w, d))
     if self.joint:
       # With zeros, an image's weights are exact for a clip that stands still.
-      place = table(nn.initializers.zeros, name='time')
+      place = table(init=nn.initializers.zeros, name='time')
       x = place(x.swapaxes(1, 2)).swapaxes(1, 2)
     return x.reshape(b, t, h, w, d)
 
