@@ -202,9 +202,9 @@ def search(folder, weights):
       {'input.workers': '2'},
       folder / 'search',
       cost.Limit(**limits),
-      seeds=2,
-      probes=['linear', 'attentive'],
-      methods=['lora', 'st_adapter', 'aim'],
+      seeds=1,
+      probes=['linear'],
+      methods=['lora', 'adapter3d'],
     )
     card = cards.Card('card', 'cpu', 2**33, {'float32': 1e12}, 1e11)
     return following.follow(asked, 'videos', card, False, False)
@@ -226,11 +226,11 @@ def test_a_search_ends_with_a_model_and_goes_on_where_it_was_killed(
   monkeypatch.setattr(stages, 'run', killed)
   assert search(clips=600) == interruption.STATUS
   heads = sorted((folder / 'search' / 'heads').glob('*/*/*/results.json'))
-  before = [path.stat().st_mtime_ns for path in heads]
+  before = [path.stat().mtime for path in heads]
   decided = json.loads((folder / 'search' / journal.FILE).read_text())
   monkeypatch.setattr(stages, 'run', run)
   assert search(clips=600) == 0
-  assert [path.stat().st_mtime_ns for path in heads] == before
+  assert [path.stat().mtime for path in heads] == before
   found = json.loads((folder / 'search' / journal.FILE).read_text())
   assert found['plan'] == decided['plan']
   _check_books(found, folder / 'search')
