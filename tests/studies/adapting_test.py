@@ -23,6 +23,7 @@ from vidpetl.studies.adapting import (
   shapes,
   space,
   stages,
+  winning,
 )
 from vidpetl.studies.planning import cards
 from vidpetl.training import interruption
@@ -235,8 +236,10 @@ def test_a_search_ends_with_a_model_and_goes_on_where_it_was_killed(
   assert found['plan'] == decided['plan']
   _check_books(found, folder / 'search')
   printed = capsys.readouterr().out
-  assert 'went on' in printed and 'vidpetl predict --run=' in printed
-  assert 'a' in (folder / 'search' / 'adapt.html').read_text()
+  assert 'best  ' in printed or 'best\n' in printed
+  assert 'vidpetl predict --run=' in printed
+  page = (folder / 'search' / 'adapt.html').read_text()
+  assert 'went on' in page and 'vidpetl export --run=' in page
 
 
 def _check_books(found, folder):
@@ -255,3 +258,26 @@ def _check_books(found, folder):
   if found['winner']['setting']:
     assert results['tasks']['videos']['dataset'] == 'videos/val'
     assert results['training_examples'] == {'videos': 20}
+
+
+def _ranked(name, values, trained=1):
+  run = cost.Cost(1.0, 0.0, 1.0)
+  return stages.Ranked(name, math.nan, values, trained, run, 1.0, name)
+
+
+def test_of_equal_ones_that_wins_which_trains_less():
+  class Done:
+    found = {
+      'heads': [_ranked('linear', (0.5, 0.7), 5)],
+      'methods1': [_ranked('lora', (0.9,), 9)],
+      'methods2': [_ranked('ladder', (0.7, 0.5), 9)],
+    }
+
+  assert winning.winner(Done)[1].name == 'linear'
+  Done.found['methods2'] = [_ranked('ladder', (0.8, 0.5), 9)]
+  assert winning.winner(Done)[1].name == 'ladder'
+  Done.found['methods2'] = [_ranked('ladder', (math.nan, 0.9), 9)]
+  assert winning.winner(Done)[1].name == 'linear'
+  # As json, which has no nan.
+  row = Done.found['methods2'][0].row()
+  assert row['rate'] is None and row['values'] == [None, 0.9]
