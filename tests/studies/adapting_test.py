@@ -2,6 +2,7 @@
 
 import json
 import math
+import types
 
 import drawn
 import jax
@@ -266,18 +267,18 @@ def _ranked(name, values, trained=1):
 
 
 def test_of_equal_ones_that_wins_which_trains_less():
-  class Done:
-    found = {
+  done = types.SimpleNamespace(
+    found={
       'heads': [_ranked('linear', (0.5, 0.7), 5)],
       'methods1': [_ranked('lora', (0.9,), 9)],
       'methods2': [_ranked('ladder', (0.7, 0.5), 9)],
     }
-
-  assert winning.winner(Done)[1].name == 'linear'
-  Done.found['methods2'] = [_ranked('ladder', (0.8, 0.5), 9)]
-  assert winning.winner(Done)[1].name == 'ladder'
-  Done.found['methods2'] = [_ranked('ladder', (math.nan, 0.9), 9)]
-  assert winning.winner(Done)[1].name == 'linear'
+  )
+  assert winning.winner(done)[1].name == 'linear'
+  done.found['methods2'] = [_ranked('ladder', (0.8, 0.5), 9)]
+  assert winning.winner(done)[1].name == 'ladder'
+  done.found['methods2'] = [_ranked('ladder', (math.nan, 0.9), 9)]
+  assert winning.winner(done)[1].name == 'linear'
   # As json, which has no nan.
-  row = Done.found['methods2'][0].row()
+  row = done.found['methods2'][0].row()
   assert row['rate'] is None and row['values'] == [None, 0.9]
