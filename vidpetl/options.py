@@ -55,11 +55,15 @@ def _whole(owner: str, name: str) -> str:
 
 
 def hold_fields(made: Any, owner: str, *but: str) -> None:
-  """Holds the fields of a dataclass against their hints, but for some."""
+  """Holds the fields of a dataclass against their hints, but for some.
+
+  Numbers that are arguments of a program are held where they are given to it.
+  """
+  fields = {f.name: getattr(made, f.name) for f in dataclasses.fields(made)}
   values = {
-    field.name: getattr(made, field.name)
-    for field in dataclasses.fields(made)
-    if field.name not in but
+    name: value
+    for name, value in fields.items()
+    if name not in but and not hasattr(value, 'aval')
   }
   hold(values, hints(type(made)), owner)
 

@@ -14,10 +14,11 @@ vidpetl/studies/settings.py.
 
 '{seed}' in a setting stands for the run's seed, so that each can start from
 another run of its own. Flags such as --config.epochs=5 go to all runs. Each run
-is a working directory of its own. Runs that differ in seeds, learning rates and
-weight decays alone train together in one program, and come out as each would
-alone; --one_by_one turns that off. For it all seeds see the same batches;
---batches=own gives each its own, and has seeds train one by one. With
+is a working directory of its own. Runs that differ in numbers alone (seeds,
+learning rates, weight decays, label smoothing, dropout of a head, and scale,
+alpha and dropout of a technique) train together in one program, and come out as
+each would alone; --one_by_one turns that off. For it all seeds see the same
+batches; --batches=own gives each its own, and has seeds train one by one. With
 config.validation each setting is tried at four rates, and the one is reported
 that is best on what is held out (--rates). The same command again leaves alone
 what is finished and resumes what is not; an error in one run does not keep the
@@ -30,19 +31,10 @@ the numbers come from (config.report).
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
-
 import dataclasses
-import functools
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from absl import app, flags
-from etils import epath, epy
+from etils import epy
 
 from vidpetl import bounded, cli, lock, ranges
 from vidpetl.recipes import config_flag, named
@@ -50,9 +42,7 @@ from vidpetl.studies import series
 from vidpetl.studies import settings as settings_lib
 
 with epy.lazy_imports():
-  from vidpetl.studies import flops, rates, tradeoff
-
-LoadConfig = Callable[[Sequence[settings_lib.Setting], int], Any]
+  from vidpetl.studies import rates, sweeping
 
 
 def define_flags() -> None:
@@ -70,7 +60,7 @@ def define_flags() -> None:
     8,
     ranges.Count,
     'The most runs that train together in one program, of those that differ in '
-    'seeds, rates and decays alone.',
+    'numbers alone.',
   )
   flags.DEFINE_bool('one_by_one', False, 'Trains no runs together.')
   flags.DEFINE_enum(
@@ -88,82 +78,6 @@ def define_flags() -> None:
     "'auto' tries 0.1, 0.3, 1 and 3 where config.validation holds some out and "
     'the setting has no rate of its own.',
   )
-
-
-def sweep(
-  load_config: LoadConfig,
-  settings: Sequence[settings_lib.Setting],
-  seeds: int,
-  metrics: Sequence[str],
-  folder: epath.Path,
-  factors: Sequence[float] = (),
-  at_once: int = 1,
-) -> list[str] | None:
-  """Runs every setting with every seed; draws after each run.
-
-  Args:
-    load_config: (settings of a run, seed) -> config.
-    settings: to run.
-    seeds: runs of each.
-    metrics: '<task>/<metric>' each; the first is drawn, and picks rates.
-    folder: of the sweep.
-    factors: of rates, see `rates.axis`.
-    at_once: the most runs that train together.
-
-  Returns:
-    What went wrong, a line per run; None if it was told to stop.
-  """
-  failed = []
-  costs: dict[settings_lib.Setting, dict[str, float]] = {}
-  tried: dict[settings_lib.Setting, dict[float, dict]] = {}
-  runs, of = _planned(load_config, settings, seeds, folder, factors)
-  found = lambda: {s: _picked(tried.get(s), metrics[0]) for s in settings}
-  try:
-    for ended in series.run_all(runs, failed, metrics, at_once):
-      for workdir, results in ended.items():
-        setting, rate = of[workdir]
-        tried.setdefault(setting, {}).setdefault(rate, {})[workdir] = results
-        if setting not in costs:
-          costs[setting] = flops.forward(runs[workdir].config())
-      if ended:
-        tradeoff.write(folder, found(), metrics, costs)
-  except series.Interrupted:
-    return None
-  if text := rates.write(folder, tried, metrics[0]):
-    print(f'\n{text}')
-  print(f'\n{tradeoff.table(found(), metrics)}\n')
-  return failed
-
-
-def _planned(
-  load_config: LoadConfig,
-  settings: Sequence[settings_lib.Setting],
-  seeds: int,
-  folder: epath.Path,
-  factors: Sequence[float],
-) -> tuple[
-  dict[epath.Path, series.Planned],
-  dict[epath.Path, tuple[settings_lib.Setting, float]],
-]:
-  """Returns working directory -> its run, and -> its setting and rate."""
-  runs, of = {}, {}
-  axes = {s: rates.axis(s, load_config, factors) for s in settings}
-  for seed in range(seeds):
-    for setting in settings:
-      for rate, chosen in axes[setting].items():
-        below = '' if math.isnan(rate) else f'rate{rate:g}'
-        workdir = folder / setting.slug / below / f'seed{seed}'
-        of[workdir] = setting, rate
-        make = functools.partial(load_config, [chosen], seed)
-        runs[workdir] = series.Planned(make, series.told([setting]))
-  return runs, of
-
-
-def _picked(
-  tried: Mapping[float, Mapping[epath.Path, Any]] | None, metric: str
-) -> list[dict[str, Any]]:
-  """Returns the results of a setting's runs at the rate that is picked."""
-  return list(tried[rates.pick(tried, metric)].values()) if tried else []
 
 
 def listed(
@@ -195,7 +109,7 @@ def main(argv: list[str]) -> int:
   at_once = 1 if args.one_by_one else args.at_once
   with lock.hold(runs.folder):
     return series.report(
-      sweep(
+      sweeping.sweep(
         runs.load,
         settings,
         args.seeds,

@@ -72,6 +72,35 @@ def make(make_config, base):
   return make
 
 
+# Of each of two runs, in the equations of loss, head and technique.
+NUMBERS = {
+  'head': {f'tasks.{TASK}.label_smoothing': (0.0, 0.2)},
+  'lora': {
+    'petl[0].alpha': (2.0, 8.0),
+    'petl[0].dropout': (0.0, 0.2),
+    f'tasks.{TASK}.dropout': (0.5, 0.0),
+  },
+  'adaptformer': {
+    'petl[0].scale': (0.1, 0.7),
+    'petl[0].dropout': (0.1, 0.3),
+  },
+}
+
+
+def with_numbers(planned, method):
+  """The same runs, which differ in numbers as well."""
+  for path, values in NUMBERS[method].items():
+    for each, value in zip(planned, values, strict=True):
+      config = each.config.unlock()
+      if path.startswith('petl'):
+        first, *rest = config.petl
+        name = path.removeprefix('petl[0].')
+        config.petl = ({**first, name: value}, *rest)
+      else:
+        config.update_from_flattened_dict({path: value})
+  return planned
+
+
 def plan(make, method, folder, own=OWN, **fields):
   """Returns runs of a group, in folders of their own."""
   return [
@@ -126,8 +155,8 @@ def check_same(one, other):
   ],
 )
 def test_numbers_in_a_group_are_those_alone(make, method, tmp_path):
-  """Of other seeds, rates and decays: losses, checkpoints, metrics, files."""
-  planned = plan(make, method, tmp_path / 'group')
+  """Of other seeds, rates, decays, numbers: losses, checkpoints, metrics."""
+  planned = with_numbers(plan(make, method, tmp_path / 'group'), method)
   found = group.run(planned)
   expected = run_alone(planned, tmp_path / 'alone')
   for i, (mine, theirs) in enumerate(zip(found, expected, strict=True)):
@@ -138,6 +167,7 @@ def test_numbers_in_a_group_are_those_alone(make, method, tmp_path):
       fields = {'mode': 'eval', 'eval_checkpoint': 'none', 'steps': 4}
       fields['init.adapter'] = str(tmp_path / 'group' / str(i) / 'adapter')
       config = make(method, OWN[i], **fields)
+      config.unlock().petl = planned[i].config.petl
       again = loop.run(config, str(tmp_path / f'again{i}'))
       assert metrics(again) == pytest.approx(metrics(mine), abs=1e-6)
 

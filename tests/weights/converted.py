@@ -54,11 +54,23 @@ def encode(family, path, video, out, fields=(), **options):
   """
   file = os.path.join(out, f'{family}.safetensors')
   report = convert_file(family, path, file, **options)
-  backbone = published.read_metadata(file)['backbone']
-  model = backbones.build(backbone, **dict(fields))
-  tree = variables.unflatten(storage.load_arrays(file))
+  return encode_with(file, video, fields), report
+
+
+def encode_with(file, video, fields=()):
+  """Returns `Features` of a video by a converted file; see `encode`.
+
+  Args:
+    file: that was converted.
+    video: [b, t, h, w, 3].
+    fields: of the backbone.
+  """
+  said = published.read_metadata(file)
+  model = backbones.build(said['backbone'], **dict(fields))
+  arrays = storage.load_arrays(file)
+  tree = variables.unflatten(arrays)
   tree = {name: part['backbone'] for name, part in tree.items()}
-  return jax.jit(lambda v: model.apply(v, video, False))(tree), report
+  return jax.jit(lambda v: model.apply(v, video, False))(tree)
 
 
 def classify(family, path, video, out, head='k', **options):

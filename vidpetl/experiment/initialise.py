@@ -146,8 +146,7 @@ def load(
   report.notes += unlike.notes(experiment, said, bool(published.heads(have)))
   new = sorted(set(want) - set(taken))
   taken = {
-    path: jax.device_put(value.astype(want[path].dtype))
-    for path, value in taken.items()
+    path: _placed(value, want[path].dtype) for path, value in taken.items()
   }
   resized = sum(row.status == 'resized' for row in report.rows)
   origin = (
@@ -155,6 +154,17 @@ def load(
     f'{resized} resized'
   )
   return variables.unflatten(want | taken), origin, report
+
+
+def _placed(array: np.ndarray, dtype: Any) -> jax.Array:
+  """Returns an array on the device, which half precision reaches as it is.
+
+  On a CPU, what is put there may be the array itself, which may be mapped: so
+  what keeps its type is copied before.
+  """
+  if array.dtype.itemsize < np.dtype(dtype).itemsize:
+    return jax.device_put(array).astype(dtype)
+  return jax.device_put(array.astype(dtype))
 
 
 def _skipped(

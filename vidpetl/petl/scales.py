@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from vidpetl import ranges
 
@@ -18,7 +19,7 @@ Scale = float | Annotated[str, ranges.OneOf((LEARNED,))]
 
 def factor(module: nn.Module, scale: float | str, dtype: Any):
   """Returns the number, or the parameter `scale` of a module, a float32 []."""
-  if scale != LEARNED:
-    return scale
-  learned: jax.Array = module.param('scale', nn.initializers.ones, ())
-  return learned.astype(dtype)
+  if isinstance(scale, str):
+    learned: jax.Array = module.param('scale', nn.initializers.ones, ())
+    return learned.astype(dtype)
+  return jnp.asarray(scale, dtype)

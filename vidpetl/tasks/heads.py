@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vidpetl.backbones import dropout
 from vidpetl.backbones import features as features_lib
 from vidpetl.tasks import roi_align
 
@@ -89,8 +90,7 @@ class Linear(Reader):
       z = BatchNorm(name='norm')(z, train, valid)
     elif self.norm == 'layer':
       z = nn.LayerNorm(epsilon=1e-6, dtype=jnp.float32, name='norm')(z)
-    if self.dropout:
-      z = nn.Dropout(self.dropout)(z, deterministic=not train)
+    z = dropout.Dropout(self.dropout, not train)(z)
     output = nn.Dense(
       self.num_classes,
       kernel_init=INITIALS[self.initial],

@@ -15,6 +15,7 @@ from vidpetl.experiment import model as model_lib
 from vidpetl.experiment import optimizer
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import trainable, variables
+from vidpetl.training import numbers as numbers_lib
 
 
 def train_step(
@@ -29,6 +30,7 @@ def train_step(
   hold: str = '',
   rates: Mapping[str, jax.Array] | None = None,
   decays: Mapping[str, jax.Array] | None = None,
+  numbers: Mapping[str, jax.Array] | None = None,
 ) -> tuple[state_lib.TrainState, dict[str, jax.Array]]:
   """forward -> loss -> grad -> update -> scalars.
 
@@ -47,11 +49,13 @@ def train_step(
     rates: learning rate of each group in this step; None is the schedule's of
       `tx`, which then is a part of the program.
     decays: weight decay of each group, likewise.
+    numbers: fields of the config that are arguments, see `training.numbers`.
 
   Returns:
     The state after the step; scalars: mean loss, the task's own, and the norm
     of the gradient of what trains.
   """
+  model, task = numbers_lib.put(model, task, numbers or {})
   key = jax.random.fold_in(jax.random.key(seed), state.step)
   own = state.task_state.get(task.name, {})
   own = task.begin_step(own, state.params, state.batch_stats)
@@ -158,8 +162,10 @@ def eval_step(
   *,
   model: model_lib.Model,
   task: Any,
+  numbers: Mapping[str, jax.Array] | None = None,
 ) -> dict[str, jax.Array]:
   """Returns `task.outputs` and, to know them again, 'index' and 'valid'."""
+  model, task = numbers_lib.put(model, task, numbers or {})
   inputs = _inputs(batch, task, train=False)
   outputs = task.outputs(
     model.apply(state.variables, inputs, task.name), inputs

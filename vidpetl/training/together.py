@@ -31,12 +31,14 @@ from vidpetl.metrics import metric as metric_lib
 from vidpetl.parameters import trainable
 from vidpetl.recipes import defaults
 from vidpetl.training import alone, identity, pending, programs, sharding
+from vidpetl.training import numbers as numbers_lib
 from vidpetl.training import run as run_lib
 from vidpetl.training import step as step_lib
 
 State = state_lib.TrainState
 
-# Fields that runs which train together may differ in: regexes.
+# Fields that runs which train together may differ in, besides the numbers of
+# `training.numbers`: regexes.
 ARGUMENTS = (
   'seed',
   r'optimizer\.(learning_rate|schedule|final|warmup_epochs|milestones|tails)',
@@ -59,7 +61,12 @@ def shared(config: Any) -> dict[str, Any]:
     config: of a run.
   """
   fields = identity.flat(complete.as_json(config))
-  fields = {k: v for k, v in fields.items() if not _ARGUMENTS.fullmatch(k)}
+  free = numbers_lib.among(fields)
+  fields = {
+    k: v
+    for k, v in fields.items()
+    if k not in free and not _ARGUMENTS.fullmatch(k)
+  }
   fields['data_seed'] = defaults.data_seed(config)
   if not config.init.path and any(
     group == trainable.FROZEN for _, group in config.trainable
@@ -181,6 +188,7 @@ class Together(alone.Alone):
     self._decays = _stack_dicts(
       [optimizer.decays(each.config.optimizer) for each in members]
     )
+    self._numbers = numbers_lib.differing([each.config for each in members])
     seeds = [each.config.seed for each in members]
     one = len(set(seeds)) == 1
     # One seed for all leaves what it draws, as in a frozen trunk, in common.
@@ -241,9 +249,9 @@ class Together(alone.Alone):
     ]
 
   def _arguments(self, step: int) -> tuple[Any, ...]:
-    """Returns rates, decays and seed of a step."""
+    """Returns rates, decays, numbers and seed of a step."""
     rates = _stack_dicts([each.rates(step) for each in self.members])
-    return rates, self._decays, self._seed
+    return rates, self._decays, self._numbers, self._seed
 
   @functools.cached_property
   def _steps(self) -> dict[str, Any]:
@@ -254,19 +262,20 @@ class Together(alone.Alone):
       self.run.config, self.run.experiment, self.run.tx, name
     )
 
-    def one(state, still, batch, rates, decays, seed):
+    def one(state, still, batch, rates, decays, numbers, seed):
       state, scalars = update(
         _with_statistics(state, still),
         batch,
         rates=rates,
         decays=decays,
+        numbers=numbers,
         seed=seed,
       )
       return _without_statistics(state, still), scalars
 
     mapped = jax.vmap(
       one,
-      in_axes=(_AXES, None, None, 0, 0, self._seed_axis),
+      in_axes=(_AXES, None, None, 0, 0, 0, self._seed_axis),
       out_axes=(_AXES, 0),
     )
 
@@ -314,19 +323,21 @@ class Together(alone.Alone):
       model=self.run.experiment.model,
       task=self.run.experiment.tasks[name],
     )
-    one = lambda state, still, batch: predict(
-      _with_statistics(state, still), batch
+    one = lambda state, still, batch, numbers: predict(
+      _with_statistics(state, still), batch, numbers=numbers
     )
-    together = jax.vmap(one, in_axes=(_AXES, None, None), out_axes=1)
+    together = jax.vmap(one, in_axes=(_AXES, None, None, 0), out_axes=1)
 
-    def predict_all(state, batch):
+    def predict_all(state, batch, numbers):
       common = {field: batch[field] for field in _COMMON}
       still = self._still(state)
-      return together(_without_statistics(state, still), still, batch) | common
+      rest = _without_statistics(state, still)
+      return together(rest, still, batch, numbers) | common
 
-    return jax.jit(
+    compiled = jax.jit(
       predict_all, out_shardings=sharding.replicated(self.run.mesh)
     )
+    return lambda state, batch: compiled(state, batch, self._numbers)
 
   def measured(
     self, metrics: Mapping[int, metric_lib.Metric]

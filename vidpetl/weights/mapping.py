@@ -10,6 +10,7 @@ import einops
 import ml_dtypes
 import numpy as np
 
+from vidpetl.parameters import mapped
 from vidpetl.weights import attentive, rules, transformers
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import report as report_lib
@@ -60,7 +61,9 @@ def to_ours(
   axes = dict(family.axes(shapes))
   axes['g'] = (told or {}).get('probe_heads', attentive.HEADS)
   if family.heads and net.splits_heads:
-    axes['c'] = transformers.head_width(shapes, (told or {})['heads'])
+    width = (family.width or transformers.width_of)(shapes)
+    heads = (told or {})['heads']
+    axes |= {'c': transformers.head_width(width, heads), 'heads': heads}
   arrays = {}
   for each in wanted:
     ours = ', '.join(each.ours)
@@ -95,8 +98,9 @@ def _one(each, array, axes, values, report) -> Arrays:
   """Returns one of their arrays as ours, {} if it is wrong."""
   row = {'theirs': each.theirs, 'ours': ', '.join(each.ours)}
   row['before'] = array.shape
-  array, note = _as_floats(array)
+  read, (array, note) = array, _as_floats(array)
   problem = _problem(each, array) if values else ''
+  mapped.release(read)
   new = {}
   try:
     new = each.to_ours(array, axes)

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import options, ranges
-from vidpetl.backbones import layers, site, torch_layers
+from vidpetl.backbones import dropout, layers, site, torch_layers
 from vidpetl.petl import linear, scales
 
 Flat = Mapping[str, jax.Array]
@@ -106,7 +106,7 @@ class Adapter(nn.Module):
     hidden = max(int(d * self.ratio), 1) if self.ratio else self.bottleneck
     x = torch_layers.dense(x, hidden, 'down', kernel=down)
     x = ACTIVATIONS[self.activation](x)
-    x = nn.Dropout(self.dropout)(x, deterministic=not self.has_rng('dropout'))
+    x = dropout.Dropout(self.dropout, not self.has_rng('dropout'))(x)
     x = torch_layers.dense(x, d, 'up', kernel=up, groups=self.groups)
     x = scales.factor(self, self.scale, x.dtype) * x
     if self.norm == 'out':

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import options, ranges
-from vidpetl.backbones import dense, site, torch_layers
+from vidpetl.backbones import dense, dropout, site, torch_layers
 from vidpetl.petl import linear, qkv
 
 Flat = Mapping[str, jax.Array]
@@ -111,9 +111,7 @@ class LoRA(nn.Module):
 
   @nn.nowrap
   def dropped(self, x: jax.Array) -> jax.Array:
-    if not (self.dropout and self.has_rng('dropout')):
-      return x
-    return nn.Dropout(self.dropout)(x, deterministic=False)
+    return dropout.Dropout(self.dropout, not self.has_rng('dropout'))(x)
 
   @nn.nowrap
   def update(
@@ -121,7 +119,8 @@ class LoRA(nn.Module):
   ) -> jax.Array:
     """Returns s B (A x), where A is applied as the layer's kernel is."""
     x = apply(x, a.astype(x.dtype))
-    return self.scale * dense.product(x, b.astype(x.dtype))
+    scale = jnp.asarray(self.scale, x.dtype)
+    return scale * dense.product(x, b.astype(x.dtype))
 
   @nn.nowrap
   def gain(

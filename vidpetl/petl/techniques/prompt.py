@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import options, ranges
-from vidpetl.backbones import site, torch_layers
+from vidpetl.backbones import dropout, site, torch_layers
 
 INITIALS = ('vpt', 'xavier')
 
@@ -52,10 +52,8 @@ class Prompt(nn.Module):
     prompts = self.param(
       'tokens', torch_layers.uniform(parts / 6), (self.tokens, d)
     ).astype(y.dtype)
-    prompts = nn.Dropout(self.dropout)(
-      jnp.broadcast_to(prompts, (*y.shape[:-2], *prompts.shape)),
-      deterministic=not self.has_rng('dropout'),
-    )
+    drop = dropout.Dropout(self.dropout, not self.has_rng('dropout'))
+    prompts = drop(jnp.broadcast_to(prompts, (*y.shape[:-2], *prompts.shape)))
     cls, _, rest = jnp.split(
       y, [grid.cls, y.shape[-2] - grid.row_length], axis=-2
     )

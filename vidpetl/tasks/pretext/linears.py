@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vidpetl.backbones import dropout
 from vidpetl.backbones import features as features_lib
 from vidpetl.tasks import heads
 
@@ -26,7 +27,7 @@ class Linears(heads.Reader):
   def __call__(self, features: features_lib.Features) -> dict[str, jax.Array]:
     """Returns float32 [b, ..., size] by name."""
     train = self.has_rng('dropout')
-    drop = nn.Dropout(self.dropout, deterministic=not train)
+    drop = dropout.Dropout(self.dropout, not train)
     z = self.summary(features, train)
     return {
       name: nn.Dense(

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 
 from vidpetl import ranges
-from vidpetl.backbones import dense
+from vidpetl.backbones import dense, querying
 from vidpetl.backbones import layers as layers_lib
 from vidpetl.backbones import mlp as mlp_lib
 from vidpetl.backbones import site as site_lib
@@ -69,12 +69,12 @@ class Attentive(probe.Probe):
     norm = lambda name: layers_lib.layer_norm(x.dtype, name, self.epsilon)
     q = attention.learned(self, 'queries', self.queries, d)
     if self.pooler == 'videoprism':
-      pooling = attention.Pooling(heads, hidden, scaled=True, name='attention')
+      pooling = querying.Pooling(heads, hidden, scaled=True, name='attention')
       y = pooling(q, x)
       y = dense.Dense((d,), dtype=x.dtype, name='out')(y)
       z = norm('out_norm')(y)
     else:
-      pooling = attention.Pooling(heads, name='attention')
+      pooling = querying.Pooling(heads, name='attention')
       u = q.astype(x.dtype) + pooling(q, norm('attention_norm')(x))
       mlp = mlp_lib.Mlp(hidden, x.dtype, 'gelu', name='mlp')
       z = u + mlp(norm('mlp_norm')(u))
