@@ -1,6 +1,5 @@
 """Converting a published file as users do, and running what comes of it."""
 
-import math
 import os
 import re
 
@@ -13,7 +12,7 @@ from vidpetl.parameters import storage, variables
 from vidpetl.petl import adapted
 from vidpetl.tasks import heads
 from vidpetl.tasks.probes import building
-from vidpetl.weights import fit, positions, report, settings
+from vidpetl.weights import settings
 from vidpetl.weights.errors import UnsaidError
 
 
@@ -58,56 +57,19 @@ def encode(family, path, video, out, fields=(), **options):
   return encode_with(file, video, fields), report
 
 
-def encode_with(file, video, fields=(), grid=()):
+def encode_with(file, video, fields=()):
   """Returns `Features` of a video by a converted file; see `encode`.
 
   Args:
     file: that was converted.
     video: [b, t, h, w, 3].
     fields: of the backbone.
-    grid: (t, h, w) of its tokens, if tables are for another.
   """
   said = published.read_metadata(file)
   model = backbones.build(said['backbone'], **dict(fields))
   arrays = storage.load_arrays(file)
-  if grid:
-    arrays = {n: _resized(n, x, said, grid) for n, x in arrays.items()}
   tree = variables.unflatten(arrays)
   tree = {name: part['backbone'] for name, part in tree.items()}
-  return jax.jit(lambda v: model.apply(v, video, False))(tree)
-
-
-def _resized(name, array, said, grid):
-  """Returns an array, or a table for another grid, as `fit` has it."""
-  if not positions.is_table(name):
-    return array
-  old, new = (positions.axes(name, g) for g in (said['grid'], grid))
-  cls = array.shape[1] - math.prod(old)
-  return positions.resize(array, old, new, cls=cls, rule=said['positions'])
-
-
-def encode_resized(file, video):
-  """Encodes clips of another size by a converted file, whose tables are fit.
-
-  Args:
-    file: that `vidpetl convert` has written.
-    video: [b, t, h, w, 3].
-
-  Returns:
-    `Features`.
-  """
-  said = published.read_metadata(file)
-  model = backbones.build(said['backbone'])
-  drawn = lambda: model.init_with_output(jax.random.key(0), video, False)
-  features, tree = jax.eval_shape(drawn)
-  want = {n: x.shape for n, x in variables.flatten(tree).items()}
-  have = storage.load_arrays(file)
-  have = {n.removeprefix('backbone/'): array for n, array in have.items()}
-  old = fit.Geometry(tuple(said['grid']), rule=said['positions'])
-  new = fit.Geometry(features.grid.shape[1:4])
-  found = fit.fit(have, want, old, new, report.Report('resized'))
-  assert found.keys() == want.keys()
-  tree = variables.unflatten(found)
   return jax.jit(lambda v: model.apply(v, video, False))(tree)
 
 

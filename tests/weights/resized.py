@@ -30,8 +30,9 @@ def resized(file, size, **fields):
   want = {name: leaf.shape for name, leaf in want.items()}
   grid = tuple(n // p for n, p in zip(size, _tubelet(model)))
   report = report_lib.Report('a test')
+  have = storage.load_arrays(file)
   arrays = fit.fit(
-    storage.load_arrays(file),
+    {name: array for name, array in have.items() if 'heads_' not in name},
     want,
     fit.Geometry(tuple(said['grid']), rule=said['positions']),
     fit.Geometry(grid),
@@ -47,9 +48,10 @@ def resized(file, size, **fields):
 def _tubelet(model):
   """Returns what a token covers, (frames, height, width)."""
   covers = getattr(model, 'tubelet', 1)
-  if isinstance(covers, int):
-    covers = (covers, model.patch, model.patch)
-  return model.patch if isinstance(model.patch, tuple) else covers
+  if isinstance(covers, tuple):
+    return covers
+  patch = model.patch
+  return patch if isinstance(patch, tuple) else (covers, patch, patch)
 
 
 def encode(file, video, **fields):

@@ -150,7 +150,8 @@ class VideoPrism(vivit.FactorisedEncoder):
     """Maps tokens [b, t, h, w, d] to [b, d]."""
     if self.summary == 'mean':
       return x.mean((1, 2, 3))
-    y = Pooler(self.heads, name='pool')(x.reshape(len(x), -1, x.shape[-1]))
+    tokens = Grid(*x.shape[1:4]).flatten(x)
+    y = Pooler(self.heads, name='pool')(tokens)
     if self.summary == 'pooled':
       return y
     length = jnp.sum(jnp.square(y.astype(jnp.float32)), -1, keepdims=True)

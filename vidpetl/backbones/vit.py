@@ -36,7 +36,6 @@ VARIANTS = {
   'S': {'width': 384, 'depth': 12, 'heads': 6, 'mlp': 1536},
   'B': {'width': 768, 'depth': 12, 'heads': 12, 'mlp': 3072},
   'L': {'width': 1024, 'depth': 24, 'heads': 16, 'mlp': 4096},
-  'H': {'width': 1280, 'depth': 32, 'heads': 16, 'mlp': 5120},
 }
 
 
@@ -225,6 +224,7 @@ class VideoMAE(ViT):
   key_bias: ClassVar[bool] = False
   variants: ClassVar[Mapping[str, Mapping[str, int]]] = {
     **VARIANTS,
+    'H': {'width': 1280, 'depth': 32, 'heads': 16, 'mlp': 5120},
     # VideoMAE V2's (Wang et al. 2023).
     'g': {'width': 1408, 'depth': 40, 'heads': 16, 'mlp': 6144, 'patch': 14},
   }

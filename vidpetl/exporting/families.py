@@ -47,8 +47,9 @@ def export(
     head: task whose head is the classifier, '' to leave it out.
   """
   fields = source.model.backbone if source.model else {}
+  video = source.model.video if source.model else ()
   exported, report = exporting.export(
-    name, source.arrays, head=head, backbone=fields
+    name, source.arrays, head=head, backbone=fields, video=video
   )
   report.notes += source.notes
   family = family_lib.load(name)
@@ -146,7 +147,11 @@ def find(source: handover.Source, subject: subject_lib.Subject) -> str:
       continue
     try:
       exporting.export(
-        name, source.arrays, head=_head(name, subject), backbone=fields
+        name,
+        source.arrays,
+        head=_head(name, subject),
+        backbone=fields,
+        video=source.model.video,
       )
     except WeightsError:
       continue

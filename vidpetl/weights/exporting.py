@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import einops
@@ -24,6 +24,7 @@ def export(
   *,
   head: str = '',
   backbone: Mapping[str, Any] | None = None,
+  video: Sequence[int] = (),
 ) -> tuple[Arrays, report_lib.Report]:
   """Returns a model under the names of the class that a family's code has.
 
@@ -32,6 +33,7 @@ def export(
     arrays: under the names of `petl.variables`.
     head: task whose head becomes the family's classifier; '' leaves all out.
     backbone: fields of `config.backbone`, where they are known.
+    video: (frames, height, width) of its clips, where they are known.
 
   Returns:
     Arrays by the class's names, its buffers included; the report.
@@ -49,7 +51,7 @@ def export(
   found = {local_name(path, head): array for path, array in arrays.items()}
   found = family.restore(found, backbone or {})
   report = report_lib.Report(f'exported as {name}')
-  exported = {}
+  exported, axes = {}, _axes(backbone or {}, video)
   for each in _choose(family, found, head, backbone or {}):
     theirs = _whole(family, each.theirs, head)
     ours = ', '.join(each.ours)
@@ -59,7 +61,7 @@ def export(
       continue
     shape = next(iter(parts.values())).shape
     try:
-      new = each.to_theirs(parts, {})
+      new = each.to_theirs(parts, axes)
     except einops.EinopsError as error:
       problem = str(error).strip().split('\n')[-1].strip()
       report.add('wrong', theirs=theirs, ours=ours, before=shape, note=problem)
@@ -83,6 +85,15 @@ def export(
     exported[theirs] = buffer
     report.add('new', theirs=theirs, after=buffer.shape, note='a buffer')
   return exported, report
+
+
+def _axes(backbone: Mapping[str, Any], video: Sequence[int]) -> dict[str, int]:
+  """Returns the sizes of a grid of tokens, where a tubelet is three sizes."""
+  tubelet = backbone.get('tubelet')
+  if not video or not isinstance(tubelet, Sequence):
+    return {}
+  sizes = (size // part for size, part in zip(video, tubelet))
+  return dict(zip(('frames', 'rows', 'columns'), sizes))
 
 
 def takes(family: family_lib.Family, head: str) -> str:

@@ -130,7 +130,8 @@ class Model:
 def said(kind: Kind) -> set[str]:
   """Returns fields of our backbones that the configs of a model say."""
   shown = {'summary'} if kind.flags else set()
-  return {*_FIELDS.values(), *kind.fields.values(), 'activation', *shown}
+  further = (*kind.fields.values(), *kind.shown.values())
+  return {*_FIELDS.values(), *further, 'activation', *shown}
 
 
 def read_settings(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -143,6 +143,11 @@ def norm(theirs: str, ours: str) -> list[Rule]:
   ]
 
 
+def flax(theirs: str, ours: str, leaf: str = 'kernel') -> list[Rule]:
+  """Rules of a layer of Flax's, whose arrays are ours."""
+  return [rule(f'{theirs}/{x}', f'{ours}/{x}') for x in (leaf, 'bias')]
+
+
 def batch_norm(theirs: str, ours: str) -> list[Rule]:
   """Rules of PyTorch's BatchNorm and its running statistics."""
   return [

@@ -111,6 +111,28 @@ def mlps(theirs: str, ours: str, layers: Mapping[str, str]) -> list[rules.Rule]:
   ]
 
 
+def kauldron_blocks(theirs: str, encoder: str) -> list[rules.Rule]:
+  """Rules of kauldron's blocks.
+
+  Args:
+    theirs: name of a block, with its counter.
+    encoder: our module.
+  """
+  ours = f'{encoder}/{BLOCK}'
+  found = []
+  for norm, number in (('attention_norm', 0), ('mlp_norm', 1)):
+    found += rules.flax(
+      f'{theirs}/{norm}', f'{ours}/LayerNorm_{number}', 'scale'
+    )
+  for name in ('query', 'key', 'value', 'out'):
+    at = f'{ours}/{ATTENTION}/{name}'
+    found += rules.flax(f'{theirs}/attention/{name}', at)
+  for number, name in enumerate(('dense_in', 'dense_out')):
+    at = f'{ours}/MlpBlock_0/Dense_{number}'
+    found += rules.flax(f'{theirs}/mlp/{name}', at)
+  return found
+
+
 def fold_scales(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
   """Multiplies the layers before LayerScales by these, which go.
 

@@ -66,7 +66,15 @@ PRESETS = {
   ),
   'videomae_h': _vit(
     'VideoMAE, ViT-H', 'videomae', 'H', 'videomae', _NON_COMMERCIAL,
-    'checkpoint.pth of the model zoo', 'MCG-NJU/videomae-huge-…',
+    'checkpoint.pth of the model zoo',
+    'MCG-NJU/videomae-huge-finetuned-kinetics',
+  ),
+  'videomaev2_s': _vit(
+    'VideoMAE V2, ViT-S, distilled', 'videomae', 'S', 'videomae',
+    _NON_COMMERCIAL, 'vit_s_k710_dl_from_giant.pth',
+    published=Published(
+      "mmaction2's configs/recognition/videomaev2/README.md", 22, 57
+    ),
   ),
   'videomaev2_b': _vit(
     'VideoMAE V2, ViT-B, distilled', 'videomae', 'B', 'videomae',

@@ -69,6 +69,11 @@ class Ranked:
     mean = float(np.mean(self.values))
     return mean if math.isfinite(mean) else -math.inf
 
+  @property
+  def order(self) -> tuple[float, int]:
+    """The higher, the better: of equal ones that which trains less."""
+    return self.mean, -self.trained
+
   def row(self) -> dict[str, Any]:
     """Returns what adapt.json has of it."""
     number = json_lines.number
@@ -132,7 +137,7 @@ def run(
     sweep.write()
     print(f'\n{sweep.told()}\n', flush=True)
   found = [_ranked(sweep, each, count, metric) for each in sweep.tried]
-  return sorted(found, key=lambda one: -one.mean), sweep.failed
+  return sorted(found, key=lambda one: one.order, reverse=True), sweep.failed
 
 
 class _Counter:

@@ -83,6 +83,8 @@ def _chosen(found: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def _names_after(found: Mapping[str, Any], stage: str) -> set[str]:
   """Returns the settings that the next stage of methods has."""
+  if stage == search.HEADS and 'methods1' in found['stages']:
+    return {row['name'] for row in found['stages'][stage]['rows'][:1]}
   names = [n for n in found['stages'] if n not in (search.HEADS, search.MODEL)]
   if stage not in names or stage == names[-1]:
     return set()

@@ -17,12 +17,13 @@ from vidpetl.studies.adapting import cost, search, stages
 def winner(of: search.Search) -> tuple[str, stages.Ranked] | None:
   """Returns the stage and the setting that is best on what is held out.
 
-  It is the best of the last stage of methods, or the best head.
+  It is the best of the last stage of methods, or the best head; of equal ones
+  that which trains less.
   """
   rungs = [name for name in of.found if name != search.HEADS and of.found[name]]
   last = [*rungs[-1:], *(n for n in of.found if n == search.HEADS)]
   tried = [(n, of.found[n][0]) for n in last if of.found[n]]
-  return max(tried, key=lambda pair: pair[1].mean, default=None)
+  return max(tried, key=lambda pair: pair[1].order, default=None)
 
 
 def train(of: search.Search) -> tuple[epath.Path, dict[str, Any]] | None:

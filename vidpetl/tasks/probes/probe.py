@@ -42,6 +42,8 @@ class Probe(nn.Module):
     lead: whether tokens off the grid are read, too: class tokens, and those
       that techniques added. They are the last block's if there are no `layers`.
     norm: of tokens, 'none' or 'layer', with scale and bias.
+    time: whether a vector e_t is added to tokens of moment t behind it, learned
+      and 0 at first: towers of images tell no moments apart.
     dropout: rate, of tokens' features in training.
   """
 
@@ -49,6 +51,7 @@ class Probe(nn.Module):
   combine: Annotated[str, ranges.OneOf(COMBINES)] = 'weighted'
   lead: bool = False
   norm: Annotated[str, ranges.OneOf(NORMS)] = 'none'
+  time: bool = False
   dropout: ranges.Rate = 0.0
 
   @nn.nowrap
@@ -110,6 +113,11 @@ class Probe(nn.Module):
     if self.norm == 'layer':
       norm = layers_lib.layer_norm(x.grid.dtype, 'norm')
       x = jax.tree.map(norm, x)
+    if self.time:
+      shape = (x.grid.shape[1], x.grid.shape[-1])
+      table = self.param('time', nn.initializers.zeros, shape)
+      table = table.astype(x.grid.dtype)[:, None, None]
+      x = Block(x.grid + table, x.lead)
     x = jax.tree.map(dropout.Dropout(self.dropout, not train), x)
     return self.reduce(x)
 

@@ -9,8 +9,14 @@ Traps:
   The code trains with flash_attn's fused MLP, whose GELU is the tanh form; the
   plain one that it falls back to, and copies of it without flash_attn, compute
   the exact form.
-  LayerScales are folded into the layers before them.
+  LayerScales are folded into the layers before them, and are ones in what is
+  written.
 """
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 
 from vidpetl.weights import family, rules, settings, transformers
 from vidpetl.weights.errors import WeightsError
@@ -49,20 +55,39 @@ def layout(shapes: family.Shapes, _: str) -> family.Layout:
 def _block() -> family.Rules:
   at, ours = 'blocks.{i}', f'{ENCODER}/{transformers.BLOCK}'
   attention = f'{ours}/{transformers.ATTENTION}'
-  scales = {
+  gains = {
     'norm1.weight': f'{ours}/LayerNorm_0/scale',
     'norm2.weight': f'{ours}/LayerNorm_1/scale',
     'attn.q_norm.weight': f'{attention}/query_norm/scale',
     'attn.k_norm.weight': f'{attention}/key_norm/scale',
-    **{f'ls{n}.gamma': f'{ours}/{transformers.SCALES[n]}' for n in (1, 2)},
   }
   return (
-    *(rules.rule(f'{at}.{name}', to) for name, to in scales.items()),
+    *(rules.rule(f'{at}.{name}', to) for name, to in gains.items()),
     *rules.fused((f'{at}.attn.qkv.weight', ''), attention, bias=False),
     *rules.heads_out(f'{at}.attn.proj', attention),
     *rules.dense(f'{at}.mlp.fc1', f'{ours}/MlpBlock_0/Dense_0'),
     *rules.dense(f'{at}.mlp.fc2', f'{ours}/MlpBlock_0/Dense_1'),
   )
+
+
+def _scales() -> family.Rules:
+  ours = f'{ENCODER}/{transformers.BLOCK}'
+  return tuple(
+    rules.rule(f'blocks.{{i}}.ls{n}.gamma', f'{ours}/{scale}')
+    for n, scale in transformers.SCALES.items()
+  )
+
+
+def ones(
+  arrays: Mapping[str, np.ndarray], _: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+  """Returns the LayerScales of what is written."""
+  return {
+    name.replace('attn.proj.bias', f'ls{n}.gamma'): np.ones_like(array)
+    for name, array in arrays.items()
+    if name.endswith('.attn.proj.bias')
+    for n in transformers.SCALES
+  }
 
 
 def _pooling() -> family.Rules:
@@ -85,9 +110,17 @@ _TOWER = (
   *_pooling(),
 )
 
+_NORM = rules.norm('fc_norm', 'norm')
+
 FAMILY = family.Family(
   source='https://github.com/OpenGVLab/InternVideo',
-  rules={'internvideo2': ((*_TOWER, *rules.norm('fc_norm', 'norm')), _TOWER)},
+  rules={
+    'internvideo2': tuple(
+      (*_TOWER, *scales, *norm)
+      for scales in (_scales(), ())
+      for norm in (_NORM, ())
+    )
+  },
   layout=layout,
   head=transformers.HEAD,
   left_out={
@@ -111,5 +144,5 @@ FAMILY = family.Family(
   ),
   positions='bicubic',
   finish=transformers.fold_scales,
-  read_only='its blocks have a LayerScale, which is folded here',
+  buffers=ones,
 )
