@@ -31,13 +31,6 @@ def test_an_adapter_alone(tmp_path):
   refuse(dict.fromkeys(names, ONES), tmp_path, 'an adapter alone.*from_peft')
 
 
-def test_swin_v2(tmp_path):
-  at = 'layers.0.blocks.0.attn'
-  names = (f'{at}.logit_scale', f'{at}.cpb_mlp.0.weight', f'{at}.qkv.weight')
-  tree = {'model': dict.fromkeys(names, ONES)}
-  refuse(tree, tmp_path, 'a Swin V2, which is another model')
-
-
 def test_an_optimizer_alone(tmp_path):
   state = {'0': {'exp_avg': ONES, 'exp_avg_sq': ONES, 'step': ONES[0, 0]}}
   tree = {'state': state, 'param_groups': {'0': {'lr': 0.1}}}

@@ -39,12 +39,6 @@ _STRANGERS = (
     '`vidpetl adapter from_peft` takes',
   ),
   Stranger(
-    r'\.cpb_mlp\.',
-    'holds a Swin V2, which is another model than Swin: it has cosine '
-    'attention (logit_scale) and positions by a net (cpb_mlp). There is no '
-    'such backbone here; Swin (V1) and Video Swin are read',
-  ),
-  Stranger(
     r'(^|[/.])(exp_avg|exp_avg_sq|max_exp_avg_sq|square_avg|momentum_buffer|'
     r'step)$',
     "holds an optimizer's state alone; the weights are in another file, beside "
