@@ -31,6 +31,12 @@ def test_an_adapter_alone(tmp_path):
   refuse(dict.fromkeys(names, ONES), tmp_path, 'an adapter alone.*from_peft')
 
 
+def test_uniformer_v2(tmp_path):
+  at = 'transformer.resblocks.0'
+  names = (f'{at}.lmhra1.pos_embed.1.weight', f'{at}.ln_1.weight')
+  refuse(dict.fromkeys(names, ONES), tmp_path, 'a UniFormerV2: .* no such')
+
+
 def test_an_optimizer_alone(tmp_path):
   state = {'0': {'exp_avg': ONES, 'exp_avg_sq': ONES, 'step': ONES[0, 0]}}
   tree = {'state': state, 'param_groups': {'0': {'lr': 0.1}}}

@@ -179,6 +179,20 @@ def test_a_still_clip_is_its_image(make_config, tmp_path):
   assert converted.relative_error(ours, np.repeat(theirs, 4, 1)) < 1e-4
 
 
+@pytest.mark.parametrize(
+  'variant, count',
+  # 28.35, 49.73 and 87.92 millions with a classifier of 1000.
+  [('T', 27_578_154), ('S', 48_959_418), ('B', 86_893_816)],
+)
+def test_counts_are_those_published(variant, count):
+  model = swin_v2.build(variant=variant)
+  image = jax.ShapeDtypeStruct((1, 1, 256, 256, 3), np.float32)
+  shapes = jax.eval_shape(
+    lambda x: model.init(jax.random.key(0), x, False), image
+  )
+  assert sum(x.size for x in jax.tree.leaves(shapes['params'])) == count
+
+
 def test_distances_are_logarithms_and_scaled_by_the_learned_windows():
   x = swin_v2.distances((1, 8, 8), 0).reshape(15, 15, 3)
   assert x[0, 0].tolist() == pytest.approx([0, *[-np.log2(9) / 3] * 2])

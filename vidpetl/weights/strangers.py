@@ -39,6 +39,13 @@ _STRANGERS = (
     '`vidpetl adapter from_peft` takes',
   ),
   Stranger(
+    r'\.lmhra[12]\.|(^|[./])transformer\.(dpe|dec)\.\d+\.',
+    "holds a UniFormerV2: CLIP's blocks with convolutions of neighbours before "
+    'their attention (lmhra), and a decoder that gathers frames (dpe, dec). '
+    "There is no such backbone here; CLIP's own towers, of which it is made, "
+    'are read',
+  ),
+  Stranger(
     r'(^|[/.])(exp_avg|exp_avg_sq|max_exp_avg_sq|square_avg|momentum_buffer|'
     r'step)$',
     "holds an optimizer's state alone; the weights are in another file, beside "
