@@ -48,8 +48,6 @@ import os
 
 # A check takes no accelerator from a run.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
 from collections.abc import Sequence
 from typing import Any

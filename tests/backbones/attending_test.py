@@ -49,6 +49,28 @@ def test_attention_and_its_gradients_are_those_of_jax(way, bias):
     np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize('bias', [None, (3, 2)])
+@pytest.mark.parametrize('way', HERE, ids=lambda way: way.name)
+def test_capped_attention_and_its_gradients_are_those_written_out(way, bias):
+  q, k, v, bias = of(5, 6, bias)
+  q, cap = 3 * q, 2.0
+
+  def plain(q, k, v, bias=0.0):
+    scores = jnp.einsum('...nhc,...mhc->...hnm', q, k) / 2
+    scores = cap * jnp.tanh(scores / cap)
+    if jnp.ndim(bias):
+      bias = jnp.pad(bias, [(0, 0)] * 3 + [(1, 0)])
+    weights = jax.nn.softmax(scores + bias)
+    return jnp.einsum('...hnm,...mhc->...nhc', weights, v)
+
+  arrays = [x for x in (q, k, v, bias) if x is not None]
+  ours = lambda q, k, v, bias=None: way.attend(q, k, v, bias, cap)
+  np.testing.assert_allclose(ours(*arrays), plain(*arrays), atol=1e-5)
+  back = lambda attend: jax.vjp(attend, *arrays)[1](normal(*q.shape, seed=9))
+  for got, expected in zip(back(ours), back(plain)):
+    np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
 def test_a_bias_of_many_windows_is_not_summed_by_a_reduction_on_a_cpu():
   q, k, v, bias = of(5, 6, (3, 2))
   attend = lambda bias: jnp.sum(attending.attend(q, k, v, bias))
@@ -94,6 +116,8 @@ def test_attention_is_of_the_kernel_that_takes_it(
     device.compute_capability = capability
   q = jax.ShapeDtypeStruct((1, m, 2, c), dtype)
   assert attending.way(q, q, None, device).name == name
+  capped = attending.way(q, q, None, device, 50.0).name
+  assert capped == ('plain' if name == 'cudnn' else name)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vidpetl.backbones import c3d, i3d, resnet3d
+from vidpetl.backbones import c3d, i3d, resnet3d, slowfast, x3d
 from vidpetl.petl import adapted
 from vidpetl.petl.techniques import adapter3d
 
@@ -18,6 +18,10 @@ PUBLISHED = {
   'r3d_18': (resnet3d, {'variant': 'r3d_18'}),
   'r2plus1d_18': (resnet3d, {'variant': 'r2plus1d_18'}),
   'r2plus1d_vcop': (resnet3d, {'variant': 'r2plus1d_vcop'}),
+  'slowfast_r50': (slowfast, {'variant': 'R50'}),
+  'slow_r50': (slowfast, {'variant': 'R50', 'fast': False}),
+  'x3d_m': (x3d, {'variant': 'M'}),
+  'x3d_l': (x3d, {'variant': 'L'}),
 }
 TOYS = {
   'i3d': {'width': 8},
@@ -77,6 +81,12 @@ def draw(model, video):
     ('r3d_18', 33_371_472 - 400 * 513, 2 * 4800),
     ('r2plus1d_18', 31_505_325 - 400 * 513, 2 * 12_675),
     ('r2plus1d_vcop', 14_417_116 - 101 * 513, 2 * 7175),
+    # 34.57 and 32.45 millions with a classifier of 400.
+    ('slowfast_r50', 33_644_488, 2 * 30_344),
+    ('slow_r50', 31_634_496, 2 * 26_560),
+    # 3.8 and 6.2 millions with a classifier of 400.
+    ('x3d_m', 2_974_722, 2 * 15_732),
+    ('x3d_l', 5_333_832, 2 * 33_156),
   ],
 )
 def test_counts_are_those_published(name, parameters, statistics):
@@ -367,3 +377,37 @@ def test_mistakes_are_named(module, fields, match):
 def test_c3d_says_what_it_needs():
   with pytest.raises(ValueError, match='C3D needs videos of at least 8 frames'):
     shapes('c3d', frames=4)
+
+
+def test_the_slow_pathway_sees_frames_from_end_to_end():
+  """As PySlowFast picks them: not each fourth."""
+  assert slowfast.slow_frames(32, 4).tolist() == [0, 4, 8, 13, 17, 22, 26, 31]
+  assert slowfast.slow_frames(4, 4).tolist() == [0]
+
+
+def test_a_dilated_stage_keeps_its_grid():
+  video = jax.ShapeDtypeStruct((1, 8, 64, 96, 3), jnp.float32)
+  for dilated, sides in ((False, (2, 3)), (True, (4, 6))):
+    model = slowfast.build(
+      width=8, depths=(1, 1, 1, 1), alpha=4, dilated=dilated
+    )
+    out, _ = jax.eval_shape(
+      lambda v, m=model: m.init_with_output(jax.random.key(0), v, False), video
+    )
+    assert out.grid.shape == (1, 2, *sides, 32 * 9)
+
+
+@pytest.mark.parametrize(
+  'fields, match',
+  [
+    ({'alpha': 3}, 'clips of 8 frames: SlowFast needs a multiple of'),
+    ({'width': 12}, 'width=12 of SlowFast is no multiple of beta=8'),
+    ({'lateral': 4}, 'lateral=4 of SlowFast must be odd'),
+    ({'depths': (1,) * 5}, 'it has at most 4 stages'),
+  ],
+)
+def test_mistakes_of_slowfast_are_named(fields, match):
+  video = jax.ShapeDtypeStruct((1, 8, 32, 32, 3), jnp.float32)
+  with pytest.raises(ValueError, match=match):
+    model = slowfast.build(**{'width': 8, 'depths': (1,), **fields})
+    jax.eval_shape(lambda v: model.init(jax.random.key(0), v, False), video)

@@ -15,7 +15,8 @@ import pytest
 from vidpetl.backbones import attending, splash
 
 
-def test_splash_and_its_gradients_are_the_plain_ones():
+@pytest.mark.parametrize('cap', [None, 2.0])
+def test_splash_and_its_gradients_are_the_plain_ones(cap):
   """Rows of two batch axes, padded queries and keys, a width that is padded."""
   rng = np.random.default_rng(0)
   q, k, v, weights = (
@@ -29,8 +30,8 @@ def test_splash_and_its_gradients_are_the_plain_ones():
       y, back = jax.vjp(attend, q, k, v)
       return y, back(weights)
 
-    return one(lambda *x: splash.attend(*x, interpret=True)), one(
-      lambda *x: attending.WAYS[-1].attend(*x, None)
+    return one(lambda *x: splash.attend(*x, cap=cap, interpret=True)), one(
+      lambda *x: attending.WAYS[-1].attend(*x, None, cap)
     )
 
   for ours, plain in zip(*map(jax.tree.leaves, both(q, k, v))):

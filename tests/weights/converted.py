@@ -9,6 +9,9 @@ import numpy as np
 from vidpetl import backbones, convert
 from vidpetl.experiment import published
 from vidpetl.parameters import storage, variables
+from vidpetl.petl import adapted
+from vidpetl.tasks import heads
+from vidpetl.tasks.probes import building
 from vidpetl.weights import settings
 from vidpetl.weights.errors import UnsaidError
 
@@ -51,11 +54,57 @@ def encode(family, path, video, out, fields=(), **options):
   """
   file = os.path.join(out, f'{family}.safetensors')
   report = convert_file(family, path, file, **options)
-  backbone = published.read_metadata(file)['backbone']
-  model = backbones.build(backbone, **dict(fields))
-  tree = variables.unflatten(storage.load_arrays(file))
+  return encode_with(file, video, fields), report
+
+
+def encode_with(file, video, fields=()):
+  """Returns `Features` of a video by a converted file; see `encode`.
+
+  Args:
+    file: that was converted.
+    video: [b, t, h, w, 3].
+    fields: of the backbone.
+  """
+  said = published.read_metadata(file)
+  model = backbones.build(said['backbone'], **dict(fields))
+  arrays = storage.load_arrays(file)
+  tree = variables.unflatten(arrays)
   tree = {name: part['backbone'] for name, part in tree.items()}
-  return jax.jit(lambda v: model.apply(v, video, False))(tree), report
+  return jax.jit(lambda v: model.apply(v, video, False))(tree)
+
+
+def classify(family, path, video, out, head='k', **options):
+  """Converts a file with its head, and classifies a video as a task does.
+
+  Args:
+    family: of the file.
+    path: of the file.
+    video: [b, t, h, w, 3].
+    out: folder for the converted file.
+    head: task.
+    **options: of `importing.load`.
+
+  Returns:
+    Logits [b, C].
+  """
+  file = os.path.join(out, f'{family}.safetensors')
+  convert_file(family, path, file, head=head, **options)
+  said = published.read_metadata(file)
+  probe = building.make(said['probes'].get(head), f'config.tasks.{head}.probe')
+  arrays = variables.unflatten(storage.load_arrays(file))['params']
+  module = heads.ClassificationHead(
+    num_classes=arrays[f'heads_{head}']['output_projection']['bias'].size,
+    probe=probe,
+  )
+  backbone = backbones.build(said['backbone'])
+  model = adapted.tapped(backbone, probe.blocks() if probe else ())
+
+  def logits(params):
+    params = {name: {'params': tree} for name, tree in params.items()}
+    features = model.apply(params['backbone'], video, False)
+    return module.apply(params[f'heads_{head}'], features)
+
+  return np.asarray(jax.jit(logits)(arrays))
 
 
 def round_trip(family, path, out, **options):

@@ -1,3 +1,4 @@
+import jax
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -28,6 +29,16 @@ def test_is_linear_interpolation_that_keeps_the_corners(old, new):
   )
   out = positions.resize(x, old, new)
   assert out.shape == (1, np.prod(new), 3) and out.dtype == x.dtype
+  np.testing.assert_allclose(out[0], expected.reshape(-1, 3), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+  'old, new', [((5, 4), (9, 3)), ((16,), (6,)), ((3, 4, 5), (8, 3, 5))]
+)
+def test_googles_newer_codes_resize_as_jax_does(old, new):
+  x = table(np.prod(old))
+  expected = jax.image.resize(x.reshape(*old, -1), (*new, 3), 'bilinear')
+  out = positions.resize(x, old, new, rule='linear_antialias')
   np.testing.assert_allclose(out[0], expected.reshape(-1, 3), atol=1e-6)
 
 

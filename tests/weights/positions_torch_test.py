@@ -44,6 +44,36 @@ def test_is_pytorchs_interpolation(rule, options, old, new):
   np.testing.assert_allclose(ours[:, 1:], expected, atol=1e-5)
 
 
+CLIPS = [((4, 4, 4), (8, 7, 7)), ((8, 5, 7), (3, 4, 9)), ((1, 4, 4), (3, 5, 5))]
+
+
+@pytest.mark.parametrize('old, new', CLIPS)
+@pytest.mark.parametrize(
+  'rule, mode',
+  [
+    ('linear_centred', 'bilinear'),
+    ('bicubic', 'bicubic'),
+    ('bicubic_antialias', 'bicubic'),
+  ],
+)
+def test_pytorchs_codes_resize_time_linearly_between_centres(
+  rule, mode, old, new
+):
+  x = table(np.prod(old))
+  grid = torch.from_numpy(x).reshape(*old, -1)
+  over_time = grid.permute(1, 2, 3, 0).flatten(0, 1)
+  over_time = torch.nn.functional.interpolate(
+    over_time, size=new[0], mode='linear'
+  )
+  images = over_time.unflatten(0, old[1:]).permute(3, 2, 0, 1)
+  expected = torch.nn.functional.interpolate(
+    images, size=new[1:], mode=mode, antialias=rule.endswith('antialias')
+  )
+  expected = expected.permute(0, 2, 3, 1).reshape(1, np.prod(new), -1)
+  ours = positions.resize(x, old, new, rule=rule)
+  np.testing.assert_allclose(ours, expected.numpy(), atol=1e-5)
+
+
 @pytest.mark.parametrize('old, new', SIZES)
 def test_timm_resizes_as_its_family(old, new):
   torchvision_build.load()
@@ -102,6 +132,17 @@ def test_relative_tables_as_swins_codes_resize_them(new):
   ]
   expected = np.tile(expected, (2 * t - 1, 1))
   np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('old, new', [(15, 27), (13, 7)])
+def test_torchvisions_mvit_resizes_its_axes(old, new):
+  torchvision_build.load()
+  from torchvision.models.video import mvit  # noqa: PLC0415
+
+  x = table(old)
+  expected = mvit._interpolate(torch.from_numpy(x[0]), new)
+  ours = positions.resize(x, (old,), (new,), rule='linear_centred')
+  np.testing.assert_allclose(ours[0], expected.numpy(), atol=1e-5)
 
 
 def test_google_and_scenic_resize_linearly_with_aligned_ends():

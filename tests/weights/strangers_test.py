@@ -38,6 +38,12 @@ def test_swin_v2(tmp_path):
   refuse(tree, tmp_path, 'a Swin V2, which is another model')
 
 
+def test_a_convnext(tmp_path):
+  for name in ('0.0.dwconv', '0.layers.0.depthwise_conv'):
+    tree = {f'stages.{name}.weight': ONES, 'norm.weight': ONES[0]}
+    refuse(tree, tmp_path, 'a ConvNeXt, as DINOv3 publishes')
+
+
 def test_an_optimizer_alone(tmp_path):
   state = {'0': {'exp_avg': ONES, 'exp_avg_sq': ONES, 'step': ONES[0, 0]}}
   tree = {'state': state, 'param_groups': {'0': {'lr': 0.1}}}

@@ -1,5 +1,7 @@
 """softmax(q k^T / sqrt(c) + bias) v, by the kernel that a device has for it.
 
+Scores may be capped: s = q k^T / sqrt(c) becomes a tanh(s / a), within +-a.
+
 `WAYS` is the table: the first way that takes the shapes is used. Each states
 its conditions in `takes`; the last one takes everything. A device that is not
 here, and is only planned for, may have `ways` of its own, which come first.
@@ -35,6 +37,7 @@ class Shapes(NamedTuple):
     width: c of a head.
     dtype: of queries, keys and values.
     biased: whether there is a bias.
+    capped: whether scores are capped.
   """
 
   queries: int
@@ -42,6 +45,7 @@ class Shapes(NamedTuple):
   width: int
   dtype: Any
   biased: bool
+  capped: bool = False
 
 
 class Way(NamedTuple):
@@ -59,7 +63,11 @@ class Way(NamedTuple):
 
 
 def attend(
-  q: jax.Array, k: jax.Array, v: jax.Array, bias: jax.Array | None = None
+  q: jax.Array,
+  k: jax.Array,
+  v: jax.Array,
+  bias: jax.Array | None = None,
+  cap: float | None = None,
 ) -> jax.Array:
   """softmax(q k^T / sqrt(c) + bias) v, with the softmax in float32.
 
@@ -69,17 +77,23 @@ def attend(
     v: [..., m, heads, c].
     bias: [..., heads, n, l] for the last l of the m keys; keys in front of
       them, which techniques have added, have none.
+    cap: a, above 0, if scores are capped, before a bias is added.
 
   Returns:
     [..., n, heads, c] in the dtype of `v`.
   """
-  return way(q, k, bias, devices.current()).attend(q, k, v, bias)
+  return way(q, k, bias, devices.current(), cap).attend(q, k, v, bias, cap)
 
 
-def way(q: Any, k: Any, bias: Any, on: Any) -> Way:
+def way(q: Any, k: Any, bias: Any, on: Any, cap: float | None = None) -> Way:
   """Returns how arrays, or their shapes, are attended to on a device."""
   shapes = Shapes(
-    q.shape[-3], k.shape[-3], q.shape[-1], q.dtype, bias is not None
+    q.shape[-3],
+    k.shape[-3],
+    q.shape[-1],
+    q.dtype,
+    bias is not None,
+    cap is not None,
   )
   ways = (*getattr(on, 'ways', ()), *WAYS)
   return next(way for way in ways if way.takes(shapes, on))
@@ -89,7 +103,7 @@ def takes_cudnn(shapes: Shapes, on: Any) -> bool:
   """Whether cuDNN's fused attention takes them.
 
   Heads of 8 to 128 channels, in multiples of 8, in 16 bits, on NVIDIA's Ampere
-  or later.
+  or later; no capped scores.
   """
   generation = str(getattr(on, 'compute_capability', '')).split('.')[0]
   return (
@@ -100,10 +114,12 @@ def takes_cudnn(shapes: Shapes, on: Any) -> bool:
     and shapes.width % 8 == 0
     and shapes.width <= 128
     and shapes.keys >= _FEWEST_KEYS
+    and not shapes.capped
   )
 
 
-def _cudnn(q, k, v, bias):
+def _cudnn(q, k, v, bias, cap=None):
+  del cap  # None.
   if bias is not None:
     return _cudnn_biased(q, k, v, bias)
   flat = lambda x: x.reshape(-1, *x.shape[-3:])
@@ -164,13 +180,13 @@ def _in_front(bias: jax.Array, keys: int) -> jax.Array:
   return jnp.pad(bias, [(0, 0)] * (bias.ndim - 1) + [(added, 0)])
 
 
-def _plain(q, k, v, bias):
+def _plain(q, k, v, bias, cap=None):
   if bias is not None:
     bias = _in_front(bias, k.shape[-3])
-  return _products('nhc', q.shape[-1] ** -0.5, q, k, v, bias)
+  return _products('nhc', q.shape[-1] ** -0.5, cap, q, k, v, bias)
 
 
-def _heads_first(q, k, v, bias):
+def _heads_first(q, k, v, bias, cap=None):
   """Transposes each of q, k, v once; the products then need no transposes.
 
   A CPU's products of batches have the batch's axes first. Left to it, XLA
@@ -180,33 +196,36 @@ def _heads_first(q, k, v, bias):
   if bias is not None:
     bias = _in_front(bias, k.shape[-3])
   q, k, v = (x.swapaxes(-3, -2) for x in (q * q.shape[-1] ** -0.5, k, v))
-  return _products('hnc', 1.0, q, k, v, bias).swapaxes(-3, -2)
+  return _products('hnc', 1.0, cap, q, k, v, bias).swapaxes(-3, -2)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _products(axes, scale, q, k, v, bias):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _products(axes, scale, cap, q, k, v, bias):
   """softmax(scale q k^T + bias) v; products in the dtype of q, k and v.
 
   Its derivative is its own, for two reasons. The gradient of the scores, which
   are float32, is rounded to the operands' dtype before it is multiplied;
   otherwise two of the four products backward were in float32. And a product
-  whose result is transposed is made in the order that is asked for.
+  whose result is transposed is made in the order that is asked for. Scores that
+  are capped are made once more for it, and not kept.
 
   Args:
     axes: the last three of q, k, v and of the result: 'nhc' or 'hnc'.
     scale: of the scores; 1 costs nothing.
+    cap: of the scores, or None.
     q: queries, n.
     k: keys, m in place of n.
     v: values, as keys.
     bias: [..., heads, n, m], or None.
   """
-  return _attended(axes, scale, q, k, v, bias)[0]
+  return _attended(axes, scale, cap, q, k, v, bias)[0]
 
 
-def _attended(axes, scale, q, k, v, bias):
+def _attended(axes, scale, cap, q, k, v, bias):
   """Returns what is attended to, and what the derivative needs."""
-  scores = _product(axes, axes.replace('n', 'm'), 'hnm', q, k, jnp.float32)
-  scores = _scaled(scores, scale)
+  scores = _scores(axes, scale, q, k)
+  if cap is not None:
+    scores = cap * jnp.tanh(scores / cap)
   if bias is not None:
     scores += bias
   weights = nn.softmax(scores).astype(v.dtype)
@@ -214,7 +233,12 @@ def _attended(axes, scale, q, k, v, bias):
   return y, (q, k, v, bias, weights)
 
 
-def _attended_backward(axes, scale, kept, g):
+def _scores(axes, scale, q, k):
+  keys = axes.replace('n', 'm')
+  return _scaled(_product(axes, keys, 'hnm', q, k, jnp.float32), scale)
+
+
+def _attended_backward(axes, scale, cap, kept, g):
   q, k, v, bias, weights = kept
   keys = axes.replace('n', 'm')
   of_v = _product('hnm', axes, keys, weights, g)
@@ -222,6 +246,8 @@ def _attended_backward(axes, scale, kept, g):
   share = weights * slope
   scores = share - weights * share.sum(-1, keepdims=True)
   of_bias = None if bias is None else _summed(scores, bias)
+  if cap is not None:
+    scores *= 1 - jnp.tanh(_scores(axes, scale, q, k) / cap) ** 2
   scores = _scaled(scores, scale).astype(v.dtype)
   of_q = _product('hnm', keys, axes, scores, k)
   of_k = _product('hnm', axes, keys, scores, q)

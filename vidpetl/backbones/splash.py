@@ -51,6 +51,7 @@ def attend(
   k: jax.Array,
   v: jax.Array,
   bias: None = None,
+  cap: float | None = None,
   interpret: bool = False,
 ) -> jax.Array:
   """softmax(q k^T / sqrt(c)) v, with the softmax in float32.
@@ -63,13 +64,14 @@ def attend(
     k: [b, ..., m, heads, c].
     v: [b, ..., m, heads, c].
     bias: none.
+    cap: of the scores, see `attending.attend`.
     interpret: runs on any device, slowly.
 
   Returns:
     [b, ..., n, heads, c] in the dtype of `v`.
   """
   del bias
-  own = functools.partial(_rows, interpret=interpret)
+  own = functools.partial(_rows, cap=cap, interpret=interpret)
   axes = meshes.batch_axes()
   mesh = jax.sharding.get_abstract_mesh()
   if not axes or mesh.size == 1:
@@ -83,7 +85,7 @@ def attend(
   )
 
 
-def _rows(q, k, v, *, interpret):
+def _rows(q, k, v, *, cap, interpret):
   """Attends on one device."""
   n, m, c = q.shape[-3], k.shape[-3], v.shape[-1]
   queries, keys = block(n), block(m)
@@ -100,12 +102,13 @@ def _rows(q, k, v, *, interpret):
     heads_first(v, keys),
     (queries, keys),
     m,
+    cap,
     interpret,
   )
   return y[:, :, :n, :c].swapaxes(1, 2).reshape(*q.shape[:-1], c)
 
 
-def _kernel(q, k, v, blocks, keys, interpret):
+def _kernel(q, k, v, blocks, keys, cap, interpret):
   """Attends to the first `keys` of the keys; q, k, v are [rows, heads, …]."""
   # Slow to import, and needed on TPUs alone.
   from jax.experimental.pallas.ops.tpu.splash_attention import (  # noqa: PLC0415
@@ -129,6 +132,7 @@ def _kernel(q, k, v, blocks, keys, interpret):
   attend = kernels.make_splash_mha_single_device(
     masks.MultiHeadMask([masks.FullMask((n, m))] * heads),
     block_sizes=sizes,
+    attn_logits_soft_cap=cap,
     interpret=interpret,
   )
   if keys == m:

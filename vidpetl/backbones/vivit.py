@@ -92,6 +92,7 @@ class ViViT(nn.Module):
     name: str,
     depth: int,
     block: type[nn.Module] = layers.Block,
+    **options,
   ) -> layers.Encoder:
     block = functools.partial(
       block,
@@ -108,6 +109,7 @@ class ViViT(nn.Module):
       patch=math.prod(self.tubelet),
       running=blocks.Running(self.scan, self.remat),
       name=name,
+      **options,
     )
 
   @nn.nowrap

@@ -146,8 +146,7 @@ def load(
   report.notes += unlike.notes(experiment, said, bool(published.heads(have)))
   new = sorted(set(want) - set(taken))
   taken = {
-    path: jax.device_put(value.astype(want[path].dtype))
-    for path, value in taken.items()
+    path: _placed(value, want[path].dtype) for path, value in taken.items()
   }
   resized = sum(row.status == 'resized' for row in report.rows)
   origin = (
@@ -155,6 +154,17 @@ def load(
     f'{resized} resized'
   )
   return variables.unflatten(want | taken), origin, report
+
+
+def _placed(array: np.ndarray, dtype: Any) -> jax.Array:
+  """Returns an array on the device, which half precision reaches as it is.
+
+  On a CPU, what is put there may be the array itself, which may be mapped: so
+  what keeps its type is copied before.
+  """
+  if array.dtype.itemsize < np.dtype(dtype).itemsize:
+    return jax.device_put(array).astype(dtype)
+  return jax.device_put(array.astype(dtype))
 
 
 def _skipped(
@@ -218,6 +228,7 @@ def _label_heads(
   for task in published.heads(taken):
     if task not in experiment.tasks:
       continue
+    _require_probe(said.get('probes', {}).get(task), experiment, task, source)
     theirs = labels_lib.of_json(said.get('labels', {}).get(task))
     ours = experiment.labels.get(task, {})
     try:
@@ -230,6 +241,29 @@ def _label_heads(
     have = labels_lib.arrange(have, task, match.order)
     notes.append(match.note)
   return have, notes
+
+
+def _require_probe(
+  wanted: Mapping[str, Any] | None,
+  experiment: experiment_lib.Experiment,
+  task: str,
+  source: str,
+) -> None:
+  """Raises ValueError unless a task reads tokens as a file's head does."""
+  probe = experiment.config.tasks[task].get('probe') or {}
+  plain = lambda value: list(value) if isinstance(value, tuple) else value
+  wanted = {name: plain(value) for name, value in (wanted or {}).items()}
+  if all(plain(probe.get(name)) == value for name, value in wanted.items()):
+    return
+  flags = ''.join(
+    f',probe_{name}={"+".join(map(str, value)) if name == "layers" else value}'
+    for name, value in wanted.items()
+    if name != 'kind'
+  )
+  raise ValueError(
+    f'the head of {source} reads tokens, and config.tasks.{task}.probe has to '
+    f'be {wanted}: adapt:…,probe={wanted["kind"]}{flags}'
+  )
 
 
 def _rule(fields: Mapping[str, Any]) -> str:

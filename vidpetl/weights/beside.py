@@ -130,7 +130,7 @@ def _understood(family, config, folder) -> tuple[dict, dict] | None:
     return None
   if config.get('model_type') not in kind.model_types:
     return None
-  processor = _json(folder / hugging_face.PROCESSOR) or {}
+  processor = _json(folder / kind.preprocessing) or {}
   return {
     **hugging_face.read_settings(kind, config),
     **hugging_face.read_pixels(kind, processor),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import einops
@@ -24,6 +24,7 @@ def export(
   *,
   head: str = '',
   backbone: Mapping[str, Any] | None = None,
+  video: Sequence[int] = (),
 ) -> tuple[Arrays, report_lib.Report]:
   """Returns a model under the names of the class that a family's code has.
 
@@ -32,6 +33,7 @@ def export(
     arrays: under the names of `petl.variables`.
     head: task whose head becomes the family's classifier; '' leaves all out.
     backbone: fields of `config.backbone`, where they are known.
+    video: (frames, height, width) of its clips, where they are known.
 
   Returns:
     Arrays by the class's names, its buffers included; the report.
@@ -47,8 +49,9 @@ def export(
     )
   _check_head(name, family, arrays, head)
   found = {local_name(path, head): array for path, array in arrays.items()}
+  found = family.restore(found, backbone or {})
   report = report_lib.Report(f'exported as {name}')
-  exported = {}
+  exported, axes = {}, _axes(backbone or {}, video)
   for each in _choose(family, found, head, backbone or {}):
     theirs = _whole(family, each.theirs, head)
     ours = ', '.join(each.ours)
@@ -58,7 +61,7 @@ def export(
       continue
     shape = next(iter(parts.values())).shape
     try:
-      new = each.to_theirs(parts, {})
+      new = each.to_theirs(parts, axes)
     except einops.EinopsError as error:
       problem = str(error).strip().split('\n')[-1].strip()
       report.add('wrong', theirs=theirs, ours=ours, before=shape, note=problem)
@@ -84,6 +87,15 @@ def export(
   return exported, report
 
 
+def _axes(backbone: Mapping[str, Any], video: Sequence[int]) -> dict[str, int]:
+  """Returns the sizes of a grid of tokens, where a tubelet is three sizes."""
+  tubelet = backbone.get('tubelet')
+  if not video or not isinstance(tubelet, Sequence):
+    return {}
+  sizes = (size // part for size, part in zip(video, tubelet))
+  return dict(zip(('frames', 'rows', 'columns'), sizes))
+
+
 def takes(family: family_lib.Family, head: str) -> str:
   """Returns how the code of a family takes a file of arrays, in a sentence."""
   if family.takes:
@@ -107,6 +119,10 @@ def _check_head(name, family, arrays, head) -> None:
       if n[:6] == 'heads_'
     }
   )
+  if family.alone and not head:
+    raise WeightsError(
+      f'{name} is of classifiers alone: --head=<task> says whose'
+    )
   if not head:
     return
   if head not in tasks:
@@ -114,7 +130,7 @@ def _check_head(name, family, arrays, head) -> None:
       f'there are those of {", ".join(tasks)}' if tasks else 'there is none'
     )
     raise WeightsError(f'no head of a task {head!r}: {there}')
-  if not family.head:
+  if not (family.head or family.alone):
     raise WeightsError(
       f'{name} has no classifier that reads what this one does: leave out '
       f'--head, and take heads_{head} from the run'
@@ -155,13 +171,15 @@ def _choose(family, found, head, backbone) -> list[rules.Rule]:
 
   Sets that have the same names of ours differ in what their classifier reads.
   """
-  names = {n for n in found if not n.startswith(('heads_', 'head/'))}
+  other = ('heads_',) if family.alone else ('heads_', 'head/')
+  names = {n for n in found if not n.startswith(other)}
   sets = [
     rules.expand(each, names, ours=True)
     for alternatives in family.rules.values()
     for each in alternatives
   ]
   classifier = rules.prefixed(family.head, 'head/') if head else []
+  classifier = rules.expand(classifier, found, ours=True)
 
   def misfit(each):
     ours = {n for r in each for n in r.ours}

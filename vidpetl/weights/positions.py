@@ -45,6 +45,28 @@ def _bicubic(old: int, new: int) -> np.ndarray:
   return weights
 
 
+def _centred(old: int, new: int) -> np.ndarray:
+  """Weights [new, old] of PyTorch's `mode='linear'`, unaligned corners.
+
+  Between the centres of entries; those beyond an end are that at the end.
+  """
+  centre = (np.arange(new) + 0.5)[:, None] * old / new - 0.5
+  return np.maximum(0, 1 - np.abs(centre.clip(0, old - 1) - np.arange(old)))
+
+
+def _widened(old: int, new: int) -> np.ndarray:
+  """Weights [new, old] of `jax.image.resize` with `method='linear'`.
+
+  Also those of PyTorch's `mode='bilinear', antialias=True`: as `_centred`, with
+  a kernel as wide as a new entry where that is more than an old one.
+  """
+  scale = old / new
+  centre = (np.arange(new) + 0.5)[:, None] * scale - 0.5
+  distance = np.abs(np.arange(old) - centre)
+  weights = np.maximum(0, 1 - distance / max(scale, 1.0))
+  return weights / weights.sum(1, keepdims=True)
+
+
 def _antialiased(old: int, new: int) -> np.ndarray:
   """Weights [new, old] of PyTorch's `mode='bicubic', antialias=True`.
 
@@ -58,11 +80,19 @@ def _antialiased(old: int, new: int) -> np.ndarray:
   return weights / weights.sum(1, keepdims=True)
 
 
-# How codes resize positions in height and width.
+# How codes resize positions.
 RULES = {
   'linear': _linear,
+  'linear_centred': _centred,
+  'linear_antialias': _widened,
   'bicubic': _bicubic,
   'bicubic_antialias': _antialiased,
+}
+# Rules of height and width -> that of time, where it is another: codes of
+# PyTorch have no cubic interpolation along one axis.
+_IN_TIME = {
+  'bicubic': 'linear_centred',
+  'bicubic_antialias': 'linear_centred',
 }
 
 
@@ -76,9 +106,9 @@ def resize(
 ) -> np.ndarray:
   """Interpolates a table along each axis of its grid.
 
-  Height and width are resized by the rule; time linearly with aligned ends, as
-  no code with another rule resizes it. An axis of one entry is repeated, so
-  that an image's table, (1, h, w), fills a clip's.
+  Height and width are resized by the rule; time by the same, or linearly
+  between centres where that is bicubic, as InternVideo2 has it. An axis of one
+  entry is repeated, so that an image's table, (1, h, w), fills a clip's.
 
   Args:
     table: [1, cls + prod(old), d].
@@ -108,17 +138,20 @@ def resize(
   for axis, size in enumerate(new):
     if size != old[axis]:
       in_space = len(old) - axis <= 2 <= len(old)
-      weights = RULES[rule if in_space else 'linear'](old[axis], size)
+      along = rule if in_space else _IN_TIME.get(rule, rule)
+      weights = RULES[along](old[axis], size)
       grid = np.moveaxis(np.tensordot(weights, grid, (1, axis)), 0, axis)
   grid = grid.reshape(1, math.prod(new), -1).astype(table.dtype)
   return np.concatenate([table[:, :cls], grid], axis=1)
 
 
-# Scope of an encoder -> the axes of (t, h, w) that its table runs over.
+# Scope of a table, or its encoder -> the axes of (t, h, w) that it runs over.
 _AXES = {
   'SpatialTransformer': (1, 2),
   'TemporalTransformer': (0,),
   'Transformer': (0, 1, 2),
+  'space': (1, 2),
+  'time': (0,),
 }
 
 
@@ -168,6 +201,28 @@ def resize_relative(
       f'{old}, which have {math.prod(before)}'
     )
   return resize(table[None], before, after, rule=rule)[0]
+
+
+def is_offsets(path: str) -> bool:
+  """Whether 'a/b/c' is a table of relative positions along one axis."""
+  return path.endswith(('rel_pos_t', 'rel_pos_h', 'rel_pos_w'))
+
+
+def resize_offsets(table: np.ndarray, rows: int) -> np.ndarray:
+  """Interpolates a table along one axis, as MViTv2's code does.
+
+  Linearly, with unaligned ends (PyTorch's `mode='linear'`), so that the largest
+  offsets do not stay the largest.
+
+  Args:
+    table: [n, c].
+    rows: of the new one.
+  """
+  old = len(table)
+  at = (np.arange(rows) + 0.5) * old / rows - 0.5
+  at = at.clip(0, old - 1)[:, None]
+  weights = np.maximum(0, 1 - np.abs(at - np.arange(old)))
+  return (weights @ table.astype(np.float64)).astype(table.dtype)
 
 
 def relative(window: Sequence[int]) -> np.ndarray:

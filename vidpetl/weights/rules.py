@@ -9,6 +9,10 @@ A rule is one array of theirs and what it is of ours:
 `{i}` counts from 0, and `{i+1}` goes along from 1. The pattern is einops';
 where there are several of ours, they are the entries of its first axis. Read
 from right to left, the same rule exports.
+
+Where theirs has no counter and ours has, theirs is a stack of all blocks:
+
+  rule('x_layers/layer_norm/bias', '…_{i}/LayerNorm_0/bias', 'n d -> n d')
 """
 
 from __future__ import annotations
@@ -39,11 +43,18 @@ class Rule:
     ours: names below the backbone; those of statistics begin with
       'batch_stats/'.
     pattern: einops', from theirs to ours; '' if nothing changes.
+    stacks: whether theirs has ours, however many, along its first axis.
+    optional: whether a model may be without it; the family's layout then says
+      where one has to have it.
+    every: which numbers `{i}` stands for: multiples of this one.
   """
 
   theirs: str
   ours: tuple[str, ...]
   pattern: str = ''
+  stacks: bool = False
+  optional: bool = False
+  every: int = 1
 
   @property
   def splits_heads(self) -> bool:
@@ -52,10 +63,16 @@ class Rule:
 
   def at(self, number: int) -> Rule:
     """Returns the rule with `{i}` replaced."""
-    fill = lambda name: name.replace(_COUNTER, str(number)).replace(
-      _FOLLOWING, str(number + 1)
+    return dataclasses.replace(
+      self,
+      theirs=_fill(self.theirs, number),
+      ours=tuple(_fill(name, number) for name in self.ours),
     )
-    return Rule(fill(self.theirs), tuple(map(fill, self.ours)), self.pattern)
+
+  def over(self, count: int) -> Rule:
+    """Returns a stacked rule for so many of ours."""
+    ours = tuple(_fill(self.ours[0], number) for number in range(count))
+    return dataclasses.replace(self, ours=ours)
 
   def to_ours(
     self, array: np.ndarray, axes: Mapping[str, int]
@@ -65,6 +82,9 @@ class Rule:
     Raises:
       einops.EinopsError: if the array has another shape than the rule's.
     """
+    if self.stacks:
+      parts = _rearrange(array, self.pattern, axes)
+      return dict(zip(self.over(len(parts)).ours, parts))
     if len(self.ours) == 1:
       return {self.ours[0]: _rearrange(array, self.pattern, axes)}
     parts = self.pattern.split(' -> ')[1].split()[0]
@@ -76,7 +96,8 @@ class Rule:
   ) -> np.ndarray:
     """Returns their array; `to_ours` the other way round."""
     found = [arrays[name] for name in self.ours]
-    array = found[0] if len(found) == 1 else np.stack(found)
+    alone = len(found) == 1 and not self.stacks
+    array = found[0] if alone else np.stack(found)
     left, _, right = self.pattern.partition(' -> ')
     pattern = f'{right} -> {left}' if right else ''
     return _rearrange(array, pattern, axes)
@@ -90,10 +111,15 @@ def _rearrange(array, pattern, axes):
   return einops.rearrange(array, pattern, **known)
 
 
+def _fill(name: str, number: int) -> str:
+  name = name.replace(_COUNTER, str(number))
+  return name.replace(_FOLLOWING, str(number + 1))
+
+
 def rule(theirs: str, ours: str | Sequence[str], pattern: str = '') -> Rule:
-  return Rule(
-    theirs, (ours,) if isinstance(ours, str) else tuple(ours), pattern
-  )
+  ours = (ours,) if isinstance(ours, str) else tuple(ours)
+  stacks = _COUNTER in ours[0] and _COUNTER not in theirs
+  return Rule(theirs, ours, pattern, stacks)
 
 
 def dense(theirs: str, ours: str, pattern: str = DENSE) -> list[Rule]:
@@ -104,12 +130,22 @@ def dense(theirs: str, ours: str, pattern: str = DENSE) -> list[Rule]:
   ]
 
 
+def optional(each: Iterable[Rule]) -> list[Rule]:
+  """Returns rules of what some blocks of a model are without."""
+  return [dataclasses.replace(rule, optional=True) for rule in each]
+
+
 def norm(theirs: str, ours: str) -> list[Rule]:
   """Rules of PyTorch's LayerNorm."""
   return [
     rule(f'{theirs}.weight', f'{ours}/scale'),
     rule(f'{theirs}.bias', f'{ours}/bias'),
   ]
+
+
+def flax(theirs: str, ours: str, leaf: str = 'kernel') -> list[Rule]:
+  """Rules of a layer of Flax's, whose arrays are ours."""
+  return [rule(f'{theirs}/{x}', f'{ours}/{x}') for x in (leaf, 'bias')]
 
 
 def batch_norm(theirs: str, ours: str) -> list[Rule]:
@@ -169,7 +205,8 @@ def expand(
 
   Rules that share what is before the first counter of their names count
   together, to the highest number that any of them finds. There is at least
-  one of each.
+  one of each, but for those that are optional. What stacks is one array of
+  theirs, whatever its length.
 
   Args:
     rules: with or without counters.
@@ -178,25 +215,39 @@ def expand(
   """
   groups = {}
   for each in rules:
-    groups.setdefault(each.theirs.partition(_COUNTER)[0], []).append(each)
+    name = each.ours[0] if each.stacks else each.theirs
+    start = each.stacks, name.partition(_COUNTER)[0]
+    groups.setdefault(start, []).append(each)
   found = []
-  for group in groups.values():
+  for (stacks, _), group in groups.items():
+    if stacks and ours:
+      count = _count(group, names, ours)
+      found += [each.over(count) for each in group]
+      continue
     if not any(_COUNTER in each.theirs for each in group):
       found += group
       continue
-    patterns = [_counted(name) for r in group for name in _side(r, ours)]
-    count = 1 + max(
-      (int(m[1]) for n in names for p in patterns if (m := p.fullmatch(n))),
-      default=0,
-    )
     found += [
       each.at(number)
-      for number in range(count)
+      for number in range(_count(group, names, ours))
       for each in group
-      if _COUNTER in each.theirs
+      if _COUNTER in each.theirs and number % each.every == 0
     ]
     found += [each for each in group if _COUNTER not in each.theirs]
-  return found
+  return [
+    each
+    for each in found
+    if not each.optional or any(n in names for n in _side(each, ours))
+  ]
+
+
+def _count(group: list[Rule], names: Collection[str], ours: bool) -> int:
+  """Returns how many numbers rules have, at least 1."""
+  patterns = [_counted(name) for r in group for name in _side(r, ours)]
+  return 1 + max(
+    (int(m[1]) for n in names for p in patterns if (m := p.fullmatch(n))),
+    default=0,
+  )
 
 
 def prefixed(rules: Iterable[Rule], prefix: str) -> list[Rule]:

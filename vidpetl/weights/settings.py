@@ -18,7 +18,7 @@ from typing import Any
 from vidpetl.weights.errors import UnsaidError, WeightsError
 
 # What may be told besides the fields of the backbone that a file is for.
-BESIDES = ('grid', 'mean', 'std')
+BESIDES = ('grid', 'mean', 'std', 'probe_heads', 'probe_layers')
 
 ASK = object()  # In place of a value that has to be told.
 

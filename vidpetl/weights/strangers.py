@@ -45,6 +45,11 @@ _STRANGERS = (
     'such backbone here; Swin (V1) and Video Swin are read',
   ),
   Stranger(
+    r'(^|[./])stages\.\d.*\.(dwconv|depthwise_conv|conv_dw)\.weight$',
+    'holds a ConvNeXt, as DINOv3 publishes beside its ViTs. There is no such '
+    'backbone here; the ViTs are called dinov3_vit* and dinov3-vit*',
+  ),
+  Stranger(
     r'(^|[/.])(exp_avg|exp_avg_sq|max_exp_avg_sq|square_avg|momentum_buffer|'
     r'step)$',
     "holds an optimizer's state alone; the weights are in another file, beside "

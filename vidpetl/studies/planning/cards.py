@@ -175,5 +175,5 @@ _fused.defvjp(_forward, _backward)
 _FUSED = attending.Way(
   'stand-in of cudnn',
   attending.takes_cudnn,
-  lambda q, k, v, bias: _fused(q, k, v),
+  lambda q, k, v, bias, cap: _fused(q, k, v),
 )

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import ranges
+from vidpetl.backbones import querying
 from vidpetl.tasks.probes import attention, probe
 
 
@@ -34,9 +35,9 @@ class Efficient(probe.Probe):
     d = x.shape[-1]
     m, out = self._sizes(d)
     q = attention.learned(self, 'queries', m, d)
-    pooled = attention.pool(q * d**-0.5, x)
+    pooled = querying.pool(q * d**-0.5, x)
     shape = d, m, out // m
-    kernel, _ = attention.Weights(shape, use_bias=False, name='value')()
+    kernel, _ = querying.Weights(shape, use_bias=False, name='value')()
     z = jnp.einsum('bmd,dmc->bmc', pooled, kernel.astype(x.dtype))
     return z.reshape(z.shape[0], out)
 

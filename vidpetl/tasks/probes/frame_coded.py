@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import ranges
-from vidpetl.backbones import dense
+from vidpetl.backbones import dense, querying
 from vidpetl.backbones import layers as layers_lib
 from vidpetl.tasks.probes import attention, probe
 
@@ -53,7 +53,8 @@ class FrameCoded(probe.Probe):
       norm = layers_lib.layer_norm(x.dtype, 'attention_norm')
       x, q = norm(x), norm(g)
     heads = attention.heads_of(self.heads, d)
-    y = attention.Pooling(heads, name='attention')(q, x)[:, 0]
+    attention.check_heads(heads, d)
+    y = querying.Pooling(heads, name='attention')(q, x)[:, 0]
     z = dense.Dense((d,), dtype=x.dtype, name='out')(y)
     if self.residual:
       z = layers_lib.layer_norm(x.dtype, 'norm_out')(g.astype(x.dtype) + z)
