@@ -49,7 +49,9 @@ setuptools.setup(
     'vidpetl.configs',
   ],
   package_dir={'vidpetl.configs': 'configs'},
-  package_data={'vidpetl': ['models/*/*', 'serving/page/*']},
+  package_data={
+    'vidpetl': ['models/*/*', 'recipes/sizes.json', 'serving/page/*']
+  },
   entry_points={'console_scripts': ['vidpetl = vidpetl.cli:main']},
   # Lower bounds are the oldest versions that the tests were run with:
   # `bash launch/oldest.sh`.

@@ -25,6 +25,10 @@ Arguments, separated by commas:
               those that say so in their refusal do not work, and adapter3d
               does. Or a tuned model of vidpetl/recipes/tuned.py, as its authors
               have it: method=aim:ssv2_b16.
+  time        whether tokens get a learned vector for their moment, 0 at first:
+              towers of images (CLIP, DINOv2, DINOv3, SigLIP, …) see each frame
+              by itself, and tell no moments apart. aim and zeroi2v have it in
+              any case; a probe on frozen features has probe_time=true.
   task        classification, multilabel, localisation, quality (or
               quality.core, quality.tsa), pretext (or pretext.pace,
               pretext.rspnet); by default what the data are annotated for.
@@ -105,6 +109,7 @@ _ARGUMENTS = {
   'seed': 0,
   'backbone': 'videomae_b',
   'weights': '',
+  'time': False,
   'task': '',
   'with': (),
   'frames': 0,
@@ -168,7 +173,7 @@ def get_config(argument: str = '') -> ConfigDict:
   chosen = {name: arg[name] for name in of_method}
   for name in {'site'} & set(chosen):
     chosen[name] = _site(argument, method, found, chosen[name])
-  config.petl, config.trainable = methods.make(method, **chosen)
+  config.petl, config.trainable = methods.make(method, time=arg.time, **chosen)
   config.init.update(
     path=arg.weights, family=found.family, skip=('^heads_', '/site_')
   )

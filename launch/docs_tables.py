@@ -4,19 +4,30 @@
 
 docs/rows.md has the rows of tables that the configs list, docs/recipes.md the
 published recipes beside those here, docs/presets.md the published backbones,
-docs/datasets.md the public datasets.
+docs/datasets.md the public datasets. vidpetl/recipes/sizes.json has the sizes
+of backbones: those of new presets are counted, with --count those of all.
 """
 
 from __future__ import annotations
 
 import pathlib
 import runpy
+import sys
 
 from vidpetl import tables
 from vidpetl.data import dataset, datasets
 from vidpetl.experiment import complete
-from vidpetl.recipes import named, original, originals, presets, rows
+from vidpetl.recipes import (
+  catalogue,
+  named,
+  original,
+  originals,
+  presets,
+  rows,
+  sizes,
+)
 from vidpetl.studies import in_words
+from vidpetl.studies import sizes as counting
 
 DOCS = pathlib.Path(__file__).parents[1] / 'docs'
 
@@ -40,10 +51,18 @@ differ, the last column says why, and how to have the original's.
 """
 _PRESETS = """# Published backbones
 
-`backbone=` of `adapt` and of the papers' configs takes these. The files are
-named as their authors name them, and [Published weights](weights.md) says how
-they are read. A run takes the pixel statistics of the weights that it starts
-from. The licences are those of the weights, as far as they are known.
+`backbone=` of `adapt` and of the papers' configs takes these, and
+`vidpetl backbones` lists them; `vidpetl backbones NAME` shows one in full, with
+the commands that convert its weights and train from them. The files are named
+as their authors name them, and [Published weights](weights.md) says how they
+are read. A run takes the pixel statistics of the weights that it starts from.
+The licences are those of the weights, as far as they are known.
+
+A clip is "frames x stride, pixels". GMACs are 10^9 multiply-adds of one such
+clip, in matrix products and convolutions. Both sizes are counted here; in
+brackets stands what the authors print, where a copy of it was at hand. "Frozen
+probe" is the top-1 that they print of a probe on the frozen backbone. **None of
+these was measured here.**
 
 This page is made from `vidpetl/recipes/presets/` by
 `python launch/docs_tables.py`.
@@ -64,8 +83,8 @@ _KNOWN = (
   *('flips', 'licence'),
 )
 _COLUMNS = (
-  *('preset', 'what it is', '`--from=`', 'files'),
-  *('frames x stride, pixels', 'licence'),
+  *('preset', 'what it is', '`--from=`', 'files', 'clip'),
+  *('M parameters', 'GMACs', 'frozen probe', 'licence'),
 )
 
 
@@ -119,18 +138,40 @@ def _recipe(known: original.Original) -> str:
 def _presets() -> str:
   cells = []
   for name, preset in presets.all_presets().items():
-    clip = preset.clip
+    found = catalogue.entry(name)
+    printed = found['published']
     cells.append(
       (
         f'`{name}`',
         preset.title,
         f'`{preset.family}`',
         ', '.join(preset.files),
-        f'{clip["frames"]} x {clip["stride"]}, {clip["resolution"]}',
+        catalogue.clip_in_words(found['clip']),
+        _size(found['parameters'], 1e6, printed['parameters_millions']),
+        _size(found['macs'], 1e9, printed['gmacs']),
+        catalogue.probes_in_words(found),
         preset.licence,
       )
     )
   return tables.markdown(_COLUMNS, cells)
+
+
+def _size(value: int | None, unit: float, printed: float | None) -> str:
+  counted = catalogue.count(value, unit)
+  return counted if printed is None else f'{counted} ({printed:,g})'
+
+
+def count(every: bool) -> None:
+  """Writes the sizes of presets.
+
+  Args:
+    every: whether all are counted, and not only new ones.
+  """
+  found = {}
+  for name, preset in presets.all_presets().items():
+    known = None if every else sizes.find(name, preset)
+    found[name] = preset, known or counting.measure(preset)
+  sizes.write(found)
 
 
 def _datasets() -> str:
@@ -158,5 +199,6 @@ def _rate(known: dataset.Dataset) -> str:
 
 
 if __name__ == '__main__':
+  count('--count' in sys.argv)
   for page, text in pages().items():
     page.write_text(text, encoding='utf-8')

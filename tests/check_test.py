@@ -15,6 +15,7 @@ from PIL import Image
 from vidpetl import check
 from vidpetl.data.survey import record
 from vidpetl.recipes import config_flag
+from vidpetl.studies import checking
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def checked(videos, config, tmp_path):
 
   def run(**options):
     options = {'sheet': 3, 'cache_path': str(tmp_path / 'c.sqlite')} | options
-    return check.check(chosen, name, tmp_path / 'out', **options)
+    return checking.check(chosen, name, tmp_path / 'out', **options)
 
   return run
 
@@ -88,11 +89,12 @@ def test_the_second_time_reads_and_loads_nothing(videos, tmp_path):
   first = _run(videos, '--cache=c', '--sheet=2', cwd=tmp_path)
   assert first.returncode == 0, first.stderr
   code = (
-    'import sys; from vidpetl import check; from vidpetl.data.survey import '
-    'record; record.read = None; from vidpetl import cli; import atexit; '
+    'import sys; from vidpetl import check; from vidpetl.recipes import '
+    'config_flag; from vidpetl.data.survey import record; record.read = None; '
+    'from vidpetl import cli; import atexit; '
     'atexit.register(lambda: print([m for m in sys.modules if m in '
     "('jax', 'tensorflow', 'flax')])); sys.modules['__main__'] = check; "
-    'cli.run(check.define_flags, check.main, check.parse)'
+    'cli.run(check.define_flags, check.main, config_flag.parse_words)'
   )
   words = [str(videos), '--cache=c', '--sheet=2']
   second = subprocess.run(
@@ -147,9 +149,9 @@ def test_the_sheet_shows_the_clips_of_the_first_steps(checked, tmp_path):
 
 def test_a_sheet_is_drawn_again_where_it_would_differ(checked, monkeypatch):
   drawn_ones = []
-  draw = check._draw
+  draw = checking._draw
   monkeypatch.setattr(
-    check, '_draw', lambda *some: drawn_ones.append(1) or draw(*some)
+    checking, '_draw', lambda *some: drawn_ones.append(1) or draw(*some)
   )
   first = checked()
   assert checked() == first and len(drawn_ones) == 1
@@ -162,7 +164,7 @@ def test_names_that_are_no_text_are_shown(config, tmp_path):
   root = drawn.folder(tmp_path / odd, ['run', odd], frames=30)
   (root / 'val' / odd / f'{odd}.mp4').write_bytes(b'')
   chosen, name = config(str(root), *(f'--{word}' for word in SMALL))
-  result = check.check(chosen, name, tmp_path / 'out', sheet=4)
+  result = checking.check(chosen, name, tmp_path / 'out', sheet=4)
   assert r'caf\xe9' in {
     one['name'] for one in result['tasks'].popitem()[1]['classes']
   }
@@ -182,7 +184,7 @@ def test_what_a_run_would_refuse_is_wrong(videos, config, tmp_path):
   chosen, name = config(str(videos), *(f'--{word}' for word in SMALL))
   chosen.unlock()
   chosen.tasks.videos.num_classes = 5
-  (found,) = check.check(chosen, name, tmp_path / 'out')['findings']
+  (found,) = checking.check(chosen, name, tmp_path / 'out')['findings']
   assert (found['level'], found['code']) == ('wrong', 'refused')
   assert 'num_classes is 5, but videos/train has 2' in found['text']
 
@@ -211,12 +213,12 @@ def test_what_is_checked_is_said_once(config, words, problem):
 def test_nothing_is_written_among_the_data(videos, config, monkeypatch):
   chosen, name = config(str(videos))
   with pytest.raises(ValueError, match='lies in the data'):
-    check.folder_for(chosen, name, str(videos / 'out'))
+    checking.folder_for(chosen, name, str(videos / 'out'))
   monkeypatch.chdir(videos)
-  found = check.folder_for(chosen, '.', None)
+  found = checking.folder_for(chosen, '.', None)
   assert found == videos.parent / 'videos_check'
   monkeypatch.chdir(videos.parent)
-  assert str(check.folder_for(chosen, name, None)) == 'videos_check'
+  assert str(checking.folder_for(chosen, name, None)) == 'videos_check'
 
 
 def test_nothing_is_written_beside_the_splits_of_data(
@@ -225,7 +227,7 @@ def test_nothing_is_written_beside_the_splits_of_data(
   chosen, name = config(str(videos / 'train'))
   for folder in (videos, videos / 'train'):
     monkeypatch.chdir(folder)
-    found = check.folder_for(chosen, name, None)
+    found = checking.folder_for(chosen, name, None)
     assert found == videos.parent / 'train_check'
 
 
@@ -237,14 +239,15 @@ def test_what_cannot_be_written_is_said_before_files_are_read(
   (tmp_path / 'file').touch()
   for out in (tmp_path / 'file', tmp_path / 'file' / 'below'):
     with pytest.raises(OSError, match=r'file.*; --out=FOLDER says'):
-      check.check(chosen, name, out)
+      checking.check(chosen, name, out)
 
 
 def test_an_interruption_is_one_line(videos, tmp_path):
   code = (
     'import os, signal; from vidpetl import check, cli\n'
+    'from vidpetl.recipes import config_flag\n'
     'def main(argv): os.kill(os.getpid(), signal.SIGINT)\n'
-    'cli.run(check.define_flags, main, check.parse)'
+    'cli.run(check.define_flags, main, config_flag.parse_words)'
   )
   done = subprocess.run(
     [sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True

@@ -3,7 +3,7 @@
 import inspect
 
 from vidpetl import backbones, options, parts, tasks
-from vidpetl.backbones import c3d, i3d, resnet3d, swin, vit, vivit
+from vidpetl.backbones import c3d, hiera, i3d, mvit, resnet3d, swin, vit, vivit
 from vidpetl.data import (
   augment,
   clip_spec,
@@ -29,6 +29,7 @@ _MODELS = (
   *(vit.MAE, vit.DINOv2, vit.AugReg, vit.VideoMAE, vit.CLIP),
   *(vivit.FactorisedEncoder, vivit.FactorisedSelfAttention),
   *(c3d.C3D, i3d.I3D, resnet3d.ResNet3D, swin.Swin),
+  *(hiera.Hiera, mvit.MViT),
 )
 # What is built beforehand, or given by the run.
 _MADE = (

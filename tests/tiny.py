@@ -5,7 +5,7 @@ import zlib
 import jax
 import numpy as np
 
-from vidpetl.backbones import swin, vit, vivit
+from vidpetl.backbones import hiera, mvit, swin, vit, vivit
 from vidpetl.parameters import trainable
 
 VIDEO = np.random.default_rng(0).normal(size=(2, 4, 16, 16, 3))
@@ -29,6 +29,14 @@ BACKBONES = {
   # Its windows are padded and shifted in the first stage, and cut in the next.
   'swin': lambda **o: swin.build(
     width=8, depths=(2, 1), heads=(2, 4), window=(2, 3, 3), **o
+  ),
+  # Tokens are pooled and widened twice, within units and among all.
+  'hiera': lambda **o: hiera.build(
+    width=8, depths=(1, 1, 1), heads=2, patch=(2, 2, 2), unit=(1, 4, 4), **o
+  ),
+  # Queries and keys are pooled, and there is a class token.
+  'mvit': lambda **o: mvit.build(
+    width=8, depths=(1, 1), heads=2, key_strides=(1, 2, 2), **o
   ),
 }
 

@@ -15,11 +15,8 @@ backbone, tasks and preprocessing, with init.path set to the backbone.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 import numpy as np
 from absl import app, flags, logging

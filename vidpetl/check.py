@@ -48,42 +48,22 @@ import os
 
 # A check takes no accelerator from a run.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
-import hashlib
-import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import tqdm
 from absl import flags, logging
-from etils import epath, epy
+from etils import epy
 
-from vidpetl import bounded, cli, durable, ranges
-from vidpetl.data import splits
-from vidpetl.data.survey import (
-  cache,
-  facts,
-  findings,
-  opening,
-  page,
-  reading,
-  record,
-  report,
-)
-from vidpetl.data.survey import subject as subject_lib
-from vidpetl.recipes import config_flag, named
+from vidpetl import bounded, cli, ranges
+from vidpetl.data.survey import cache, findings, report
+from vidpetl.recipes import config_flag, given, named
+from vidpetl.studies import checking
 
 # Loaded when they are used: they take seconds, and the rest does not.
 with epy.lazy_imports():
   from vidpetl.data.records import verify
   from vidpetl.experiment import configure
-  from vidpetl.studies import contact_sheet
-
-# Fields of sources that are folders of data.
-_FOLDERS = ('path', 'raw', 'videos', 'data_dir')
 
 
 def define_flags() -> None:
@@ -115,13 +95,6 @@ def define_flags() -> None:
   )
 
 
-def parse(argv: Sequence[str]) -> list[str]:
-  """Parses the flags; leaves DATA and the arguments of `adapt`."""
-  rest, flags.FLAGS['config'].fields = config_flag.split(argv)
-  words = flags.FLAGS(rest, known_only=True)
-  return [word for word in words if word != '--']
-
-
 def config_of(values: flags.FlagValues, words: Sequence[str]) -> Any:
   """Returns the config that the command line describes, and the data's name.
 
@@ -132,192 +105,19 @@ def config_of(values: flags.FlagValues, words: Sequence[str]) -> Any:
   Raises:
     ValueError: unless there is either data or a config; as configs do.
   """
-  named_data = [word for word in words if not word.startswith('-')]
-  more = [word.lstrip('-') for word in words if word.startswith('-')]
-  if values.data is not None:
-    named_data.append(values.data)
   if values.config is not None:
-    if named_data or more:
+    if words or values.data is not None:
       raise ValueError(
         f'--config={values.config} names its data itself; what is meant by '
         f'{" ".join(words) or values.data}?'
       )
     config, name = named.load(values.config), values.config
-  elif len(named_data) != 1:
-    raise ValueError(
-      'give one DATA: a folder of class folders, a table, or a dataset; or '
-      '--config' + (f', not {" and ".join(named_data)}' if named_data else '')
-    )
   else:
-    (name,) = named_data
-    if ',' in name:
-      raise ValueError(
-        f'{name} has a comma, which parts the arguments of a config: give a '
-        'link to it that has none'
-      )
+    name, more = given.split(words, values.data, ' or --config')
     # What trains is of no matter, unless it is said; 'full' loads no technique.
-    argument = ','.join([f'data={name}', 'method=full', *more])
-    config = named.load(f'adapt:{argument}')
+    config = named.load(f'adapt:{given.argument(name, ["method=full", *more])}')
   fields = config_flag.fields()
   return (configure.configure(config, fields) if fields else config), name
-
-
-def check(
-  config: Any,
-  name: str,
-  out: epath.PathLike,
-  *,
-  processes: int = 1,
-  sheet: int = 12,
-  cache_path: str = '',
-) -> dict[str, Any]:
-  """Checks the data of a config; see the module's docstring.
-
-  Args:
-    config: of a run; it may be incomplete.
-    name: what the page calls the data.
-    out: folder.
-    processes: how many files to read at a time.
-    sheet: clips of each task on the sheet; 0 draws none.
-    cache_path: where to keep what was read; '' keeps nothing.
-
-  Returns:
-    What check.json holds.
-
-  Raises:
-    ValueError, OSError: if the data cannot be opened, or `out` cannot be made.
-  """
-  subjects = opening.open_config(config)
-  folder = _made(out)  # Before the time that reading takes.
-  paths = list(dict.fromkeys(p for one in subjects for p in one.paths()))
-  # A bar for what takes a moment would only flicker.
-  with tqdm.tqdm(
-    total=len(paths),
-    desc='reading',
-    unit='file',
-    delay=0.5,
-    mininterval=0.5,
-  ) as progress:
-    records = reading.read_all(
-      paths, cache.Cache(cache_path), processes, progress.update
-    )
-  subjects = [one.with_records(records) for one in subjects]
-  found = [f for one in subjects for f in findings.find_all(one)]
-  picture, key = None, ''
-  if sheet:
-    key = _key(config, subjects, sheet)
-    picture = _earlier(folder, key)
-    if picture is None:
-      try:
-        picture = _draw(config, subjects, sheet)
-      except ValueError as error:
-        text = f'a run would refuse this: {str(error).rstrip(".")}'
-        found.insert(0, findings.Finding(findings.WRONG, 'refused', text))
-  result = facts.result(name, subjects, found)
-  result['sheet'] = {'file': 'check.png', 'key': key} if picture else None
-  _write(folder, result, picture)
-  return result
-
-
-def _made(out: epath.PathLike) -> epath.Path:
-  """Returns a folder, having made it."""
-  folder = epath.Path(out)
-  try:
-    folder.mkdir(parents=True, exist_ok=True)
-  except OSError as error:
-    raise OSError(
-      f'{folder}: no such folder can be made ({error.strerror or error}); '
-      '--out=FOLDER says where to write'
-    ) from None
-  return folder
-
-
-def _key(config, subjects: Sequence[subject_lib.Subject], sheet: int) -> str:
-  """Returns a hash of all that a sheet depends on."""
-  tasks = {name: dict(task.items()) for name, task in config['tasks'].items()}
-  digest = hashlib.blake2b(digest_size=16)
-  digest.update(repr((sheet, record.VERSION, config['seed'], tasks)).encode())
-  for subject in subjects:
-    part = subject.parts[subject_lib.TRAIN]
-    digest.update(part.info.fingerprint.encode())
-    for file in part.files().values():
-      digest.update(file.content.encode())
-  return digest.hexdigest()
-
-
-def _earlier(folder: epath.Path, key: str) -> bytes | None:
-  """Returns the sheet that is there, if it would be drawn the same."""
-  try:
-    there = json.loads((folder / 'check.json').read_text())['sheet']
-    if there and there['key'] == key:
-      return (folder / there['file']).read_bytes()
-  except (OSError, ValueError, KeyError, TypeError):  # none, or another's file
-    pass
-  return None
-
-
-def _draw(config, subjects, count: int) -> bytes | None:
-  """Draws the sheet, as PNG; None if no clip can be read."""
-  sheets = {
-    one.name: contact_sheet.read(
-      config, one.name, one.parts[subject_lib.TRAIN].source, count
-    )
-    for one in subjects
-  }
-  sheets = {name: found for name, found in sheets.items() if found}
-  if not sheets:
-    return None
-  png = io.BytesIO()
-  contact_sheet.draw(sheets).save(png, 'PNG', optimize=True)
-  return png.getvalue()
-
-
-def _write(
-  folder: epath.Path, result: Mapping[str, Any], picture: bytes | None
-) -> None:
-  if picture:
-    durable.write(folder / 'check.png', picture)
-  else:
-    (folder / 'check.png').unlink(missing_ok=True)
-  text = json.dumps(result, indent=1, ensure_ascii=False)
-  durable.write(folder / 'check.json', text + '\n')
-  durable.write(folder / 'check.html', page.page(result, picture))
-
-
-def folder_for(config: Any, name: str, out: str | None) -> epath.Path:
-  """Returns where to write: never among the data.
-
-  Raises:
-    ValueError: if `out` lies in a folder of data.
-  """
-  inside = [
-    epath.Path(fields[field]).resolve()
-    for task in config['tasks'].values()
-    for fields in (task.get('train'), task.get('eval'))
-    for field in _FOLDERS
-    if fields and fields.get(field) and epath.Path(fields[field]).is_dir()
-  ]
-  amid = lambda path: [f for f in inside if path.resolve().is_relative_to(f)]
-  if out:
-    path = epath.Path(out)
-    if within := amid(path):
-      raise ValueError(f'--out={out} lies in the data, {within[0]}')
-    return path
-  is_path = epath.Path(name).exists()
-  stem = epath.Path(name).resolve().stem if is_path else name.partition(':')[0]
-  path = epath.Path(f'{epath.Path(stem).stem}_check')
-  inside = [_with_other_splits(folder) for folder in inside]
-  while within := amid(path):
-    path = within[0].parent / path.name
-  return path
-
-
-def _with_other_splits(folder: epath.Path) -> epath.Path:
-  """Returns the folder that a split and others lie in, if this is a split's."""
-  beside = {splits.role(p.name) for p in folder.parent.iterdir() if p.is_dir()}
-  found = beside & set(splits.ROLES)
-  is_one = splits.role(folder.name) in found and len(found) > 1
-  return folder.parent if is_one else folder
 
 
 def _check_records(path: str, every: int, more: Sequence[str]) -> int:
@@ -339,9 +139,9 @@ def main(argv: Sequence[str]) -> int:
   if args.records is not None:
     return _check_records(args.records, args.decode, argv[1:])
   config, name = config_of(args, argv[1:])
-  out = folder_for(config, name, args.out)
+  out = checking.folder_for(config, name, args.out)
   where = cache.default_path() if args.cache is None else args.cache
-  result = check(
+  result = checking.check(
     config,
     name,
     out,
@@ -355,4 +155,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == '__main__':
-  cli.run(define_flags, main, parse)
+  cli.run(define_flags, main, config_flag.parse_words)

@@ -30,11 +30,22 @@ from vidpetl.recipes import config_flag, named
 
 flags.disclaim_key_flags()
 
+# For TensorFlow, which doors import where they read data: no notes on its
+# start, and numbers that do not depend on oneDNN.
+_TENSORFLOW = {
+  'TF_CPP_MIN_LOG_LEVEL': '2',
+  'TF_ENABLE_ONEDNN_OPTS': '0',
+}
+for _name, _value in _TENSORFLOW.items():
+  os.environ.setdefault(_name, _value)
+
 # Command -> module, in the order in which a newcomer needs them.
 DOORS = {
   'train': 'vidpetl.main',
+  'adapt': 'vidpetl.adapt',
   'check': 'vidpetl.check',
   'describe': 'vidpetl.describe',
+  'backbones': 'vidpetl.catalogue',
   'plan': 'vidpetl.plan',
   'import': 'vidpetl.importing',
   'prepare': 'vidpetl.prepare',

@@ -109,6 +109,10 @@ def import_file(
   described = published.describe(name, path, imported)
   imported.report.notes.append(f'for config.backbone = {described["backbone"]}')
   imported.report.notes += filter(None, [described['note']])
+  imported.report.notes += [
+    f'its head reads tokens: config.tasks.{task}.probe = {probe}'
+    for task, probe in described['probes'].items()
+  ]
   if any(map(positions.is_table, imported.arrays)):
     imported.report.notes.append(
       f'tables of positions for {described["grid"]} tokens (t, h, w)'

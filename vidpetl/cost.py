@@ -14,11 +14,6 @@ not --config.dtype=bfloat16.
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
-
 import json
 
 from absl import app, flags, logging

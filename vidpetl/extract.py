@@ -21,11 +21,6 @@ others from being written. docs/cache.md says which arrays there are.
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
-
 import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any

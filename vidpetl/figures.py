@@ -22,11 +22,6 @@ Each is a PNG and an SVG, but for frames, which are a PNG.
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
-
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any

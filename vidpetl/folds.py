@@ -19,11 +19,6 @@ numbers come from (config.report).
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
-
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -14,10 +14,6 @@ import os
 import shlex
 import sys
 
-# TensorFlow only moves data here; its start-up notes are noise.
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
-
 from absl import app, flags, logging
 from etils import epath, epy
 

@@ -11,11 +11,6 @@ Writes into RUN/pictures, as PNG and SVG:
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
-
 from typing import Any
 
 from absl import app, flags, logging

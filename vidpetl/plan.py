@@ -13,10 +13,6 @@ flags; --methods sets methods side by side. Needs neither data nor weights.
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-
 import json
 from collections.abc import Mapping
 from typing import Any

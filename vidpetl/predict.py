@@ -22,10 +22,6 @@ Into FOLDER:
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-
 import threading
 import time
 

@@ -13,11 +13,6 @@ A page is one file that loads nothing, and can be sent to anybody.
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
-
 from absl import app, flags, logging
 from etils import epath, epy
 

@@ -13,10 +13,6 @@ Uploads lie in a private temporary folder until they are answered.
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-
 import importlib.util
 from typing import Annotated
 

@@ -31,19 +31,10 @@ the numbers come from (config.report).
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
-
 import dataclasses
-import functools
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from absl import app, flags
-from etils import epath, epy
+from etils import epy
 
 from vidpetl import bounded, cli, lock, ranges
 from vidpetl.recipes import config_flag, named
@@ -51,9 +42,7 @@ from vidpetl.studies import series
 from vidpetl.studies import settings as settings_lib
 
 with epy.lazy_imports():
-  from vidpetl.studies import flops, rates, tradeoff
-
-LoadConfig = Callable[[Sequence[settings_lib.Setting], int], Any]
+  from vidpetl.studies import rates, sweeping
 
 
 def define_flags() -> None:
@@ -91,82 +80,6 @@ def define_flags() -> None:
   )
 
 
-def sweep(
-  load_config: LoadConfig,
-  settings: Sequence[settings_lib.Setting],
-  seeds: int,
-  metrics: Sequence[str],
-  folder: epath.Path,
-  factors: Sequence[float] = (),
-  at_once: int = 1,
-) -> list[str] | None:
-  """Runs every setting with every seed; draws after each run.
-
-  Args:
-    load_config: (settings of a run, seed) -> config.
-    settings: to run.
-    seeds: runs of each.
-    metrics: '<task>/<metric>' each; the first is drawn, and picks rates.
-    folder: of the sweep.
-    factors: of rates, see `rates.axis`.
-    at_once: the most runs that train together.
-
-  Returns:
-    What went wrong, a line per run; None if it was told to stop.
-  """
-  failed = []
-  costs: dict[settings_lib.Setting, dict[str, float]] = {}
-  tried: dict[settings_lib.Setting, dict[float, dict]] = {}
-  runs, of = _planned(load_config, settings, seeds, folder, factors)
-  found = lambda: {s: _picked(tried.get(s), metrics[0]) for s in settings}
-  try:
-    for ended in series.run_all(runs, failed, metrics, at_once):
-      for workdir, results in ended.items():
-        setting, rate = of[workdir]
-        tried.setdefault(setting, {}).setdefault(rate, {})[workdir] = results
-        if setting not in costs:
-          costs[setting] = flops.forward(runs[workdir].config())
-      if ended:
-        tradeoff.write(folder, found(), metrics, costs)
-  except series.Interrupted:
-    return None
-  if text := rates.write(folder, tried, metrics[0]):
-    print(f'\n{text}')
-  print(f'\n{tradeoff.table(found(), metrics)}\n')
-  return failed
-
-
-def _planned(
-  load_config: LoadConfig,
-  settings: Sequence[settings_lib.Setting],
-  seeds: int,
-  folder: epath.Path,
-  factors: Sequence[float],
-) -> tuple[
-  dict[epath.Path, series.Planned],
-  dict[epath.Path, tuple[settings_lib.Setting, float]],
-]:
-  """Returns working directory -> its run, and -> its setting and rate."""
-  runs, of = {}, {}
-  axes = {s: rates.axis(s, load_config, factors) for s in settings}
-  for seed in range(seeds):
-    for setting in settings:
-      for rate, chosen in axes[setting].items():
-        below = '' if math.isnan(rate) else f'rate{rate:g}'
-        workdir = folder / setting.slug / below / f'seed{seed}'
-        of[workdir] = setting, rate
-        make = functools.partial(load_config, [chosen], seed)
-        runs[workdir] = series.Planned(make, series.told([setting]))
-  return runs, of
-
-
-def _picked(
-  tried: Mapping[float, Mapping[epath.Path, Any]] | None, metric: str
-) -> list[dict[str, Any]]:
-  """Returns the results of a setting's runs at the rate that is picked."""
-  return list(tried[rates.pick(tried, metric)].values()) if tried else []
-
-
 def listed(
   over: str | None, file: str | None, config: str
 ) -> list[settings_lib.Setting]:
@@ -196,7 +109,7 @@ def main(argv: list[str]) -> int:
   at_once = 1 if args.one_by_one else args.at_once
   with lock.hold(runs.folder):
     return series.report(
-      sweep(
+      sweeping.sweep(
         runs.load,
         settings,
         args.seeds,

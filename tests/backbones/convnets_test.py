@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vidpetl.backbones import c3d, i3d, resnet3d
+from vidpetl.backbones import c3d, i3d, resnet3d, slowfast, x3d
 from vidpetl.petl import adapted
 from vidpetl.petl.techniques import adapter3d
 
@@ -18,6 +18,10 @@ PUBLISHED = {
   'r3d_18': (resnet3d, {'variant': 'r3d_18'}),
   'r2plus1d_18': (resnet3d, {'variant': 'r2plus1d_18'}),
   'r2plus1d_vcop': (resnet3d, {'variant': 'r2plus1d_vcop'}),
+  'slowfast_r50': (slowfast, {'variant': 'R50'}),
+  'slow_r50': (slowfast, {'variant': 'R50', 'fast': False}),
+  'x3d_m': (x3d, {'variant': 'M'}),
+  'x3d_l': (x3d, {'variant': 'L'}),
 }
 TOYS = {
   'i3d': {'width': 8},
@@ -77,6 +81,12 @@ def draw(model, video):
     ('r3d_18', 33_371_472 - 400 * 513, 2 * 4800),
     ('r2plus1d_18', 31_505_325 - 400 * 513, 2 * 12_675),
     ('r2plus1d_vcop', 14_417_116 - 101 * 513, 2 * 7175),
+    # 34.57 and 32.45 millions with a classifier of 400.
+    ('slowfast_r50', 33_644_488, 2 * 30_344),
+    ('slow_r50', 31_634_496, 2 * 26_560),
+    # 3.8 and 6.2 millions with a classifier of 400.
+    ('x3d_m', 2_974_722, 2 * 15_732),
+    ('x3d_l', 5_333_832, 2 * 33_156),
   ],
 )
 def test_counts_are_those_published(name, parameters, statistics):

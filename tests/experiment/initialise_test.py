@@ -60,3 +60,18 @@ def test_techniques_of_a_tuned_file_are_taken_where_they_are_bound(
   said = {'petl': entries([('attn', 'adapter')])}
   assert initialise._skipped(init, said, experiment) == skipped
   assert initialise._skipped(init, {}, experiment) == ('^heads_', '/site_')
+
+
+@pytest.mark.parametrize('kept', [np.float16, np.float32])
+def test_half_precision_reaches_the_device_as_it_is(kept, monkeypatch):
+  put = []
+  device_put = initialise.jax.device_put
+  monkeypatch.setattr(
+    initialise.jax, 'device_put', lambda x: put.append(x) or device_put(x)
+  )
+  array = np.arange(4, dtype=kept)
+  placed = initialise._placed(array, np.dtype(np.float32))
+  assert put[0].dtype == kept and placed.dtype == np.float32
+  # A file that is mapped may be written over later.
+  assert put[0] is not array or kept == np.float16
+  np.testing.assert_array_equal(placed, array)

@@ -278,9 +278,12 @@ def test_fusion_weights_start_at_a_third():
   close(params['fusion'], [0.33] * 3)
 
 
-def test_cls_shift_by_loops():
-  y = normal(2, 3, 5, D)
-  p, out = apply(cls_shift.ClsShift(), y)
+@pytest.mark.parametrize('registers', [0, 2])
+def test_cls_shift_by_loops(registers):
+  """Registers behind the class token stay."""
+  y = normal(2, 3, 5 + registers, D)
+  grid = Grid(3, 2, 2, cls=1 + registers, rows='frame')
+  p, out = apply(cls_shift.ClsShift(), y, None, grid)
   assert not p
   expected = y.copy()
   for t in range(3):

@@ -107,9 +107,9 @@ def test_a_site_without_a_layer_is_refused():
     merging.merge(params, merging.bound(trace(model)))
 
 
-def test_a_shift_needs_a_bias_unless_it_is_of_keys():
+def test_a_shift_needs_a_bias_unless_it_changes_nothing():
   ones = jnp.ones(3)
-  keys = linear.Layer('attention/key', jnp.ones((2, 3)), None)
+  keys = linear.Layer('attention/key', jnp.ones((2, 3)), None, shifts=False)
   np.testing.assert_array_equal(keys.scaled(2 * ones, ones).kernel, 2)
   values = linear.Layer('attention/value', jnp.ones((2, 3)), None)
   assert values.scaled(ones).bias is None

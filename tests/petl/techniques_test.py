@@ -111,6 +111,8 @@ REFUSED = {
   ('prefix', 'dot_product'): _NO_PLACE,
   ('patt concatenated', 'dot_product'): _NO_PLACE,
   ('aim', 'dot_product'): 'attention takes any rows',
+  ('aim', 'hiera'): 'attention takes any rows',
+  ('aim', 'mvit'): 'attention takes any rows',
 }
 
 

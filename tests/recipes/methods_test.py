@@ -1,5 +1,6 @@
 """Methods bind what they say and train what they say, and nothing else."""
 
+import re
 import subprocess
 import sys
 
@@ -160,6 +161,16 @@ def test_what_published_methods_set_apart_from_their_techniques():
     assert len(entries) == len(expected)
     for entry, fields in zip(entries, expected):
       assert entry.items() >= fields.items(), method
+
+
+@pytest.mark.parametrize('method', ['lora', 'head', 'full', 'aim', 'ladder'])
+def test_any_method_tells_moments_apart_once(method):
+  entries, trained = methods.make(method, time=True)
+  found = [e['technique'] for e in entries].count('time_embedding')
+  assert found == 1
+  path = 'backbone/SpatialTransformer/site_tokens/time_embedding/table'
+  group = next(group for rule, group in trained if re.search(rule, path))
+  assert group == 'all'
 
 
 @pytest.mark.parametrize('method', binding_methods())

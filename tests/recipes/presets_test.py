@@ -28,6 +28,12 @@ def test_a_preset_is_what_its_family_is_for(name):
   assert found.fields['name'] in family.load(found.family).rules
 
 
+def test_the_most_alike_preset_is_found():
+  fields = {'name': 'vit', 'kind': 'dinov2', 'width': 64, 'registers': 4}
+  assert presets.like(fields).family == 'dinov2_registers'
+  assert presets.like({**fields, 'registers': 0}).family == 'dinov2'
+
+
 def test_pixels_are_the_familys_unless_papers_took_others():
   assert presets.find('clip_b16').mean == pytest.approx(
     (0.48145466, 0.4578275, 0.40821073)

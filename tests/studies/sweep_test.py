@@ -9,7 +9,7 @@ from absl import app
 from etils import epath
 
 from vidpetl import sweep
-from vidpetl.studies import series, settings, tradeoff
+from vidpetl.studies import series, settings, sweeping, tradeoff
 from vidpetl.studies.report import written
 from vidpetl.training import interruption, loop
 
@@ -101,14 +101,14 @@ def test_runs_once_reports_failures_and_refuses_changes(
 
   chosen = settings.parse('rate=0|0.25|0.5')
   arguments = (chosen, 1, ['kinetics400/top1'], epath.Path(tmp_path), (1.0,), 8)
-  (failed,) = sweep.sweep(load_config, *arguments)
+  (failed,) = sweeping.sweep(load_config, *arguments)
   assert 'These 2 train together' in capsys.readouterr().out
   assert failed.endswith('rate=0/seed0: a rate of 0')
   results = sorted(tmp_path.rglob('results.json'))
   assert len(results) == 2
   assert (tmp_path / 'sweep.md').read_text().count('| 1 | last, step 1 |') == 2
   before = [path.stat().st_mtime_ns for path in results]
-  sweep.sweep(load_config, *arguments)
+  sweeping.sweep(load_config, *arguments)
   assert [path.stat().st_mtime_ns for path in results] == before
 
   def changed(chosen, seed):
@@ -117,7 +117,7 @@ def test_runs_once_reports_failures_and_refuses_changes(
     config.batch_size = 4
     return config.lock()
 
-  failed = sweep.sweep(changed, *arguments)
+  failed = sweeping.sweep(changed, *arguments)
   assert sum('settings: batch_size: 8 then, 4 now;' in f for f in failed) == 2
   assert [path.stat().st_mtime_ns for path in results] == before
 
@@ -189,7 +189,7 @@ def test_a_series_that_was_told_to_stop_can_be_told_from_a_failed_one(
   load_config = lambda chosen, seed: make_config('ava')
   chosen = settings.parse('rate=1|2')
   arguments = (chosen, 1, ['a/top1'], epath.Path(tmp_path))
-  stopped = series.report(sweep.sweep(load_config, *arguments))
+  stopped = series.report(sweeping.sweep(load_config, *arguments))
   assert stopped == interruption.STATUS == 75
   assert series.report(['a run: why']) == 1 and series.report([]) == 0
 

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from vidpetl.data import sources
 from vidpetl.training import identity, loop
 from vidpetl.training import run as run_lib
 
@@ -79,3 +80,28 @@ def test_what_is_held_out_is_not_trained_on(make):
 def test_settings_that_contradict_each_other_are_refused(make, fields, match):
   with pytest.raises(ValueError, match=match):
     run_lib.prepare(make(**fields))
+
+
+def test_a_run_of_a_search_never_looks_at_the_test_set(
+  make, tmp_path, monkeypatch
+):
+  opened = []
+  open_source = sources.open_source
+  monkeypatch.setattr(
+    sources,
+    'open_source',
+    lambda fields: opened.append(fields['split']) or open_source(fields),
+  )
+  config = make(test=False, **{'input.check': 'off'})
+  run = run_lib.prepare(config)
+  assert set(opened) == {config.tasks.ava.train.split}
+  kept = run_lib.prepare(make()).held_out['ava'].ids
+  assert run.tested['ava'].ids == kept and not run.validation
+  found = loop.run(config, str(tmp_path))
+  assert found['tasks']['ava']['dataset'] == 'ava/train (held out)'
+  assert found['reported']['on'] == 'held-out'
+
+
+def test_without_a_test_something_is_held_out(make):
+  with pytest.raises(ValueError, match=r'give config\.validation=0\.2'):
+    run_lib.prepare(make(test=False, validation=0.0))

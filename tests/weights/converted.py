@@ -9,7 +9,10 @@ import numpy as np
 from vidpetl import backbones, convert
 from vidpetl.experiment import published
 from vidpetl.parameters import storage, variables
-from vidpetl.weights import fit, report, settings
+from vidpetl.petl import adapted
+from vidpetl.tasks import heads
+from vidpetl.tasks.probes import building
+from vidpetl.weights import settings
 from vidpetl.weights.errors import UnsaidError
 
 
@@ -51,36 +54,57 @@ def encode(family, path, video, out, fields=(), **options):
   """
   file = os.path.join(out, f'{family}.safetensors')
   report = convert_file(family, path, file, **options)
-  backbone = published.read_metadata(file)['backbone']
-  model = backbones.build(backbone, **dict(fields))
-  tree = variables.unflatten(storage.load_arrays(file))
-  tree = {name: part['backbone'] for name, part in tree.items()}
-  return jax.jit(lambda v: model.apply(v, video, False))(tree), report
+  return encode_with(file, video, fields), report
 
 
-def encode_resized(file, video):
-  """Encodes clips of another size by a converted file, whose tables are fit.
+def encode_with(file, video, fields=()):
+  """Returns `Features` of a video by a converted file; see `encode`.
 
   Args:
-    file: that `vidpetl convert` has written.
+    file: that was converted.
     video: [b, t, h, w, 3].
-
-  Returns:
-    `Features`.
+    fields: of the backbone.
   """
   said = published.read_metadata(file)
-  model = backbones.build(said['backbone'])
-  drawn = lambda: model.init_with_output(jax.random.key(0), video, False)
-  features, tree = jax.eval_shape(drawn)
-  want = {n: x.shape for n, x in variables.flatten(tree).items()}
-  have = storage.load_arrays(file)
-  have = {n.removeprefix('backbone/'): array for n, array in have.items()}
-  old = fit.Geometry(tuple(said['grid']), rule=said['positions'])
-  new = fit.Geometry(features.grid.shape[1:4])
-  found = fit.fit(have, want, old, new, report.Report('resized'))
-  assert found.keys() == want.keys()
-  tree = variables.unflatten(found)
+  model = backbones.build(said['backbone'], **dict(fields))
+  arrays = storage.load_arrays(file)
+  tree = variables.unflatten(arrays)
+  tree = {name: part['backbone'] for name, part in tree.items()}
   return jax.jit(lambda v: model.apply(v, video, False))(tree)
+
+
+def classify(family, path, video, out, head='k', **options):
+  """Converts a file with its head, and classifies a video as a task does.
+
+  Args:
+    family: of the file.
+    path: of the file.
+    video: [b, t, h, w, 3].
+    out: folder for the converted file.
+    head: task.
+    **options: of `importing.load`.
+
+  Returns:
+    Logits [b, C].
+  """
+  file = os.path.join(out, f'{family}.safetensors')
+  convert_file(family, path, file, head=head, **options)
+  said = published.read_metadata(file)
+  probe = building.make(said['probes'].get(head), f'config.tasks.{head}.probe')
+  arrays = variables.unflatten(storage.load_arrays(file))['params']
+  module = heads.ClassificationHead(
+    num_classes=arrays[f'heads_{head}']['output_projection']['bias'].size,
+    probe=probe,
+  )
+  backbone = backbones.build(said['backbone'])
+  model = adapted.tapped(backbone, probe.blocks() if probe else ())
+
+  def logits(params):
+    params = {name: {'params': tree} for name, tree in params.items()}
+    features = model.apply(params['backbone'], video, False)
+    return module.apply(params[f'heads_{head}'], features)
+
+  return np.asarray(jax.jit(logits)(arrays))
 
 
 def round_trip(family, path, out, **options):

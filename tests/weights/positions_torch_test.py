@@ -134,6 +134,17 @@ def test_relative_tables_as_swins_codes_resize_them(new):
   np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize('old, new', [(15, 27), (13, 7)])
+def test_torchvisions_mvit_resizes_its_axes(old, new):
+  torchvision_build.load()
+  from torchvision.models.video import mvit  # noqa: PLC0415
+
+  x = table(old)
+  expected = mvit._interpolate(torch.from_numpy(x[0]), new)
+  ours = positions.resize(x, (old,), (new,), rule='linear_centred')
+  np.testing.assert_allclose(ours[0], expected.numpy(), atol=1e-5)
+
+
 def test_google_and_scenic_resize_linearly_with_aligned_ends():
   for name in ('vit_npz', 'vivit', 'vivit_hf'):
     assert family.load(name).positions == 'linear'

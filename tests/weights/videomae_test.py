@@ -3,11 +3,15 @@
 import argparse
 import functools
 import itertools
+import json
 
 import converted
 import damaged
 import numpy as np
 import pytest
+import safetensors.numpy
+
+from vidpetl import convert
 
 torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.torch
@@ -35,20 +39,20 @@ class Attention(torch.nn.Module):
 
 
 class Mlp(torch.nn.Module):
-  def __init__(self, width):
+  def __init__(self, width, hidden):
     super().__init__()
-    self.fc1 = torch.nn.Linear(width, 2 * width)
-    self.fc2 = torch.nn.Linear(2 * width, width)
+    self.fc1 = torch.nn.Linear(width, hidden)
+    self.fc2 = torch.nn.Linear(hidden, width)
 
   def forward(self, x):
     return self.fc2(torch.nn.functional.gelu(self.fc1(x)))
 
 
 class Block(torch.nn.Module):
-  def __init__(self, width, heads):
+  def __init__(self, width, heads, hidden):
     super().__init__()
     self.norm1, self.norm2 = NORM(width), NORM(width)
-    self.attn, self.mlp = Attention(width, heads), Mlp(width)
+    self.attn, self.mlp = Attention(width, heads), Mlp(width, hidden)
 
   def forward(self, x):
     x = x + self.attn(self.norm1(x))
@@ -58,12 +62,16 @@ class Block(torch.nn.Module):
 class Encoder(torch.nn.Module):
   """Of pretraining, with `norm`, or a classifier, with `fc_norm`."""
 
-  def __init__(self, tuned, width=D, heads=HEADS, depth=2):
+  def __init__(
+    self, tuned, width=D, heads=HEADS, depth=2, tubelet=TUBELET, ratio=2.0
+  ):
     super().__init__()
     nn = torch.nn
     self.patch_embed = nn.Module()
-    self.patch_embed.proj = nn.Conv3d(3, width, TUBELET, TUBELET)
-    self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
+    self.patch_embed.proj = nn.Conv3d(3, width, tubelet, tubelet)
+    self.blocks = nn.ModuleList(
+      Block(width, heads, int(width * ratio)) for _ in range(depth)
+    )
     if tuned:
       self.fc_norm, self.head = NORM(width), nn.Linear(width, 5)
     else:
@@ -109,6 +117,46 @@ def test_features_of_a_fine_tuned_model(tmp_path):
   assert converted.relative_error(ours.summary, pooled) < 1e-4
   patches = patches.reshape(2, 2, 4, 3, D)
   assert converted.relative_error(ours.grid, patches) < 1e-4
+
+
+# VideoMAE V2's giant (Wang et al. 2023), and the like of it.
+GIANT = {'width': 1408, 'depth': 40, 'tubelet': (2, 14, 14)}
+SMALL_GIANT = {'width': 88, 'depth': 1, 'tubelet': (2, 7, 7)}
+
+
+@pytest.mark.parametrize(
+  'sizes, clips',
+  [
+    (SMALL_GIANT, [(4, 14, 14), (2, 21, 28)]),
+    pytest.param(GIANT, [(4, 224, 224)], marks=pytest.mark.published),
+  ],
+)
+def test_features_of_videomae_v2_at_hugging_face(sizes, clips, tmp_path):
+  """Its class keeps the authors' net as `model`, and a config says heads."""
+  sizes = {'heads': 16, 'ratio': 48 / 11, **sizes}
+  if sizes['width'] == SMALL_GIANT['width']:
+    sizes['heads'] = 4
+  theirs = converted.randomise(Encoder(True, **sizes))
+  state = {
+    f'model.{name}': value.numpy()
+    for name, value in theirs.state_dict().items()
+    if not name.startswith('head.')
+  }
+  safetensors.numpy.save_file(state, tmp_path / 'model.safetensors')
+  said = {'embed_dim': sizes['width'], 'num_heads': sizes['heads']}
+  config = {'model_type': 'VideoMAEv2_Base', 'model_config': said}
+  (tmp_path / 'config.json').write_text(json.dumps(config))
+  out = tmp_path / 'ours.safetensors'
+  convert.import_file('videomae', str(tmp_path), str(out))
+  for clip in clips:
+    video = converted.video(1, *clip, 3)
+    ours = converted.encode_with(str(out), video)
+    tokens = tokens_of(theirs, video)
+    with torch.no_grad():
+      pooled, tokens = theirs.fc_norm(tokens.mean(1)), theirs.fc_norm(tokens)
+    assert converted.relative_error(ours.summary, pooled) < 1e-5
+    grid = ours.grid.reshape(tokens.shape)
+    assert converted.relative_error(grid, tokens) < 1e-5
 
 
 def pretraining(encoder):

@@ -5,6 +5,7 @@ import json
 import converted
 import numpy as np
 import pytest
+import resized as resized_lib
 import safetensors.numpy
 import torchvision_build
 
@@ -84,7 +85,7 @@ def test_features(name, sizes, shape, tmp_path):
   model, out = make(name, sizes), str(tmp_path / 'out.safetensors')
   video = converted.video(1, *shape, 3)
   convert.import_file(FAMILIES[name], str(save(model, tmp_path)), out)
-  ours = converted.encode_resized(out, video)
+  ours = resized_lib.encode(out, video)
   grid, summary = features(name, model, video)
   assert converted.relative_error(ours.grid, grid) < 1e-5
   assert converted.relative_error(ours.summary, summary) < 1e-5
@@ -95,7 +96,7 @@ def test_a_classifier_reads_what_its_pooler_makes(tmp_path):
   video = converted.video(2, 3, 8, 8, 3)
   path = str(save(model, tmp_path))
   convert.import_file('videoprism_hf', path, out, head='k')
-  read = converted.encode_resized(out, video).summary
+  read = resized_lib.encode(out, video).summary
   head = {
     leaf: converted.storage.load_arrays(out)[
       f'heads_k/output_projection/{leaf}'

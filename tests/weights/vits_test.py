@@ -25,7 +25,8 @@ def shapes_of(model, video):
     ('clip', 'clip', 'L', (1, 336, 336)),
     ('vit_npz', 'augreg', 'B', (1, 384, 384)),
     ('timm', 'mae', 'L', (1, 224, 224)),
-    ('videomae', 'videomae', 'L', (2, 16, 16)),
+    ('videomae', 'videomae', 'H', (2, 16, 16)),
+    ('videomae', 'videomae', 'g', (2, 14, 14)),
   ],
 )
 def test_published_sizes(name, kind, variant, video):
@@ -38,7 +39,6 @@ def test_published_sizes(name, kind, variant, video):
 
 
 def test_heads_have_to_divide_the_width():
-  shapes = {'blocks.0.norm1.weight': (96,)}
-  assert transformers.head_width(shapes, 4) == 24
+  assert transformers.head_width(96, 4) == 24
   with pytest.raises(WeightsError, match='5 heads do not divide 96'):
-    transformers.head_width(shapes, 5)
+    transformers.head_width(96, 5)

@@ -30,6 +30,8 @@ class Attention(nn.Module):
     dtype: of the computation.
     key_bias: whether keys have a bias, as queries and values do.
     rotary: how queries and keys are turned by their positions, if they are.
+    width: of what it makes; 0 is that of what it is given.
+    made: where what it makes sits, if queries are fewer than keys.
   """
 
   heads: int
@@ -37,12 +39,19 @@ class Attention(nn.Module):
   dtype: Any = jnp.float32
   key_bias: bool = True
   rotary: rotary_lib.Rotary | None = None
+  width: int = 0
+  made: Grid | None = None
 
   # Whether any tokens may make up a row, and not only those of `grid`.
   any_rows: ClassVar[bool] = True
   # Dense layers that read what this is given, and the one that ends it.
   reads: ClassVar[tuple[str, ...]] = ('query', 'key', 'value')
   ends: ClassVar[str] = 'out'
+
+  @nn.nowrap
+  def has_bias(self, name: str) -> bool:
+    """Whether a layer of `reads` has a bias."""
+    return self.key_bias or name != 'key'
 
   @nn.nowrap
   def attend(self, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
@@ -64,7 +73,7 @@ class Attention(nn.Module):
   @nn.nowrap
   def project_in(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Returns queries, keys and values [..., n, heads, c] of x [..., n, d]."""
-    d = x.shape[-1]
+    d = self.width or x.shape[-1]
     if d % self.heads:
       raise ValueError(
         f'config.backbone.heads={self.heads}: a width of {d} cannot be split '
@@ -76,7 +85,7 @@ class Attention(nn.Module):
         dense.Dense(
           (self.heads, d // self.heads),
           dtype=self.dtype,
-          use_bias=self.key_bias or name != 'key',
+          use_bias=self.has_bias(name),
           name=name,
         )(x)
         for name in self.reads
@@ -88,9 +97,15 @@ class Attention(nn.Module):
 
   @nn.nowrap
   def project_out(self, x: jax.Array, y: jax.Array) -> jax.Array:
-    """Maps what was attended to, [..., n, heads, c], to the shape of x."""
-    split = y.shape[-2:]
-    y = y.reshape(*y.shape[:-2], -1)
-    y = site('attn_out', y, grid=self.grid, before=('out',))
-    out = dense.Dense(x.shape[-1:], split, self.dtype, name='out')(y)
-    return site('attn_proj', out, given=y, grid=self.grid, behind=('out',))
+    """Maps what was attended to, [..., n, heads, c], to the width it makes."""
+    split, grid = y.shape[-2:], self.made or self.grid
+    width = (self.width or x.shape[-1],)
+    y = self.gather(y.reshape(*y.shape[:-2], -1))
+    y = site('attn_out', y, grid=grid, before=('out',))
+    out = dense.Dense(width, split, self.dtype, name='out')(y)
+    return site('attn_proj', out, given=y, grid=grid, behind=('out',))
+
+  @nn.nowrap
+  def gather(self, y: jax.Array) -> jax.Array:
+    """What is computed of all heads' channels [..., n, d], before `out`."""
+    return y

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar
 
+import einops
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -33,6 +34,8 @@ Pads = tuple[tuple[int, int], ...]
 
 NORM_STATISTICS = ('batch', 'frozen')
 ONE = (1, 1, 1)
+# Cells of an image that lie apart, as images of their own; see `dilated`.
+_IMAGE, _PARTS = 'b t (h i) (w j) c', '(b i j) t h w c'
 
 # Of kernels: He et al.'s for ReLU, and what PyTorch's layers start from.
 FAN_OUT = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')
@@ -118,6 +121,34 @@ def form(device: Any = None) -> Callable[..., jax.Array]:
   return FORMS.get((device or devices.current()).platform, direct)
 
 
+def dilated(
+  apply: Callable[..., jax.Array], step: int
+) -> Callable[..., jax.Array]:
+  """Returns a form whose taps are `step` cells apart in height and width.
+
+  Cells that are so far apart make up images of their own, and each of these is
+  convolved as usual, with the same zeros around. Strides are 1.
+
+  Args:
+    apply: the form of taps side by side.
+    step: cells.
+  """
+  if step == 1:
+    return apply
+
+  def apart(
+    x: jax.Array, kernel: jax.Array, strides: Size, pads: Pads
+  ) -> jax.Array:
+    h, w = x.shape[2:4]
+    x = jnp.pad(x, [(0, 0)] * 2 + [(0, -h % step), (0, -w % step), (0, 0)])
+    x = einops.rearrange(x, f'{_IMAGE} -> {_PARTS}', i=step, j=step)
+    x = apply(x, kernel, strides, pads)
+    x = einops.rearrange(x, f'{_PARTS} -> {_IMAGE}', i=step, j=step)
+    return x[:, :, :h, :w]
+
+  return apart
+
+
 class Conv(nn.Module):
   """A convolution in time and space. Site: `layer`.
 
@@ -126,6 +157,7 @@ class Conv(nn.Module):
     kernel: size.
     strides: of the kernel.
     padding: see the module.
+    dilation: how far apart its taps are in height and width; see `dilated`.
     kernel_init: initialiser of the kernel.
     use_bias: whether there is a bias.
     dtype: of the computation.
@@ -135,6 +167,7 @@ class Conv(nn.Module):
   kernel: Size = ONE
   strides: Size = ONE
   padding: Callable[..., Pads] = centred
+  dilation: int = 1
   kernel_init: Callable[..., jax.Array] = UNIFORM
   use_bias: bool = False
   dtype: Any = jnp.float32
@@ -145,8 +178,10 @@ class Conv(nn.Module):
     shape = (*self.kernel, x.shape[-1], self.width)
     kernel = self.param('kernel', self.kernel_init, shape)
     pads = self.padding(x.shape[1:4], self.kernel, self.strides)
-    form_here = functools.partial(form(), strides=self.strides, pads=pads)
-    apply = functools.partial(rounded.apply, form_here)
+    here = functools.partial(
+      dilated(form(), self.dilation), strides=self.strides, pads=pads
+    )
+    apply = functools.partial(rounded.apply, here)
     x, bias = x.astype(self.dtype), None
     y = apply(x, kernel)
     if self.use_bias:
@@ -215,11 +250,13 @@ class ConvNet(nn.Module):
     train: bool,
     padding: Callable[..., Pads] = centred,
     kernel_init: Callable[..., jax.Array] = UNIFORM,
+    dilation: int = 1,
   ) -> Callable[..., Unit]:
     """Returns what makes this network's `Unit`s."""
     conv = functools.partial(
       Conv,
       padding=padding,
+      dilation=dilation,
       kernel_init=kernel_init,
       use_bias=self.use_bias,
       dtype=self.dtype,
@@ -247,6 +284,30 @@ def site(name: str, x: jax.Array, given: jax.Array | None = None) -> jax.Array:
 def enter(x: jax.Array) -> jax.Array:
   """The site `block_in`."""
   return site('block_in', layers.constrain_batch(x))
+
+
+def residual(
+  x: jax.Array,
+  branch: Callable[[jax.Array], jax.Array],
+  shortcut: Callable[[jax.Array], jax.Array] | None = None,
+) -> jax.Array:
+  """A residual block with its sites, relu(branch(x) + shortcut(x)).
+
+  Sites: `block_in`; `conv_in`, what the branch is given; `conv`, what it makes
+  of it; `conv_residual`, that and the shortcut, before the ReLU; `block_out`.
+  In a block with strides, `conv` is on a coarser grid than what it was given.
+
+  Args:
+    x: [b, t, h, w, c].
+    branch: from there to [b, t', h', w', d].
+    shortcut: the same; None is the identity.
+  """
+  x = enter(x)
+  given = site('conv_in', x)
+  y = site('conv', branch(given), given=given)
+  short = shortcut(x) if shortcut else x
+  y = site('conv_residual', y + short, given=short)
+  return site('block_out', nn.relu(y), given=x)
 
 
 def check_size(backbone: str, video: Sequence[int], least: Size) -> None:

@@ -169,6 +169,14 @@ class Block(nn.Module):
     return at(f'{f}_residual', x + z, given=x)
 
 
+class GatedBlock(Block):
+  """A block whose MLP is gated by SiLU, whatever `activation` says."""
+
+  @nn.nowrap
+  def make_mlp(self, name: str) -> mlp_lib.Mlp:
+    return mlp_lib.Gated(self.mlp, self.dtype, grid=self.grid, name=name)
+
+
 def layer_norm(
   dtype: Any, name: str, epsilon: float = LAYER_NORM_EPSILON
 ) -> nn.LayerNorm:
@@ -176,15 +184,27 @@ def layer_norm(
 
 
 class PositionTable(nn.Module):
-  """Adds a learned vector to each token of a row, [..., n, d]."""
+  """Adds a learned vector to each token of a row, [..., n, d].
+
+  Attributes:
+    dtype: of the computation.
+    registers: tokens behind the first of a row that have no position.
+    init: draws the table.
+  """
 
   dtype: Any = jnp.float32
+  registers: int = 0
+  init: Callable[..., jax.Array] = nn.initializers.normal(0.02)
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    table = self.param(
-      'pos_embedding', nn.initializers.normal(0.02), (1, *x.shape[-2:])
-    )
+    n, d = x.shape[-2:]
+    shape = (1, n - self.registers, d)
+    table = self.param('pos_embedding', self.init, shape)
+    if self.registers:
+      first, others = jnp.split(table, [1], axis=1)
+      none = jnp.zeros((1, self.registers, d), table.dtype)
+      table = jnp.concatenate([first, none, others], axis=1)
     return x + table.astype(self.dtype)
 
 
@@ -236,10 +256,10 @@ class Embedding(nn.Module):
     return site_lib.layer(y, site_lib.Linear(x, kernel, bias, 1, apply))
 
 
-def prepend(token: jax.Array, x: jax.Array) -> jax.Array:
-  """Puts a token [1, 1, d] before rows [..., n, d]: [..., 1 + n, d]."""
-  token = jnp.broadcast_to(token, (*x.shape[:-2], 1, x.shape[-1]))
-  return jnp.concatenate([token.astype(x.dtype), x], axis=-2)
+def prepend(tokens: jax.Array, x: jax.Array) -> jax.Array:
+  """Puts tokens [1, m, d] before rows [..., n, d]: [..., m + n, d]."""
+  tokens = jnp.broadcast_to(tokens, (*x.shape[:-2], *tokens.shape[1:]))
+  return jnp.concatenate([tokens.astype(x.dtype), x], axis=-2)
 
 
 class Encoder(nn.Module):
@@ -252,6 +272,7 @@ class Encoder(nn.Module):
       first, in each encoder of a model separately.
     dtype: of the computation.
     positions: whether there is a position table.
+    registers: see `PositionTable`.
     pre_norm: whether there is a LayerNorm before the blocks.
     post_norm: whether there is one behind them.
     epsilon: of these LayerNorms.
@@ -264,6 +285,7 @@ class Encoder(nn.Module):
   stochastic_depth: float = 0.0
   dtype: Any = jnp.float32
   positions: bool = True
+  registers: int = 0
   pre_norm: bool = False
   post_norm: bool = True
   epsilon: float = LAYER_NORM_EPSILON
@@ -285,7 +307,8 @@ class Encoder(nn.Module):
     norm = functools.partial(layer_norm, self.dtype, epsilon=self.epsilon)
     grid = dataclasses.replace(grid, patch=self.patch)
     if self.positions:
-      x = PositionTable(self.dtype, name='posembed_input')(x)
+      table = PositionTable(self.dtype, self.registers, name='posembed_input')
+      x = table(x)
     x = site('tokens', x, grid=grid)
     if self.pre_norm:
       x = norm(name='pre_norm')(x)

@@ -1,4 +1,4 @@
-"""Max-pooling axis by axis, for CPUs.
+"""Max-pooling axis by axis, for CPUs and for tokens.
 
 The largest of a box is the largest, along one axis, of what is the largest
 along the others. XLA's own pooling compares all elements of a box one by one,

@@ -115,12 +115,7 @@ class Factorised(nn.Module):
 
 
 class BasicBlock(nn.Module):
-  """Two convolutions and a shortcut.
-
-  Sites: `block_in`; `conv_in`, what the convolutions are given; `conv`, what
-  they make of it; `conv_residual`, that and the shortcut, before the last
-  ReLU; `block_out`. In a block with strides, `conv` is on a coarser grid than
-  what it was given.
+  """Two convolutions and a shortcut. Sites: those of `convolution.residual`.
 
   Attributes:
     width: channels that it gives.
@@ -138,19 +133,19 @@ class BasicBlock(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Maps [b, t, h, w, c] to [b, t', h', w', width]."""
-    x = convolution.enter(x)
     strides, c = (self.stride,) * 3, x.shape[-1]
-    given = convolution.site('conv_in', x)
-    y = self.conv(self.width, _CUBE, strides, True, c, name='conv1')(given)
-    y = self.conv(self.width, _CUBE, convolution.ONE, False, c, name='conv2')(y)
-    y = convolution.site('conv', y, given=given)
-    short = x
+
+    def branch(y):
+      y = self.conv(self.width, _CUBE, strides, True, c, name='conv1')(y)
+      one = convolution.ONE
+      return self.conv(self.width, _CUBE, one, False, c, name='conv2')(y)
+
+    shortcut = None
     if self.stride > 1 or c != self.width:
-      short = self.shortcut(
+      shortcut = self.shortcut(
         self.width, convolution.ONE, strides, relu=False, name='shortcut'
-      )(x)
-    y = convolution.site('conv_residual', y + short, given=short)
-    return convolution.site('block_out', nn.relu(y), given=x)
+      )
+    return convolution.residual(x, branch, shortcut)
 
 
 class ResNet3D(convolution.ConvNet):

@@ -127,18 +127,32 @@ def bottleneck(
   return dense(x, features, 'up', bias=uniform(middle))
 
 
-def depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def depthwise(
+  x: jax.Array,
+  kernel: jax.Array,
+  strides: tuple[int, int, int] = (1, 1, 1),
+) -> jax.Array:
   """Convolves each channel of [b, t, h, w, c] with [i, j, k, c], zeros around.
 
   A sum of shifted products: XLA computes that some hundred times faster than
   a grouped convolution on CPU, and fuses it everywhere.
+
+  Args:
+    x: [b, t, h, w, c].
+    kernel: [i, j, k, c].
+    strides: along t, h and w.
+
+  Returns:
+    [b, t', h', w', c], each size over its stride and rounded up.
   """
   size = kernel.shape[:3]
   around = [(n // 2, (n - 1) // 2) for n in size]
   padded = jnp.pad(x, [(0, 0), *around, (0, 0)])
   t, h, w = x.shape[1:4]
+  by_t, by_h, by_w = strides
   return sum(
-    padded[:, i : i + t, j : j + h, k : k + w] * kernel[i, j, k]
+    padded[:, i : i + t : by_t, j : j + h : by_h, k : k + w : by_w]
+    * kernel[i, j, k]
     for i, j, k in itertools.product(*map(range, size))
   )
 

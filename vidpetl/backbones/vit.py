@@ -4,7 +4,8 @@
   AugReg     the same with the GELU of JAX (Steiner et al. 2022).
   DINOv2     the same with patches of 14 pixels (Oquab et al. 2024).
   VideoMAE   tubelets of a clip, all of which attend to each other, with fixed
-             positions and keys without bias (Tong et al. 2022).
+             positions and keys without bias (Tong et al. 2022); VideoMAE V2's
+             are these, and one of 10^9 parameters (Wang et al. 2023).
   CLIP       images, with a LayerNorm before the blocks and QuickGELU (Radford
              et al. 2021); of a clip, every frame by itself.
 
@@ -14,6 +15,7 @@ Names and shapes of parameters are those of `vivit.py`.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 import flax.linen as nn
@@ -70,9 +72,15 @@ class ViT(nn.Module):
   """
 
   key_bias: ClassVar[bool] = True
+  # Its published sizes.
+  variants: ClassVar[Mapping[str, Mapping[str, int]]] = VARIANTS
   # Its blocks, and how they turn queries and keys.
   block: ClassVar[type[layers.Block]] = layers.Block
   rotary: ClassVar[rotary_lib.Rotary | None] = None
+  # Tokens behind the class token that have no place in a frame (Darcet et al.
+  # 2024), and whether MLPs are gated: fields of those that have them.
+  registers: ClassVar[int] = 0
+  gated: ClassVar[bool] = False
 
   width: ranges.Count = 768
   depth: ranges.Count = 12
@@ -102,7 +110,7 @@ class ViT(nn.Module):
   @nn.nowrap
   def encoder(self, name: str, frames: int = 1, **options) -> layers.Encoder:
     block = functools.partial(
-      self.block,
+      layers.GatedBlock if self.gated else self.block,
       heads=self.heads,
       mlp=self.mlp,
       rescale=True,
@@ -131,22 +139,38 @@ class ViT(nn.Module):
 
   @nn.nowrap
   def encode_frames(
-    self, x: jax.Array, train: bool, pre_norm: bool = False
+    self, x: jax.Array, train: bool, **options
   ) -> tuple[jax.Array, jax.Array]:
-    """Encodes frames [b, t, h, w, d], each with a class token.
+    """Encodes frames [b, t, h, w, d], each with a class token and registers.
+
+    Args:
+      x: tokens of the frames.
+      train: whether branches are dropped.
+      **options: of the `layers.Encoder`.
 
     Returns:
-      Class tokens [b, t, d] and the others [b, t, h, w, d], not normalised.
+      Class tokens [b, t, d] and the others [b, t, h, w, d], not normalised;
+      registers stay behind.
     """
-    frames = Grid(*x.shape[1:4], cls=1, rows='frame')
-    token = self.param('cls', nn.initializers.normal(0.02), (1, 1, self.width))
-    x = layers.prepend(token, frames.flatten(x))
-    encoder = self.encoder('SpatialTransformer', pre_norm=pre_norm)
+    frames = Grid(*x.shape[1:4], cls=1 + self.registers, rows='frame')
+    x = layers.prepend(self.leading(), frames.flatten(x))
+    options = {'registers': self.registers, **options}
+    encoder = self.encoder('SpatialTransformer', **options)
     lead, x = frames.to_volume(encoder(x, frames, train))
     return lead[:, :, 0], x
 
+  @nn.nowrap
+  def leading(self) -> jax.Array:
+    """Returns the class token and the registers, [1, 1 + registers, d]."""
+    initial = nn.initializers.normal(0.02)
+    token = self.param('cls', initial, (1, 1, self.width))
+    if not self.registers:
+      return token
+    shape = (1, self.registers, self.width)
+    return jnp.concatenate([token, self.param('registers', initial, shape)], 1)
 
-_Summary = Annotated[str, ranges.OneOf(('mean', 'cls'))]
+
+Summary = Annotated[str, ranges.OneOf(('mean', 'cls'))]
 
 
 class MAE(ViT):
@@ -157,7 +181,7 @@ class MAE(ViT):
       averaged over frames.
   """
 
-  summary: _Summary = 'mean'
+  summary: Summary = 'mean'
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> Features:
@@ -168,16 +192,24 @@ class MAE(ViT):
 
 
 class DINOv2(MAE):
-  """Meta's image ViTs, whose LayerScales are folded into their layers."""
+  """Meta's image ViTs, whose LayerScales are folded into their layers.
 
-  summary: _Summary = 'cls'
+  Attributes:
+    registers: tokens beside the class token that nothing reads in the end.
+    gated: whether MLPs are SwiGLUs, as in ViT-g, with `mlp` channels behind
+      the gate; `activation` says nothing then.
+  """
+
+  summary: Summary = 'cls'
   patch: ranges.Count = 14
+  registers: ranges.Natural = 0
+  gated: bool = False
 
 
 class AugReg(MAE):
   """Google's image ViTs: GELU in its tanh form."""
 
-  summary: _Summary = 'cls'
+  summary: Summary = 'cls'
   activation: activations.ActivationName = 'gelu_tanh'
 
 
@@ -190,6 +222,12 @@ class VideoMAE(ViT):
   """
 
   key_bias: ClassVar[bool] = False
+  variants: ClassVar[Mapping[str, Mapping[str, int]]] = {
+    **VARIANTS,
+    'H': {'width': 1280, 'depth': 32, 'heads': 16, 'mlp': 5120},
+    # VideoMAE V2's (Wang et al. 2023).
+    'g': {'width': 1408, 'depth': 40, 'heads': 16, 'mlp': 6144, 'patch': 14},
+  }
 
   tubelet: ranges.Count = 2
   summary: Annotated[str, ranges.OneOf(('mean', 'first'))] = 'mean'
@@ -215,6 +253,11 @@ class CLIP(ViT):
       'mean_norm', the other way round, as ST-Adapter has it.
   """
 
+  variants: ClassVar[Mapping[str, Mapping[str, int]]] = {
+    **VARIANTS,
+    'L': {**VARIANTS['L'], 'patch': 14},
+  }
+
   summary: Annotated[str, ranges.OneOf(('norm_mean', 'mean_norm'))] = (
     'norm_mean'
   )
@@ -239,7 +282,10 @@ _KINDS = {
   'clip': CLIP,
 }
 
-_Variant = Annotated[str, ranges.OneOf(VARIANTS)]
+_Variant = Annotated[
+  str,
+  ranges.OneOf(dict.fromkeys(v for k in _KINDS.values() for v in k.variants)),
+]
 
 
 def build(
@@ -252,14 +298,14 @@ def build(
 
   Args:
     kind: 'mae', 'augreg', 'dinov2', 'videomae' or 'clip'.
-    variant: 'S', 'B' or 'L': its width, depth, heads and mlp; CLIP's L has
-      patches of 14 pixels. Without it, `fields` must have these four.
+    variant: one of the kind's `variants`, such as 'B': its width, depth, heads
+      and mlp, and its patch where that is another than the kind's. Without it,
+      `fields` must have these four.
     **fields: of the class that `kind` names; they precede the variant's.
 
   Raises:
     ValueError: if there is no such kind, variant or field.
   """
   options.hold({'kind': kind}, options.hints(build), 'config.backbone')
-  if kind == 'clip' and variant == 'L':
-    fields = {'patch': 14, **fields}
-  return variants.make(_KINDS[kind], fields, variant, VARIANTS)
+  model = _KINDS[kind]
+  return variants.make(model, fields, variant, model.variants)

@@ -285,3 +285,9 @@ class Writer:
       raise OSError(
         f'config.cache.path: {self._place} cannot be written: {error}'
       ) from error
+
+
+def counted(root: epath.PathLike) -> int:
+  """Returns how many clips all folders of a cache hold."""
+  files = epath.Path(root).glob(f'*/*{ENTRIES}')
+  return sum(len(_read_entries(file)) for file in files)

@@ -127,8 +127,10 @@ def differences(
     model: what is known of it.
     head: task of the classifier, '' without one.
   """
+  if family.alone:
+    return []  # Nothing of the backbone is written.
   if family.folder:
-    return []  # config.json says it.
+    return _unsaid(family, whole(model.backbone))
   prefix = 'backbone/'
   shapes = {
     n.replace(prefix, '', 1): a.shape
@@ -159,6 +161,20 @@ def differences(
     if field not in (*_OF_TRAINING, *readout, 'kind', 'variant')
     and field in theirs
     and not _same(theirs[field], ours)
+  ]
+
+
+def _unsaid(
+  family: family_lib.Family, backbone: Mapping[str, Any]
+) -> list[str]:
+  """Returns a note for each field that no config.json has a place for."""
+  said = hugging_face.said(family.folder)
+  return [
+    f'{family.folder.plain} computes with {each.field}={each.taken!r}, which '
+    f'its config.json cannot change, and this model was trained with {ours!r}'
+    for each in family.unshown
+    if each.field not in said
+    and (ours := backbone.get(each.field, each.taken)) != each.taken
   ]
 
 
@@ -263,7 +279,7 @@ def _for_grid(model: hugging_face.Model, grid: Sequence[int]):
   box = fields.get('tubelet') or 1
   if isinstance(patch, int):
     box = (box, patch, patch)
-  elif fields['name'] == 'swin':
+  elif isinstance(patch, (list, tuple)):
     box = patch
   if not isinstance(box, (list, tuple)):
     return model  # Of a convolutional network, whose clips have any size.

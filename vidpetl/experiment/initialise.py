@@ -11,7 +11,7 @@ import numpy as np
 
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import labels as labels_lib
-from vidpetl.experiment import provenance, published, unlike
+from vidpetl.experiment import probed, provenance, published, unlike
 from vidpetl.parameters import package, storage, variables
 from vidpetl.recipes import presets
 from vidpetl.weights import family as family_lib
@@ -146,8 +146,7 @@ def load(
   report.notes += unlike.notes(experiment, said, bool(published.heads(have)))
   new = sorted(set(want) - set(taken))
   taken = {
-    path: jax.device_put(value.astype(want[path].dtype))
-    for path, value in taken.items()
+    path: _placed(value, want[path].dtype) for path, value in taken.items()
   }
   resized = sum(row.status == 'resized' for row in report.rows)
   origin = (
@@ -155,6 +154,14 @@ def load(
     f'{resized} resized'
   )
   return variables.unflatten(want | taken), origin, report
+
+
+def _placed(array: np.ndarray, dtype: Any) -> jax.Array:
+  """Puts an array on the device, which half precision reaches as it is."""
+  if array.dtype.itemsize < np.dtype(dtype).itemsize:
+    return jax.device_put(array).astype(dtype)
+  # On a CPU it may stay this array, which may be a mapped file's: a copy.
+  return jax.device_put(array.astype(dtype))
 
 
 def _skipped(
@@ -218,6 +225,9 @@ def _label_heads(
   for task in published.heads(taken):
     if task not in experiment.tasks:
       continue
+    wanted = said.get('probes', {}).get(task)
+    probe = experiment.config.tasks[task].get('probe') or {}
+    probed.require(wanted, probe, task, source)
     theirs = labels_lib.of_json(said.get('labels', {}).get(task))
     ours = experiment.labels.get(task, {})
     try:

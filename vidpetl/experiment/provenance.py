@@ -42,8 +42,9 @@ def read(path: str) -> Said:
 
 def geometry(experiment: experiment_lib.Experiment) -> fit.Geometry:
   """Returns what the tables of positions of an experiment are for."""
-  window = getattr(plain_backbone(experiment), 'window', ())
-  return fit.Geometry(experiment.grid(), window)
+  backbone = plain_backbone(experiment)
+  grid = published.tables_grid(backbone, experiment.grid())
+  return fit.Geometry(grid, getattr(backbone, 'window', ()))
 
 
 def plain_backbone(experiment: experiment_lib.Experiment) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from etils import epath, epy
@@ -39,7 +39,8 @@ def describe(
     `config.petl` that it has parameters of), 'fresh' (how names begin that it
     has nothing for), 'grid' and 'window' (of its tables, (t, h, w)),
     'inflate', 'positions' (how tables of positions are resized), 'mean' and
-    'std' (of pixels in [0, 1]), 'note', 'labels' (task -> what the outputs of
+    'std' (of pixels in [0, 1]), 'probes' (task -> `config.tasks.<task>.probe`
+    that its head needs), 'note', 'labels' (task -> what the outputs of
     its head mean, as json has it).
 
   Raises:
@@ -66,10 +67,15 @@ def describe(
     'backbone': dict(layout.backbone),
     'petl': [dict(entry) for entry in layout.petl],
     'fresh': list(importing.full_names(dict.fromkeys(layout.fresh), '')),
-    'grid': features.grid.shape[1:4],
+    'grid': tables_grid(model.backbone, features.grid.shape[1:4]),
     'window': getattr(model.backbone, 'window', ()),
     'inflate': family.inflate,
     'positions': family.positions,
+    'probes': {
+      task: dict(imported.probe)
+      for task in heads(imported.arrays)
+      if imported.probe
+    },
     'mean': mean,
     'std': std,
     'note': '\n'.join(filter(None, [family.note, *imported.notes])),
@@ -81,9 +87,24 @@ def describe(
   }
 
 
+def tables_grid(backbone: Any, grid: Sequence[int]) -> tuple[int, ...]:
+  """Returns the grid that a backbone's tables of positions are for.
+
+  Args:
+    backbone: below its techniques.
+    grid: (t, h, w) of its features, which stages may have divided by
+      `backbone.shrinks`.
+  """
+  times = getattr(backbone, 'shrinks', (1, 1, 1))
+  return tuple(size * by for size, by in zip(grid, times))
+
+
 # Fields of a published backbone that say what no array of it shows, and those
 # that have to be the arrays' own.
-_SAID = ('width', 'depth', 'mlp', 'heads', 'activation', 'epsilon')
+_SAID = (
+  *('width', 'depth', 'mlp', 'heads', 'activation', 'epsilon'),
+  *('alpha', 'dilated'),
+)
 
 
 def preset_settings(name: str) -> dict[str, Any]:

@@ -12,7 +12,14 @@ from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import provenance
 
 # Fields of backbones that leave the arrays as they are and change what they do.
-_SETTINGS = ('activation', 'epsilon', 'padding', 'stem_pool', 'order')
+_SETTINGS = (
+  'activation',
+  'epsilon',
+  'padding',
+  'stem_pool',
+  'order',
+  'periods',
+)
 
 
 def notes(

@@ -129,13 +129,17 @@ def write(
 
 
 def find(source: handover.Source, subject: subject_lib.Subject) -> str:
-  """Returns the first family that has such a model, transformers' before.
+  """Returns the first family that has such a model.
+
+  Those that have a place for its head come first, and transformers' of these.
 
   Raises:
     ValueError: if there is none.
   """
   known = {name: family_lib.load(name) for name in family_lib.names()}
-  order = sorted(known, key=lambda name: not known[name].folder)
+  order = sorted(
+    known, key=lambda name: (not _head(name, subject), not known[name].folder)
+  )
   fields = source.model.backbone
   for name in order:
     family = known[name]
@@ -159,8 +163,14 @@ def find(source: handover.Source, subject: subject_lib.Subject) -> str:
 
 
 def _head(name: str, subject: subject_lib.Subject) -> str:
-  takes = family_lib.load(name).head and subject.kind == 'classification'
-  return subject.name if takes else ''
+  """Returns the task whose head the family's classifier is, '' for none."""
+  family = family_lib.load(name)
+  if not family.head or subject.kind != 'classification':
+    return ''
+  start = f'heads_{subject.name}/probe/'
+  probed = any(path.startswith(start) for path in subject.params)
+  reads = any(n.startswith('probe/') for r in family.head for n in r.ours)
+  return subject.name if reads == probed else ''
 
 
 def _merged(subject: subject_lib.Subject, arrays: Mapping[str, np.ndarray]):

@@ -16,7 +16,7 @@ from etils import epath, epy
 
 from vidpetl import durable
 from vidpetl.data import opening
-from vidpetl.parameters import sums, variables
+from vidpetl.parameters import mapped, sums, variables
 
 with epy.lazy_imports():  # A file of arrays needs none of them.
   import jax
@@ -228,7 +228,8 @@ def _read(path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     end = 8 + int.from_bytes(data[:8], 'little')
     metadata = json.loads(data[8:end]).get('__metadata__', {})
     return safetensors.numpy.load(data), metadata
-  # What is mapped would be in memory beside what is read from it.
+  # Not mapped: a file that is written over would change what a run computes
+  # with.
   with safetensors.safe_open(path, 'numpy', backend='pread') as file:
     arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     return arrays, file.metadata() or {}
@@ -259,6 +260,7 @@ def _write(arrays, file, metadata) -> None:
     flat = np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8)
     # Files of object stores take nothing but bytes.
     file.write(flat if isinstance(file, io.IOBase) else flat.tobytes())
+    mapped.release(arrays[name])
 
 
 def to_host(tree: Any) -> Any:

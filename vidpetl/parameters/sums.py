@@ -16,6 +16,7 @@ import xxhash
 from etils import epath
 
 from vidpetl.data import opening
+from vidpetl.parameters import mapped
 
 KEY = 'vidpetl_sums'
 # How its value begins and ends: either tells it, where damage hit the key.
@@ -30,10 +31,11 @@ class DamagedError(ValueError):
 
 
 def of(array: np.ndarray) -> str:
-  """Returns the sum of an array's type, shape and bytes."""
+  """Returns the sum of an array's type, shape and bytes, and releases it."""
   digest = xxhash.xxh3_64(f'{array.dtype} {array.shape}'.encode())
   flat = np.ascontiguousarray(array).reshape(-1)
   digest.update(memoryview(flat.view(np.uint8)))
+  mapped.release(array)
   return digest.hexdigest()
 
 

@@ -7,9 +7,6 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-# What is added to all keys alike changes no weight of an attention.
-_SHIFTED_FOR_NOTHING = ('key',)
-
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
@@ -20,12 +17,15 @@ class Layer:
     kernel: W, [*in, *out]; or gains, [d].
     bias: b, [*out], if there is one.
     behind: whether the site has the layer's output; if not, its input.
+    shifts: whether a shift of its output changes anything. What is added to all
+      keys alike changes no weight of an attention, unless keys are normalised.
   """
 
   name: str
   kernel: jax.Array
   bias: jax.Array | None
   behind: bool = True
+  shifts: bool = True
 
   def scaled(self, gain: jax.Array, shift: jax.Array | None = None) -> Layer:
     """Returns the layer that has gain * y + shift for y at the site.
@@ -79,8 +79,6 @@ class Layer:
     if shift is not None:
       if bias is not None:
         bias = bias + shift.reshape(bias.shape)
-      elif self.name.split('/')[-1] not in _SHIFTED_FOR_NOTHING and jnp.any(
-        shift
-      ):
+      elif self.shifts and jnp.any(shift):
         raise ValueError(f'{self.name} has no bias that could take a shift')
     return dataclasses.replace(self, kernel=kernel, bias=bias)

@@ -179,7 +179,10 @@ def _below(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 def _read(params: Mapping[str, Any], scope: str, behind: bool) -> linear.Layer:
   kernel = params[_kernel(params, scope)]
-  return linear.Layer(scope, kernel, params.get(f'{scope}/bias'), behind)
+  is_key = scope.rpartition('/')[2] == 'key'
+  shifts = not is_key or f'{scope}_norm/scale' in params
+  bias = params.get(f'{scope}/bias')
+  return linear.Layer(scope, kernel, bias, behind, shifts)
 
 
 def _written(params: Mapping[str, Any], layer: linear.Layer) -> dict[str, Any]:

@@ -50,6 +50,17 @@ def parse_unloaded(argv: Sequence[str]) -> list[str]:
   return flags.FLAGS(rest)
 
 
+def parse_words(argv: Sequence[str]) -> list[str]:
+  """Parses a command line that also takes arguments of a config as flags.
+
+  Returns:
+    The program's name, and the words that are no flags of it.
+  """
+  rest, flags.FLAGS['config'].fields = split(argv)
+  words = flags.FLAGS(rest, known_only=True)
+  return [word for word in words if word != '--']
+
+
 def fields() -> Mapping[str, str]:
   """Returns the fields on the command line that was parsed: path -> text."""
   return flags.FLAGS['config'].fields

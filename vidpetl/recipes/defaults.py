@@ -228,6 +228,8 @@ class Config:
     validation: share of the training examples of each evaluated task that is
       held out and evaluated in place of the test set, on which only the chosen
       checkpoint is tested; 0 for none.
+    test: whether the test set is evaluated at all. Without it, as in a search,
+      a run is measured by what `validation` holds out.
     eval_checkpoint: 'latest', 'best', a step, or 'none' for what a run would
       start from.
     log_every: so many steps.
@@ -263,6 +265,7 @@ class Config:
   eval_every_epochs: ranges.Number = 1.0
   report: Annotated[str, ranges.OneOf(REPORTS)] = 'last'
   validation: ranges.Held = 0.0
+  test: bool = True
   eval_checkpoint: ranges.Text | ranges.Natural = 'latest'
   log_every: ranges.Count = 50
   writers: Sequence[ranges.Text] = ('tensorboard',)

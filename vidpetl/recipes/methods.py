@@ -44,7 +44,12 @@ NORMS = r'/(LayerNorm_\w+|[a-z_]*norm|ln_\w+)/'
 
 
 def make(
-  method: str, *, head: bool = True, where: str = '', **chosen: Any
+  method: str,
+  *,
+  head: bool = True,
+  where: str = '',
+  time: bool = False,
+  **chosen: Any,
 ) -> tuple[tuple[Entry, ...], Rules]:
   """Returns (`config.petl`, `config.trainable`) of a method.
 
@@ -54,6 +59,9 @@ def make(
     head: whether the heads train, too; if not, they stay as they were drawn.
     where: restricts what is bound to paths that contain this regex, e.g.
       'encoderblock_(10|11)(/|$)' or 'stage_3'.
+    time: whether tokens get a learned vector for their moment, as AIM's do,
+      where the method does not add one itself: towers of images tell no
+      moments apart.
     **chosen: options of the method, see `options`.
 
   Raises:
@@ -73,6 +81,9 @@ def make(
     if not entries:
       raise ValueError(f'method {method!r} binds nothing: where={where!r}')
     entries = tuple(_within(entry, where) for entry in entries)
+  if time and _TIME.technique not in {e['technique'] for e in entries}:
+    entries = (_TIME.entry({}), *entries)
+    trained = tuple(dict.fromkeys((*trained, SITES)))
   rules = [('^heads_', 'all' if head else 'frozen'), ('.*', 'frozen')]
   if trained:
     # One rule: an alternative that this backbone lacks is no mistake.
@@ -147,6 +158,9 @@ def layer_norm() -> Method:
   """All LayerNorms."""
   return (), (NORMS,)
 
+
+# What makes moments differ that a backbone sees by themselves.
+_TIME = Bound('tokens', 'time_embedding')
 
 # The adapter that V-PETL has beside each MLP; adapter=0 leaves it out.
 _BESIDE_MLP = Bound(
@@ -276,7 +290,7 @@ def aim() -> Method:
   }
   beside = {'mode': 'parallel', 'bottleneck': 0}
   bound = (
-    Bound('tokens', 'time_embedding'),
+    _TIME,
     Bound('block_in', 'aim'),
     Bound('attn', 'adapter', behind, gelu),
     Bound('mlp', 'adapter', beside, {**gelu, 'scale': 0.5}),

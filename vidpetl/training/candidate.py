@@ -191,7 +191,8 @@ class Candidate:
       step, {k: f'```\n{v["report"]}\n```' for k, v in tagged.items()}
     )
     writer.flush()
-    self.say(results.line(step, found, held_out))
+    kept = held_out or not self.config.test
+    self.say(results.line(step, found, kept))
 
   def add(self, step: int, found: Mapping[str, Any]) -> None:
     """Takes one of the evaluations that the reported one is chosen from."""
@@ -208,7 +209,7 @@ class Candidate:
     return self.evaluations.choose(
       self.config.report,
       self.config.checkpoint.best,
-      reporting.HELD_OUT if self.run.validation else reporting.TEST,
+      reporting.HELD_OUT if self.config.validation else reporting.TEST,
       among,
     )
 

@@ -10,11 +10,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from vidpetl.experiment import complete
 from vidpetl.experiment import model as model_lib
 from vidpetl.petl import adapted
+from vidpetl.training import identity
 
 # Of a task; a head has the second as well. Of a technique.
 _OF_TASKS = ('label_smoothing', 'dropout')
@@ -31,6 +35,17 @@ def among(fields: Mapping[str, Any]) -> dict[str, float]:
     path: value
     for path, value in fields.items()
     if type(value) in (int, float) and _FIELD.fullmatch(path)
+  }
+
+
+def differing(configs: Sequence[Any]) -> dict[str, np.ndarray]:
+  """Returns path -> value of each run, of the numbers that differ."""
+  found = [among(identity.flat(complete.as_json(one))) for one in configs]
+  every = {path: [each[path] for each in found] for path in found[0]}
+  return {
+    path: np.asarray(values, np.float32)
+    for path, values in every.items()
+    if len(set(values)) > 1
   }
 
 

@@ -9,16 +9,26 @@ from vidpetl.data import sources
 
 
 def opened(config: Any) -> tuple[dict, dict, dict]:
-  """Returns the sources of training, of evaluation, and what is held out."""
+  """Returns the sources of training, of evaluation, and what is held out.
+
+  Without a test, runs are evaluated on what is held out, as if it were one.
+
+  Raises:
+    ValueError: if there is neither a test nor anything that is held out.
+  """
   train = {
     name: sources.open_source(task.train) for name, task in config.tasks.items()
   }
-  tested = {
-    name: sources.open_source(task.eval)
-    for name, task in config.tasks.items()
-    if task.get('eval')
-  }
+  names = [name for name, task in config.tasks.items() if task.get('eval')]
   kept = {}
-  for name in tested if config.validation else ():
+  for name in names if config.validation else ():
     train[name], kept[name] = held_out_lib.split(train[name], config.validation)
-  return train, tested, kept
+  if config.test:
+    tested = {n: sources.open_source(config.tasks[n].eval) for n in names}
+    return train, tested, kept
+  if names and not kept:
+    raise ValueError(
+      'config.test=False evaluates what is held out of the training examples: '
+      'give config.validation=0.2, or the like.'
+    )
+  return train, kept, {}

@@ -188,7 +188,7 @@ class Together(alone.Alone):
     self._decays = _stack_dicts(
       [optimizer.decays(each.config.optimizer) for each in members]
     )
-    self._numbers = _differing([each.config for each in members])
+    self._numbers = numbers_lib.differing([each.config for each in members])
     seeds = [each.config.seed for each in members]
     one = len(set(seeds)) == 1
     # One seed for all leaves what it draws, as in a frozen trunk, in common.
@@ -343,20 +343,6 @@ class Together(alone.Alone):
     self, metrics: Mapping[int, metric_lib.Metric]
   ) -> metric_lib.Metric:
     return _Several(metrics)
-
-
-def _differing(configs: Sequence[Any]) -> dict[str, np.ndarray]:
-  """Returns path -> value of each run, of the numbers that differ."""
-  found = [
-    numbers_lib.among(identity.flat(complete.as_json(config)))
-    for config in configs
-  ]
-  every = {path: [each[path] for each in found] for path in found[0]}
-  return {
-    path: np.asarray(values, np.float32)
-    for path, values in every.items()
-    if len(set(values)) > 1
-  }
 
 
 # Outputs that say which example a row is of.

@@ -58,7 +58,8 @@ def answered(
     return told, None
   own = {each.theirs for each in net.wanted}  # Beside it may be a decoder.
   shapes = {name: shape for name, shape in shapes.items() if name in own}
-  width = transformers.width_of(shapes) if split else 0
+  width_of = family.width or transformers.width_of
+  width = width_of(shapes) if split else 0
   flags = [each.asked() for each in asked if each.field in missing]
   if 'heads' in missing:
     flags.insert(0, _heads(width, family.heads))

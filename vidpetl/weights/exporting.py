@@ -119,6 +119,10 @@ def _check_head(name, family, arrays, head) -> None:
       if n[:6] == 'heads_'
     }
   )
+  if family.alone and not head:
+    raise WeightsError(
+      f'{name} is of classifiers alone: --head=<task> says whose'
+    )
   if not head:
     return
   if head not in tasks:
@@ -126,7 +130,7 @@ def _check_head(name, family, arrays, head) -> None:
       f'there are those of {", ".join(tasks)}' if tasks else 'there is none'
     )
     raise WeightsError(f'no head of a task {head!r}: {there}')
-  if not family.head:
+  if not (family.head or family.alone):
     raise WeightsError(
       f'{name} has no classifier that reads what this one does: leave out '
       f'--head, and take heads_{head} from the run'
@@ -167,13 +171,15 @@ def _choose(family, found, head, backbone) -> list[rules.Rule]:
 
   Sets that have the same names of ours differ in what their classifier reads.
   """
-  names = {n for n in found if not n.startswith(('heads_', 'head/'))}
+  other = ('heads_',) if family.alone else ('heads_', 'head/')
+  names = {n for n in found if not n.startswith(other)}
   sets = [
     rules.expand(each, names, ours=True)
     for alternatives in family.rules.values()
     for each in alternatives
   ]
   classifier = rules.prefixed(family.head, 'head/') if head else []
+  classifier = rules.expand(classifier, found, ours=True)
 
   def misfit(each):
     ours = {n for r in each for n in r.ours}

@@ -17,6 +17,7 @@ from vidpetl.weights.errors import WeightsError
 # Mean and standard deviation of ImageNet's pixels in [0, 1], per channel.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
+Arrays = Mapping[str, np.ndarray]
 Rules = tuple[rules.Rule, ...]
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -51,8 +52,14 @@ class Family:
       one that fits the file best is taken.
     layout: from our names and shapes and the backbone's module to the backbone.
     head: rules of the classifier, with our names below the head.
+    alone: whether its files are of a classifier alone, which are its `rules`.
+    probe: from the arrays that the rules give and settings, to arrays and the
+      `config.tasks.<task>.probe` that its classifier reads tokens with; {}
+      where it reads a summary.
     rename: (regex, replacement) of names in other versions of the files. What
       is before the names, dicts and modules around the net, `finder` finds.
+    meant: names of dicts of which the first that a file has holds the net that
+      is meant, where it has several and nobody says which.
     left_out: regex of names -> why they are not taken. A net in a module of
       such a name is left out too.
     before_head: regex of names between the backbone and the classifier, which
@@ -60,6 +67,7 @@ class Family:
     axes: sizes of axes in patterns, from their names and shapes.
     heads: width of a token -> number of heads, of its published ViTs, where no
       array shows it. It is offered, and never taken.
+    width: that width, from their names and shapes, where blocks are of several.
     coded: settings that the family's own code computes, from their names and
       shapes; {} where these do not show that a file is of that code.
     check: of their names and shapes; raises WeightsError for files of other
@@ -74,6 +82,8 @@ class Family:
       backbone, to those of the backbone.
     restore: the other way round, of a model that is written; arrays may be of
       another family's model, and what is not known of one stays.
+    valued: further fields of the backbone, which the values of arrays show,
+      from what the rules give of those in the file.
     read_only: why no file is written under these names; '' if one can be.
     positions: how its code resizes tables of positions, one of
       `positions.RULES`.
@@ -92,11 +102,18 @@ class Family:
   rules: Mapping[str, tuple[Rules, ...]]
   layout: Callable[[Shapes, str], Layout]
   head: Rules = ()
+  alone: bool = False
+  probe: Callable[
+    [Mapping[str, Any], Mapping[str, Any]],
+    tuple[dict[str, Any], dict[str, Any]],
+  ] = lambda arrays, told: (dict(arrays), {})
   rename: tuple[tuple[str, str], ...] = ()
+  meant: tuple[str, ...] = ()
   left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
   before_head: str = ''
   axes: Callable[[Shapes], Mapping[str, int]] = lambda shapes: {}
   heads: Mapping[int, int] = dataclasses.field(default_factory=dict)
+  width: Callable[[Shapes], int] | None = None
   coded: Callable[[Shapes], dict[str, Any]] = lambda shapes: {}
   check: Callable[[Shapes], None] = lambda shapes: None
   normalisation: tuple[Any, Any] = IMAGENET
@@ -107,13 +124,14 @@ class Family:
   restore: Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]] = (
     lambda arrays, backbone: arrays
   )
+  valued: Callable[[Arrays], dict[str, Any]] = lambda arrays: {}
   read_only: str = ''
   positions: str = 'linear'
   whole: tuple[str, str] = ('', '')
   config: hugging_face.Kind | str = ''
-  buffers: Callable[
-    [Mapping[str, np.ndarray], Mapping[str, Any]], dict[str, np.ndarray]
-  ] = lambda arrays, backbone: {}
+  buffers: Callable[[Arrays, Mapping[str, Any]], dict[str, np.ndarray]] = (
+    lambda arrays, backbone: {}
+  )
   takes: str = ''
   partial: bool = False
   note: str = ''
@@ -121,8 +139,9 @@ class Family:
   @property
   def folder(self) -> hugging_face.Kind | None:
     """Returns whose folder an export is, None where it is a file of arrays."""
-    written = isinstance(self.config, hugging_face.Kind) and not self.read_only
-    return self.config if written else None
+    kind = self.config
+    written = isinstance(kind, hugging_face.Kind) and not self.read_only
+    return kind if written and not kind.settings else None
 
 
 def names() -> list[str]:

@@ -23,7 +23,7 @@ from etils import epath, epy
 
 from vidpetl import stand_ins
 from vidpetl.data import opening
-from vidpetl.parameters import sums
+from vidpetl.parameters import mapped, sums
 from vidpetl.weights import archives, folders, pytorch, tree, unpickling
 from vidpetl.weights.errors import WeightsError
 
@@ -37,11 +37,6 @@ _MAP = re.compile(
 # How pickles of the first two protocols begin, which have no mark: a dict, a
 # list, or the class of one.
 _FIRST_PICKLES = re.compile(rb'\([dl](p\d+)?\n|[}\]]q[\0\1]|c[\w.]+\n\w+\n')
-# How a safetensors file calls the types that numpy has.
-_SAFE_DTYPES = {
-  *('F64', 'F32', 'F16', 'BF16', 'BOOL', 'C64'),
-  *(f'{sign}{bits}' for sign in 'IU' for bits in (8, 16, 32, 64)),
-}
 # Files that hold no weights, or hold them otherwise: how they begin.
 _OTHERS = {
   b'\x89HDF': 'an HDF5 file, of Keras perhaps, which is not read',
@@ -214,19 +209,14 @@ def _sniff_zip(path: str) -> Kind:
 
 
 def _safetensors(path: str) -> dict[str, tree.Leaf]:
-  # What is mapped would be in memory beside what is read from it.
   with safetensors.safe_open(path, 'numpy', backend='pread') as file:
-    arrays = {name: _safe_tensor(file, name) for name in file.keys()}  # noqa: SIM118
+    arrays = mapped.safetensors(path)
+    for name in file.keys() - arrays.keys():
+      part = file.get_slice(name)
+      arrays[name] = tree.Unread(part.get_dtype(), tuple(part.get_shape()))
     metadata = file.metadata() or {}
   sums.check(path, arrays, metadata)
   return arrays
-
-
-def _safe_tensor(file: Any, name: str) -> tree.Leaf:
-  part = file.get_slice(name)
-  if part.get_dtype() in _SAFE_DTYPES:
-    return file.get_tensor(name)
-  return tree.Unread(part.get_dtype(), tuple(part.get_shape()))
 
 
 def _npz(path: str) -> dict[str, Any]:

@@ -117,7 +117,8 @@ def find(
     WeightsError: if there are several nets and no entry that says which, if
       two arrays would have the same name, or if there is no such entry.
   """
-  names = bare(leaves, entry)
+  meant = '' if entry else _meant(leaves, family)
+  names = bare(leaves, entry or meant)
   if not names:
     raise WeightsError(
       f'no {entry!r} with weights; it has {_tops(leaves)}'
@@ -128,11 +129,23 @@ def find(
   net = _without(net, averaged, names)
   _require_unique(net)
   notes = [_place(leaves, net), *_dropped(names, net)]
+  if meant:
+    notes.append(f'of its nets, {meant!r} is meant; --entry= names another')
   notes += [
     f'there are averaged weights as well: --entry={each.entry} takes them'
     for each in averaged
   ]
   return net, [note for note in notes if note]
+
+
+def _meant(leaves: Mapping[str, Any], family: family_lib.Family) -> str:
+  """Returns the entry that a family means, '' if a file has none of them."""
+  for name in family.meant:
+    for full in leaves:
+      folders = full.split('/')[:-1]
+      if name in folders:
+        return '/'.join(folders[: folders.index(name) + 1])
+  return ''
 
 
 def nets(

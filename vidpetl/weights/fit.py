@@ -118,6 +118,9 @@ def _one(name, array, shape, old, new, inflate) -> tuple[np.ndarray, str]:
     array, note = _table(name, array, shape, old, new.grid)
   elif positions.is_relative(name) and array.shape != shape:
     array, note = _relative(array, old, new.window)
+  elif positions.is_offsets(name) and array.shape != shape:
+    note = f'{len(array)} to {shape[0]} offsets, linear'
+    array = positions.resize_offsets(array, shape[0])
   elif name.endswith(EMBEDDINGS) and (1, *shape[1:]) == array.shape != shape:
     array, note = _inflated(array, shape, inflate)
   if array.shape != shape:

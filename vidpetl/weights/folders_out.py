@@ -23,7 +23,7 @@ def write(
   model: hugging_face.Model | None,
   head: str,
 ) -> list[str]:
-  """Writes arrays, config.json and preprocessor_config.json.
+  """Writes arrays, config.json and what says how pixels are prepared.
 
   Args:
     kind: of the model.
@@ -46,7 +46,8 @@ def write(
   outputs = len(arrays.get('classifier.bias', ())) if head else 0
   shapes = {name: array.shape for name, array in arrays.items()}
   config = hugging_face.write_config(kind, model, head, outputs, shapes)
-  processor = hugging_face.write_processor(kind, model, config['image_size'])
+  side = config[kind.called('image_size')]
+  processor = hugging_face.write_processor(kind, model, side)
   out = epath.Path(folder)
   out.mkdir(parents=True, exist_ok=True)
   storage.save_arrays(str(out / ARRAYS), arrays, {'format': 'pt'})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ _ACTIVATIONS = {
   'gelu_fast': 'gelu_tanh',
   'gelu_new': 'gelu_tanh',
   'quick_gelu': 'quick_gelu',
+  'silu': 'silu',
 }
 # Names that nobody gave: 'LABEL_0' and so on.
 _NAMELESS = re.compile(r'^LABEL_\d+$')
@@ -56,13 +57,20 @@ class Kind:
     box: whether a tubelet is one field (t, h, w).
     moving: whether a clip is one input.
     names: usual name of a field -> what it is called there.
-    more: further fields there -> those of our backbone.
-    shown: the same, of what arrays show, so that they are not read.
+    ratio: whether it has an MLP's hidden width as `mlp_ratio`, of the width.
     factorised: whether space and time have a table of positions each.
+    counts: field -> how names of arrays begin whose numbers it counts.
     clips: whether its preprocessing is one of videos.
     normalises: whether its preprocessing does more than to rescale pixels,
       whatever its file says.
     centred: whether its preprocessing subtracts 1 from the rescaled pixels.
+    lead: positions of its table that are a class token's.
+    fields: further fields of its configs -> ours.
+    shown: the same, of what arrays show, so that they are not read.
+    read: settings that several fields of a config make together.
+    write: the other way round, from our fields.
+    settings: from a config with all of `defaults` to all settings, for a model
+      that is no ViT; its config is read alone, and not written.
   """
 
   model_types: tuple[str, ...]
@@ -75,17 +83,27 @@ class Kind:
   box: bool = False
   moving: bool = True
   names: Mapping[str, str] = dataclasses.field(default_factory=dict)
-  more: Mapping[str, str] = dataclasses.field(default_factory=dict)
-  shown: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  ratio: bool = False
   factorised: bool = False
+  counts: Mapping[str, str] = dataclasses.field(default_factory=dict)
   clips: bool = False
   normalises: bool = True
   centred: bool = False
+  lead: int = 1
+  fields: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  shown: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  read: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda config: {}
+  write: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda backbone: {}
+  settings: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
 
   @property
   def preprocessing(self) -> str:
     """Name of the file that says how pixels are prepared."""
     return VIDEO_PROCESSOR if self.clips else PROCESSOR
+
+  def called(self, name: str) -> str:
+    """Returns the name of a field there."""
+    return self.names.get(name, name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +127,13 @@ class Model:
   )
 
 
+def said(kind: Kind) -> set[str]:
+  """Returns fields of our backbones that the configs of a model say."""
+  shown = {'summary'} if kind.flags else set()
+  further = (*kind.fields.values(), *kind.shown.values())
+  return {*_FIELDS.values(), *further, 'activation', *shown}
+
+
 def read_settings(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
   """Returns the settings (see `settings`) that a config.json stands for.
 
@@ -117,12 +142,12 @@ def read_settings(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
   """
   if 'vision_config' in config:
     config = config['vision_config']
-  whole = {**kind.defaults, **config}
-  whole |= {usual: whole[at] for usual, at in kind.names.items()}
+  whole = _usual(kind, {**kind.defaults, **config})
+  if kind.settings:
+    return kind.settings(whole)
+  names = {**_FIELDS, **kind.fields}
   found = {
-    ours: whole[theirs]
-    for theirs, ours in {**_FIELDS, **kind.more}.items()
-    if theirs in whole
+    ours: whole[theirs] for theirs, ours in names.items() if theirs in whole
   }
   activation = whole['hidden_act']
   if activation not in _ACTIVATIONS:
@@ -130,6 +155,7 @@ def read_settings(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
       f'hidden_act is {activation!r}; here there are {", ".join(_ACTIVATIONS)}'
     )
   found['activation'] = _ACTIVATIONS[activation]
+  found |= kind.read(whole)
   for field, value in kind.fixed.items():
     said = found.pop(field)
     if not _same(said, value):
@@ -147,6 +173,27 @@ def read_settings(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
     *_pair(whole['image_size']),
   )
   found['grid'] = tuple(size // part for size, part in zip(video, tubelet))
+  return found
+
+
+def _usual(kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns a config with the usual names of fields."""
+  found = {**config, **{n: config[at] for n, at in kind.names.items()}}
+  if kind.ratio:
+    # As its class rounds it.
+    hidden = found['hidden_size'] * found['mlp_ratio']
+    found['intermediate_size'] = int(hidden)
+  return found
+
+
+def _theirs(kind: Kind, config: dict[str, Any]) -> dict[str, Any]:
+  """Returns a config with a kind's own names; the inverse of `_usual`."""
+  found = {kind.called(name): value for name, value in config.items()}
+  if kind.ratio:
+    mlp, width = found.pop('intermediate_size'), found['hidden_size']
+    ratio = mlp / width
+    whole = int(width * ratio) == mlp
+    found['mlp_ratio'] = ratio if whole else math.nextafter(ratio, math.inf)
   return found
 
 
@@ -208,12 +255,19 @@ def write_config(
   """
   backbone = {**model.backbone, **kind.fixed}
   config = {
-    kind.names.get(theirs, theirs): backbone[ours]
-    for theirs, ours in {**_FIELDS, **kind.more, **kind.shown}.items()
+    theirs: backbone[ours] for theirs, ours in {**_FIELDS, **kind.shown}.items()
   }
   names = {ours: theirs for theirs, ours in reversed(_ACTIVATIONS.items())}
   config['hidden_act'] = names[backbone['activation']]
+  config |= {t: backbone[o] for t, o in kind.fields.items() if o in backbone}
+  config |= kind.write(backbone)
   config |= {field: name in shapes for field, name in kind.flags.items()}
+  config |= {
+    field: len(
+      {n.removeprefix(start).split('.')[0] for n in shapes if start in n}
+    )
+    for field, start in kind.counts.items()
+  }
   positions = 0 if kind.factorised else _positions(shapes)
   config |= _geometry(kind, model, positions)
   if head:
@@ -225,7 +279,7 @@ def write_config(
     'architectures': [kind.classifier if head else kind.plain],
     'model_type': kind.model_types[0],
     'dtype': 'float32',
-    **config,
+    **_theirs(kind, config),
   }
 
 
@@ -288,7 +342,7 @@ def _geometry(kind: Kind, model: Model, positions: int) -> dict[str, Any]:
 
 def _video(kind, model, tubelet, positions) -> tuple[int, ...]:
   """Returns (frames, height, width) of the clips that arrays are for."""
-  tokens = positions - 1
+  tokens = positions - kind.lead
   grid = tuple(size // part for size, part in zip(model.video, tubelet))
   if positions == 0 and model.video:
     return model.video
@@ -320,64 +374,3 @@ def _same(a: Any, b: Any) -> bool:
   return a == b or (
     isinstance(a, float) and isinstance(b, float) and math.isclose(a, b)
   )
-
-
-CLIP = Kind(
-  model_types=('clip_vision_model', 'clip'),
-  defaults={
-    'num_attention_heads': 12,
-    'hidden_act': 'quick_gelu',
-    'layer_norm_eps': 1e-5,
-    'image_size': 224,
-    'patch_size': 32,
-  },
-  plain='CLIPVisionModel',
-  processor='CLIPImageProcessor',
-  moving=False,
-)
-VIDEOMAE = Kind(
-  model_types=('videomae',),
-  defaults={
-    'num_attention_heads': 12,
-    'hidden_act': 'gelu',
-    'layer_norm_eps': 1e-12,
-    'image_size': 224,
-    'patch_size': 16,
-    'tubelet_size': 2,
-    'num_frames': 16,
-  },
-  plain='VideoMAEModel',
-  classifier='VideoMAEForVideoClassification',
-  flags={'use_mean_pooling': 'fc_norm.weight'},
-  processor='VideoMAEImageProcessor',
-)
-VIVIT = Kind(
-  model_types=('vivit',),
-  defaults={
-    'num_attention_heads': 12,
-    'hidden_act': 'gelu_fast',
-    'layer_norm_eps': 1e-6,
-    'image_size': 224,
-    'tubelet_size': (2, 16, 16),
-    'num_frames': 32,
-  },
-  plain='VivitModel',
-  classifier='VivitForVideoClassification',
-  processor='VivitImageProcessor',
-  centred=True,
-  fixed={'activation': 'gelu_tanh', 'epsilon': 1e-6},
-  box=True,
-)
-DINOV2 = Kind(
-  model_types=('dinov2',),
-  defaults={
-    'num_attention_heads': 12,
-    'hidden_act': 'gelu',
-    'layer_norm_eps': 1e-6,
-    'image_size': 224,
-    'patch_size': 14,
-  },
-  plain='Dinov2Model',
-  processor='BitImageProcessor',
-  moving=False,
-)

@@ -43,6 +43,7 @@ class Imported:
     notes: what no array shows, and what is taken.
     labels: what the outputs of its head mean, where the file or one beside it
       says so.
+    probe: of the task whose head it has, see `family.Family.probe`.
   """
 
   arrays: Arrays
@@ -51,6 +52,7 @@ class Imported:
   pixels: tuple[Any, Any]
   notes: list[str]
   labels: Mapping[int, str] = dataclasses.field(default_factory=dict)
+  probe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def load(
@@ -98,8 +100,7 @@ def load(
   with _naming(path, name, likely):
     net, notes = finder.find(leaves, family, target, entry)
     strangers.refuse(net.names)
-    if head:
-      _require_head(family, net)
+    _require_head(family, net, head)
   if net.share < finder.LEAST:
     raise WeightsError(
       f'{path} is not of the family {name}: of its {len(net.wanted)} names the '
@@ -115,6 +116,7 @@ def load(
     arrays = mapping.to_ours(
       family, net, found, report, head=bool(head), allow=allow, told=told
     )
+    valued = family.valued(arrays)
   _require_right(report, likely)
   arrays = _whole(family.finish(arrays), base, report)
   shapes = {k: v.shape for k, v in arrays.items()}
@@ -123,18 +125,17 @@ def load(
   own = {**(settings or {}), **({'grid': grid} if grid else {})}
   near.check(path, layout.backbone, positions.lengths(shapes), own)
   layout = _for_grid(path, layout, shapes, grid or told.get('grid', ()))
-  shown = {**layout.backbone, **family.fields(set(net.names.values()))}
+  by_name = family.fields(set(net.names.values()))
+  shown = {**layout.backbone, **by_name, **valued}
   with _naming(path, name, likely):
-    if unsaid:
-      raise unsaid
-    settle = settings_lib.settle
-    backbone, notes = settle(family.unshown, shown, told, bool(head))
+    backbone, notes = _settled(family, shown, told, bool(head), unsaid)
   layout = dataclasses.replace(layout, backbone=backbone)
-  mean, std = family.normalisation
-  pixels = told.get('mean', mean), told.get('std', std)
+  pixels = _pixels(family, told)
+  with _naming(path, name, likely):
+    arrays, probe = family.probe(arrays, told)
   arrays = full_names(arrays, head)
   labels = near.labels if head else {}
-  return Imported(arrays, layout, report, pixels, notes, labels)
+  return Imported(arrays, layout, report, pixels, notes, labels, probe)
 
 
 def _target(name: str, family: family_lib.Family, target: str) -> str:
@@ -147,8 +148,16 @@ def _target(name: str, family: family_lib.Family, target: str) -> str:
   return target or next(iter(family.rules))
 
 
-def _require_head(family: family_lib.Family, net: finder.Net) -> None:
+def _require_head(
+  family: family_lib.Family, net: finder.Net, head: str
+) -> None:
   """Raises WeightsError for a classifier that is none of a head here."""
+  if family.alone and not head:
+    raise WeightsError(
+      'the family is of classifiers alone: --head=<task> says whose it becomes'
+    )
+  if family.alone or not head:
+    return
   if not family.head:
     raise WeightsError(
       'the family has no classifier that is read here: leave out --head'
@@ -160,6 +169,27 @@ def _require_head(family: family_lib.Family, net: finder.Net) -> None:
       f'its classifier reads {found[0]}, which has no place here: leave out '
       '--head'
     )
+
+
+def _settled(
+  family: family_lib.Family,
+  shown: Mapping[str, Any],
+  told: Mapping[str, Any],
+  head: bool,
+  unsaid: UnsaidError | None,
+) -> tuple[dict[str, Any], list[str]]:
+  """Returns `settings.settle`'s fields and notes, if all is said."""
+  if unsaid:
+    raise unsaid
+  return settings_lib.settle(family.unshown, shown, told, head)
+
+
+def _pixels(
+  family: family_lib.Family, told: Mapping[str, Any]
+) -> tuple[Any, Any]:
+  """Returns the mean and the standard deviation of pixels."""
+  mean, std = family.normalisation
+  return told.get('mean', mean), told.get('std', std)
 
 
 def _whole(arrays: Arrays, base: str, report: report_lib.Report) -> Arrays:
@@ -237,7 +267,9 @@ def _for_grid(path, layout, shapes, grid) -> family_lib.Layout:
     )
   if wrong := positions.misfit(positions.lengths(shapes), tuple(grid)):
     raise WeightsError(f'{path}: the grid {tuple(grid)} {wrong}')
-  video = tuple(size * part for size, part in zip(grid, kernels[0]))
+  patch = layout.backbone.get('patch')
+  box = patch if isinstance(patch, tuple) else kernels[0]
+  video = tuple(size * part for size, part in zip(grid, box))
   return dataclasses.replace(layout, video=video)
 
 

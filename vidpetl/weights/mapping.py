@@ -10,9 +10,10 @@ import einops
 import ml_dtypes
 import numpy as np
 
+from vidpetl.parameters import mapped
+from vidpetl.weights import attentive, rules, transformers
 from vidpetl.weights import family as family_lib
 from vidpetl.weights import report as report_lib
-from vidpetl.weights import rules, transformers
 from vidpetl.weights.errors import WeightsError
 from vidpetl.weights.finder import Net
 from vidpetl.weights.tree import Leaf, Unread
@@ -58,9 +59,11 @@ def to_ours(
   _refuse_types({n: leaf for n, leaf in found.items() if n in theirs})
   shapes = {n: found[n].shape for n in theirs & found.keys()}
   axes = dict(family.axes(shapes))
+  axes['g'] = (told or {}).get('probe_heads', attentive.HEADS)
   if family.heads and net.splits_heads:
+    width = (family.width or transformers.width_of)(shapes)
     heads = (told or {})['heads']
-    axes |= {'c': transformers.head_width(shapes, heads), 'heads': heads}
+    axes |= {'c': transformers.head_width(width, heads), 'heads': heads}
   arrays = {}
   for each in wanted:
     ours = ', '.join(each.ours)
@@ -95,8 +98,9 @@ def _one(each, array, axes, values, report) -> Arrays:
   """Returns one of their arrays as ours, {} if it is wrong."""
   row = {'theirs': each.theirs, 'ours': ', '.join(each.ours)}
   row['before'] = array.shape
-  array, note = _as_floats(array)
+  read, (array, note) = array, _as_floats(array)
   problem = _problem(each, array) if values else ''
+  mapped.release(read)
   new = {}
   try:
     new = each.to_ours(array, axes)

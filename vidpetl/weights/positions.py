@@ -145,11 +145,13 @@ def resize(
   return np.concatenate([table[:, :cls], grid], axis=1)
 
 
-# Scope of an encoder -> the axes of (t, h, w) that its table runs over.
+# Scope of a table, or its encoder -> the axes of (t, h, w) that it runs over.
 _AXES = {
   'SpatialTransformer': (1, 2),
   'TemporalTransformer': (0,),
   'Transformer': (0, 1, 2),
+  'space': (1, 2),
+  'time': (0,),
 }
 
 
@@ -199,6 +201,25 @@ def resize_relative(
       f'{old}, which have {math.prod(before)}'
     )
   return resize(table[None], before, after, rule=rule)[0]
+
+
+def is_offsets(path: str) -> bool:
+  """Whether 'a/b/c' is a table of relative positions along one axis."""
+  return path.endswith(('rel_pos_t', 'rel_pos_h', 'rel_pos_w'))
+
+
+def resize_offsets(table: np.ndarray, rows: int) -> np.ndarray:
+  """Interpolates a table along one axis, as MViTv2's code does.
+
+  Linearly, with unaligned ends (PyTorch's `mode='linear'`), so that the largest
+  offsets do not stay the largest.
+
+  Args:
+    table: [n, c].
+    rows: of the new one.
+  """
+  weights = _centred(len(table), rows)
+  return (weights @ table.astype(np.float64)).astype(table.dtype)
 
 
 def relative(window: Sequence[int]) -> np.ndarray:

@@ -44,12 +44,17 @@ class Rule:
       'batch_stats/'.
     pattern: einops', from theirs to ours; '' if nothing changes.
     stacks: whether theirs has ours, however many, along its first axis.
+    optional: whether a model may be without it; the family's layout then says
+      where one has to have it.
+    every: which numbers `{i}` stands for: multiples of this one.
   """
 
   theirs: str
   ours: tuple[str, ...]
   pattern: str = ''
   stacks: bool = False
+  optional: bool = False
+  every: int = 1
 
   @property
   def splits_heads(self) -> bool:
@@ -125,6 +130,11 @@ def dense(theirs: str, ours: str, pattern: str = DENSE) -> list[Rule]:
   ]
 
 
+def optional(each: Iterable[Rule]) -> list[Rule]:
+  """Returns rules of what some blocks of a model are without."""
+  return [dataclasses.replace(rule, optional=True) for rule in each]
+
+
 def norm(theirs: str, ours: str) -> list[Rule]:
   """Rules of PyTorch's LayerNorm."""
   return [
@@ -195,7 +205,8 @@ def expand(
 
   Rules that share what is before the first counter of their names count
   together, to the highest number that any of them finds. There is at least
-  one of each. What stacks is one array of theirs, whatever its length.
+  one of each, but for those that are optional. What stacks is one array of
+  theirs, whatever its length.
 
   Args:
     rules: with or without counters.
@@ -220,10 +231,14 @@ def expand(
       each.at(number)
       for number in range(_count(group, names, ours))
       for each in group
-      if _COUNTER in each.theirs
+      if _COUNTER in each.theirs and number % each.every == 0
     ]
     found += [each for each in group if _COUNTER not in each.theirs]
-  return found
+  return [
+    each
+    for each in found
+    if not each.optional or any(n in names for n in _side(each, ours))
+  ]
 
 
 def _count(group: list[Rule], names: Collection[str], ours: bool) -> int:

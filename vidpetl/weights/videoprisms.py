@@ -263,7 +263,7 @@ def _blocks(theirs: str, ours: str) -> list[rules.Rule]:
 
 def kind(plain: str, model_types: tuple[str, ...], **options: Any):
   """Returns a class of transformers, `options` of which are a `Kind`'s."""
-  more = options.pop('more', {})
+  more = options.pop('fields', {})
   fixed = options.pop('fixed', {})
   return hugging_face.Kind(
     model_types=model_types,
@@ -283,7 +283,7 @@ def kind(plain: str, model_types: tuple[str, ...], **options: Any):
     processor='LlavaOnevisionVideoProcessor',
     fixed={'activation': 'gelu', 'epsilon': 1e-6, **fixed},
     names={'num_hidden_layers': 'num_spatial_layers'},
-    more={
+    fields={
       'num_temporal_layers': 'temporal_depth',
       'attn_logit_softcapping': 'logit_cap',
       **more,

@@ -279,3 +279,14 @@ def test_videos_that_lack_a_segment_lack_its_blocks_too():
   features = some_features(grid, blocks={0: block(grid)})
   less = segments.without_each(features)
   np.testing.assert_array_equal(less.blocks[0].grid, less.grid)
+
+
+@pytest.mark.parametrize('kind', ['attentive', 'efficient'])
+def test_time_tells_the_order_of_moments(kind):
+  forth, back = some_features(), some_features(GRID[:, ::-1])
+  blind, told = make(kind), make(kind, time=True)
+  assert close(read(blind, forth), read(blind, back))
+  assert not close(read(told, forth), read(told, back), atol=1e-2)
+  variables = drawn(told, forth, False, method='of_clips')
+  variables['params']['time'] = np.zeros_like(variables['params']['time'])
+  assert close(read(told, forth, variables), read(told, back, variables))

@@ -15,6 +15,8 @@ from vidpetl.backbones import site
 class ClsShift(nn.Module):
   """Moves channels of class tokens along time (Zhang et al. 2021).
 
+  Registers (DINOv2, DINOv3) stay: a class token is the first of a frame.
+
   The first d / div come from the frame after, the next d / div from the frame
   before, zeros beyond the ends; the rest, and all other tokens, stay.
   MST-Adapter says neither the share, which is TokShift's here, nor the place:
@@ -35,7 +37,7 @@ class ClsShift(nn.Module):
 
   @nn.compact
   def __call__(self, y: jax.Array, given, grid) -> jax.Array:
-    """Returns an array of the shape of y, [b, t, cls + n, d]."""
+    """Returns an array of the shape of y, [b, t, 1 + n, d]."""
     site.check_tokens('cls_shift', y)
     if grid is None or grid.rows != 'frame' or not grid.cls:
       raise ValueError(
@@ -43,7 +45,7 @@ class ClsShift(nn.Module):
         'here are none'
       )
     part = y.shape[-1] // self.div
-    cls = y[:, :, : grid.cls]
+    cls = y[:, :, :1]
     after = jnp.pad(cls[:, 1:], [(0, 0), (0, 1), (0, 0), (0, 0)])
     before = jnp.pad(cls[:, :-1], [(0, 0), (1, 0), (0, 0), (0, 0)])
     cls = jnp.concatenate(
@@ -54,7 +56,7 @@ class ClsShift(nn.Module):
       ],
       axis=-1,
     )
-    return jnp.concatenate([cls, y[:, :, grid.cls :]], axis=2)
+    return jnp.concatenate([cls, y[:, :, 1:]], axis=2)
 
 
 build = ClsShift

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import flax.linen as nn
@@ -54,7 +55,7 @@ class PATT(nn.Module):
     concatenated."""
     parts = qkv.named('patt', y)
     names = qkv.chosen(self.to)
-    updates = self.updates(given, len(names), y[0].shape[-2])
+    updates = self.updates(given, len(names), y[0].shape[-2:])
     for i, name in enumerate(names):
       if self.combine == 'add':
         parts[name] = qkv.add(parts[name], updates[..., i, :, :])
@@ -63,17 +64,26 @@ class PATT(nn.Module):
     return tuple(parts.values())
 
   @nn.nowrap
-  def updates(self, given: jax.Array, count: int, heads: int) -> jax.Array:
-    """Maps z [..., n, d] to s Up(act(Down(z))), [..., n, count, heads, c]."""
+  def updates(
+    self, given: jax.Array, count: int, split: tuple[int, int]
+  ) -> jax.Array:
+    """Maps z [..., n, d] to s Up(act(Down(z))), [..., n, count, heads, c].
+
+    Args:
+      given: z.
+      count: how many of (q, k, v) are adapted.
+      split: (heads, c), which are wider than d where a block widens tokens.
+    """
     n, d = given.shape[-2:]
     if self.source == 'learned':
       table = self.param('tokens', nn.initializers.normal(1.0), (n, d))
       z = table.astype(given.dtype)
     else:
       z = given
-    x = torch_layers.bottleneck(z, self.bottleneck, count * d, self.activation)
+    width = count * math.prod(split)
+    x = torch_layers.bottleneck(z, self.bottleneck, width, self.activation)
     x = scales.factor(self, self.scale, x.dtype) * x
-    x = x.reshape(*x.shape[:-1], count, heads, d // heads)
+    x = x.reshape(*x.shape[:-1], count, *split)
     return jnp.broadcast_to(x, (*given.shape[:-1], *x.shape[-3:]))
 
 

@@ -189,4 +189,5 @@ def _reports(config: Fields) -> str:
     told += f' by {by}'
   every = config['eval_every_epochs']
   often = 'each epoch' if every == 1 else f'every {every:g} epochs'
-  return told + (f'; evaluated {often}' if every else '')
+  told += f'; evaluated {often}' if every else ''
+  return told + ('' if config.get('test', True) else '; no test')

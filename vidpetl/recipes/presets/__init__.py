@@ -38,19 +38,29 @@ def find(name: str, argument: str = 'backbone') -> preset_lib.Preset:
 
 
 def like(fields: Mapping[str, Any]) -> preset_lib.Preset:
-  """Returns the first preset of the same architecture as `config.backbone`.
+  """Returns the preset of the same architecture that is most alike.
 
   Args:
-    fields: `config.backbone`; its `name`, and `kind` where it has one, count.
+    fields: `config.backbone`; its `name`, and `kind` where it has one, must
+      agree. Of these presets it is the first with the most equal fields.
 
   Raises:
     ValueError: if no preset is of that architecture.
   """
   wanted = fields['name'], fields.get('kind')
-  for found in all_presets().values():
-    if (found.fields['name'], found.fields.get('kind')) == wanted:
-      return found
+  same = [
+    found
+    for found in all_presets().values()
+    if (found.fields['name'], found.fields.get('kind')) == wanted
+  ]
+  if same:
+    return max(same, key=lambda found: _alike(found.fields, fields))
   raise ValueError(
     f'config.backbone {dict(fields)} is like no preset; there are: '
     + ', '.join(all_presets())
   )
+
+
+def _alike(a: Mapping[str, Any], b: Mapping[str, Any]) -> int:
+  """Returns how many fields of a backbone are the same in another."""
+  return sum(b.get(field) == value for field, value in a.items())

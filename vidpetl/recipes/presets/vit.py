@@ -1,6 +1,6 @@
-"""ViTs for images and clips: VideoMAE, MAE, AugReg, DINOv2 and CLIP."""
+"""ViTs for images and clips: VideoMAE, MAE, AugReg and CLIP."""
 
-from vidpetl.recipes.preset import Preset
+from vidpetl.recipes.preset import Preset, Published
 
 _TWINS = {
   'small': {
@@ -28,7 +28,6 @@ _CLIPS = {
   'clip': {'frames': 8, 'stride': 16, 'interpolation': 'bicubic'},
   'mae': {'frames': 8, 'stride': 8, 'interpolation': 'bicubic'},
   'augreg': {'frames': 8, 'stride': 8},
-  'dinov2': {'frames': 8, 'stride': 8},
 }
 
 
@@ -39,6 +38,7 @@ def _vit(
   family: str,
   licence: str,
   *files: str,
+  published: Published | None = None,
 ) -> Preset:
   return Preset(
     title=title,
@@ -48,6 +48,7 @@ def _vit(
     files=files,
     licence=licence,
     sites={'adapter3d': 'mlp_residual'},
+    published=published,
     **_TWINS,
   )
 
@@ -62,6 +63,38 @@ PRESETS = {
   'videomae_l': _vit(
     'VideoMAE, ViT-L', 'videomae', 'L', 'videomae', _NON_COMMERCIAL,
     'checkpoint.pth of the model zoo', 'MCG-NJU/videomae-large',
+  ),
+  'videomae_h': _vit(
+    'VideoMAE, ViT-H', 'videomae', 'H', 'videomae', _NON_COMMERCIAL,
+    'checkpoint.pth of the model zoo',
+    'MCG-NJU/videomae-huge-finetuned-kinetics',
+  ),
+  'videomaev2_s': _vit(
+    'VideoMAE V2, ViT-S, distilled', 'videomae', 'S', 'videomae',
+    _NON_COMMERCIAL, 'vit_s_k710_dl_from_giant.pth',
+    published=Published(
+      "mmaction2's configs/recognition/videomaev2/README.md", 22, 57
+    ),
+  ),
+  'videomaev2_b': _vit(
+    'VideoMAE V2, ViT-B, distilled', 'videomae', 'B', 'videomae',
+    _NON_COMMERCIAL,
+    'vit_b_k710_dl_from_giant.pth', 'OpenGVLab/VideoMAEv2-Base',
+    published=Published(
+      "mmaction2's configs/recognition/videomaev2/README.md", 87, 180
+    ),
+  ),
+  'videomaev2_l': _vit(
+    'VideoMAE V2, ViT-L', 'videomae', 'L', 'videomae', _NON_COMMERCIAL,
+    'OpenGVLab/VideoMAEv2-Large',
+  ),
+  'videomaev2_h': _vit(
+    'VideoMAE V2, ViT-H', 'videomae', 'H', 'videomae', _NON_COMMERCIAL,
+    'OpenGVLab/VideoMAEv2-Huge',
+  ),
+  'videomaev2_g': _vit(
+    'VideoMAE V2, ViT-g', 'videomae', 'g', 'videomae', _NON_COMMERCIAL,
+    'vit_g_hybrid_pt_1200e_….pth', 'OpenGVLab/VideoMAEv2-giant',
   ),
   'mae_b': _vit(
     'MAE, ViT-B', 'mae', 'B', 'mae', _NON_COMMERCIAL,
@@ -78,14 +111,6 @@ PRESETS = {
   'augreg_l': _vit(
     'ViT-L/16, ImageNet-21k', 'augreg', 'L', 'vit_npz', 'Apache-2.0',
     'imagenet21k/ViT-L_16.npz',
-  ),
-  'dinov2_s': _vit(
-    'DINOv2, ViT-S/14', 'dinov2', 'S', 'dinov2', 'Apache-2.0',
-    'dinov2_vits14_pretrain.pth',
-  ),
-  'dinov2_b': _vit(
-    'DINOv2, ViT-B/14', 'dinov2', 'B', 'dinov2', 'Apache-2.0',
-    'dinov2_vitb14_pretrain.pth',
   ),
   'clip_b16': _vit(
     'CLIP, ViT-B/16', 'clip', 'B', 'clip', 'MIT', 'ViT-B-16.pt',

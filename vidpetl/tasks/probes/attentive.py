@@ -39,6 +39,7 @@ class Attentive(probe.Probe):
     heads: of every attention; 0 is one for 64 channels.
     mlp_ratio: hidden width of the MLPs over d, and width of VideoPrism's
       attention.
+    epsilon: of LayerNorms; V-JEPA 2's published probes have 1e-5.
   """
 
   pooler: Annotated[str, ranges.OneOf(POOLERS)] = 'vjepa2'
@@ -46,6 +47,7 @@ class Attentive(probe.Probe):
   depth: ranges.Natural = 0
   heads: ranges.Natural = 0
   mlp_ratio: ranges.Count = 4
+  epsilon: ranges.Positive = layers_lib.LAYER_NORM_EPSILON
 
   @nn.nowrap
   def reduce(self, x: probe.Block) -> jax.Array:
@@ -61,16 +63,17 @@ class Attentive(probe.Probe):
         grid,
         dtype=x.dtype,
         activation='gelu',
+        epsilon=self.epsilon,
         name=f'block_{i}',
       )(x)
+    norm = lambda name: layers_lib.layer_norm(x.dtype, name, self.epsilon)
     q = attention.learned(self, 'queries', self.queries, d)
     if self.pooler == 'videoprism':
       pooling = querying.Pooling(heads, hidden, scaled=True, name='attention')
       y = pooling(q, x)
       y = dense.Dense((d,), dtype=x.dtype, name='out')(y)
-      z = layers_lib.layer_norm(x.dtype, 'out_norm')(y)
+      z = norm('out_norm')(y)
     else:
-      norm = lambda name: layers_lib.layer_norm(x.dtype, name)
       pooling = querying.Pooling(heads, name='attention')
       u = q.astype(x.dtype) + pooling(q, norm('attention_norm')(x))
       mlp = mlp_lib.Mlp(hidden, x.dtype, 'gelu', name='mlp')

@@ -16,7 +16,7 @@ from vidpetl.backbones import layers as layers_lib
 
 Block = features_lib.Block
 
-COMBINES = ('weighted', 'concat')
+COMBINES = ('weighted', 'concat', 'tokens')
 NORMS = ('none', 'layer')
 
 
@@ -29,6 +29,8 @@ class Probe(nn.Module):
 
       weighted  x = sum_l softmax(a)_l LN(x_l), a learned, 0 at first
       concat    x = [LN(x_1), …, LN(x_L)] along d
+      tokens    the same along n, as if each block's were further moments; what
+                `norm` normalises is not normalised before
 
   Blocks on other grids, as those of Swin's stages and of convolutional
   networks, are resampled to that of the last one named.
@@ -36,10 +38,12 @@ class Probe(nn.Module):
   Attributes:
     layers: numbers of the blocks that are read, from 0, or from -1, the last;
       () for the backbone's grid.
-    combine: blocks, 'weighted' or 'concat'.
+    combine: blocks, 'weighted', 'concat' or 'tokens'.
     lead: whether tokens off the grid are read, too: class tokens, and those
       that techniques added. They are the last block's if there are no `layers`.
     norm: of tokens, 'none' or 'layer', with scale and bias.
+    time: whether a vector e_t is added to tokens of moment t behind it, learned
+      and 0 at first: towers of images tell no moments apart.
     dropout: rate, of tokens' features in training.
   """
 
@@ -47,6 +51,7 @@ class Probe(nn.Module):
   combine: Annotated[str, ranges.OneOf(COMBINES)] = 'weighted'
   lead: bool = False
   norm: Annotated[str, ranges.OneOf(NORMS)] = 'none'
+  time: bool = False
   dropout: ranges.Rate = 0.0
 
   @nn.nowrap
@@ -108,6 +113,11 @@ class Probe(nn.Module):
     if self.norm == 'layer':
       norm = layers_lib.layer_norm(x.grid.dtype, 'norm')
       x = jax.tree.map(norm, x)
+    if self.time:
+      shape = (x.grid.shape[1], x.grid.shape[-1])
+      table = self.param('time', nn.initializers.zeros, shape)
+      table = table.astype(x.grid.dtype)[:, None, None]
+      x = Block(x.grid + table, x.lead)
     x = jax.tree.map(dropout.Dropout(self.dropout, not train), x)
     return self.reduce(x)
 
@@ -119,25 +129,31 @@ class Probe(nn.Module):
   @nn.nowrap
   def _combined(self, sources: Sequence[Block]) -> Block:
     size = sources[-1].grid.shape[1:4]
-    sources = [
-      jax.tree.map(standardised, Block(resampled(x.grid, size), x.lead))
-      for x in sources
-    ]
+    sources = [Block(resampled(x.grid, size), x.lead) for x in sources]
+    side_by_side = self.combine == 'tokens'
+    if not (side_by_side and self.norm == 'layer'):
+      sources = [jax.tree.map(standardised, x) for x in sources]
     if self.combine == 'concat':
       return jax.tree.map(lambda *x: jnp.concatenate(x, -1), *sources)
-    widths = [x.grid.shape[-1] for x in sources]
-    if len(set(widths)) > 1:
-      raise ValueError(
-        f"probe.combine='weighted' adds blocks up, and those of layers="
-        f"{self.layers} are {widths} wide; combine='concat' takes them, or "
-        'layers of one width'
-      )
+    self._require_one_width(sources)
+    if side_by_side:
+      return jax.tree.map(lambda *x: jnp.concatenate(x, 1), *sources)
     a = self.param('layer_weights', nn.initializers.zeros, (len(sources),))
     share = nn.softmax(a)
     return jax.tree.map(
       lambda *x: sum(share[i].astype(x[i].dtype) * x[i] for i in range(len(x))),
       *sources,
     )
+
+  @nn.nowrap
+  def _require_one_width(self, sources: Sequence[Block]) -> None:
+    widths = [x.grid.shape[-1] for x in sources]
+    if len(set(widths)) > 1:
+      raise ValueError(
+        f'probe.combine={self.combine!r} takes blocks of one width, and those '
+        f"of layers={self.layers} are {widths} wide; combine='concat' takes "
+        'them, or layers of one width'
+      )
 
 
 def standardised(x: jax.Array) -> jax.Array:

@@ -48,5 +48,17 @@ FAMILY = family.Family(
   normalisation=(clip.MEAN, clip.STD),
   unshown=clip.UNSHOWN,
   positions='bicubic',
-  config=hugging_face.CLIP,
+  config=hugging_face.Kind(
+    model_types=('clip_vision_model', 'clip'),
+    defaults={
+      'num_attention_heads': 12,
+      'hidden_act': 'quick_gelu',
+      'layer_norm_eps': 1e-5,
+      'image_size': 224,
+      'patch_size': 32,
+    },
+    plain='CLIPVisionModel',
+    processor='CLIPImageProcessor',
+    moving=False,
+  ),
 )

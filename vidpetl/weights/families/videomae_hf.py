@@ -62,6 +62,21 @@ FAMILY = family.Family(
       'epsilon', {1e-6: 'that of training', 1e-12: "transformers'"}, 1e-6
     ),
   ),
-  config=hugging_face.VIDEOMAE,
+  config=hugging_face.Kind(
+    model_types=('videomae',),
+    defaults={
+      'num_attention_heads': 12,
+      'hidden_act': 'gelu',
+      'layer_norm_eps': 1e-12,
+      'image_size': 224,
+      'patch_size': 16,
+      'tubelet_size': 2,
+      'num_frames': 16,
+    },
+    plain='VideoMAEModel',
+    classifier='VideoMAEForVideoClassification',
+    flags={'use_mean_pooling': 'fc_norm.weight'},
+    processor='VideoMAEImageProcessor',
+  ),
   whole=('videomae.', r'^(classifier|fc_norm)\.'),
 )

@@ -33,7 +33,7 @@ FAMILY = family.Family(
     'VideoPrismVideoModel',
     ('videoprism_vision_model', 'videoprism'),
     # Of arrays of another length, ours would be another.
-    more={'apply_l2norm': 'unit'},
+    fields={'apply_l2norm': 'unit'},
     fixed={'unit': True},
     shown={'num_auxiliary_layers': 'auxiliary_depth'},
   ),

@@ -54,6 +54,22 @@ FAMILY = family.Family(
   heads=transformers.HEADS,
   unshown=vivits.UNSHOWN,
   normalisation=(0.5, 0.5),
-  config=hugging_face.VIVIT,
+  config=hugging_face.Kind(
+    model_types=('vivit',),
+    defaults={
+      'num_attention_heads': 12,
+      'hidden_act': 'gelu_fast',
+      'layer_norm_eps': 1e-6,
+      'image_size': 224,
+      'tubelet_size': (2, 16, 16),
+      'num_frames': 32,
+    },
+    plain='VivitModel',
+    classifier='VivitForVideoClassification',
+    processor='VivitImageProcessor',
+    centred=True,
+    fixed={'activation': 'gelu_tanh', 'epsilon': 1e-6},
+    box=True,
+  ),
   whole=('vivit.', r'^classifier\.'),
 )

@@ -1,0 +1,1 @@
+"""A search for what adapts a backbone to some data, within a budget."""
