@@ -4,6 +4,7 @@ import converted
 import jax
 import numpy as np
 import pytest
+import resized
 
 from vidpetl import backbones
 from vidpetl.experiment import published
@@ -211,7 +212,7 @@ def test_features_of_4ds(tmp_path, shape):
   table = w['encoder/posenc/embeddings'].reshape(1, -1, D)
   table = positions.resize(table, grid, new, rule='linear_antialias')
   w['encoder/posenc/embeddings'] = table.reshape(*new, D)
-  ours, expected = converted.encode_with(out, video), reference_4ds(w, video)
+  ours, expected = resized.encode(out, video), reference_4ds(w, video)
   assert converted.relative_error(ours.grid, expected) < 1e-5
   mean = expected.mean((1, 2, 3))
   assert converted.relative_error(ours.summary, mean) < 1e-5
