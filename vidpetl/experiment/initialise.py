@@ -157,13 +157,10 @@ def load(
 
 
 def _placed(array: np.ndarray, dtype: Any) -> jax.Array:
-  """Returns an array on the device, which half precision reaches as it is.
-
-  On a CPU, what is put there may be the array itself, which may be mapped: so
-  what keeps its type is copied before.
-  """
+  """Puts an array on the device, which half precision reaches as it is."""
   if array.dtype.itemsize < np.dtype(dtype).itemsize:
     return jax.device_put(array).astype(dtype)
+  # On a CPU it may stay this array, which may be a mapped file's: a copy.
   return jax.device_put(array.astype(dtype))
 
 
