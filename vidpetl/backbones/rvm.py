@@ -23,6 +23,7 @@ from typing import Annotated, Any, ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vidpetl import ranges
 from vidpetl.backbones import (
@@ -36,6 +37,7 @@ from vidpetl.backbones import (
   vivit,
 )
 from vidpetl.backbones import site as site_lib
+from vidpetl.weights import positions as positions_lib
 
 Features = features.Features
 Grid = site_lib.Grid
@@ -205,13 +207,12 @@ class RVM(vivit.ViViT):
     return core(jnp.zeros_like(x[:, 0]), x)[1]
 
 
-def positions(rows: int, columns: int, width: int) -> jax.Array:
+def positions(rows: int, columns: int, width: int) -> np.ndarray:
   """Returns the positions of a grid, [rows, columns, width]."""
-  table = vit.sinusoids(_SIDES[0] * _SIDES[1], width).reshape(*_SIDES, width)
-  if (rows, columns) == _SIDES:
-    return jnp.asarray(table)
-  with jax.ensure_compile_time_eval():
-    return jax.image.resize(table, (rows, columns, width), 'bicubic')
+  table = vit.sinusoids(math.prod(_SIDES), width)[None]
+  rule = 'bicubic_antialias'
+  table = positions_lib.resize(table, _SIDES, (rows, columns), rule=rule)
+  return table.reshape(rows, columns, width)
 
 
 _Variant = Annotated[str, ranges.OneOf(VARIANTS)]
