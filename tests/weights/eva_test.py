@@ -187,7 +187,7 @@ def test_features_of_a_published_size(tmp_path, name, patch, kind):
   ):
     error = converted.relative_error(mine, other)
     print(f'{name}: {error:.1e}')
-    assert error < 1e-4
+    assert error < 1e-5
 
 
 @pytest.mark.parametrize('kind', KINDS)
