@@ -15,9 +15,10 @@ from vidpetl import backbones
 from vidpetl.experiment import published, recognising
 from vidpetl.parameters import storage, variables
 from vidpetl.recipes import presets
-from vidpetl.studies import series
+from vidpetl.studies import flops, series, sweeping
 from vidpetl.studies.adapting import (
   asking,
+  candidates,
   cost,
   following,
   journal,
@@ -282,3 +283,80 @@ def test_of_equal_ones_that_wins_which_trains_less():
   # As json, which has no nan.
   row = done.found['methods2'][0].row()
   assert row['rate'] is None and row['values'] == [None, 0.9]
+
+
+@pytest.fixture
+def stage(folder, monkeypatch):
+  """Returns what runs a stage of two methods, whose runs are made up."""
+  names = ('lora', 'ladder')
+  rate = {'config.optimizer.learning_rate': 0.1}
+  settings = [{'name': n, 'method': n, **rate} for n in names]
+  known = {
+    n: candidates.Candidate(each, trained=5, at_once=2, how=HOW[n])
+    for n, each in zip(names, settings)
+  }
+  trained = []
+
+  def run_all(runs, failed, metrics, at_once):
+    for workdir in runs:
+      if workdir.parent.name not in trained:
+        trained.append(workdir.parent.name)
+      yield {workdir: _write(workdir)}
+
+  monkeypatch.setattr(series, 'run_all', run_all)
+  monkeypatch.setattr(flops, 'forward', lambda config: {})
+  monkeypatch.setattr(sweeping.Sweep, 'write', lambda self: None)
+  monkeypatch.setattr(sweeping.Sweep, 'told', lambda self: '')
+
+  def run(enough):
+    books = journal.Journal(folder, {})
+    decided = stages.Stage(settings, 1, (1.0,)).decided()
+    entry = books.stage('methods1', lambda: decided)
+    load = lambda chosen, seed: types.SimpleNamespace(validation=0.2)
+    found, _ = stages.run(
+      'methods1', books, load, known, 'a/top1', SIZES, lambda: enough
+    )
+    entry['done'] = True
+    books.write()
+    return books, found, trained
+
+  return run
+
+
+def _write(workdir):
+  """Writes what a run of 20 steps leaves; returns its results."""
+  workdir.mkdir(parents=True, exist_ok=True)
+  value = {'lora': 0.5, 'ladder': 0.75}[workdir.parent.name]
+  tasks = {'a': {'metrics': {'top1': value}}}
+  line = json.dumps({'step': 20, 'tasks': tasks})
+  (workdir / 'evaluations.jsonl').write_text(line + '\n')
+  rates = {'step': 10, 'learning_rate': 0.1, 'speed/steps_per_second': 0.25}
+  (workdir / 'metrics.jsonl').write_text(json.dumps(rates) + '\n')
+  reported = {'step': 20, 'by': 'a/top1', 'evaluations': 2}
+  counted = {'trained': 5, 'trained_heads': 1, 'total': 9}
+  return {
+    'steps': 20,
+    'reported': reported,
+    'parameters': counted,
+    'tasks': tasks,
+  }
+
+
+def test_a_stage_counts_each_run_once_and_ranks_by_what_is_held_out(stage):
+  books, found, _ = stage(enough=False)
+  assert [one.name for one in found] == ['ladder', 'lora']
+  # 20 steps of 8 clips, two evaluations of 20.
+  assert [one.cost.clips for one in found] == [200, 360]
+  clips = books.spent.clips
+  books, again, _ = stage(enough=False)
+  assert books.spent.clips == clips == 560 and again[0].mean == found[0].mean
+  of = {f'methods1/{name}/': HOW[name] for name in ('lora', 'ladder')}
+  # A step takes 4 s in place of 2 and 1.
+  assert stages.pace(books, of).scale == pytest.approx(8 / 3)
+
+
+def test_a_stage_that_the_budget_ended_stays_ended(stage):
+  _, found, trained = stage(enough=True)
+  assert [one.name for one in found] == trained == ['lora']
+  _, again, trained = stage(enough=False)
+  assert [one.name for one in again] == trained == ['lora']

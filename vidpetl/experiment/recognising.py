@@ -41,23 +41,32 @@ def recognise(path: str) -> Recognised:
     fields = dict(fields)
     same = _same(fields) or [_like(path, fields)]
     return Recognised(same[0], {'backbone': fields})
+  families = _families(path)
   found: dict[str, str] = {}
-  for family in _families(path):
+  for family in families:
     for name in _presets(family, path):
       found.setdefault(name, family)
   if len(found) != 1:
-    could = ' or '.join(f'--backbone={name}' for name in found)
-    raise ValueError(
-      f'--weights={path} cannot tell of which backbone it is'
-      + (f': give {could}' if could else f'; there are {_known()}: --backbone=')
-    )
+    raise ValueError(_unknown(path, families, list(found)))
   ((name, family),) = found.items()
   other = family != presets.find(name).family
   return Recognised(name, {'init.family': family} if other else {})
 
 
-def _known() -> str:
-  return ', '.join(presets.all_presets())
+def _unknown(path: str, families: list[str], could: list[str]) -> str:
+  """Returns what to do about a file that cannot tell what it is of."""
+  told = f'--weights={path} cannot tell of which backbone it is'
+  if could:
+    flags = ' or '.join(f'--backbone={name}' for name in could)
+    return f'{told}: give {flags}'
+  if families:
+    return (
+      f'{told}: it fits {" and ".join(families)}, and has no published size. '
+      f'`vidpetl convert --from={families[0]} {path} OUT.safetensors` makes a '
+      'file that can'
+    )
+  known = ', '.join(presets.all_presets())
+  return f'{told}: --backbone is one of {known}'
 
 
 def _like(path: str, fields: Mapping[str, Any]) -> str:
