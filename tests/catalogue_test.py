@@ -8,6 +8,7 @@ import pytest
 
 from vidpetl import catalogue as door
 from vidpetl.recipes import catalogue, presets, sizes
+from vidpetl.recipes import preset as preset_lib
 from vidpetl.studies import sizes as counting
 from vidpetl.weights import family
 
@@ -26,12 +27,37 @@ def test_the_table_of_sizes_is_of_this_backbone(name):
   """If not: python launch/docs_tables.py."""
   preset = presets.find(name)
   found = sizes.find(name, preset)
-  assert found.parameters > 1e6 and found.macs > 1e9
-  printed = preset.published
-  if printed and printed.gflops:
-    assert found.macs == pytest.approx(1e9 * printed.gflops, rel=0.05)
-  if printed and printed.parameters:
-    assert found.parameters == pytest.approx(1e6 * printed.parameters, rel=0.05)
+  assert found.parameters > 1e6 and found.macs > 1e8
+  printed = preset.published or preset_lib.Published('')
+  # Tables print few digits, count classifiers, or have larger crops.
+  if printed.gflops:
+    assert found.macs == pytest.approx(1e9 * printed.gflops, rel=0.25)
+  if printed.parameters:
+    assert found.parameters == pytest.approx(1e6 * printed.parameters, rel=0.25)
+
+
+@pytest.mark.parametrize(
+  'name, millions, gigas',
+  [
+    # open_clip's docs/model_profile.csv, with a projection of width x n, and
+    # two operations to a multiply-add of one image.
+    ('clip_l14_336', 304.29 - 1.024 * 0.768, 381.92 / 2),
+    ('clip_h14', 632.08 - 1.28 * 1.024, 334.59 / 2),
+    ('clip_bigg14', 1844.91 - 1.664 * 1.28, 967.5 / 2),
+    ('eva02_clip_b16', 86.26 - 0.769 * 0.512, 35.13 / 2),
+    ('eva02_clip_l14', 304.11 - 1.025 * 0.768, 162.0 / 2),
+    ('eva02_clip_l14_336', 304.43 - 1.025 * 0.768, 381.86 / 2),
+    ('eva01_clip_g14', 1012.59 - 1.409 * 1.024, 534.06 / 2),
+  ],
+)
+def test_sizes_are_those_that_are_printed_to_the_last_digit(
+  name, millions, gigas
+):
+  preset = presets.find(name)
+  found = sizes.find(name, preset)
+  assert found.parameters / 1e6 == pytest.approx(millions, abs=0.01)
+  frames = preset.clip['frames']
+  assert found.macs / frames / 1e9 == pytest.approx(gigas, rel=3e-4)
 
 
 def test_sizes_of_another_clip_or_of_other_fields_are_not_taken():
@@ -43,9 +69,13 @@ def test_sizes_of_another_clip_or_of_other_fields_are_not_taken():
     assert sizes.find('mae_b', dataclasses.replace(preset, **other)) is None
 
 
-def test_the_table_has_what_is_counted():
-  preset = presets.find('c3d')
-  assert counting.measure(preset) == sizes.find('c3d', preset)
+@pytest.mark.tail(2)
+@pytest.mark.parametrize(
+  'name', ['c3d', *(name for name in NAMES if name != 'c3d')]
+)
+def test_the_table_has_what_is_counted(name):
+  preset = presets.find(name)
+  assert counting.measure(preset) == sizes.find(name, preset)
 
 
 def test_a_preset_is_shown_in_full():

@@ -66,7 +66,7 @@ def listed(found: Sequence[dict[str, Any]]) -> str:
       catalogue.count(each['parameters'], _MEGA),
       catalogue.count(each['macs'], _GIGA),
       catalogue.clip_in_words(each['clip']),
-      each['licence'],
+      each['licence'].partition(';')[0],
       catalogue.probes_in_words(each) or '-',
     )
     for each in found

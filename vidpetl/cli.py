@@ -31,11 +31,10 @@ from vidpetl.recipes import config_flag, named
 flags.disclaim_key_flags()
 
 # For TensorFlow, which doors import where they read data: no notes on its
-# start, numbers that do not depend on oneDNN, and not the whole of Keras.
+# start, and numbers that do not depend on oneDNN.
 _TENSORFLOW = {
   'TF_CPP_MIN_LOG_LEVEL': '2',
   'TF_ENABLE_ONEDNN_OPTS': '0',
-  'TF_USE_LEGACY_KERAS': '1',
 }
 for _name, _value in _TENSORFLOW.items():
   os.environ.setdefault(_name, _value)

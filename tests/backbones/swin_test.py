@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from vidpetl.backbones import site, swin
+from vidpetl.backbones import site, swin, windows
 from vidpetl.petl import adapted
 
 TOY = {'width': 8, 'depths': (2, 2), 'heads': (2, 4), 'window': (2, 3, 3)}
@@ -52,7 +52,7 @@ def test_counts_are_those_published(fields, expected):
 )
 def test_windows_shrink_with_the_grid(sizes, window, expected):
   half = tuple(w // 2 for w in window)
-  assert swin.fit(window, half, sizes) == expected
+  assert windows.fit(window, half, sizes) == expected
 
 
 def dense(x, p):

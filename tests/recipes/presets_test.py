@@ -1,7 +1,5 @@
 """Published backbones: what is known of each agrees with what is built."""
 
-import jax
-import jax.numpy as jnp
 import pytest
 
 from vidpetl import backbones
@@ -28,26 +26,6 @@ def test_a_preset_is_what_its_family_is_for(name):
   """The family of its weights knows this kind of backbone."""
   found = presets.find(name)
   assert found.fields['name'] in family.load(found.family).rules
-
-
-@pytest.mark.parametrize(
-  'name', [n for n in NAMES if presets.find(n).published]
-)
-def test_parameters_are_as_many_as_published(name):
-  found = presets.find(name)
-  if found.published.parameters is None:
-    pytest.skip('its authors print none')
-  model = backbones.build(found.fields)
-  clip = found.clip
-  video = (1, clip['frames'], clip['resolution'], clip['resolution'], 3)
-  shapes = jax.eval_shape(
-    lambda: model.init(jax.random.key(0), jnp.zeros(video), False)
-  )
-  leaves = jax.tree.leaves(shapes['params'])
-  millions = sum(leaf.size for leaf in leaves) / 1e6
-  printed = found.published.parameters
-  # Half of the last digit that is printed, and what 300 M may stand for.
-  assert abs(millions - printed) < 0.05 * printed, millions
 
 
 def test_the_most_alike_preset_is_found():

@@ -9,7 +9,7 @@ import safetensors.numpy
 
 from vidpetl import convert
 from vidpetl.experiment import published
-from vidpetl.weights import importing
+from vidpetl.weights import beside, family, importing
 from vidpetl.weights.errors import WeightsError
 
 SIZES = {'width': 16, 'depth': 1, 'heads': 4, 'mlp': 64}
@@ -229,3 +229,26 @@ def test_another_activation_than_the_backbones_own_is_refused(tmp_path):
   path.write_text(json.dumps(config))
   with pytest.raises(WeightsError, match="activation='gelu', and the backbone"):
     load('vivit_hf', folder)
+
+
+def test_a_tower_of_timms_in_open_clip_has_two_configs(tmp_path):
+  chosen = family.load('eva_timm')
+  (tmp_path / 'open_clip_config.json').write_text(
+    json.dumps(
+      {
+        'model_cfg': {'vision_cfg': {'timm_model_name': 'eva02'}},
+        'preprocess_cfg': {'mean': [0.1] * 3, 'std': [0.2] * 3},
+      }
+    )
+  )
+  path = str(tmp_path / 'open_clip_model.safetensors')
+  found = beside.read(path, chosen)
+  assert found.settings == {'mean': [0.1] * 3, 'std': [0.2] * 3}
+  # Another sort of config does not hide the one that is meant.
+  (tmp_path / 'open_clip_config.json').write_text(
+    json.dumps({'model_cfg': {'vision_cfg': {'width': 8}}})
+  )
+  (tmp_path / 'config.json').write_text(
+    json.dumps({'architecture': 'eva02', 'global_pool': 'token'})
+  )
+  assert beside.read(path, chosen).settings == {'summary': 'cls'}

@@ -1,9 +1,12 @@
+import pathlib
+import re
+
 import jax
 import numpy as np
 import pytest
 import scipy.ndimage
 
-from vidpetl.weights import positions
+from vidpetl.weights import family, positions
 
 
 def table(n, d=3):
@@ -79,6 +82,31 @@ def test_each_encoders_table_follows_its_own_axes():
     path = f'backbone/{encoder}/posembed_input/pos_embedding'
     assert positions.is_table(path)
     assert positions.axes(path, grid) == expected
+
+
+def test_the_page_of_weights_says_every_familys_rule():
+  page = pathlib.Path(__file__).parents[2] / 'docs' / 'weights.md'
+  _, section = page.read_text().split('## How positions are resized')
+  rows = [row.split('|') for row in section.split('\n## ')[0].splitlines()]
+  said = {
+    name: rule
+    for row in rows
+    if len(row) > 4 and row[1].startswith(' tables, ')
+    for rule in re.findall('`(.+)`', row[1])
+    for name in re.findall('`(.+?)`', row[4])
+  }
+  for name in family.names():
+    found = family.load(name)
+    ours = {
+      path
+      for several in found.rules.values()
+      for each in several
+      for rule in each
+      for path in rule.ours
+      if positions.is_table(path) or positions.is_relative(path)
+    }
+    if ours:
+      assert said.get(name) == found.positions, name
 
 
 def test_relative_tables_keep_their_centre_and_their_ends():

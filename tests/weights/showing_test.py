@@ -37,8 +37,10 @@ def test_what_a_family_does_not_know_is_named(tmp_path):
 
 
 def test_strangers_are_named(tmp_path):
-  state = {'a.cpb_mlp.0.weight': np.ones(2, np.float32)}
-  assert 'Swin V2' in showing.describe(str(small.save(state, tmp_path / 'a')))
+  state = {'a.lora_A.weight': np.ones(2, np.float32)}
+  assert 'an adapter' in showing.describe(
+    str(small.save(state, tmp_path / 'a'))
+  )
 
 
 def test_a_part_is_shown_alone(tmp_path):

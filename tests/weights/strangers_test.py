@@ -31,11 +31,10 @@ def test_an_adapter_alone(tmp_path):
   refuse(dict.fromkeys(names, ONES), tmp_path, 'an adapter alone.*from_peft')
 
 
-def test_swin_v2(tmp_path):
-  at = 'layers.0.blocks.0.attn'
-  names = (f'{at}.logit_scale', f'{at}.cpb_mlp.0.weight', f'{at}.qkv.weight')
-  tree = {'model': dict.fromkeys(names, ONES)}
-  refuse(tree, tmp_path, 'a Swin V2, which is another model')
+def test_uniformer_v2(tmp_path):
+  at = 'transformer.resblocks.0'
+  names = (f'{at}.lmhra1.pos_embed.1.weight', f'{at}.ln_1.weight')
+  refuse(dict.fromkeys(names, ONES), tmp_path, 'a UniFormerV2: .* no such')
 
 
 def test_a_convnext(tmp_path):

@@ -51,16 +51,34 @@ def to_torch(video):
 
 def tokens_of(net, video, **options):
   """Returns tokens of clips of that side, which the config has to say."""
-  same = transformers.VJEPA2Model(config(crop_size=video.shape[2], **options))
+  sizes = {**options, 'crop_size': video.shape[2]}
+  same = transformers.VJEPA2Model(config(**sizes))
   same.load_state_dict(net.state_dict())
   with torch.no_grad():
     return same.eval().get_vision_features(to_torch(video)).numpy()
 
 
-@pytest.mark.parametrize('frames, side', [(4, 32), (6, 48)])
-def test_features_of_one_file_and_of_shards(frames, side, tmp_path):
-  net = model()
-  size = '5GB' if frames == 4 else '40KB'
+LARGE = {
+  'patch_size': 16,
+  'crop_size': 256,
+  'hidden_size': 1024,
+  'num_attention_heads': 16,
+  'num_hidden_layers': 24,
+  'mlp_ratio': 4.0,
+}
+
+
+@pytest.mark.parametrize(
+  'frames, side, sizes',
+  [
+    (4, 32, {}),
+    (6, 48, {}),
+    pytest.param(2, 256, LARGE, marks=pytest.mark.published),
+  ],
+)
+def test_features_of_one_file_and_of_shards(frames, side, sizes, tmp_path):
+  net = model(**sizes)
+  size = '40KB' if frames == 6 else '5GB'
   net.save_pretrained(tmp_path / 'model', max_shard_size=size)
   files = list((tmp_path / 'model').glob('*.safetensors'))
   assert (len(files) > 1) == (frames == 6)
@@ -69,12 +87,16 @@ def test_features_of_one_file_and_of_shards(frames, side, tmp_path):
     'vjepa2_hf', tmp_path / 'model', video, tmp_path
   )
   assert not report.wrong
-  theirs = tokens_of(net, video).reshape(ours.grid.shape)
-  assert converted.relative_error(ours.grid, theirs) < 1e-5
+  theirs = tokens_of(net, video, **sizes).reshape(ours.grid.shape)
+  error = converted.relative_error(ours.grid, theirs)
+  assert error < 1e-5, error
   left = [r.theirs for r in report.rows if r.status == 'left out']
   assert left and all(name.startswith('predictor.') for name in left)
   said = published.read_metadata(str(tmp_path / 'vjepa2_hf.safetensors'))
-  assert said['backbone']['heads'] == 2 and said['backbone']['mlp'] == 48
+  found = said['backbone']
+  wanted = net.config.hidden_size * net.config.mlp_ratio
+  assert found['heads'] == net.config.num_attention_heads
+  assert found['mlp'] == wanted
 
 
 def test_round_trip_is_exact_and_transformers_takes_it(tmp_path):

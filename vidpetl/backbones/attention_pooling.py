@@ -1,63 +1,55 @@
-"""A token that is learned pools others by attention (Zhai et al. 2022).
+"""A learned probe pools tokens by attention (Zhai et al. 2022).
 
 SigLIP and Perception Encoder read images so.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl.backbones import activations, attending, layers
-from vidpetl.backbones import dense as dense_lib
+from vidpetl.backbones import activations, attending, dense, layers
 
 
 class AttentionPooling(nn.Module):
-  """y = z + mlp(norm(z)), z = attention(probe, x).
-
-  Kernels of the attention are [d, d]; heads are parts of the last axis.
+  """y + MLP(LayerNorm(y)), y = attention of a probe to tokens.
 
   Attributes:
     heads: of the attention; divides the width.
     mlp: hidden width of the MLP.
-    activation: of it, one of `activations.ACTIVATIONS`.
     epsilon: of the LayerNorm.
+    activation: of the MLP, one of `activations.ACTIVATIONS`.
     dtype: of the computation.
   """
 
   heads: int
   mlp: int
-  activation: str = 'gelu'
-  epsilon: float = layers.LAYER_NORM_EPSILON
+  epsilon: float = 1e-6
+  activation: str = 'gelu_tanh'
   dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    """Maps tokens [..., n, d] to [..., d]."""
+    """Maps [..., n, d] to [..., d]."""
     d = x.shape[-1]
     if d % self.heads:
       raise ValueError(
-        f'config.backbone.pool_heads={self.heads}: a width of {d} cannot be '
-        f'split into {self.heads} heads'
+        f'{self.heads} heads of what pools tokens do not divide {d} channels: '
+        'config.backbone.heads, or pool_heads where there is such a field'
       )
+    split = (self.heads, d // self.heads)
+    layer = functools.partial(dense.Dense, dtype=self.dtype)
     probe = self.param('probe', nn.initializers.xavier_uniform(), (1, 1, d))
-    probe = jnp.broadcast_to(probe, (*x.shape[:-2], 1, d))
-    q = self._heads('query', probe)
-    y = attending.attend(q, self._heads('key', x), self._heads('value', x))
-    z = self._dense('out', d, y.reshape(probe.shape))
-    y = layers.layer_norm(self.dtype, 'norm', self.epsilon)(z)
-    y = self._dense('fc1', self.mlp, y)
-    y = activations.ACTIVATIONS[self.activation](y)
-    return (z + self._dense('fc2', d, y))[..., 0, :]
-
-  @nn.nowrap
-  def _dense(self, name: str, width: int, x: jax.Array) -> jax.Array:
-    return dense_lib.Dense((width,), dtype=self.dtype, name=name)(x)
-
-  @nn.nowrap
-  def _heads(self, name: str, x: jax.Array) -> jax.Array:
-    y = self._dense(name, x.shape[-1], x)
-    return y.reshape(*y.shape[:-1], self.heads, -1)
+    probe = jnp.broadcast_to(probe.astype(x.dtype), (*x.shape[:-2], 1, d))
+    q = layer(split, name='query')(probe)
+    k, v = (layer(split, name=name)(x) for name in ('key', 'value'))
+    y = attending.attend(q, k, v)
+    y = layer((d,), split, name='out')(y.reshape(*y.shape[:-2], d))
+    z = layers.layer_norm(self.dtype, 'norm', self.epsilon)(y)
+    z = layer((self.mlp,), name='Dense_0')(z)
+    z = activations.ACTIVATIONS[self.activation](z)
+    return (y + layer((d,), name='Dense_1')(z))[..., 0, :]

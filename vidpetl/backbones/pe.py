@@ -84,8 +84,8 @@ class PE(vit.ViT):
     return attention_pooling.AttentionPooling(
       self.pool_heads,
       self.pool_mlp or 4 * self.width,
-      self.activation,
       self.epsilon,
+      self.activation,
       self.dtype,
       name='pool',
     )(tokens)

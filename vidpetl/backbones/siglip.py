@@ -8,20 +8,16 @@ Names and shapes of parameters are those of `vit.py`.
 
 from __future__ import annotations
 
-import functools
-from typing import Annotated, Any
+from typing import Annotated
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from vidpetl import ranges
 from vidpetl.backbones import (
   activations,
-  attending,
-  dense,
+  attention_pooling,
   features,
-  layers,
   variants,
   vit,
 )
@@ -34,41 +30,6 @@ VARIANTS = {
   'L': vit.VARIANTS['L'],
   'So400m': {'width': 1152, 'depth': 27, 'heads': 16, 'mlp': 4304},
 }
-
-
-class Pool(nn.Module):
-  """y + MLP(LayerNorm(y)), y = attention of a probe to tokens.
-
-  Attributes:
-    heads: of the attention.
-    mlp: hidden width of the MLP.
-    epsilon: of the LayerNorm.
-    activation: of the MLP, one of `activations.ACTIVATIONS`.
-    dtype: of the computation.
-  """
-
-  heads: int
-  mlp: int
-  epsilon: float = 1e-6
-  activation: str = 'gelu_tanh'
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """Maps [..., n, d] to [..., d]."""
-    d = x.shape[-1]
-    split = (self.heads, d // self.heads)
-    layer = functools.partial(dense.Dense, dtype=self.dtype)
-    probe = self.param('probe', nn.initializers.xavier_uniform(), (1, 1, d))
-    probe = jnp.broadcast_to(probe.astype(x.dtype), (*x.shape[:-2], 1, d))
-    q = layer(split, name='query')(probe)
-    k, v = (layer(split, name=name)(x) for name in ('key', 'value'))
-    y = attending.attend(q, k, v)
-    y = layer((d,), split, name='out')(y.reshape(*y.shape[:-2], d))
-    z = layers.layer_norm(self.dtype, 'norm', self.epsilon)(y)
-    z = layer((self.mlp,), name='Dense_0')(z)
-    z = activations.ACTIVATIONS[self.activation](z)
-    return (y + layer((d,), name='Dense_1')(z))[..., 0, :]
 
 
 class SigLIP(vit.ViT):
@@ -92,7 +53,7 @@ class SigLIP(vit.ViT):
     x = self.norm('norm')(x)
     read = x.mean((2, 3))
     if self.summary == 'pooled' or self.is_initializing():
-      pool = Pool(
+      pool = attention_pooling.AttentionPooling(
         self.heads,
         self.mlp,
         self.epsilon,

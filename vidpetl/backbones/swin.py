@@ -19,9 +19,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-import einops
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -34,6 +33,7 @@ from vidpetl.backbones import (
   features,
   layers,
   variants,
+  windows,
 )
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import blocks as blocks_lib
@@ -53,44 +53,9 @@ VARIANTS = {
 SUMMARIES = ('mean', 'vpetl')
 
 _EPSILON = 1e-5
-_MASKED = -100.0
-_WINDOWS = 'b (t i) (h j) (w k) d -> b (t h w) (i j k) d'
-_VOLUME = 'b (t h w) (i j k) d -> b (t i) (h j) (w k) d'
+_ATTENTION = 'MultiHeadDotProductAttention_0'
 
 _norm = functools.partial(layers.layer_norm, epsilon=_EPSILON)
-
-
-def shifted_mask(sizes: Size, window: Size, shift: Size) -> np.ndarray:
-  """Returns what is added to logits in shifted windows, [windows, 1, n, n].
-
-  A cyclic shift brings tokens together that are no neighbours; they are told
-  apart by the part of each axis that they come from.
-
-  Args:
-    sizes: of the padded grid.
-    window: its windows.
-    shift: how far it was rolled.
-  """
-  label = np.zeros(sizes, int)
-  for axis, (size, length, by) in enumerate(zip(sizes, window, shift)):
-    place = np.arange(size)
-    part = (place >= size - length).astype(int) + (place >= size - by)
-    shape = [1] * 3
-    shape[axis] = size
-    label = 3 * label + (part if by else 0 * part).reshape(shape)
-  shape = dict(zip('ijk', window))
-  label = einops.rearrange(label[None, ..., None], _WINDOWS, **shape)[0, ..., 0]
-  differ = label[:, :, None] != label[:, None, :]
-  return np.where(differ, _MASKED, 0.0).astype(np.float32)[:, None]
-
-
-def fit(window: Size, shift: Size, sizes: Size) -> tuple[Size, Size]:
-  """Returns window and shift for a grid, which may be smaller than a window."""
-  fits = [size > length for size, length in zip(sizes, window)]
-  return (
-    tuple(w if f else s for w, s, f in zip(window, sizes, fits)),
-    tuple(by if f else 0 for by, f in zip(shift, fits)),
-  )
 
 
 class WindowAttention(attention_lib.Attention):
@@ -124,19 +89,28 @@ class WindowAttention(attention_lib.Attention):
   @nn.nowrap
   def biases(self, length: int, mask: np.ndarray | None) -> jax.Array:
     """Returns [heads or windows, heads, length, length], 0 for lead tokens."""
-    rows = np.prod([2 * size - 1 for size in self.window])
-    table = self.param(
-      'relative_position_bias_table',
-      nn.initializers.truncated_normal(0.02),
-      (rows, self.heads),
-    )
     n = self.grid.row_length
-    bias = table[positions.relative(self.window)[:n, :n]]
+    bias = self.table()[positions.relative(self.size)[:n, :n]]
     bias = bias.transpose(2, 0, 1).astype(jnp.float32)
     if mask is not None:
       bias = bias + mask
     around = [(0, 0)] * (bias.ndim - 2) + [(length - n, 0)] * 2
     return jnp.pad(bias, around)
+
+  @nn.nowrap
+  def table(self) -> jax.Array:
+    """Returns the biases of all relative positions, [rows, heads]."""
+    rows = np.prod([2 * size - 1 for size in self.size])
+    return self.param(
+      'relative_position_bias_table',
+      nn.initializers.truncated_normal(0.02),
+      (rows, self.heads),
+    )
+
+  @property
+  def size(self) -> Size:
+    """Windows that the table is for."""
+    return self.window
 
 
 class SwinBlock(layers.Block):
@@ -150,24 +124,26 @@ class SwinBlock(layers.Block):
   window: Size = (8, 7, 7)
   shift: Size = (0, 0, 0)
 
+  @nn.nowrap
+  def make_attention(
+    self, name: str, grid: Grid | None = None
+  ) -> WindowAttention:
+    return WindowAttention(
+      self.heads, grid or self.grid, self.dtype, window=self.window, name=name
+    )
+
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Maps [b, lead + t h w, d] to the same shape."""
     sizes = (self.grid.t, self.grid.h, self.grid.w)
-    window, shift = fit(self.window, self.shift, sizes)
-    attention = WindowAttention(
-      self.heads,
-      Grid(*window),
-      self.dtype,
-      window=self.window,
-      name='MultiHeadDotProductAttention_0',
-    )
+    window, shift = windows.fit(self.window, self.shift, sizes)
+    attention = self.make_attention(_ATTENTION, Grid(*window))
     norm = self.make_norm('LayerNorm_0')
     x = self.enter(x, norm, attention)
 
     def layer(y):
       lead, volume = self.grid.to_volume(y)
-      lead, volume = _in_windows(attention, lead, volume, window, shift)
+      lead, volume = windows.attend(attention, lead, volume, window, shift)
       return self.grid.to_tokens(lead, volume)
 
     x = self.branch('attn', norm, attention, x, call=layer)
@@ -176,44 +152,15 @@ class SwinBlock(layers.Block):
     )
 
 
-def _in_windows(
-  attention: nn.Module,
-  lead: jax.Array,
-  volume: jax.Array,
-  window: Size,
-  shift: Size,
-) -> tuple[jax.Array, jax.Array]:
-  """Attends within windows of [b, t, h, w, d], and of lead tokens [b, l, d]."""
-  b, *sizes, d = volume.shape
-  x = _pad(volume, window)
-  padded = x.shape[1:4]
-  mask = shifted_mask(padded, window, shift) if any(shift) else None
-  x = jnp.roll(x, [-by for by in shift], (1, 2, 3)) if any(shift) else x
-  shape = dict(zip('ijk', window))
-  x = einops.rearrange(x, _WINDOWS, **shape)
-  n = lead.shape[-2]
-  if n:
-    everywhere = jnp.broadcast_to(lead[:, None], (b, x.shape[1], n, d))
-    x = jnp.concatenate([everywhere, x], axis=-2)
-  x = attention(x, True, mask)
-  lead, x = x[:, :, :n].mean(1), x[:, :, n:]
-  counts = {a: size // w for a, size, w in zip('thw', padded, window)}
-  x = einops.rearrange(x, _VOLUME, **counts, **shape)
-  x = jnp.roll(x, shift, (1, 2, 3)) if any(shift) else x
-  t, h, w = sizes
-  return lead, x[:, :t, :h, :w]
-
-
-def _pad(x: jax.Array, multiple: Size) -> jax.Array:
-  """Appends zeros to [b, t, h, w, d] up to a multiple along t, h and w."""
-  after = [-size % part for size, part in zip(x.shape[1:4], multiple)]
-  if not any(after):
-    return x
-  return jnp.pad(x, [(0, 0), *((0, n) for n in after), (0, 0)])
-
-
 class PatchMerging(nn.Module):
-  """Four neighbours of a frame become one token, [4 d] -> [2 d]."""
+  """Four neighbours of a frame become one token, [4 d] -> [2 d].
+
+  Attributes:
+    dtype: of the computation.
+  """
+
+  # Whether the norm is before the dense layer, or behind it.
+  norm_first: ClassVar[bool] = True
 
   dtype: Any = jnp.float32
 
@@ -221,13 +168,13 @@ class PatchMerging(nn.Module):
   def __call__(self, x: jax.Array, grid: Grid) -> tuple[jax.Array, Grid]:
     """Maps [b, lead + t h w, d] to [b, lead + t h/2 w/2, 2 d]."""
     lead, volume = grid.to_volume(x)
-    volume = _pad(volume, (1, 2, 2))
+    volume = windows.pad(volume, (1, 2, 2))
     volume = jnp.concatenate(
       [volume[:, :, i::2, j::2] for j in (0, 1) for i in (0, 1)], axis=-1
     )
     merged = Grid(*volume.shape[1:4])
     x = merged.to_tokens(jnp.tile(lead, 4), volume)
-    x = _norm(self.dtype, name='norm')(x)
+    norm = _norm(self.dtype, name='norm')
     reduction = dense.Dense(
       (x.shape[-1] // 2,),
       dtype=self.dtype,
@@ -235,7 +182,8 @@ class PatchMerging(nn.Module):
       kernel_init=nn.initializers.lecun_normal(),
       name='reduction',
     )
-    return reduction(x), merged
+    x = reduction(norm(x)) if self.norm_first else norm(reduction(x))
+    return x, merged
 
 
 class PatchEmbedding(nn.Module):
@@ -249,7 +197,7 @@ class PatchEmbedding(nn.Module):
   def __call__(self, video: jax.Array) -> jax.Array:
     """Maps [b, T, H, W, 3] to [b, t, h, w, width]."""
     embed = layers.Embedding(self.width, self.patch, self.dtype, name='proj')
-    return _norm(self.dtype, name='norm')(embed(_pad(video, self.patch)))
+    return _norm(self.dtype, name='norm')(embed(windows.pad(video, self.patch)))
 
 
 class Stage(nn.Module):
@@ -260,7 +208,7 @@ class Stage(nn.Module):
     depths: of each block, how far along the network it is, from 0 to 1.
     drop: probability that the last block's branches are dropped.
     window: nominal.
-    merge: whether patch merging follows.
+    merging: makes the merging of patches that follows; None if none does.
     running: how the blocks run.
     dtype: of the computation.
   """
@@ -269,7 +217,7 @@ class Stage(nn.Module):
   depths: Sequence[float]
   drop: float
   window: Size
-  merge: bool
+  merging: Any
   running: blocks_lib.Running
   dtype: Any = jnp.float32
 
@@ -287,9 +235,9 @@ class Stage(nn.Module):
       for i, depth in enumerate(self.depths)
     ]
     x = blocks_lib.run(blocks, x, grid, self.running)
-    if not self.merge:
+    if not self.merging:
       return x, grid
-    return PatchMerging(self.dtype, name='downsample')(x, grid)
+    return self.merging(self.dtype, name='downsample')(x, grid)
 
 
 class Swin(nn.Module):
@@ -317,6 +265,8 @@ class Swin(nn.Module):
     dtype: of the computation; parameters are float32.
   """
 
+  merging: ClassVar[type[PatchMerging]] = PatchMerging
+
   width: ranges.Count = 128
   depths: ranges.Counts = (2, 2, 18, 2)
   heads: ranges.Counts = (4, 8, 16, 32)
@@ -340,11 +290,11 @@ class Swin(nn.Module):
     depths = np.linspace(0, 1, sum(self.depths)).tolist()
     for i, (count, heads) in enumerate(zip(self.depths, self.heads)):
       stage = Stage(
-        self.make_block(heads, self.width * 2**i),
+        self.make_block(heads, self.width * 2**i, i),
         depths[:count],
         drop,
         self.window,
-        merge=i < len(self.depths) - 1,
+        merging=self.merging if i < len(self.depths) - 1 else None,
         running=blocks_lib.Running(self.scan, self.remat),
         dtype=self.dtype,
         name=f'stage_{i}',
@@ -356,7 +306,8 @@ class Swin(nn.Module):
     return features.Features(volume, self.summarise(volume))
 
   @nn.nowrap
-  def make_block(self, heads: int, width: int):
+  def make_block(self, heads: int, width: int, stage: int):
+    del stage  # Blocks of all stages are alike.
     return functools.partial(
       SwinBlock,
       heads=heads,

@@ -11,7 +11,7 @@ import numpy as np
 
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import labels as labels_lib
-from vidpetl.experiment import provenance, published, unlike
+from vidpetl.experiment import probed, provenance, published, unlike
 from vidpetl.parameters import package, storage, variables
 from vidpetl.recipes import presets
 from vidpetl.weights import family as family_lib
@@ -157,13 +157,10 @@ def load(
 
 
 def _placed(array: np.ndarray, dtype: Any) -> jax.Array:
-  """Returns an array on the device, which half precision reaches as it is.
-
-  On a CPU, what is put there may be the array itself, which may be mapped: so
-  what keeps its type is copied before.
-  """
+  """Puts an array on the device, which half precision reaches as it is."""
   if array.dtype.itemsize < np.dtype(dtype).itemsize:
     return jax.device_put(array).astype(dtype)
+  # On a CPU it may stay this array, which may be a mapped file's: a copy.
   return jax.device_put(array.astype(dtype))
 
 
@@ -228,7 +225,9 @@ def _label_heads(
   for task in published.heads(taken):
     if task not in experiment.tasks:
       continue
-    _require_probe(said.get('probes', {}).get(task), experiment, task, source)
+    wanted = said.get('probes', {}).get(task)
+    probe = experiment.config.tasks[task].get('probe') or {}
+    probed.require(wanted, probe, task, source)
     theirs = labels_lib.of_json(said.get('labels', {}).get(task))
     ours = experiment.labels.get(task, {})
     try:
@@ -241,29 +240,6 @@ def _label_heads(
     have = labels_lib.arrange(have, task, match.order)
     notes.append(match.note)
   return have, notes
-
-
-def _require_probe(
-  wanted: Mapping[str, Any] | None,
-  experiment: experiment_lib.Experiment,
-  task: str,
-  source: str,
-) -> None:
-  """Raises ValueError unless a task reads tokens as a file's head does."""
-  probe = experiment.config.tasks[task].get('probe') or {}
-  plain = lambda value: list(value) if isinstance(value, tuple) else value
-  wanted = {name: plain(value) for name, value in (wanted or {}).items()}
-  if all(plain(probe.get(name)) == value for name, value in wanted.items()):
-    return
-  flags = ''.join(
-    f',probe_{name}={"+".join(map(str, value)) if name == "layers" else value}'
-    for name, value in wanted.items()
-    if name != 'kind'
-  )
-  raise ValueError(
-    f'the head of {source} reads tokens, and config.tasks.{task}.probe has to '
-    f'be {wanted}: adapt:…,probe={wanted["kind"]}{flags}'
-  )
 
 
 def _rule(fields: Mapping[str, Any]) -> str:

@@ -92,6 +92,7 @@ def read(path: str, family: family_lib.Family) -> Beside:
     return Beside()
   folder = epath.Path(path)
   folder = folder if folder.is_dir() else folder.parent
+  unread = []
   for name in (_OPEN_CLIP, hugging_face.CONFIG):
     config = _json(folder / name)
     if config is None:
@@ -106,21 +107,20 @@ def read(path: str, family: family_lib.Family) -> Beside:
         'away, or mend it'
       ) from None
     if found is None:
-      return Beside(
-        notes=(f'{folder / name} is of no {_kinds(family)}: not read',)
-      )
+      unread.append(f'{folder / name} is of no {_kinds(family)}: not read')
+      continue
     settings, labels = found
     said = ', '.join(f'{k}={v!r}' for k, v in settings.items())
     return Beside(
       settings, labels, str(folder / name), (f'{folder / name} says {said}',)
     )
-  return Beside()
+  return Beside(notes=tuple(unread))
 
 
 def _understood(family, config, folder) -> tuple[dict, dict] | None:
   """Returns settings and labels, None for a config of something else."""
   if 'model_cfg' in config:
-    return _open_clip(config) if family.config == 'open_clip' else None
+    return _of_open_clip(family, config)
   if 'architecture' in config:
     return _timm(config) if family.config == 'timm' else None
   if 'model_config' in config:
@@ -135,6 +135,17 @@ def _understood(family, config, folder) -> tuple[dict, dict] | None:
     **hugging_face.read_settings(kind, config),
     **hugging_face.read_pixels(kind, processor),
   }, hugging_face.read_labels(config)
+
+
+def _of_open_clip(family, config) -> tuple[dict, dict] | None:
+  """Returns what open_clip's config says of its own tower, or of timm's."""
+  if family.config == 'open_clip':
+    return _open_clip(config)
+  is_timms = config['model_cfg']['vision_cfg'].get('timm_model_name')
+  pixels = _normalised(config.get('preprocess_cfg') or {})
+  if family.config == 'timm' and is_timms and pixels:
+    return pixels, {}
+  return None
 
 
 def _kinds(family) -> str:

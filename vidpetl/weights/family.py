@@ -83,8 +83,7 @@ class Family:
     restore: the other way round, of a model that is written; arrays may be of
       another family's model, and what is not known of one stays.
     valued: further fields of the backbone, which the values of arrays show,
-      from those that the
-      rules give of the arrays in the file.
+      from what the rules give of those in the file.
     read_only: why no file is written under these names; '' if one can be.
     positions: how its code resizes tables of positions, one of
       `positions.RULES`.

@@ -218,10 +218,7 @@ def resize_offsets(table: np.ndarray, rows: int) -> np.ndarray:
     table: [n, c].
     rows: of the new one.
   """
-  old = len(table)
-  at = (np.arange(rows) + 0.5) * old / rows - 0.5
-  at = at.clip(0, old - 1)[:, None]
-  weights = np.maximum(0, 1 - np.abs(at - np.arange(old)))
+  weights = _centred(len(table), rows)
   return (weights @ table.astype(np.float64)).astype(table.dtype)
 
 

@@ -47,7 +47,9 @@ class Unshown:
 
   def asked(self) -> str:
     """Returns the flags of which one answers."""
-    flags = [f'--set {self.field}={k} ({of})' for k, of in self.values.items()]
+    flags = [
+      f'--set {self.field}={_typed(k)} ({of})' for k, of in self.values.items()
+    ]
     return ' or '.join(flags) or f'--set {self.field}=…'
 
 
@@ -122,6 +124,11 @@ def settle(
       + f'. --set {each.field}=… says otherwise'
     )
   return {**fields, **told}, notes
+
+
+def _typed(value: Any) -> str:
+  """Returns a value as `parse` reads it, without a shell's own signs."""
+  return ','.join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _same(shown: Any, value: Any) -> bool:

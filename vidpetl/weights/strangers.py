@@ -39,10 +39,11 @@ _STRANGERS = (
     '`vidpetl adapter from_peft` takes',
   ),
   Stranger(
-    r'\.cpb_mlp\.',
-    'holds a Swin V2, which is another model than Swin: it has cosine '
-    'attention (logit_scale) and positions by a net (cpb_mlp). There is no '
-    'such backbone here; Swin (V1) and Video Swin are read',
+    r'\.lmhra[12]\.|(^|[./])transformer\.(dpe|dec)\.\d+\.',
+    "holds a UniFormerV2: CLIP's blocks with convolutions of neighbours before "
+    'their attention (lmhra), and a decoder that gathers frames (dpe, dec). '
+    "There is no such backbone here; CLIP's own towers, of which it is made, "
+    'are read',
   ),
   Stranger(
     r'(^|[./])stages\.\d.*\.(dwconv|depthwise_conv|conv_dw)\.weight$',

@@ -31,6 +31,7 @@ def stages(
   blocks: Sequence[str],
   merging: Sequence[str],
   mlp: tuple[str, str] = ('fc1', 'fc2'),
+  block: Callable[[str, str], list[rules.Rule]] | None = None,
 ) -> list[rules.Rule]:
   """Rules of the blocks, and of what merges patches between stages.
 
@@ -38,10 +39,12 @@ def stages(
     blocks: names of the lists of blocks.
     merging: names of what follows all but the last of them.
     mlp: names of an MLP's layers.
+    block: rules of a block, from its name and ours, that is not `_block`'s.
   """
   found = []
   for stage, theirs in enumerate(blocks):
-    found += _block(f'{theirs}.{{i}}', f'stage_{stage}/block_{{i}}', mlp)
+    names = f'{theirs}.{{i}}', f'stage_{stage}/block_{{i}}'
+    found += block(*names) if block else _block(*names, mlp)
   for stage, theirs in enumerate(merging):
     ours = f'stage_{stage}/downsample'
     found += rules.norm(f'{theirs}.norm', f'{ours}/norm')
@@ -104,7 +107,7 @@ def layout(shapes: Shapes, window: Callable[[int], Window]) -> Layout:
   """
   *patch, _, width = shapes['patch_embed/proj/kernel']
   windows = window(_rows(shapes))
-  depths = tuple(_depth(shapes, stage) for stage in STAGES)
+  depths = tuple(depth(shapes, stage) for stage in STAGES)
   first = 'stage_{}/block_0/' + f'{_ATTENTION}/{_TABLE}'
   heads = tuple(shapes[first.format(stage)][1] for stage in STAGES)
   # A grid that windows fill at every stage; height and width are halved thrice.
@@ -122,7 +125,8 @@ def layout(shapes: Shapes, window: Callable[[int], Window]) -> Layout:
   )
 
 
-def _depth(shapes: Shapes, stage: int) -> int:
+def depth(shapes: Shapes, stage: int) -> int:
+  """Returns how many blocks a stage has."""
   start = f'stage_{stage}/block_'
   blocks = {
     n[len(start) :].split('/')[0] for n in shapes if n.startswith(start)

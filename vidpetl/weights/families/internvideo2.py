@@ -13,11 +13,6 @@ Traps:
   written.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
-
 from vidpetl.weights import family, rules, settings, transformers
 from vidpetl.weights.errors import WeightsError
 
@@ -60,6 +55,7 @@ def _block() -> family.Rules:
     'norm2.weight': f'{ours}/LayerNorm_1/scale',
     'attn.q_norm.weight': f'{attention}/query_norm/scale',
     'attn.k_norm.weight': f'{attention}/key_norm/scale',
+    **{f'ls{n}.gamma': f'{ours}/{transformers.SCALES[n]}' for n in (1, 2)},
   }
   return (
     *(rules.rule(f'{at}.{name}', to) for name, to in gains.items()),
@@ -68,26 +64,6 @@ def _block() -> family.Rules:
     *rules.dense(f'{at}.mlp.fc1', f'{ours}/MlpBlock_0/Dense_0'),
     *rules.dense(f'{at}.mlp.fc2', f'{ours}/MlpBlock_0/Dense_1'),
   )
-
-
-def _scales() -> family.Rules:
-  ours = f'{ENCODER}/{transformers.BLOCK}'
-  return tuple(
-    rules.rule(f'blocks.{{i}}.ls{n}.gamma', f'{ours}/{scale}')
-    for n, scale in transformers.SCALES.items()
-  )
-
-
-def ones(
-  arrays: Mapping[str, np.ndarray], _: Mapping[str, Any]
-) -> dict[str, np.ndarray]:
-  """Returns the LayerScales of what is written."""
-  return {
-    name.replace('attn.proj.bias', f'ls{n}.gamma'): np.ones_like(array)
-    for name, array in arrays.items()
-    if name.endswith('.attn.proj.bias')
-    for n in transformers.SCALES
-  }
 
 
 def _pooling() -> family.Rules:
@@ -110,17 +86,9 @@ _TOWER = (
   *_pooling(),
 )
 
-_NORM = rules.norm('fc_norm', 'norm')
-
 FAMILY = family.Family(
   source='https://github.com/OpenGVLab/InternVideo',
-  rules={
-    'internvideo2': tuple(
-      (*_TOWER, *scales, *norm)
-      for scales in (_scales(), ())
-      for norm in (_NORM, ())
-    )
-  },
+  rules={'internvideo2': ((*_TOWER, *rules.norm('fc_norm', 'norm')), _TOWER)},
   layout=layout,
   head=transformers.HEAD,
   left_out={
@@ -144,5 +112,5 @@ FAMILY = family.Family(
   ),
   positions='bicubic',
   finish=transformers.fold_scales,
-  buffers=ones,
+  restore=lambda arrays, _: transformers.unfold_scales(arrays),
 )

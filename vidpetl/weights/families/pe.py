@@ -21,6 +21,8 @@ from vidpetl.weights.families import clip
 
 HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1536: 16}
 _ENCODER = 'SpatialTransformer'
+# Heads p of the attention that pools, which all of its sizes have.
+AXES = {'p': 8}
 
 
 def check(shapes: family.Shapes) -> None:
@@ -47,17 +49,17 @@ def _tower(front: str) -> family.Rules:
     rules.rule(
       f'{at}.attn.in_proj_weight',
       [f'pool/{part}/kernel' for part in parts],
-      '(n o) i -> n i o',
+      '(n p e) i -> n i p e',
     ),
     rules.rule(
       f'{at}.attn.in_proj_bias',
       [f'pool/{part}/bias' for part in parts],
-      '(n o) -> n o',
+      '(n p e) -> n p e',
     ),
-    *rules.dense(f'{at}.attn.out_proj', 'pool/out'),
+    *rules.dense(f'{at}.attn.out_proj', 'pool/out', 'o (p e) -> p e o'),
     *rules.norm(f'{at}.layernorm', 'pool/norm'),
-    *rules.dense(f'{at}.mlp.c_fc', 'pool/fc1'),
-    *rules.dense(f'{at}.mlp.c_proj', 'pool/fc2'),
+    *rules.dense(f'{at}.mlp.c_fc', 'pool/Dense_0'),
+    *rules.dense(f'{at}.mlp.c_proj', 'pool/Dense_1'),
   )
 
 
@@ -71,7 +73,7 @@ def layout(shapes: family.Shapes, _: str) -> family.Layout:
     **transformers.sizes(shapes, _ENCODER),
     'patch': patch,
     'class_token': has_class,
-    'pool_mlp': shapes['pool/fc1/kernel'][1],
+    'pool_mlp': shapes['pool/Dense_0/kernel'][1],
   }
   square = side * side == table - has_class
   return family.Layout(backbone, (1, side * patch, side * patch) * square)
@@ -82,6 +84,7 @@ FAMILY = family.Family(
   rules={'pe': (*both(_tower('visual.')), *both(_tower('')))},
   layout=layout,
   left_out=clip.FAMILY.left_out,
+  axes=lambda shapes: AXES,
   heads=HEADS,
   check=check,
   normalisation=(0.5, 0.5),

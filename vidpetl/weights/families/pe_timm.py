@@ -31,19 +31,22 @@ def _tower() -> family.Rules:
     *transformers.blocks('blocks', _ENCODER),
     *rules.norm('norm', 'norm'),
     rules.rule('attn_pool.latent', 'pool/probe'),
-    *rules.dense('attn_pool.q', 'pool/query'),
+    rules.rule('attn_pool.q.weight', 'pool/query/kernel', '(p e) i -> i p e'),
+    rules.rule('attn_pool.q.bias', 'pool/query/bias', '(p e) -> p e'),
     rules.rule(
       'attn_pool.kv.weight',
       [f'{part}/kernel' for part in pooled],
-      '(n o) i -> n i o',
+      '(n p e) i -> n i p e',
     ),
     rules.rule(
-      'attn_pool.kv.bias', [f'{part}/bias' for part in pooled], '(n o) -> n o'
+      'attn_pool.kv.bias',
+      [f'{part}/bias' for part in pooled],
+      '(n p e) -> n p e',
     ),
-    *rules.dense('attn_pool.proj', 'pool/out'),
+    *rules.dense('attn_pool.proj', 'pool/out', 'o (p e) -> p e o'),
     *rules.norm('attn_pool.norm', 'pool/norm'),
-    *rules.dense('attn_pool.mlp.fc1', 'pool/fc1'),
-    *rules.dense('attn_pool.mlp.fc2', 'pool/fc2'),
+    *rules.dense('attn_pool.mlp.fc1', 'pool/Dense_0'),
+    *rules.dense('attn_pool.mlp.fc2', 'pool/Dense_1'),
   )
 
 
@@ -61,6 +64,7 @@ FAMILY = family.Family(
   rules={'pe': pe.both(_tower())},
   layout=_layout,
   left_out={r'^head\.': clip.PROJECTION, **clip.FAMILY.left_out},
+  axes=lambda shapes: pe.AXES,
   heads=pe.HEADS,
   check=pe.check,
   normalisation=(0.5, 0.5),

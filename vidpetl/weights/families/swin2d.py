@@ -9,7 +9,8 @@ before: `layers.1.downsample` is one or the other. Files are told apart by the
 first and the last stage, which only one of the two has there.
 
 Exports have the authors' names, and no buffers, which depend on the size of
-images: timm's own `checkpoint_filter_fn` reads them. Swin V2 is another model.
+images: timm's own `checkpoint_filter_fn` reads them. Swin V2 is another model,
+of the family `swin_v2`.
 """
 
 from vidpetl.weights import family, rules, swins

@@ -1,0 +1,89 @@
+"""Windows of a grid: cut, rolled, masked, and put together again.
+
+The zeros of padding take part in the attention of windows that are not
+shifted. Tokens in front of the grid join every window, and what the windows
+make of them is averaged.
+"""
+
+from __future__ import annotations
+
+import einops
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Size = tuple[int, int, int]
+
+_MASKED = -100.0
+_WINDOWS = 'b (t i) (h j) (w k) d -> b (t h w) (i j k) d'
+_VOLUME = 'b (t h w) (i j k) d -> b (t i) (h j) (w k) d'
+
+
+def shifted_mask(sizes: Size, window: Size, shift: Size) -> np.ndarray:
+  """Returns what is added to logits in shifted windows, [windows, 1, n, n].
+
+  A cyclic shift brings tokens together that are no neighbours; they are told
+  apart by the part of each axis that they come from.
+
+  Args:
+    sizes: of the padded grid.
+    window: its windows.
+    shift: how far it was rolled.
+  """
+  label = np.zeros(sizes, int)
+  for axis, (size, length, by) in enumerate(zip(sizes, window, shift)):
+    place = np.arange(size)
+    part = (place >= size - length).astype(int) + (place >= size - by)
+    shape = [1] * 3
+    shape[axis] = size
+    label = 3 * label + (part if by else 0 * part).reshape(shape)
+  shape = dict(zip('ijk', window))
+  label = einops.rearrange(label[None, ..., None], _WINDOWS, **shape)[0, ..., 0]
+  differ = label[:, :, None] != label[:, None, :]
+  return np.where(differ, _MASKED, 0.0).astype(np.float32)[:, None]
+
+
+def fit(window: Size, shift: Size, sizes: Size) -> tuple[Size, Size]:
+  """Returns window and shift for a grid, which may be smaller than a window."""
+  fits = [size > length for size, length in zip(sizes, window)]
+  return (
+    tuple(w if f else s for w, s, f in zip(window, sizes, fits)),
+    tuple(by if f else 0 for by, f in zip(shift, fits)),
+  )
+
+
+def attend(
+  attention: nn.Module,
+  lead: jax.Array,
+  volume: jax.Array,
+  window: Size,
+  shift: Size,
+) -> tuple[jax.Array, jax.Array]:
+  """Attends within windows of [b, t, h, w, d], and of lead tokens [b, l, d]."""
+  b, *sizes, d = volume.shape
+  x = pad(volume, window)
+  padded = x.shape[1:4]
+  mask = shifted_mask(padded, window, shift) if any(shift) else None
+  x = jnp.roll(x, [-by for by in shift], (1, 2, 3)) if any(shift) else x
+  shape = dict(zip('ijk', window))
+  x = einops.rearrange(x, _WINDOWS, **shape)
+  n = lead.shape[-2]
+  if n:
+    everywhere = jnp.broadcast_to(lead[:, None], (b, x.shape[1], n, d))
+    x = jnp.concatenate([everywhere, x], axis=-2)
+  x = attention(x, True, mask)
+  lead, x = x[:, :, :n].mean(1), x[:, :, n:]
+  counts = {a: size // w for a, size, w in zip('thw', padded, window)}
+  x = einops.rearrange(x, _VOLUME, **counts, **shape)
+  x = jnp.roll(x, shift, (1, 2, 3)) if any(shift) else x
+  t, h, w = sizes
+  return lead, x[:, :t, :h, :w]
+
+
+def pad(x: jax.Array, multiple: Size) -> jax.Array:
+  """Appends zeros to [b, t, h, w, d] up to a multiple along t, h and w."""
+  after = [-size % part for size, part in zip(x.shape[1:4], multiple)]
+  if not any(after):
+    return x
+  return jnp.pad(x, [(0, 0), *((0, n) for n in after), (0, 0)])
