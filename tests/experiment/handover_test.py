@@ -128,6 +128,7 @@ def test_fields_that_only_training_has_make_no_difference():
   model = types.SimpleNamespace(backbone=handover.whole(fields))
   family = types.SimpleNamespace(
     folder=None,
+    alone=False,
     unshown=(),
     heads={},
     layout=lambda shapes, target: types.SimpleNamespace(

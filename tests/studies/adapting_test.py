@@ -15,7 +15,7 @@ from vidpetl import backbones
 from vidpetl.experiment import published, recognising
 from vidpetl.parameters import storage, variables
 from vidpetl.recipes import presets
-from vidpetl.studies import flops, series, sweeping
+from vidpetl.studies import flops, series, settings, sweeping
 from vidpetl.studies.adapting import (
   asking,
   candidates,
@@ -31,7 +31,7 @@ from vidpetl.studies.planning import cards
 from vidpetl.training import interruption
 
 PACE = cost.Pace()
-SIZES = cost.Sizes(train=80, held=20, test=50)
+SIZES = cost.Sizes(train=80, held=20, test=50, last=100)
 HOW = {
   name: cost.Trained(seconds, 8, name != 'ladder')
   for name, seconds in (('ladder', 1.0), ('lora', 2.0), ('full', 3.0))
@@ -360,3 +360,26 @@ def test_a_stage_that_the_budget_ended_stays_ended(stage):
   assert [one.name for one in found] == trained == ['lora']
   _, again, trained = stage(enough=False)
   assert [one.name for one in again] == trained == ['lora']
+
+
+def test_a_split_to_choose_by_leaves_another_to_test_on(folder, weights):
+  videos = drawn.folder(folder / 'videos', train=4, val=2)
+  more = [f'weights={weights}', 'frames=4', 'resolution=32']
+  plain = settings.make([{'name': 'head', 'method': 'head'}])
+
+  def asked(**fields):
+    told = asking.of_words(str(videos), more)
+    asked = asking.Asked(*told, fields, folder / 'search', cost.Limit())
+    return asked.with_test(asked.searching().load(plain, 0))
+
+  held = asked()
+  assert held.searching().load(plain, 0).validation == asking.HELD_OUT
+  assert held.last().load(plain, 0).tasks.videos.eval.split == 'val'
+  for name in ('run', 'walk'):
+    drawn.clip(videos / 'test' / name / '9.mp4', 99)
+  own = asked()
+  config = own.searching().load(plain, 0)
+  assert (config.validation, config.test) == (0.0, False)
+  assert config.tasks.videos.eval.split == 'val'
+  assert own.last().load(plain, 0).tasks.videos.eval.split == 'test'
+  assert not asked(validation='0.3').test

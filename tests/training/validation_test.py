@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from vidpetl.data import sources
-from vidpetl.training import identity, loop
+from vidpetl.training import identity, loop, reporting
 from vidpetl.training import run as run_lib
 
 FIELDS = {
@@ -102,6 +102,10 @@ def test_a_run_of_a_search_never_looks_at_the_test_set(
   assert found['reported']['on'] == 'held-out'
 
 
-def test_without_a_test_something_is_held_out(make):
-  with pytest.raises(ValueError, match=r'give config\.validation=0\.2'):
-    run_lib.prepare(make(test=False, validation=0.0))
+def test_a_split_to_choose_by_is_no_test(make):
+  config = make(test=False, validation=0.0)
+  run = run_lib.prepare(config)
+  assert run.tested['ava'].info.split == config.tasks.ava.eval.split
+  assert not run.held_out and reporting.measured_on(config) == reporting.SPLIT
+  assert reporting.measured_on(make()) == reporting.HELD_OUT
+  assert reporting.measured_on(make(validation=0.0)) == reporting.TEST

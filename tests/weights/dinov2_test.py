@@ -34,15 +34,17 @@ def hugging_face(registers=0, gated=False, **options):
 
   kind = 'Dinov2WithRegisters' if registers else 'Dinov2'
   more = {'num_register_tokens': registers} if registers else {}
+  sizes = {
+    'hidden_size': D,
+    'num_hidden_layers': 2,
+    'num_attention_heads': HEADS,
+    'mlp_ratio': 3,
+    'image_size': 28,
+    'patch_size': 7,
+    'use_swiglu_ffn': gated,
+  }
   config = getattr(transformers, f'{kind}Config')(
-    hidden_size=D,
-    num_hidden_layers=2,
-    num_attention_heads=HEADS,
-    mlp_ratio=3,
-    image_size=28,
-    patch_size=7,
-    use_swiglu_ffn=gated,
-    **{**more, **options},
+    **{**sizes, **more, **options}
   )
   return converted.randomise(getattr(transformers, f'{kind}Model')(config))
 
@@ -88,7 +90,7 @@ def metas(state):
   return {**state, 'mask_token': torch.zeros(1, D)}
 
 
-def agrees(file, tokens, registers, size):
+def agrees(file, tokens, registers, size, patch=7):
   """Holds a converted file against normalised tokens of frames."""
   video = converted.video(*size)
   ours = resized.encode(file, video)
@@ -96,7 +98,7 @@ def agrees(file, tokens, registers, size):
     expected = tokens(resized.frames(video)).numpy()
   summary = expected[:, 0].mean(0, keepdims=True)
   assert converted.relative_error(ours.summary, summary) < 1e-5
-  t, h, w = size[1], size[2] // 7, size[3] // 7
+  t, h, w = size[1], size[2] // patch, size[3] // patch
   patches = expected[:, 1 + registers :].reshape(1, t, h, w, -1)
   assert converted.relative_error(ours.grid, patches) < 1e-5
 
@@ -108,15 +110,36 @@ def to_ours(family, path, folder):
   return out
 
 
-@pytest.mark.parametrize('gated', [False, True])
-@pytest.mark.parametrize('registers', [0, 4])
-def test_features_of_hugging_faces_files(registers, gated, tmp_path):
-  net = hugging_face(registers, gated)
+PUBLISHED = {
+  'hidden_size': 384,
+  'num_hidden_layers': 12,
+  'num_attention_heads': 6,
+  'mlp_ratio': 4,
+  'image_size': 518,
+  'patch_size': 14,
+}
+
+
+@pytest.mark.parametrize(
+  'registers, gated, options, sizes',
+  [
+    *((r, g, {}, SIZES) for r in (0, 4) for g in (False, True)),
+    pytest.param(
+      4, False, PUBLISHED, [(1, 1, 224, 224, 3)], marks=pytest.mark.published
+    ),
+  ],
+)
+def test_features_of_hugging_faces_files(
+  registers, gated, options, sizes, tmp_path
+):
+  net = hugging_face(registers, gated, **options)
   net.save_pretrained(tmp_path)
   family = 'dinov2_registers_hf' if registers else 'dinov2_hf'
-  file = to_ours(family, tmp_path / 'model.safetensors', tmp_path)
-  for size in SIZES:
-    agrees(file, lambda x: net(x).last_hidden_state, registers, size)
+  file = str(tmp_path / 'ours.safetensors')
+  convert.import_file(family, str(tmp_path), file)
+  patch = net.config.patch_size
+  for size in sizes:
+    agrees(file, lambda x: net(x).last_hidden_state, registers, size, patch)
 
 
 def test_features_of_names_in_memory(tmp_path):

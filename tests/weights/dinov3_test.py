@@ -10,6 +10,7 @@ import pytest
 import resized
 import torchvision_build
 
+from vidpetl import convert
 from vidpetl.experiment import published
 from vidpetl.weights.errors import WeightsError
 
@@ -32,18 +33,18 @@ def hugging_face(gated=False, **options):
   torchvision_build.load()
   import transformers  # noqa: PLC0415
 
-  config = transformers.DINOv3ViTConfig(
-    hidden_size=D,
-    num_hidden_layers=2,
-    num_attention_heads=HEADS,
-    intermediate_size=64,
-    image_size=16,
-    patch_size=PATCH,
-    use_gated_mlp=gated,
-    hidden_act='silu' if gated else 'gelu',
-    num_register_tokens=4,
-    **options,
-  )
+  sizes = {
+    'hidden_size': D,
+    'num_hidden_layers': 2,
+    'num_attention_heads': HEADS,
+    'intermediate_size': 64,
+    'image_size': 16,
+    'patch_size': PATCH,
+    'use_gated_mlp': gated,
+    'hidden_act': 'silu' if gated else 'gelu',
+    'num_register_tokens': 4,
+  }
+  config = transformers.DINOv3ViTConfig(**{**sizes, **options})
   net = converted.randomise(transformers.DINOv3ViTModel(config))
   # Its buffer, which was drawn as well.
   rope = type(net.rope_embeddings)(config)
@@ -128,7 +129,7 @@ def timms(gated=False, bias=True):
   return net
 
 
-def agrees(file, tokens, sizes=SIZES):
+def agrees(file, tokens, sizes=SIZES, patch=PATCH):
   """Holds a converted file against normalised tokens of frames."""
   for size in sizes:
     video = converted.video(*size)
@@ -137,7 +138,7 @@ def agrees(file, tokens, sizes=SIZES):
       expected = tokens(resized.frames(video)).numpy()
     summary = expected[:, 0].mean(0, keepdims=True)
     assert converted.relative_error(ours.summary, summary) < 1e-5
-    t, h, w = size[1], size[2] // PATCH, size[3] // PATCH
+    t, h, w = size[1], size[2] // patch, size[3] // patch
     patches = expected[:, 5:].reshape(1, t, h, w, -1)
     assert converted.relative_error(ours.grid, patches) < 1e-5
 
@@ -149,12 +150,32 @@ def to_ours(family, path, folder):
   return out
 
 
-@pytest.mark.parametrize('gated', [False, True])
-def test_features_of_hugging_faces_files(gated, tmp_path):
-  net = hugging_face(gated)
+PUBLISHED = {
+  'hidden_size': 384,
+  'num_hidden_layers': 12,
+  'num_attention_heads': 6,
+  'intermediate_size': 1536,
+  'image_size': 224,
+  'patch_size': 16,
+}
+
+
+@pytest.mark.parametrize(
+  'gated, options, sizes',
+  [
+    *((g, {}, SIZES) for g in (False, True)),
+    pytest.param(
+      True, PUBLISHED, [(1, 1, 224, 224, 3)], marks=pytest.mark.published
+    ),
+  ],
+)
+def test_features_of_hugging_faces_files(gated, options, sizes, tmp_path):
+  net = hugging_face(gated, **options)
   net.save_pretrained(tmp_path)
-  file = to_ours('dinov3_hf', tmp_path / 'model.safetensors', tmp_path)
-  agrees(file, lambda x: net(x).last_hidden_state)
+  file = str(tmp_path / 'ours.safetensors')
+  convert.import_file('dinov3_hf', str(tmp_path), file)
+  patch = net.config.patch_size
+  agrees(file, lambda x: net(x).last_hidden_state, sizes, patch)
   said = published.read_metadata(file)['backbone']
   assert (said['periods'], said['gated']) == ('float32', gated)
 

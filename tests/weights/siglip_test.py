@@ -27,18 +27,19 @@ OURS = {
 }
 
 
-def hugging_face():
+def hugging_face(**options):
   torchvision_build.load()
   import transformers  # noqa: PLC0415
 
-  config = transformers.SiglipVisionConfig(
-    hidden_size=D,
-    num_hidden_layers=2,
-    num_attention_heads=HEADS,
-    intermediate_size=24,
-    image_size=16,
-    patch_size=PATCH,
-  )
+  sizes = {
+    'hidden_size': D,
+    'num_hidden_layers': 2,
+    'num_attention_heads': HEADS,
+    'intermediate_size': 24,
+    'image_size': 16,
+    'patch_size': PATCH,
+  }
+  config = transformers.SiglipVisionConfig(**{**sizes, **options})
   return converted.randomise(transformers.SiglipVisionModel(config))
 
 
@@ -51,8 +52,9 @@ def agrees(file, net, sizes=SIZES):
       out = net(resized.frames(video), interpolate_pos_encoding=True)
     pooled = out.pooler_output.mean(0, keepdims=True)
     assert converted.relative_error(ours.summary, pooled) < 1e-5
-    t, h, w = size[1], size[2] // PATCH, size[3] // PATCH
-    patches = out.last_hidden_state.reshape(1, t, h, w, D)
+    patch = net.config.patch_size
+    t, h, w = size[1], size[2] // patch, size[3] // patch
+    patches = out.last_hidden_state.reshape(1, t, h, w, -1)
     assert converted.relative_error(ours.grid, patches) < 1e-5
 
 
@@ -111,14 +113,32 @@ def save_npz(path, tree):
   np.savez(path, **{f'params/img/{k}': v for k, v in tree.items()}, **text)
 
 
-def test_features_of_hugging_faces_files(tmp_path):
-  net = hugging_face()
+PUBLISHED = {
+  'hidden_size': 768,
+  'num_hidden_layers': 12,
+  'num_attention_heads': 12,
+  'intermediate_size': 3072,
+  'image_size': 224,
+  'patch_size': 16,
+}
+
+
+@pytest.mark.parametrize(
+  'options, sizes',
+  [
+    ({}, SIZES),
+    pytest.param(PUBLISHED, [(1, 1, 224, 224, 3)], marks=pytest.mark.published),
+  ],
+)
+def test_features_of_hugging_faces_files(options, sizes, tmp_path):
+  net = hugging_face(**options)
   net.save_pretrained(tmp_path)
   out = str(tmp_path / 'ours.safetensors')
   convert.import_file('siglip_hf', str(tmp_path), out)
-  agrees(out, net)
+  agrees(out, net, sizes)
   said = published.read_metadata(out)
-  assert said['backbone']['heads'] == HEADS and said['positions'] == 'bicubic'
+  assert said['backbone']['heads'] == net.config.num_attention_heads
+  assert said['positions'] == 'bicubic'
 
 
 def test_features_of_big_visions_files(tmp_path):

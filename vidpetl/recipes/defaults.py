@@ -229,7 +229,8 @@ class Config:
       held out and evaluated in place of the test set, on which only the chosen
       checkpoint is tested; 0 for none.
     test: whether the test set is evaluated at all. Without it, as in a search,
-      a run is measured by what `validation` holds out.
+      a run is measured by what `validation` holds out; or, without that, by the
+      evaluation's split, which then is there to choose by.
     eval_checkpoint: 'latest', 'best', a step, or 'none' for what a run would
       start from.
     log_every: so many steps.

@@ -72,12 +72,13 @@ def axis(
     config = load([setting], 0)
   except Exception:  # Its run tells.
     return as_it_is
-  if not config.validation and wanted:
+  chooses = config.validation or not config.get('test', True)
+  if not chooses and wanted:
     raise ValueError(
       'A rate is picked by examples that are held out, never by the test: give '
       '--config.validation=0.2 --config.report=best, or --rates=1.'
     )
-  if not config.validation or config.optimizer.tails:
+  if not chooses or config.optimizer.tails:
     return as_it_is
   found = {}
   for factor in wanted or FACTORS:

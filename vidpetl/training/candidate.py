@@ -191,7 +191,7 @@ class Candidate:
       step, {k: f'```\n{v["report"]}\n```' for k, v in tagged.items()}
     )
     writer.flush()
-    kept = held_out or not self.config.test
+    kept = held_out or not (self.config.test or not self.config.validation)
     self.say(results.line(step, found, kept))
 
   def add(self, step: int, found: Mapping[str, Any]) -> None:
@@ -209,7 +209,7 @@ class Candidate:
     return self.evaluations.choose(
       self.config.report,
       self.config.checkpoint.best,
-      reporting.HELD_OUT if self.config.validation else reporting.TEST,
+      reporting.measured_on(self.config),
       among,
     )
 

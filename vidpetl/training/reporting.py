@@ -21,7 +21,12 @@ from vidpetl.training.writers import json_lines
 
 FILE = 'evaluations.jsonl'
 # What an evaluation is on.
-TEST, HELD_OUT = 'test', 'held-out'
+TEST, HELD_OUT, SPLIT = 'test', 'held-out', 'validation split'
+_CALLED = {
+  TEST: 'the test set',
+  HELD_OUT: 'held-out training examples',
+  SPLIT: 'the validation split',
+}
 # In front of tags of evaluations on held-out examples.
 VALIDATION = 'validation/'
 _MEAN_OF = 10
@@ -149,6 +154,13 @@ class Evaluations:
     return Choice(how, step, steps, by, on, chosen.found, note)
 
 
+def measured_on(config: Any) -> str:
+  """Returns what the evaluations of a run are on, while it trains."""
+  if config.validation:
+    return HELD_OUT
+  return TEST if config.test else SPLIT
+
+
 def flat(found: Found) -> dict[str, float]:
   """Returns {'<task>/<metric>': value}."""
   return {
@@ -184,7 +196,7 @@ def _how(one: Mapping[str, Any]) -> str:
     return 'not trained here,' if one['by'] == 'none' else f'{one["by"]!r},'
   if one['how'] == 'last':
     return f'last ({one["note"]}),' if one['note'] else 'last,'
-  on = 'the test set' if one['on'] == TEST else 'held-out training examples'
+  on = _CALLED[one['on']]
   note = f' ({one["note"]})' if one.get('note') else ''
   return f'best of {count} by {one["by"]} on {on}{note},'
 

@@ -11,10 +11,8 @@ from vidpetl.data import sources
 def opened(config: Any) -> tuple[dict, dict, dict]:
   """Returns the sources of training, of evaluation, and what is held out.
 
-  Without a test, runs are evaluated on what is held out, as if it were one.
-
-  Raises:
-    ValueError: if there is neither a test nor anything that is held out.
+  Without a test, runs are evaluated on what is held out, as if it were one; or,
+  where nothing is, on the split of the evaluation, which then is no test.
   """
   train = {
     name: sources.open_source(task.train) for name, task in config.tasks.items()
@@ -23,12 +21,7 @@ def opened(config: Any) -> tuple[dict, dict, dict]:
   kept = {}
   for name in names if config.validation else ():
     train[name], kept[name] = held_out_lib.split(train[name], config.validation)
-  if config.test:
-    tested = {n: sources.open_source(config.tasks[n].eval) for n in names}
-    return train, tested, kept
-  if names and not kept:
-    raise ValueError(
-      'config.test=False evaluates what is held out of the training examples: '
-      'give config.validation=0.2, or the like.'
-    )
-  return train, kept, {}
+  if kept and not config.test:
+    return train, kept, {}
+  tested = {n: sources.open_source(config.tasks[n].eval) for n in names}
+  return train, tested, kept

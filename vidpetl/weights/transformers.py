@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
+from vidpetl.parameters import mapped
 from vidpetl.weights import rules
 from vidpetl.weights.errors import WeightsError
 from vidpetl.weights.family import Layout, Rules, Shapes
@@ -146,7 +147,8 @@ def fold_scales(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     del folded[name]
     for leaf in ('kernel', 'bias'):
       layer = f'{block}/{_SCALED[scale]}/{leaf}'
-      folded[layer] = arrays[layer].astype(np.float32) * gamma
+      folded[layer] = arrays[layer].astype(np.float32, copy=False) * gamma
+      mapped.release(arrays[layer])
   return folded
 
 

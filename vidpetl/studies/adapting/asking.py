@@ -9,6 +9,7 @@ from typing import Any
 
 from etils import epath
 
+from vidpetl.data import sources
 from vidpetl.experiment import recognising
 from vidpetl.recipes import arguments, given
 from vidpetl.studies import series
@@ -57,6 +58,8 @@ class Asked:
     seeds: runs of each setting that may win.
     probes: names of heads; () for all.
     methods: names of methods; () for the usual ones.
+    test: fields that lead to a test split, where the data have one beside the
+      split to choose by; {} where a part of the training examples is held out.
   """
 
   argument: str
@@ -67,6 +70,7 @@ class Asked:
   seeds: int = 3
   probes: Sequence[str] = ()
   methods: Sequence[str] = ()
+  test: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   def record(self) -> dict[str, Any]:
     """Returns what makes it another search, if it differs."""
@@ -80,11 +84,32 @@ class Asked:
 
   def searching(self) -> series.Series:
     """Returns what loads the configs of runs that are compared."""
-    return self._series({'validation': HELD_OUT, **self.fields, **_SEARCHING})
+    share = 0.0 if self.test else HELD_OUT
+    return self._series({'validation': share, **self.fields, **_SEARCHING})
 
   def last(self) -> series.Series:
     """Returns what loads the config of the run on all examples."""
-    return self._series({**self.fields, **_LAST})
+    return self._series({**self.test, **self.fields, **_LAST})
+
+  def with_test(self, config: Any) -> Asked:
+    """Returns what is asked of data that may have a split to choose by.
+
+    Args:
+      config: of a run.
+    """
+    if 'validation' in self.fields or len(config.tasks) > 1:
+      return self
+    ((name, task),) = config.tasks.items()
+    if not task.get('eval') or task.eval.get('split') != 'val':
+      return self
+    try:
+      test = sources.open_source({**task.eval, 'split': 'test'})
+    except (ValueError, OSError):  # There is none.
+      return self
+    chooses = sources.open_source(task.eval)
+    if not len(test) or set(test.ids) & set(chooses.ids):
+      return self
+    return dataclasses.replace(self, test={f'tasks.{name}.eval.split': 'test'})
 
   def _series(self, fields: Mapping[str, Any]) -> series.Series:
     fields = {**self.known, **fields}

@@ -72,14 +72,16 @@ class Sizes:
 
   Attributes:
     train: that a search trains on.
-    held: that are held out, to choose by.
+    held: to choose by: held out, or of a split of their own.
     test: of the test.
+    last: that the winner trains on: with those that were held out.
     views: of each that is evaluated.
   """
 
   train: int
   held: int
   test: int
+  last: int
   views: int = 1
 
 

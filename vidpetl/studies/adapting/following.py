@@ -43,9 +43,14 @@ def follow(
   began = time.monotonic()
   plain = settings_lib.make([{'name': 'head', 'method': 'head'}])
   config = asked.searching().load(plain, 0)
-  _require(config)
+  asked = asked.with_test(config)
+  config = asked.searching().load(plain, 0)
+  _require(config, asked)
   compiling.keep(config.compile_cache, asked.folder)
   books = journal.Journal(asked.folder, asked.record())
+  books.found['chosen_by'] = (
+    'the validation split' if asked.test else 'held-out training examples'
+  )
   print('=== check', flush=True)
   check = _check(config, name, asked)
   print(report.text(check), flush=True)
@@ -56,7 +61,7 @@ def follow(
       file=sys.stderr,
     )
     return 1
-  found = search.Search(asked, books, config, _sizes(config))
+  found = search.Search(asked, books, config, _sizes(config, asked, plain))
   print('\n=== plan', flush=True)
   found.weigh(card)
   sections = _plan(found, card)
@@ -75,13 +80,13 @@ def follow(
     return interruption.STATUS
 
 
-def _require(config: Any) -> None:
+def _require(config: Any, asked: asking.Asked) -> None:
   """Refuses fields that a search cannot work with."""
   if config.steps:
     raise ValueError(
       '--config.steps: a search counts in epochs; give --epochs.'
     )
-  if not config.validation:
+  if not config.validation and not asked.test:
     raise ValueError(
       '--config.validation=0 holds nothing out to choose by; give a share.'
     )
@@ -98,18 +103,21 @@ def _check(config: Any, name: str, asked: asking.Asked) -> dict[str, Any]:
   )
 
 
-def _sizes(config: Any) -> cost.Sizes:
+def _sizes(config: Any, asked: asking.Asked, plain: Any) -> cost.Sizes:
   """Returns how many examples there are, of all tasks."""
   train, held, _ = splits.opened(config)
   tests = [
     len(sources.open_source(task.eval))
-    for task in config.tasks.values()
+    for task in asked.last().load(plain, 0).tasks.values()
     if task.get('eval')
   ]
   first, options = next(iter(config.tasks.items()))
   _, cut = task_lib.clips_of(first, options)
   count = lambda parts: sum(map(len, parts.values()))
-  return cost.Sizes(count(train), count(held), sum(tests), cut.num_views)
+  last = count(train) + (0 if asked.test else count(held))
+  return cost.Sizes(
+    count(train), count(held), sum(tests), last, cut.num_views
+  )  # fmt: skip
 
 
 def _plan(found: search.Search, card: cards.Card) -> dict[str, Any]:
@@ -118,9 +126,10 @@ def _plan(found: search.Search, card: cards.Card) -> dict[str, Any]:
   rows = telling.plan(every, found.sizes, found.epochs)
   sizes = found.sizes
   told = (
-    f'{sizes.train:,} examples to train on, {sizes.held:,} held out to choose '
-    f'by, {sizes.test:,} to test on. For {card.name}, a step of '
-    f'{_batch(every)} clips, and {found.epochs:g} epochs:'
+    f'{sizes.train:,} examples to train on, {sizes.held:,} to choose by '
+    f'({found.books.found["chosen_by"]}), {sizes.test:,} to test on. For '
+    f'{card.name}, a step of {_batch(every)} clips, and {found.epochs:g} '
+    'epochs:'
   )
   print(f'{told}\n{tables.columns(rows, "<>>>><", "  ")}')
   refused = telling.refused(every)

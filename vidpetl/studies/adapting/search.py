@@ -27,6 +27,19 @@ Candidate = candidates.Candidate
 HEADS, MODEL = 'heads', 'model'
 
 
+class NothingError(ValueError):
+  """No run of a stage came to its end, so that nothing can be chosen."""
+
+  def __init__(self, stage: str, failed: Sequence[str]):
+    """Takes what went wrong, a line each."""
+    lines = '\n'.join(f'  {line}' for line in failed)
+    super().__init__(
+      f'{stage}: no run came to its end:\n{lines}\nMend that, and the same '
+      'command goes on; or name what is to be tried by --probes and --methods, '
+      'in another --workdir.'
+    )
+
+
 class Search:
   """A search, as far as it has come.
 
@@ -39,7 +52,6 @@ class Search:
     sizes: of the data.
     known: candidates by name, as they are weighed.
     found: what each stage tried, the best first.
-    failed: what went wrong, a line each.
   """
 
   def __init__(
@@ -62,7 +74,6 @@ class Search:
     self.metric, self.epochs = config.checkpoint.best, config.epochs
     self.known: dict[str, Candidate] = {}
     self.found: dict[str, list[stages.Ranked]] = {}
-    self.failed: list[str] = []
     self._load = asked.searching().load
 
   # ------------------------------------------------------------------- the plan
@@ -125,7 +136,8 @@ class Search:
     if self.known[name].setting['method'] != 'head' or not self.cached:
       return shapes.cost_of_last(how, epochs, self.sizes, self.pace())
     # Encoded are the test, and what was held out, to be trained on.
-    clips = shapes.VIEWS * self.sizes.held + self.sizes.views * self.sizes.test
+    sizes = self.sizes
+    clips = shapes.VIEWS * (sizes.last - sizes.train) + sizes.views * sizes.test
     return cost.encoding(how, clips, self.pace())
 
   @property
@@ -298,7 +310,8 @@ class Search:
       lambda: not self.left().allows(reserved),
     )
     self.found[stage], entry = ranked, self.books.found['stages'][stage]
-    self.failed += failed
+    if not ranked:
+      raise NothingError(stage, failed)
     entry['done'] = True
     entry['rows'] = [one.row() for one in ranked]
     entry['failed'] = failed

@@ -180,5 +180,5 @@ def cost_of_last(
   pace: cost_lib.Pace,
 ) -> Cost:
   """Returns what it costs to train on all examples, and to test."""
-  shown = epochs * (sizes.train + sizes.held)
+  shown = epochs * sizes.last
   return cost_lib.training(how, shown, sizes.views * sizes.test, 1, pace)

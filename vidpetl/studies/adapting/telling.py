@@ -33,7 +33,7 @@ def plan(
   for one in found:
     if one.refused:
       continue
-    steps = epochs * (sizes.train + sizes.held) / one.how.batch
+    steps = epochs * sizes.last / one.how.batch
     rows.append([
       one.name, f'{one.trained:,}', f'{one.gib:.2f}', f'{one.how.seconds:.3g}',
       time_of(steps * one.how.seconds), one.changes,
@@ -144,14 +144,13 @@ def result(
   """Returns what the model is, and what the test says of it."""
   winner = found['winner']
   lines = [
-    f'The best on held-out training examples is {winner["name"]} '
-    f'({winner["stage"]}).'
+    f'The best on {found["chosen_by"]} is {winner["name"]} ({winner["stage"]}).'
   ]
   for name, task in results['tasks'].items():
     told = ', '.join(
       f'{k} {v:.4g}' for k, v in task['metrics'].items() if v is not None
     )
-    where = 'test' if winner['setting'] else 'held-out training examples'
+    where = 'test' if winner['setting'] else found['chosen_by']
     lines.append(
       f'{name}: {told} on {task["dataset"]} ({where}, {task["examples"]} '
       'examples).'
