@@ -22,6 +22,8 @@ PARTS = {
   'vidpetl/data/datasets/diving48.py': {
     'configs/aim.py': 'a recipe for it',
     'vidpetl/recipes/tuned.py': 'a tuned model that knows its classes',
+    'vidpetl/recipes/presets/videoprism.py': "a probe's published number",
+    'vidpetl/recipes/presets/vjepa2.py': "a probe's published number",
   },
   'vidpetl/data/samplers/segments.py': {
     'configs/adapt.py': 'an argument of its own, of performances',
@@ -47,6 +49,7 @@ PARTS = {
     'vidpetl/recipes/task_fields.py': 'the same',
     'vidpetl/studies/clip_sheet.py': 'what is a right answer to several labels',
     'vidpetl/studies/speaking.py': 'which score maps are of',
+    'vidpetl/studies/adapting/space.py': 'which heads are tried',
   },
   'vidpetl/petl/techniques/ia3.py': {
     'vidpetl/recipes/methods.py': 'the published method',
@@ -193,7 +196,7 @@ def test_a_backbone(add):
   video = jnp.zeros((1, 2, 8, 8, 3))
   features, _ = model.init_with_output(jax.random.key(0), video, train=False)
   assert features.summary.shape == (1, 2)
-  with pytest.raises(ValueError, match=r'there are: c3d, flat, i3d, '):
+  with pytest.raises(ValueError, match=r'there are: c3d, .*eva, flat, hiera, '):
     backbones.build({'name': 'flt'})
 
 

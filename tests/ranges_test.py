@@ -59,6 +59,8 @@ ZERO = {
   # Of probes, where 0 goes by the width, or is no block.
   *('heads', 'queries', 'depth'),
   *('first', 'last', 'data_seed', 'views', 'verify'),
+  # Of backbones, where 0 is none.
+  *('registers', 'pools', 'units'),
 }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from etils import epath
 
+from vidpetl import durable
 from vidpetl.recipes import preset as preset_lib
 
 TABLE = epath.Path(__file__).parent / 'sizes.json'
@@ -58,7 +59,7 @@ def write(found: dict[str, tuple[preset_lib.Preset, Sizes]]) -> None:
   }
   lines = [f'{json.dumps(name)}: {json.dumps(rows[name])}' for name in rows]
   text = '{\n' + ',\n'.join(lines) + '\n}\n'
-  TABLE.write_text(text, encoding='utf-8')
+  durable.write(TABLE, text)
   _table.cache_clear()
 
 

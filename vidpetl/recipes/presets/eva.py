@@ -100,7 +100,7 @@ PRESETS = {
   'eva01_clip_g14': _eva(
     'EVA-01-CLIP, ViT-g/14', 'eva01', 'g', 'eva_clip',
     _profiled(
-      1012.59, 534.06, f'{_PROFILE}; {_CARD_01}', {'ImageNet-1K': 86.5}
+      1012.59, 534.06, f'{_PROFILE}; {_CARD_01}', {'imagenet': 86.5}
     ),
     'EVA01_CLIP_g_14_psz14_s11B.pt', 'EVA01_CLIP_g_14_plus_psz14_s11B.pt',
     'timm/eva_giant_patch14_clip_224.laion400m_s11b_b41k',

@@ -50,7 +50,7 @@ PRESETS = {
   'vjepa2_l': _preset(
     'V-JEPA 2, ViT-L', 'v2', 'L', 256, 300,
     ('vitl.pt', 'facebook/vjepa2-vitl-fpc64-256'),
-    frozen={'Something-Something v2': 73.7, 'Diving48': 89.0},
+    frozen={'something_something_v2': 73.7, 'diving48': 89.0},
   ),
   'vjepa2_h': _preset(
     'V-JEPA 2, ViT-H', 'v2', 'H', 256, 600,
@@ -64,7 +64,7 @@ PRESETS = {
     'V-JEPA 2, ViT-g, 384 pixels', 'v2', 'g', 384, 1000,
     ('vitg-384.pt', 'facebook/vjepa2-vitg-fpc64-384'),
     clip={'frames': 64, 'stride': 2},
-    frozen={'Something-Something v2': 77.3, 'Diving48': 90.2},
+    frozen={'something_something_v2': 77.3, 'diving48': 90.2},
   ),
   'vjepa2_1_b': _preset(
     'V-JEPA 2.1, ViT-B, distilled', 'v2_1', 'B', 384, 80,
