@@ -138,6 +138,12 @@ def test_what_was_decided_and_spent_outlives_a_process(folder):
     journal.Journal(folder, {'seeds': 4})
 
 
+def test_a_plan_alone_gives_way_to_another_search(folder):
+  journal.Journal(folder, {'seeds': 3}).once('plan', lambda: [1])
+  again = journal.Journal(folder, {'seeds': 4})
+  assert again.found['asked'] == {'seeds': 4} and 'plan' not in again.found
+
+
 def test_the_time_of_a_process_that_was_killed_is_spent(folder):
   books = journal.Journal(folder, {})
   run = folder / 'heads' / 'linear' / 'rate0.1' / 'seed0'

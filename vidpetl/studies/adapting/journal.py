@@ -44,8 +44,10 @@ class Journal:
     folder.mkdir(parents=True, exist_ok=True)
     asked = json.loads(json.dumps(asked))
     self.found: dict[str, Any] = {'asked': asked, 'stages': {}, 'lost': 0.0}
-    if self._path.exists():
-      self.found = opening.read_json(self._path)
+    before = opening.read_json(self._path) if self._path.exists() else {}
+    # A plan alone binds nobody.
+    if before.get('stages') or before.get('asked') == asked:
+      self.found = before
       self._require(asked)
       self._lose()
     self.write()
