@@ -6,7 +6,9 @@ Takes the small twins of all presets, configs/adapt.py, and tiny drawn films.
 A combination trains and saves, or is refused at start-up with a reason;
 anything else is an error of the program. Leaves combinations.jsonl, with which
 the same command goes on, and combinations.md. All of them take an hour of a
-core; --only=WORD takes those that have the word in their name.
+core; --only=WORD takes those that have the word in their name. --build builds
+models of all methods for classification and trains none, in minutes, and has a
+row for each backbone.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import re
 import shutil
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -29,7 +31,7 @@ from absl import app, flags, logging
 from etils import epath
 
 from vidpetl import cli, mistakes, tables, world
-from vidpetl.experiment import complete
+from vidpetl.experiment import complete, experiment
 from vidpetl.recipes import crops, methods, named, presets
 from vidpetl.training import loop
 
@@ -73,6 +75,21 @@ def architectures() -> list[str]:
     twin = {**preset.fields, **preset.tiny}
     found.setdefault(json.dumps(twin, sort_keys=True), name)
   return list(found.values())
+
+
+def kinds() -> list[str]:
+  """Returns a preset of each kind of backbone, whose sites are alike."""
+  found: dict[tuple[str, str | None], str] = {}
+  for name in architectures():
+    fields = presets.find(name).fields
+    found.setdefault((fields['name'], fields.get('kind')), name)
+  return list(found.values())
+
+
+def pairs() -> Iterator[Combination]:
+  """Yields every method on each kind of backbone."""
+  for backbone, method in itertools.product(kinds(), methods.METHODS):
+    yield Combination(backbone, method, 'classification')
 
 
 def all_combinations() -> Iterator[Combination]:
@@ -135,19 +152,37 @@ def _shrink(task: Any, frames: int) -> None:
     task.pool, task.pictures = (2, 2), 0
 
 
-def attempt(one: Combination, root: epath.Path) -> dict[str, str]:
-  """Returns 'outcome': trained, refused or failed, and the 'reason'."""
+def train(one: Combination, root: epath.Path) -> None:
+  """Trains a combination for its steps."""
   workdir = root / f'run-{os.getpid()}'
   try:
     loop.run(config_of(one, root), str(workdir))
+  finally:
+    shutil.rmtree(workdir, ignore_errors=True)
+
+
+def build(one: Combination, root: epath.Path) -> None:
+  """Builds the model of a combination; nothing is computed."""
+  config = config_of(one, root)
+  experiment.build(config, experiment.infos(config))
+
+
+# What is done with a combination -> what it then is.
+_DONE = {train: 'trained', build: 'built'}
+
+
+def attempt(
+  one: Combination, root: epath.Path, do: Callable[..., None] = train
+) -> dict[str, str]:
+  """Returns 'outcome': trained or built, refused, failed; and the 'reason'."""
+  try:
+    do(one, root)
   except Exception as error:
     if mistakes.is_mistake(error):
       return {'outcome': 'refused', 'reason': str(error)}
     traceback.print_exc()
     return {'outcome': 'failed', 'reason': f'{type(error).__name__}: {error}'}
-  finally:
-    shutil.rmtree(workdir, ignore_errors=True)
-  return {'outcome': 'trained', 'reason': ''}
+  return {'outcome': _DONE[do], 'reason': ''}
 
 
 def report(rows: Iterable[Mapping[str, str]]) -> str:
@@ -156,7 +191,7 @@ def report(rows: Iterable[Mapping[str, str]]) -> str:
   reasons: dict[str, list[str]] = collections.defaultdict(list)
   for row in rows:
     cells[row['method'], row['backbone']][row['task']] = row['outcome']
-    if row['outcome'] != 'trained':
+    if row['outcome'] in ('refused', 'failed'):
       words = f'{row["backbone"]}, {row["method"]}, {row["task"]}'
       reasons[_kind_of(row['reason'])].append(words)
   backbones = list(dict.fromkeys(b for _, b in cells))
@@ -165,6 +200,8 @@ def report(rows: Iterable[Mapping[str, str]]) -> str:
     [f'`{method}`', *(_cell(cells.get((method, b), {})) for b in backbones)]
     for method in dict.fromkeys(m for m, _ in cells)
   ]
+  if len(backbones) > len(table):
+    header, *table = map(list, zip(header, *table, strict=True))
   refused = [
     [reason, str(len(names)), names[0]]
     for reason, names in sorted(reasons.items(), key=lambda r: -len(r[1]))
@@ -178,8 +215,10 @@ def report(rows: Iterable[Mapping[str, str]]) -> str:
 
 
 def _cell(outcomes: Mapping[str, str]) -> str:
-  """Returns 'all', or how many of the tasks trained."""
-  trained = sum(outcome == 'trained' for outcome in outcomes.values())
+  """Returns 'all', or how many of the tasks trained; 'built' of those."""
+  if set(outcomes.values()) == {'built'}:
+    return 'built'
+  trained = sum(outcome in _DONE.values() for outcome in outcomes.values())
   if not outcomes or trained == len(outcomes):
     return 'all' if outcomes else ''
   return f'{trained} of {len(outcomes)}' if trained else '-'
@@ -196,6 +235,7 @@ def define_flags() -> None:
   """Defines the command line."""
   flags.DEFINE_string('out', None, 'Folder for films and results.')
   flags.DEFINE_string('only', '', 'Takes those that have this in their name.')
+  flags.DEFINE_bool('build', False, 'Builds models, and trains none.')
   flags.DEFINE_integer('part', 0, 'Which of --parts to take.')
   flags.DEFINE_integer('parts', 1, 'Into how many processes it is divided.')
   flags.mark_flag_as_required('out')
@@ -212,17 +252,19 @@ def main(argv: list[str]) -> int:
   draw(root)
   mine = [
     one
-    for i, one in enumerate(all_combinations())
+    for i, one in enumerate(pairs() if args.build else all_combinations())
     if i % args.parts == args.part and args.only in str(one)
   ]
+  do = build if args.build else train
   suffix = f'-{args.part}' if args.parts > 1 else ''
+  suffix = '-built' * args.build + suffix
   results = root / f'combinations{suffix}.jsonl'
   done = _read(results)
   with results.open('a') as file:
     for number, one in enumerate(tqdm.tqdm(mine, unit='run')):
       if str(one) in done:
         continue
-      row = {**dataclasses.asdict(one), **attempt(one, root)}
+      row = {**dataclasses.asdict(one), **attempt(one, root, do)}
       file.write(json.dumps(row) + '\n')
       file.flush()
       done[str(one)] = row
