@@ -125,7 +125,7 @@ def _plan(found: search.Search, card: cards.Card) -> dict[str, Any]:
   every = list(found.known.values())
   rows = telling.plan(every, found.sizes, found.epochs)
   sizes = found.sizes
-  device = 'this device' if card.name == 'this' else card.name
+  device = 'this device' if card.name == cards.THIS else card.name
   told = (
     f'{sizes.train:,} examples to train on, {sizes.held:,} to choose by '
     f'({found.books.found["chosen_by"]}), {sizes.test:,} to test on. For '
