@@ -16,6 +16,25 @@ from vidpetl.weights import family as family_lib
 Channels = tuple[float, float, float]
 
 
+# Twins of ViTs, for the demo and for tests.
+VIT_SMALL = {
+  'variant': None,
+  'width': 64,
+  'depth': 3,
+  'heads': 2,
+  'mlp': 256,
+  'patch': 8,
+}
+VIT_TINY = {
+  'variant': None,
+  'width': 8,
+  'depth': 1,
+  'heads': 2,
+  'mlp': 16,
+  'patch': 16,
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Published:
   """What a backbone's authors say of it, to hold what is built against.

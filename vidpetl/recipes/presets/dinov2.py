@@ -1,6 +1,6 @@
 """DINOv2's ViTs for images, with registers and without."""
 
-from vidpetl.recipes.preset import Preset, Published
+from vidpetl.recipes.preset import VIT_SMALL, VIT_TINY, Preset, Published
 
 _SOURCE = 'https://github.com/facebookresearch/dinov2, README.md, first table'
 _SIZES = {
@@ -17,8 +17,6 @@ _SIZES = {
   },
 }
 _NAMES = {'S': 'small', 'B': 'base', 'L': 'large', 'g': 'giant'}
-_SMALL = {'variant': None, 'width': 64, 'depth': 3, 'heads': 2, 'mlp': 256}
-_TINY = {'variant': None, 'width': 8, 'depth': 1, 'heads': 2, 'mlp': 16}
 
 
 def _preset(
@@ -52,9 +50,9 @@ def _preset(
     files=(f'{name}{suffix}_pretrain.pth', f'{hub}{_NAMES[size]}'),
     licence='Apache-2.0',
     sites={'adapter3d': 'mlp_residual'},
-    small={**_SMALL, 'patch': 8},
+    small=VIT_SMALL,
     small_clip={'frames': 8, 'resolution': 64},
-    tiny={**_TINY, 'patch': 16},
+    tiny=VIT_TINY,
     published=Published(_SOURCE, millions, frozen={'imagenet': linear}),
   )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from vidpetl.recipes.preset import Preset, Published
+from vidpetl.recipes.preset import VIT_SMALL, VIT_TINY, Preset, Published
 
 # Image towers see every frame by itself, and far apart frames.
 _CLIP = {
@@ -37,23 +37,9 @@ def _eva(
     files=files,
     licence='MIT',
     sites={'adapter3d': 'mlp_residual'},
-    small={
-      'variant': None,
-      'width': 64,
-      'depth': 3,
-      'heads': 2,
-      'mlp': 168,
-      'patch': 8,
-    },
+    small={**VIT_SMALL, 'mlp': 168},
     small_clip={'frames': 8, 'resolution': 64},
-    tiny={
-      'variant': None,
-      'width': 8,
-      'depth': 1,
-      'heads': 2,
-      'mlp': 12,
-      'patch': 16,
-    },
+    tiny={**VIT_TINY, 'mlp': 12},
     published=published,
   )
 

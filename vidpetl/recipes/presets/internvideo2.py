@@ -1,29 +1,11 @@
 """InternVideo2's vision tower, distilled and of 10^9 parameters."""
 
-from vidpetl.recipes.preset import Preset
+from vidpetl.recipes.preset import VIT_SMALL, VIT_TINY, Preset
 
 _TWINS = {
-  'small': {
-    'variant': None,
-    'width': 64,
-    'depth': 3,
-    'heads': 2,
-    'mlp': 256,
-    'patch': 8,
-    'pool': 64,
-    'pool_heads': 2,
-  },
+  'small': {**VIT_SMALL, 'pool': 64, 'pool_heads': 2},
   'small_clip': {'frames': 8, 'resolution': 64},
-  'tiny': {
-    'variant': None,
-    'width': 8,
-    'depth': 1,
-    'heads': 2,
-    'mlp': 16,
-    'patch': 16,
-    'pool': 8,
-    'pool_heads': 2,
-  },
+  'tiny': {**VIT_TINY, 'pool': 8, 'pool_heads': 2},
 }
 
 

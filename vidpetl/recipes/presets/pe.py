@@ -1,6 +1,6 @@
 """Perception Encoder, PE-core."""
 
-from vidpetl.recipes.preset import Preset, Published
+from vidpetl.recipes.preset import VIT_SMALL, VIT_TINY, Preset, Published
 
 _PAGE = (
   'https://github.com/facebookresearch/perception_models, apps/pe/README.md'
@@ -30,23 +30,9 @@ def _pe(
     files=(f'{name}.pt', f'facebook/{name}'),
     licence='Apache-2.0',
     sites={'adapter3d': 'mlp_residual'},
-    small={
-      'variant': None,
-      'width': 64,
-      'depth': 3,
-      'heads': 2,
-      'mlp': 256,
-      'patch': 8,
-    },
+    small=VIT_SMALL,
     small_clip={'frames': 8, 'resolution': 64},
-    tiny={
-      'variant': None,
-      'width': 8,
-      'depth': 1,
-      'heads': 2,
-      'mlp': 16,
-      'patch': 16,
-    },
+    tiny=VIT_TINY,
     published=Published(_PAGE, parameters),
   )
 

@@ -1,25 +1,11 @@
 """ViTs for images and clips: VideoMAE, MAE, AugReg and CLIP."""
 
-from vidpetl.recipes.preset import Preset, Published
+from vidpetl.recipes.preset import VIT_SMALL, VIT_TINY, Preset, Published
 
 _TWINS = {
-  'small': {
-    'variant': None,
-    'width': 64,
-    'depth': 3,
-    'heads': 2,
-    'mlp': 256,
-    'patch': 8,
-  },
+  'small': VIT_SMALL,
   'small_clip': {'frames': 8, 'resolution': 64},
-  'tiny': {
-    'variant': None,
-    'width': 8,
-    'depth': 1,
-    'heads': 2,
-    'mlp': 16,
-    'patch': 16,
-  },
+  'tiny': VIT_TINY,
 }
 # Images' ViTs see every frame by itself, and far apart frames. MAE's and CLIP's
 # images were resized bicubically, AugReg's bilinearly.

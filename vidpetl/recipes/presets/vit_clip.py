@@ -6,7 +6,7 @@ Apple's DFN and MetaCLIP 1 QuickGELU.
 
 from typing import Any
 
-from vidpetl.recipes.preset import Preset, Published
+from vidpetl.recipes.preset import VIT_SMALL, VIT_TINY, Preset, Published
 
 # It counts two operations to a multiply-add, and the projection.
 _PROFILE = 'https://github.com/mlfoundations/open_clip, docs/model_profile.csv'
@@ -40,23 +40,9 @@ def _clip(
     files=files,
     licence=licence,
     sites={'adapter3d': 'mlp_residual'},
-    small={
-      'variant': None,
-      'width': 64,
-      'depth': 3,
-      'heads': 2,
-      'mlp': 256,
-      'patch': 8,
-    },
+    small=VIT_SMALL,
     small_clip={'frames': _FRAMES, 'resolution': 64},
-    tiny={
-      'variant': None,
-      'width': 8,
-      'depth': 1,
-      'heads': 2,
-      'mlp': 16,
-      'patch': 16,
-    },
+    tiny=VIT_TINY,
     published=profile and Published(_PROFILE, parameters, gflops / 2 * _FRAMES),
   )
 

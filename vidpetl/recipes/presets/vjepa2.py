@@ -1,6 +1,6 @@
 """V-JEPA 2 and 2.1."""
 
-from vidpetl.recipes.preset import Preset, Published
+from vidpetl.recipes.preset import VIT_SMALL, VIT_TINY, Preset, Published
 
 _PAGE = 'https://github.com/facebookresearch/vjepa2, README.md'
 # Both were trained on clips of 16 frames, 4 a second, and at last on 64.
@@ -25,23 +25,9 @@ def _preset(
     files=files,
     licence='MIT',
     sites={'adapter3d': 'mlp_residual'},
-    small={
-      'variant': None,
-      'width': 64,
-      'depth': 3,
-      'heads': 2,
-      'mlp': 256,
-      'patch': 8,
-    },
+    small=VIT_SMALL,
     small_clip={'frames': 8, 'resolution': 64},
-    tiny={
-      'variant': None,
-      'width': 16,
-      'depth': 1,
-      'heads': 2,
-      'mlp': 16,
-      'patch': 16,
-    },
+    tiny={**VIT_TINY, 'width': 16},
     published=Published(_PAGE, parameters, frozen=frozen or {}),
   )
 
