@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Annotated, Any
+from typing import Annotated
 
 import einops
 import flax.linen as nn
@@ -27,15 +27,12 @@ import jax.numpy as jnp
 from vidpetl import ranges
 from vidpetl.backbones import (
   attending,
-  convolution,
   features,
   layers,
   stages,
   variants,
 )
 from vidpetl.backbones import attention as attention_lib
-from vidpetl.backbones import blocks as blocks_lib
-from vidpetl.backbones import remat as remat_lib
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
@@ -150,69 +147,31 @@ def _from_units(x: jax.Array, counts: Size, unit: Size) -> jax.Array:
   return jnp.concatenate([off.mean(-3), x], axis=-2) if lead else x
 
 
-class Hiera(nn.Module):
+class Hiera(stages.Staged):
   """Hiera. Sites: `tokens`, and those of its blocks.
 
   Height and width of a video are multiples of those of a mask unit.
 
   Attributes:
-    width: d of a token in the first stage; doubles from stage to stage.
     depths: blocks of each stage.
-    heads: of the first stage; they double as the width does.
-    kernel: (frames, height, width) that a token sees.
-    patch: how far apart tokens are, in pixels of the same axes.
     unit: (t, h, w) of mask units, in tokens of the first stage.
     units: how many stages attend within units.
     pools: how many stages begin with pooling: 3, or 2 in pretraining.
     joint: whether the tokens of a clip attend to each other, with positions in
       time; or those of every frame.
-    mlp_ratio: hidden width of an MLP over d.
-    stochastic_depth: rate of the last block; rates grow linearly from 0.
-    epsilon: of all LayerNorms.
-    remat: what the backward pass computes again, to save memory: False is
-      nothing, True or 'nothing' all of each block; 'dots' keeps its products,
-      'dense' those of its dense layers. A number n is all of each n-th block.
-      'offload' is True, with what blocks are given in the host's memory.
-    scan: compile blocks that are alike once, as a loop. What is computed, and
-      the names of parameters, stay as they are.
-    dtype: of the computation; parameters are float32.
   """
 
-  width: ranges.Count = 96
   depths: ranges.Counts = (2, 3, 16, 3)
-  heads: ranges.Count = 1
-  kernel: ranges.Size = (3, 7, 7)
-  patch: ranges.Size = (2, 4, 4)
   unit: ranges.Size = (1, 8, 8)
   units: ranges.Natural = 2
   pools: ranges.Natural = 3
   joint: bool = True
-  mlp_ratio: ranges.Count = 4
-  stochastic_depth: ranges.Rate = 0.0
-  epsilon: ranges.Positive = 1e-6
-  remat: remat_lib.Remat = False
-  scan: bool = False
-  dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> features.Features:
-    embed = convolution.Conv(
-      self.width,
-      self.kernel,
-      self.patch,
-      use_bias=True,
-      dtype=self.dtype,
-      name='embedding',
-    )
-    x = self.place(embed(video))
+    x = self.place(self.embed(video))
     grids = self.grids(x.shape[1:4])
-    encoder = stages.Stages(
-      [self.stage(i, grids) for i in range(len(self.depths))],
-      self.stochastic_depth,
-      blocks_lib.Running(self.scan, self.remat),
-      name='Transformer',
-    )
-    _, x = grids[-1].to_volume(encoder(grids[0].flatten(x), train))
+    _, x = grids[-1].to_volume(self.encoder(grids)(grids[0].flatten(x), train))
     norm = layers.layer_norm(self.dtype, 'norm', self.epsilon)
     return features.Features(norm(x), norm(x.mean((1, 2, 3))))
 
@@ -266,27 +225,11 @@ class Hiera(nn.Module):
   @nn.nowrap
   def stage(self, number: int, grids: list[Grid]) -> stages.Stage:
     """Returns a stage by its number, from 0."""
-    others = functools.partial(
-      HieraBlock,
-      heads=self.heads * 2**number,
-      mlp=self.mlp_ratio * self.width * 2**number,
-      rescale=True,
-      dtype=self.dtype,
-      activation='gelu',
-      epsilon=self.epsilon,
-      unit=self.unit_of(number),
-    )
-    grid, first = grids[number], others
-    if number:
-      first = functools.partial(
-        others,
-        width=self.width * 2**number,
-        made=grid,
-        unit=self.unit_of(number - 1),
-        strides=_POOL if self.pooled(number) else (1, 1, 1),
-      )
-    given = grids[max(number - 1, 0)]
-    return stages.Stage(self.depths[number], first, others, given, grid)
+    block = functools.partial(HieraBlock, unit=self.unit_of(number))
+    strides = _POOL if self.pooled(number) else (1, 1, 1)
+    # It pools within the units of the stage before it.
+    unit = self.unit_of(max(number - 1, 0))
+    return self.made_of(block, number, grids, strides=strides, unit=unit)
 
   @nn.nowrap
   def unit_of(self, stage: int) -> tuple[int, ...]:

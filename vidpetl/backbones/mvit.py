@@ -32,8 +32,6 @@ from vidpetl.backbones import (
   variants,
 )
 from vidpetl.backbones import attention as attention_lib
-from vidpetl.backbones import blocks as blocks_lib
-from vidpetl.backbones import remat as remat_lib
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
@@ -208,66 +206,28 @@ class MViTBlock(stages.StageBlock):
     return stages.on_volume(x, stages.row_sizes(self.grid), pool)
 
 
-class MViT(nn.Module):
+class MViT(stages.Staged):
   """MViTv2. Sites: `tokens`, and those of its blocks.
 
   Its parameters are for clips of one size: tables of relative positions are
   resized for others where a run starts.
 
   Attributes:
-    width: d of a token in the first stage; doubles from stage to stage.
     depths: blocks of each stage.
-    heads: of the first stage; they double as the width does.
-    kernel: (frames, height, width) that a token sees.
-    patch: how far apart tokens are, in pixels of the same axes.
     key_strides: of keys and values in the first stage; divided by 2 where a
       stage begins.
-    mlp_ratio: hidden width of an MLP over d.
-    stochastic_depth: rate of the last block; rates grow linearly from 0.
-    epsilon: of all LayerNorms.
-    remat: what the backward pass computes again, to save memory: False is
-      nothing, True or 'nothing' all of each block; 'dots' keeps its products,
-      'dense' those of its dense layers. A number n is all of each n-th block.
-      'offload' is True, with what blocks are given in the host's memory.
-    scan: compile blocks that are alike once, as a loop. What is computed, and
-      the names of parameters, stay as they are.
-    dtype: of the computation; parameters are float32.
   """
 
-  width: ranges.Count = 96
   depths: ranges.Counts = (1, 2, 11, 2)
-  heads: ranges.Count = 1
-  kernel: ranges.Size = (3, 7, 7)
-  patch: ranges.Size = (2, 4, 4)
   key_strides: ranges.Size = (1, 8, 8)
-  mlp_ratio: ranges.Count = 4
-  stochastic_depth: ranges.Rate = 0.0
-  epsilon: ranges.Positive = 1e-6
-  remat: remat_lib.Remat = False
-  scan: bool = False
-  dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, video: jax.Array, train: bool) -> features.Features:
-    embed = convolution.Conv(
-      self.width,
-      self.kernel,
-      self.patch,
-      use_bias=True,
-      dtype=self.dtype,
-      name='embedding',
-    )
-    x = embed(video)
+    x = self.embed(video)
     grids = self.grids(x.shape[1:4])
     init = nn.initializers.truncated_normal(0.02)
     token = self.param('cls', init, (1, 1, self.width))
-    encoder = stages.Stages(
-      [self.stage(i, grids) for i in range(len(self.depths))],
-      self.stochastic_depth,
-      blocks_lib.Running(self.scan, self.remat),
-      name='Transformer',
-    )
-    x = encoder(layers.prepend(token, grids[0].flatten(x)), train)
+    x = self.encoder(grids)(layers.prepend(token, grids[0].flatten(x)), train)
     x = layers.layer_norm(self.dtype, 'norm', self.epsilon)(x)
     lead, x = grids[-1].to_volume(x)
     return features.Features(x, lead[:, 0])
@@ -285,24 +245,11 @@ class MViT(nn.Module):
   def stage(self, number: int, grids: list[Grid]) -> stages.Stage:
     """Returns a stage by its number, from 0."""
     by = tuple(pool**number for pool in _POOL)
-    others = functools.partial(
-      MViTBlock,
-      heads=self.heads * 2**number,
-      mlp=self.mlp_ratio * self.width * 2**number,
-      rescale=True,
-      dtype=self.dtype,
-      activation='gelu',
-      epsilon=self.epsilon,
-      key_strides=tuple(
-        max(size // divisor, 1) for size, divisor in zip(self.key_strides, by)
-      ),
+    key_strides = tuple(
+      max(size // divisor, 1) for size, divisor in zip(self.key_strides, by)
     )
-    grid, first = grids[number], others
-    if number:
-      width = self.width * 2**number
-      first = functools.partial(others, width=width, made=grid, strides=_POOL)
-    given = grids[max(number - 1, 0)]
-    return stages.Stage(self.depths[number], first, others, given, grid)
+    block = functools.partial(MViTBlock, key_strides=key_strides)
+    return self.made_of(block, number, grids, strides=_POOL)
 
 
 _Variant = Annotated[str, ranges.OneOf(VARIANTS)]

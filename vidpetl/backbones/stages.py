@@ -14,15 +14,18 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vidpetl import ranges
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import blocks as blocks_lib
-from vidpetl.backbones import dense, layers, pooling
+from vidpetl.backbones import convolution, dense, layers, pooling
 from vidpetl.backbones import mlp as mlp_lib
+from vidpetl.backbones import remat as remat_lib
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
@@ -196,3 +199,91 @@ class Stages(nn.Module):
         number += 1
       x = blocks_lib.run(blocks, x, stage.grid, self.running)
     return layers.constrain_batch(x)
+
+
+class Staged(nn.Module):
+  """What backbones of stages share, in which widths double.
+
+  Subclasses have `depths`, and say by `stage` what each stage is.
+
+  Attributes:
+    width: d of a token in the first stage; doubles from stage to stage.
+    heads: of the first stage; they double as the width does.
+    kernel: (frames, height, width) that a token sees.
+    patch: how far apart tokens are, in pixels of the same axes.
+    mlp_ratio: hidden width of an MLP over d.
+    stochastic_depth: rate of the last block; rates grow linearly from 0.
+    epsilon: of all LayerNorms.
+    remat: what the backward pass computes again, to save memory: False is
+      nothing, True or 'nothing' all of each block; 'dots' keeps its products,
+      'dense' those of its dense layers. A number n is all of each n-th block.
+      'offload' is True, with what blocks are given in the host's memory.
+    scan: compile blocks that are alike once, as a loop. What is computed, and
+      the names of parameters, stay as they are.
+    dtype: of the computation; parameters are float32.
+  """
+
+  width: ranges.Count = 96
+  heads: ranges.Count = 1
+  kernel: ranges.Size = (3, 7, 7)
+  patch: ranges.Size = (2, 4, 4)
+  mlp_ratio: ranges.Count = 4
+  stochastic_depth: ranges.Rate = 0.0
+  epsilon: ranges.Positive = 1e-6
+  remat: remat_lib.Remat = False
+  scan: bool = False
+  dtype: Any = jnp.float32
+
+  @nn.nowrap
+  def embed(self, video: jax.Array) -> jax.Array:
+    """Maps [b, T, H, W, 3] to [b, t, h, w, d]."""
+    return convolution.Conv(
+      self.width,
+      self.kernel,
+      self.patch,
+      use_bias=True,
+      dtype=self.dtype,
+      name='embedding',
+    )(video)
+
+  @nn.nowrap
+  def encoder(self, grids: list[Grid]) -> Stages:
+    """Returns all stages, whose tokens sit on these grids."""
+    return Stages(
+      [self.stage(i, grids) for i in range(len(self.depths))],
+      self.stochastic_depth,
+      blocks_lib.Running(self.scan, self.remat),
+      name='Transformer',
+    )
+
+  @nn.nowrap
+  def made_of(
+    self,
+    block: Callable[..., nn.Module],
+    number: int,
+    grids: list[Grid],
+    **entering: Any,
+  ) -> Stage:
+    """Returns a stage.
+
+    Args:
+      block: makes one of its blocks, given what all backbones tell theirs.
+      number: of the stage, from 0.
+      grids: of all stages.
+      **entering: what else its first block is told, in stages behind the first.
+    """
+    width, grid = self.width * 2**number, grids[number]
+    others = functools.partial(
+      block,
+      heads=self.heads * 2**number,
+      mlp=self.mlp_ratio * width,
+      rescale=True,
+      dtype=self.dtype,
+      activation='gelu',
+      epsilon=self.epsilon,
+    )
+    first = others
+    if number:
+      first = functools.partial(others, width=width, made=grid, **entering)
+    given = grids[max(number - 1, 0)]
+    return Stage(self.depths[number], first, others, given, grid)
