@@ -188,9 +188,6 @@ def test_round_trip_to_metas_names(family, registers, gated, tmp_path):
 
 @pytest.mark.parametrize('registers, gated', [(0, True), (4, False)])
 def test_transformers_takes_what_is_written(registers, gated, tmp_path):
-  torchvision_build.load()
-  import transformers  # noqa: PLC0415
-
   family = 'dinov2_registers_hf' if registers else 'dinov2_hf'
   # 32 = (16 x 3 x 2 / 3) channels behind a gate, as its code rounds them.
   backbone = {**OURS, 'registers': registers, 'gated': gated}
@@ -198,16 +195,7 @@ def test_transformers_takes_what_is_written(registers, gated, tmp_path):
   folder, ours, arrays, _ = handed.export(
     family, backbone, (1, 4, 4), (1, 28, 28), tmp_path, head=''
   )
-  net, info = transformers.AutoModel.from_pretrained(
-    folder, output_loading_info=True
-  )
-  assert not info['missing_keys'] and not info['unexpected_keys']
-  video = handed.clips(2, 1, 28, 28)
-  with torch.no_grad():
-    pooled = net.eval()(resized.frames(video)).pooler_output.numpy()
-  head = [arrays[f'heads_k/output_projection/{n}'] for n in ('kernel', 'bias')]
-  expected = pooled @ head[0] + head[1]
-  np.testing.assert_allclose(ours(video), expected, atol=2e-5)
+  handed.check_pooler(folder, ours, arrays, 28)
 
 
 def test_it_is_written_as_timms(tmp_path):

@@ -2,6 +2,8 @@
 
 import jax
 import numpy as np
+import resized
+import torchvision_build
 
 from vidpetl import backbones, convert
 from vidpetl.experiment import published
@@ -106,3 +108,29 @@ def strictly(model, path):
 
 def clips(*shape):
   return np.random.default_rng(3).normal(size=(*shape, 3)).astype(np.float32)
+
+
+def check_pooler(folder, ours, arrays, side):
+  """Asserts that transformers reads a folder whole, and pools as ours does.
+
+  Args:
+    folder: that `export` has written, of a tower of images.
+    ours: clips -> logits, of the head on what is pooled.
+    arrays: of ours, by name.
+    side: of a frame, in pixels.
+  """
+  import torch  # noqa: PLC0415
+
+  torchvision_build.load()
+  import transformers  # noqa: PLC0415
+
+  net, info = transformers.AutoModel.from_pretrained(
+    folder, output_loading_info=True
+  )
+  assert not info['missing_keys'] and not info['unexpected_keys']
+  video = clips(2, 1, side, side)
+  with torch.no_grad():
+    pooled = net.eval()(resized.frames(video)).pooler_output.numpy()
+  head = [arrays[f'heads_k/output_projection/{n}'] for n in ('kernel', 'bias')]
+  expected = pooled @ head[0] + head[1]
+  np.testing.assert_allclose(ours(video), expected, atol=2e-5)

@@ -193,19 +193,7 @@ def test_round_trips(tmp_path):
 
 
 def test_transformers_takes_what_is_written(tmp_path):
-  torchvision_build.load()
-  import transformers  # noqa: PLC0415
-
   folder, ours, arrays, _ = handed.export(
     'siglip_hf', OURS, (1, 4, 4), (1, 16, 16), tmp_path, head=''
   )
-  net, info = transformers.AutoModel.from_pretrained(
-    folder, output_loading_info=True
-  )
-  assert not info['missing_keys'] and not info['unexpected_keys']
-  video = handed.clips(2, 1, 16, 16)
-  with torch.no_grad():
-    pooled = net.eval()(resized.frames(video)).pooler_output.numpy()
-  head = [arrays[f'heads_k/output_projection/{n}'] for n in ('kernel', 'bias')]
-  expected = pooled @ head[0] + head[1]
-  np.testing.assert_allclose(ours(video), expected, atol=2e-5)
+  handed.check_pooler(folder, ours, arrays, 16)
