@@ -74,14 +74,14 @@ def points(found: Found, metric: str) -> list[Point]:
         count['trained'] - count['trained_heads'],
         count['trained_heads'],
         count['total'],
-        tuple(_value(result, metric) for result in results),
+        tuple(value(result, metric) for result in results),
         tuple(result.get('reported', {}) for result in results),
       )
     )
   return measured
 
 
-def _value(result: Mapping[str, Any], metric: str) -> float:
+def value(result: Mapping[str, Any], metric: str) -> float:
   """Returns a run's metric; nan if undefined, as a constant's correlation."""
   task, _, name = metric.partition('/')
   metrics = result['tasks'].get(task, {}).get('metrics', {})

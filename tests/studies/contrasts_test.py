@@ -1,0 +1,50 @@
+"""What a sweep's settings change, paired by seed and by all else."""
+
+import math
+
+from vidpetl.studies import contrasts, settings
+
+
+def measured(over, value):
+  return {
+    setting: {
+      f'seed{seed}': value(setting.chosen, seed) for seed in range(3)
+    }
+    for setting in settings.parse(over)
+  }
+
+
+def test_a_grid_pairs_cells_that_differ_in_one_thing():
+  value = lambda chosen, seed: (
+    0.1 * seed
+    + 0.5 * (chosen['b'] == 'y')
+    + (0.01 if chosen['m'] == 'q' else 0) * (1 + seed)
+  )
+  found = measured('b=x|y,weights=runs/{b},m=p|q,rank=2', value)
+  rows = contrasts.table(found, 'a/top1').splitlines()
+  # Weights follow from b, and the rank is all settings'.
+  assert rows[2:] == [
+    '| b=y | x | +50.0 | +50.0 to +50.0 | 6 | 0 | 6 |',
+    '| m=q | p | +2.0 | +1.1 to +2.9 | 6 | 0 | 6 |',
+  ]
+  assert rows[0] == (
+    '| | over | a/top1, points | 95 % | higher | lower | pairs |'
+  )
+
+
+def test_settings_of_their_own_are_over_the_first_by_seed():
+  means = {'head': 0.5, 'lora': 0.4}
+  value = lambda chosen, seed: (
+    math.nan
+    if seed == 2 and chosen['method'] == 'lora'
+    else means[chosen['method']] + 0.1 * seed + 0.2 * ('probe' in chosen)
+  )
+  over = 'method=head; a: method=head,probe=x; method=lora,rank=4'
+  found = list(contrasts.pairs(measured(over, value)))
+  assert [name for name, _ in found] == [
+    ('method', 'lora', 'head'),
+    ('probe', 'x', 'none'),
+  ]
+  assert [len(differences) for _, differences in found] == [2, 3]
+  one = {s: {'seed0': 1.0} for s in settings.parse('method=head|lora')}
+  assert contrasts.table(one, 'a/top1') == ''
