@@ -9,7 +9,6 @@ from typing import Any
 
 from etils import epath
 
-from vidpetl import durable
 from vidpetl.studies import contrasts, flops, rates, series, tradeoff
 from vidpetl.studies import settings as settings_lib
 
@@ -87,9 +86,9 @@ class Sweep:
     """Writes rates.md and contrasts.md; returns them and the table of all."""
     of_rates = rates.write(self._folder, self.tried, self._metrics[0])
     found = tradeoff.table(self.found(), self._metrics)
-    contrasted = contrasts.table(self._by_seed(), self._metrics[0])
-    if contrasted:
-      durable.write(self._folder / 'contrasts.md', contrasted + '\n')
+    contrasted = contrasts.write(
+      self._folder, self._by_seed(), self._metrics[0]
+    )
     return '\n\n'.join(filter(None, [of_rates, found, contrasted]))
 
   def _by_seed(self) -> contrasts.Measured:

@@ -221,7 +221,7 @@ def draw(measured: Sequence[Point], metric: str) -> figure.Figure:
     )
     for artist in drawn.get_children():
       artist.set_transform(artist.get_transform() + shift)
-  picture.legend(loc='outside right upper', fontsize=8, frameon=False)
+  style.legend(picture)
   axes.margins(x=0.12, y=0.1)
   _show_sizes(axes, [p.trained for p in measured])
   axes.grid(alpha=0.25, which='both', lw=0.5)
