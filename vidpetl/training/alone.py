@@ -11,6 +11,7 @@ import jax
 from vidpetl.experiment import state as state_lib
 from vidpetl.metrics import metric as metric_lib
 from vidpetl.training import run as run_lib
+from vidpetl.training import start as start_lib
 
 State = state_lib.TrainState
 Scalars = Mapping[str, Any]
@@ -94,3 +95,17 @@ class Alone:
   @functools.cached_property
   def _comparers(self) -> dict[str, Any]:
     return self.run.comparers()
+
+
+def agreed(begun: Sequence[start_lib.Start]) -> int:
+  """Returns the step that all runs begin at.
+
+  Raises:
+    UnlikeError: if it is not one, or if other parameters are frozen.
+  """
+  steps = [each.step for each in begun]
+  if len(set(steps)) > 1:
+    raise UnlikeError(f'These runs go on from steps {steps}.')
+  if len({each.meta['frozen'] for each in begun}) > 1:
+    raise UnlikeError('Other parameters are frozen in some of these runs.')
+  return steps[0]

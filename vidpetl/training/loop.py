@@ -10,6 +10,8 @@ from typing import Any
 
 import jax
 
+from vidpetl import garbage
+from vidpetl.data import tensorflow_start
 from vidpetl.experiment import complete
 from vidpetl.experiment import state as state_lib
 from vidpetl.metrics import metric as metric_lib
@@ -27,7 +29,6 @@ from vidpetl.training import (
   writers,
 )
 from vidpetl.training import run as run_lib
-from vidpetl.training import start as start_lib
 
 Candidate = candidate.Candidate
 
@@ -81,6 +82,7 @@ def one(config: Any, workdir: str, compared: Sequence[str] = ()) -> Loop:
   if jax.process_index() == 0:
     writers.check(complete.complete(config).writers)
   prepared = run_lib.prepare(config, workdir, compared)
+  tensorflow_start.begin()
   candidates = [Candidate(prepared, workdir, started)]
   return Loop(alone.Alone(prepared), candidates)
 
@@ -139,7 +141,7 @@ class Loop:
       What the file of results of each holds; None for one that was left out.
     """
     begun = candidate.resume(self.candidates)
-    start = _agreed(begun)
+    start = alone.agreed(begun)
     if start == self.run.total:
       ended = [each.ended() for each in self.candidates]
       if all(ended):
@@ -206,6 +208,7 @@ class Loop:
       done = step + 1
       if step == start:
         jax.block_until_ready(state)
+        garbage.started()
         self._each(lambda each, done=done: each.logbook.first_step(done))
       self._log(done, source, self._stands_after(done))
       self._save_and_evaluate(state, done)
@@ -375,6 +378,7 @@ class Loop:
     if wanted != 'none':
       only.logbook.open()
     self.asked.listen()
+    garbage.started()
     found = self.evaluate(begun.state, {only: begun.step})[only]
     choice = reporting.Choice(
       'checkpoint', begun.step, (begun.step,), by=wanted, found=found
@@ -382,19 +386,3 @@ class Loop:
     record = only.finish(choice)
     only.leave_exemplars(choice)
     return record
-
-
-def _agreed(begun: Sequence[start_lib.Start]) -> int:
-  """Returns the step that all runs begin at.
-
-  Raises:
-    UnlikeError: if it is not one, or if other parameters are frozen.
-  """
-  steps = [each.step for each in begun]
-  if len(set(steps)) > 1:
-    raise alone.UnlikeError(f'These runs go on from steps {steps}.')
-  if len({each.meta['frozen'] for each in begun}) > 1:
-    raise alone.UnlikeError(
-      'Other parameters are frozen in some of these runs.'
-    )
-  return steps[0]
