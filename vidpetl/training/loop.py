@@ -82,7 +82,6 @@ def one(config: Any, workdir: str, compared: Sequence[str] = ()) -> Loop:
   if jax.process_index() == 0:
     writers.check(complete.complete(config).writers)
   prepared = run_lib.prepare(config, workdir, compared)
-  tensorflow_start.begin()
   candidates = [Candidate(prepared, workdir, started)]
   return Loop(alone.Alone(prepared), candidates)
 
@@ -105,6 +104,7 @@ class Loop:
     self.run = programs.run
     self.config = self.run.config
     latest = candidates[0].checkpoints.latest()
+    tensorflow_start.begin()
     self.ahead = compiling.ahead(programs, latest)
     self.asked = interruption.Interruption()
 
@@ -201,7 +201,7 @@ class Loop:
     for step, name, batch in source:
       if self.run.starts_epoch(step):
         state = self.programs.begin_epoch(state)
-      self.ahead.wait(name)
+      self.ahead.wait((name, True))
       state, scalars = self.programs.step(name, state, batch, step)
       for each in self.active:
         each.waiting.add(step, name, scalars[each.number])
@@ -343,6 +343,7 @@ class Loop:
       began = time.perf_counter()
       task = self.run.experiment.tasks[name]
       metrics = {each: task.metric(source) for each in steps}
+      self.ahead.wait((name, False))
       undecodable = evaluation.evaluate(
         self.programs.measured({c.number: m for c, m in metrics.items()}),
         source,

@@ -234,10 +234,13 @@ class Together(alone.Alone):
     take = lambda tree, number: jax.tree.map(lambda x: x[number], tree)
     return jax.jit(take, out_shardings=where)
 
-  def compile(self, name: str) -> None:
-    batch = self.run.batch_shapes(name)
-    args = self._arguments(0)
-    self._steps[name].lower(self.shapes, batch, *args).compile()
+  def compile(self, name: str, train: bool) -> None:
+    program = self._predictors[name]
+    if train:
+      program = functools.partial(self._steps[name], *self._arguments(0))
+    batch = self.run.batch_shapes(name, train)
+    lower = functools.partial(program.func.lower, self.shapes, batch)
+    lower(*program.args, **program.keywords).compile()
 
   def step(
     self, name: str, state: State, batch: Mapping[str, jax.Array], step: int
@@ -337,7 +340,7 @@ class Together(alone.Alone):
     compiled = jax.jit(
       predict_all, out_shardings=sharding.replicated(self.run.mesh)
     )
-    return lambda state, batch: compiled(state, batch, self._numbers)
+    return functools.partial(compiled, numbers=self._numbers)
 
   def measured(
     self, metrics: Mapping[int, metric_lib.Metric]
