@@ -232,12 +232,13 @@ def test_its_program_is_compiled_for_the_batches_that_come(
     jax.stages.Lowered, 'compile', lambda self: compiled.append(self)
   )
   with jax.set_mesh(made.run.mesh):
-    made.compile(TASK)
-  assert len(compiled) == 1
-  batch = next(made.run.train_batches(0)[TASK])
-  shapes = made.run.batch_shapes(TASK)
+    made.compile(TASK, train=True)
+    made.compile(TASK, train=False)
+  assert len(compiled) == 2
   told = lambda arrays: {k: (x.shape, x.dtype) for k, x in arrays.items()}
-  assert told(shapes) == told(batch)
+  batches = [made.run.train_batches(0)[TASK], made.run.eval_batches(TASK)]
+  for train, given in zip((True, False), batches, strict=True):
+    assert told(made.run.batch_shapes(TASK, train)) == told(next(given))
 
 
 def test_each_knows_frozen_kernels_as_they_were_read(make, tmp_path):

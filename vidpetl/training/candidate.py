@@ -28,6 +28,7 @@ from vidpetl.training import (
   predictions,
   reporting,
   results,
+  shares,
 )
 from vidpetl.training import run as run_lib
 from vidpetl.training import start as start_lib
@@ -179,7 +180,7 @@ class Candidate:
     if self.first:
       prefix = _prefix(held_out)
       self.files.write(name, step, metric, prefix)
-      self.logbook.show(step, f'{prefix}{name}', metric.pictures())
+      self.logbook.show(step, f'{prefix}{name}', metric.pictures)
     return {'metrics': metric.result(), 'report': metric.report()}
 
   def tell(self, step: int, found: Mapping[str, Any], held_out: bool) -> None:
@@ -190,7 +191,7 @@ class Candidate:
     writer.write_texts(
       step, {k: f'```\n{v["report"]}\n```' for k, v in tagged.items()}
     )
-    writer.flush()
+    writer.flush(wait=False)
     kept = held_out or not (self.config.test or not self.config.validation)
     self.say(results.line(step, found, kept))
 
@@ -214,6 +215,17 @@ class Candidate:
     )
 
   # ---------------------------------------------------------------- how it ends
+
+  def account(self, *records: Mapping[str, Any]) -> None:
+    """Tells and writes where time went: in training, in its evaluations."""
+    if not self.first:
+      return
+    named = dict(zip(('training', 'evaluations'), records, strict=True))
+    path = self.workdir / shares.FILE
+    durable.write(path, json.dumps(named, indent=2) + '\n')
+    for name, record in named.items():
+      if record['spent']:
+        self.say(shares.line(f'Time of {name}', record))
 
   def choose(
     self, state: state_lib.TrainState
@@ -248,6 +260,7 @@ class Candidate:
 
   def finish(self, choice: reporting.Choice) -> dict[str, Any]:
     """Writes the results, and prints the table."""
+    self.logbook.settle()
     record = results.record(self.run, choice, self.meta)
     self.logbook.report(choice)
     if self.first:

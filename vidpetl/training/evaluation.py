@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 
 import jax
 import numpy as np
 
 from vidpetl.data import examples
 from vidpetl.metrics import metric as metric_lib
+from vidpetl.training import shares
+
+
+def _uncounted(part: str) -> AbstractContextManager[None]:
+  del part
+  return contextlib.nullcontext()
 
 
 def evaluate(
@@ -18,6 +26,7 @@ def evaluate(
   batches: Iterable[Mapping[str, np.ndarray]],
   predict: Callable[[Mapping[str, np.ndarray]], dict[str, jax.Array]],
   go_on: Callable[[], None] = lambda: None,
+  of: Callable[[str], AbstractContextManager[None]] = _uncounted,
 ) -> int:
   """Fills `metric` with every example of `source`, exactly once.
 
@@ -29,6 +38,7 @@ def evaluate(
     predict: host rows -> outputs of all hosts' rows, on every device.
     go_on: called before each batch, the same number of times on all hosts; it
       raises what ends the evaluation early.
+    of: counts a context as a part; see `shares.Shares.of`.
 
   Returns:
     How many examples could not be decoded.
@@ -41,14 +51,20 @@ def evaluate(
 
   def take(outputs):
     nonlocal undecodable
-    rows = {k: np.asarray(v) for k, v in outputs.items()}
+    with of(shares.DEVICE):
+      rows = {k: np.asarray(v) for k, v in outputs.items()}
     real, valid = rows['index'] >= 0, rows['valid']
     np.add.at(seen, rows['index'][real], 1)
     undecodable += int((real & ~valid).sum())
-    metric.update({k: v[real & valid] for k, v in rows.items()})
+    with of(shares.METRIC):
+      metric.update({k: v[real & valid] for k, v in rows.items()})
 
-  pending = None
-  for rows in batches:
+  pending, batches = None, iter(batches)
+  while True:
+    with of(shares.INPUT):
+      rows = next(batches, None)
+    if rows is None:
+      break
     go_on()
     outputs = predict(rows)
     if pending is not None:  # Fetched while the next batch is computed.

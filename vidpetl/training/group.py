@@ -10,7 +10,14 @@ from typing import Any
 import jax
 
 from vidpetl.experiment import complete
-from vidpetl.training import candidate, divergence, loop, together, writers
+from vidpetl.training import (
+  candidate,
+  divergence,
+  holding,
+  loop,
+  together,
+  writers,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +57,7 @@ def run(
     alone.UnlikeError: if they cannot train together; nothing has begun.
   """
   workdirs = [each.workdir for each in planned]
-  with loop.on_devices(planned[0].config, workdirs):
+  with holding.on_devices(planned[0].config, workdirs):
     started = time.perf_counter()
     if jax.process_index() == 0:
       writers.check(complete.complete(planned[0].config).writers)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,6 +16,7 @@ from jax._src import distributed
 from jax.experimental import multihost_utils
 
 from vidpetl import lock
+from vidpetl.training import sharding
 
 _count = itertools.count()
 
@@ -45,6 +47,18 @@ def workdir(folder: epath.PathLike) -> Iterator[None]:
         refused = str(error)
     if refused := of_first(refused):
       raise BlockingIOError(refused)
+    yield
+
+
+@contextlib.contextmanager
+def on_devices(config: Any, folders: Sequence[str]):
+  """Holds working directories, with the mesh of a config, for a context."""
+  mesh = sharding.make_mesh(**config.mesh.to_dict())
+  sharding.meet(mesh)
+  with contextlib.ExitStack() as stack:
+    for folder in folders:
+      stack.enter_context(workdir(folder))
+    stack.enter_context(jax.set_mesh(mesh))
     yield
 
 

@@ -6,7 +6,8 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent import futures
 from typing import Any
 
 import jax
@@ -62,6 +63,8 @@ class Logbook:
     self._first = jax.process_index() == 0
     self._progress = progress.Progress(run.total)
     self.writer = writers.silent()
+    self._pictures = futures.ThreadPoolExecutor(1, 'pictures')
+    self._drawn: list[futures.Future] = []
     self._unlogged: tuple[int, bool] | None = None
 
   def open(self, resumed_at: float = math.inf) -> None:
@@ -78,6 +81,7 @@ class Logbook:
   def close(self) -> None:
     """Finishes what is being written."""
     self._progress.close()
+    self._pictures.shutdown()
     self.writer.close()
 
   def say(self, text: str) -> None:
@@ -131,12 +135,29 @@ class Logbook:
         self.say(line)
 
   def show(
-    self, step: int, name: str, pictures: Mapping[str, np.ndarray]
+    self, step: int, name: str, draw: Callable[[], Mapping[str, np.ndarray]]
   ) -> None:
-    """Writes pictures of a task, [h, w, 3] uint8 each."""
-    results.save_pictures(pictures, self._workdir / 'pictures', name)
-    tagged = {f'{name}/{k}': v for k, v in pictures.items()}
-    self.writer.write_images(step, writers.as_images(tagged))
+    """Draws and writes pictures of a task, in a thread of their own.
+
+    Args:
+      step: that they are of.
+      name: of the task.
+      draw: returns them, [h, w, 3] uint8 each.
+    """
+
+    def work():
+      pictures = draw()
+      results.save_pictures(pictures, self._workdir / 'pictures', name)
+      tagged = {f'{name}/{k}': v for k, v in pictures.items()}
+      self.writer.write_images(step, writers.as_images(tagged))
+
+    self._drawn.append(self._pictures.submit(work))
+
+  def settle(self) -> None:
+    """Waits until all pictures are drawn; raises what went wrong."""
+    drawn, self._drawn = self._drawn, []
+    for each in drawn:
+      each.result()
 
   def tell(self, choice: reporting.Choice) -> None:
     """Prints what is reported, and where it is."""

@@ -26,6 +26,7 @@ from vidpetl.training import (
   interruption,
   reporting,
   sharding,
+  shares,
   writers,
 )
 from vidpetl.training import run as run_lib
@@ -53,7 +54,7 @@ def run(
   Returns:
     What its file of results holds; None if the run was told to stop.
   """
-  with on_devices(config, [workdir]):
+  with holding.on_devices(config, [workdir]):
     loop = one(config, workdir, compared)
     with loop.stopping():
       if config.mode == 'train':
@@ -62,18 +63,6 @@ def run(
         return loop.evaluate_checkpoint()
       raise ValueError(f"config.mode {config.mode!r} is not 'train' or 'eval'.")
   return None
-
-
-@contextlib.contextmanager
-def on_devices(config: Any, workdirs: Sequence[str]):
-  """Holds working directories, with the mesh of a config, for a context."""
-  mesh = sharding.make_mesh(**config.mesh.to_dict())
-  sharding.meet(mesh)
-  with contextlib.ExitStack() as stack:
-    for workdir in workdirs:
-      stack.enter_context(holding.workdir(workdir))
-    stack.enter_context(jax.set_mesh(mesh))
-    yield
 
 
 def one(config: Any, workdir: str, compared: Sequence[str] = ()) -> Loop:
@@ -107,6 +96,8 @@ class Loop:
     tensorflow_start.begin()
     self.ahead = compiling.ahead(programs, latest)
     self.asked = interruption.Interruption()
+    self.shares = shares.Shares(lambda: self.active[0].waiting.done())
+    self.evaluating = shares.Shares(lambda: False)
 
   @contextlib.contextmanager
   def stopping(self):
@@ -155,6 +146,8 @@ class Loop:
     if start and self._evaluates_after(start) and lacking:
       self._evaluate(state, start, lacking)
     state = self._train(state, start)
+    for each in self.active:
+      each.account(self.shares.record(), self.evaluating.record())
     choices, state = self._choose(state)
     for each, choice in choices.items():
       if state.frozen:
@@ -178,9 +171,13 @@ class Loop:
       lambda rows: sharding.to_device(rows, self.run.mesh),
       self.config.input.ready,
       lambda: self.active[0].waiting.done(),
+      self.shares.of,
     )
+    for each in self.active:
+      each.waiting.of = self.shares.of
     try:
-      return self._take_steps(state, start, source)
+      with self.shares.of(shares.OTHER):
+        return self._take_steps(state, start, source)
     except divergence.DivergedError:
       raise
     except BaseException as error:
@@ -209,6 +206,7 @@ class Loop:
       if step == start:
         jax.block_until_ready(state)
         garbage.started()
+        self.shares.restart()
         self._each(lambda each, done=done: each.logbook.first_step(done))
       self._log(done, source, self._stands_after(done))
       self._save_and_evaluate(state, done)
@@ -226,7 +224,8 @@ class Loop:
       shown = each is self.active[0]
       each.logbook.take(done, each.waiting, source, stands, shown)
 
-    self._each(take)
+    with self.shares.of(shares.LOGGING):
+      self._each(take)
 
   def _each(self, act: Callable[[Candidate], Any]) -> None:
     """Does something with each run, and leaves those out that have diverged.
@@ -248,12 +247,17 @@ class Loop:
     """Saves and evaluates a state, if the one or the other is due."""
     if not self._stands_after(done):
       return
-    saved = self._save(state, done)
-    if saved and self._evaluates_after(done):
-      # Whatever becomes of the evaluation, no step is lost.
-      for each in saved:
-        each.checkpoints.wait()
-      self._evaluate(state, done, saved)
+    with self.shares.of(shares.CHECKPOINTS):
+      saved = self._save(state, done)
+    if not (saved and self._evaluates_after(done)):
+      return
+    try:
+      with self.shares.of(shares.EVALUATION):
+        self._evaluate(state, done, saved)
+    finally:  # Whatever becomes of the evaluation, no step is lost.
+      with self.shares.of(shares.CHECKPOINTS):
+        for each in saved:
+          each.checkpoints.wait()
 
   def _save(self, state: state_lib.TrainState, done: int) -> list[Candidate]:
     """Saves a state unless it has diverged; returns the runs that it is of.
@@ -339,32 +343,36 @@ class Loop:
     found = {each: {} for each in steps}
     sources = self.run.validation if held_out else self.run.evaluation
     counted = self.run.held_out if held_out else self.run.tested
-    for name, source in sources.items():
-      began = time.perf_counter()
-      task = self.run.experiment.tasks[name]
-      metrics = {each: task.metric(source) for each in steps}
-      self.ahead.wait((name, False))
-      undecodable = evaluation.evaluate(
-        self.programs.measured({c.number: m for c, m in metrics.items()}),
-        source,
-        self.run.eval_batches(name, held_out),
-        lambda rows, name=name: self.programs.predict(
-          name, state, sharding.to_device(rows, self.run.mesh)
-        ),
-        self.asked.check,
-      )
-      self.run.quarantine.require(source, undecodable)
-      for each, metric in metrics.items():
-        if isinstance(metric, metric_lib.Relative):
-          metric.compare(self.programs.comparer(name, state, each.number))
-      seconds = time.perf_counter() - began
-      for each, metric in metrics.items():
-        found[each][name] = {
-          **each.show(steps[each], name, metric, held_out),
-          'examples': len(counted[name]),
-          'undecodable': undecodable,
-          'seconds': seconds,
-        }
+    with self.evaluating.of(shares.OTHER):
+      for name, source in sources.items():
+        began = time.perf_counter()
+        task = self.run.experiment.tasks[name]
+        metrics = {each: task.metric(source) for each in steps}
+        self.ahead.wait((name, False))
+        undecodable = evaluation.evaluate(
+          self.programs.measured({c.number: m for c, m in metrics.items()}),
+          source,
+          self.run.eval_batches(name, held_out),
+          lambda rows, name=name: self.programs.predict(
+            name, state, sharding.to_device(rows, self.run.mesh)
+          ),
+          self.asked.check,
+          self.evaluating.of,
+        )
+        self.run.quarantine.require(source, undecodable)
+        for each, metric in metrics.items():
+          if isinstance(metric, metric_lib.Relative):
+            metric.compare(self.programs.comparer(name, state, each.number))
+        seconds = time.perf_counter() - began
+        for each, metric in metrics.items():
+          with self.evaluating.of(shares.FILES):
+            shown = each.show(steps[each], name, metric, held_out)
+          found[each][name] = {
+            **shown,
+            'examples': len(counted[name]),
+            'undecodable': undecodable,
+            'seconds': seconds,
+          }
     for each, tasks in found.items():
       each.tell(steps[each], tasks, held_out)
     return found

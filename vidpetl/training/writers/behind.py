@@ -23,6 +23,9 @@ class Silent(scalars_only.ScalarsOnly):
   def begin(self) -> None:
     pass
 
+  def flush(self, wait: bool = True) -> None:
+    pass
+
   def write_scalars(self, step, scalars) -> None:
     pass
 
@@ -68,9 +71,13 @@ class Behind(scalars_only.ScalarsOnly):
   def write_hparams(self, hparams: Mapping[str, Any]) -> None:
     self._put('write_hparams', dict(hparams))
 
-  def flush(self) -> None:
-    """Waits until all is written."""
-    self._finish('flush')
+  def flush(self, wait: bool = True) -> None:
+    """Writes all at once, and waits for it if that is wanted."""
+    if wait:
+      self._finish('flush')
+    else:
+      self.begin()
+      self._put('flush')
 
   def close(self) -> None:
     self._finish('close')
