@@ -16,6 +16,7 @@ from vidpetl import cli
 from vidpetl.experiment import configure
 from vidpetl.recipes import config_flag, named
 from vidpetl.studies import settings
+from vidpetl.weights import family
 
 ROOT = experiments.ROOT
 PAGES = [
@@ -128,6 +129,17 @@ def test_files_that_a_page_names_are_there(page):
 @pytest.mark.parametrize('page', docs_tables.pages(), ids=lambda p: p.stem)
 def test_a_page_of_tables_is_that_of_the_code(page):
   assert page.read_text(encoding='utf-8') == docs_tables.pages()[page]
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda p: p.stem)
+def test_a_page_was_merged_whole(page):
+  marks = re.compile(r'^(?:<{7}|={7}|>{7})(?: |$)', re.M)
+  assert not marks.search(page.read_text(encoding='utf-8'))
+
+
+def test_weights_names_the_families_that_there_are():
+  page = (ROOT / 'docs' / 'weights.md').read_text(encoding='utf-8')
+  assert set(re.findall(r'--from=(\w+)', page)) == set(family.names())
 
 
 def test_every_room_has_a_page():
