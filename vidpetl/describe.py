@@ -6,7 +6,8 @@
 Needs neither data nor weights, and allocates nothing. --compile asks the
 compiler of TPUs what the run's own step is on a slice, without one: memory of
 a chip by part, FLOPs, collectives, and whether it fits. Minutes; needs
-pip install "vidpetl[tpu]".
+pip install "vidpetl[tpu]". --compile=cpu-8 compiles for eight devices of this
+CPU, and needs nothing.
 """
 
 from __future__ import annotations
@@ -238,7 +239,10 @@ def define_flags() -> None:
     'devices', 1, ranges.Count, 'How many devices the run is spread over.'
   )
   flags.DEFINE_string(
-    'compile', None, 'A TPU slice to compile the step for: v5e-16, v4-128, …'
+    'compile',
+    None,
+    'A TPU slice to compile the step for: v5e-16, v4-128, …; or cpu-8, so many '
+    'devices of this CPU.',
   )
   flags.DEFINE_string('task', '', 'Whose step --compile is about; the first.')
   flags.mark_flag_as_required('config')
@@ -252,7 +256,7 @@ def main(argv: list[str]) -> None:
   logging.set_verbosity(logging.ERROR)
   config = configure.from_flags()
   if args.compile:
-    devices = topologies.find(args.compile).chips
+    devices = topologies.target(args.compile).chips
     asking.check(config, args.compile, args.task)
   else:
     devices = args.devices

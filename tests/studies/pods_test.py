@@ -74,6 +74,9 @@ def test_slices_have_the_names_of_google_cloud():
   assert topologies.find('v5p-256').chips == 128
   with pytest.raises(ValueError, match=r"no TPU slice 'v5e-17'.*v6e-256"):
     topologies.find('v5e-17')
+  assert topologies.target('cpu-8').chips == 8
+  with pytest.raises(ValueError, match='cpu-1 to cpu-64'):
+    topologies.target('cpu-65')
 
 
 def compiled(**more):
@@ -120,10 +123,18 @@ def test_libtpu_is_asked_for_by_its_command(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not LIBTPU, reason='needs libtpu')
-def test_a_step_is_compiled_for_a_slice(make_config):
+@pytest.mark.parametrize(
+  'name',
+  [
+    'cpu-4',
+    pytest.param(
+      'v5e-4', marks=pytest.mark.skipif(not LIBTPU, reason='needs libtpu')
+    ),
+  ],
+)
+def test_a_step_is_compiled_for_several_devices(make_config, name):
   config = make_config('kinetics400', batch_size=4)
-  found = asking.ask(config, 'v5e-4')
+  found = asking.ask(config, name)
   # Gradients of what trains, and the scalars of the step.
   reduced = found['collectives']['all-reduce']['bytes']
   trained = found['memory']['trained']
@@ -133,4 +144,4 @@ def test_a_step_is_compiled_for_a_slice(make_config):
     found, {'gradients': trained, 'tasks': {'kinetics400': 2**20}}
   )
   with pytest.raises(ValueError, match='does not split over 4 devices'):
-    asking.ask(make_config('kinetics400', batch_size=6), 'v5e-4')
+    asking.ask(make_config('kinetics400', batch_size=6), name)

@@ -40,7 +40,7 @@ def compile_step(config: Any, name: str, task: str) -> dict[str, Any]:
   Raises:
     ValueError: naming the field that cannot work on such a slice.
   """
-  part = topologies.find(name)
+  part = topologies.target(name)
   mesh = sharding.make_mesh(**config.mesh.to_dict(), over=part.devices())
   sharding.check_batch(
     config.batch_size // config.accumulate,

@@ -1,12 +1,26 @@
-"""TPU slices by the names that Google Cloud has for them."""
+"""What a step is compiled for: TPU slices, and a CPU that is taken for one.
+
+TPU slices have the names that Google Cloud gives them. 'cpu-8' are eight
+devices of this CPU, which shows how a step is spread, without any compiler but
+the one that is here.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
+import types
 from collections.abc import Sequence
 from typing import Any
 
+import jax
+
+from vidpetl import options
+
 GIB = 2**30
+# The most devices that are made of a CPU.
+_OF_CPU = 64
 # Chips -> how they are laid out, in a torus of three dimensions or of two.
 _IN_3D = {
   4: (2, 2, 1), 8: (2, 2, 2), 16: (2, 2, 4), 32: (2, 4, 4), 64: (4, 4, 4),
@@ -56,6 +70,13 @@ class Slice:
   generation: str
   layout: Sequence[int]
 
+  # The package that compiles for it.
+  needs = 'libtpu'
+  # Others may compile at the same time; nobody is asked what there is here.
+  environment = types.MappingProxyType(
+    {'ALLOW_MULTIPLE_LIBTPU_LOAD': '1', 'TPU_SKIP_MDS_QUERY': '1'}
+  )
+
   @property
   def chips(self) -> int:
     count = 1
@@ -88,8 +109,38 @@ class Slice:
     return found.devices
 
 
+@dataclasses.dataclass(frozen=True)
+class Host:
+  """Devices of this CPU, that share its memory.
+
+  Attributes:
+    name: such as 'cpu-8'.
+    chips: how many devices.
+  """
+
+  name: str
+  chips: int
+
+  needs = ''
+
+  @property
+  def environment(self) -> dict[str, str]:
+    flag = f'--xla_force_host_platform_device_count={self.chips}'
+    return {'XLA_FLAGS': f'{os.environ.get("XLA_FLAGS", "")} {flag}'}
+
+  @property
+  def memory(self) -> int:
+    """Bytes of a device's part."""
+    pages = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    return pages // self.chips
+
+  def devices(self) -> list[Any]:
+    """Returns them, in a process that has the `environment`."""
+    return jax.devices('cpu')[: self.chips]
+
+
 def names() -> list[str]:
-  """Returns the names of all slices."""
+  """Returns the names of all slices of TPUs."""
   return [
     f'{name}-{chips * kind.counted}'
     for name, kind in GENERATIONS.items()
@@ -97,14 +148,32 @@ def names() -> list[str]:
   ]
 
 
+def target(name: str) -> Slice | Host:
+  """Returns what a step is compiled for.
+
+  Args:
+    name: of a slice, or 'cpu-8' for so many devices of this CPU.
+
+  Raises:
+    ValueError: listing those there are.
+  """
+  found = re.fullmatch(r'cpu-([1-9]\d?)', name)
+  if found and int(found[1]) <= _OF_CPU:
+    return Host(name, int(found[1]))
+  return find(name)
+
+
 def find(name: str) -> Slice:
-  """Returns a slice by its name.
+  """Returns a slice of TPUs by its name.
 
   Raises:
     ValueError: listing those there are.
   """
   if name not in names():
-    raise ValueError(f'no TPU slice {name!r}; there are: {", ".join(names())}.')
+    raise ValueError(
+      f'no TPU slice {name!r}; there are: {", ".join(names())}; and cpu-1 to '
+      f'cpu-{_OF_CPU}, devices of this CPU' + options.nearest(name, names())
+    )
   generation, _, count = name.partition('-')
   kind = GENERATIONS[generation]
   return Slice(name, generation, kind.layouts[int(count) // kind.counted])
