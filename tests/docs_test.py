@@ -115,6 +115,7 @@ MADE = {
   'init_report.txt',
   'sweep.md',
   'rates.md',
+  'contrasts.md',
 }
 MADE |= {'command.txt', 'labels.txt', 'category.txt', 'gt.txt'}
 

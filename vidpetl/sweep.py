@@ -24,8 +24,9 @@ that is best on what is held out (--rates). The same command again leaves alone
 what is finished and resumes what is not; an error in one run does not keep the
 others from running.
 
-Leaves sweep.md, sweep.json, tradeoff.png and cost.png (accuracy over GFLOPs),
-and both pictures as SVG. The last column of the table says which evaluations
+Leaves sweep.md, sweep.json, tradeoff.png and cost.png (accuracy over GFLOPs);
+at its end contrasts.md and contrasts.png, what one thing of the settings
+changes where all else and the seed are alike; pictures as SVG, too. The last column of the table says which evaluations
 the numbers come from (config.report).
 """
 

@@ -168,12 +168,14 @@ def draw(points: Sequence[Point], metric: str) -> figure.Figure:
   for number, point in enumerate(points):
     area = max(_SMALLEST, _LARGEST * point.trained / max(most, 1))
     colour = style.line(number)['color']
+    marker = style.MARKERS[number // len(style.COLOURS) % len(style.MARKERS)]
     x, y = point.flops / 1e9, 100 * float(np.mean(point.values))
     if len(point.values) > 1:
       spread = 100 * tables.std(point.values)
       axes.errorbar(x, y, spread, color=colour, capsize=3, lw=1.0, zorder=1)
     axes.scatter(
-      x, y, s=area, color=colour, alpha=0.55, edgecolors=colour, zorder=2,
+      x, y, s=area, color=colour, alpha=0.55, edgecolors=colour, marker=marker,
+      zorder=2 + 1 / (1 + area),  # A small one lies upon a large one.
       label=f'{point.name}: {millions(point.trained)}',
     )  # fmt: skip
     axes.plot(x, y, '.', color='black', ms=3, zorder=3)
@@ -182,12 +184,8 @@ def draw(points: Sequence[Point], metric: str) -> figure.Figure:
   axes.grid(alpha=0.25, which='both', lw=0.5)
   axes.set_xlabel('GFLOPs of one view, forward')
   axes.set_ylabel(f'{metric}, %')
-  legend = picture.legend(
-    title='trained parameters (area)',
-    loc='outside right upper',
-    fontsize=8,
-    title_fontsize=8,
-    frameon=False,
+  legend = style.legend(
+    picture, title='trained parameters (area)', title_fontsize=8
   )
   for handle in legend.legend_handles:
     handle.set_sizes([40.0])
