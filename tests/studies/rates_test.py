@@ -7,6 +7,7 @@ import pytest
 from etils import epath
 
 from vidpetl.studies import grouping, rates, series, settings
+from vidpetl.training import joining
 
 
 def write_run(folder, value, step=4):
@@ -81,9 +82,10 @@ def test_settings_get_rates_where_examples_are_held_out(make_config):
       rates.factors(text)
 
 
-def test_runs_train_together_that_differ_in_arguments_alone(
-  make_config, tmp_path
+def test_runs_train_together_that_differ_in_arguments_or_data_alone(
+  make_config, tmp_path, monkeypatch
 ):
+  """Those on the same batches first; of other data, those of a length."""
   folder = epath.Path(tmp_path)
   shared = {'init.path': 'base', 'data_seed': 0}
 
@@ -94,7 +96,9 @@ def test_runs_train_together_that_differ_in_arguments_alone(
     'rate': {**shared, 'optimizer.learning_rate': 0.1},
     'seed': {**shared, 'seed': 3},
     'warmup': {**shared, 'optimizer.warmup_epochs': 1.0},
-    'batches': {'init.path': 'base', 'seed': 3},
+    'batches': {'init.path': 'base', 'data_seed': 10},
+    'longer': {'init.path': 'base', 'data_seed': 20},
+    'fold': {'init.path': 'base', 'data_seed': 12, 'seed': 3},
     'batch': {**shared, 'batch_size': 16},
     'ahead': shared,
     'done': shared,
@@ -109,10 +113,13 @@ def test_runs_train_together_that_differ_in_arguments_alone(
   (folder / 'ahead' / 'checkpoints' / '4').mkdir(parents=True)
   (folder / 'done').mkdir()
   (folder / 'done' / 'results.json').write_text('{}')
+  # For that of its data.
+  length = lambda config: joining.Length(config.data_seed, ())
+  monkeypatch.setattr(joining, 'length', length)
   groups = [[p.name for p in g] for g in grouping.grouped(configs, 2)]
   assert groups == [
-    ['rate', 'seed'], ['warmup'], ['batches'], ['batch'], ['ahead'], ['done'],
-    ['drawn0'], ['drawn1'], ['refused'],
+    ['rate', 'seed'], ['warmup'], ['batches', 'fold'], ['longer'], ['batch'],
+    ['ahead'], ['done'], ['drawn0'], ['drawn1'], ['refused'],
   ]  # fmt: skip
 
 

@@ -257,7 +257,20 @@ def define_flags(workdir: str, seeds: str) -> None:
     "'<task>/<metric>', several separated by commas; config.checkpoint.best if "
     'unset.',
   )
+  bounded.define(
+    'at_once',
+    8,
+    ranges.Count,
+    'The most runs that train together in one program, of those that differ in '
+    'numbers and in data alone.',
+  )
+  flags.DEFINE_bool('one_by_one', False, 'Trains no runs together.')
   flags.mark_flags_as_required(['config', 'workdir'])
+
+
+def at_once() -> int:
+  """Returns the most runs that a command line has train together."""
+  return 1 if flags.FLAGS.one_by_one else flags.FLAGS.at_once
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,9 +20,11 @@ from vidpetl.experiment import state as state_lib
 from vidpetl.metrics import metric as metric_lib
 from vidpetl.parameters import storage, variables
 from vidpetl.training import (
+  alone,
   checkpoint,
   divergence,
   ending,
+  evaluation,
   logbook,
   pending,
   predictions,
@@ -135,6 +137,19 @@ class Candidate:
       self.say(f'{len(self.run.quarantine)} undecodable videos: see {path}')
 
   # -------------------------------------------------------------- while it runs
+
+  def evaluates_after(self, done: int) -> bool:
+    """Whether the last step of the run, or of so many epochs, is done."""
+    if done == self.run.total:
+      return True
+    return evaluation.is_due(
+      done, self.config.eval_every_epochs * self.run.epoch
+    )
+
+  def stands_after(self, done: int) -> bool:
+    """Whether a state is saved or evaluated, for which it is waited."""
+    saves = done % self.config.checkpoint.every == 0
+    return saves or self.evaluates_after(done)
 
   def save(self, state: state_lib.TrainState, done: int) -> None:
     """Saves a state of it."""
@@ -270,6 +285,22 @@ def resume(candidates: Sequence[Candidate]) -> list[start_lib.Start]:
       start = dataclasses.replace(start, state=state)
     begun.append(start)
   return begun
+
+
+def agreed(begun: Sequence[start_lib.Start]) -> int:
+  """Returns the step that all runs begin at.
+
+  Raises:
+    UnlikeError: if it is not one, or if other parameters are frozen.
+  """
+  steps = [each.step for each in begun]
+  if len(set(steps)) > 1:
+    raise alone.UnlikeError(f'These runs go on from steps {steps}.')
+  if len({each.meta['frozen'] for each in begun}) > 1:
+    raise alone.UnlikeError(
+      'Other parameters are frozen in some of these runs.'
+    )
+  return steps[0]
 
 
 def _prefix(held_out: bool) -> str:

@@ -2,14 +2,68 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
 from vidpetl.data import examples
 from vidpetl.metrics import metric as metric_lib
+from vidpetl.training import sharding
+
+Metrics = Mapping[int, metric_lib.Metric]
+
+
+def _only(metrics: Metrics) -> metric_lib.Metric:
+  (metric,) = metrics.values()
+  return metric
+
+
+@dataclasses.dataclass(frozen=True)
+class Audience:
+  """What runs are evaluated on together.
+
+  Attributes:
+    run: a `training.run.Run` whose sources they are.
+    numbers: of the runs.
+    predict: (task, batch on the devices) -> outputs of all of them.
+    measured: number -> metric, of each run; returns what takes the outputs.
+  """
+
+  run: Any
+  numbers: Sequence[int]
+  predict: Callable[[str, Mapping[str, jax.Array]], dict[str, jax.Array]]
+  measured: Callable[[Metrics], metric_lib.Metric] = _only
+
+  def sources(self, held_out: bool) -> Mapping[str, examples.Source]:
+    """Returns what each task is evaluated on."""
+    return self.run.validation if held_out else self.run.evaluation
+
+  def counted(self, name: str, held_out: bool) -> int:
+    """Returns how many examples of a task count."""
+    return len((self.run.held_out if held_out else self.run.tested)[name])
+
+  def evaluate(
+    self,
+    name: str,
+    held_out: bool,
+    metrics: Metrics,
+    go_on: Callable[[], None],
+  ) -> int:
+    """Fills the metric of each run for a task; see `evaluate`."""
+    source, mesh = self.sources(held_out)[name], self.run.mesh
+    undecodable = evaluate(
+      self.measured(metrics),
+      source,
+      self.run.eval_batches(name, held_out),
+      lambda rows: self.predict(name, sharding.to_device(rows, mesh)),
+      go_on,
+    )
+    self.run.quarantine.require(source, undecodable)
+    return undecodable
 
 
 def evaluate(

@@ -342,13 +342,7 @@ def prepare(
   consistency.check_data(config, train, tested)
   consistency.check_classes(train, tested)
   sizes = {name: len(source) for name, source in train.items()}
-  epoch = sum(sizes.values()) / config.batch_size
-  total = config.steps or round(config.epochs * epoch)
-  if total < 1:
-    raise ValueError(
-      f'config.epochs={config.epochs} of {sum(sizes.values())} examples in '
-      f'batches of {config.batch_size} are no step; raise epochs or set steps.'
-    )
+  epoch, total = splits.steps(config, sizes)
   plans = _plans(sizes, config.steps / epoch or config.epochs, part)
   experiment = experiment_lib.build(config, infos, plans)
   whole = lambda parts: {
