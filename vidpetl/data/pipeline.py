@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from etils import epy
 
-from vidpetl.data import clips, examples, index, together
+from vidpetl.data import clips, decoders, examples, index, together
 from vidpetl.data import quarantine as quarantine_lib
 
 with epy.lazy_imports():  # Of seconds, and models are built without it.
@@ -71,6 +71,7 @@ def _batches(
   numbers: range,
   rows: int,
   workers: int,
+  processes: int,
   prefetch: int,
   quarantine: quarantine_lib.Quarantine | None,
 ) -> Iterator[Batch]:
@@ -86,6 +87,7 @@ def _batches(
     numbers: of the batches.
     rows: of a batch.
     workers: see there.
+    processes: see there.
     prefetch: see there.
     quarantine: see there.
   """
@@ -93,6 +95,9 @@ def _batches(
   tf.config.set_visible_devices([], 'GPU')
   layout = clips.signature(source.info, spec)
   raised = []
+  decoder = decoders.of(source, spec, quarantine, processes)
+  # A thread for each process, which waits for it.
+  workers = processes or workers
   pool = concurrent.futures.ThreadPoolExecutor(workers, 'clips')
   # One batch more than it takes to occupy the workers, so that they do not
   # wait for the slowest clip of each batch.
@@ -101,21 +106,21 @@ def _batches(
 
   def load(number):
     # Clips are decoded to where they stay: nothing is stacked or copied.
-    batch = clips.padding(source.info, spec, (rows,))
-    asked = [
-      together.Asked(*one, {k: array[row, ...] for k, array in batch.items()})
-      for row in range(rows)
-      if (one := chosen(int(number) * rows + row))
-    ]
     try:
+      asked = [
+        together.Asked(row, clips.members(source, i, spec, seed), seed)
+        for row in range(rows)
+        if (one := chosen(int(number) * rows + row))
+        for i, seed in [one]
+      ]
+      batch = decoder.batch(asked, rows)
       groups = together.groups(source, spec, asked, least)
-      load_group = lambda group: together.load(source, spec, group, quarantine)
-      for _ in pool.map(load_group, groups):
+      for _ in pool.map(batch.load, groups):
         pass
     except Exception as error:
       raised.append(error)
       raise
-    return list(batch.values())
+    return list(batch.arrays.values())
 
   data = tf.data.Dataset.range(
     numbers.start, numbers.stop, numbers.step, output_type=tf.int64
@@ -147,6 +152,7 @@ def chosen_batches(
   process_index: int = 0,
   process_count: int = 1,
   workers: int = 8,
+  processes: int = 0,
   prefetch: int = 2,
   quarantine: quarantine_lib.Quarantine | None = None,
 ) -> Iterator[Batch]:
@@ -163,7 +169,9 @@ def chosen_batches(
     batch_size: see `eval_batches`, and so for the rest.
     process_index: of this host.
     process_count: number of hosts.
-    workers: clips decoded at a time.
+    workers: clips decoded at a time, by threads.
+    processes: that decode in place of threads, one clip at a time each; 0 for
+      none.
     prefetch: batches kept ready.
     quarantine: where undecodable videos are listed; without it they raise.
   """
@@ -177,7 +185,7 @@ def chosen_batches(
 
   numbers = range(-(-len(chosen) // batch_size))
   batches = _batches(
-    source, spec, pick, numbers, rows, workers, prefetch, quarantine
+    source, spec, pick, numbers, rows, workers, processes, prefetch, quarantine
   )
   for number, batch in zip(numbers, batches):
     own = number * batch_size + first + np.arange(rows, dtype=np.int32)
@@ -197,6 +205,7 @@ def train_batches(
   process_index: int = 0,
   process_count: int = 1,
   workers: int = 8,
+  processes: int = 0,
   prefetch: int = 2,
   quarantine: quarantine_lib.Quarantine | None = None,
 ) -> Iterator[Batch]:
@@ -212,7 +221,9 @@ def train_batches(
     stop: number of the batch at which it ends; None for an endless one.
     process_index: of this host.
     process_count: number of hosts.
-    workers: clips decoded at a time.
+    workers: clips decoded at a time, by threads.
+    processes: that decode in place of threads, one clip at a time each; 0 for
+      none.
     prefetch: batches kept ready.
     quarantine: where undecodable videos are listed; without it they raise.
 
@@ -241,6 +252,7 @@ def train_batches(
     range(start, _ENDLESS if stop is None else stop),
     rows,
     workers,
+    processes,
     prefetch,
     quarantine,
   )
@@ -254,6 +266,7 @@ def eval_batches(
   process_index: int = 0,
   process_count: int = 1,
   workers: int = 8,
+  processes: int = 0,
   prefetch: int = 2,
   quarantine: quarantine_lib.Quarantine | None = None,
 ) -> Iterator[Batch]:
@@ -268,7 +281,9 @@ def eval_batches(
     batch_size: of the global batch, over all hosts.
     process_index: of this host.
     process_count: number of hosts.
-    workers: clips decoded at a time.
+    workers: clips decoded at a time, by threads.
+    processes: that decode in place of threads, one clip at a time each; 0 for
+      none.
     prefetch: batches kept ready.
     quarantine: where undecodable videos are listed; without it they raise.
 
@@ -295,6 +310,7 @@ def eval_batches(
     range(batches),
     rows,
     workers,
+    processes,
     prefetch,
     quarantine,
   )

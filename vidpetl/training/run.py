@@ -281,6 +281,7 @@ class Run:
       'process_index': jax.process_index(),
       'process_count': jax.process_count(),
       'workers': self.config.input.workers,
+      'processes': self.config.input.processes,
       'prefetch': self.config.input.prefetch,
       'quarantine': self.quarantine,
     }
