@@ -29,22 +29,27 @@ from vidpetl.recipes import config_flag
 with epy.lazy_imports():
   import jax
 
+  from vidpetl.backbones import devices as devices_lib
   from vidpetl.data import clips
   from vidpetl.experiment import complete, configure, stacking
   from vidpetl.experiment import experiment as experiment_lib
   from vidpetl.parameters import trainable
   from vidpetl.petl import adapted
   from vidpetl.studies import flops, in_words, memory
-  from vidpetl.studies.pods import asking, topologies
+  from vidpetl.studies.planning import cards
+  from vidpetl.studies.pods import asking
   from vidpetl.training import step as step_lib
 
 
-def describe(config: Any, devices: int = 1) -> dict[str, Any]:
+def describe(
+  config: Any, devices: int = 1, meant: Any = None
+) -> dict[str, Any]:
   """Returns everything that the tables show.
 
   Args:
     config: of the run.
     devices: that share the batch and, along the 'fsdp' axis, the parameters.
+    meant: one of them, whose memory it is; that which is here by default.
 
   Raises:
     ValueError: naming the config field that cannot work.
@@ -61,12 +66,14 @@ def describe(config: Any, devices: int = 1) -> dict[str, Any]:
   state = jax.eval_shape(
     functools.partial(experiment.init_state, tx=tx), jax.random.key(0)
   )
+  with devices_lib.meant(meant):
+    size = memory.parts(config, experiment, infos, state, tx, devices)
   return {
     'recipe': in_words.recipe(config, _examples(config, opened)),
     'params': parameters(experiment),
     'sites': _sites(experiment),
     'flops': _flops(config, infos, experiment, state, tx),
-    'bytes': memory.parts(config, experiment, state, devices),
+    'bytes': size,
     'devices': devices,
   }
 
@@ -251,12 +258,12 @@ def main(argv: list[str]) -> None:
     raise app.UsageError(f'What is meant by {argv[1:]}?')
   logging.set_verbosity(logging.ERROR)
   config = configure.from_flags()
+  devices, meant = args.devices, None
   if args.compile:
-    devices = topologies.find(args.compile).chips
     asking.check(config, args.compile, args.task)
-  else:
-    devices = args.devices
-  found = describe(config, devices)
+    card = cards.find(args.compile)
+    devices, meant = card.count, card.meant
+  found = describe(config, devices, meant)
   print(report(found), flush=True)
   if args.compile:
     found['compiled'] = asking.ask(config, args.compile, args.task)
