@@ -70,6 +70,7 @@ class Slice:
   generation: str
   layout: Sequence[int]
 
+  platform = 'tpu'
   # The package that compiles for it.
   needs = 'libtpu'
   # Others may compile at the same time; nobody is asked what there is here.
@@ -121,6 +122,7 @@ class Host:
   name: str
   chips: int
 
+  platform = 'cpu'
   needs = ''
 
   @property
