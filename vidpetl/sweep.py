@@ -27,8 +27,9 @@ running.
 
 Leaves sweep.md, sweep.json, tradeoff.png and cost.png (accuracy over GFLOPs);
 at its end contrasts.md and contrasts.png, what one thing of the settings
-changes where all else and the seed are alike; pictures as SVG, too. The last column of the table says which evaluations
-the numbers come from (config.report).
+changes where all else and the seed are alike; pictures as SVG, too. The last
+column of the table says which evaluations the numbers come from
+(config.report).
 """
 
 from __future__ import annotations
