@@ -17,7 +17,8 @@ It goes on in this order:
     heads    probes on the frozen backbone, whose features are kept: all seeds
              and rates in one pass
     methods  what trains in the backbone, by successive halving: all that fit
-             for a ninth of the epochs, the best third of them for a third
+             for a ninth of the epochs, the best third of them for a third, and
+             the best of those for all epochs, as heads are trained
     model    the best, trained on all training examples, and tested once
 
 What is best is said by a part of the training examples that is held out

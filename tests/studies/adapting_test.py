@@ -59,8 +59,9 @@ def _fitting(limit):
 
 def test_a_budget_gets_as_much_as_it_pays_for_and_says_what_not():
   whole, paid = _fitting(cost.Limit())
-  assert whole.lacks == () and whole.seeds == 3 and whole.rungs == 2
+  assert whole.lacks == () and whole.seeds == 3 and whole.rungs == 3
   assert whole.factors == shapes.FACTORS
+  assert whole.stages(30.0)[-1] == (30.0, 1)  # As many as heads have.
   lacks, clips = (), paid.clips
   while True:
     shape, less = _fitting(cost.Limit(clips=clips - 1))
@@ -73,8 +74,10 @@ def test_a_budget_gets_as_much_as_it_pays_for_and_says_what_not():
     'one rate of each method',
     'one seed',
     'half of the epochs',
+    'two stages',
     'one stage',
     'without lora, full',
+    'compared with heads after 6% of the epochs',
   )
 
 
@@ -87,9 +90,13 @@ def test_hours_are_counted_by_the_pace_of_this_device():
 
 
 def test_stages_get_longer_and_one_in_three_goes_on():
-  shape = shapes.Methods(NAMES, (1.0,), 3)
-  assert shape.epochs(27.0) == [3.0, 9.0]
-  assert shape.epochs(2.0) == [1.0, 1.0]
+  shape = shapes.Methods(tuple('abcdefg'), (1.0,), 3)
+  assert shape.stages(27.0) == [(3.0, 7), (9.0, 3), (27.0, 1)]
+  assert shape.stages(2.0) == [(1.0, 7), (1.0, 3), (2.0, 1)]
+  # One that is left alone has nobody to be compared with but heads.
+  assert shapes.Methods(NAMES, (1.0,), 3).stages(27.0) == [(3.0, 3), (27.0, 1)]
+  once = shapes.Methods(NAMES, (1.0,), 1, share=0.5, rungs=1)
+  assert once.stages(36.0) == [(2.0, 3)]
   assert [shapes.going_on(n) for n in (1, 3, 4, 7)] == [1, 1, 2, 3]
   assert shapes.evaluations(30.0) == shapes.EVALUATIONS
   assert shapes.evaluations(1.0) == 1

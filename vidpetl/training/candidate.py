@@ -72,9 +72,8 @@ class Candidate:
     self.checkpoints = checkpoint.Checkpoints(
       workdir, self.config.checkpoint.keep, self.config.checkpoint.best
     )
-    self.logbook = logbook.Logbook(
-      run, self.workdir, started, name, leads=not number
-    )
+    leads = not number or run.has_own_data
+    self.logbook = logbook.Logbook(run, self.workdir, started, name, leads)
     self.say = self.logbook.say
     self.files = predictions.Files(self.workdir, run.train)
     self.error: Exception | None = None

@@ -27,9 +27,12 @@ class Member(run_lib.Run):
   memory: dict[Any, Any] = dataclasses.field(default_factory=dict, repr=False)
 
   @property
+  def has_own_data(self) -> bool:
+    return self.train is not self.lead.train
+
+  @property
   def data(self) -> dict[str, Any]:
-    own = self.train is not self.lead.train
-    return identity.data_of(self) if own else self.lead.data
+    return identity.data_of(self) if self.has_own_data else self.lead.data
 
   def init_state(
     self,

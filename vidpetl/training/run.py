@@ -266,6 +266,11 @@ class Run:
       **self.input_options(),
     )
 
+  @property
+  def has_own_data(self) -> bool:
+    """Whether it has not those of another run that trains with it."""
+    return True
+
   @functools.cached_property
   def data(self) -> dict[str, Any]:
     """What tells the data from others; see `identity.data_of`."""

@@ -233,15 +233,13 @@ class Search:
       **self.books.once('methods', lambda: self._decide_methods())
     )
     names = list(shape.names)
-    for number, epochs in enumerate(shape.epochs(self.epochs), 1):
-      if not names:
-        return
-      stage = f'methods{number}'
+    stages_of = shape.stages(self.epochs) if names else []
+    for number, (epochs, count) in enumerate(stages_of, 1):
+      names, stage = names[:count], f'methods{number}'
       decide = functools.partial(self._decide_rung, shape, names, epochs, stage)
       self.books.stage(stage, decide)
       self._run(stage, names)
-      kept = shapes.going_on(len(names))
-      names = [one.name for one in self.found[stage]][:kept]
+      names = [one.name for one in self.found[stage]]
 
   def _decide_methods(self) -> dict[str, Any]:
     names = self.names(True)
