@@ -4,9 +4,10 @@ import time
 import types
 
 import numpy as np
+import pytest
 
 from vidpetl.training import evaluation, logbook, writers
-from vidpetl.training.writers import json_lines
+from vidpetl.training.writers import behind, json_lines, scalars_only
 
 
 def test_a_step_does_not_wait_for_slow_files(tmp_path, monkeypatch):
@@ -18,6 +19,7 @@ def test_a_step_does_not_wait_for_slow_files(tmp_path, monkeypatch):
 
   monkeypatch.setattr(json_lines.JsonLines, 'write_scalars', slowly)
   writer = writers.create(tmp_path)
+  writer.begin()
   began = time.perf_counter()
   for step in range(10):
     writer.write_scalars(step, {'loss': 1.0})
@@ -25,6 +27,41 @@ def test_a_step_does_not_wait_for_slow_files(tmp_path, monkeypatch):
   writer.close()
   rows = json_lines.read_lines(tmp_path / json_lines.FILE)
   assert [row['step'] for row in rows] == list(range(10))
+
+
+def test_what_is_written_before_it_begins_is_held_and_its_errors_are_told():
+  lines = Lines()
+  opened = []
+  writer = behind.Behind(lambda: opened.append(lines) or lines)
+  writer.write_scalars(1, {'loss': 1.0})
+  assert not opened
+  writer.flush()
+  assert lines.steps == [1]
+  lines.full = True
+  writer.write_scalars(2, {})
+  with pytest.raises(OSError, match='No space left'):
+    writer.flush()
+  lines.full = False
+  writer.write_scalars(3, {})
+  writer.close()
+  assert lines.steps == [1, 3, 'closed']
+
+
+class Lines(scalars_only.ScalarsOnly):
+  """A writer onto a disk that may be full."""
+
+  full = False
+
+  def __init__(self):
+    self.steps = []
+
+  def write_scalars(self, step, scalars):
+    if self.full:
+      raise OSError('No space left on device')
+    self.steps.append(step)
+
+  def close(self):
+    self.steps.append('closed')
 
 
 class Log:

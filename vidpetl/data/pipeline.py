@@ -16,7 +16,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from etils import epy
 
-from vidpetl.data import clips, decoders, examples, index, together
+from vidpetl.data import (
+  clips,
+  decoders,
+  examples,
+  index,
+  tensorflow_start,
+  together,
+)
 from vidpetl.data import quarantine as quarantine_lib
 
 with epy.lazy_imports():  # Of seconds, and models are built without it.
@@ -91,6 +98,7 @@ def _batches(
     prefetch: see there.
     quarantine: see there.
   """
+  tensorflow_start.load()
   # TensorFlow reads data here; the accelerators' memory is JAX's.
   tf.config.set_visible_devices([], 'GPU')
   layout = clips.signature(source.info, spec)

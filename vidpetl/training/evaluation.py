@@ -50,11 +50,12 @@ class Audience:
     self,
     name: str,
     held_out: bool,
-    metrics: Metrics,
     go_on: Callable[[], None],
-  ) -> int:
-    """Fills the metric of each run for a task; see `evaluate`."""
+  ) -> tuple[Metrics, int]:
+    """Returns the metric of each run for a task, and what `evaluate` does."""
     source, mesh = self.sources(held_out)[name], self.run.mesh
+    task = self.run.experiment.tasks[name]
+    metrics = {number: task.metric(source) for number in self.numbers}
     undecodable = evaluate(
       self.measured(metrics),
       source,
@@ -63,7 +64,7 @@ class Audience:
       go_on,
     )
     self.run.quarantine.require(source, undecodable)
-    return undecodable
+    return metrics, undecodable
 
 
 def evaluate(

@@ -156,6 +156,7 @@ class Logbook:
     """Writes how long it took to get there."""
     seconds = time.perf_counter() - self._started
     self.writer.write_scalars(step, {'seconds_to_first_step': seconds})
+    self.writer.begin()
     self.say(f'First step after {progress.duration(seconds)}.')
 
   def take(

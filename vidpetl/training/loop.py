@@ -10,6 +10,8 @@ from typing import Any
 
 import jax
 
+from vidpetl import garbage
+from vidpetl.data import tensorflow_start
 from vidpetl.experiment import complete
 from vidpetl.experiment import state as state_lib
 from vidpetl.metrics import metric as metric_lib
@@ -79,6 +81,7 @@ def one(config: Any, workdir: str, compared: Sequence[str] = ()) -> Loop:
   if jax.process_index() == 0:
     writers.check(complete.complete(config).writers)
   prepared = run_lib.prepare(config, workdir, compared)
+  tensorflow_start.begin()
   candidates = [Candidate(prepared, workdir, started)]
   return Loop(alone.Alone(prepared), candidates)
 
@@ -212,6 +215,7 @@ class Loop:
         each.waiting.add(step, name, scalars[each.number])
       if step == start:
         jax.block_until_ready(state)
+        garbage.started()
         self._each(done, lambda each, done=done: each.logbook.first_step(done))
       self._log(done, source)
       self._save_and_evaluate(state, done)
@@ -356,21 +360,19 @@ class Loop:
     found = {each: {} for each in steps}
     of = {each.number: each for each in steps}
     for audience in self.programs.audiences(state, list(of)):
-      some = [of[number] for number in audience.numbers]
-      for name, source in audience.sources(held_out).items():
+      for name in audience.sources(held_out):
         began = time.perf_counter()
-        task = audience.run.experiment.tasks[name]
-        metrics = {each.number: task.metric(source) for each in some}
-        undecodable = audience.evaluate(
-          name, held_out, metrics, self.asked.check
+        metrics, undecodable = audience.evaluate(
+          name, held_out, self.asked.check
         )
         for number, metric in metrics.items():
           if isinstance(metric, metric_lib.Relative):
             metric.compare(self.programs.comparer(name, state, number))
         seconds = time.perf_counter() - began
-        for each in some:
+        for number, metric in metrics.items():
+          each = of[number]
           found[each][name] = {
-            **each.show(steps[each], name, metrics[each.number], held_out),
+            **each.show(steps[each], name, metric, held_out),
             'examples': audience.counted(name, held_out),
             'undecodable': undecodable,
             'seconds': seconds,
@@ -389,6 +391,7 @@ class Loop:
     if wanted != 'none':
       only.logbook.open()
     self.asked.listen()
+    garbage.started()
     found = self.evaluate(begun.state, {only: begun.step})[only]
     choice = reporting.Choice(
       'checkpoint', begun.step, (begun.step,), by=wanted, found=found

@@ -123,7 +123,7 @@ class Run:
     if evaluation or ((init.path or init.adapter) and not unread):
       create = self.experiment.state
       started = initialise.start(
-        self._draw(key),
+        self.experiment.draw(key),
         self.experiment,
         evaluation,
       )
@@ -133,17 +133,12 @@ class Run:
     if shapes.frozen and self.config.frozen_dtype != 'float32':
       if begin is key:
         create = self.experiment.state
-        begin = jax.jit(self.experiment.init_variables)(key)
+        begin = self.experiment.draw(key)
       self.source = rounding.source(self.experiment, begin['params'])
     create = functools.partial(create, tx=self.tx)
     state = jax.jit(create, out_shardings=where)(begin)
     consistency.check_heads(state.frozen)
     return state, origin
-
-  @functools.cached_property
-  def _draw(self) -> Any:
-    """Draws variables by a key; traced once, whatever the number of keys."""
-    return jax.jit(self.experiment.init_variables)
 
   def restore(
     self, checkpoints: checkpoint.Checkpoints, step: int
