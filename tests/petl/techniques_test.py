@@ -13,7 +13,6 @@ import tiny
 
 from vidpetl.parameters import trainable
 from vidpetl.petl import bindings
-from vidpetl.studies import flops
 
 # What is bound -> (entry, whether it starts at the identity).
 TECHNIQUES = {
@@ -288,7 +287,7 @@ def test_half_precision_stays_half(backbone):
     return out.grid.astype(jnp.float32).sum()
 
   step = jax.make_jaxpr(jax.grad(loss))(variables).jaxpr
-  products = [e for e in equations(step) if e.primitive.name in PRODUCTS]
+  products = [e for e in tiny.equations(step) if e.primitive.name in PRODUCTS]
   assert products
   for eqn in products:
     if eqn.outvars[0].aval.shape[0] == 1:
@@ -297,14 +296,6 @@ def test_half_precision_stays_half(backbone):
 
 
 PRODUCTS = ('dot_general', 'conv_general_dilated')
-
-
-def equations(jaxpr):
-  """Yields the equations of a function, and of those that it calls."""
-  for eqn in jaxpr.eqns:
-    yield eqn
-    for inner in flops._within(eqn):
-      yield from equations(inner)
 
 
 @pytest.mark.parametrize(
