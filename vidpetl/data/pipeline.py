@@ -10,8 +10,10 @@ spread.
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from etils import epy
@@ -34,19 +36,49 @@ Batch = dict[str, np.ndarray]
 _ENDLESS = np.iinfo(np.int64).max
 
 
-def local_rows(
-  batch_size: int, process_index: int, process_count: int
-) -> tuple[int, int]:
-  """Returns this host's (first row, number of rows) of a global batch."""
-  if batch_size < 1 or batch_size % process_count:
-    raise ValueError(
-      f'a batch of {batch_size} cannot be split evenly over '
-      f'{process_count} processes: choose a multiple'
-    )
-  if not 0 <= process_index < process_count:
-    raise ValueError(f'process {process_index} is none of {process_count}')
-  rows = batch_size // process_count
-  return process_index * rows, rows
+@dataclasses.dataclass(frozen=True)
+class Reading:
+  """How a host reads its rows of batches.
+
+  Attributes:
+    process_index: of this host.
+    process_count: number of hosts.
+    workers: clips decoded at a time, by threads.
+    processes: that decode in place of threads, one clip at a time each; 0 for
+      none.
+    prefetch: batches kept ready.
+    quarantine: where undecodable videos are listed; without it they raise.
+  """
+
+  process_index: int = 0
+  process_count: int = 1
+  workers: int = 8
+  processes: int = 0
+  prefetch: int = 2
+  quarantine: quarantine_lib.Quarantine | None = None
+
+  @property
+  def threads(self) -> int:
+    """How many load; one for each process, which waits for it."""
+    return self.processes or self.workers
+
+  def rows(self, batch_size: int) -> tuple[int, int]:
+    """Returns this host's (first row, number of rows) of a global batch.
+
+    Raises:
+      ValueError: if the batch does not divide over the hosts.
+    """
+    if batch_size < 1 or batch_size % self.process_count:
+      raise ValueError(
+        f'a batch of {batch_size} cannot be split evenly over '
+        f'{self.process_count} processes: choose a multiple'
+      )
+    if not 0 <= self.process_index < self.process_count:
+      raise ValueError(
+        f'process {self.process_index} is none of {self.process_count}'
+      )
+    rows = batch_size // self.process_count
+    return self.process_index * rows, rows
 
 
 def _shaped(
@@ -77,10 +109,7 @@ def _batches(
   chosen: Callable[[int], tuple[int, np.ndarray] | None],
   numbers: range,
   rows: int,
-  workers: int,
-  processes: int,
-  prefetch: int,
-  quarantine: quarantine_lib.Quarantine | None,
+  how: Reading,
 ) -> Iterator[Batch]:
   """Yields batches of `rows` clips in order; batch k begins at row k * rows.
 
@@ -93,24 +122,19 @@ def _batches(
     chosen: number of a row -> (example, seed); None for padding.
     numbers: of the batches.
     rows: of a batch.
-    workers: see there.
-    processes: see there.
-    prefetch: see there.
-    quarantine: see there.
+    how: they are read.
   """
   tensorflow_start.load()
   # TensorFlow reads data here; the accelerators' memory is JAX's.
   tf.config.set_visible_devices([], 'GPU')
   layout = clips.signature(source.info, spec)
   raised = []
-  decoder = decoders.of(source, spec, quarantine, processes)
-  # A thread for each process, which waits for it.
-  workers = processes or workers
-  pool = concurrent.futures.ThreadPoolExecutor(workers, 'clips')
-  # One batch more than it takes to occupy the workers, so that they do not
+  decoder = decoders.of(source, spec, how.quarantine, how.processes)
+  pool = concurrent.futures.ThreadPoolExecutor(how.threads, 'clips')
+  # One batch more than it takes to occupy the threads, so that they do not
   # wait for the slowest clip of each batch.
-  ahead = 1 + -(-workers // rows)
-  least = -(-workers // ahead)
+  ahead = 1 + -(-how.threads // rows)
+  least = -(-how.threads // ahead)
 
   def load(number):
     # Clips are decoded to where they stay: nothing is stacked or copied.
@@ -135,7 +159,7 @@ def _batches(
   )
   shaped = _shaped(load, layout, rows)
   data = data.map(shaped, num_parallel_calls=ahead, deterministic=True)
-  data = data.prefetch(prefetch)
+  data = data.prefetch(how.prefetch)
   options = tf.data.Options()
   options.autotune.enabled = False
   options.threading.private_threadpool_size = ahead
@@ -157,12 +181,7 @@ def chosen_batches(
   seeds: np.ndarray,
   *,
   batch_size: int,
-  process_index: int = 0,
-  process_count: int = 1,
-  workers: int = 8,
-  processes: int = 0,
-  prefetch: int = 2,
-  quarantine: quarantine_lib.Quarantine | None = None,
+  **how: Any,
 ) -> Iterator[Batch]:
   """Yields batches of some examples, in their order.
 
@@ -174,17 +193,12 @@ def chosen_batches(
     spec: how to cut clips.
     chosen: int [n], examples, each any number of times.
     seeds: uint32 [n, 2], of their showings.
-    batch_size: see `eval_batches`, and so for the rest.
-    process_index: of this host.
-    process_count: number of hosts.
-    workers: clips decoded at a time, by threads.
-    processes: that decode in place of threads, one clip at a time each; 0 for
-      none.
-    prefetch: batches kept ready.
-    quarantine: where undecodable videos are listed; without it they raise.
+    batch_size: of the global batch, over all hosts.
+    **how: fields of `Reading`.
   """
   spec.check(source.info)
-  first, rows = local_rows(batch_size, process_index, process_count)
+  reading = Reading(**how)
+  first, rows = reading.rows(batch_size)
 
   def pick(number: int) -> tuple[int, np.ndarray] | None:
     batch, row = divmod(number, rows)
@@ -192,9 +206,7 @@ def chosen_batches(
     return (int(chosen[k]), seeds[k]) if k < len(chosen) else None
 
   numbers = range(-(-len(chosen) // batch_size))
-  batches = _batches(
-    source, spec, pick, numbers, rows, workers, processes, prefetch, quarantine
-  )
+  batches = _batches(source, spec, pick, numbers, rows, reading)
   for number, batch in zip(numbers, batches):
     own = number * batch_size + first + np.arange(rows, dtype=np.int32)
     counted = np.where(own < len(chosen), own, batch['index'])
@@ -210,12 +222,7 @@ def train_batches(
   seed: int,
   start: int = 0,
   stop: int | None = None,
-  process_index: int = 0,
-  process_count: int = 1,
-  workers: int = 8,
-  processes: int = 0,
-  prefetch: int = 2,
-  quarantine: quarantine_lib.Quarantine | None = None,
+  **how: Any,
 ) -> Iterator[Batch]:
   """Returns an iterator of this host's rows of training batches.
 
@@ -227,13 +234,7 @@ def train_batches(
     seed: of the experiment.
     start: number of the first batch.
     stop: number of the batch at which it ends; None for an endless one.
-    process_index: of this host.
-    process_count: number of hosts.
-    workers: clips decoded at a time, by threads.
-    processes: that decode in place of threads, one clip at a time each; 0 for
-      none.
-    prefetch: batches kept ready.
-    quarantine: where undecodable videos are listed; without it they raise.
+    **how: fields of `Reading`.
 
   Returns:
     Iterator of dicts of arrays (see `clips`) with a leading axis of
@@ -245,7 +246,8 @@ def train_batches(
   spec.check(source.info)
   if not spec.train:
     raise ValueError(f'training batches need ClipSpec(train=True): {spec}')
-  first, rows = local_rows(batch_size, process_index, process_count)
+  reading = Reading(**how)
+  first, rows = reading.rows(batch_size)
 
   def chosen(number: int) -> tuple[int, np.ndarray]:
     batch, row = divmod(number, rows)
@@ -253,17 +255,8 @@ def train_batches(
     i = index.examples(seed, name, np.array(position), len(source))
     return int(i), index.example_seed(seed, name, position)
 
-  return _batches(
-    source,
-    spec,
-    chosen,
-    range(start, _ENDLESS if stop is None else stop),
-    rows,
-    workers,
-    processes,
-    prefetch,
-    quarantine,
-  )
+  numbers = range(start, _ENDLESS if stop is None else stop)
+  return _batches(source, spec, chosen, numbers, rows, reading)
 
 
 def eval_batches(
@@ -271,12 +264,7 @@ def eval_batches(
   spec: clips.ClipSpec,
   *,
   batch_size: int,
-  process_index: int = 0,
-  process_count: int = 1,
-  workers: int = 8,
-  processes: int = 0,
-  prefetch: int = 2,
-  quarantine: quarantine_lib.Quarantine | None = None,
+  **how: Any,
 ) -> Iterator[Batch]:
   """Returns an iterator over every example once, in order.
 
@@ -287,13 +275,7 @@ def eval_batches(
     source: what to read.
     spec: how to cut clips.
     batch_size: of the global batch, over all hosts.
-    process_index: of this host.
-    process_count: number of hosts.
-    workers: clips decoded at a time, by threads.
-    processes: that decode in place of threads, one clip at a time each; 0 for
-      none.
-    prefetch: batches kept ready.
-    quarantine: where undecodable videos are listed; without it they raise.
+    **how: fields of `Reading`.
 
   Raises:
     ValueError: if the batch does not divide, or spec and source do not agree.
@@ -301,7 +283,8 @@ def eval_batches(
   spec.check(source.info)
   if spec.train:
     raise ValueError(f'evaluation needs ClipSpec(train=False): {spec}')
-  first, rows = local_rows(batch_size, process_index, process_count)
+  reading = Reading(**how)
+  first, rows = reading.rows(batch_size)
   batches = -(-len(source) // batch_size)
 
   def chosen(number: int) -> tuple[int, np.ndarray] | None:
@@ -311,14 +294,4 @@ def eval_batches(
       return None
     return i, index.example_seed(0, source.info.name, i)
 
-  return _batches(
-    source,
-    spec,
-    chosen,
-    range(batches),
-    rows,
-    workers,
-    processes,
-    prefetch,
-    quarantine,
-  )
+  return _batches(source, spec, chosen, range(batches), rows, reading)

@@ -362,9 +362,8 @@ class Loop:
     for audience in self.programs.audiences(state, list(of)):
       for name in audience.sources(held_out):
         began = time.perf_counter()
-        metrics, undecodable = audience.evaluate(
-          name, held_out, self.asked.check
-        )
+        result = audience.evaluate(name, held_out, self.asked.check)
+        metrics, undecodable = result
         for number, metric in metrics.items():
           if isinstance(metric, metric_lib.Relative):
             metric.compare(self.programs.comparer(name, state, number))
