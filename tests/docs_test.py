@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 
+import doors
 import experiments
 import pytest
 
@@ -70,9 +71,15 @@ def folder(tmp_path, monkeypatch):
   return tmp_path
 
 
-@pytest.mark.tail(5)
+@pytest.fixture(scope='module')
+def opened():
+  found = doors.Doors()
+  yield found
+  found.close()
+
+
 @pytest.mark.parametrize('words', list(commands()))
-def test_a_command_parses(words, folder):
+def test_a_command_parses(words, folder, opened):
   """Its door, flags, config, argument and fields are those there are."""
   start, *rest = words
   if start == 'vidpetl':
@@ -81,14 +88,8 @@ def test_a_command_parses(words, folder):
     module = cli.DOORS[door]
   else:
     module, rest = rest[1], rest[2:]
-  done = subprocess.run(
-    [sys.executable, '-m', module, *rest, '--only_check_args'],
-    cwd=folder,
-    env={**os.environ, 'PYTHONPATH': str(ROOT)},
-    capture_output=True,
-    text=True,
-  )
-  assert done.returncode == 0, done.stderr
+  status, said = opened.check(module, rest, folder)
+  assert status == 0, said
   rest, fields = config_flag.split(rest)
   options = dict(w.removeprefix('--').split('=', 1) for w in rest if '=' in w)
   for variant in _variants(options) if 'config' in options else ():
