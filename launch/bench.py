@@ -4,6 +4,7 @@
   python launch/bench.py --small            # tiny clips, for a CPU
   python launch/bench.py --peer=torch       # PyTorch's steps in between
   python launch/bench.py --peer=eager       # not compiled by torch.compile
+  python launch/bench.py --compiled=v5e-1   # by a TPU's compiler, without one
 
 A row is one step of training on a batch of noise: bytes of frames in,
 normalising and mirroring, forward, backward, AdamW. `--peer=torch` takes the
@@ -21,6 +22,8 @@ MFU is the FLOPs of the matrix products and convolutions that the step needs
 counts, and neither do gradients of frozen weights), over its time and over what
 the device does at most (`--peak`, in TFLOP/s; else what a large bfloat16
 product reaches there and then).
+
+`--compiled` runs nothing: it asks the compiler of a TPU (`bench_compiled.py`).
 
 Writes one json per device into `--out`, a preset at a time, in place of rows
 of the same names there; prints the table as it grows. A row that fails is in it
@@ -353,10 +356,16 @@ def main() -> None:
   parser.add_argument('--turns', type=int, default=5)
   parser.add_argument('--peak', type=float, default=0.0, help='TFLOP/s')
   parser.add_argument('--out', type=pathlib.Path, default=pathlib.Path('bench'))
+  parser.add_argument('--compiled', metavar='SLICE', help='v5e-1, v4-8, …')
   parser.add_argument('--work', help=argparse.SUPPRESS)
   args = parser.parse_args()
   if args.methods == 'all':
     args.methods = ','.join(METHODS)
+  if args.compiled:
+    import bench_compiled  # noqa: PLC0415
+
+    bench_compiled.run(args, BATCHES, Case)
+    return
   if args.work:
     work(args)
     return

@@ -59,16 +59,19 @@ class Device:
 
   Attributes:
     fuses: whether operands of products are made while they are read.
+    repeats: whether what is read at several times may be made several times.
     tiles: whether arrays lie in tiles of 8 x 128 words of 32 bits.
   """
 
   fuses: bool = False
+  repeats: bool = True
   tiles: bool = False
 
 
 def device(platform: str) -> Device:
   """Returns how devices of a platform store arrays."""
-  return Device(fuses=platform == 'tpu', tiles=platform == 'tpu')
+  tpu = platform == 'tpu'
+  return Device(fuses=tpu, repeats=platform != 'cpu', tiles=tpu)
 
 
 @dataclasses.dataclass(eq=False)
@@ -83,6 +86,7 @@ class Array:
     since: when it could have been made.
     fixed: whether it is made from what a program is given first, and from
       nothing else.
+    readers: how many arrays are made from it.
     until: the last time that it is needed.
     stored: whether it is in memory.
   """
@@ -93,6 +97,7 @@ class Array:
   parents: tuple[Array, ...] = ()
   since: int = -1
   fixed: bool = True
+  readers: int = 0
   until: int = -1
   stored: bool = False
 
@@ -189,6 +194,9 @@ class _Walk:
       large = [_viewed(x) for x in operands if x.size * _FEW >= size]
       since = max((x.since + (x.made == 'stored') for x in large), default=at)
     fixed = all(x.fixed for x in operands) and bool(operands)
+    if how != 'view':
+      for operand in set(map(_viewed, operands)):
+        operand.readers += 1
     return Array(size, how, at, tuple(operands), since, fixed)
 
   def decide(self) -> None:
@@ -209,6 +217,8 @@ class _Walk:
     """
     if array.until in (array.at, self.end):
       return False
+    if array.readers > 1 and not self.on.repeats:
+      return True
     others = _waits(_kept_for(array, array.until), array.until)
     return others >= _waits({array}, array.until, array.at)
 

@@ -16,7 +16,7 @@ from etils import epath
 
 from vidpetl import tables
 from vidpetl.experiment import complete
-from vidpetl.studies.pods import topologies
+from vidpetl.studies.pods import bounds, topologies
 
 _COMPILER = 'vidpetl.studies.pods.compiler'
 _MIB, _GIB = 2**20, 2**30
@@ -82,6 +82,7 @@ def ask(config: Any, name: str, task: str = '') -> dict[str, Any]:
     'hbm': part.memory,
     'task': task,
     'batch': config.batch_size,
+    'dtype': config.dtype,
     **found,
   }
 
@@ -114,8 +115,17 @@ def report(found: Mapping[str, Any], estimate: Mapping[str, Any]) -> str:
     parts += [_compared(found, estimate)]
   parts += [_flops(found)]
   if 'full' not in found:
-    parts += [_collectives(found)]
+    at_best = _at_best(found)
+    parts += [_time(found, at_best)] if at_best else []
+    parts += [_collectives(found, at_best)]
   return '\n\n'.join(parts)
+
+
+def _at_best(found: Mapping[str, Any]) -> bounds.Bounds | None:
+  """Returns the bounds of a step; of this CPU no data sheet is at hand."""
+  if topologies.target(found['slice']).platform == 'cpu':
+    return None
+  return bounds.bounds(found, found['dtype'])
 
 
 def total(found: Mapping[str, Any]) -> int:
@@ -184,7 +194,31 @@ def _flops(found: Mapping[str, Any]) -> str:
   return ', '.join(lines) + '.'
 
 
-def _collectives(found: Mapping[str, Any]) -> str:
+def _time(found: Mapping[str, Any], at_best: bounds.Bounds) -> str:
+  return (
+    f'A step takes a chip at least {1e3 * at_best.seconds:,.1f} ms: its '
+    f'products {1e3 * at_best.products:,.1f} at the peak of the data sheet, '
+    f'{found["moved"] / 1e9:,.1f} GB that it moves '
+    f'{1e3 * at_best.memory:,.1f}. That leaves {100 * at_best.mfu:.0f} % MFU. '
+    f'The compiler reckons {1e3 * at_best.compiler:,.1f} ms, without Pallas '
+    'kernels.'
+  )
+
+
+def _links(at_best: bounds.Bounds | None) -> str:
+  if at_best is None:
+    return ''
+  return (
+    f' Over all links of a device they take at least '
+    f'{1e3 * at_best.links:,.2f} ms: hid nothing any of it, '
+    f'{100 * at_best.scaling:.1f} % of the speed of a device alone would be '
+    'left.'
+  )
+
+
+def _collectives(
+  found: Mapping[str, Any], at_best: bounds.Bounds | None
+) -> str:
   rows = [
     (kind, f'{each["count"]:,}', f'{each["bytes"] / _MIB:,.2f}')
     for kind, each in sorted(found['collectives'].items())
@@ -196,6 +230,5 @@ def _collectives(found: Mapping[str, Any]) -> str:
   share = 100 * hidden['behind'] / hidden['bytes']
   return (
     f'{table}\n  {share:.0f} % of the bytes are on their way while the device '
-    'computes (begun, and waited for later). How long they take is not known '
-    'to the compiler.'
+    f'computes (begun, and waited for later).{_links(at_best)}'
   )

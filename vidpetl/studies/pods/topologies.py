@@ -40,19 +40,23 @@ class Generation:
     layouts: chips -> how they are laid out.
     counted: what a slice's name counts of each chip: 2 cores, or 1.
     memory: bytes of a chip's HBM.
+    clock: Hz, at which its multipliers make the peak of its data sheet.
+    links: bytes a second that a chip sends to its neighbours, by all links.
   """
 
   layouts: dict[int, Sequence[int]]
   counted: int
   memory: int
+  clock: float
+  links: float
 
 
 # cloud.google.com/tpu/docs/system-architecture-tpu-vm
 GENERATIONS = {
-  'v4': Generation(_IN_3D, 2, 32 * GIB),
-  'v5p': Generation(_IN_3D, 2, 95 * GIB),
-  'v5e': Generation(_IN_2D, 1, 16 * GIB),
-  'v6e': Generation(_IN_2D, 1, 32 * GIB),
+  'v4': Generation(_IN_3D, 2, 32 * GIB, 1.05e9, 300e9),
+  'v5p': Generation(_IN_3D, 2, 95 * GIB, 1.75e9, 600e9),
+  'v5e': Generation(_IN_2D, 1, 16 * GIB, 1.5e9, 200e9),
+  'v6e': Generation(_IN_2D, 1, 32 * GIB, 1.75e9, 448e9),
 }
 
 
@@ -89,6 +93,16 @@ class Slice:
   def memory(self) -> int:
     """Bytes of a chip's HBM."""
     return GENERATIONS[self.generation].memory
+
+  @property
+  def clock(self) -> float:
+    """Hz."""
+    return GENERATIONS[self.generation].clock
+
+  @property
+  def links(self) -> float:
+    """Bytes a second that a chip sends."""
+    return GENERATIONS[self.generation].links
 
   def devices(self) -> list[Any]:
     """Returns its chips, to compile for; needs libtpu."""
