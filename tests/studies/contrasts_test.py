@@ -1,4 +1,4 @@
-"""What a sweep's settings change, paired by seed and by all else."""
+"""What one thing of a sweep's settings changes, in pairs."""
 
 import math
 
@@ -18,15 +18,16 @@ def test_a_grid_pairs_cells_that_differ_in_one_thing(tmp_path):
   value = lambda chosen, seed: (
     0.1 * seed
     + 0.5 * (chosen['b'] == 'y')
-    + (0.01 if chosen['m'] == 'q' else 0) * (1 + seed)
+    + (chosen['m'] == 'q') * 0.01 * (1 + seed + (chosen['b'] == 'y'))
   )
-  found = measured('b=x|y,weights=runs/{b},m=p|q,rank=2', value)
+  found = measured('b=x|y,weights=runs/{b},m=p|q|r,rank=2', value)
   folder = epath.Path(tmp_path)
   rows = contrasts.write(folder, found, 'a/top1').splitlines()
   # Weights follow from b, and the rank is all settings'.
   assert rows[2:] == [
-    '| b=y | x | +50.0 | +50.0 to +50.0 | 6 | 0 | 6 |',
-    '| m=q | p | +2.0 | +1.1 to +2.9 | 6 | 0 | 6 |',
+    '| b=y | x | +50.3 | +48.9 to +51.8 | 3 | 0 | 3 of settings |',
+    '| m=q | p | +2.5 | +1.4 to +3.6 | 6 | 0 | 6 of runs |',
+    '| m=r | p | +0.0 | +0.0 to +0.0 | 0 | 0 | 6 of runs |',
   ]
   assert rows[0] == (
     '| | over | a/top1, points | 95 % | higher | lower | pairs |'

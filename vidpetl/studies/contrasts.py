@@ -1,13 +1,16 @@
 """What one thing of a sweep's settings changes, all others being alike.
 
-Two settings that differ in one thing, at the same seed, are a pair. A grid has
-many pairs of the same difference, and seeds multiply them: their mean is told
-from 0 where no two settings could be told apart. The interval is Student's,
+Two settings that differ in one thing are a pair. A grid has many pairs of the
+same difference: their mean is told from 0 where no two settings could be told
+apart. From three pairs of settings on, each counts once, with its mean over the
+seeds that both have; below, as in a list of methods, each seed is a pair of
+runs. The interval is Student's,
 
     mean ± t(0.975, n - 1) s / sqrt(n),
 
-of n pairs whose differences have the standard deviation s. It is over seeds and
-over the rest of the grid, not over test clips, which all runs have in common.
+of n pairs whose differences have the standard deviation s. It is over the rest
+of the grid, or over seeds, and not over test clips, which all runs have in
+common.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ from vidpetl.studies import style
 Measured = Mapping[settings_lib.Setting, Mapping[str, float]]
 _ABSENT = 'none'
 _CONFIDENCE = 0.95
+# So many pairs of settings are counted without their seeds.
+_CELLS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +45,14 @@ class Contrast:
     name: of the thing.
     value: of it.
     over: the value that pairs begin with.
+    kind: what pairs are of, 'settings' or 'runs'.
     differences: of each pair, of a metric that is a share of 1.
   """
 
   name: str
   value: str
   over: str
+  kind: str
   differences: tuple[float, ...]
 
   @property
@@ -78,23 +85,30 @@ def find(measured: Measured) -> list[Contrast]:
       by_rest.setdefault(rest, {})[values[name]] = found
     first, *others = dict.fromkeys(values[name] for values in chosen)
     for other in others:
-      each = _differences(by_rest.values(), first, other)
-      contrasts.append(Contrast(name, other, first, each))
+      cells = _differences(by_rest.values(), first, other)
+      whole = len(cells) >= _CELLS
+      found = map(np.mean, cells) if whole else itertools.chain(*cells)
+      kind = 'settings' if whole else 'runs'
+      found = tuple(map(float, found))
+      contrasts.append(Contrast(name, other, first, kind, found))
   return [each for each in contrasts if len(each.differences) > 1]
 
 
 def _differences(
   cells: Iterable[Mapping[str, Mapping[str, float]]], first: str, other: str
-) -> tuple[float, ...]:
-  """Returns value at `other` minus value at `first`, of what has both."""
+) -> list[tuple[float, ...]]:
+  """Returns value at `other` minus value at `first`: of each cell, by seed."""
   found = [
-    cell[other][seed] - cell[first][seed]
+    tuple(
+      difference
+      for seed in cell[first]
+      if seed in cell[other]
+      and not math.isnan(difference := cell[other][seed] - cell[first][seed])
+    )
     for cell in cells
     if first in cell and other in cell
-    for seed in cell[first]
-    if seed in cell[other]
   ]
-  return tuple(each for each in found if not math.isnan(each))
+  return [each for each in found if each]
 
 
 def _free(chosen: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
@@ -135,7 +149,7 @@ def _row(each: Contrast) -> list[str]:
     f'{each.mean - each.half:+.1f} to {each.mean + each.half:+.1f}',
     str(sum(difference > 0 for difference in each.differences)),
     str(sum(difference < 0 for difference in each.differences)),
-    str(len(each.differences)),
+    f'{len(each.differences)} of {each.kind}',
   ]
 
 
