@@ -89,6 +89,19 @@ def test_hours_are_counted_by_the_pace_of_this_device():
     assert found == pytest.approx(3 * once + 10)
 
 
+def test_heads_tell_what_runs_take_before_any_method_has_run():
+  """Besides their steps; and what a clip takes, if no less than planned."""
+  run = {'forward': 0, 'backward': 0, 'steps': 10, 'step': 1.0, 'together': 2}
+  runs = {'heads/reads/0': {**run, 'seconds': 20.0}}  # 40 together: 30 beside
+  runs['heads/encodes/0'] = {**run, 'forward': 40, 'seconds': 50.0}
+  books = types.SimpleNamespace(found={'stages': {'heads': {'runs': runs}}})
+  of = {f'heads/{name}/': HOW['ladder'] for name in ('reads', 'encodes')}
+  # 80 clips took 60 s, of which the plan says 80 / 8.
+  assert stages.pace(books, {}, of) == cost.Pace(6.0, 30.0)
+  runs['heads/encodes/0'] = {**run, 'forward': 40, 'seconds': 20.5}
+  assert stages.pace(books, {}, of) == cost.Pace(1.0, 30.0)
+
+
 def test_stages_get_longer_and_one_in_three_goes_on():
   shape = shapes.Methods(tuple('abcdefg'), (1.0,), 3)
   assert shape.stages(27.0) == [(3.0, 7), (9.0, 3), (27.0, 1)]
@@ -365,7 +378,7 @@ def test_a_stage_counts_each_run_once_and_ranks_by_what_is_held_out(stage):
   assert books.spent.clips == clips == 560 and again[0].mean == found[0].mean
   of = {f'methods1/{name}/': HOW[name] for name in ('lora', 'ladder')}
   # A step takes 4 s in place of 2 and 1.
-  assert stages.pace(books, of).scale == pytest.approx(8 / 3)
+  assert stages.pace(books, of, {}).scale == pytest.approx(8 / 3)
 
 
 def test_a_stage_that_the_budget_ended_stays_ended(stage):
