@@ -25,8 +25,8 @@ What is best is said by a part of the training examples that is held out
 (config.validation, clips of one film together), or by val, where the data have
 a test beside it; the test set is looked at by the last run alone. A budget,
 --hours or --clips, is kept: what it does not pay for is shortened or left out,
-and named. A clip that goes through the backbone counts one, and one on the way
-back another.
+and named. A clip, or a performance with all its segments, that goes through the
+backbone counts one, and one on the way back another.
 
 It may be killed at any moment; the same command goes on. --workdir has
 

@@ -117,14 +117,13 @@ class Search:
 
   def pace(self) -> cost.Pace:
     """Returns how long things take here."""
-    how = {
-      f'{stage}/{slug(name)}/': c.how
-      for stage in self.books.found['stages']
-      if stage != HEADS
-      for name, c in self.known.items()
-      if c.how
-    }
-    return stages.pace(self.books, how)
+    through, reading = {}, {}
+    for stage in self.books.found['stages']:
+      of = reading if stage == HEADS and self.cached else through
+      for name, each in self.known.items():
+        if each.how:
+          of[f'{stage}/{slug(name)}/'] = each.how
+    return stages.pace(self.books, through, reading)
 
   def least(self, name: str) -> cost.Cost:
     """Returns the least that it costs to train a candidate at last."""
