@@ -11,6 +11,7 @@ from vidpetl.recipes import methods
 from vidpetl.studies import flops
 from vidpetl.training import (
   alone,
+  candidate,
   checkpoint,
   divergence,
   group,
@@ -270,17 +271,22 @@ def test_its_program_is_compiled_for_the_batches_that_come(
   assert told(shapes) == told(batch)
 
 
-def test_each_knows_frozen_kernels_as_they_were_read(make, tmp_path):
+def test_each_knows_frozen_kernels_as_they_were_read(make, tmp_path, capfd):
   """A package is named by them, where the state has fewer bits."""
   planned = plan(make, 'head', tmp_path, frozen_dtype='int8')
   made = joining.prepare(
     [each.config for each in planned], [each.workdir for each in planned]
   )
   with jax.set_mesh(made.run.mesh):
-    for each in made.members:
-      each.init_state()
+    candidate.resume(
+      [
+        candidate.Candidate(member, each.workdir, 0.0, number)
+        for number, (member, each) in enumerate(zip(made.members, planned))
+      ]
+    )
   for each in made.members:
     assert each.source.keys() == made.run.source.keys() != set()
+  assert capfd.readouterr().err.count('kept in int8') == 1
 
 
 def test_a_group_goes_on_where_it_was_stopped(make, tmp_path, monkeypatch):

@@ -242,7 +242,7 @@ class Config:
     page: whether a run ends with report.html; `vidpetl report` makes it, too.
     dtype: of the computation.
     frozen_dtype: of the kernels of the backbone's layers that do not train:
-      'float32', 'bfloat16' or 'int8', with a scale for each output channel.
+      'float32', 'bfloat16' or 'int8', with scales for groups of weights.
     compile_cache: folder of compiled programs, '' for none; 'auto' is
       `$VIDPETL_CACHE`, or 'compiled' beside the working directory.
     petl: techniques bound to sites: {'site', 'technique', 'where', ...} each.

@@ -30,6 +30,7 @@ from vidpetl.training import (
   predictions,
   reporting,
   results,
+  rounding,
 )
 from vidpetl.training import run as run_lib
 from vidpetl.training import start as start_lib
@@ -83,6 +84,7 @@ class Candidate:
     kept_in = self.workdir if self.first else None
     begun = start_lib.begin(self.run, self.checkpoints, step, self.say, kept_in)
     self.meta = begun.meta
+    self._tell_rounding(begun)
     return begun
 
   def resume(self) -> start_lib.Start:
@@ -94,7 +96,13 @@ class Candidate:
       self.workdir, begun.step, write=self.first
     )
     self.waiting = pending.Pending(self.run, begun.step, begun.before)
+    self._tell_rounding(begun)
     return begun
+
+  def _tell_rounding(self, begun: start_lib.Start) -> None:
+    """Says what fewer bits of frozen kernels change: of a group, once."""
+    if self.run.source and not self.number:
+      self.say(rounding.told(self.run, begun.state))
 
   def ended(self) -> dict[str, Any] | None:
     """Returns the results, told again, if it had ended before."""
