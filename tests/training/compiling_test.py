@@ -65,9 +65,8 @@ def test_a_program_made_ahead_is_not_made_again():
   where = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
   shape = jax.ShapeDtypeStruct((3, 5), jnp.float32, sharding=where)
   state = jax.device_put(np.ones((3, 5), np.float32), where)
-  ahead = compiling.Ahead(
-    ['it'], lambda name: step.lower(shape, np.float32(0)).compile(), mesh
-  )
+  make = lambda: step.lower(shape, np.float32(0)).compile()
+  ahead = compiling.Ahead({'it': make}, mesh)
   ahead.wait('it')
   assert sum(made)
   made.clear()
@@ -76,9 +75,14 @@ def test_a_program_made_ahead_is_not_made_again():
   assert not sum(made)
 
 
-def test_what_cannot_be_compiled_ahead_leaves_the_error_to_the_call():
-  ahead = compiling.Ahead(['it'], {}.pop, jax.make_mesh((1,), ('data',)))
-  ahead.wait('it')
+def test_what_cannot_be_compiled_ahead_is_told_to_who_waits_for_it():
+  made = []
+  programs = {'bad': {}.popitem, 'good': lambda: made.append('good')}
+  ahead = compiling.Ahead(programs, jax.make_mesh((1,), ('data',)))
+  with pytest.raises(KeyError, match='dictionary is empty'):
+    ahead.wait('bad')
+  ahead.wait('good')
+  assert made
 
 
 def test_runs_of_all_rates_are_one_program():

@@ -30,9 +30,18 @@ class Alone:
   def __init__(self, run: run_lib.Run):
     self.run = run
 
-  def compile(self, name: str) -> None:
-    """Compiles a task's update, so that its first call need not."""
-    self.run.compile_step(name)
+  def compile(self, name: str, train: bool) -> None:
+    """Compiles what is called of a task, so that its first call need not.
+
+    Args:
+      name: of the task.
+      train: whether that is `step`, or `predict`.
+    """
+    if train:
+      self.run.compile_step(name)
+      return
+    batch = self.run.batch_shapes(name, train=False)
+    self._predictors[name].lower(self.run.shapes, batch).compile()
 
   def join(self, states: Sequence[State]) -> State:
     """Returns one state that holds those of all runs."""

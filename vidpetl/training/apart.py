@@ -56,12 +56,20 @@ class Apart(together.Together):
     return [self._audience(self.part(state, n), n) for n in numbers]
 
   def _audience(self, state: State, number: int) -> evaluation.Audience:
-    numbers = {path: x[number] for path, x in self._numbers.items()}
+    numbers = self._numbers_of(number)
 
     def predict(name, batch):
       return self._predictors[name](state, batch, numbers=numbers)
 
     return evaluation.Audience(self.members[number], (number,), predict)
+
+  def _numbers_of(self, number: int) -> dict[str, jax.Array]:
+    return {path: x[number] for path, x in self._numbers.items()}
+
+  def _compile_evaluation(self, name: str) -> None:
+    predict, numbers = self._predictors[name], self._numbers_of(0)
+    batch = self.run.batch_shapes(name, train=False)
+    predict.lower(self.run.shapes, batch, numbers=numbers).compile()
 
   @functools.cached_property
   def _predictors(self) -> dict[str, Any]:

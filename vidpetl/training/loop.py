@@ -81,7 +81,6 @@ def one(config: Any, workdir: str, compared: Sequence[str] = ()) -> Loop:
   if jax.process_index() == 0:
     writers.check(complete.complete(config).writers)
   prepared = run_lib.prepare(config, workdir, compared)
-  tensorflow_start.begin()
   candidates = [Candidate(prepared, workdir, started)]
   return Loop(alone.Alone(prepared), candidates)
 
@@ -107,8 +106,8 @@ class Loop:
     self._ended: dict[int, state_lib.TrainState] = {}
     self.run = programs.run
     self.config = self.run.config
-    latest = candidates[0].checkpoints.latest()
-    self.ahead = compiling.ahead(programs, latest)
+    tensorflow_start.begin()
+    self.ahead = compiling.ahead(programs, candidates[0].checkpoints.latest())
     self.asked = interruption.Interruption()
 
   @contextlib.contextmanager
@@ -208,7 +207,7 @@ class Loop:
     for step, name, batch in source:
       if self.run.starts_epoch(step):
         state = self.programs.begin_epoch(state)
-      self.ahead.wait(name)
+      self.ahead.wait((name, True))
       state, scalars = self.programs.step(name, state, batch, step)
       done = step + 1
       for each in self._training(done):
@@ -362,6 +361,7 @@ class Loop:
     for audience in self.programs.audiences(state, list(of)):
       for name in audience.sources(held_out):
         began = time.perf_counter()
+        self.ahead.wait((name, False))
         result = audience.evaluate(name, held_out, self.asked.check)
         metrics, undecodable = result
         for number, metric in metrics.items():

@@ -158,14 +158,19 @@ class Run:
       )
     return checkpoints.restore(step, state)
 
-  def batch_shapes(self, name: str) -> dict[str, jax.ShapeDtypeStruct]:
-    """Returns the abstract batch of a task's step, sharded."""
+  def batch_shapes(
+    self, name: str, train: bool = True
+  ) -> dict[str, jax.ShapeDtypeStruct]:
+    """Returns the abstract batch of a task's step or evaluation, sharded."""
+    task = self.experiment.tasks[name]
     if self.cache:
-      signature = self.cache.parts[name, True].signature
+      signature = self.cache.parts[name, train].signature
+    elif train:
+      signature = clips.signature(self.train[name].info, task.train_clip)
     else:
-      clip = self.experiment.tasks[name].train_clip
-      signature = clips.signature(self.train[name].info, clip)
-    return programs.batch_shapes(self.config, signature, self.mesh)
+      source = self.evaluation[name]
+      signature = clips.signature(source.info, task.eval_clip)
+    return programs.batch_shapes(self.config, signature, self.mesh, train)
 
   def compile_step(self, name: str) -> None:
     """Compiles a task's update, so that its first call need not."""

@@ -115,10 +115,18 @@ class Together(alone.Alone):
     """Returns the abstract batch of a task's step, sharded."""
     return self.run.batch_shapes(name)
 
-  def compile(self, name: str) -> None:
+  def compile(self, name: str, train: bool) -> None:
+    if not train:
+      self._compile_evaluation(name)
+      return
     batch = self.batch_shapes(name)
     args = self._arguments(0)
     self._steps[name].lower(self.shapes, batch, *args).compile()
+
+  def _compile_evaluation(self, name: str) -> None:
+    predict = self._predictors[name]
+    batch = self.run.batch_shapes(name, train=False)
+    predict.func.lower(self.shapes, batch, **predict.keywords).compile()
 
   def step(
     self, name: str, state: State, batch: Mapping[str, jax.Array], step: int
@@ -227,7 +235,7 @@ class Together(alone.Alone):
     compiled = jax.jit(
       predict_all, out_shardings=sharding.replicated(self.run.mesh)
     )
-    return lambda state, batch: compiled(state, batch, self._numbers)
+    return functools.partial(compiled, numbers=self._numbers)
 
 
 # Outputs that say which example a row is of.
