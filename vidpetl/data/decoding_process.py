@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import signal
+import time
 import traceback
 import warnings
 from collections.abc import Mapping
@@ -100,6 +101,7 @@ def main(link: int, file: int) -> None:
         notes.taken(),
         error,
         mistake,
+        time.process_time(),
       )
       try:
         asker.send(done)

@@ -64,6 +64,7 @@ class Done(NamedTuple):
     notes: what the user should know.
     error: that was raised, if one was, and
     mistake: whether it is the user's, see `mistakes.is_mistake`.
+    seconds: of the processor that the process has taken so far.
   """
 
   successes: int = 0
@@ -71,6 +72,7 @@ class Done(NamedTuple):
   notes: tuple[str, ...] = ()
   error: BaseException | None = None
   mistake: bool = False
+  seconds: float = 0.0
 
 
 class Crew:
@@ -112,6 +114,11 @@ class Crew:
     failed.set_exception(done.error)
     return failed.result()
 
+  @property
+  def seconds(self) -> float:
+    """Seconds of the processor that the processes have taken."""
+    return sum(member.seconds for member in self._members)
+
   def close(self) -> None:
     """Ends the processes."""
     for member in self._members:
@@ -121,13 +128,18 @@ class Crew:
 
 
 class _Member:
-  """A process, once it was asked for something."""
+  """A process, once it was asked for something.
+
+  Attributes:
+    seconds: see `Done`.
+  """
 
   def __init__(self, file: int):
     self._file = file
     self._process: subprocess.Popen | None = None
     self._link: connection.Connection | None = None
     self._knows: set[bytes] = set()
+    self.seconds = 0.0
 
   def ask(self, told: bytes, order: Order) -> Done:
     """See `Crew.load`."""
@@ -137,9 +149,11 @@ class _Member:
     try:
       self._link.send((name, None if name in self._knows else told, order))
       self._knows.add(name)
-      return self._link.recv()
+      done = self._link.recv()
     except (EOFError, ConnectionError):
       raise self._ended(order) from None
+    self.seconds = done.seconds
+    return done
 
   def _start(self) -> None:
     ours, theirs = socket.socketpair()
