@@ -129,9 +129,9 @@ class Ours:
 
     from vidpetl.studies import cost, flops  # noqa: PLC0415
 
-    made, key = cost.built(case.config()), jax.random.key(0)
+    made = cost.built(case.config())
     self.batch = jax.device_put(cost.batch_of(made.task, case.batch))
-    self.state = jax.block_until_ready(jax.jit(made.create)(key))
+    self.state = jax.block_until_ready(cost.started(made))
     began = time.perf_counter()
     lowered = jax.jit(made.step, donate_argnums=0).lower(self.state, self.batch)
     self.step = lowered.compile()
@@ -145,7 +145,7 @@ class Ours:
     )
     # In float32 no kernel hides the products of an attention.
     plain = cost.built(dataclasses.replace(case, dtype='float32').config())
-    state = jax.eval_shape(plain.create, key)
+    state = jax.eval_shape(plain.create, jax.random.key(0))
     self.flops = flops.products(plain.step, state, self.batch)
     self.wait = jax.block_until_ready
 

@@ -97,6 +97,17 @@ def built(config: Any) -> Built:
   )
 
 
+def started(made: Built) -> Any:
+  """Returns the state before the first step."""
+  lowered = jax.jit(made.create).lower(jax.random.key(0))
+  return lowered.compile(compiler_options=_quickly())(jax.random.key(0))
+
+
+def _quickly() -> Mapping[str, Any]:
+  """Returns how a program is compiled that runs once, or never."""
+  return _QUICKLY if jax.default_backend() == 'cpu' else {}
+
+
 class Step:
   """A training step, compiled."""
 
@@ -109,12 +120,11 @@ class Step:
       runs: whether the step will run; if not, its arrays are shapes alone.
     """
     made = built(config)
-    create = functools.partial(made.create, jax.random.key(0))
-    self.state = jax.jit(create)() if runs else jax.eval_shape(create)
+    key = jax.random.key(0)
+    self.state = started(made) if runs else jax.eval_shape(made.create, key)
     self.batch = batch_of(made.task, size, made.kept)
     lowered = jax.jit(made.step, donate_argnums=0).lower(self.state, self.batch)
-    quick = _QUICKLY if not runs and jax.default_backend() == 'cpu' else {}
-    self.step = lowered.compile(compiler_options=quick)
+    self.step = lowered.compile(compiler_options={} if runs else _quickly())
     self.seconds: list[float] = []
     self.trained = made.trained
 
