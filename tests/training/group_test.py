@@ -263,8 +263,9 @@ def test_its_program_is_compiled_for_the_batches_that_come(
     jax.stages.Lowered, 'compile', lambda self: compiled.append(self)
   )
   with jax.set_mesh(made.run.mesh):
-    made.compile(TASK)
-  assert len(compiled) == 1
+    made.compile(TASK, True)
+    made.compile(TASK, False)
+  assert len(compiled) == 2
   batch = next(made.run.train_batches(0)[TASK])
   shapes = made.run.batch_shapes(TASK)
   told = lambda arrays: {k: (x.shape, x.dtype) for k, x in arrays.items()}
