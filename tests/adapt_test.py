@@ -164,6 +164,33 @@ def test_the_range_of_scores_comes_from_the_data(world):
     load('data=mtl_aqa,raw=/nowhere,backbone=i3d,method=full')
 
 
+def test_a_run_that_is_gone_on_from_gives_its_clip(world, tmp_path):
+  """By a checkpoint, too; what is said is taken, and a file says nothing."""
+  folder = world['hmdb51'] / 'videos'
+  clip = {'frames': 12, 'stride': 3.0, 'fps': 10.0, 'resolution': 80}
+  of = lambda **fields: (
+    named.load(
+      f'adapt:data={folder},' + ','.join(f'{k}={v}' for k, v in fields.items())
+    ).tasks.videos.clip
+  )
+  told = lambda clip: [clip.get(k) for k in ('frames', 'stride', 'fps')]
+  task = {'task': 'classification', 'clip': {**clip, 'sampling': 'stride'}}
+  config = json.dumps({'tasks': {'before': task}})
+  (tmp_path / 'config.json').write_text(config)
+  for weights in (tmp_path, tmp_path / 'checkpoints' / '7'):
+    found = of(weights=weights)
+    assert told(found) == [12, 3.0, 10.0]
+    assert (found.resolution, found.short_side) == (80, 91)
+  found = of(weights=tmp_path, frames=4, stride=2)
+  assert told(found) == [4, 2.0, 10.0]
+  assert told(of(weights=tmp_path / 'x.pth')) == told(of())
+  # A performance has as many frames as its segments together.
+  task = {'task': 'quality.usdl', 'length': 12, 'clip': {**clip, 'frames': 48}}
+  config = json.dumps({'tasks': {'before': task}})
+  (tmp_path / 'config.json').write_text(config)
+  assert told(of(weights=tmp_path)) == [12, *told(of())[1:]]
+
+
 def test_a_method_sits_where_the_backbone_has_a_place():
   sites = {
     backbone: load(f'data=hmdb51_1,backbone={backbone},method=adapter3d').petl[

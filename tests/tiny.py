@@ -7,6 +7,7 @@ import numpy as np
 
 from vidpetl.backbones import hiera, mvit, swin, vit, vivit
 from vidpetl.parameters import trainable
+from vidpetl.studies import flops
 
 VIDEO = np.random.default_rng(0).normal(size=(2, 4, 16, 16, 3))
 VIDEO = VIDEO.astype(np.float32)
@@ -63,3 +64,11 @@ def random(shapes):
     .astype(np.float32)
     for path, shape in shapes.items()
   }
+
+
+def equations(jaxpr):
+  """Yields the equations of a function, and of those that it calls."""
+  for eqn in jaxpr.eqns:
+    yield eqn
+    for inner in flops._within(eqn):
+      yield from equations(inner)

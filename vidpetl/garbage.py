@@ -9,21 +9,23 @@ from __future__ import annotations
 import atexit
 import gc
 
-_USUAL = gc.get_threshold()
 # Young objects still go. It is not looked through the old ones.
 _STARTING = (10_000, 10, 1_000_000)
+_before: list[tuple[int, int, int]] = []
 
 
 def starting() -> None:
   """Looks at young objects alone, until `started`."""
-  gc.set_threshold(*_STARTING)
+  if not _before:
+    _before.append(gc.get_threshold())
+    gc.set_threshold(*_STARTING)
 
 
 def started() -> None:
-  """Looks as usual; what is there by now is taken to stay."""
-  if gc.get_threshold() == _STARTING:
+  """Looks as it did before; what is there by now is taken to stay."""
+  if _before:
     gc.freeze()
-    gc.set_threshold(*_USUAL)
+    gc.set_threshold(*_before.pop())
 
 
 def ending() -> None:

@@ -290,7 +290,7 @@ def test_runs_are_compared(tmp_path, fields):
   assert re.findall('<td class="best">(.*?)</td>', text) == ['75.0 %']
   assert 'sit 50.0 75.0 +25.0' in words and '25.0 0.0 -25.0' in words
   assert f'seed {fields["seed"]} 7' in words
-  assert 'do not compare' not in words
+  assert '; one is 25 % of them.' in words and 'do not compare' not in words
   assert sum(tag == 'polyline' for tag, _ in tags) == 2
   results = two.results
   results['tasks']['k']['fingerprint'] = 'other'

@@ -18,8 +18,11 @@ def test_values_multiply_and_settings_keep_their_order():
     'method=bapat,bottleneck=16,to=qv',
     'method=mst,shift=false',
   ]
-  assert [s.family for s in made] == ['head'] + ['bapat'] * 4 + [
-    'mst shift=false'
+  # Sizes are joined in pictures, and words are not.
+  assert [s.family for s in made] == [
+    'head',
+    *['bapat, to=kv', 'bapat, to=qv'] * 2,
+    'mst, shift=false',
   ]
   assert len({s.slug for s in made}) == 6
 
@@ -32,6 +35,13 @@ def test_settings_can_have_names():
   assert one.argument == 'init=demo/i3d'
   assert (two.name, two.slug) == ('HPT+BN, rank=2', 'HPT+BN_rank=2')
   assert (three.argument, three.family) == ('init=a,rank=4', 'HPT+BN')
+
+
+def test_what_follows_from_another_value_is_in_no_name():
+  made = settings.parse('b=x|y,weights=runs/{b},init={seed},config.f=a{b}')
+  assert [s.name for s in made] == ['b=x, init={seed}', 'b=y, init={seed}']
+  assert made[1].argument == 'b=y,weights=runs/{b},init={seed}'
+  assert made[1].chosen == {'b': 'y', 'init': '{seed}'}
 
 
 def test_what_is_in_quotes_is_not_cut():
@@ -63,6 +73,7 @@ def test_fields_multiply_as_arguments_do():
     ('method', "'method' is no name=value"),
     ('rank=2|', "'rank=2|' is no name=value"),
     ('rank=2; rank=2', 'rank=2 is there twice'),
+    ('rank=2,rank=4', "'rank=2,rank=4' sets one thing twice"),
     (' ; ', 'there are none'),
     ("config.a='x", "quote does not close in .*'x"),
     ("rank='1,2'", "rank='1,2'.* cannot hold a comma"),

@@ -79,6 +79,17 @@ def test_settings_of_one_size_stand_side_by_side(sizes, named):
   assert len(set(places.round())) == len(places) == 2
 
 
+def test_long_names_take_nothing_from_the_axes():
+  widths = []
+  for name in ('a', 'a' * 80):
+    (setting,) = settings.parse(f'{name}=1')
+    point = tradeoff.Point(setting, 4, 1, 9, (0.5,))
+    picture = tradeoff.draw([point], 'k/top1')
+    picture.draw_without_rendering()
+    widths.append(picture.axes[0].get_window_extent().width)
+  assert widths[1] > 0.7 * widths[0]
+
+
 @pytest.mark.slow
 def test_runs_once_reports_failures_and_refuses_changes(
   make_config, tmp_path, capsys

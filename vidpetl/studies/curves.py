@@ -95,7 +95,7 @@ def of_runs(runs: Sequence[Recorded], task: str, metric: str) -> figure.Figure:
         )
   axes.set_ylabel(f'{task}: {metric}' + (', %' if factor == 100 else ''))
   _finish(axes, unit, legend=False)
-  picture.legend(loc='outside right upper', fontsize=8, frameon=False)
+  style.legend(picture)
   return picture
 
 

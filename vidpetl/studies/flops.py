@@ -60,13 +60,11 @@ class Product:
       attention; or 'convolution'.
     flops: of it; a multiply-add counts as two.
     bytes: of its operands and its result.
-    result: bytes of that alone, once.
   """
 
   kind: str
   flops: int
   bytes: int
-  result: int
 
 
 def products(function: Callable, *args) -> int:
@@ -107,13 +105,12 @@ def _equation(eqn: core.JaxprEqn, times: int) -> Iterator[Product]:
       flops = 2 * eqn.outvars[0].aval.size * depth
     else:
       kind, flops = 'convolution', _convolution(eqn)
-    result = arrays[-1].size * arrays[-1].dtype.itemsize
-    yield Product(kind, times * flops, times * size, result)
+    yield Product(kind, times * flops, times * size)
     return
   times *= eqn.params['length'] if name == 'scan' else 1
   inner = [
     [product for each in jaxpr.eqns for product in _equation(each, times)]
-    for jaxpr in _within(eqn)
+    for jaxpr in within(eqn)
   ]
   if name == 'cond' and inner:  # Of which one runs: forms for each platform.
     inner = [max(inner, key=lambda found: sum(p.flops for p in found))]
@@ -128,7 +125,7 @@ def _convolution(eqn: core.JaxprEqn) -> int:
   return 2 * eqn.outvars[0].aval.size * per_output // dilation
 
 
-def _within(eqn: core.JaxprEqn) -> Iterator[core.Jaxpr]:
+def within(eqn: core.JaxprEqn) -> Iterator[core.Jaxpr]:
   """Yields the functions that an equation calls."""
   for value in jax.tree.leaves(
     list(eqn.params.values()),
@@ -168,12 +165,14 @@ def draw(points: Sequence[Point], metric: str) -> figure.Figure:
   for number, point in enumerate(points):
     area = max(_SMALLEST, _LARGEST * point.trained / max(most, 1))
     colour = style.line(number)['color']
+    marker = style.MARKERS[number // len(style.COLOURS) % len(style.MARKERS)]
     x, y = point.flops / 1e9, 100 * float(np.mean(point.values))
     if len(point.values) > 1:
       spread = 100 * tables.std(point.values)
       axes.errorbar(x, y, spread, color=colour, capsize=3, lw=1.0, zorder=1)
     axes.scatter(
-      x, y, s=area, color=colour, alpha=0.55, edgecolors=colour, zorder=2,
+      x, y, s=area, color=colour, alpha=0.55, edgecolors=colour, marker=marker,
+      zorder=2 + 1 / (1 + area),  # A small one lies upon a large one.
       label=f'{point.name}: {millions(point.trained)}',
     )  # fmt: skip
     axes.plot(x, y, '.', color='black', ms=3, zorder=3)
@@ -182,12 +181,8 @@ def draw(points: Sequence[Point], metric: str) -> figure.Figure:
   axes.grid(alpha=0.25, which='both', lw=0.5)
   axes.set_xlabel('GFLOPs of one view, forward')
   axes.set_ylabel(f'{metric}, %')
-  legend = picture.legend(
-    title='trained parameters (area)',
-    loc='outside right upper',
-    fontsize=8,
-    title_fontsize=8,
-    frameon=False,
+  legend = style.legend(
+    picture, title='trained parameters (area)', title_fontsize=8
   )
   for handle in legend.legend_handles:
     handle.set_sizes([40.0])

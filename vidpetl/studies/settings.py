@@ -17,6 +17,11 @@ On the command line it is text: settings are separated by ';', what they set by
 
     linear probe: method=head; method=full,config.optimizer.learning_rate=1|2
 
+'{name}' in a value stands for the argument of that name, and makes a grid of
+what has a place of its own, as a backbone its weights:
+
+    backbone=clip_b16|videomae_b,weights=runs/{backbone},method=head|lora
+
 In round brackets, as regular expressions have them, and in quotes of either
 sort these characters mean themselves:
 
@@ -37,6 +42,7 @@ from typing import Any
 _FIELD = 'config.'
 _TOKEN = re.compile(r'"[^"]*"|\'[^\']*\'|\([^()"\']*\)|.', re.DOTALL)
 _QUOTED = re.compile(r'"([^"]*)"|\'([^\']*)\'')
+_PLACEHOLDER = re.compile(r'\{(\w+)\}')
 _NAME = re.compile(r'(?:([^=,;:|"\']+):\s)?(.*)', re.DOTALL)
 
 
@@ -56,6 +62,12 @@ class Setting:
   fields: Mapping[str, Any]
   name: str
   family: str
+
+  @property
+  def chosen(self) -> dict[str, str]:
+    """What it sets, by name, without what follows from others of that."""
+    values = {key: str(value) for key, value in self.fields.items()}
+    return _leading({**self.arguments, **values})
 
   @property
   def argument(self) -> str:
@@ -127,9 +139,9 @@ def _make(name: str = '', family: str = '', **values: Any) -> Setting:
   return Setting(arguments, fields, name, family or name)
 
 
-def _name(values: Mapping[str, Any], separator: str = ', ') -> str:
+def _name(values: Mapping[str, Any]) -> str:
   pairs = (f'{key.removeprefix(_FIELD)}={v}' for key, v in values.items())
-  return separator.join(pairs).removeprefix('method=')
+  return ', '.join(pairs).removeprefix('method=')
 
 
 def _text(key: str, value: Any) -> str:
@@ -149,17 +161,44 @@ def _text(key: str, value: Any) -> str:
 def _expand(text: str) -> list[dict[str, Any]]:
   """Returns the settings of 'name: a=1,b=x|y', as dicts."""
   label, rest = _NAME.fullmatch(text).groups()
-  choices = dict(map(_choices, _split(rest, ',')))
-  fixed = {key: texts[0] for key, texts in choices.items() if not texts[1:]}
-  varied = [key for key in choices if key not in fixed]
-  family = label or _name(fixed, ' ') or ' '.join(varied)
+  pairs = list(map(_choices, _split(rest, ',')))
+  choices = dict(pairs)
+  if len(choices) < len(pairs):
+    raise ValueError(f'over: {text!r} sets one thing twice')
+  varied = {key for key, texts in choices.items() if texts[1:]}
+  sizes = {key for key in varied if all(map(_is_number, choices[key]))}
   found = []
   for texts in itertools.product(*choices.values()):
     chosen = dict(zip(choices, texts))
-    shown = {key: chosen[key] for key in (varied if label else choices)}
-    name = ', '.join(filter(None, [label, _name(shown)]))
+    shown = {
+      key: value
+      for key, value in _leading(chosen).items()
+      if key in varied or not label
+    }
+    kind = {key: value for key, value in shown.items() if key not in sizes}
+    name, family = (
+      ', '.join(filter(None, [label, _name(each)])) for each in (shown, kind)
+    )
+    family = family or ' '.join(key for key in choices if key in sizes)
     found.append({'name': name, 'family': family, **chosen})
   return found
+
+
+def _leading(values: Mapping[str, str]) -> dict[str, str]:
+  """Returns the values that stand for no other, as 'runs/{backbone}' does."""
+  return {
+    key: value
+    for key, value in values.items()
+    if not set(_PLACEHOLDER.findall(value)) & set(values)
+  }
+
+
+def _is_number(text: str) -> bool:
+  try:
+    float(text)
+  except ValueError:
+    return False
+  return True
 
 
 def _choices(field: str) -> tuple[str, list[str]]:

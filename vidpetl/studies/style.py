@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from etils import epath
 from matplotlib import figure
+from matplotlib import legend as legend_lib
 from PIL import Image
 
 from vidpetl import durable
@@ -18,6 +21,9 @@ MARKERS = 'os^DvPX'
 GREY = '0.45'
 _DPI = 150  # Text of 8 points is read at full size.
 
+# Inches of a legend that a picture of its usual width has room for.
+_NARROW = 2.0
+
 
 def line(number: int) -> dict[str, str]:
   """Returns colour and marker of line `number` of a picture."""
@@ -25,6 +31,16 @@ def line(number: int) -> dict[str, str]:
     'color': COLOURS[number % len(COLOURS)],
     'marker': MARKERS[(number + number // len(COLOURS)) % len(MARKERS)],
   }
+
+
+def legend(picture: figure.Figure, **options: Any) -> legend_lib.Legend:
+  """Returns a legend right of the axes, which keep their size beside it."""
+  shown = picture.legend(
+    loc='outside right upper', fontsize=8, frameon=False, **options
+  )
+  inches = shown.get_window_extent().width / picture.dpi
+  picture.set_figwidth(picture.get_figwidth() + max(0.0, inches - _NARROW))
+  return shown
 
 
 def save(

@@ -9,7 +9,7 @@ from typing import Any
 
 from etils import epath
 
-from vidpetl.studies import flops, rates, series, tradeoff
+from vidpetl.studies import contrasts, flops, rates, series, tradeoff
 from vidpetl.studies import settings as settings_lib
 
 LoadConfig = Callable[[Sequence[settings_lib.Setting], int], Any]
@@ -83,10 +83,25 @@ class Sweep:
     tradeoff.write(self._folder, self.found(), self._metrics, self._costs)
 
   def told(self) -> str:
-    """Writes rates.md; returns its table and that of all settings."""
+    """Writes rates.md and contrasts.md; returns them and the table of all."""
     of_rates = rates.write(self._folder, self.tried, self._metrics[0])
     found = tradeoff.table(self.found(), self._metrics)
-    return '\n\n'.join(filter(None, [of_rates, found]))
+    contrasted = contrasts.write(
+      self._folder, self._by_seed(), self._metrics[0]
+    )
+    return '\n\n'.join(filter(None, [of_rates, found, contrasted]))
+
+  def _by_seed(self) -> contrasts.Measured:
+    """Returns setting -> seed -> the first metric, at the rate picked."""
+    metric = self._metrics[0]
+    return {
+      setting: {
+        workdir.name: tradeoff.value(results, metric)
+        for workdir, results in tried[rates.pick(tried, metric)].items()
+      }
+      for setting in self.settings
+      if (tried := self.tried.get(setting))
+    }
 
 
 def sweep(*args: Any, **more: Any) -> list[str] | None:

@@ -74,14 +74,14 @@ def points(found: Found, metric: str) -> list[Point]:
         count['trained'] - count['trained_heads'],
         count['trained_heads'],
         count['total'],
-        tuple(_value(result, metric) for result in results),
+        tuple(value(result, metric) for result in results),
         tuple(result.get('reported', {}) for result in results),
       )
     )
   return measured
 
 
-def _value(result: Mapping[str, Any], metric: str) -> float:
+def value(result: Mapping[str, Any], metric: str) -> float:
   """Returns a run's metric; nan if undefined, as a constant's correlation."""
   task, _, name = metric.partition('/')
   metrics = result['tasks'].get(task, {}).get('metrics', {})
@@ -221,7 +221,7 @@ def draw(measured: Sequence[Point], metric: str) -> figure.Figure:
     )
     for artist in drawn.get_children():
       artist.set_transform(artist.get_transform() + shift)
-  picture.legend(loc='outside right upper', fontsize=8, frameon=False)
+  style.legend(picture)
   axes.margins(x=0.12, y=0.1)
   _show_sizes(axes, [p.trained for p in measured])
   axes.grid(alpha=0.25, which='both', lw=0.5)

@@ -14,8 +14,8 @@ from vidpetl.training import (
   candidate,
   divergence,
   holding,
+  joining,
   loop,
-  together,
   writers,
 )
 
@@ -40,7 +40,7 @@ class Planned:
 def run(
   planned: Sequence[Planned], compared: Sequence[str] = ()
 ) -> list[dict[str, Any] | Exception] | None:
-  """Trains runs together that differ in `together.ARGUMENTS` alone.
+  """Trains runs together that may; see `joining`.
 
   Each leaves what it would leave alone. One that diverges is left out, and the
   others go on.
@@ -62,7 +62,7 @@ def run(
     if jax.process_index() == 0:
       writers.check(complete.complete(planned[0].config).writers)
     configs = [each.config for each in planned]
-    programs = together.prepare(configs, workdirs, compared)
+    programs = joining.prepare(configs, workdirs, compared)
     candidates = [
       candidate.Candidate(member, each.workdir, started, number, each.name)
       for number, (member, each) in enumerate(zip(programs.members, planned))

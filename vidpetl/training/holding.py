@@ -74,6 +74,13 @@ def of_first(text: str) -> str:
   return bytes(np.asarray(share(data), np.uint8)).decode() if size else ''
 
 
+def total(number: int) -> int:
+  """Returns the sum of the numbers that all processes have."""
+  if jax.process_count() == 1:
+    return number
+  return int(multihost_utils.process_allgather(np.int32(number)).sum())
+
+
 def all_come(seconds: float) -> bool:
   """Returns whether all processes come to a place, of which some may not.
 

@@ -55,7 +55,7 @@ class Logbook:
       workdir: of the run.
       started: when it began, by `time.perf_counter`.
       name: in front of what is told, where several runs tell.
-      leads: whether it says what they have in common.
+      leads: whether it says what is odd about the data, which others may have.
     """
     self._leads = leads
     self._name = f'{name}: ' if name else ''

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,18 +15,15 @@ from vidpetl import garbage
 from vidpetl.data import tensorflow_start
 from vidpetl.experiment import complete
 from vidpetl.experiment import state as state_lib
-from vidpetl.metrics import metric as metric_lib
 from vidpetl.training import (
   alone,
   candidate,
   compiling,
   divergence,
-  evaluation,
   feed,
   holding,
   interruption,
   reporting,
-  sharding,
   shares,
   writers,
 )
@@ -71,8 +69,7 @@ def one(config: Any, workdir: str, compared: Sequence[str] = ()) -> Loop:
   if jax.process_index() == 0:
     writers.check(complete.complete(config).writers)
   prepared = run_lib.prepare(config, workdir, compared)
-  candidates = [Candidate(prepared, workdir, started)]
-  return Loop(alone.Alone(prepared), candidates)
+  return Loop(alone.Alone(prepared), [Candidate(prepared, workdir, started)])
 
 
 class Loop:
@@ -84,19 +81,24 @@ class Loop:
   Attributes:
     run: whose data, devices and schedule it goes by.
     candidates: all runs.
-    active: those that still train.
+    active: those that have not diverged.
+    total: steps of the longest.
   """
 
   def __init__(self, programs: alone.Alone, candidates: Sequence[Candidate]):
     self.programs, self.candidates = programs, candidates
     self.active = list(candidates)
+    self.total = max(each.run.total for each in candidates)
+    # Those that took their last step before others have.
+    self._ended: dict[int, state_lib.TrainState] = {}
     self.run = programs.run
     self.config = self.run.config
-    latest = candidates[0].checkpoints.latest()
     tensorflow_start.begin()
-    self.ahead = compiling.ahead(programs, latest)
+    self.ahead = compiling.ahead(programs, candidates[0].checkpoints.latest())
     self.asked = interruption.Interruption()
-    self.shares = shares.Shares(lambda: self.active[0].waiting.done())
+    self.shares = shares.Shares(
+      lambda: all(each.waiting.done() for each in self.active)
+    )
     self.evaluating = shares.Shares(lambda: False)
 
   @contextlib.contextmanager
@@ -132,8 +134,8 @@ class Loop:
       What the file of results of each holds; None for one that was left out.
     """
     begun = candidate.resume(self.candidates)
-    start = alone.agreed(begun)
-    if start == self.run.total:
+    start = candidate.agreed(begun)
+    if start == self.total:
       ended = [each.ended() for each in self.candidates]
       if all(ended):
         return ended
@@ -142,8 +144,12 @@ class Loop:
     state = self.programs.join([each.state for each in begun])
     self.asked.listen()
     # An evaluation that failed, or was cut short, is made up for.
-    lacking = [c for c in self.candidates if start not in c.evaluations]
-    if start and self._evaluates_after(start) and lacking:
+    lacking = [
+      each
+      for each in self._training(start)
+      if start and each.evaluates_after(start) and start not in each.evaluations
+    ]
+    if lacking:
       self._evaluate(state, start, lacking)
     state = self._train(state, start)
     for each in self.active:
@@ -165,12 +171,12 @@ class Loop:
       DivergedError: with the checkpoint that is good, and how to go on.
     """
     source = feed.Feed(
-      range(start, self.run.total),
+      range(start, self.total),
       self.run.mixture.task,
-      self.run.train_batches(start),
-      lambda rows: sharding.to_device(rows, self.run.mesh),
+      self.programs.batches(start),
+      self.programs.to_device,
       self.config.input.ready,
-      lambda: self.active[0].waiting.done(),
+      self.shares.idle,
       self.shares.of,
     )
     for each in self.active:
@@ -200,40 +206,49 @@ class Loop:
         state = self.programs.begin_epoch(state)
       self.ahead.wait((name, True))
       state, scalars = self.programs.step(name, state, batch, step)
-      for each in self.active:
-        each.waiting.add(step, name, scalars[each.number])
       done = step + 1
+      for each in self._training(done):
+        each.waiting.add(step, name, scalars[each.number])
       if step == start:
         jax.block_until_ready(state)
         garbage.started()
         self.shares.restart()
-        self._each(lambda each, done=done: each.logbook.first_step(done))
-      self._log(done, source, self._stands_after(done))
+        self._each(done, lambda each, done=done: each.logbook.first_step(done))
+      self._log(done, source)
       self._save_and_evaluate(state, done)
       why = self.asked.requested()
-      if why and done < self.run.total:
-        self._each(lambda each: each.logbook.catch_up(each.waiting, source))
-        self._save(state, done)
+      if why and done < self.total:
+        self._each(done, lambda c: c.logbook.catch_up(c.waiting, source))
+        self._save(state, done, lambda each: True)
         raise interruption.Interrupted(why)
     return state
 
-  def _log(self, done: int, source: feed.Feed, stands: bool) -> None:
+  def _training(self, done: int) -> list[Candidate]:
+    """Returns the runs that have so many steps, and have not diverged."""
+    return [each for each in self.active if done <= each.run.total]
+
+  def _log(self, done: int, source: feed.Feed) -> None:
     """Logs what is due of each run; see `Logbook.take`."""
+    stands = any(each.stands_after(done) for each in self._training(done))
 
     def take(each):
-      shown = each is self.active[0]
+      shown = each is self._training(done)[0]
       each.logbook.take(done, each.waiting, source, stands, shown)
 
     with self.shares.of(shares.LOGGING):
-      self._each(take)
+      self._each(done, take)
 
-  def _each(self, act: Callable[[Candidate], Any]) -> None:
+  def _each(self, done: int, act: Callable[[Candidate], Any]) -> None:
     """Does something with each run, and leaves those out that have diverged.
+
+    Args:
+      done: steps that are done; a run that has fewer is at its end.
+      act: what to do.
 
     Raises:
       DivergedError: if none is left.
     """
-    for each in list(self.active):
+    for each in self._training(done):
       try:
         act(each)
       except divergence.DivergedError as error:
@@ -244,23 +259,26 @@ class Loop:
         each.say(f'left out: {each.error}')
 
   def _save_and_evaluate(self, state: state_lib.TrainState, done: int) -> None:
-    """Saves and evaluates a state, if the one or the other is due."""
-    if not self._stands_after(done):
-      return
+    """Saves and evaluates the runs of which the one or the other is due."""
     with self.shares.of(shares.CHECKPOINTS):
-      saved = self._save(state, done)
-    if not (saved and self._evaluates_after(done)):
-      return
-    try:
-      with self.shares.of(shares.EVALUATION):
-        self._evaluate(state, done, saved)
-    finally:  # Whatever becomes of the evaluation, no step is lost.
-      with self.shares.of(shares.CHECKPOINTS):
-        for each in saved:
-          each.checkpoints.wait()
+      saved = self._save(state, done, lambda each: each.stands_after(done))
+      due = [each for each in saved if each.evaluates_after(done)]
+      # Whatever becomes of the evaluation, no step is lost.
+      for each in due:
+        each.checkpoints.wait()
+    if due:
+      self._evaluate(state, done, due)
+    for each in saved:
+      if done == each.run.total < self.total:
+        self._ended[each.number] = self.programs.part(state, each.number)
 
-  def _save(self, state: state_lib.TrainState, done: int) -> list[Candidate]:
-    """Saves a state unless it has diverged; returns the runs that it is of.
+  def _save(
+    self,
+    state: state_lib.TrainState,
+    done: int,
+    due: Callable[[Candidate], bool],
+  ) -> list[Candidate]:
+    """Saves states that have not diverged; returns the runs that they are of.
 
     Raises:
       DivergedError: for losses that are no numbers; of the last step also for
@@ -269,19 +287,20 @@ class Loop:
     saved = []
 
     def save(each):
-      if not each.risen(done):
+      if due(each) and not each.risen(done):
         each.save(self.programs.part(state, each.number), done)
         saved.append(each)
 
-    self._each(save)
+    self._each(done, save)
     return saved
 
   def _evaluate(
     self, state: state_lib.TrainState, step: int, of: Sequence[Candidate]
   ) -> None:
     """Makes one of the evaluations that the reported one is chosen from."""
-    held_out = bool(self.run.validation)
-    found = self.evaluate(state, dict.fromkeys(of, step), held_out=held_out)
+    with self.shares.of(shares.EVALUATION):
+      steps = dict.fromkeys(of, step)
+      found = self.evaluate(state, steps, bool(self.run.validation))
     for each in of:
       each.add(step, found[each])
 
@@ -295,32 +314,28 @@ class Loop:
     Args:
       state: the last one.
     """
-    own = [self.programs.part(state, c.number) for c in self.candidates]
+    own = [self._last(state, each) for each in self.candidates]
     choices = {}
     for each in self.active:
       choices[each], own[each.number] = each.choose(own[each.number])
     state = self.programs.join(own)
     if self.run.validation:
-      steps = {each: choice.step for each, choice in choices.items()}
-      found = self.evaluate(state, steps)
+      found = self.evaluate(state, {k: c.step for k, c in choices.items()})
       choices = {
         each: dataclasses.replace(choice, found=found[each])
         for each, choice in choices.items()
       }
     return choices, state
 
-  def _evaluates_after(self, done: int) -> bool:
-    """Whether the last step of the run, or of so many epochs, is done."""
-    if done == self.run.total:
-      return True
-    return evaluation.is_due(
-      done, self.config.eval_every_epochs * self.run.epoch
-    )
-
-  def _stands_after(self, done: int) -> bool:
-    """Whether a state is saved or evaluated, for which it is waited."""
-    saves = done % self.config.checkpoint.every == 0
-    return saves or self._evaluates_after(done)
+  def _last(
+    self, state: state_lib.TrainState, each: Candidate
+  ) -> state_lib.TrainState:
+    """Returns the state of a run after its own last step."""
+    ended = self._ended.get(each.number)
+    if ended is None:
+      return self.programs.part(state, each.number)
+    # Later steps took over what is the same for all.
+    return ended.replace(step=state.step, frozen=state.frozen)
 
   # ---------------------------------------------------------------- evaluation
 
@@ -341,38 +356,25 @@ class Loop:
       Run -> task -> what was measured.
     """
     found = {each: {} for each in steps}
-    sources = self.run.validation if held_out else self.run.evaluation
-    counted = self.run.held_out if held_out else self.run.tested
+    of = {each.number: each for each in steps}
     with self.evaluating.of(shares.OTHER):
-      for name, source in sources.items():
-        began = time.perf_counter()
-        task = self.run.experiment.tasks[name]
-        metrics = {each: task.metric(source) for each in steps}
-        self.ahead.wait((name, False))
-        undecodable = evaluation.evaluate(
-          self.programs.measured({c.number: m for c, m in metrics.items()}),
-          source,
-          self.run.eval_batches(name, held_out),
-          lambda rows, name=name: self.programs.predict(
-            name, state, sharding.to_device(rows, self.run.mesh)
-          ),
-          self.asked.check,
-          self.evaluating.of,
-        )
-        self.run.quarantine.require(source, undecodable)
-        for each, metric in metrics.items():
-          if isinstance(metric, metric_lib.Relative):
-            metric.compare(self.programs.comparer(name, state, each.number))
-        seconds = time.perf_counter() - began
-        for each, metric in metrics.items():
-          with self.evaluating.of(shares.FILES):
-            shown = each.show(steps[each], name, metric, held_out)
-          found[each][name] = {
-            **shown,
-            'examples': len(counted[name]),
-            'undecodable': undecodable,
-            'seconds': seconds,
-          }
+      for audience in self.programs.audiences(state, list(of)):
+        for name in audience.sources(held_out):
+          began = time.perf_counter()
+          self.ahead.wait((name, False))
+          comparer = functools.partial(self.programs.comparer, name, state)
+          metrics, undecodable = audience.evaluate(
+            name, held_out, comparer, self.asked.check, self.evaluating.of
+          )
+          seconds = time.perf_counter() - began
+          for number, metric in metrics.items():
+            each = of[number]
+            found[each][name] = {
+              **each.show(steps[each], name, metric, held_out),
+              'examples': audience.counted(name, held_out),
+              'undecodable': undecodable,
+              'seconds': seconds,
+            }
     for each, tasks in found.items():
       each.tell(steps[each], tasks, held_out)
     return found

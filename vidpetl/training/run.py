@@ -266,6 +266,11 @@ class Run:
       **self.input_options(),
     )
 
+  @property
+  def has_own_data(self) -> bool:
+    """Whether it has not those of another run that trains with it."""
+    return True
+
   @functools.cached_property
   def data(self) -> dict[str, Any]:
     """What tells the data from others; see `identity.data_of`."""
@@ -281,6 +286,7 @@ class Run:
       'process_index': jax.process_index(),
       'process_count': jax.process_count(),
       'workers': self.config.input.workers,
+      'processes': self.config.input.processes,
       'prefetch': self.config.input.prefetch,
       'quarantine': self.quarantine,
     }
@@ -342,13 +348,7 @@ def prepare(
   consistency.check_data(config, train, tested)
   consistency.check_classes(train, tested)
   sizes = {name: len(source) for name, source in train.items()}
-  epoch = sum(sizes.values()) / config.batch_size
-  total = config.steps or round(config.epochs * epoch)
-  if total < 1:
-    raise ValueError(
-      f'config.epochs={config.epochs} of {sum(sizes.values())} examples in '
-      f'batches of {config.batch_size} are no step; raise epochs or set steps.'
-    )
+  epoch, total = splits.steps(config, sizes)
   plans = _plans(sizes, config.steps / epoch or config.epochs, part)
   experiment = experiment_lib.build(config, infos, plans)
   whole = lambda parts: {

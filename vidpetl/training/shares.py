@@ -17,15 +17,18 @@ FILE = 'time.json'
 # What a loop does. An evaluation has 'device', 'input' and 'metric' of its own.
 INPUT, DEVICE, LOGGING, METRIC = 'input', 'device', 'logging', 'metric'
 CHECKPOINTS, EVALUATION, OTHER = 'checkpoints', 'evaluation', 'other'
-FILES = 'files'
 
 
 class Shares:
-  """Seconds of one thread, by what it does."""
+  """Seconds of one thread, by what it does.
+
+  Attributes:
+    idle: whether the devices have finished what they were given.
+  """
 
   def __init__(self, idle: Callable[[], bool]):
     """Takes what tells whether the devices have done what they were given."""
-    self._idle, self._part = idle, ''
+    self.idle, self._part = idle, ''
     self.restart()
 
   def restart(self) -> None:
@@ -48,7 +51,7 @@ class Shares:
     now = time.perf_counter()
     if self._part:
       self._spent[self._part] += now - self._since
-      self._waited[self._part] += now - self._since if self._idle() else 0.0
+      self._waited[self._part] += now - self._since if self.idle() else 0.0
     self._part, self._since = part, now
 
   def record(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def of_runs(runs: Sequence[Recorded]) -> str:
 
 
 def _task(runs: Sequence[Recorded], task: str) -> list[str]:
-  parts = ['<h3>Metrics</h3>', *_warnings(runs, task), _metrics(runs, task)]
+  parts = ['<h3>Metrics</h3>', *_tested(runs, task), _metrics(runs, task)]
   charts = [
     chart.lines(_title(name), found, unit)
     for name in _shared(runs, task)[:_CHARTS]
@@ -80,8 +80,8 @@ def _shared(runs: Sequence[Recorded], task: str) -> list[str]:
   return [name for name in found[0] if all(name in each for each in found)]
 
 
-def _warnings(runs: Sequence[Recorded], task: str) -> list[str]:
-  """Returns why numbers cannot be compared, if they cannot."""
+def _tested(runs: Sequence[Recorded], task: str) -> list[str]:
+  """Returns on how many examples, and why numbers do not compare if so."""
   told = []
   found = [facts.protocol_of(run, task) for run in runs]
   for key, what in (
@@ -95,6 +95,11 @@ def _warnings(runs: Sequence[Recorded], task: str) -> list[str]:
       told.append(
         facts.sentence(f'The runs {what}: their numbers do not compare.')
       )
+  sizes = {one['examples'] for one in found if one.get('examples')}
+  if len(sizes) == 1:
+    (size,) = sizes
+    part = f'{100 / size:.3g} % of them'
+    told.append(facts.sentence(f'Tested on {size:,} examples; one is {part}.'))
   return told
 
 
