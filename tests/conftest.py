@@ -33,13 +33,20 @@ if 'PYTEST_XDIST_WORKER' not in os.environ:
   os.environ['VIDPETL_CACHE'] = os.environ['JAX_COMPILATION_CACHE_DIR']
 
 import experiments
+import jax
 import pytest
 from etils import epath
 
 from launch import combinations
 from vidpetl import durable, mistakes
 from vidpetl import world as world_lib
+from vidpetl.training import compiling
 from vidpetl.world import images
+
+# Commands keep programs in a folder below, whose name is a part of what JAX
+# knows them by.
+compiling.keep(compiling.AUTO, os.environ['VIDPETL_CACHE'])
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
 def pytest_collection_finish():
