@@ -35,6 +35,8 @@ def clip(weights: str) -> dict[str, Any]:
   found = {name: told.get(name) for name in _CLIP}
   if length := task.get('length'):  # Of each segment of a performance.
     found['frames'] = length
+  if told.get('sampling') == 'pair':  # Half of them are a clip.
+    found['frames'] = told['frames'] // 2
   dense = told.get('sampling', 'stride') == 'stride'
   if dense and task.get('task') in _SAMPLED:
     found |= {name: told.get(name) for name in _DENSE}
