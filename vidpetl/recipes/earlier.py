@@ -31,23 +31,25 @@ def clip(weights: str) -> dict[str, Any]:
     `stride` and `fps`; {} if it is no run.
   """
   task = _task(weights)
-  if not task:
-    return {}
-  told = task['clip']
-  # A performance is cut into clips of the backbone's length.
-  frames = task.get('length') or told['frames']
-  found = {name: told.get(name) for name in _CLIP} | {'frames': frames}
-  if task['task'] in _SAMPLED and told.get('sampling', 'stride') == 'stride':
+  told = task.get('clip', {})
+  found = {name: told.get(name) for name in _CLIP}
+  if length := task.get('length'):  # Of each segment of a performance.
+    found['frames'] = length
+  if told.get('sampling') == 'pair':  # Half of them are a clip.
+    found['frames'] = told['frames'] // 2
+  dense = told.get('sampling', 'stride') == 'stride'
+  if dense and task.get('task') in _SAMPLED:
     found |= {name: told.get(name) for name in _DENSE}
   return {name: value for name, value in found.items() if value is not None}
 
 
 def _task(weights: str) -> Mapping[str, Any]:
   """Returns the first task of a run; {} of what is no run."""
-  path = epath.Path(weights)
-  # A checkpoint lies in <workdir>/checkpoints/<step>.
-  for folder in (path, path.parent.parent) if weights else ():
-    if (folder / 'config.json').exists():
-      tasks = opening.read_json(folder / 'config.json', dict).get('tasks')
-      return next(iter(tasks.values())) if tasks else {}
-  return {}
+  folder = epath.Path(weights or 'none')
+  if folder.parent.name == 'checkpoints':  # <workdir>/checkpoints/<step>
+    folder = folder.parent.parent
+  file = folder / 'config.json'
+  if not weights or not file.exists():
+    return {}
+  tasks = opening.read_json(file).get('tasks')
+  return next(iter(tasks.values())) if tasks else {}
