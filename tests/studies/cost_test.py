@@ -9,8 +9,7 @@ from vidpetl.studies import cost
 def test_settings_are_shares_of_full_tuning():
   costs = cost.measure(
     'vpetl:dataset=hmdb51,demo,head=true',
-    'method=head; '
-    'kept: method=head,config.cache.path=any,config.cache.views=1',
+    'method=head; kept: method=head,config.cache.path=any,config.cache.views=1',
     1,
     2,
     {'dtype': 'float32'},
