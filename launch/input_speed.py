@@ -5,9 +5,10 @@
 
 Draws what it reads into a folder of its own: films of 340x256 at 30 fps with a
 keyframe every 12 or 250 frames, one film with a window around each second (as
-AVA's keyframes, in training's order and in an evaluation's), folders of jpegs,
-and records that `vidpetl prepare` makes of the films. Clips are 32 frames of
-224 pixels, each second frame.
+AVA's keyframes, in training's order and in an evaluation's), films of a minute
+(8 frames spread over each, and 4 test views of 16 frames), folders of jpegs,
+and records that `vidpetl prepare` makes of the films. Other clips are 32 frames
+of 224 pixels, each second frame.
 
 Prints clips per second and core of the bare loop (`vidpetl.data.benchmark`) and
 of the pipeline, the median ratio of turns, and by how much memory grew from the
@@ -83,6 +84,15 @@ def films(folder: epath.Path, gop: int, count: int) -> dict[str, Any]:
   return {'source': 'folder', 'path': os.fspath(folder)}
 
 
+def long_films(folder: epath.Path, count: int) -> dict[str, Any]:
+  """Draws a film of a minute, which has several names."""
+  film(folder / 'a' / '0.mp4', 60 * FPS, 250, 0)
+  (folder / 'b').mkdir()
+  for k in range(1, max(count, 2 * benchmark.BATCH_SIZE)):
+    os.link(folder / 'a' / '0.mp4', folder / 'ab'[k % 2] / f'{k}.mp4')
+  return {'source': 'folder', 'path': os.fspath(folder)}
+
+
 def jpegs(folder: epath.Path, count: int) -> dict[str, Any]:
   """Draws folders of frames."""
   for k in range(count):
@@ -121,15 +131,24 @@ KINDS: dict[str, Callable[[epath.Path, int], dict[str, Any]]] = {
   'gop250': lambda at, n: films(at / 'gop250', 250, n),
   'windows': lambda at, n: windows(at / 'windows', 8 * n),
   'windows in order': lambda at, n: windows(at / 'order', 8 * n),
+  'segments of a minute': lambda at, n: long_films(at / 'segments', n),
+  'test views of a minute': lambda at, n: long_films(at / 'views', n),
   'jpegs': lambda at, n: jpegs(at / 'jpegs', n),
   'records': lambda at, n: records(at / 'out', films(at / 'raw', 250, n)),
+}
+
+# Of clips of a kind that are cut in another way.
+OPTIONS: dict[str, dict[str, Any]] = {
+  'windows in order': {'train': False},
+  'segments of a minute': {'frames': 8, 'stride': 1, 'sampling': 'segments'},
+  'test views of a minute': {'frames': 16, 'views': (4, 1), 'train': False},
 }
 
 
 def opened(kind: str, folder: epath.Path, count: int) -> tuple[Any, Any]:
   """Draws what a kind reads; returns its source, and how clips are cut."""
   source = sources.open_source({**KINDS[kind](folder, count), 'split': 'train'})
-  options = {**CLIP, 'train': kind != 'windows in order'}
+  options = {**CLIP, 'train': True, **OPTIONS.get(kind, {})}
   return source, clips.ClipSpec.of(options, source.info.kind)
 
 

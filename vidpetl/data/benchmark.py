@@ -61,7 +61,7 @@ _PROCESSES = bounded.define(
   'processes', 0, ranges.Natural, 'Of the pipeline, in place of threads.'
 )
 
-_BATCH_SIZE = 8
+BATCH_SIZE = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,14 +207,14 @@ def compare(
   The pipeline is that of training or of evaluation, as `spec` says; an
   evaluation sees each example once.
   """
-  batches = -(-count // _BATCH_SIZE)
+  batches = -(-count // BATCH_SIZE)
   if not spec.train:
-    batches = min(batches, len(source) // _BATCH_SIZE)
-    source = source.take(np.arange(batches * _BATCH_SIZE))
-  plans = make_plans(source, spec, batches * _BATCH_SIZE)
+    batches = min(batches, len(source) // BATCH_SIZE)
+    source = source.take(np.arange(batches * BATCH_SIZE))
+  plans = make_plans(source, spec, batches * BATCH_SIZE)
 
   def piped():
-    options = {'batch_size': _BATCH_SIZE, 'workers': workers}
+    options = {'batch_size': BATCH_SIZE, 'workers': workers}
     options |= {'processes': processes}
     if spec.train:
       options |= {'name': 'benchmark', 'seed': 0, 'stop': batches}
