@@ -69,7 +69,11 @@ def test_full_config_trains_a_step(world, tmp_path):
   'name, argument',
   [
     ('cofinetune_ava', 'method=patt,bottleneck=2,finetune'),
+    ('vpetl', 'bottleneck=2,adapter=2'),
     ('vpetl_images', 'bottleneck=2,adapter=2'),
+    ('mst_adapter', 'bottleneck=4'),
+    ('st_adapter', 'bottleneck=4'),
+    ('aim', 'dataset=something_something_v2,model=L14'),
   ],
 )
 def test_config_of_a_method_trains(name, argument, world, tmp_path):
@@ -84,17 +88,13 @@ def test_config_of_a_method_trains(name, argument, world, tmp_path):
 @pytest.mark.parametrize(
   'name, argument',
   [
-    ('vpetl', 'bottleneck=2,adapter=2'),
     ('vpetl', 'method=prefix,backbone=videomae,adapter=2,bottleneck=2'),
     ('vpetl', 'dataset=hmdb51,method=lora,rank=2'),
     ('vpetl', 'method=attn_qkv'),
-    ('mst_adapter', 'bottleneck=4'),
     (
       'mst_adapter',
       'dataset=something_something_v2,method=st_adapter,bottleneck=4',
     ),
-    ('st_adapter', 'bottleneck=4'),
-    ('aim', 'dataset=something_something_v2,model=L14'),
   ],
 )
 def test_config_of_a_method_begins(name, argument, world):
