@@ -40,8 +40,10 @@ class Generation:
     layouts: chips -> how they are laid out.
     counted: what a slice's name counts of each chip: 2 cores, or 1.
     memory: bytes of a chip's HBM.
-    clock: Hz, at which its multipliers make the peak of its data sheet.
-    links: bytes a second that a chip sends to its neighbours, by all links.
+    clock: Hz, at which its multipliers make the peak of its data sheet; of v6e,
+      for which that does not work out, v5p's.
+    links: bytes a second that a chip sends to its neighbours, by all links:
+      half of what data sheets count in both directions.
   """
 
   layouts: dict[int, Sequence[int]]
@@ -56,7 +58,7 @@ GENERATIONS = {
   'v4': Generation(_IN_3D, 2, 32 * GIB, 1.05e9, 300e9),
   'v5p': Generation(_IN_3D, 2, 95 * GIB, 1.75e9, 600e9),
   'v5e': Generation(_IN_2D, 1, 16 * GIB, 1.5e9, 200e9),
-  'v6e': Generation(_IN_2D, 1, 32 * GIB, 1.75e9, 448e9),
+  'v6e': Generation(_IN_2D, 1, 32 * GIB, 1.75e9, 400e9),
 }
 
 
