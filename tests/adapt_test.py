@@ -3,6 +3,7 @@
 import json
 import re
 
+import experiments
 import openpyxl
 import pytest
 
@@ -288,37 +289,47 @@ def test_a_method_without_a_place_is_refused_with_the_places(backbone):
 CONVOLUTIONAL = ('i3d', 'resnet3d', 'c3d', 'slowfast', 'x3d')
 
 
-# Each method once and each task with each sort of backbone; all combinations
-# are launch/combinations.py.
-SOME = [
-  combinations.Combination(backbone, method, task)
-  for backbone, method, task in (
-    ('videomae_b', 'lora', 'quality.usdl'),
-    ('videomae_b', 'ia3', 'pretext.vspp'),
-    ('clip_b16', 'mst_adapter', 'multilabel'),
-    ('clip_b16', 'aim', 'quality.core'),
-    ('mae_b', 'vpt', 'localisation'),
-    ('augreg_b', 'ssf', 'pretext.pace'),
-    ('swin_t', 'bapat', 'quality.tsa'),
-    ('swin_t', 'prefix', 'pretext.rspnet'),
-    ('vivit_b', 'houlsby', 'pretext.vspp'),
-    ('vivit_b_joint', 'st_adapter', 'localisation'),
-    ('i3d', 'adapter3d', 'quality.core'),
-    ('r3d_18', 'layer_norm', 'localisation'),
-    ('c3d', 'head', 'pretext.pace'),
-    ('swin_t', 'ladder', 'localisation'),
-    ('clip_b16', 'side4video', 'quality.tsa'),
-    ('vivit_b', 'losa', 'pretext.rspnet'),
-    ('r3d_18', 'ladder', 'quality.core'),
-  )
-]
+# Each task, and each sort of backbone; all combinations are
+# launch/combinations.py.
+TRAINED = (
+  ('videomae_b', 'lora', 'quality.usdl'),
+  ('videomae_b', 'ia3', 'pretext.vspp'),
+  ('clip_b16', 'mst_adapter', 'multilabel'),
+  ('clip_b16', 'aim', 'quality.core'),
+  ('swin_t', 'ladder', 'localisation'),
+  ('clip_b16', 'side4video', 'quality.tsa'),
+  ('vivit_b', 'losa', 'pretext.rspnet'),
+  ('r3d_18', 'layer_norm', 'localisation'),
+  ('c3d', 'head', 'pretext.pace'),
+)
+# With them, each method once and each task with each sort of backbone.
+BEGUN = (
+  ('mae_b', 'vpt', 'localisation'),
+  ('augreg_b', 'ssf', 'pretext.pace'),
+  ('swin_t', 'bapat', 'quality.tsa'),
+  ('swin_t', 'prefix', 'pretext.rspnet'),
+  ('vivit_b', 'houlsby', 'pretext.vspp'),
+  ('vivit_b_joint', 'st_adapter', 'localisation'),
+  ('i3d', 'adapter3d', 'quality.core'),
+  ('r3d_18', 'ladder', 'quality.core'),
+)
+
+
+def _combinations(rows):
+  return [combinations.Combination(*row) for row in rows]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('one', SOME, ids=str)
+@pytest.mark.parametrize('one', _combinations(TRAINED), ids=str)
 def test_combinations_train(one, films):
   outcome = combinations.attempt(one, films)
   assert outcome == {'outcome': 'trained', 'reason': ''}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('one', _combinations(BEGUN), ids=str)
+def test_combinations_begin(one, films):
+  experiments.begin(combinations.config_of(one, films))
 
 
 @pytest.mark.slow

@@ -51,6 +51,11 @@ def key(seed):
   return jax.random.key(seed, impl='unsafe_rbg')
 
 
+def initial(model, video=VIDEO):
+  """Returns variables; as one program, not one for each operation."""
+  return jax.jit(lambda: model.init(key(0), video, False))()
+
+
 def shapes(model):
   tree = jax.eval_shape(lambda: model.init(key(0), VIDEO, False))
   flat = trainable.flatten(tree['params'])
