@@ -35,7 +35,7 @@ Arguments, separated by commas:
   with        further data for co-finetuning, 'a+b': each step is a batch of
               one of them, each has a head of its own.
   frames, stride, resolution   of a clip; by default what the backbone was
-              trained on.
+              trained on: those of the run that `weights` is the workdir of.
   sampling    of clips: dense, segments, spread or tail, as in
               vidpetl/recipes/sampling.py; by default dense, and spread for
               quality. With segments, stride has nothing to say.
@@ -89,6 +89,7 @@ from vidpetl.recipes import (
   crops,
   data,
   defaults,
+  earlier,
   methods,
   preset,
   presets,
@@ -320,6 +321,8 @@ def _clip(
   arg: ConfigDict, of: preset.Preset, found: data.Data
 ) -> dict[str, Any]:
   clip = {**of.clip, **(_small(of) if arg.small else {})}
+  trained = earlier.clip(arg.weights)
+  clip |= trained
   if found.kind == 'classification' and not arg.small:
     clip |= tuned.find(arg.method).clip
   for name in ('frames', 'resolution'):
@@ -327,7 +330,7 @@ def _clip(
   if arg.stride:
     clip['stride'] = arg.stride
   clip |= crops.at(crops.USUAL, clip['resolution'])
-  if found.known and found.known.fps:
+  if found.known and found.known.fps and 'fps' not in trained:
     clip['fps'] = found.known.fps
   return clip
 

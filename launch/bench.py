@@ -4,6 +4,7 @@
   python launch/bench.py --small            # tiny clips, for a CPU
   python launch/bench.py --peer=torch       # PyTorch's steps in between
   python launch/bench.py --peer=eager       # not compiled by torch.compile
+  python launch/bench.py --compiled=v5e-1   # by a TPU's compiler, without one
 
 A row is one step of training on a batch of noise: bytes of frames in,
 normalising and mirroring, forward, backward, AdamW. `--peer=torch` takes the
@@ -21,6 +22,8 @@ MFU is the FLOPs of the matrix products and convolutions that the step needs
 counts, and neither do gradients of frozen weights), over its time and over what
 the device does at most (`--peak`, in TFLOP/s; else what a large bfloat16
 product reaches there and then).
+
+`--compiled` runs nothing: it asks the compiler of a TPU (`bench_compiled.py`).
 
 Writes one json per device into `--out`, a preset at a time, in place of rows
 of the same names there; prints the table as it grows. A row that fails is in it
@@ -126,9 +129,9 @@ class Ours:
 
     from vidpetl.studies import cost, flops  # noqa: PLC0415
 
-    made, key = cost.built(case.config()), jax.random.key(0)
+    made = cost.built(case.config())
     self.batch = jax.device_put(cost.batch_of(made.task, case.batch))
-    self.state = jax.block_until_ready(jax.jit(made.create)(key))
+    self.state = jax.block_until_ready(cost.started(made))
     began = time.perf_counter()
     lowered = jax.jit(made.step, donate_argnums=0).lower(self.state, self.batch)
     self.step = lowered.compile()
@@ -142,7 +145,7 @@ class Ours:
     )
     # In float32 no kernel hides the products of an attention.
     plain = cost.built(dataclasses.replace(case, dtype='float32').config())
-    state = jax.eval_shape(plain.create, key)
+    state = jax.eval_shape(plain.create, jax.random.key(0))
     self.flops = flops.products(plain.step, state, self.batch)
     self.wait = jax.block_until_ready
 
@@ -353,10 +356,16 @@ def main() -> None:
   parser.add_argument('--turns', type=int, default=5)
   parser.add_argument('--peak', type=float, default=0.0, help='TFLOP/s')
   parser.add_argument('--out', type=pathlib.Path, default=pathlib.Path('bench'))
+  parser.add_argument('--compiled', metavar='SLICE', help='v5e-1, v4-8, …')
   parser.add_argument('--work', help=argparse.SUPPRESS)
   args = parser.parse_args()
   if args.methods == 'all':
     args.methods = ','.join(METHODS)
+  if args.compiled:
+    import bench_compiled  # noqa: PLC0415
+
+    bench_compiled.run(args, BATCHES, Case)
+    return
   if args.work:
     work(args)
     return

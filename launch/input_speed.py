@@ -1,29 +1,38 @@
 """How fast clips come of films of several kinds, over a bare PyAV loop.
 
   .venv/bin/python launch/input_speed.py [--kinds=gop12,gop250,...]
+    [--workers=1] [--processes=0] [--gil]
 
 Draws what it reads into a folder of its own: films of 340x256 at 30 fps with a
 keyframe every 12 or 250 frames, one film with a window around each second (as
-AVA's keyframes, in training's order and in an evaluation's), folders of jpegs,
-and records that `vidpetl prepare` makes of the films. Clips are 32 frames of
-224 pixels, each second frame.
+AVA's keyframes, in training's order and in an evaluation's), films of a minute
+(8 frames spread over each, and 4 test views of 16 frames), folders of jpegs,
+and records that `vidpetl prepare` makes of the films. Other clips are 32 frames
+of 224 pixels, each second frame.
 
 Prints clips per second and core of the bare loop (`vidpetl.data.benchmark`) and
 of the pipeline, the median ratio of turns, and by how much memory grew from the
 second turn to the last.
 
-`--gil` measures what share of the time of a thread Python's lock is held, by
-the clips per second of one thread and of two.
+`--processes=2` has processes decode in place of threads; their time counts.
+
+`--gil` tells what share of its time a thread that reads clips holds Python's
+lock, by py-spy (`pip install py-spy`), which looks at it 200 times a second:
+the looks that find it with the lock over those that find it at work. Threads
+give at most the inverse of that share times what one gives.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +40,7 @@ import av
 import numpy as np
 from etils import epath
 
-from vidpetl.data import benchmark, clips, sources
+from vidpetl.data import benchmark, clips, pipeline, sources
 
 FPS, WIDTH, HEIGHT = 30, 340, 256
 CLIP = {'frames': 32, 'stride': 2, 'resolution': 224}
@@ -75,6 +84,15 @@ def films(folder: epath.Path, gop: int, count: int) -> dict[str, Any]:
   return {'source': 'folder', 'path': os.fspath(folder)}
 
 
+def long_films(folder: epath.Path, count: int) -> dict[str, Any]:
+  """Draws a film of a minute, which has several names."""
+  film(folder / 'a' / '0.mp4', 60 * FPS, 250, 0)
+  (folder / 'b').mkdir()
+  for k in range(1, max(count, 2 * benchmark.BATCH_SIZE)):
+    os.link(folder / 'a' / '0.mp4', folder / 'ab'[k % 2] / f'{k}.mp4')
+  return {'source': 'folder', 'path': os.fspath(folder)}
+
+
 def jpegs(folder: epath.Path, count: int) -> dict[str, Any]:
   """Draws folders of frames."""
   for k in range(count):
@@ -113,15 +131,24 @@ KINDS: dict[str, Callable[[epath.Path, int], dict[str, Any]]] = {
   'gop250': lambda at, n: films(at / 'gop250', 250, n),
   'windows': lambda at, n: windows(at / 'windows', 8 * n),
   'windows in order': lambda at, n: windows(at / 'order', 8 * n),
+  'segments of a minute': lambda at, n: long_films(at / 'segments', n),
+  'test views of a minute': lambda at, n: long_films(at / 'views', n),
   'jpegs': lambda at, n: jpegs(at / 'jpegs', n),
   'records': lambda at, n: records(at / 'out', films(at / 'raw', 250, n)),
+}
+
+# Of clips of a kind that are cut in another way.
+OPTIONS: dict[str, dict[str, Any]] = {
+  'windows in order': {'train': False},
+  'segments of a minute': {'frames': 8, 'stride': 1, 'sampling': 'segments'},
+  'test views of a minute': {'frames': 16, 'views': (4, 1), 'train': False},
 }
 
 
 def opened(kind: str, folder: epath.Path, count: int) -> tuple[Any, Any]:
   """Draws what a kind reads; returns its source, and how clips are cut."""
   source = sources.open_source({**KINDS[kind](folder, count), 'split': 'train'})
-  options = {**CLIP, 'train': kind != 'windows in order'}
+  options = {**CLIP, 'train': True, **OPTIONS.get(kind, {})}
   return source, clips.ClipSpec.of(options, source.info.kind)
 
 
@@ -135,6 +162,7 @@ def row(kind: str, folder: epath.Path, args: argparse.Namespace) -> str:
   """Measures a kind."""
   source, spec = opened(kind, folder, args.films)
   how = {'count': args.clips, 'workers': args.workers}
+  how |= {'processes': args.processes}
   benchmark.compare(source, spec, turns=1, **how)
   before = memory()
   taken = benchmark.compare(source, spec, turns=args.turns, **how)
@@ -145,21 +173,42 @@ def row(kind: str, folder: epath.Path, args: argparse.Namespace) -> str:
   )
 
 
-def shared(folder: epath.Path, args: argparse.Namespace) -> str:
-  """Returns clips per second of one thread, and of two on two cores."""
-  source, spec = opened('gop12', folder, args.films)
-  found = {}
-  for workers in (1, 2):
-    taken = benchmark.compare(
-      source, spec, count=args.clips, workers=workers, turns=args.turns
-    )
-    found[workers] = [clock for clock, *_ in benchmark.medians(taken).values()]
-  one, two = np.array(found[1]), np.array(found[2])
-  rows = zip(('bare', 'pipeline'), one, two, two / one)
-  return '\n'.join(
-    f'| {name} | {a:.1f} | {b:.1f} | {ratio:.2f} |'
-    for name, a, b, ratio in rows
-  )
+def held(kind: str, folder: epath.Path, args: argparse.Namespace) -> str:
+  """Returns a row: the share of its time that a thread holds the lock."""
+  spy = shutil.which('py-spy')
+  if spy is None:
+    raise FileNotFoundError('--gil needs py-spy: pip install py-spy')
+  source, spec = opened(kind, folder, args.films)
+  read = functools.partial(
+    pipeline.train_batches, source, spec, name='benchmark', batch_size=8,
+    seed=0, workers=1,
+  )  # fmt: skip
+  began, ended, looks = threading.Event(), threading.Event(), {}
+
+  def keep_reading():
+    for _ in read():
+      began.set()
+      if ended.is_set():
+        return
+
+  reader = threading.Thread(target=keep_reading)
+  reader.start()
+  began.wait()
+  try:
+    for name, more in (('work', []), ('lock', ['--gil'])) * args.turns:
+      found = folder / 'looks.txt'
+      command = [spy, 'record', '--pid', str(os.getpid()), '--threads']
+      command += ['--duration', '5', '--rate', '200', '--format', 'raw']
+      command += ['--output', os.fspath(found), *more]
+      subprocess.run(command, check=True, capture_output=True)
+      lines = found.read_text().splitlines()
+      counts = (int(x.rsplit(' ', 1)[1]) for x in lines if 'clips_0' in x)
+      looks[name] = looks.get(name, 0) + sum(counts)
+  finally:
+    ended.set()
+    reader.join()
+  share = looks['lock'] / looks['work']
+  return f'| {kind} | {looks["work"]} | {share:.1%} | {1 / share:.1f} |'
 
 
 def main() -> None:
@@ -169,19 +218,18 @@ def main() -> None:
   parser.add_argument('--clips', type=int, default=64)
   parser.add_argument('--turns', type=int, default=5)
   parser.add_argument('--workers', type=int, default=1)
+  parser.add_argument('--processes', type=int, default=0)
   parser.add_argument('--gil', action='store_true')
   args = parser.parse_args()
-  print(f'load {os.getloadavg()[0]:.1f}, {args.workers} workers')
+  print(f'load {os.getloadavg()[0]:.1f}')
   with tempfile.TemporaryDirectory() as folder:
     at = epath.Path(folder)
+    columns, of_kind = ['kind', 'bare', 'ours', 'ours / bare', 'MiB grown'], row
     if args.gil:
-      print('| | clips/s, 1 thread | 2 threads | ratio |\n|---|---|---|---|')
-      print(shared(at, args))
-      return
-    print('| kind | bare | ours | ours / bare | MiB grown |')
-    print('|---|---|---|---|---|')
+      columns, of_kind = ['kind', 'looks', 'with the lock', 'threads'], held
+    print('| ' + ' | '.join(columns) + ' |\n' + '|---' * len(columns) + '|')
     for kind in args.kinds.split(','):
-      print(row(kind, at, args), flush=True)
+      print(of_kind(kind, at, args), flush=True)
 
 
 if __name__ == '__main__':

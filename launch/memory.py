@@ -1,17 +1,20 @@
-"""Whether memory grows: over the steps of a run, and over films answered.
+"""Whether memory grows: over steps of a run, films answered, and clips read.
 
   python -m launch.memory --out=memory [--steps=4000] [--films=2000]
+    [--clips=3000] [--processes=2]
 
 A tiny net trains on drawn films, by the command that users have, and saves,
-evaluates and logs as it goes; `vidpetl.load('demo:clips')` answers drawn films.
+evaluates and logs as it goes; `vidpetl.load('demo:clips')` answers drawn films;
+the input pipeline reads clips of them, by threads or by so many processes.
 The resident memory of each process is read from outside, after every line of
-metrics.jsonl or every answer. Leaves memory.json and memory.svg, and ends with
-status 1 if one of them grows.
+metrics.jsonl, every answer or every batch, with that of the processes that it
+started. Leaves memory.json and memory.svg, and ends with status 1 if one of
+them grows.
 
 Memory is flat if the most of the second half is less than 1 % above the most of
-the first, for 1,000 steps (or films). In the first half caches fill, and
-allocators take what they keep. What is taken and given back again and again, as
-garbage is, counts by its peaks.
+the first, for 1,000 steps (or films, or clips). In the first half caches fill,
+and allocators take what they keep. What is taken and given back again and
+again, as garbage is, counts by its peaks.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ with epy.lazy_imports():
 FLAT = 0.01
 # Steps from evaluation to evaluation, each with a checkpoint and a picture.
 _EVERY = 20
-_OWN = re.compile(r'RssAnon:\s+(\d+) kB')
+_OWN = re.compile(r'Rss(?:Anon|Shmem):\s+(\d+) kB')
 _PAUSE = 0.02  # Seconds between two looks at a process.
 _ANSWER = """
 import sys, vidpetl
@@ -47,6 +50,23 @@ films = sys.argv[2:]
 for number in range(int(sys.argv[1])):
   model(films[number % len(films)])
   print(number + 1, flush=True)
+"""
+
+_READ = """
+import sys
+from vidpetl.data import clips, pipeline, sources
+count, folder, processes = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+source = sources.open_source(
+  {'source': 'folder', 'path': folder, 'split': 'train'}
+)
+options = {'frames': 16, 'resolution': 112, 'train': True}
+spec = clips.ClipSpec.of(options, source.info.kind)
+batches = pipeline.train_batches(
+  source, spec, name='x', batch_size=8, seed=0, stop=count // 8, workers=2,
+  processes=processes,
+)
+for number, _ in enumerate(batches):
+  print(8 * (number + 1), flush=True)
 """
 
 
@@ -59,10 +79,17 @@ def resident(process: int) -> float:
   Raises:
     OSError: if it has ended.
   """
-  found = _OWN.search(epath.Path(f'/proc/{process}/status').read_text())
+  found = _OWN.findall(epath.Path(f'/proc/{process}/status').read_text())
   if not found:
     raise ProcessLookupError(f'process {process} has ended')
-  return int(found[1]) / 1024
+  return sum(map(int, found)) / 1024
+
+
+def of_all(process: int) -> float:
+  """Returns the resident memory of a process and of those that it started."""
+  tasks = epath.Path(f'/proc/{process}/task').iterdir()
+  started = ' '.join((task / 'children').read_text() for task in tasks)
+  return sum(map(resident, (process, *map(int, started.split()))))
 
 
 def of_training(out: epath.Path, steps: int) -> list[tuple[int, float]]:
@@ -107,13 +134,26 @@ def of_answers(out: epath.Path, films: int) -> list[tuple[int, float]]:
   folder = small.films(out)
   asked = sorted((folder / 'hmdb51' / 'videos').glob('*/*'))
   asked += sorted((folder / 'ava' / 'videos').glob('*'))
-  command = [sys.executable, '-c', _ANSWER, str(films), *map(str, asked)]
+  return _told([sys.executable, '-c', _ANSWER, str(films), *map(str, asked)])
+
+
+def of_clips(
+  out: epath.Path, clips: int, processes: int
+) -> list[tuple[int, float]]:
+  """Returns (clips read, MiB)."""
+  folder = small.films(out) / 'hmdb51' / 'videos'
+  words = str(clips), str(folder), str(processes)
+  return _told([sys.executable, '-c', _READ, *words])
+
+
+def _told(command: list[str]) -> list[tuple[int, float]]:
+  """Returns (number, MiB) at each number that a command prints."""
   found = []
   with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
     for line in process.stdout:
-      found.append((int(line), resident(process.pid)))
+      found.append((int(line), of_all(process.pid)))
   if process.returncode:
-    raise RuntimeError('A film was not answered.')
+    raise RuntimeError('A film was not read.')
   return found
 
 
@@ -152,6 +192,8 @@ def define_flags() -> None:
   flags.DEFINE_string('out', None, 'Folder for films, run and figure.')
   flags.DEFINE_integer('steps', 4000, 'Of training; 0 for none.')
   flags.DEFINE_integer('films', 2000, 'That are answered; 0 for none.')
+  flags.DEFINE_integer('clips', 3000, 'That are read; 0 for none.')
+  flags.DEFINE_integer('processes', 0, 'That read clips; 0 for threads.')
   flags.mark_flag_as_required('out')
 
 
@@ -167,11 +209,15 @@ def main(argv: list[str]) -> int:
     found['steps'] = of_training(out, args.steps)
   if args.films:
     found['films answered'] = of_answers(out, args.films)
+  if args.clips:
+    found['clips read'] = of_clips(out, args.clips, args.processes)
   told = {name: growth(points) for name, points in found.items()}
   text = json.dumps({'growth': told, 'points': found}, indent=1)
   (out / 'memory.json').write_text(text + '\n')
   draw(found, out / 'memory.svg')
   for name, each in told.items():
+    points = found[name][:: max(1, len(found[name]) // 10)]
+    print(', '.join(f'{number}: {mib:.0f}' for number, mib in points))
     print(
       f'{name}: {each["before"]:.0f} MiB at most in the first half, '
       f'{each["after"]:.0f} in the second: {each["per_1000"]:+.1f} per 1,000'

@@ -3,6 +3,7 @@
 import json
 import re
 
+import experiments
 import openpyxl
 import pytest
 
@@ -164,6 +165,33 @@ def test_the_range_of_scores_comes_from_the_data(world):
     load('data=mtl_aqa,raw=/nowhere,backbone=i3d,method=full')
 
 
+def test_a_run_that_is_gone_on_from_gives_its_clip(world, tmp_path):
+  """By a checkpoint, too; what is said is taken, and a file says nothing."""
+  folder = world['hmdb51'] / 'videos'
+  clip = {'frames': 12, 'stride': 3.0, 'fps': 10.0, 'resolution': 80}
+  of = lambda **fields: (
+    named.load(
+      f'adapt:data={folder},' + ','.join(f'{k}={v}' for k, v in fields.items())
+    ).tasks.videos.clip
+  )
+  told = lambda clip: [clip.get(k) for k in ('frames', 'stride', 'fps')]
+  task = {'task': 'classification', 'clip': {**clip, 'sampling': 'stride'}}
+  config = json.dumps({'tasks': {'before': task}})
+  (tmp_path / 'config.json').write_text(config)
+  for weights in (tmp_path, tmp_path / 'checkpoints' / '7'):
+    found = of(weights=weights)
+    assert told(found) == [12, 3.0, 10.0]
+    assert (found.resolution, found.short_side) == (80, 91)
+  found = of(weights=tmp_path, frames=4, stride=2)
+  assert told(found) == [4, 2.0, 10.0]
+  assert told(of(weights=tmp_path / 'x.pth')) == told(of())
+  # A performance has as many frames as its segments together.
+  task = {'task': 'quality.usdl', 'length': 12, 'clip': {**clip, 'frames': 48}}
+  config = json.dumps({'tasks': {'before': task}})
+  (tmp_path / 'config.json').write_text(config)
+  assert told(of(weights=tmp_path)) == [12, *told(of())[1:]]
+
+
 def test_a_method_sits_where_the_backbone_has_a_place():
   sites = {
     backbone: load(f'data=hmdb51_1,backbone={backbone},method=adapter3d').petl[
@@ -261,37 +289,47 @@ def test_a_method_without_a_place_is_refused_with_the_places(backbone):
 CONVOLUTIONAL = ('i3d', 'resnet3d', 'c3d', 'slowfast', 'x3d')
 
 
-# Each method once and each task with each sort of backbone; all combinations
-# are launch/combinations.py.
-SOME = [
-  combinations.Combination(backbone, method, task)
-  for backbone, method, task in (
-    ('videomae_b', 'lora', 'quality.usdl'),
-    ('videomae_b', 'ia3', 'pretext.vspp'),
-    ('clip_b16', 'mst_adapter', 'multilabel'),
-    ('clip_b16', 'aim', 'quality.core'),
-    ('mae_b', 'vpt', 'localisation'),
-    ('augreg_b', 'ssf', 'pretext.pace'),
-    ('swin_t', 'bapat', 'quality.tsa'),
-    ('swin_t', 'prefix', 'pretext.rspnet'),
-    ('vivit_b', 'houlsby', 'pretext.vspp'),
-    ('vivit_b_joint', 'st_adapter', 'localisation'),
-    ('i3d', 'adapter3d', 'quality.core'),
-    ('r3d_18', 'layer_norm', 'localisation'),
-    ('c3d', 'head', 'pretext.pace'),
-    ('swin_t', 'ladder', 'localisation'),
-    ('clip_b16', 'side4video', 'quality.tsa'),
-    ('vivit_b', 'losa', 'pretext.rspnet'),
-    ('r3d_18', 'ladder', 'quality.core'),
-  )
-]
+# Each task, and each sort of backbone; all combinations are
+# launch/combinations.py.
+TRAINED = (
+  ('videomae_b', 'lora', 'quality.usdl'),
+  ('videomae_b', 'ia3', 'pretext.vspp'),
+  ('clip_b16', 'mst_adapter', 'multilabel'),
+  ('clip_b16', 'aim', 'quality.core'),
+  ('swin_t', 'ladder', 'localisation'),
+  ('clip_b16', 'side4video', 'quality.tsa'),
+  ('vivit_b', 'losa', 'pretext.rspnet'),
+  ('r3d_18', 'layer_norm', 'localisation'),
+  ('c3d', 'head', 'pretext.pace'),
+)
+# With them, each method once and each task with each sort of backbone.
+BEGUN = (
+  ('mae_b', 'vpt', 'localisation'),
+  ('augreg_b', 'ssf', 'pretext.pace'),
+  ('swin_t', 'bapat', 'quality.tsa'),
+  ('swin_t', 'prefix', 'pretext.rspnet'),
+  ('vivit_b', 'houlsby', 'pretext.vspp'),
+  ('vivit_b_joint', 'st_adapter', 'localisation'),
+  ('i3d', 'adapter3d', 'quality.core'),
+  ('r3d_18', 'ladder', 'quality.core'),
+)
+
+
+def _combinations(rows):
+  return [combinations.Combination(*row) for row in rows]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('one', SOME, ids=str)
+@pytest.mark.parametrize('one', _combinations(TRAINED), ids=str)
 def test_combinations_train(one, films):
   outcome = combinations.attempt(one, films)
   assert outcome == {'outcome': 'trained', 'reason': ''}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('one', _combinations(BEGUN), ids=str)
+def test_combinations_begin(one, films):
+  experiments.begin(combinations.config_of(one, films))
 
 
 @pytest.mark.slow

@@ -3,19 +3,22 @@
 import collections
 import contextlib
 import fcntl
+import gc
 import os
 import shutil
 import tempfile
 
 # Compiling is most of what tests do; these programs run for milliseconds. So
 # they are not optimised, and workers and subprocesses share what is compiled.
-# XLA's fusion emitters on CPU take up to half of the time of compiling a step.
+# XLA's fusion emitters on CPU take up to two thirds of the time of compiling a
+# step, and what links programs that are compiled in parts a tenth.
 if 'PYTEST_XDIST_WORKER' not in os.environ:
   os.environ['XLA_FLAGS'] = ' '.join(
     (
       os.environ.get('XLA_FLAGS', ''),
       '--xla_backend_optimization_level=0',
       '--xla_cpu_use_fusion_emitters=false',
+      '--xla_cpu_parallel_codegen_split_count=1',
     )
   )
   os.environ.update(
@@ -30,13 +33,30 @@ if 'PYTEST_XDIST_WORKER' not in os.environ:
   os.environ['VIDPETL_CACHE'] = os.environ['JAX_COMPILATION_CACHE_DIR']
 
 import experiments
+import jax
 import pytest
 from etils import epath
 
 from launch import combinations
 from vidpetl import durable, mistakes
 from vidpetl import world as world_lib
+from vidpetl.training import compiling
 from vidpetl.world import images
+
+# Commands keep programs in a folder below, whose name is a part of what JAX
+# knows them by.
+compiling.keep(compiling.AUTO, os.environ['VIDPETL_CACHE'])
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+
+
+def pytest_collection_finish():
+  """Spares the garbage collector what was imported, and most of its calls.
+
+  Tracing makes many small objects and few cycles.
+  """
+  gc.collect()
+  gc.freeze()
+  gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_unconfigure():

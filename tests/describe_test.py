@@ -63,7 +63,7 @@ def test_frozen_parameters_need_no_slots(demo):
   config.trainable = (('^heads_', 'all'), ('.*', 'frozen'))
   found = describe.describe(config)
   assert found['params']['trained'] == found['params']['heads']
-  assert found['bytes']['gradients'] == 4 * found['params']['heads']
+  assert found['bytes']['gradients'] <= 4 * found['params']['heads']
   # Nothing runs backwards through the backbone.
   assert found['flops']['step'] < 0.5 * demo['flops']['step']
   assert found['bytes']['activations'] < 16 * 2**20

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 
+import doors
 import experiments
 import pytest
 
@@ -16,6 +17,7 @@ from vidpetl import cli
 from vidpetl.experiment import configure
 from vidpetl.recipes import config_flag, named
 from vidpetl.studies import settings
+from vidpetl.weights import family
 
 ROOT = experiments.ROOT
 PAGES = [
@@ -69,9 +71,15 @@ def folder(tmp_path, monkeypatch):
   return tmp_path
 
 
-@pytest.mark.tail(5)
+@pytest.fixture(scope='module')
+def opened():
+  found = doors.Doors()
+  yield found
+  found.close()
+
+
 @pytest.mark.parametrize('words', list(commands()))
-def test_a_command_parses(words, folder):
+def test_a_command_parses(words, folder, opened):
   """Its door, flags, config, argument and fields are those there are."""
   start, *rest = words
   if start == 'vidpetl':
@@ -80,14 +88,8 @@ def test_a_command_parses(words, folder):
     module = cli.DOORS[door]
   else:
     module, rest = rest[1], rest[2:]
-  done = subprocess.run(
-    [sys.executable, '-m', module, *rest, '--only_check_args'],
-    cwd=folder,
-    env={**os.environ, 'PYTHONPATH': str(ROOT)},
-    capture_output=True,
-    text=True,
-  )
-  assert done.returncode == 0, done.stderr
+  status, said = opened.check(module, rest, folder)
+  assert status == 0, said
   rest, fields = config_flag.split(rest)
   options = dict(w.removeprefix('--').split('=', 1) for w in rest if '=' in w)
   for variant in _variants(options) if 'config' in options else ():
@@ -129,6 +131,17 @@ def test_files_that_a_page_names_are_there(page):
 @pytest.mark.parametrize('page', docs_tables.pages(), ids=lambda p: p.stem)
 def test_a_page_of_tables_is_that_of_the_code(page):
   assert page.read_text(encoding='utf-8') == docs_tables.pages()[page]
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda p: p.stem)
+def test_a_page_was_merged_whole(page):
+  marks = re.compile(r'^(?:<{7}|={7}|>{7})(?: |$)', re.M)
+  assert not marks.search(page.read_text(encoding='utf-8'))
+
+
+def test_weights_names_the_families_that_there_are():
+  page = (ROOT / 'docs' / 'weights.md').read_text(encoding='utf-8')
+  assert set(re.findall(r'--from=(\w+)', page)) == set(family.names())
 
 
 def test_every_room_has_a_page():

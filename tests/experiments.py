@@ -3,7 +3,11 @@
 import importlib.util
 import pathlib
 
+import jax
+
 from vidpetl.recipes import crops, presets
+from vidpetl.training import programs, sharding
+from vidpetl.training import run as run_lib
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -77,6 +81,25 @@ def _on_raw_files(name, source, world):
     **{k: source[k] for k in ('task', 'fold') if k in source},
   }
   return raw | ({'video_start': 900} if dataset == 'ava' else {})
+
+
+def begin(config):
+  """Reads a batch of each task and lowers its step; nothing is compiled.
+
+  Returns:
+    The run.
+  """
+  with jax.set_mesh(sharding.make_mesh()):
+    run = run_lib.prepare(config)
+    batches = run.train_batches(0)
+    for name, step in run.train_steps().items():
+      shapes = run.batch_shapes(name)
+      batch = next(batches[name])
+      assert {k: v.shape for k, v in batch.items()} == {
+        k: v.shape for k, v in shapes.items()
+      }
+      programs.lower(step, run.shapes, shapes, config)
+  return run
 
 
 def check_close(metrics, expected, tolerance):

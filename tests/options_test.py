@@ -61,3 +61,12 @@ def test_what_is_unknown_or_missing_is_named_with_what_there_is():
   with pytest.raises(ValueError, match='its fields are none'):
     options.check(lambda: None, {'a': 1}, 'it')
   assert options.call(_function, {'path': 'p'}, 'it')[0] == 'p'
+
+
+def test_a_name_near_one_that_there_is_is_asked_for():
+  known = ('videomae_b', 'videomae_l', 'clip_b16')
+  assert options.nearest('video-mae_b', known) == '. Did you mean videomae_b?'
+  assert options.nearest('bert', known) == ''
+  assert options.nearest('clip_b16', known) == ''
+  with pytest.raises(ValueError, match=r'has no field widht.*mean width\?'):
+    options.check(lambda width=3: width, {'widht': 4}, 'config.backbone')

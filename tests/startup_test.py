@@ -1,11 +1,15 @@
 """What is not imported until it is needed, in processes of their own."""
 
+import gc
 import subprocess
 import sys
 
 import experiments
 import numpy as np
 from safetensors import numpy as safetensors
+
+from vidpetl import garbage
+from vidpetl.data import tensorflow_start
 
 DATA = ('tensorflow', 'tensorflow_datasets', 'clu', 'tensorboard')
 JAX = ('jax', 'jaxlib', 'flax', 'optax', 'orbax')
@@ -35,6 +39,28 @@ def test_models_steps_and_benchmarks_need_no_tensorflow():
   code = ''.join(f'import {module}\n' for module in MODELS)
   done = run(code, without=DATA)
   assert done.returncode == 0, done.stderr
+
+
+def test_tensorflow_is_loaded_without_keras(tmp_path, monkeypatch):
+  eagerly = 'try:\n  import keras\nexcept ImportError:\n  keras = None'
+  (tmp_path / 'tensorflow.py').write_text(eagerly)
+  (tmp_path / 'keras.py').write_text('')
+  monkeypatch.syspath_prepend(tmp_path)
+  for name in ('tensorflow', 'keras'):
+    monkeypatch.delitem(sys.modules, name, raising=False)
+  tensorflow_start.load()
+  assert sys.modules['tensorflow'].keras is None
+  import keras  # noqa: F401, PLC0415
+
+
+def test_old_objects_are_looked_through_again_after_the_start():
+  usual = gc.get_threshold()
+  garbage.starting()
+  assert gc.get_threshold()[2] > usual[2]
+  garbage.started()
+  assert gc.get_threshold() == usual
+  assert gc.get_freeze_count()
+  gc.unfreeze()
 
 
 def test_convert_shows_a_file_without_jax_and_tensorflow(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 
 from vidpetl.backbones import hiera, mvit, swin, vit, vivit
 from vidpetl.parameters import trainable
+from vidpetl.studies import flops
 
 VIDEO = np.random.default_rng(0).normal(size=(2, 4, 16, 16, 3))
 VIDEO = VIDEO.astype(np.float32)
@@ -50,6 +51,11 @@ def key(seed):
   return jax.random.key(seed, impl='unsafe_rbg')
 
 
+def initial(model, video=VIDEO):
+  """Returns variables; as one program, not one for each operation."""
+  return jax.jit(lambda: model.init(key(0), video, False))()
+
+
 def shapes(model):
   tree = jax.eval_shape(lambda: model.init(key(0), VIDEO, False))
   flat = trainable.flatten(tree['params'])
@@ -63,3 +69,11 @@ def random(shapes):
     .astype(np.float32)
     for path, shape in shapes.items()
   }
+
+
+def equations(jaxpr):
+  """Yields the equations of a function, and of those that it calls."""
+  for eqn in jaxpr.eqns:
+    yield eqn
+    for inner in flops._within(eqn):
+      yield from equations(inner)

@@ -17,15 +17,16 @@ It goes on in this order:
     heads    probes on the frozen backbone, whose features are kept: all seeds
              and rates in one pass
     methods  what trains in the backbone, by successive halving: all that fit
-             for a ninth of the epochs, the best third of them for a third
+             for a ninth of the epochs, the best third of them for a third, and
+             the best of those for all epochs, as heads are trained
     model    the best, trained on all training examples, and tested once
 
 What is best is said by a part of the training examples that is held out
 (config.validation, clips of one film together), or by val, where the data have
 a test beside it; the test set is looked at by the last run alone. A budget,
 --hours or --clips, is kept: what it does not pay for is shortened or left out,
-and named. A clip that goes through the backbone counts one, and one on the way
-back another.
+and named. A clip, or a performance with all its segments, that goes through the
+backbone counts one, and one on the way back another.
 
 It may be killed at any moment; the same command goes on. --workdir has
 

@@ -25,7 +25,7 @@ from typing import Any
 from absl import app, flags
 from etils import epath
 
-from vidpetl import bounds, mistakes
+from vidpetl import bounds, garbage, mistakes
 from vidpetl.recipes import config_flag, named
 
 flags.disclaim_key_flags()
@@ -145,6 +145,7 @@ def run(
     main: takes the words that are no flags; its result is the exit status.
     parse: parses the command line and returns those words.
   """
+  garbage.ending()
   argv = [_at_home(word) for word in sys.argv]
   flags.DEFINE_bool('debug', False, "Shows the traceback of a user's mistake.")
   flags.DEFINE_string('limits', '', _LIMITS)

@@ -7,7 +7,9 @@ Compiles the training step of each setting (see vidpetl.sweep) and of
 method=full; prints FLOPs and temporary memory as XLA counts them, the
 optimizer's memory, and the time of a step, measured in turns. Needs neither
 data nor weights. --steps=0 compiles for shapes alone and takes no times, so
-that a model of any size can be asked about. Flags such as
+that a model of any size can be asked about. A setting with a cache of features
+(method=head,config.cache.path=any,config.cache.views=1) is the step that trains
+from it; nothing is kept, and none is read. Flags such as
 --config.backbone.remat=True go to all settings; it is computed in float32, if
 not --config.dtype=bfloat16.
 """

@@ -6,7 +6,8 @@
 Needs neither data nor weights, and allocates nothing. --compile asks the
 compiler of TPUs what the run's own step is on a slice, without one: memory of
 a chip by part, FLOPs, collectives, and whether it fits. Minutes; needs
-pip install "vidpetl[tpu]".
+pip install "vidpetl[tpu]". --compile=cpu-8 compiles for eight devices of this
+CPU, and needs nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from vidpetl.recipes import config_flag
 with epy.lazy_imports():
   import jax
 
+  from vidpetl.backbones import devices as devices_lib
   from vidpetl.data import clips
   from vidpetl.experiment import complete, configure, stacking
   from vidpetl.experiment import experiment as experiment_lib
@@ -39,12 +41,15 @@ with epy.lazy_imports():
   from vidpetl.training import step as step_lib
 
 
-def describe(config: Any, devices: int = 1) -> dict[str, Any]:
+def describe(
+  config: Any, devices: int = 1, meant: Any = None
+) -> dict[str, Any]:
   """Returns everything that the tables show.
 
   Args:
     config: of the run.
     devices: that share the batch and, along the 'fsdp' axis, the parameters.
+    meant: one of them, whose memory it is; that which is here by default.
 
   Raises:
     ValueError: naming the config field that cannot work.
@@ -61,12 +66,14 @@ def describe(config: Any, devices: int = 1) -> dict[str, Any]:
   state = jax.eval_shape(
     functools.partial(experiment.init_state, tx=tx), jax.random.key(0)
   )
+  with devices_lib.meant(meant):
+    size = memory.parts(config, experiment, infos, state, tx, devices)
   return {
     'recipe': in_words.recipe(config, _examples(config, opened)),
     'params': parameters(experiment),
     'sites': _sites(experiment),
     'flops': _flops(config, infos, experiment, state, tx),
-    'bytes': memory.parts(config, experiment, state, devices),
+    'bytes': size,
     'devices': devices,
   }
 
@@ -238,7 +245,10 @@ def define_flags() -> None:
     'devices', 1, ranges.Count, 'How many devices the run is spread over.'
   )
   flags.DEFINE_string(
-    'compile', None, 'A TPU slice to compile the step for: v5e-16, v4-128, …'
+    'compile',
+    None,
+    'A TPU slice to compile the step for: v5e-16, v4-128, …; or cpu-8, so many '
+    'devices of this CPU.',
   )
   flags.DEFINE_string('task', '', 'Whose step --compile is about; the first.')
   flags.mark_flag_as_required('config')
@@ -251,12 +261,12 @@ def main(argv: list[str]) -> None:
     raise app.UsageError(f'What is meant by {argv[1:]}?')
   logging.set_verbosity(logging.ERROR)
   config = configure.from_flags()
+  devices, meant = args.devices, None
   if args.compile:
-    devices = topologies.find(args.compile).chips
     asking.check(config, args.compile, args.task)
-  else:
-    devices = args.devices
-  found = describe(config, devices)
+    meant = topologies.target(args.compile)
+    devices = meant.chips
+  found = describe(config, devices, meant)
   print(report(found), flush=True)
   if args.compile:
     found['compiled'] = asking.ask(config, args.compile, args.task)

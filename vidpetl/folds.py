@@ -10,7 +10,9 @@ name of the argument that --folds sets) stands for its value in the config's
 argument, so that each fold can start from what was pretrained on its own
 training videos: adapter=runs/pretrained/fold={fold}/seed{seed}/adapter.
 
-Each run is a working directory of its own. The same command again leaves alone
+Each run is a working directory of its own. Folds that take about as many steps
+train together in one program, each on its own batches, and come out as each
+would alone; --one_by_one turns that off. The same command again leaves alone
 what is finished and resumes what is not. Leaves folds.md: each setting's mean
 over the folds (± over seeds), and the settings' average, of correlations by
 Fisher's z as JIGSAWS' is reported. Its last column says which evaluations the
@@ -57,6 +59,7 @@ def cross_validate(
   metric: str,
   average: str,
   folder: epath.Path,
+  at_once: int = 1,
 ) -> list[str] | None:
   """Runs every fold of every setting with every seed.
 
@@ -68,6 +71,7 @@ def cross_validate(
     metric: '<task>/<metric>'.
     average: over settings.
     folder: of the cross-validation.
+    at_once: the most runs that train together.
 
   Returns:
     What went wrong, a line per run; None if it was told to stop.
@@ -76,8 +80,9 @@ def cross_validate(
   for setting in settings:
     runs = _runs(load_config, setting, folds, seeds, folder)
     try:
-      ended = series.run_all(runs, failed, [metric])
+      ended = series.run_all(runs, failed, [metric], at_once)
       found = {w: results for each in ended for w, results in each.items()}
+      found = {w: found[w] for w in runs if w in found}
     except series.Interrupted:
       return None
     if len(found) < len(runs):
@@ -134,6 +139,7 @@ def main(argv: list[str]) -> int:
         runs.metrics[0],
         args.average,
         runs.folder,
+        series.at_once(),
       )
     )
 

@@ -17,7 +17,7 @@ import sys
 from absl import app, flags, logging
 from etils import epath, epy
 
-from vidpetl import bounded, cli, ranges
+from vidpetl import bounded, cli, garbage, ranges
 from vidpetl.recipes import config_flag, named
 
 with epy.lazy_imports():
@@ -80,6 +80,7 @@ def run(args: flags.FlagValues) -> int:
   Returns:
     0, or `interruption.STATUS` if the run was told to stop.
   """
+  garbage.starting()
   workdir = args.workdir or default_workdir(args.config)
   config = configure.from_flags()
   compiling.keep(config.compile_cache, epath.Path(workdir).parent)

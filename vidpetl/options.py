@@ -6,6 +6,7 @@ What values an option may have is said by its type hint; see `vidpetl.ranges`.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import inspect
 import typing
@@ -18,8 +19,14 @@ from vidpetl import ranges
 def one_of(owner: str, name: str, value: Any, known: Iterable[Any]) -> None:
   """Raises ValueError, naming the option, where `value` is not `known`."""
   if value not in (known := tuple(known)):
-    there = ', '.join(map(repr, known))
+    there = ', '.join(map(repr, known)) + nearest(value, known)
     raise ValueError(f'{owner}: {name} {value!r} is none of {there}')
+
+
+def nearest(name: Any, known: Iterable[Any]) -> str:
+  """Returns the question whether another name was meant, '' if none is near."""
+  found = difflib.get_close_matches(str(name), map(str, known), 1, 0.7)
+  return f'. Did you mean {found[0]}?' if found and name not in found else ''
 
 
 @functools.cache
@@ -119,9 +126,12 @@ def _refuse(
   owner: str, problem: str, names: Iterable[str], known: Iterable[str]
 ) -> None:
   """Raises ValueError, with the fields there are, if there is a name."""
-  if names := ', '.join(names):
+  if names := tuple(names):
     there = ', '.join(known) or 'none'
-    raise ValueError(f'{owner} {problem} {names}; its fields are {there}')
+    meant = nearest(names[0], known)
+    raise ValueError(
+      f'{owner} {problem} {", ".join(names)}; its fields are {there}{meant}'
+    )
 
 
 def call(

@@ -13,6 +13,8 @@ import importlib.util
 import pkgutil
 from types import ModuleType
 
+from vidpetl import options
+
 
 def names(package: ModuleType, contract: str) -> tuple[str, ...]:
   """Returns the names of a folder's parts, sorted.
@@ -53,8 +55,9 @@ def load(
     module = importlib.import_module(f'{package.__name__}.{name}')
     if hasattr(module, contract):
       return module
-  there = ', '.join(names(package, contract))
-  raise ValueError(f'{what}={name!r}; there are: {there}.')
+  known = names(package, contract)
+  meant = options.nearest(name, known)
+  raise ValueError(f'{what}={name!r}; there are: {", ".join(known)}{meant}')
 
 
 def _exists(package: ModuleType, name: str) -> bool:

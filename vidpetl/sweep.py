@@ -17,12 +17,13 @@ another run of its own. Flags such as --config.epochs=5 go to all runs. Each run
 is a working directory of its own. Runs that differ in numbers alone (seeds,
 learning rates, weight decays, label smoothing, dropout of a head, and scale,
 alpha and dropout of a technique) train together in one program, and come out as
-each would alone; --one_by_one turns that off. For it all seeds see the same
-batches; --batches=own gives each its own, and has seeds train one by one. With
-config.validation each setting is tried at four rates, and the one is reported
-that is best on what is held out (--rates). The same command again leaves alone
-what is finished and resumes what is not; an error in one run does not keep the
-others from running.
+each would alone; --one_by_one turns that off. So do runs that differ in data,
+each on a batch of its own. All seeds see the same batches, which are decoded
+once for all of them; --batches=own gives each its own. With config.validation
+each setting is tried at four rates, and the one is reported that is best on
+what is held out (--rates). The same command again leaves alone what is finished
+and resumes what is not; an error in one run does not keep the others from
+running.
 
 Leaves sweep.md, sweep.json, tradeoff.png and cost.png (accuracy over GFLOPs);
 at its end contrasts.md and contrasts.png, what one thing of the settings
@@ -38,7 +39,7 @@ import dataclasses
 from absl import app, flags
 from etils import epy
 
-from vidpetl import bounded, cli, lock, ranges
+from vidpetl import cli, lock
 from vidpetl.recipes import config_flag, named
 from vidpetl.studies import series
 from vidpetl.studies import settings as settings_lib
@@ -57,20 +58,12 @@ def define_flags() -> None:
     'File whose get_hyper(argument) lists settings, with its argument after a '
     "colon; the config's own if unset.",
   )
-  bounded.define(
-    'at_once',
-    8,
-    ranges.Count,
-    'The most runs that train together in one program, of those that differ in '
-    'numbers alone.',
-  )
-  flags.DEFINE_bool('one_by_one', False, 'Trains no runs together.')
   flags.DEFINE_enum(
     'batches',
     'shared',
     ['shared', 'own'],
-    'Whether the runs of all seeds see the same batches, or each its own; only '
-    'with the same ones do seeds train together.',
+    'Whether the runs of all seeds see the same batches, or each its own; the '
+    'same ones are decoded, and encoded by a frozen trunk, once for all.',
   )
   flags.DEFINE_string(
     'rates',
@@ -108,7 +101,6 @@ def main(argv: list[str]) -> int:
   if args.batches == 'shared':
     runs = dataclasses.replace(runs, data_seed=0)
   factors = rates.factors(args.rates)
-  at_once = 1 if args.one_by_one else args.at_once
   with lock.hold(runs.folder):
     return series.report(
       sweeping.sweep(
@@ -118,7 +110,7 @@ def main(argv: list[str]) -> int:
         runs.metrics,
         runs.folder,
         factors,
-        at_once,
+        series.at_once(),
       )
     )
 

@@ -169,10 +169,11 @@ class _Series:
     while len(moments) < kills and not ended:
       moment = self._moment(len(moments))
       done, lost = self._watched(folder, moment)
+      wrong += lost
       ended = not done.signalled or done.code is None
       if done.signalled:
         moments.append(f'{moment.told} ended with {done.code}')
-        wrong += [*lost, *_unruly(moment, done)]
+        wrong += _unruly(moment, done)
     if not ended:
       done, lost = self._watched(folder)
       wrong += lost

@@ -1,3 +1,5 @@
+import operator
+import re
 import types
 
 import jax
@@ -9,6 +11,8 @@ from vidpetl.backbones import attending
 
 # Ways that run here; splash_test has the TPU's, cuDNN's needs a GPU.
 HERE = [way for way in attending.WAYS if way.name not in ('cudnn', 'splash')]
+NAME = operator.attrgetter('name')
+JAX_ATTENTION = jax.nn.dot_product_attention
 H100 = types.SimpleNamespace(platform='gpu', compute_capability='9.0')
 
 
@@ -35,7 +39,7 @@ def jax_attention(q, k, v, bias=None):
 
 
 @pytest.mark.parametrize('bias', [None, (2,), (3, 1), (3, 2)])
-@pytest.mark.parametrize('way', HERE, ids=lambda way: way.name)
+@pytest.mark.parametrize('way', HERE, ids=NAME)
 def test_attention_and_its_gradients_are_those_of_jax(way, bias):
   arrays = [x for x in of(5, 6, bias) if x is not None]
   ours = lambda q, k, v, bias=None: way.attend(q, k, v, bias)
@@ -50,7 +54,7 @@ def test_attention_and_its_gradients_are_those_of_jax(way, bias):
 
 
 @pytest.mark.parametrize('bias', [None, (3, 2)])
-@pytest.mark.parametrize('way', HERE, ids=lambda way: way.name)
+@pytest.mark.parametrize('way', HERE, ids=NAME)
 def test_capped_attention_and_its_gradients_are_those_written_out(way, bias):
   q, k, v, bias = of(5, 6, bias)
   q, cap = 3 * q, 2.0
@@ -71,13 +75,51 @@ def test_capped_attention_and_its_gradients_are_those_written_out(way, bias):
     np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
+# Of three rows' last four tokens; queries have one in front, keys two.
+PARTS = np.array([[1, 1, 2, 2], [1, 1, 1, 1], [4, 2, 4, 3]])
+
+
+def written_out(*arrays, implementation, **more):
+  """Attention as JAX has it, whatever kernel is asked for."""
+  del implementation
+  return JAX_ATTENTION(*arrays, **more)
+
+
+@pytest.mark.parametrize(
+  'way', [way for way in attending.WAYS if way.name != 'splash'], ids=NAME
+)
+def test_tokens_of_two_parts_are_held_apart_as_by_a_bias(monkeypatch, way):
+  monkeypatch.setattr(jax.nn, 'dot_product_attention', written_out)
+  monkeypatch.setattr(attending, '_APART', -3.0)
+  q, k, v, bias = of(5, 6, (2,))
+  apart = np.zeros((3, 1, 5, 5), np.float32)
+  apart[:, 0, 1:, 1:] = -3.0 * (PARTS[:, :, None] != PARTS[:, None])
+
+  def by_bias(q, k, v, bias):
+    return way.attend(q, k, v, bias + apart)
+
+  def by_parts(q, k, v, bias):
+    return way.attend(q, k, v, bias, None, PARTS)
+
+  arrays, g = (q, k, v, bias), normal(*q.shape, seed=9)
+  expected, back = jax.vjp(by_bias, *arrays)
+  got, pulled = jax.vjp(by_parts, *arrays)
+  np.testing.assert_allclose(got, expected, atol=1e-5)
+  for ours, theirs in zip(pulled(g), back(g)):
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+  # What differs from row to row is in the program once per token.
+  text = jax.jit(by_parts).lower(*arrays).as_text()
+  constants = re.findall(r'constant .* : tensor<([\dx]+)x\w+>', text)
+  assert constants == ['3x4']
+
+
 def test_a_bias_of_many_windows_is_not_summed_by_a_reduction_on_a_cpu():
   q, k, v, bias = of(5, 6, (3, 2))
   attend = lambda bias: jnp.sum(attending.attend(q, k, v, bias))
   assert 'axes=(0,)' not in str(jax.make_jaxpr(jax.grad(attend))(bias))
 
 
-@pytest.mark.parametrize('way', HERE, ids=lambda way: way.name)
+@pytest.mark.parametrize('way', HERE, ids=NAME)
 def test_no_product_of_attention_is_in_float32_where_16_bits_are_asked(way):
   q = jnp.zeros((2, 5, 2, 4), jnp.bfloat16)
   loss = lambda *arrays: jnp.sum(way.attend(*arrays, None) ** 2, dtype=float)

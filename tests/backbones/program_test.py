@@ -14,6 +14,7 @@ from vidpetl.backbones import vit
 # No two kinds of arrays are of one size.
 WIDTH, MLP, HEADS, TOKENS = 24, 40, 2, 2 * (1 + 9)
 VIDEO = jnp.zeros((1, 2, 24, 24, 3))
+HALF = 'bfloat16'
 KERNELS = {WIDTH * WIDTH, WIDTH * MLP}
 
 
@@ -47,3 +48,18 @@ def test_attention_transposes_its_tokens_and_no_scores(transposed):
   # q, k, v, what is attended to, and the gradients of these; three again.
   assert transposed.count(TOKENS * WIDTH) <= 2 * 11
   assert TOKENS * HEADS * (1 + 9) not in transposed
+
+
+@pytest.mark.parametrize('name', ['dense', 'hiera', 'mvit'])
+def test_no_product_is_of_float32_where_16_bits_are_asked(name):
+  """`petl/techniques_test.py` has the others, with techniques."""
+  model = tiny.BACKBONES[name](dtype='bfloat16')
+  params = jax.eval_shape(lambda: model.init(tiny.key(0), tiny.VIDEO, False))
+  loss = lambda params: model.apply(params, tiny.VIDEO, False).summary.sum()
+  step = jax.make_jaxpr(jax.grad(loss))(params).jaxpr
+  found = [
+    {x.aval.dtype.name for x in eqn.invars}
+    for eqn in tiny.equations(step)
+    if eqn.primitive.name in ('dot_general', 'conv_general_dilated')
+  ]
+  assert len(found) > 10 and not [each for each in found if each != {HALF}]

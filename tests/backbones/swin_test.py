@@ -1,6 +1,8 @@
 """Video Swin against its published counts and a block written with loops."""
 
 import itertools
+import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from vidpetl.backbones import site, swin, windows
+from vidpetl.backbones import site, swin, swin_v2, windows
 from vidpetl.petl import adapted
 
 TOY = {'width': 8, 'depths': (2, 2), 'heads': (2, 4), 'window': (2, 3, 3)}
@@ -134,6 +136,19 @@ def test_a_shifted_block_is_what_loops_make_of_it(sizes):
   np.testing.assert_allclose(
     ours.reshape(*sizes, 8), theirs, rtol=1e-4, atol=1e-4
   )
+
+
+@pytest.mark.parametrize('make', [swin.SwinBlock, swin_v2.SwinV2Block])
+def test_what_pairs_of_tokens_have_is_computed_and_not_in_the_program(make):
+  """Of windows of 16 x 7 x 7, a program was of hundreds of megabytes."""
+  block = make(2, 16, site.Grid(4, 6, 6), window=(2, 3, 3), shift=(1, 1, 1))
+  x = jnp.zeros((1, 4 * 6 * 6, 8))
+  shapes = jax.eval_shape(block.init, jax.random.key(0), x)
+  text = jax.jit(block.apply).lower(shapes, x).as_text()
+  constants = re.findall(r'constant .* : tensor<([\dx]+)x\w+>', text)
+  sizes = [math.prod(map(int, shape.split('x'))) for shape in constants]
+  # There is a number for each token of the eight windows.
+  assert 8 * 18 <= max(sizes) < 18 * 18
 
 
 def test_merging_takes_neighbours_in_the_published_order():

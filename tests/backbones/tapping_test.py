@@ -10,7 +10,7 @@ from vidpetl.petl import adapted
 
 def run(backbone, blocks):
   model = adapted.Adapted(backbone, blocks=blocks)
-  variables = model.init(tiny.key(0), tiny.VIDEO, False)
+  variables = tiny.initial(model)
   return jax.jit(lambda v: model.apply(v, tiny.VIDEO, False))(variables)
 
 

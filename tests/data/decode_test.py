@@ -153,6 +153,22 @@ def test_decodes_from_the_keyframe_before_to_the_last_time(
   assert (min(seen), max(seen)) == (24, 36)
 
 
+def test_what_lies_between_far_times_is_not_decoded(
+  tmp_path, write_video, read_codes, monkeypatch
+):
+  film = write_video(tmp_path / 'a.mp4', frames=120, gop=10)
+  packets, times = [], np.array([112, 3, 64]) / 15
+  read = decode.streams.Stream.packets
+  monkeypatch.setattr(
+    decode.streams.Stream,
+    'packets',
+    lambda stream: (packets.append(p.pts) or p for p in read(stream)),
+  )
+  frames = decode.read_frames(film, times, FULL)
+  assert read_codes(frames).tolist() == [112, 3, 64]
+  assert len(packets) == len(set(packets)) < 40
+
+
 @pytest.mark.parametrize('degrees', [90, 180, -90])
 def test_rotated_videos_come_upright(tmp_path, write_video, degrees):
   image = np.zeros((48, 64, 3), np.uint8)

@@ -24,6 +24,7 @@ FIELDS = [
   ),
   ('pecop_aqa', 'tasks.mtl_aqa.voters', '3', 3),
   ('pecop_aqa', 'tasks.mtl_aqa.clip.stretch', 'None', None),
+  ('cofinetune_ava', 'backbone.variant', 'None', None),
   ('pecop_pretrain', 'tasks.mtl_aqa.natural_output', 'true', True),
   ('pecop_pretrain:pretext=rspnet', 'tasks.mtl_aqa.queue', '512', 512),
   ('pecop_aqa', 'optimizer.groups.backbone.weight_decay', '0.1', 0.1),
@@ -42,6 +43,11 @@ def get(config, path):
 def test_what_is_documented_can_be_set(name, path, text, value):
   config = configure.configure(named.load(name), {path: text})
   assert get(config, path) == value
+
+
+def test_a_word_that_may_not_be_none_is_not():
+  with pytest.raises(ValueError, match=r"dtype=None: it must be one of 'float"):
+    configure.configure(named.load('cofinetune_ava'), {'dtype': 'None'})
 
 
 @pytest.mark.parametrize('name', [n for n in named.names() if n != 'adapt'])

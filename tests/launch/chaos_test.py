@@ -1,6 +1,8 @@
 """A small part of `python -m launch.chaos`, and that it sees what fails."""
 
 import json
+import os
+import types
 
 import misbehaving
 import pytest
@@ -36,6 +38,11 @@ def out(tmp_path):
 @pytest.fixture
 def counts(out):
   return tally.Tally(out)
+
+
+def _lay(films, folder):
+  folder.mkdir()
+  os.symlink(films, folder / 'films')
 
 
 def _check(counts):
@@ -108,9 +115,17 @@ def test_damaged_files_are_refused_by_name(name, out, counts):
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on(out, counts):
-  kills.run(2, SEED, out, counts, kills.COMMANDS[:1])
-  _check(counts)
+@pytest.mark.parametrize('fault', ['', 'forgets'])
+def test_a_killed_command_goes_on_or_is_seen(fault, out, counts, films):
+  """Of runs, `main_test` holds that they do."""
+  _lay(films, out / 'kills')
+  counting = kills.Killed(
+    'counting',
+    lambda _, folder: ['tests.counting', str(folder), *filter(None, [fault])],
+    lambda folder: {'steps': [*resumption.saved(folder).values()]},
+  )
+  kills.run(6, SEED, out, counts, [counting])
+  assert bool(counts.failed) == bool(fault), counts.write()
 
 
 @pytest.mark.slow
@@ -119,7 +134,21 @@ def test_a_damaged_checkpoint_is_no_other_state(out, counts):
   _check(counts)
 
 
-@pytest.mark.slow
-def test_devices_change_no_loss(out, counts):
+@pytest.mark.parametrize('difference', [1.0, 1.0001])
+def test_devices_that_change_a_loss_are_seen(
+  difference, out, counts, films, monkeypatch
+):
+  """Of runs, `main_test` holds that they do not."""
+
+  def run(words, folder, log, devices=1):
+    folder.mkdir()
+    loss = 0.5 * (difference if devices > 1 else 1)
+    rows = [{'step': step, 'a/loss': loss} for step in (1, 2)]
+    text = '\n'.join(map(json.dumps, rows))
+    (folder / 'metrics.jsonl').write_text(text)
+    return types.SimpleNamespace(code=0)
+
+  monkeypatch.setattr(topologies.commands, 'run', run)
+  _lay(films, out / 'topologies')
   topologies.run(1, SEED, out, counts)
-  _check(counts)
+  assert bool(counts.failed) == (difference > 1), counts.write()

@@ -1,6 +1,5 @@
 """Top-k accuracy: counts, padding, ties, hosts and views."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -43,25 +42,15 @@ def test_batches_and_hosts_add_up():
 
 
 def test_equal_scores_are_in_order_of_classes():
-  scores = jnp.zeros((3, 3))
-  counts = accuracy.TopK.of(scores, jnp.arange(3), jnp.ones(3, bool), ks=(1, 2))
+  scores = np.zeros((3, 3))
+  counts = accuracy.TopK.of(scores, np.arange(3), np.ones(3, bool), ks=(1, 2))
   assert counts.right.tolist() == [1, 2]
 
 
 def test_nan_is_wrong():
-  scores = jnp.array([[1.0, 0.0], [1.0, jnp.nan], [jnp.nan, 0.0]])
-  counts = accuracy.TopK.of(
-    scores, jnp.zeros(3, int), jnp.ones(3, bool), ks=(1,)
-  )
+  scores = np.array([[1.0, 0.0], [1.0, np.nan], [np.nan, 0.0]])
+  counts = accuracy.TopK.of(scores, np.zeros(3, int), np.ones(3, bool), ks=(1,))
   assert counts.compute() == {'top1': pytest.approx(1 / 3)}
-
-
-def test_runs_compiled():
-  scores, label = _scores()
-  valid = np.ones(64, bool)
-  compiled = jax.jit(accuracy.TopK.of, static_argnames='ks')
-  got = compiled(scores, label, valid, ks=(1, 5))
-  assert got.compute() == accuracy.TopK.of(scores, label, valid).compute()
 
 
 def test_k_beyond_the_classes_is_an_error():

@@ -8,6 +8,20 @@ import pytest
 
 from vidpetl.parameters import checksums
 
+KINDS = ('float32', 'bfloat16', 'int8', 'bool', 'float64', 'int32')
+
+
+@pytest.mark.parametrize('dtype', KINDS)
+def test_small_arrays_are_summed_on_the_host_as_large_ones_on_devices(
+  dtype, monkeypatch
+):
+  values = np.linspace(0, 9, 24).reshape(2, 3, 4)
+  tree = {'a': values.astype(getattr(ml_dtypes, dtype, dtype))}
+  with jax.enable_x64(True):
+    small = checksums.of(tree)
+    monkeypatch.setattr(checksums, '_FEW', 0)
+    assert checksums.of(tree) == small
+
 
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16', 'int8', 'bool'])
 def test_each_bit_and_each_place_counts(dtype):
@@ -29,7 +43,7 @@ def test_an_array_is_told_by_path_type_and_shape():
   assert checksums.differing(sums, other) == ['a/0', 'a/1']
 
 
-def test_a_checksum_is_that_of_the_definition():
+def test_a_checksum_is_that_of_the_definition(monkeypatch):
   """Which no version may change: checkpoints hold it."""
 
   def mix(x):
@@ -47,4 +61,7 @@ def test_a_checksum_is_that_of_the_definition():
   ]
   text = ''.join(f'{x:08x}' for x in sums)
   assert checksums.of({'a': values})['a'] == f'float32[2,2,3] {text}'
-  assert checksums.of({'a': jax.device_put(values)})['a'].endswith(text)
+  on_device = {'a': jax.device_put(values)}
+  assert checksums.of(on_device)['a'].endswith(text)
+  monkeypatch.setattr(checksums, '_FEW', 0)
+  assert checksums.of(on_device)['a'].endswith(text)

@@ -13,7 +13,6 @@ import tiny
 
 from vidpetl.parameters import trainable
 from vidpetl.petl import bindings
-from vidpetl.studies import flops
 
 # What is bound -> (entry, whether it starts at the identity).
 TECHNIQUES = {
@@ -116,20 +115,6 @@ REFUSED = {
 }
 
 
-def _cases():
-  """Yields (technique, backbone); variants are tried on two backbones.
-
-  All of them on one backbone are fast, and two of them on all.
-  """
-  for backbone in tiny.BACKBONES:
-    for technique in TECHNIQUES:
-      if ' ' not in technique or backbone in ('swin', 'clip'):
-        case = technique, backbone
-        fast = backbone == 'clip' or technique in ('adapter', 'patt')
-        marks = () if fast or case in REFUSED else pytest.mark.slow
-        yield pytest.param(*case, marks=marks)
-
-
 def entry(technique):
   return {'technique': technique.split()[0], **TECHNIQUES[technique][0]}
 
@@ -168,34 +153,79 @@ def base(name):
   return params, run(model)(params)[0]
 
 
-@pytest.mark.parametrize('technique, backbone', list(_cases()))
-def test_technique_on_backbone(technique, backbone):
-  model = bindings.bind(tiny.BACKBONES[backbone](), [entry(technique)])
-  if reason := REFUSED.get((technique, backbone)):
-    with pytest.raises(ValueError, match=reason):
-      tiny.shapes(model)
-    return
-  frozen, before = base(backbone)
-  bound = tiny.shapes(model)
-  own = {path: x for path, x in bound.items() if not tiny.at_a_site(path)}
+def bound_to(backbone, techniques):
+  """Returns a model of both, and the shapes of what is at its sites."""
+  entries = [entry(technique) for technique in techniques]
+  model = bindings.bind(tiny.BACKBONES[backbone](), entries)
+  shapes = tiny.shapes(model)
+  frozen, _ = base(backbone)
+  own = {path: x for path, x in shapes.items() if not tiny.at_a_site(path)}
   assert own == {path: x.shape for path, x in frozen.items()}
+  return model, {p: x for p, x in shapes.items() if p not in own}
 
-  def initial():
-    params = trainable.flatten(
-      model.init(tiny.key(2), tiny.VIDEO, False)['params']
-    )
-    return {path: x for path, x in params.items() if tiny.at_a_site(path)}
 
+def initial(model):
+  """Returns what is at the sites of a model before it trains."""
+
+  def draw():
+    params = model.init(tiny.key(2), tiny.VIDEO, False)['params']
+    return {
+      path: x
+      for path, x in trainable.flatten(params).items()
+      if tiny.at_a_site(path)
+    }
+
+  return jax.jit(draw)()
+
+
+def check_gradients(grads, learned):
+  assert set(grads) == set(learned)
+  for path, grad in grads.items():
+    assert np.isfinite(grad).all() and np.abs(grad).max() > 0, path
+
+
+@pytest.mark.parametrize(
+  'technique', [t for t in TECHNIQUES if (t, 'clip') not in REFUSED]
+)
+def test_technique_on_clip(technique):
+  model, learned = bound_to('clip', [technique])
+  frozen, before = base('clip')
   call = run(model)
-  after, _ = call({**jax.jit(initial)(), **frozen})
+  after, _ = call({**initial(model), **frozen})
   assert after.shape == before.shape
   starts_as_it_was = np.abs(after - before).max() < 1e-5
   assert starts_as_it_was == TECHNIQUES[technique][1]
-  _, grads = call({**tiny.random(bound), **frozen})
-  assert set(grads) == set(bound) - set(own)
-  assert bool(grads) == (technique not in ('cls_shift', 'head_shift'))
-  for path, grad in grads.items():
-    assert np.isfinite(grad).all() and np.abs(grad).max() > 0, path
+  assert bool(learned) == (technique not in ('cls_shift', 'head_shift'))
+  check_gradients(call({**tiny.random(learned), **frozen})[1], learned)
+
+
+@pytest.mark.tail(1)
+@pytest.mark.parametrize('backbone', [b for b in tiny.BACKBONES if b != 'clip'])
+def test_techniques_that_start_as_it_was_on_backbone(backbone):
+  """All at once, since each of them leaves what it finds."""
+  model, learned = bound_to(backbone, some(backbone, True))
+  frozen, before = base(backbone)
+  call = run(model)
+  after, _ = call({**initial(model), **frozen})
+  np.testing.assert_allclose(after, before, atol=1e-5)
+  check_gradients(call({**tiny.random(learned), **frozen})[1], learned)
+
+
+@pytest.mark.tail(1)
+@pytest.mark.parametrize('backbone', [b for b in tiny.BACKBONES if b != 'clip'])
+def test_other_techniques_on_backbone(backbone):
+  model, learned = bound_to(backbone, some(backbone, False))
+  frozen, before = base(backbone)
+  after, grads = run(model)({**tiny.random(learned), **frozen})
+  assert after.shape == before.shape
+  check_gradients(grads, learned)
+
+
+@pytest.mark.parametrize('technique, backbone', REFUSED)
+def test_a_technique_without_a_place_is_refused(technique, backbone):
+  model = bindings.bind(tiny.BACKBONES[backbone](), [entry(technique)])
+  with pytest.raises(ValueError, match=REFUSED[technique, backbone]):
+    tiny.shapes(model)
 
 
 @pytest.mark.slow
@@ -214,13 +244,32 @@ def test_all_at_once_and_recomputed(backbone):
     np.testing.assert_allclose(grad / scale, again[path] / scale, atol=1e-3)
 
 
-def together(backbone):
-  """Entries that can be bound to one backbone at once.
+def some(backbone, starts_as_it_was):
+  """Returns techniques that can be bound to one backbone at once.
 
-  (Not so some variants: shallow prompts would give way to deep ones.)
+  Variants are tried on two backbones; not those that would give way to others.
   """
-  names = [t for t in TECHNIQUES if ' ' not in t]
-  return [entry(t) for t in names if (t, backbone) not in REFUSED]
+  variants = {t for t in TECHNIQUES if ' ' in t} - {
+    'prompt shallow',
+    'patt concatenated',
+  }
+  return [
+    t
+    for t, (_, identity) in TECHNIQUES.items()
+    if identity == starts_as_it_was
+    and (t, backbone) not in REFUSED
+    and (' ' not in t or (backbone == 'swin' and t in variants))
+  ]
+
+
+def together(backbone):
+  """Entries of all techniques that can be bound to one backbone at once."""
+  return [
+    entry(technique)
+    for starts_as_it_was in (True, False)
+    for technique in some(backbone, starts_as_it_was)
+    if ' ' not in technique
+  ]
 
 
 @pytest.mark.parametrize('backbone', ['clip', 'swin'])
@@ -238,7 +287,7 @@ def test_half_precision_stays_half(backbone):
     return out.grid.astype(jnp.float32).sum()
 
   step = jax.make_jaxpr(jax.grad(loss))(variables).jaxpr
-  products = [e for e in equations(step) if e.primitive.name in PRODUCTS]
+  products = [e for e in tiny.equations(step) if e.primitive.name in PRODUCTS]
   assert products
   for eqn in products:
     if eqn.outvars[0].aval.shape[0] == 1:
@@ -247,14 +296,6 @@ def test_half_precision_stays_half(backbone):
 
 
 PRODUCTS = ('dot_general', 'conv_general_dilated')
-
-
-def equations(jaxpr):
-  """Yields the equations of a function, and of those that it calls."""
-  for eqn in jaxpr.eqns:
-    yield eqn
-    for inner in flops._within(eqn):
-      yield from equations(inner)
 
 
 @pytest.mark.parametrize(

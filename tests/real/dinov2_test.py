@@ -8,14 +8,17 @@ biases behind them tell which they are.
 import re
 
 import converted
+import jax
 import numpy as np
 import pytest
 import registry
 import safetensors.numpy
 
 from vidpetl import backbones
+from vidpetl.backbones import rounded
 from vidpetl.experiment import published
-from vidpetl.parameters import storage, variables
+from vidpetl.parameters import storage, trainable, variables
+from vidpetl.petl import adapted, bindings
 from vidpetl.weights import fit
 from vidpetl.weights import report as report_lib
 
@@ -72,14 +75,15 @@ def tokens_of(graph, images):
   return session.run([norm], {'input_image': images})[0]
 
 
-def test_the_tower_agrees_at_its_own_size(graph, tmp_path):
-  path, out = (str(tmp_path / f'{n}.safetensors') for n in ('theirs', 'ours'))
+@pytest.fixture(scope='module')
+def tower(graph, tmp_path_factory):
+  """Returns the tower and its variables, for frames of 224 pixels."""
+  folder = tmp_path_factory.mktemp('tower')
+  path, out = (str(folder / f'{n}.safetensors') for n in ('theirs', 'ours'))
   safetensors.numpy.save_file(state_of(graph), path)
   converted.convert_file('dinov2_hf', path, out)
   said = published.read_metadata(out)
   assert said['grid'] == [1, 37, 37] and said['positions'] == 'bicubic'
-  video = converted.video(1, 1, 224, 224, 3)
-  model = backbones.build(said['backbone'])
   resized = fit.fit(
     have := storage.load_arrays(out),
     {
@@ -92,6 +96,12 @@ def test_the_tower_agrees_at_its_own_size(graph, tmp_path):
   )
   tree = variables.unflatten(resized)
   inside = {name: part['backbone'] for name, part in tree.items()}
+  return bindings.bind(backbones.build(said['backbone']), ()), inside
+
+
+def test_the_tower_agrees_at_its_own_size(graph, tower):
+  model, inside = tower
+  video = converted.video(1, 1, 224, 224, 3)
   ours = model.apply(inside, video, False)
   tokens = tokens_of(graph, video[0].transpose(0, 3, 1, 2).copy())
   summary = converted.relative_error(ours.summary, tokens[:, 0])
@@ -100,3 +110,18 @@ def test_the_tower_agrees_at_its_own_size(graph, tmp_path):
   )
   print(f'largest relative errors: {summary:.1e}, {patches:.1e}')
   assert max(summary, patches) < 1e-5
+
+
+def test_int8_kernels_move_class_tokens_by_less_than_a_hundredth(tower):
+  model, inside = tower
+  video = converted.video(2, 1, 224, 224, 3)
+  encode = jax.jit(lambda params: model.apply(params, video, False).summary)
+  with adapted.layers() as kernels:
+    exact = encode(inside)
+  short = trainable.flatten(inside['params'])
+  for path, axes in kernels.items():
+    short[path] = rounded.keep(short[path], 'int8', axes)
+  found = encode({'params': trainable.unflatten(short)})
+  moved = np.linalg.norm(found - exact) / np.linalg.norm(exact)
+  print(f'class tokens move by {moved:.2%}')
+  assert moved < 0.01

@@ -10,89 +10,114 @@ import jax.numpy as jnp
 import pytest
 
 from vidpetl.backbones import attending, devices
-from vidpetl.studies import flops, residuals
+from vidpetl.studies import flops, liveness
 from vidpetl.studies.planning import cards, compiled, estimate, fitting
 
 N, D = 64, 32
+PLAIN = liveness.Device()
 
 
-def kept(function, *args):
-  """Bytes that the gradient of a function keeps, its weights aside."""
-  weight, *others = args
-  pull = lambda weight, *others: jax.vjp(function, weight, *others)[1]
-  return residuals.kept(pull, weight, *others)[0]
+def peak(function, *args, on=PLAIN):
+  """Returns what is in memory at most of a function of weights and others."""
+  return liveness.peak(function, on, *args)
 
 
-def test_a_products_operand_is_kept_and_its_weight_is_there_anyway():
+def trained(model):
+  """Returns the gradient of the sum of a model of (weights, x)."""
+  return jax.grad(lambda w, x: model(w, x).astype(jnp.float32).sum())
+
+
+def layers(count, w, x):
+  for _ in range(count):
+    x = jnp.sin(x @ w)
+  return x
+
+
+def test_without_a_way_back_layers_take_no_more_than_two():
   w, x = jnp.ones((D, D)), jnp.ones((N, D))
-  assert kept(lambda w, x: x @ w, w, x) == 4 * N * D
+  found = peak(lambda w, x: layers(9, w, x).sum(), w, x)
+  assert found.total == 2 * 4 * N * D
 
 
-def test_what_follows_element_by_element_is_kept_once():
+def test_each_layer_that_is_trained_keeps_its_own():
   w, x = jnp.ones((D, D)), jnp.ones((N, D))
-
-  def layer(w, x):
-    y = x @ w
-    return jnp.sin(y) * jnp.cos(y)
-
-  assert kept(layer, w, x) == 2 * 4 * N * D  # x and y.
+  sizes = [
+    peak(trained(lambda w, x, n=n: layers(n, w, x)), w, x).total for n in (4, 9)
+  ]
+  assert sizes[1] - sizes[0] == 5 * 2 * 4 * N * D  # x @ w, and its sine.
 
 
-def test_a_norm_keeps_its_input_in_16_bits_and_what_a_product_reads():
+def test_what_a_product_makes_of_its_operand_is_not_stored():
+  w, x = jnp.ones((D, D)), jnp.ones((N, D), jnp.int8)
+  widened = lambda w, x: (x.astype(jnp.float32) @ w).sum()
+  stored, fused = (
+    peak(widened, w, x, on=liveness.Device(fuses=fuses)).total
+    for fuses in (False, True)
+  )
+  assert stored == 2 * 4 * N * D and fused < 4 * N * D + 64
+
+
+def test_a_norm_keeps_its_input_in_16_bits():
   w, x = jnp.ones((D, D)), jnp.ones((N, D), jnp.bfloat16)
 
-  def layer(w, x):
-    y = x.astype(jnp.float32)
-    y = (y - y.mean(-1, keepdims=True)) * jax.lax.rsqrt(
-      y.var(-1, keepdims=True)
-    )
-    return y.astype(jnp.bfloat16) @ w.astype(jnp.bfloat16)
+  def model(w, x):
+    for _ in range(8):
+      y = x.astype(jnp.float32)
+      y = (y - y.mean(-1, keepdims=True)) * jax.lax.rsqrt(
+        y.var(-1, keepdims=True)
+      )
+      x += y.astype(jnp.bfloat16) @ w.astype(jnp.bfloat16)
+    return x
 
-  assert kept(layer, w, x) <= 2 * 2 * N * D + 16 * N
-
-
-def test_a_frozen_layer_keeps_nothing():
-  w, v, x = jnp.ones((D, 2)), jnp.ones((D, D)), jnp.ones((N, D))
-  model = lambda w: jnp.tanh(jnp.tanh(x @ v) @ v) @ w
-  assert residuals.kept(lambda w: jax.vjp(model, w)[1], w)[0] == 4 * N * D
+  # Of each: x, and what the product reads.
+  assert peak(trained(model), w, x).kept <= 8 * 2 * 2 * N * D + 8 * 64 * N
 
 
-def test_remat_keeps_what_goes_in():
+def test_what_is_recomputed_is_not_kept():
   w, x = jnp.ones((D, D)), jnp.ones((N, D))
-  deep = lambda w, x: jnp.sin(jnp.sin(x @ w) @ w) @ w
-  assert kept(jax.checkpoint(deep), w, x) == 4 * N * D < kept(deep, w, x)
+
+  def model(w, x, wrap):
+    for _ in range(6):
+      x = wrap(lambda w, x: layers(4, w, x))(w, x)
+    return x
+
+  again, plain = (
+    peak(trained(lambda w, x, wrap=wrap: model(w, x, wrap)), w, x).total
+    for wrap in (jax.checkpoint, lambda f: f)
+  )
+  assert again <= (6 + 3 * 4) * 4 * N * D < 0.5 * plain
 
 
-def test_a_loop_of_remat_keeps_what_each_turn_is_given():
+def test_a_loop_keeps_of_each_turn_what_it_hands_on():
   w, x = jnp.ones((24, D, D)), jnp.ones((N, D))
-  turn = jax.checkpoint(lambda x, w: (jnp.sin(jnp.sin(x @ w) @ w), None))
-  loop = lambda w, x: jax.lax.scan(turn, x, w)[0]
-  assert kept(loop, w, x) == 24 * 4 * N * D
+  turn = jax.checkpoint(lambda x, w: (layers(2, w, x), None))
+  found = peak(trained(lambda w, x: jax.lax.scan(turn, x, w)[0]), w, x)
+  assert 24 <= found.total / (4 * N * D) < 24 + 13 + 24 * D / N
 
 
-def test_weights_stacked_for_a_loop_are_kept_once_whatever_the_batch():
+def test_weights_stacked_for_a_loop_are_there_once_whatever_the_batch():
   weights = (jnp.ones((D, D)),) * 6
 
-  def of(n):
-    def loop(weights, x):
-      turn = lambda x, w: (jnp.tanh(x @ w), None)
-      return jax.lax.scan(turn, x, jnp.stack(weights))[0]
+  def loop(weights, x):
+    turn = lambda x, w: (jnp.tanh(x @ w), None)
+    return jax.lax.scan(turn, x, jnp.stack(weights))[0].sum()
 
-    pull = lambda weights, x: jax.vjp(loop, weights, x)[1]
-    return residuals.kept(pull, weights, jnp.ones((n, D)))
-
-  (one, once), (two, again) = of(N), of(2 * N)
-  assert once == again == 6 * 4 * D * D
-  assert two - again == 2 * (one - once)
+  one, two = (peak(loop, weights, jnp.ones((n, D))) for n in (N, 2 * N))
+  assert one.copies == two.copies == 6 * 4 * D * D
 
 
-def test_a_loops_residuals_count_as_often_as_it_turns():
-  w, x = jnp.ones((D, D)), jnp.ones((N, D))
-
-  def loop(w, x):
-    return jax.lax.scan(lambda x, _: (jnp.sin(x @ w), None), x, None, 5)[0]
-
-  assert 5 * 4 * N * D <= kept(loop, w, x) <= 11 * 4 * N * D
+def test_in_tiles_short_axes_take_many_times_their_bytes():
+  tiled = liveness.Device(tiles=True)
+  size = lambda *shape: liveness.bytes_of(
+    jax.ShapeDtypeStruct(shape, jnp.bfloat16), tiled
+  )
+  assert size(8, 256, 384) == 8 * 256 * 384 * 2
+  assert size(8, 14, 14, 16, 16, 3) == 8 * (8 * 14 * 14 * 16 * 16 * 3 * 2)
+  assert size(1, 1, 7) == 14
+  # Patches cut out of frames.
+  x = jax.ShapeDtypeStruct((8, 224, 224, 3), jnp.bfloat16)
+  cut = lambda _, x: x.reshape(8, 14, 16, 14, 16, 3).sum((2, 4))
+  assert peak(cut, None, x, on=tiled).total >= 8 * 8 * 224 * 224 * 3 * 2
 
 
 def test_products_are_told_by_kind():
@@ -139,7 +164,7 @@ def test_a_run_fits_in_parts_that_add_up_to_the_same_batch():
   assert plan.fits and fitting.flags(fields).startswith('--config.')
   assert set(fields) <= {'accumulate', 'backbone.remat'}
   again = estimate.estimate(fitting.changed(plan.config, fields), room)
-  assert again.total == pytest.approx(plan.total, rel=1e-6)
+  assert again.total == pytest.approx(plan.total, rel=0.1)
 
 
 def test_what_no_change_makes_fit_says_what_would():
@@ -150,7 +175,8 @@ def test_what_no_change_makes_fit_says_what_would():
 def test_methods_without_a_way_through_the_backbone_keep_little():
   plans = [estimate.estimate(small(m), card(2**40)) for m in ('head', 'full')]
   head, full = plans
-  assert head.memory['activations'] < 0.02 * full.memory['activations']
+  assert head.memory['activations'] < 0.1 * full.memory['activations']
+  assert head.memory['worked on'] < 0.25 * full.memory['activations']
   assert sum(head.flops.values()) < 0.4 * sum(full.flops.values())
   assert head.largest_batch > full.largest_batch
 
@@ -189,11 +215,13 @@ def test_a_gpu_that_is_not_here_keeps_no_scores_of_attention():
 
   def of_attention(device):
     with devices.meant(device):  # A function of its own: JAX keeps traces.
-      pull = lambda _, *qkv: jax.vjp(attending.attend, *qkv)[1]
-      return residuals.kept(pull, None, q, q, q)[0]
+      pull = lambda _, *qkv: jax.grad(
+        lambda *qkv: attending.attend(*qkv).astype(jnp.float32).sum(), (0, 1, 2)
+      )(*(2 * x for x in qkv))
+      return peak(pull, None, q, q, q).total
 
-  assert of_attention(devices.ANY) == 3 * tokens + scores
-  assert 4 * tokens <= of_attention(cards.find('h100').meant) < 5 * tokens
+  assert of_attention(devices.ANY) > 3 * tokens + 2 * scores
+  assert 4 * tokens <= of_attention(cards.find('h100').meant) < 9 * tokens
 
 
 def test_the_command_prints_and_writes_what_was_reckoned(tmp_path):

@@ -6,7 +6,14 @@ import subprocess
 import experiments
 import pytest
 
-from vidpetl.studies.pods import asking, compiler, program, topologies
+from vidpetl.studies.pods import (
+  asking,
+  bounds,
+  compiler,
+  program,
+  topologies,
+  traffic,
+)
 
 LIBTPU = importlib.util.find_spec('libtpu') is not None
 TEXT = """HloModule jit_step, is_scheduled=true
@@ -67,6 +74,56 @@ def test_a_collective_is_hidden_by_what_runs_before_it_is_waited_for():
   assert program.hidden(idle)['behind'] == 0
 
 
+MOVING = """HloModule jit_step, is_scheduled=true
+
+%put.1 (all: bf16[9,16,128], row: bf16[1,16,128], i: s32[]) -> bf16[9,16,128] {
+  %all = bf16[9,16,128]{2,1,0:T(8,128)(2,1)} parameter(0)
+  %row = bf16[1,16,128]{2,1,0:T(8,128)(2,1)} parameter(1)
+  %i = s32[]{:T(128)} parameter(2)
+  ROOT %dus = bf16[9,16,128]{2,1,0:T(8,128)(2,1)} dynamic-update-slice(%all, %row, %i)
+}
+
+%take.1 (whole: bf16[9,16,128], at: s32[]) -> bf16[1,16,128] {
+  %whole = bf16[9,16,128]{2,1,0:T(8,128)(2,1)} parameter(0)
+  %at = s32[]{:T(128)} parameter(1)
+  %flat = bf16[9,16,128]{2,1,0:T(8,128)(2,1)} bitcast(%whole)
+  ROOT %cut = bf16[1,16,128]{2,1,0:T(8,128)(2,1)} dynamic-slice(%flat, %at), dynamic_slice_sizes={1,16,128}
+}
+
+ENTRY %main (x: bf16[9,16,128], n: s32[]) -> bf16[9,16,128] {
+  %x = bf16[9,16,128]{2,1,0:T(8,128)(2,1)} parameter(0)
+  %n = s32[]{:T(128)S(6)} parameter(1)
+  %near = bf16[1,16,128]{2,1,0:T(8,128)(2,1)S(1)} fusion(%x, %n), kind=kLoop, calls=%take.1, backend_config={"estimated_cycles":"30"}
+  %wide = f32[16,3]{1,0:T(8,128)} convert(%near)
+  ROOT %out = bf16[9,16,128]{2,1,0:T(8,128)(2,1)} fusion(%x, %near, %n), kind=kLoop, calls=%put.1, backend_config={"estimated_cycles":"70"}
+}
+"""  # noqa: E501
+
+
+def test_what_moves_are_slices_of_what_lies_in_hbm_in_its_tiles():
+  found = program.Program(MOVING)
+  row, wide = 16 * 128 * 2, 16 * 128 * 4
+  # A slice taken, 3 columns in tiles of 128, a slice put.
+  assert traffic.moved(found) == row + wide + row
+  assert traffic.cycles(found) == 100
+
+
+def test_a_step_is_bounded_by_the_slower_of_products_and_memory():
+  found = {
+    'slice': 'v5e-16',
+    'flops': {'step': 3e12, 'needed': 2e12},
+    'moved': 8.19e9,
+    'cycles': 30_000_000,
+    'collectives': {'all-reduce': {'count': 1, 'bytes': 100e6}},
+  }
+  at_best = bounds.bounds(found, 'bfloat16')
+  assert at_best.bound == 'products' and at_best.compiler == 0.02
+  assert at_best.memory == pytest.approx(0.01)
+  assert at_best.mfu == pytest.approx(2 / 3)
+  assert at_best.links == pytest.approx(0.001)
+  assert at_best.scaling == pytest.approx(1 - 1 / (1 + at_best.seconds * 1e3))
+
+
 def test_slices_have_the_names_of_google_cloud():
   # v4 and v5p are named by their cores, of which a chip has two.
   assert topologies.find('v4-128').layout == (4, 4, 4)
@@ -74,6 +131,9 @@ def test_slices_have_the_names_of_google_cloud():
   assert topologies.find('v5p-256').chips == 128
   with pytest.raises(ValueError, match=r"no TPU slice 'v5e-17'.*v6e-256"):
     topologies.find('v5e-17')
+  assert topologies.target('cpu-8').chips == 8
+  with pytest.raises(ValueError, match='cpu-1 to cpu-64'):
+    topologies.target('cpu-65')
 
 
 def compiled(**more):
@@ -120,10 +180,18 @@ def test_libtpu_is_asked_for_by_its_command(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not LIBTPU, reason='needs libtpu')
-def test_a_step_is_compiled_for_a_slice(make_config):
+@pytest.mark.parametrize(
+  'name',
+  [
+    'cpu-4',
+    pytest.param(
+      'v5e-4', marks=pytest.mark.skipif(not LIBTPU, reason='needs libtpu')
+    ),
+  ],
+)
+def test_a_step_is_compiled_for_several_devices(make_config, name):
   config = make_config('kinetics400', batch_size=4)
-  found = asking.ask(config, 'v5e-4')
+  found = asking.ask(config, name)
   # Gradients of what trains, and the scalars of the step.
   reduced = found['collectives']['all-reduce']['bytes']
   trained = found['memory']['trained']
@@ -133,4 +201,4 @@ def test_a_step_is_compiled_for_a_slice(make_config):
     found, {'gradients': trained, 'tasks': {'kinetics400': 2**20}}
   )
   with pytest.raises(ValueError, match='does not split over 4 devices'):
-    asking.ask(make_config('kinetics400', batch_size=6), 'v5e-4')
+    asking.ask(make_config('kinetics400', batch_size=6), name)

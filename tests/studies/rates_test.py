@@ -7,6 +7,7 @@ import pytest
 from etils import epath
 
 from vidpetl.studies import grouping, rates, series, settings
+from vidpetl.training import joining
 
 
 def write_run(folder, value, step=4):
@@ -81,9 +82,10 @@ def test_settings_get_rates_where_examples_are_held_out(make_config):
       rates.factors(text)
 
 
-def test_runs_train_together_that_differ_in_arguments_alone(
-  make_config, tmp_path
+def test_runs_train_together_that_differ_in_arguments_or_data_alone(
+  make_config, tmp_path, monkeypatch
 ):
+  """Those on the same batches first; of other data, those of a length."""
   folder = epath.Path(tmp_path)
   shared = {'init.path': 'base', 'data_seed': 0}
 
@@ -94,7 +96,9 @@ def test_runs_train_together_that_differ_in_arguments_alone(
     'rate': {**shared, 'optimizer.learning_rate': 0.1},
     'seed': {**shared, 'seed': 3},
     'warmup': {**shared, 'optimizer.warmup_epochs': 1.0},
-    'batches': {'init.path': 'base', 'seed': 3},
+    'batches': {'init.path': 'base', 'data_seed': 10},
+    'longer': {'init.path': 'base', 'data_seed': 20},
+    'fold': {'init.path': 'base', 'data_seed': 12, 'seed': 3},
     'batch': {**shared, 'batch_size': 16},
     'ahead': shared,
     'done': shared,
@@ -109,29 +113,60 @@ def test_runs_train_together_that_differ_in_arguments_alone(
   (folder / 'ahead' / 'checkpoints' / '4').mkdir(parents=True)
   (folder / 'done').mkdir()
   (folder / 'done' / 'results.json').write_text('{}')
+  # For that of its data.
+  length = lambda config: joining.Length(config.data_seed, ())
+  monkeypatch.setattr(joining, 'length', length)
   groups = [[p.name for p in g] for g in grouping.grouped(configs, 2)]
   assert groups == [
-    ['rate', 'seed'], ['warmup'], ['batches'], ['batch'], ['ahead'], ['done'],
-    ['drawn0'], ['drawn1'], ['refused'],
+    ['rate', 'seed'], ['warmup'], ['batches', 'fold'], ['longer'], ['batch'],
+    ['ahead'], ['done'], ['drawn0'], ['drawn1'], ['refused'],
   ]  # fmt: skip
 
 
-def test_what_does_not_fit_trains_by_halves(tmp_path, monkeypatch):
+@pytest.fixture
+def four(tmp_path, monkeypatch):
+  """Returns what runs four runs as one group; see what it returns."""
+
+  def run_all(wrong):
+    tried = []
+
+    def together(runs, metrics):
+      tried.append(''.join(workdir.name for workdir in runs))
+      if error := wrong(tried[-1]):
+        raise error
+      return [{'of': workdir.name} for workdir in runs]
+
+    def one(config, workdir, told, metrics):
+      (found,) = together([workdir], metrics)
+      return found
+
+    whole = lambda configs, at_once: [list(configs)]
+    monkeypatch.setattr(grouping, 'grouped', whole)
+    monkeypatch.setattr(series, '_run_together', together)
+    monkeypatch.setattr(series, 'run', one)
+    runs = {
+      epath.Path(tmp_path) / str(i): series.Planned(dict, {}) for i in range(4)
+    }
+    failed = []
+    (ended,) = series.run_all(runs, failed, at_once=8)
+    return tried, ''.join(found['of'] for found in ended.values()), failed
+
+  return run_all
+
+
+def test_what_does_not_fit_trains_by_halves(four):
   """Numbers in a group are those alone, so that no run notices."""
-  tried, folder = [], epath.Path(tmp_path)
+  large = RuntimeError('RESOURCE_EXHAUSTED: out of memory')
+  tried, ended, failed = four(lambda runs: large if len(runs) > 2 else None)
+  assert (tried, ended, failed) == (['0123', '01', '23'], '0123', [])
 
-  def together(runs, metrics):
-    tried.append([workdir.name for workdir in runs])
-    if len(runs) > 2:
-      raise RuntimeError('RESOURCE_EXHAUSTED: out of memory')
-    return [{'of': workdir.name} for workdir in runs]
 
-  monkeypatch.setattr(series, '_run_together', together)
-  whole = lambda configs, at_once: [list(configs)]
-  monkeypatch.setattr(grouping, 'grouped', whole)
-  runs = dict.fromkeys(folder / str(i) for i in range(4))
-  failed = []
-  (ended,) = series.run_all(runs, failed, at_once=8)
-  assert tried == [['0', '1', '2', '3'], ['0', '1'], ['2', '3']]
-  assert ended == {workdir: {'of': workdir.name} for workdir in runs}
-  assert not failed
+def test_a_mistake_of_all_is_told_once_and_that_of_one_stops_no_other(four):
+  mistake = OSError('no such folder')
+  tried, ended, failed = four(lambda runs: mistake)
+  assert (tried, ended) == (['0123', '0', '123'], '') and len(failed) == 2
+  assert failed[1].endswith('3: no such folder')
+  tried, ended, failed = four(lambda runs: mistake if '1' in runs else None)
+  assert tried == ['0123', '0', '123', '1', '23'] and ended == '023'
+  (line,) = failed
+  assert line.endswith('/1: no such folder')

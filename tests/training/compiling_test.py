@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from vidpetl.experiment import optimizer
 from vidpetl.recipes import defaults
-from vidpetl.training import compiling
+from vidpetl.training import compiling, loop
 
 _COMPILED = '/jax/core/compile/backend_compile_duration'
 
@@ -65,9 +66,8 @@ def test_a_program_made_ahead_is_not_made_again():
   where = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
   shape = jax.ShapeDtypeStruct((3, 5), jnp.float32, sharding=where)
   state = jax.device_put(np.ones((3, 5), np.float32), where)
-  ahead = compiling.Ahead(
-    ['it'], lambda name: step.lower(shape, np.float32(0)).compile(), mesh
-  )
+  make = lambda: step.lower(shape, np.float32(0)).compile()
+  ahead = compiling.Ahead({'it': make}, mesh)
   ahead.wait('it')
   assert sum(made)
   made.clear()
@@ -76,9 +76,14 @@ def test_a_program_made_ahead_is_not_made_again():
   assert not sum(made)
 
 
-def test_what_cannot_be_compiled_ahead_leaves_the_error_to_the_call():
-  ahead = compiling.Ahead(['it'], {}.pop, jax.make_mesh((1,), ('data',)))
-  ahead.wait('it')
+def test_what_cannot_be_compiled_ahead_is_told_to_who_waits_for_it():
+  made = []
+  programs = {'bad': {}.popitem, 'good': lambda: made.append('good')}
+  ahead = compiling.Ahead(programs, jax.make_mesh((1,), ('data',)))
+  with pytest.raises(KeyError, match='dictionary is empty'):
+    ahead.wait('bad')
+  ahead.wait('good')
+  assert made
 
 
 def test_runs_of_all_rates_are_one_program():
@@ -107,3 +112,27 @@ def test_runs_of_all_rates_are_one_program():
     expected = optax.tree.scale(-10 * rate * float(schedule(0)), params)
     np.testing.assert_allclose(first['w'], expected['w'], rtol=1e-6)
   assert len(texts) == 1
+
+
+def test_runs_of_other_seeds_rates_and_lengths_share_their_programs(
+  make_config, kept, tmp_path
+):
+  """Through files, as processes do; a schedule has its numbers in it."""
+  jax.config.update('jax_compilation_cache_dir', str(tmp_path / 'programs'))
+  compilation_cache.reset_cache()
+  programs = []
+  for number, rate in enumerate((0.1, 0.02)):
+    config = make_config('kinetics400', steps=1 + number, seed=number)
+    config.optimizer.learning_rate = rate
+    loop.run(config, str(tmp_path / str(number)))
+    names = [path.name for path in (tmp_path / 'programs').iterdir()]
+    programs.append({name for name in names if name.endswith('-cache')})
+  compilation_cache.reset_cache()
+  assert {'train_step', 'eval_step', 'init_state'} <= set(map(_program, names))
+  added = programs[1] - programs[0]
+  assert {_program(name) for name in added} <= {'schedule'}
+
+
+def _program(name):
+  """Returns 'step' of 'jit_step-0123-cache'."""
+  return name.removeprefix('jit_').partition('-')[0]

@@ -11,12 +11,13 @@ from vidpetl.recipes import methods
 from vidpetl.studies import flops
 from vidpetl.training import (
   alone,
+  candidate,
   checkpoint,
   divergence,
   group,
   interruption,
+  joining,
   loop,
-  together,
 )
 from vidpetl.training import run as run_lib
 
@@ -172,6 +173,32 @@ def test_numbers_in_a_group_are_those_alone(make, method, tmp_path):
       assert metrics(again) == pytest.approx(metrics(mine), abs=1e-6)
 
 
+def test_folds_train_together_and_come_out_as_alone(make, tmp_path):
+  """On other examples, in another order, and for another number of steps."""
+  fields = {'steps': 0, 'epochs': 2.0, 'batch_size': 2}
+  fields['eval_every_epochs'] = 1.0
+  of_data = lambda split, seed: {
+    f'tasks.{TASK}.train.split': split, 'data_seed': seed
+  }  # fmt: skip
+  planned = [
+    group.Planned(
+      make('head', own, **fields, **of_data(*data)),
+      str(tmp_path / 'group' / str(i)),
+      '',
+      {},
+    )
+    for i, (own, data) in enumerate(zip(OWN, (('train', 0), ('val', 1))))
+  ]
+  planned = with_numbers(planned, 'head')
+  found = group.run(planned)
+  expected = run_alone(planned, tmp_path / 'alone')
+  assert [results['steps'] for results in found] == [6, 4]
+  for i, (mine, theirs) in enumerate(zip(found, expected, strict=True)):
+    metrics = lambda results: results['tasks'][TASK]['metrics']
+    assert metrics(mine) == pytest.approx(metrics(theirs), abs=1e-6)
+    check_same(tmp_path / 'group' / str(i), tmp_path / 'alone' / str(i))
+
+
 def test_a_frozen_trunk_is_computed_once(make, tmp_path):
   planned = plan(
     make, 'head', tmp_path, own=[(0, 0.1 * i, 0.0) for i in range(6)]
@@ -182,7 +209,7 @@ def test_a_frozen_trunk_is_computed_once(make, tmp_path):
 
 def _products(planned, predicts=False):
   """FLOPs of the products of a step, or of a prediction."""
-  made = together.prepare(
+  made = joining.prepare(
     [each.config for each in planned], [each.workdir for each in planned]
   )
   run = made.run
@@ -191,7 +218,11 @@ def _products(planned, predicts=False):
   batch = run.batch_shapes(TASK)
   with jax.set_mesh(run.mesh):
     step = lambda state, batch: made.step(TASK, state, batch, 0)[0]
-    predict = lambda state, batch: made.predict(TASK, state, batch)
+
+    def predict(state, batch):
+      (audience,) = made.audiences(state, range(len(planned)))
+      return audience.predict(TASK, batch)
+
     return flops.products(predict if predicts else step, made.shapes, batch)
 
 
@@ -224,7 +255,7 @@ def test_its_program_is_compiled_for_the_batches_that_come(
   make, tmp_path, monkeypatch
 ):
   planned = plan(make, 'head', tmp_path)
-  made = together.prepare(
+  made = joining.prepare(
     [each.config for each in planned], [each.workdir for each in planned]
   )
   compiled = []
@@ -232,25 +263,31 @@ def test_its_program_is_compiled_for_the_batches_that_come(
     jax.stages.Lowered, 'compile', lambda self: compiled.append(self)
   )
   with jax.set_mesh(made.run.mesh):
-    made.compile(TASK)
-  assert len(compiled) == 1
+    made.compile(TASK, True)
+    made.compile(TASK, False)
+  assert len(compiled) == 2
   batch = next(made.run.train_batches(0)[TASK])
   shapes = made.run.batch_shapes(TASK)
   told = lambda arrays: {k: (x.shape, x.dtype) for k, x in arrays.items()}
   assert told(shapes) == told(batch)
 
 
-def test_each_knows_frozen_kernels_as_they_were_read(make, tmp_path):
+def test_each_knows_frozen_kernels_as_they_were_read(make, tmp_path, capfd):
   """A package is named by them, where the state has fewer bits."""
   planned = plan(make, 'head', tmp_path, frozen_dtype='int8')
-  made = together.prepare(
+  made = joining.prepare(
     [each.config for each in planned], [each.workdir for each in planned]
   )
   with jax.set_mesh(made.run.mesh):
-    for each in made.members:
-      each.init_state()
+    candidate.resume(
+      [
+        candidate.Candidate(member, each.workdir, 0.0, number)
+        for number, (member, each) in enumerate(zip(made.members, planned))
+      ]
+    )
   for each in made.members:
     assert each.source.keys() == made.run.source.keys() != set()
+  assert capfd.readouterr().err.count('kept in int8') == 1
 
 
 def test_a_group_goes_on_where_it_was_stopped(make, tmp_path, monkeypatch):
@@ -296,4 +333,4 @@ def test_runs_of_other_frozen_parameters_or_fields_do_not_mix(make, tmp_path):
   with pytest.raises(
     alone.UnlikeError, match='differ in batch_size: 8 then, 4'
   ):
-    together.prepare([planned[0].config, other], [tmp_path, tmp_path])
+    joining.prepare([planned[0].config, other], [tmp_path, tmp_path])

@@ -84,6 +84,7 @@ import jax
 sys.path[:0] = [{here!r}, *{path!r}]
 from ml_collections import ConfigDict
 import programs_test
+from vidpetl.studies.pods import program
 from vidpetl.training import sharding
 config = ConfigDict(json.loads({config!r}))
 state, step = programs_test.compiled(config, sharding.make_mesh(1, 4))
@@ -93,6 +94,8 @@ split = {{x.shape for x in given if x.sharding.spec and any(x.sharding.spec)}}
 print(json.dumps({{
   'alike': all(alike) and len(given) == len(made),
   'split': len(split),
+  'parameters': [x.size * 4 for x in jax.tree.leaves(state.params)],
+  'collectives': program.collectives(program.Program(step.as_text())),
   'temporary': step.memory_analysis().temp_size_in_bytes,
   'arguments': step.memory_analysis().argument_size_in_bytes,
 }}))
@@ -118,3 +121,10 @@ def test_under_fsdp_a_step_keeps_what_it_is_given_where_it_was(make_config):
   assert said.returncode == 0, said.stderr
   found = json.loads(said.stdout.splitlines()[-1])
   assert found['alike'] and found['split'] > 3
+  # Each parameter is gathered once, its gradient summed once, and little else
+  # is moved: no activations.
+  moved, parameters = found['collectives'], found['parameters']
+  gathered, others = moved.pop('all-gather'), moved.values()
+  assert 0 < gathered['count'] < 1.2 * len(parameters)
+  assert gathered['bytes'] < 1.05 * sum(parameters)
+  assert 0 < sum(each['bytes'] for each in others) < 1.05 * sum(parameters)

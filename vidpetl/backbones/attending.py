@@ -1,6 +1,9 @@
 """softmax(q k^T / sqrt(c) + bias) v, by the kernel that a device has for it.
 
 Scores may be capped: s = q k^T / sqrt(c) becomes a tanh(s / a), within +-a.
+Rows may be of several parts, whose tokens hardly see those of another: a
+shifted window's. Which token is of which part is told in a few numbers, so that
+what is added to the scores need not lie in memory, nor in the program.
 
 `WAYS` is the table: the first way that takes the shapes is used. Each states
 its conditions in `takes`; the last one takes everything. A device that is not
@@ -17,6 +20,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vidpetl.backbones import devices, splash
 
@@ -26,6 +30,8 @@ _FEWEST_KEYS = 64
 # Rows of an odd length are filled up to a multiple of this.
 _MULTIPLE = 8
 _MASKED = -1e9
+# Added to the scores of tokens of two parts, as published (Liu et al. 2021).
+_APART = -100.0
 
 
 class Shapes(NamedTuple):
@@ -68,6 +74,7 @@ def attend(
   v: jax.Array,
   bias: jax.Array | None = None,
   cap: float | None = None,
+  parts: np.ndarray | None = None,
 ) -> jax.Array:
   """softmax(q k^T / sqrt(c) + bias) v, with the softmax in float32.
 
@@ -78,11 +85,16 @@ def attend(
     bias: [..., heads, n, l] for the last l of the m keys; keys in front of
       them, which techniques have added, have none.
     cap: a, above 0, if scores are capped, before a bias is added.
+    parts: [..., p], with a bias: the part that each of a row's last p tokens is
+      of, above 0. Tokens in front of them are of all parts.
 
   Returns:
     [..., n, heads, c] in the dtype of `v`.
   """
-  return way(q, k, bias, devices.current(), cap).attend(q, k, v, bias, cap)
+  found = way(q, k, bias, devices.current(), cap)
+  if parts is None:
+    return found.attend(q, k, v, bias, cap)
+  return found.attend(q, k, v, bias, cap, parts)
 
 
 def way(q: Any, k: Any, bias: Any, on: Any, cap: float | None = None) -> Way:
@@ -118,9 +130,12 @@ def takes_cudnn(shapes: Shapes, on: Any) -> bool:
   )
 
 
-def _cudnn(q, k, v, bias, cap=None):
+def _cudnn(q, k, v, bias, cap=None, parts=None):
   del cap  # None.
   if bias is not None:
+    bias = _in_front(bias, k.shape[-3])
+    if parts is not None:
+      bias = bias + _apart(parts, *bias.shape[-2:])
     return _cudnn_biased(q, k, v, bias)
   flat = lambda x: x.reshape(-1, *x.shape[-3:])
   n, m = q.shape[-3], k.shape[-3]
@@ -147,7 +162,7 @@ def _cudnn_biased(q, k, v, bias):
   """
   rows, heads = bias.shape[:-3], bias.shape[-3]
   n, m = q.shape[-3], k.shape[-3]
-  bias = _in_front(bias, m).astype(q.dtype)
+  bias = bias.astype(q.dtype)
   if n % 2 or m % 2:
     q, k, v = (_filled(x, -3) for x in (q, k, v))
     bias = _filled(_filled(bias, -1, _MASKED), -2)
@@ -180,13 +195,28 @@ def _in_front(bias: jax.Array, keys: int) -> jax.Array:
   return jnp.pad(bias, [(0, 0)] * (bias.ndim - 1) + [(added, 0)])
 
 
-def _plain(q, k, v, bias, cap=None):
+def _apart(parts: jax.Array, n: int, m: int) -> jax.Array:
+  """Returns what is added to scores, [..., 1, n, m]; 0 within a part.
+
+  Args:
+    parts: see `attend`.
+    n: queries of a row.
+    m: its keys.
+  """
+  lead = [(0, 0)] * (parts.ndim - 1)
+  of = lambda length: jnp.pad(parts, [*lead, (length - parts.shape[-1], 0)])
+  queries, keys = of(n)[..., None], of(m)[..., None, :]
+  differ = (queries != keys) & (queries > 0) & (keys > 0)
+  return jnp.where(differ, _APART, 0.0)[..., None, :, :]
+
+
+def _plain(q, k, v, bias, cap=None, parts=None):
   if bias is not None:
     bias = _in_front(bias, k.shape[-3])
-  return _products('nhc', q.shape[-1] ** -0.5, cap, q, k, v, bias)
+  return _products('nhc', q.shape[-1] ** -0.5, cap, q, k, v, bias, parts)
 
 
-def _heads_first(q, k, v, bias, cap=None):
+def _heads_first(q, k, v, bias, cap=None, parts=None):
   """Transposes each of q, k, v once; the products then need no transposes.
 
   A CPU's products of batches have the batch's axes first. Left to it, XLA
@@ -196,11 +226,11 @@ def _heads_first(q, k, v, bias, cap=None):
   if bias is not None:
     bias = _in_front(bias, k.shape[-3])
   q, k, v = (x.swapaxes(-3, -2) for x in (q * q.shape[-1] ** -0.5, k, v))
-  return _products('hnc', 1.0, cap, q, k, v, bias).swapaxes(-3, -2)
+  return _products('hnc', 1.0, cap, q, k, v, bias, parts).swapaxes(-3, -2)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
-def _products(axes, scale, cap, q, k, v, bias):
+def _products(axes, scale, cap, q, k, v, bias, parts):
   """softmax(scale q k^T + bias) v; products in the dtype of q, k and v.
 
   Its derivative is its own, for two reasons. The gradient of the scores, which
@@ -217,17 +247,20 @@ def _products(axes, scale, cap, q, k, v, bias):
     k: keys, m in place of n.
     v: values, as keys.
     bias: [..., heads, n, m], or None.
+    parts: see `attend`.
   """
-  return _attended(axes, scale, cap, q, k, v, bias)[0]
+  return _attended(axes, scale, cap, q, k, v, bias, parts)[0]
 
 
-def _attended(axes, scale, cap, q, k, v, bias):
+def _attended(axes, scale, cap, q, k, v, bias, parts):
   """Returns what is attended to, and what the derivative needs."""
   scores = _scores(axes, scale, q, k)
   if cap is not None:
     scores = cap * jnp.tanh(scores / cap)
   if bias is not None:
     scores += bias
+  if parts is not None:
+    scores += _apart(parts, *scores.shape[-2:])
   weights = nn.softmax(scores).astype(v.dtype)
   y = _product('hnm', axes.replace('n', 'm'), axes, weights, v)
   return y, (q, k, v, bias, weights)
@@ -251,7 +284,7 @@ def _attended_backward(axes, scale, cap, kept, g):
   scores = _scaled(scores, scale).astype(v.dtype)
   of_q = _product('hnm', keys, axes, scores, k)
   of_k = _product('hnm', axes, keys, scores, q)
-  return of_q, of_k, of_v, of_bias
+  return of_q, of_k, of_v, of_bias, None
 
 
 _products.defvjp(_attended, _attended_backward)

@@ -157,12 +157,9 @@ class PoolingAttention(attention_lib.Attention):
         (rows, q.shape[-1]),
       )
       near = table.astype(q.dtype)[offsets(of_q[i], of_k[i])]
-      part = jnp.einsum(
-        f'bthwnc,{axis}kc->bnthwk',
-        q,
-        near,
-        preferred_element_type=jnp.float32,
-      )
+      # Left in float32, its gradient would make two products of float32.
+      part = jnp.einsum(f'bthwnc,{axis}kc->bnthwk', q, near)
+      part = part.astype(jnp.float32)
       spread = [1, 1, 1]
       spread[i] = of_k[i]
       total = total + part.reshape(*part.shape[:-1], *spread)

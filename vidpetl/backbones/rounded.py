@@ -1,11 +1,15 @@
 """Kernels of frozen layers, kept in fewer bits than they are computed with.
 
-Symmetric int8, a scale for each output channel: W ~ q s with
+Symmetric int8, a scale for each 16 inputs of an output channel: W ~ q s with
 
-    s = max |W| / 127 over a channel's inputs,  q = round(W / s)
+    s = max |W| / 127 over the 16, in bfloat16,  q = round(W / s)
 
 or bfloat16, without a scale. They are brought back where a layer multiplies by
 them, forward and backward anew.
+
+A scale's two bytes make 9 bits a weight. A trained kernel has single large
+weights: in DINOv2's ViT-S one scale for all inputs of a channel (8 bits) lets
+class tokens move by 2.4 %, one for 16 by 0.8 %, and products take as long.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import jax.numpy as jnp
 from vidpetl.backbones import devices
 
 _LARGEST = 127
+_GROUP = 16  # Inputs that have a scale together.
 
 
 @flax.struct.dataclass
@@ -29,7 +34,9 @@ class Rounded:
 
   Attributes:
     values: q, [*in, *out].
-    scale: s, float32 [*out] or []; None is 1.
+    scale: s, [groups, *out]: of each `_GROUP` inputs, in the order in which
+      they lie in memory; the last group may have fewer. Or [], of all; None is
+      1.
   """
 
   values: jax.Array
@@ -55,7 +62,22 @@ class Rounded:
     """Returns q s."""
     if self.scale is None:
       return self.values.astype(dtype)
-    return (self.values.astype(jnp.float32) * self.scale).astype(dtype)
+    scale = _spread(self.scale, self.shape)
+    return (self.values.astype(jnp.float32) * scale).astype(dtype)
+
+
+def _spread(scale: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+  """Returns float32 scales of each weight, of a kernel's shape or [].
+
+  Args:
+    scale: [groups, *out] or [].
+    shape: [*in, *out].
+  """
+  scale = scale.astype(jnp.float32)
+  if not scale.ndim:
+    return scale
+  inputs = math.prod(shape[: len(shape) - scale.ndim + 1])
+  return jnp.repeat(scale, _GROUP, 0)[:inputs].reshape(shape)
 
 
 def keep(kernel: jax.Array, kind: str, axes: int) -> Rounded:
@@ -68,10 +90,17 @@ def keep(kernel: jax.Array, kind: str, axes: int) -> Rounded:
   """
   if kind != 'int8':
     return Rounded(kernel.astype(kind), None)
-  largest = jnp.abs(kernel).max(tuple(range(kernel.ndim - axes)))
-  # Of a channel of zeros any scale is right.
-  scale = jnp.where(largest > 0, largest, 1.0).astype(jnp.float32) / _LARGEST
-  return Rounded(jnp.round(kernel / scale).astype(jnp.int8), scale)
+  out = kernel.shape[kernel.ndim - axes :]
+  rows = jnp.abs(kernel).reshape(-1, *out)
+  rows = jnp.pad(rows, [(0, -len(rows) % _GROUP), *[(0, 0)] * axes])
+  largest = rows.reshape(-1, _GROUP, *out).max(1)
+  # Of a group of zeros any scale is right.
+  scale = jnp.where(largest > 0, largest, 1.0) / _LARGEST
+  scale = scale.astype(jnp.bfloat16)
+  values = jnp.round(kernel / _spread(scale, kernel.shape))
+  # A scale that bfloat16 rounds down leaves the largest weight a bit above.
+  values = values.clip(-_LARGEST, _LARGEST)
+  return Rounded(values.astype(jnp.int8), scale)
 
 
 def apply(

@@ -72,7 +72,7 @@ class WindowAttention(attention_lib.Attention):
     self,
     x: jax.Array,
     placed: bool = True,
-    mask: np.ndarray | None = None,
+    parts: np.ndarray | None = None,
   ) -> jax.Array:
     """Maps [..., lead + n, d] to the same shape.
 
@@ -80,22 +80,25 @@ class WindowAttention(attention_lib.Attention):
       x: rows of tokens.
       placed: whether the last of a row are those of the window `grid`; other
         rows have no positions.
-      mask: [windows, 1, n, n], added to the logits.
+      parts: [windows, n], what each token of the windows is a part of, see
+        `windows.parts`.
     """
     q, k, v = self.project_in(x)
-    bias = self.biases(x.shape[-2], mask) if placed else None
-    return self.project_out(x, attending.attend(q, k, v, bias))
+    bias = self.biases(x.shape[-2]) if placed else None
+    y = attending.attend(q, k, v, bias, parts=parts)
+    return self.project_out(x, y)
 
   @nn.nowrap
-  def biases(self, length: int, mask: np.ndarray | None) -> jax.Array:
-    """Returns [heads or windows, heads, length, length], 0 for lead tokens."""
+  def biases(self, length: int) -> jax.Array:
+    """Returns [heads, length, length], 0 for lead tokens."""
     n = self.grid.row_length
-    bias = self.table()[positions.relative(self.size)[:n, :n]]
+    places = positions.places(self.size)
+    # Subtracted by the program: numpy's differences would lie in it.
+    at = jnp.asarray(places[:n], jnp.int32)
+    rows = at[:, None] - at + int(places[-1])
+    bias = jnp.asarray(self.table())[rows]
     bias = bias.transpose(2, 0, 1).astype(jnp.float32)
-    if mask is not None:
-      bias = bias + mask
-    around = [(0, 0)] * (bias.ndim - 2) + [(length - n, 0)] * 2
-    return jnp.pad(bias, around)
+    return jnp.pad(bias, [(0, 0), *[(length - n, 0)] * 2])
 
   @nn.nowrap
   def table(self) -> jax.Array:

@@ -79,7 +79,7 @@ class CosineAttention(swin.WindowAttention):
     self,
     x: jax.Array,
     placed: bool = True,
-    mask: np.ndarray | None = None,
+    parts: np.ndarray | None = None,
   ) -> jax.Array:
     """See `swin.WindowAttention`."""
     q, k, v = self.project_in(x)
@@ -89,8 +89,9 @@ class CosineAttention(swin.WindowAttention):
     # Products are divided by the root of the channels in what follows.
     factor = (scale * math.sqrt(q.shape[-1]))[:, None]
     q, k = (unit(q) * factor).astype(q.dtype), unit(k).astype(k.dtype)
-    bias = self.biases(x.shape[-2], mask) if placed else None
-    return self.project_out(x, attending.attend(q, k, v, bias))
+    bias = self.biases(x.shape[-2]) if placed else None
+    y = attending.attend(q, k, v, bias, parts=parts)
+    return self.project_out(x, y)
 
   @nn.nowrap
   def table(self) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Windows of a grid: cut, rolled, masked, and put together again.
+"""Windows of a grid: cut, rolled, and put together again.
 
 The zeros of padding take part in the attention of windows that are not
 shifted. Tokens in front of the grid join every window, and what the windows
@@ -15,13 +15,12 @@ import numpy as np
 
 Size = tuple[int, int, int]
 
-_MASKED = -100.0
 _WINDOWS = 'b (t i) (h j) (w k) d -> b (t h w) (i j k) d'
 _VOLUME = 'b (t h w) (i j k) d -> b (t i) (h j) (w k) d'
 
 
-def shifted_mask(sizes: Size, window: Size, shift: Size) -> np.ndarray:
-  """Returns what is added to logits in shifted windows, [windows, 1, n, n].
+def parts(sizes: Size, window: Size, shift: Size) -> np.ndarray:
+  """Returns which part of the grid each token is of, [windows, n], from 1 on.
 
   A cyclic shift brings tokens together that are no neighbours; they are told
   apart by the part of each axis that they come from.
@@ -31,7 +30,7 @@ def shifted_mask(sizes: Size, window: Size, shift: Size) -> np.ndarray:
     window: its windows.
     shift: how far it was rolled.
   """
-  label = np.zeros(sizes, int)
+  label = np.zeros(sizes, np.int32)
   for axis, (size, length, by) in enumerate(zip(sizes, window, shift)):
     place = np.arange(size)
     part = (place >= size - length).astype(int) + (place >= size - by)
@@ -39,9 +38,8 @@ def shifted_mask(sizes: Size, window: Size, shift: Size) -> np.ndarray:
     shape[axis] = size
     label = 3 * label + (part if by else 0 * part).reshape(shape)
   shape = dict(zip('ijk', window))
-  label = einops.rearrange(label[None, ..., None], _WINDOWS, **shape)[0, ..., 0]
-  differ = label[:, :, None] != label[:, None, :]
-  return np.where(differ, _MASKED, 0.0).astype(np.float32)[:, None]
+  label = einops.rearrange(label[None, ..., None], _WINDOWS, **shape)
+  return 1 + label[0, ..., 0].astype(np.int32)
 
 
 def fit(window: Size, shift: Size, sizes: Size) -> tuple[Size, Size]:
@@ -64,7 +62,7 @@ def attend(
   b, *sizes, d = volume.shape
   x = pad(volume, window)
   padded = x.shape[1:4]
-  mask = shifted_mask(padded, window, shift) if any(shift) else None
+  apart = parts(padded, window, shift) if any(shift) else None
   x = jnp.roll(x, [-by for by in shift], (1, 2, 3)) if any(shift) else x
   shape = dict(zip('ijk', window))
   x = einops.rearrange(x, _WINDOWS, **shape)
@@ -72,7 +70,7 @@ def attend(
   if n:
     everywhere = jnp.broadcast_to(lead[:, None], (b, x.shape[1], n, d))
     x = jnp.concatenate([everywhere, x], axis=-2)
-  x = attention(x, True, mask)
+  x = attention(x, True, apart)
   lead, x = x[:, :, :n].mean(1), x[:, :, n:]
   counts = {a: size // w for a, size, w in zip('thw', padded, window)}
   x = einops.rearrange(x, _VOLUME, **counts, **shape)

@@ -97,13 +97,11 @@ class Cache:
     batch_size: int,
     seed: int,
     start: int = 0,
-    process_index: int = 0,
-    process_count: int = 1,
-    **unused: Any,
+    **how: Any,
   ) -> Iterator[Batch]:
     """Yields batches without end; see `pipeline.train_batches`."""
     clips, n = self._clips[id(source)], len(source)
-    first, rows = pipeline.local_rows(batch_size, process_index, process_count)
+    first, rows = pipeline.Reading(**how).rows(batch_size)
     for batch in itertools.count(start):
       places = batch * batch_size + first + np.arange(rows)
       seeds = [index.example_seed(seed, name, place) for place in places]
@@ -119,13 +117,11 @@ class Cache:
     spec: clip_spec.ClipSpec,
     *,
     batch_size: int,
-    process_index: int = 0,
-    process_count: int = 1,
-    **unused: Any,
+    **how: Any,
   ) -> Iterator[Batch]:
     """Yields every example once; see `pipeline.eval_batches`."""
     clips, n = self._clips[id(source)], len(source)
-    first, rows = pipeline.local_rows(batch_size, process_index, process_count)
+    first, rows = pipeline.Reading(**how).rows(batch_size)
     for begin in range(first, -(-n // batch_size) * batch_size, batch_size):
       places = begin + np.arange(rows)
       seeds = [index.example_seed(0, source.info.name, i) for i in places]

@@ -29,6 +29,7 @@ from absl import app, flags
 from vidpetl import bounded, ranges
 from vidpetl.data import (
   clips,
+  decoding_processes,
   examples,
   frames,
   index,
@@ -56,8 +57,11 @@ _RESOLUTION = bounded.define(
   'resolution', 224, ranges.Count, 'Side of the input.'
 )
 _WORKERS = bounded.define('workers', os.cpu_count(), ranges.Count, 'Threads.')
+_PROCESSES = bounded.define(
+  'processes', 0, ranges.Natural, 'Of the pipeline, in place of threads.'
+)
 
-_BATCH_SIZE = 8
+BATCH_SIZE = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,11 +175,22 @@ def _read_film(plan: Plan, rgb: Callable) -> list[np.ndarray]:
   return out
 
 
-def measure(run: Callable[[], object], count: int) -> Speed:
-  """Returns how fast `run` makes `count` clips."""
-  wall, cpu = time.perf_counter(), time.process_time()
+def measure(run: Callable[[], object], count: int, processes: int = 0) -> Speed:
+  """Returns how fast `run` makes `count` clips.
+
+  Args:
+    run: makes them.
+    count: how many.
+    processes: that decode, whose time counts.
+  """
+
+  def cpu() -> float:
+    others = decoding_processes.crew(processes).seconds if processes else 0.0
+    return time.process_time() + others
+
+  wall, began = time.perf_counter(), cpu()
   run()
-  return Speed(count, time.perf_counter() - wall, time.process_time() - cpu)
+  return Speed(count, time.perf_counter() - wall, cpu() - began)
 
 
 def compare(
@@ -185,20 +200,22 @@ def compare(
   count: int,
   workers: int,
   turns: int,
+  processes: int = 0,
 ) -> dict[str, list[Speed]]:
   """Returns the bare loop's and the pipeline's speed in each turn.
 
   The pipeline is that of training or of evaluation, as `spec` says; an
   evaluation sees each example once.
   """
-  batches = -(-count // _BATCH_SIZE)
+  batches = -(-count // BATCH_SIZE)
   if not spec.train:
-    batches = min(batches, len(source) // _BATCH_SIZE)
-    source = source.take(np.arange(batches * _BATCH_SIZE))
-  plans = make_plans(source, spec, batches * _BATCH_SIZE)
+    batches = min(batches, len(source) // BATCH_SIZE)
+    source = source.take(np.arange(batches * BATCH_SIZE))
+  plans = make_plans(source, spec, batches * BATCH_SIZE)
 
   def piped():
-    options = {'batch_size': _BATCH_SIZE, 'workers': workers}
+    options = {'batch_size': BATCH_SIZE, 'workers': workers}
+    options |= {'processes': processes}
     if spec.train:
       options |= {'name': 'benchmark', 'seed': 0, 'stop': batches}
     read = pipeline.train_batches if spec.train else pipeline.eval_batches
@@ -216,7 +233,7 @@ def compare(
   taken = {name: [] for name in runs}
   for _ in range(turns):
     for name, run in runs.items():
-      taken[name].append(measure(run, len(plans)))
+      taken[name].append(measure(run, len(plans), processes))
   return taken
 
 
@@ -274,6 +291,7 @@ def main(argv: Sequence[str]) -> None:
     count=_CLIPS.value,
     workers=_WORKERS.value,
     turns=_TURNS.value,
+    processes=_PROCESSES.value,
   )
   print(table(speeds))
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ from vidpetl.data import (
 )
 from vidpetl.data import quarantine as quarantine_lib
 from vidpetl.data.clip_spec import ClipSpec
+
+_ALIGNED = 64  # Bytes.
 
 
 def signature(
@@ -56,27 +58,72 @@ def signature(
   return {key: (shape, np.dtype(kind)) for key, (shape, kind) in shapes.items()}
 
 
-def _aligned_zeros(shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:
-  """Returns zeros that begin at a multiple of 64 bytes.
+def _aligned(
+  info: examples.Info, spec: ClipSpec, rows: tuple[int, ...]
+) -> dict[str, tuple[int, int, tuple[int, ...], np.dtype]]:
+  """Returns where each array begins and ends in memory, its shape and dtype.
 
-  TensorFlow takes such an array as it is; others it copies.
+  All begin at a multiple of 64 bytes: TensorFlow takes such an array as it is,
+  and copies others.
   """
-  size = math.prod(shape) * kind.itemsize
-  memory = np.zeros(size + 64, np.uint8)
-  begin = -memory.ctypes.data % 64
-  return memory[begin : begin + size].view(kind).reshape(shape)
+  places, end = {}, 0
+  for key, (shape, kind) in signature(info, spec).items():
+    begin = -(-end // _ALIGNED) * _ALIGNED
+    shape = (*rows, *shape)
+    end = begin + math.prod(shape) * kind.itemsize
+    places[key] = begin, end, shape, kind
+  return places
+
+
+def size(info: examples.Info, spec: ClipSpec, rows: tuple[int, ...]) -> int:
+  """Returns the bytes of memory that clips [*rows, ...] take."""
+  return max(end for _, end, *_ in _aligned(info, spec, rows).values())
+
+
+def laid_out(
+  memory: np.ndarray, info: examples.Info, spec: ClipSpec, rows: tuple[int, ...]
+) -> dict[str, np.ndarray]:
+  """Returns clips [*rows, ...] that lie in memory, uint8 [`size`]."""
+  return {
+    key: memory[begin:end].view(kind).reshape(shape)
+    for key, (begin, end, shape, kind) in _aligned(info, spec, rows).items()
+  }
 
 
 def padding(
   info: examples.Info, spec: ClipSpec, rows: tuple[int, ...] = ()
 ) -> dict[str, np.ndarray]:
   """Returns clips [*rows, ...] that are no examples: all zeros, index -1."""
-  clip = {
-    key: _aligned_zeros((*rows, *shape), kind)
-    for key, (shape, kind) in signature(info, spec).items()
-  }
+  clip = {}
+  for key, (shape, kind) in signature(info, spec).items():
+    # Each has memory of its own: who keeps labels keeps no videos.
+    shape = (*rows, *shape)
+    count = math.prod(shape) * kind.itemsize
+    memory = np.zeros(count + _ALIGNED, np.uint8)
+    begin = -memory.ctypes.data % _ALIGNED
+    clip[key] = memory[begin : begin + count].view(kind).reshape(shape)
   clip['index'][...] = -1
   return clip
+
+
+def members(
+  source: examples.Source, i: int, spec: ClipSpec, seed: np.ndarray
+) -> tuple[int, ...]:
+  """Returns the examples that a clip shows: one, or it and its partner.
+
+  Args:
+    source: annotations.
+    i: which example.
+    spec: how to cut it.
+    seed: uint32 [2], of the clip.
+
+  Raises:
+    ValueError: if an example has no partner.
+  """
+  if not spec.paired:
+    return (i,)
+  draws = samplers.Draws(np.asarray(seed))
+  return i, spec.kind.partner(source, i, draws)
 
 
 def load(
@@ -102,14 +149,24 @@ def load(
     ValueError: if an example has no partner.
   """
   clip = padding(source.info, spec) if out is None else out
-  clip['index'][...] = i
+  shown = members(source, i, spec, seed)
+  return fill(source, shown, spec, seed, quarantine, clip)
+
+
+def fill(
+  source: examples.Source,
+  shown: Sequence[int],
+  spec: ClipSpec,
+  seed: np.ndarray,
+  quarantine: quarantine_lib.Quarantine | None,
+  clip: Mapping[str, np.ndarray],
+) -> Mapping[str, np.ndarray]:
+  """Returns `clip` with what its `members` show; see `load`."""
+  clip['index'][...] = shown[0]
   clip['seed'][:] = seed
   draws = samplers.Draws(np.asarray(seed))
-  members = [i]
-  if spec.paired:
-    members.append(spec.kind.partner(source, i, draws))
   try:
-    for k, reading in enumerate(members):
+    for k, reading in enumerate(shown):
       part = _member(clip, k) if spec.paired else clip
       _fill(part, source, reading, spec, draws.of(k))
   except decode.DecodeError as error:

@@ -86,8 +86,7 @@ class Video(picture.Readable):
     self._judge = damage.Judge()
     self._damaged: set[float] = set()
     self._converter = picture.Converter()
-    self._skips = True
-    self._source = None
+    self._skips, self._source = True, None
     with blaming(self.name):
       self._source = streams.Stream(video)
       self.clock = clock_lib.read(self._source)
@@ -244,9 +243,9 @@ class Video(picture.Readable):
   ) -> Iterator[tuple[np.ndarray, picture.Picture]]:
     """Yields each picture that is shown at one of the times, once.
 
-    Decodes from the keyframe before the earliest time to the latest. See
-    `picture.Readable`; a file that ends before a time that its container
-    claims to reach is damaged.
+    Decodes from the keyframe before the earliest time to the latest, without
+    what `skipping.passes` leaves out. See `picture.Readable`; a file that ends
+    before a time that its container claims to reach is damaged.
     """
     times = np.asarray(times, np.float64)
     if not times.size:
@@ -293,7 +292,9 @@ class Video(picture.Readable):
   ) -> Iterator[tuple[np.ndarray, av.VideoFrame]]:
     """Yields (places of the times that show it, frame)."""
     try:
-      yield from self._shown_at(times)
+      for passed in skipping.passes(times, self):
+        for places, frame in self._shown_at(times[passed]):
+          yield passed[places], frame
       return
     except skipping.SkippedError:
       self._skips = False

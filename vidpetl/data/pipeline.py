@@ -10,13 +10,22 @@ spread.
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from etils import epy
 
-from vidpetl.data import clips, examples, index, together
+from vidpetl.data import (
+  clips,
+  decoders,
+  examples,
+  index,
+  tensorflow_start,
+  together,
+)
 from vidpetl.data import quarantine as quarantine_lib
 
 with epy.lazy_imports():  # Of seconds, and models are built without it.
@@ -27,19 +36,49 @@ Batch = dict[str, np.ndarray]
 _ENDLESS = np.iinfo(np.int64).max
 
 
-def local_rows(
-  batch_size: int, process_index: int, process_count: int
-) -> tuple[int, int]:
-  """Returns this host's (first row, number of rows) of a global batch."""
-  if batch_size < 1 or batch_size % process_count:
-    raise ValueError(
-      f'a batch of {batch_size} cannot be split evenly over '
-      f'{process_count} processes: choose a multiple'
-    )
-  if not 0 <= process_index < process_count:
-    raise ValueError(f'process {process_index} is none of {process_count}')
-  rows = batch_size // process_count
-  return process_index * rows, rows
+@dataclasses.dataclass(frozen=True)
+class Reading:
+  """How a host reads its rows of batches.
+
+  Attributes:
+    process_index: of this host.
+    process_count: number of hosts.
+    workers: clips decoded at a time, by threads.
+    processes: that decode in place of threads, one clip at a time each; 0 for
+      none.
+    prefetch: batches kept ready.
+    quarantine: where undecodable videos are listed; without it they raise.
+  """
+
+  process_index: int = 0
+  process_count: int = 1
+  workers: int = 8
+  processes: int = 0
+  prefetch: int = 2
+  quarantine: quarantine_lib.Quarantine | None = None
+
+  @property
+  def threads(self) -> int:
+    """How many load; one for each process, which waits for it."""
+    return self.processes or self.workers
+
+  def rows(self, batch_size: int) -> tuple[int, int]:
+    """Returns this host's (first row, number of rows) of a global batch.
+
+    Raises:
+      ValueError: if the batch does not divide over the hosts.
+    """
+    if batch_size < 1 or batch_size % self.process_count:
+      raise ValueError(
+        f'a batch of {batch_size} cannot be split evenly over '
+        f'{self.process_count} processes: choose a multiple'
+      )
+    if not 0 <= self.process_index < self.process_count:
+      raise ValueError(
+        f'process {self.process_index} is none of {self.process_count}'
+      )
+    rows = batch_size // self.process_count
+    return self.process_index * rows, rows
 
 
 def _shaped(
@@ -70,9 +109,7 @@ def _batches(
   chosen: Callable[[int], tuple[int, np.ndarray] | None],
   numbers: range,
   rows: int,
-  workers: int,
-  prefetch: int,
-  quarantine: quarantine_lib.Quarantine | None,
+  how: Reading,
 ) -> Iterator[Batch]:
   """Yields batches of `rows` clips in order; batch k begins at row k * rows.
 
@@ -85,44 +122,44 @@ def _batches(
     chosen: number of a row -> (example, seed); None for padding.
     numbers: of the batches.
     rows: of a batch.
-    workers: see there.
-    prefetch: see there.
-    quarantine: see there.
+    how: they are read.
   """
+  tensorflow_start.load()
   # TensorFlow reads data here; the accelerators' memory is JAX's.
   tf.config.set_visible_devices([], 'GPU')
   layout = clips.signature(source.info, spec)
   raised = []
-  pool = concurrent.futures.ThreadPoolExecutor(workers, 'clips')
-  # One batch more than it takes to occupy the workers, so that they do not
+  decoder = decoders.of(source, spec, how.quarantine, how.processes)
+  pool = concurrent.futures.ThreadPoolExecutor(how.threads, 'clips')
+  # One batch more than it takes to occupy the threads, so that they do not
   # wait for the slowest clip of each batch.
-  ahead = 1 + -(-workers // rows)
-  least = -(-workers // ahead)
+  ahead = 1 + -(-how.threads // rows)
+  least = -(-how.threads // ahead)
 
   def load(number):
     # Clips are decoded to where they stay: nothing is stacked or copied.
-    batch = clips.padding(source.info, spec, (rows,))
-    asked = [
-      together.Asked(*one, {k: array[row, ...] for k, array in batch.items()})
-      for row in range(rows)
-      if (one := chosen(int(number) * rows + row))
-    ]
     try:
+      asked = [
+        together.Asked(row, clips.members(source, i, spec, seed), seed)
+        for row in range(rows)
+        if (one := chosen(int(number) * rows + row))
+        for i, seed in [one]
+      ]
+      batch = decoder.batch(asked, rows)
       groups = together.groups(source, spec, asked, least)
-      load_group = lambda group: together.load(source, spec, group, quarantine)
-      for _ in pool.map(load_group, groups):
+      for _ in pool.map(batch.load, groups):
         pass
     except Exception as error:
       raised.append(error)
       raise
-    return list(batch.values())
+    return list(batch.arrays.values())
 
   data = tf.data.Dataset.range(
     numbers.start, numbers.stop, numbers.step, output_type=tf.int64
   )
   shaped = _shaped(load, layout, rows)
   data = data.map(shaped, num_parallel_calls=ahead, deterministic=True)
-  data = data.prefetch(prefetch)
+  data = data.prefetch(how.prefetch)
   options = tf.data.Options()
   options.autotune.enabled = False
   options.threading.private_threadpool_size = ahead
@@ -144,11 +181,7 @@ def chosen_batches(
   seeds: np.ndarray,
   *,
   batch_size: int,
-  process_index: int = 0,
-  process_count: int = 1,
-  workers: int = 8,
-  prefetch: int = 2,
-  quarantine: quarantine_lib.Quarantine | None = None,
+  **how: Any,
 ) -> Iterator[Batch]:
   """Yields batches of some examples, in their order.
 
@@ -160,15 +193,12 @@ def chosen_batches(
     spec: how to cut clips.
     chosen: int [n], examples, each any number of times.
     seeds: uint32 [n, 2], of their showings.
-    batch_size: see `eval_batches`, and so for the rest.
-    process_index: of this host.
-    process_count: number of hosts.
-    workers: clips decoded at a time.
-    prefetch: batches kept ready.
-    quarantine: where undecodable videos are listed; without it they raise.
+    batch_size: of the global batch, over all hosts.
+    **how: fields of `Reading`.
   """
   spec.check(source.info)
-  first, rows = local_rows(batch_size, process_index, process_count)
+  reading = Reading(**how)
+  first, rows = reading.rows(batch_size)
 
   def pick(number: int) -> tuple[int, np.ndarray] | None:
     batch, row = divmod(number, rows)
@@ -176,9 +206,7 @@ def chosen_batches(
     return (int(chosen[k]), seeds[k]) if k < len(chosen) else None
 
   numbers = range(-(-len(chosen) // batch_size))
-  batches = _batches(
-    source, spec, pick, numbers, rows, workers, prefetch, quarantine
-  )
+  batches = _batches(source, spec, pick, numbers, rows, reading)
   for number, batch in zip(numbers, batches):
     own = number * batch_size + first + np.arange(rows, dtype=np.int32)
     counted = np.where(own < len(chosen), own, batch['index'])
@@ -194,11 +222,7 @@ def train_batches(
   seed: int,
   start: int = 0,
   stop: int | None = None,
-  process_index: int = 0,
-  process_count: int = 1,
-  workers: int = 8,
-  prefetch: int = 2,
-  quarantine: quarantine_lib.Quarantine | None = None,
+  **how: Any,
 ) -> Iterator[Batch]:
   """Returns an iterator of this host's rows of training batches.
 
@@ -210,11 +234,7 @@ def train_batches(
     seed: of the experiment.
     start: number of the first batch.
     stop: number of the batch at which it ends; None for an endless one.
-    process_index: of this host.
-    process_count: number of hosts.
-    workers: clips decoded at a time.
-    prefetch: batches kept ready.
-    quarantine: where undecodable videos are listed; without it they raise.
+    **how: fields of `Reading`.
 
   Returns:
     Iterator of dicts of arrays (see `clips`) with a leading axis of
@@ -226,7 +246,8 @@ def train_batches(
   spec.check(source.info)
   if not spec.train:
     raise ValueError(f'training batches need ClipSpec(train=True): {spec}')
-  first, rows = local_rows(batch_size, process_index, process_count)
+  reading = Reading(**how)
+  first, rows = reading.rows(batch_size)
 
   def chosen(number: int) -> tuple[int, np.ndarray]:
     batch, row = divmod(number, rows)
@@ -234,16 +255,8 @@ def train_batches(
     i = index.examples(seed, name, np.array(position), len(source))
     return int(i), index.example_seed(seed, name, position)
 
-  return _batches(
-    source,
-    spec,
-    chosen,
-    range(start, _ENDLESS if stop is None else stop),
-    rows,
-    workers,
-    prefetch,
-    quarantine,
-  )
+  numbers = range(start, _ENDLESS if stop is None else stop)
+  return _batches(source, spec, chosen, numbers, rows, reading)
 
 
 def eval_batches(
@@ -251,11 +264,7 @@ def eval_batches(
   spec: clips.ClipSpec,
   *,
   batch_size: int,
-  process_index: int = 0,
-  process_count: int = 1,
-  workers: int = 8,
-  prefetch: int = 2,
-  quarantine: quarantine_lib.Quarantine | None = None,
+  **how: Any,
 ) -> Iterator[Batch]:
   """Returns an iterator over every example once, in order.
 
@@ -266,11 +275,7 @@ def eval_batches(
     source: what to read.
     spec: how to cut clips.
     batch_size: of the global batch, over all hosts.
-    process_index: of this host.
-    process_count: number of hosts.
-    workers: clips decoded at a time.
-    prefetch: batches kept ready.
-    quarantine: where undecodable videos are listed; without it they raise.
+    **how: fields of `Reading`.
 
   Raises:
     ValueError: if the batch does not divide, or spec and source do not agree.
@@ -278,7 +283,8 @@ def eval_batches(
   spec.check(source.info)
   if spec.train:
     raise ValueError(f'evaluation needs ClipSpec(train=False): {spec}')
-  first, rows = local_rows(batch_size, process_index, process_count)
+  reading = Reading(**how)
+  first, rows = reading.rows(batch_size)
   batches = -(-len(source) // batch_size)
 
   def chosen(number: int) -> tuple[int, np.ndarray] | None:
@@ -288,13 +294,4 @@ def eval_batches(
       return None
     return i, index.example_seed(0, source.info.name, i)
 
-  return _batches(
-    source,
-    spec,
-    chosen,
-    range(batches),
-    rows,
-    workers,
-    prefetch,
-    quarantine,
-  )
+  return _batches(source, spec, chosen, range(batches), rows, reading)

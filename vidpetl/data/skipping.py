@@ -1,4 +1,6 @@
-"""Pictures that need not be decoded: none refers to them, nobody looks at them.
+"""Pictures that need not be decoded: nobody looks at them.
+
+Where a keyframe lies well before the next picture that is wanted, it is sought.
 
 Of the pictures between a keyframe and the one that is wanted, and between those
 that are wanted, the decoder leaves out which no other one refers to. What it
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import av
 import numpy as np
@@ -21,6 +24,8 @@ from vidpetl.data import faults, streams
 
 # Codecs whose decoders can leave out what nothing refers to.
 _CODECS = {'h264', 'hevc', 'mpeg4', 'mpeg2video', 'mpeg1video', 'vp8'}
+# Frames that a seek between two times of a clip leaves out at least.
+_WORTH = 16
 # Times its duration for which a picture may be shown, as durations are rounded.
 _LONGEST = 1.5
 
@@ -80,6 +85,32 @@ class Skipper:
       return False
     following = bisect.bisect_left(self._wanted, packet.pts)
     return self._wanted[following] >= ends
+
+
+class Sought(Protocol):
+  """What `passes` asks of a video; see `decode.Video`."""
+
+  clock: clock_lib.Clock
+  fps: float
+
+  def is_nearer_by_seek(self, reached: float, time: float) -> bool: ...
+
+
+def passes(times: np.ndarray, video: Sought) -> list[np.ndarray]:
+  """Returns the places of the times that are read after one seek, in order.
+
+  Args:
+    times: [t] seconds, in any order.
+    video: that is read.
+  """
+  order = np.argsort(times, kind='stable')
+  ordered, worth = times[order], _WORTH / video.fps
+  far = 1 + np.flatnonzero(np.diff(ordered) > worth)
+  if not video.clock.steady:
+    far = ()
+  nearer = video.is_nearer_by_seek
+  seeks = [k for k in far if nearer(ordered[k - 1] + worth, ordered[k])]
+  return np.split(order, seeks)
 
 
 def of(

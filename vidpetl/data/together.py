@@ -27,14 +27,23 @@ class Asked(NamedTuple):
   """A clip that is to be loaded.
 
   Attributes:
-    example: in its source.
+    row: of the batch.
+    members: the examples of the source that it shows, see `clips.members`.
     seed: uint32 [2], all that is random follows from it.
-    out: zeros to fill, such as a row of a batch.
   """
 
-  example: int
+  row: int
+  members: tuple[int, ...]
   seed: np.ndarray
-  out: Mapping[str, np.ndarray]
+
+  @property
+  def example(self) -> int:
+    """The example that it is a clip of."""
+    return self.members[0]
+
+  def of(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns its row."""
+    return {key: array[self.row, ...] for key, array in batch.items()}
 
 
 def groups(
@@ -78,6 +87,7 @@ def load(
   source: examples.Source,
   spec: clip_spec.ClipSpec,
   asked: Sequence[Asked],
+  batch: Mapping[str, np.ndarray],
   quarantine: quarantine_lib.Quarantine | None = None,
 ) -> None:
   """Fills clips of one file; see `clips.load`.
@@ -86,11 +96,12 @@ def load(
     source: annotations and videos.
     spec: how to cut the clips; must suit the source.
     asked: one of the `groups`.
+    batch: whose rows are filled, zeros as of `clips.padding`.
     quarantine: where an undecodable video is listed; without it, it raises.
   """
   if len(asked) > 1:
     try:
-      _load_together(source, spec, asked)
+      _load_together(source, spec, asked, batch)
     except decode.DecodeError:
       pass  # Alone, those load that can, and the others say why not.
     else:
@@ -99,17 +110,22 @@ def load(
           quarantine.succeed(source)
       return
   for one in asked:
-    clips.load(source, one.example, spec, one.seed, quarantine, one.out)
+    row = one.of(batch)
+    clips.fill(source, one.members, spec, one.seed, quarantine, row)
 
 
 def _load_together(
-  source: examples.Source, spec: clip_spec.ClipSpec, asked: Sequence[Asked]
+  source: examples.Source,
+  spec: clip_spec.ClipSpec,
+  asked: Sequence[Asked],
+  batch: Mapping[str, np.ndarray],
 ) -> None:
   def window(number: int, one: Asked) -> streaming.Window:
     def begin():
-      one.out['index'][...] = one.example
-      one.out['seed'][:] = one.seed
-      return one.out
+      row = one.of(batch)
+      row['index'][...] = one.example
+      row['seed'][:] = one.seed
+      return row
 
     draws = samplers.Draws(np.asarray(one.seed))
     return streaming.Window(number, source[one.example], draws, begin)

@@ -98,7 +98,8 @@ def as_json(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def unknown(owner: str, name: str, known: Mapping[str, Any]) -> str:
   """Returns the error for a field that there is not."""
-  return f'{owner} has no field {name!r}; it has {", ".join(sorted(known))}.'
+  there = ', '.join(sorted(known)) + options.nearest(name, known)
+  return f'{owner} has no field {name!r}; it has {there}'
 
 
 def _fill(

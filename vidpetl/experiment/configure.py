@@ -96,11 +96,14 @@ def convert(name: str, text: str, now: Any) -> Any:
   Args:
     name: of the field, for the error.
     text: of the command line.
-    now: value of the field, whose type the new one has.
+    now: value of the field, whose type the new one has. Any but a dict may
+      also be None, to which its hint holds it.
 
   Raises:
     ValueError: if the text is no such value.
   """
+  if text == 'None' and not isinstance(now, dict):
+    return None
   if isinstance(now, str):
     return text
   try:
@@ -108,9 +111,9 @@ def convert(name: str, text: str, now: Any) -> Any:
       # Some may also be a number or a word, to which their hints hold them.
       return _BOOLEANS.get(text.lower(), _literal(text))
     if isinstance(now, int | float):
-      return _number(text, type(now))
+      return type(now)(text)
     value = _literal(text)
-    if isinstance(now, tuple | list) and value is not None:
+    if isinstance(now, tuple | list):
       return tuple(value) if isinstance(value, tuple | list) else (value,)
     if isinstance(now, dict) and not isinstance(value, dict):
       raise ValueError
@@ -120,11 +123,6 @@ def convert(name: str, text: str, now: Any) -> Any:
     raise ValueError(f'{name}={text!r} is not a {kind}, as {now!r} is.') from (
       None
     )
-
-
-def _number(text: str, kind: type) -> Any:
-  """Returns a number, or None: a number may be none where its docs say so."""
-  return None if text == 'None' else kind(text)
 
 
 def _literal(text: str) -> Any:

@@ -43,6 +43,7 @@ class Experiment:
     labels: of each task whose head scores classes, what its outputs mean;
       those that are known.
     kernels: path -> number of output axes, of all that layers multiply by.
+    draw: key -> freshly drawn parameters of the backbone and every head.
   """
 
   config: Any
@@ -53,6 +54,7 @@ class Experiment:
   group_of: Mapping[str, str]
   labels: Mapping[str, Mapping[int, str]]
   kernels: Mapping[str, int]
+  draw: Callable[[jax.Array], Any]
 
   def grid(self) -> tuple[int, int, int]:
     """Returns (t, h, w) of the backbone's tokens."""
@@ -91,7 +93,7 @@ class Experiment:
 
   def init_variables(self, key: jax.Array) -> Any:
     """Returns freshly drawn parameters of the backbone and every head."""
-    return _init(self.model, self.tasks, self.dtype, key)
+    return self.draw(key)
 
   def init_state(
     self, key: jax.Array, tx: optax.GradientTransformation
@@ -177,9 +179,9 @@ def build(
     read={name: task.read for name, task in tasks.items()},
   )
   with adapted.layers() as kernels:
-    variables = jax.eval_shape(
-      lambda: _init(model, tasks, dtype, jax.random.key(0))
-    )
+    # Traced once, by whichever program draws parameters.
+    draw = jax.jit(functools.partial(_init, model, tasks, dtype))
+    variables = jax.eval_shape(draw, jax.random.key(0))
   rules = [tuple(rule) for rule in config.trainable]
   group_of = trainable.groups(variables['params'], rules)
   labels = {
@@ -188,7 +190,7 @@ def build(
     if kinds.load(task_lib.module(options['task']).KIND).has_classes
   }
   return Experiment(
-    config, tasks, model, dtype, variables, group_of, labels, kernels
+    config, tasks, model, dtype, variables, group_of, labels, kernels, draw
   )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 AVERAGES = ('softmax', 'logits')
 
@@ -15,27 +16,29 @@ AVERAGES = ('softmax', 'logits')
 class TopK:
   """Counts of right answers, to be added up before they are divided.
 
+  On the host: each operation on a device would be a program to compile.
+
   Attributes:
     right: int32 [len(ks)], clips whose label is among the k best classes.
     total: int32 [], clips.
     ks: the k's, in order.
   """
 
-  right: jax.Array
-  total: jax.Array
+  right: np.ndarray
+  total: np.ndarray
   ks: tuple[int, ...] = flax.struct.field(pytree_node=False)
 
   @classmethod
   def empty(cls, ks: Sequence[int] = (1, 5)) -> TopK:
     """Returns the counts before the first batch."""
-    return cls(jnp.zeros(len(ks), jnp.int32), jnp.int32(0), tuple(ks))
+    return cls(np.zeros(len(ks), np.int32), np.int32(0), tuple(ks))
 
   @classmethod
   def of(
     cls,
-    scores: jax.Array,
-    label: jax.Array,
-    valid: jax.Array,
+    scores: np.ndarray,
+    label: np.ndarray,
+    valid: np.ndarray,
     ks: Sequence[int] = (1, 5),
   ) -> TopK:
     """Counts a batch.
@@ -57,15 +60,15 @@ class TopK:
         f'top-{max(ks)} accuracy needs {max(ks)} classes, but there are '
         f'{scores.shape[-1]}; choose smaller values of k.'
       )
-    own = jnp.take_along_axis(scores, label[:, None], axis=-1)
-    before = jnp.arange(scores.shape[-1]) < label[:, None]
+    own = np.take_along_axis(scores, label[:, None], axis=-1)
+    before = np.arange(scores.shape[-1]) < label[:, None]
     ahead = (scores > own) | ((scores == own) & before)
-    rank = jnp.sum(ahead, axis=-1)
-    counts = valid & ~jnp.isnan(scores).any(axis=-1)
-    right = (rank[:, None] < jnp.array(ks)) & counts[:, None]
+    rank = np.sum(ahead, axis=-1)
+    counts = valid & ~np.isnan(scores).any(axis=-1)
+    right = (rank[:, None] < np.array(ks)) & counts[:, None]
     return cls(
-      jnp.sum(right, axis=0, dtype=jnp.int32),
-      jnp.sum(valid, dtype=jnp.int32),
+      np.sum(right, axis=0, dtype=np.int32),
+      np.sum(valid, dtype=np.int32),
       tuple(ks),
     )
 

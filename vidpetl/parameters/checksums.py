@@ -6,8 +6,8 @@ element's bits and place, in two lanes:
     sum_i mix(bits_i ^ mix(i + lane))
 
 Whole numbers may be added in any order, so that each device sums what it holds,
-and nothing is copied to hosts for it. `mix` is the finaliser of MurmurHash3
-(https://github.com/aappleby/smhasher, public domain).
+and nothing that is large is copied to hosts for it. `mix` is the finaliser of
+MurmurHash3 (https://github.com/aappleby/smhasher, public domain).
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ import numpy as np
 # Of the meta beside a checkpoint's arrays: what `of` gave, and a hash of all.
 FIELD, DIGEST = 'checksums', 'digest'
 _LANES = (0x9E3779B9, 0x3C6EF372)
+# Elements of an array that is summed on the host sooner than a program for its
+# shape would be compiled.
+_FEW = 2**18
 
 
 def of(tree: Any) -> dict[str, str]:
@@ -43,16 +46,27 @@ def of(tree: Any) -> dict[str, str]:
   }
 
 
-def _sums(arrays: Sequence[jax.Array]) -> list[jax.Array]:
+def _sums(arrays: Sequence[jax.Array]) -> list[Any]:
   """Returns the lanes of each array; all are started before one is waited for.
 
   But not on several devices of a CPU, which share its threads: programs that
   wait for each other's parts could hold all of them.
   """
+  large = [None if _is_small(array) else array for array in arrays]
   if jax.default_backend() != 'cpu' or jax.local_device_count() == 1:
-    return [_sum(array) for array in arrays]
-  jax.block_until_ready(arrays)
-  return [jax.block_until_ready(_sum(array)) for array in arrays]
+    begun = [x if x is None else _sum(x) for x in large]
+  else:
+    jax.block_until_ready(large)
+    begun = [x if x is None else jax.block_until_ready(_sum(x)) for x in large]
+  return [
+    _sum_here(array) if lanes is None else lanes
+    for array, lanes in zip(arrays, begun, strict=True)
+  ]
+
+
+def _is_small(array: Any) -> bool:
+  here = getattr(array, 'is_fully_addressable', True)
+  return here and array.size <= _FEW
 
 
 def kinds(tree: Any) -> dict[str, str]:
@@ -98,6 +112,18 @@ def _kind(leaf: Any) -> str:
   return f'{leaf.dtype}[{",".join(map(str, leaf.shape))}]'
 
 
+def _sum_here(array: Any) -> np.ndarray:
+  """Returns what `_sum` does, computed on the host."""
+  if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+    array = jax.random.key_data(array)
+  values = np.asarray(array)
+  size = min(values.dtype.itemsize, 4)
+  bits = np.ravel(values).view(f'u{size}').astype(np.uint32)
+  place = np.arange(bits.size, dtype=np.uint32)
+  lanes = [_mix(bits ^ _mix(place + np.uint32(lane))) for lane in _LANES]
+  return np.stack([x.sum(dtype=np.uint32) for x in lanes])
+
+
 @jax.jit
 def _sum(array: jax.Array) -> jax.Array:
   """Returns the lanes of an array's checksum, uint32 [2]."""
@@ -122,7 +148,7 @@ def _bits(array: jax.Array) -> jax.Array:
   return jax.lax.bitcast_convert_type(array, whole).astype(jnp.uint32)
 
 
-def _mix(x: jax.Array) -> jax.Array:
-  x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
-  x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
+def _mix(x: Any) -> Any:
+  x = (x ^ (x >> 16)) * np.uint32(0x85EBCA6B)
+  x = (x ^ (x >> 13)) * np.uint32(0xC2B2AE35)
   return x ^ (x >> 16)

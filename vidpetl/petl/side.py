@@ -29,6 +29,8 @@ from vidpetl.backbones import (
 )
 from vidpetl.backbones import site as site_lib
 
+_STATISTICS = 'batch_stats'
+
 Block = features.Block
 Features = features.Features
 
@@ -77,19 +79,19 @@ class Side(nn.Module):
       for block in given.read(self.reads())
     ]
 
-  @nn.nowrap
-  def block(self, block: type[nn.Module]) -> Callable[..., nn.Module]:
-    """Returns what makes such blocks, recomputed if `remat`."""
-    return nn.remat(block) if self.remat else block
+  @property
+  def training(self) -> bool:
+    """Whether BatchNorms normalise by the batch."""
+    return self.has_rng('dropout')
 
   @nn.nowrap
-  def run(self, name: str, module: nn.Module, *args: jax.Array) -> jax.Array:
+  def run(self, name: str, module: nn.Module, *args: Any) -> Any:
     """Returns module(*args), recomputed if `remat`.
 
     Args:
-      name: of the scope of its parameters.
-      module: unbound, with parameters alone.
-      *args: arrays.
+      name: of the scope of its parameters and statistics.
+      module: unbound, without what is drawn at random.
+      *args: arrays, or None.
     """
 
     # Of its path, by which it is known that no site in it is the backbone's.
@@ -97,21 +99,39 @@ class Side(nn.Module):
       flax.core.Scope, name=name, path=(*self.path, name)
     )
 
-    def init(key, *args):
-      made = scope({}, {'params': key}, mutable=['params'])
+    def begin(key):
+      made = scope({}, {'params': key}, mutable=['params', _STATISTICS])
       module.clone(parent=made)(*args)
-      return flax.core.unfreeze(made.variables()['params'])
+      return flax.core.unfreeze(made.variables())
 
-    def apply(params, *args):
-      return module.clone(parent=scope({'params': params}))(*args)
+    moving = [_STATISTICS] if self.training else []
 
-    params = self.param(name, init, *args)
+    def apply(params, statistics, *args):
+      made = scope({'params': params, _STATISTICS: statistics}, mutable=moving)
+      y = module.clone(parent=made)(*args)
+      return y, flax.core.unfreeze(made.variables()).get(_STATISTICS, {})
+
+    params = self.param(name, lambda key: begin(key)['params'])
+    kept = self._statistics(name, begin)
     call = functools.partial(_recomputed, apply) if self.remat else apply
-    return call(params, *args)
+    y, moved = call(params, kept.value if kept else {}, *args)
+    if kept and moving and self.is_mutable_collection(_STATISTICS):
+      kept.value = moved
+    return y
+
+  @nn.nowrap
+  def _statistics(self, name: str, begin: Callable[..., Any]) -> Any:
+    """Returns the variable of running statistics; None if there are none."""
+    made: dict[str, Any] = {}
+    if self.is_initializing():
+      made = begin(jax.random.key(0)).get(_STATISTICS, {})
+    if made or self.has_variable(_STATISTICS, name):
+      return self.variable(_STATISTICS, name, lambda: made)
+    return None
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _recomputed(function: Callable[..., jax.Array], *args: Any) -> jax.Array:
+def _recomputed(function: Callable[..., Any], *args: Any) -> Any:
   """Returns function(*args), of which the backward pass is handed `args` alone.
 
   `jax.checkpoint` is not enough for a CPU: its compiler is free to recompute
@@ -125,7 +145,7 @@ def _forward(function, *args):
 
 
 def _backward(function, args, g):
-  zero = 0 * g.ravel()[0]
+  zero = 0 * jax.tree.leaves(g)[0].ravel()[0]
   args = jax.tree.map(lambda x: x + zero.astype(x.dtype), args)
   return jax.vjp(function, *args)[1](g)
 

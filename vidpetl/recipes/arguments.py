@@ -13,6 +13,8 @@ from typing import Any
 import ml_collections
 from etils import epath
 
+from vidpetl import options
+
 _BOOLEANS = {'true': True, '1': True, 'false': False, '0': False}
 
 
@@ -41,6 +43,7 @@ def parse(argument: str | None, **defaults: Any) -> ml_collections.ConfigDict:
         f'Unknown config argument {key!r} (a comma that is part of a value '
         'is written \\,); there are: '
         + ', '.join(f'{k}={v!r}' for k, v in defaults.items())
+        + options.nearest(key, defaults)
       )
     result[key] = _convert(key, value if has_value else 'true', defaults[key])
   return ml_collections.ConfigDict(result).lock()

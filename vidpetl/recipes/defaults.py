@@ -171,7 +171,9 @@ class Input:
   """How data are read.
 
   Attributes:
-    workers: clips decoded at a time.
+    workers: clips decoded at a time, by threads.
+    processes: that decode in place of threads, one clip at a time each; 0 for
+      none. Threads beyond some four gain little (see `docs/videos.md`).
     prefetch: batches kept decoded.
     ready: batches kept on the devices.
     max_undecodable: the largest share of any split that may be undecodable.
@@ -180,6 +182,7 @@ class Input:
   """
 
   workers: ranges.Count = 32
+  processes: ranges.Natural = 0
   prefetch: ranges.Natural = 2
   ready: ranges.Natural = 2
   max_undecodable: ranges.Share = 0.1
@@ -239,7 +242,7 @@ class Config:
     page: whether a run ends with report.html; `vidpetl report` makes it, too.
     dtype: of the computation.
     frozen_dtype: of the kernels of the backbone's layers that do not train:
-      'float32', 'bfloat16' or 'int8', with a scale for each output channel.
+      'float32', 'bfloat16' or 'int8', with scales for groups of weights.
     compile_cache: folder of compiled programs, '' for none; 'auto' is
       `$VIDPETL_CACHE`, or 'compiled' beside the working directory.
     petl: techniques bound to sites: {'site', 'technique', 'where', ...} each.

@@ -71,6 +71,7 @@ def make(
     raise ValueError(
       f'method {method!r} has no option {", ".join(unknown)}; it has '
       + (', '.join(known) or 'none')
+      + options_lib.nearest(unknown[0], known)
     )
   found = tuned.find(method)
   chosen = {**found.options, **chosen}
@@ -120,9 +121,9 @@ def _own(method: str) -> dict[str, Any]:
   if method in POSITIONS:
     return {}
   if method not in METHODS:
-    raise ValueError(
-      f'method {method!r} is none of {", ".join((*METHODS, *POSITIONS))}'
-    )
+    known = (*METHODS, *POSITIONS)
+    meant = options_lib.nearest(method, known)
+    raise ValueError(f'method {method!r} is none of {", ".join(known)}{meant}')
   parameters = inspect.signature(METHODS[method]).parameters.values()
   return {p.name: p.default for p in parameters}
 

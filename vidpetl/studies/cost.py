@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from vidpetl import tables
+from vidpetl.caching import encoding, reading
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.studies import series, settings
 from vidpetl.training import step as step_lib
@@ -28,9 +29,25 @@ _QUICKLY = {
 COLUMNS = ('trained', 'FLOPs', 'time', 'temporary memory', 'optimizer memory')
 
 
-def batch_of(task, size: int) -> dict[str, np.ndarray]:
-  """Returns noise in the shape of a training batch."""
+def batch_of(
+  task: Any, size: int, kept: encoding.Layout | None = None
+) -> dict[str, np.ndarray]:
+  """Returns noise in the shape of a training batch.
+
+  Args:
+    task: of it.
+    size: clips.
+    kept: shape and type of each array of a clip that a cache keeps, if it is
+      trained on these; see `caching.plan.Part.signature`.
+  """
   rng = np.random.default_rng(0)
+  if kept:
+    noise = {
+      name: rng.normal(0, 1, (size, *shape)).astype(kind)
+      for name, (shape, kind) in kept.items()
+    }
+    label = rng.integers(0, task.num_classes, size, np.int32)
+    return noise | {'valid': np.ones(size, bool), 'label': label}
   clip = task.train_clip
   side = clip.resolution
   video = rng.integers(0, 256, (size, clip.frames, side, side, 3), np.uint8)
@@ -52,12 +69,14 @@ class Built(NamedTuple):
     task: the first one of the config.
     step: (state, batch) -> (state, scalars), to be compiled.
     trained: parameters that train.
+    kept: of a clip, if it is trained on kept features; see `batch_of`.
   """
 
   create: Callable[..., Any]
   task: Any
   step: Callable[..., Any]
   trained: int
+  kept: encoding.Layout | None = None
 
 
 def built(config: Any) -> Built:
@@ -65,7 +84,8 @@ def built(config: Any) -> Built:
   infos = experiment_lib.infos_from_config(config)
   experiment = experiment_lib.build(config, infos)
   tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
-  task = next(iter(experiment.tasks.values()))
+  name, task = next(iter(experiment.tasks.items()))
+  cache = reading.of(config, experiment, infos)
   return Built(
     functools.partial(experiment.init_state, tx=tx),
     task,
@@ -73,7 +93,19 @@ def built(config: Any) -> Built:
       step_lib.train_step, model=experiment.model, task=task, tx=tx, seed=0
     ),
     experiment.counts()['trained'],
+    cache.parts[name, True].signature if cache else None,
   )
+
+
+def started(made: Built) -> Any:
+  """Returns the state before the first step."""
+  lowered = jax.jit(made.create).lower(jax.random.key(0))
+  return lowered.compile(compiler_options=_quickly())(jax.random.key(0))
+
+
+def _quickly() -> Mapping[str, Any]:
+  """Returns how a program is compiled that runs once, or never."""
+  return _QUICKLY if jax.default_backend() == 'cpu' else {}
 
 
 class Step:
@@ -88,12 +120,11 @@ class Step:
       runs: whether the step will run; if not, its arrays are shapes alone.
     """
     made = built(config)
-    create = functools.partial(made.create, jax.random.key(0))
-    self.state = jax.jit(create)() if runs else jax.eval_shape(create)
-    self.batch = batch_of(made.task, size)
+    key = jax.random.key(0)
+    self.state = started(made) if runs else jax.eval_shape(made.create, key)
+    self.batch = batch_of(made.task, size, made.kept)
     lowered = jax.jit(made.step, donate_argnums=0).lower(self.state, self.batch)
-    quick = _QUICKLY if not runs and jax.default_backend() == 'cpu' else {}
-    self.step = lowered.compile(compiler_options=quick)
+    self.step = lowered.compile(compiler_options={} if runs else _quickly())
     self.seconds: list[float] = []
     self.trained = made.trained
 

@@ -60,13 +60,11 @@ class Product:
       attention; or 'convolution'.
     flops: of it; a multiply-add counts as two.
     bytes: of its operands and its result.
-    result: bytes of that alone, once.
   """
 
   kind: str
   flops: int
   bytes: int
-  result: int
 
 
 def products(function: Callable, *args) -> int:
@@ -107,13 +105,12 @@ def _equation(eqn: core.JaxprEqn, times: int) -> Iterator[Product]:
       flops = 2 * eqn.outvars[0].aval.size * depth
     else:
       kind, flops = 'convolution', _convolution(eqn)
-    result = arrays[-1].size * arrays[-1].dtype.itemsize
-    yield Product(kind, times * flops, times * size, result)
+    yield Product(kind, times * flops, times * size)
     return
   times *= eqn.params['length'] if name == 'scan' else 1
   inner = [
     [product for each in jaxpr.eqns for product in _equation(each, times)]
-    for jaxpr in _within(eqn)
+    for jaxpr in within(eqn)
   ]
   if name == 'cond' and inner:  # Of which one runs: forms for each platform.
     inner = [max(inner, key=lambda found: sum(p.flops for p in found))]
@@ -128,7 +125,7 @@ def _convolution(eqn: core.JaxprEqn) -> int:
   return 2 * eqn.outvars[0].aval.size * per_output // dilation
 
 
-def _within(eqn: core.JaxprEqn) -> Iterator[core.Jaxpr]:
+def within(eqn: core.JaxprEqn) -> Iterator[core.Jaxpr]:
   """Yields the functions that an equation calls."""
   for value in jax.tree.leaves(
     list(eqn.params.values()),

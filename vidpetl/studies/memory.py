@@ -1,80 +1,110 @@
-"""What a training step keeps in memory, by part, without compiling it."""
+"""What a training step has in memory at most, by part, without compiling it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 
+from vidpetl.backbones import devices as devices_lib
+from vidpetl.data import clips
 from vidpetl.experiment import experiment as experiment_lib
-from vidpetl.parameters import trainable, variables
-from vidpetl.studies import residuals as residuals_lib
+from vidpetl.studies import liveness
 from vidpetl.training import sharding
+from vidpetl.training import step as step_lib
 
 
 def parts(
-  config: Any, experiment: experiment_lib.Experiment, state: Any, devices: int
+  config: Any,
+  experiment: experiment_lib.Experiment,
+  infos: Mapping[str, Any],
+  state: Any,
+  tx: Any,
+  devices: int,
 ) -> dict[str, Any]:
-  """Returns bytes on one device: state by its sharding, activations by task.
+  """Returns bytes on one device, of the task that takes most.
+
+  State goes by its sharding; what a step makes of it and of the batch is that
+  of the moment at which there is most, see `studies.liveness`, on the device
+  that is meant.
 
   Args:
     config: of the run, completed.
     experiment: that it is.
+    infos: of the data of each task.
     state: abstract, see `Experiment.init_state`.
+    tx: optimizer.
     devices: that share the batch and, along 'fsdp', the parameters.
   """
   fsdp = max(config.mesh.fsdp, 1)
   mesh = jax.sharding.AbstractMesh((devices // fsdp, fsdp), sharding.AXES)
   on_one = lambda tree: sharding.bytes_per_device(tree, mesh, config.sharding)
   at_a_time = config.batch_size / config.accumulate / devices
-  handed = {name: activations(experiment, state, name) for name in
-            experiment.tasks}  # fmt: skip
-  tasks = {k: round(each * at_a_time) for k, (each, _) in handed.items()}
-  copied = max(once for _, once in handed.values())
-  parts = {
-    'params': on_one({'params': state.params, 'frozen': state.frozen}) + copied,
-    'gradients': on_one({'params': state.params}),
+  rows = max(1, round(at_a_time))
+  peaks = {
+    name: peak(experiment, infos[name], state, tx, name, rows)
+    for name in experiment.tasks
+  }
+  made = {k: p.kept + p.worked_on for k, p in peaks.items()}
+  most = peaks[max(peaks, key=lambda name: peaks[name].total)]
+  trained, of_clips = on_one({'params': state.params}), at_a_time / rows
+  gradients = round(most.results * min(1, trained / max(1, _bytes(state))))
+  sizes = {
+    'params': trained + on_one({'frozen': state.frozen}) + most.copies,
+    # Those of the parts of a batch are summed up beside those of a part.
+    'gradients': gradients + (trained if config.accumulate > 1 else 0),
     'optimizer': on_one(state.opt_state),
-    'activations': max(tasks.values()),
+    'activations': round(of_clips * most.kept),
+    'worked on': round(of_clips * most.worked_on),
   }
   return {
-    **parts,
-    'total': sum(parts.values()),
-    'tasks': tasks,
+    **sizes,
+    'total': sum(sizes.values()),
+    'tasks': {name: round(of_clips * n) for name, n in made.items()},
     'clips_per_device': at_a_time,
   }
 
 
-def activations(
-  experiment: experiment_lib.Experiment, state: Any, name: str
-) -> tuple[int, int]:
-  """Returns bytes that the backward pass of a task is handed.
+def _bytes(state: Any) -> int:
+  """Returns the bytes of what trains, on all devices together."""
+  return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state.params))
 
-  Those of each clip, and those of all clips together: parameters that a loop
-  of blocks has stacked.
 
-  They are the residuals of the forward pass, as JAX keeps them for the device
-  that is meant; a compiler may compute some of them again instead.
+def peak(
+  experiment: experiment_lib.Experiment,
+  info: Any,
+  state: Any,
+  tx: Any,
+  name: str,
+  rows: int,
+) -> liveness.Peak:
+  """Returns what a step of a task has in memory at most, but for its arguments.
+
+  Args:
+    experiment: whose step it is.
+    info: of the task's data.
+    state: abstract.
+    tx: optimizer.
+    name: of the task.
+    rows: clips of the step.
   """
   task = experiment.tasks[name]
-  inputs = experiment_lib.model_inputs(task, 1, experiment.dtype, train=True)
+  signature = clips.signature(info, task.train_clip)
+  batch = {
+    field: jax.ShapeDtypeStruct((rows, *shape), kind)
+    for field, (shape, kind) in signature.items()
+  }
+  weights = {
+    field: getattr(state, field)
+    for field in ('params', 'frozen', 'batch_stats')
+  }
 
-  def residuals(params, frozen, batch_stats, inputs):
-    def forward(params):
-      outputs, _ = experiment.model.apply(
-        variables.make(trainable.merge(params, frozen), batch_stats),
-        inputs,
-        name,
-        train=True,
-        rngs={'dropout': jax.random.key(0)},
-        mutable=[variables.STATISTICS],
-      )
-      return outputs
+  def step(weights, state, batch):
+    state = state.replace(**weights)
+    return step_lib.train_step(
+      state, batch, model=experiment.model, task=task, tx=tx, seed=0
+    )
 
-    return jax.vjp(forward, params)[1]
-
-  given = state.params, state.frozen, state.batch_stats
-  total, once = residuals_lib.kept(
-    lambda given, inputs: residuals(*given, inputs), given, inputs
-  )
-  return total - once, once
+  on = liveness.device(devices_lib.current().platform)
+  return liveness.peak(step, on, weights, state, batch)

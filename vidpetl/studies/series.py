@@ -30,6 +30,7 @@ with epy.lazy_imports():
   from vidpetl.studies import grouping
   from vidpetl.studies.report import written
   from vidpetl.training import (
+    alone,
     compiling,
     group,
     identity,
@@ -179,8 +180,16 @@ def _run_some(
   runs: Mapping[epath.Path, Planned],
   failed: list[str],
   metrics: Sequence[str],
+  known: str = '',
 ) -> dict[epath.Path, dict[str, Any]]:
-  """Runs one, or several together; see `run_all`."""
+  """Runs one, or several together; see `run_all`.
+
+  Args:
+    runs: of which all that can train together.
+    failed: gets a line for what went wrong.
+    metrics: see `run_all`.
+    known: a mistake that was told of another run; it is of all that have it.
+  """
   try:
     if len(runs) > 1:
       found = _run_together(runs, metrics)
@@ -188,16 +197,19 @@ def _run_some(
       ((workdir, planned),) = runs.items()
       found = [run(planned.config(), workdir, planned.told, metrics)]
   except Exception as error:
-    if len(runs) > 1 and (size := _smaller(error, len(runs))):
-      print(f'{size} at a time in place of {len(runs)}: {error}', flush=True)
-      items = iter(runs.items())
+    parts = [] if str(error) == known else _parts(error, runs)
+    if parts:
+      print(f'{len(parts[0])} in place of {len(runs)}: {error}', flush=True)
       ended = {}
-      while some := dict(itertools.islice(items, size)):
-        ended |= _run_some(some, failed, metrics)
+      for part in parts:
+        # A mistake that the first one has is that of all who tell it again.
+        told = mistakes.is_mistake(error) and not ended
+        known = str(error) if told else ''
+        ended |= _run_some(part, failed, metrics, known)
       return ended
     if not mistakes.is_mistake(error):
       traceback.print_exc()
-    failed.extend(f'{workdir}: {error}' for workdir in runs)
+    failed.append(f'{", ".join(map(str, runs))}: {error}')
     return {}
   if found is None or None in found:
     raise Interrupted
@@ -207,15 +219,27 @@ def _run_some(
   return {w: results for w, results in ended.items() if w not in wrong}
 
 
-def _smaller(error: Exception, runs: int) -> int:
-  """Returns how many of some runs can be tried after an error, 0 for none.
+def _parts(
+  error: Exception, runs: Mapping[epath.Path, Planned]
+) -> list[dict[epath.Path, Planned]]:
+  """Returns in which parts some runs are tried again; [] for not at all.
 
-  A user's mistake is told again by the run that it is of. What takes too much
-  memory may fit by halves.
+  What takes too much memory may fit by halves. A mistake may be of one run; the
+  first by itself tells whether it is of that. What cannot train together is
+  tried one by one.
   """
+  ends = range(1, len(runs))
+  if len(runs) == 1:
+    return []
   if 'RESOURCE_EXHAUSTED' in str(error):
-    return (runs + 1) // 2
-  return 1 if mistakes.is_mistake(error) else 0
+    ends = [(len(runs) + 1) // 2]
+  elif not mistakes.is_mistake(error):
+    return []
+  elif not isinstance(error, alone.UnlikeError):
+    ends = [1]
+  items = list(runs.items())
+  cuts = itertools.pairwise([0, *ends, len(runs)])
+  return [dict(items[i:j]) for i, j in cuts]
 
 
 def _run_together(
@@ -257,7 +281,20 @@ def define_flags(workdir: str, seeds: str) -> None:
     "'<task>/<metric>', several separated by commas; config.checkpoint.best if "
     'unset.',
   )
+  bounded.define(
+    'at_once',
+    8,
+    ranges.Count,
+    'The most runs that train together in one program, of those that differ in '
+    'numbers and in data alone.',
+  )
+  flags.DEFINE_bool('one_by_one', False, 'Trains no runs together.')
   flags.mark_flags_as_required(['config', 'workdir'])
+
+
+def at_once() -> int:
+  """Returns the most runs that a command line has train together."""
+  return 1 if flags.FLAGS.one_by_one else flags.FLAGS.at_once
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 
 from vidpetl.experiment import state as state_lib
-from vidpetl.metrics import metric as metric_lib
+from vidpetl.training import evaluation, sharding
 from vidpetl.training import run as run_lib
 
 State = state_lib.TrainState
@@ -30,9 +30,18 @@ class Alone:
   def __init__(self, run: run_lib.Run):
     self.run = run
 
-  def compile(self, name: str) -> None:
-    """Compiles a task's update, so that its first call need not."""
-    self.run.compile_step(name)
+  def compile(self, name: str, train: bool) -> None:
+    """Compiles what is called of a task, so that its first call need not.
+
+    Args:
+      name: of the task.
+      train: whether that is `step`, or `predict`.
+    """
+    if train:
+      self.run.compile_step(name)
+      return
+    batch = self.run.batch_shapes(name, train=False)
+    self._predictors[name].lower(self.run.shapes, batch).compile()
 
   def join(self, states: Sequence[State]) -> State:
     """Returns one state that holds those of all runs."""
@@ -59,26 +68,32 @@ class Alone:
     state, scalars = update(state, batch, rates=self.run.rates(step))
     return state, [scalars]
 
+  def batches(self, start: int) -> dict[str, Iterator[Mapping[str, Any]]]:
+    """Returns each task's batches, from those that step `start` needs."""
+    return self.run.train_batches(start)
+
+  def to_device(self, rows: Mapping[str, Any]) -> dict[str, jax.Array]:
+    """Returns a batch of `batches` as `step` takes it."""
+    return sharding.to_device(rows, self.run.mesh)
+
   def begin_epoch(self, state: State) -> State:
     """Returns the state with which a new epoch begins."""
     return self.run.begin_epoch(state)
 
-  def predict(
-    self, name: str, state: State, batch: Mapping[str, jax.Array]
-  ) -> dict[str, jax.Array]:
-    """Returns a task's outputs, for the metric that `measured` gives."""
-    return self._predictors[name](state, batch)
-
-  def measured(
-    self, metrics: Mapping[int, metric_lib.Metric]
-  ) -> metric_lib.Metric:
-    """Returns what takes the outputs of all runs.
+  def audiences(
+    self, state: State, numbers: Sequence[int]
+  ) -> list[evaluation.Audience]:
+    """Returns on what runs are evaluated: those on the same data together.
 
     Args:
-      metrics: number of a run -> its metric.
+      state: of all runs.
+      numbers: of the runs.
     """
-    (metric,) = metrics.values()
-    return metric
+
+    def predict(name, batch):
+      return self._predictors[name](state, batch)
+
+    return [evaluation.Audience(self.run, numbers, predict)]
 
   def comparer(
     self, name: str, state: State, number: int

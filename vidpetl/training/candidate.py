@@ -20,14 +20,18 @@ from vidpetl.experiment import state as state_lib
 from vidpetl.metrics import metric as metric_lib
 from vidpetl.parameters import storage, variables
 from vidpetl.training import (
+  alone,
   checkpoint,
   divergence,
   ending,
+  evaluation,
   logbook,
   pending,
   predictions,
   reporting,
   results,
+  rounding,
+  shares,
 )
 from vidpetl.training import run as run_lib
 from vidpetl.training import start as start_lib
@@ -70,9 +74,8 @@ class Candidate:
     self.checkpoints = checkpoint.Checkpoints(
       workdir, self.config.checkpoint.keep, self.config.checkpoint.best
     )
-    self.logbook = logbook.Logbook(
-      run, self.workdir, started, name, leads=not number
-    )
+    leads = not number or run.has_own_data
+    self.logbook = logbook.Logbook(run, self.workdir, started, name, leads)
     self.say = self.logbook.say
     self.files = predictions.Files(self.workdir, run.train)
     self.error: Exception | None = None
@@ -82,6 +85,7 @@ class Candidate:
     kept_in = self.workdir if self.first else None
     begun = start_lib.begin(self.run, self.checkpoints, step, self.say, kept_in)
     self.meta = begun.meta
+    self._tell_rounding(begun)
     return begun
 
   def resume(self) -> start_lib.Start:
@@ -93,7 +97,13 @@ class Candidate:
       self.workdir, begun.step, write=self.first
     )
     self.waiting = pending.Pending(self.run, begun.step, begun.before)
+    self._tell_rounding(begun)
     return begun
+
+  def _tell_rounding(self, begun: start_lib.Start) -> None:
+    """Says what fewer bits of frozen kernels change: of a group, once."""
+    if self.run.source and not self.number:
+      self.say(rounding.told(self.run, begun.state))
 
   def ended(self) -> dict[str, Any] | None:
     """Returns the results, told again, if it had ended before."""
@@ -135,6 +145,19 @@ class Candidate:
       self.say(f'{len(self.run.quarantine)} undecodable videos: see {path}')
 
   # -------------------------------------------------------------- while it runs
+
+  def evaluates_after(self, done: int) -> bool:
+    """Whether the last step of the run, or of so many epochs, is done."""
+    if done == self.run.total:
+      return True
+    return evaluation.is_due(
+      done, self.config.eval_every_epochs * self.run.epoch
+    )
+
+  def stands_after(self, done: int) -> bool:
+    """Whether a state is saved or evaluated, for which it is waited."""
+    saves = done % self.config.checkpoint.every == 0
+    return saves or self.evaluates_after(done)
 
   def save(self, state: state_lib.TrainState, done: int) -> None:
     """Saves a state of it."""
@@ -179,7 +202,7 @@ class Candidate:
     if self.first:
       prefix = _prefix(held_out)
       self.files.write(name, step, metric, prefix)
-      self.logbook.show(step, f'{prefix}{name}', metric.pictures())
+      self.logbook.show(step, f'{prefix}{name}', metric.pictures)
     return {'metrics': metric.result(), 'report': metric.report()}
 
   def tell(self, step: int, found: Mapping[str, Any], held_out: bool) -> None:
@@ -190,7 +213,7 @@ class Candidate:
     writer.write_texts(
       step, {k: f'```\n{v["report"]}\n```' for k, v in tagged.items()}
     )
-    writer.flush()
+    writer.flush(wait=False)
     kept = held_out or not (self.config.test or not self.config.validation)
     self.say(results.line(step, found, kept))
 
@@ -214,6 +237,17 @@ class Candidate:
     )
 
   # ---------------------------------------------------------------- how it ends
+
+  def account(self, *records: Mapping[str, Any]) -> None:
+    """Tells and writes where time went: in training, in its evaluations."""
+    if not self.first:
+      return
+    named = dict(zip(('training', 'evaluations'), records, strict=True))
+    path = self.workdir / shares.FILE
+    durable.write(path, json.dumps(named, indent=2) + '\n')
+    for name, record in named.items():
+      if record['spent']:
+        self.say(shares.line(f'Time of {name}', record))
 
   def choose(
     self, state: state_lib.TrainState
@@ -248,6 +282,7 @@ class Candidate:
 
   def finish(self, choice: reporting.Choice) -> dict[str, Any]:
     """Writes the results, and prints the table."""
+    self.logbook.settle()
     record = results.record(self.run, choice, self.meta)
     self.logbook.report(choice)
     if self.first:
@@ -270,6 +305,22 @@ def resume(candidates: Sequence[Candidate]) -> list[start_lib.Start]:
       start = dataclasses.replace(start, state=state)
     begun.append(start)
   return begun
+
+
+def agreed(begun: Sequence[start_lib.Start]) -> int:
+  """Returns the step that all runs begin at.
+
+  Raises:
+    UnlikeError: if it is not one, or if other parameters are frozen.
+  """
+  steps = [each.step for each in begun]
+  if len(set(steps)) > 1:
+    raise alone.UnlikeError(f'These runs go on from steps {steps}.')
+  if len({each.meta['frozen'] for each in begun}) > 1:
+    raise alone.UnlikeError(
+      'Other parameters are frozen in some of these runs.'
+    )
+  return steps[0]
 
 
 def _prefix(held_out: bool) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import hashlib
 import os
 import platform
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from concurrent import futures
 from typing import Any
 
 import jax
@@ -64,41 +65,47 @@ def host() -> str:
 class Ahead:
   """Compiles programs in a thread, while data and state are opened.
 
-  A call of a program then finds it compiled. What cannot be compiled says so at
-  that call.
+  A call of a program then finds it compiled.
   """
 
   def __init__(
     self,
-    names: Sequence[str],
-    compile: Callable[[str], Any],
+    programs: Mapping[Any, Callable[[], Any]],
     mesh: jax.sharding.Mesh,
   ):
     """Starts.
 
     Args:
-      names: of programs, in the order in which they are needed.
-      compile: compiles one of them.
+      programs: name -> what compiles it, in the order in which they are needed.
       mesh: under which they are called.
     """
-    self._compile, self._mesh = compile, mesh
-    self._done = {name: threading.Event() for name in names}
+    self._mesh = mesh
+    self._made = {name: futures.Future() for name in programs}
     self._closed = False
     # No daemon: Python may not end within XLA. An error is told before that.
-    threading.Thread(target=self._work).start()
+    threading.Thread(target=self._work, args=(programs,)).start()
 
-  def _work(self) -> None:
-    for name, done in self._done.items():
-      # The call raises the error, in the run's own thread.
-      with contextlib.suppress(Exception), jax.set_mesh(self._mesh):
-        if not self._closed:
-          self._compile(name)
-      done.set()
+  def _work(self, programs: Mapping[Any, Callable[[], Any]]) -> None:
+    for name, compile_it in programs.items():
+      if self._closed:
+        self._made[name].cancel()
+        continue
+      try:
+        with jax.set_mesh(self._mesh):
+          compile_it()
+      except BaseException as error:  # Of whoever waits for the program.
+        self._made[name].set_exception(error)
+      else:
+        self._made[name].set_result(None)
 
-  def wait(self, name: str) -> None:
-    """Waits until a program is compiled, if it is one of them."""
-    if name in self._done:
-      self._done[name].wait()
+  def wait(self, name: Any) -> None:
+    """Waits until a program is compiled, if it is one of them.
+
+    Raises:
+      Exception: what its compiling raised, which its call would raise.
+    """
+    if name in self._made:
+      self._made[name].result()
 
   def close(self) -> None:
     """Begins no further program."""
@@ -106,12 +113,22 @@ class Ahead:
 
 
 def ahead(programs: Any, latest: int | None) -> Ahead:
-  """Compiles the updates of a run, if it has steps to take.
+  """Compiles a run's updates, if it has steps to take, and its evaluations.
 
   Args:
     programs: a `vidpetl.training.alone.Alone`.
     latest: steps that it has taken.
+
+  Returns:
+    Programs by task, and whether they train.
   """
   run = programs.run
-  trains = run.config.mode == 'train' and latest != run.total
-  return Ahead(list(run.train) if trains else (), programs.compile, run.mesh)
+  train = run.config.mode == 'train'
+  if train and latest == run.total:
+    return Ahead({}, run.mesh)
+  names = [(name, True) for name in run.train if train]
+  names += [(name, False) for name in run.evaluation]
+  return Ahead(
+    {name: functools.partial(programs.compile, *name) for name in names},
+    run.mesh,
+  )

@@ -6,10 +6,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
 import numpy as np
+
+from vidpetl.training import shares
 
 _POLL = 0.005  # Seconds; the resolution of `Feed.starved`.
 
@@ -33,6 +36,7 @@ class Feed:
     to_device: Callable[[Mapping[str, np.ndarray]], dict[str, jax.Array]],
     depth: int = 2,
     idle: Callable[[], bool] = lambda: True,
+    of: Callable[[str], AbstractContextManager[None]] = nullcontext,
   ):
     """Starts feeding.
 
@@ -45,9 +49,10 @@ class Feed:
       idle: whether the devices have finished the last step. A step is
         dispatched long before it is done, so that waiting for a batch is no
         loss as long as they are busy.
+      of: counts waiting for a batch; see `shares.Shares.of`.
     """
     self.starved = 0.0
-    self._idle = idle
+    self._idle, self._of = idle, of
     self._steps = steps
     self._task_of = task_of
     self._batches = batches
@@ -59,7 +64,8 @@ class Feed:
 
   def __iter__(self) -> Iterator[tuple[int, str, dict[str, jax.Array]]]:
     for _ in self._steps:
-      item = self._next()
+      with self._of(shares.INPUT):
+        item = self._next()
       if isinstance(item, BaseException):
         raise item
       yield item

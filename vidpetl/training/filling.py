@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -22,6 +23,8 @@ from vidpetl.training import holding, progress, sharding
 # bfloat16 rounds by 0.002, int8 by about 0.01, and machines differ as much.
 _DIFFERS = 0.05
 _TOLD_EVERY = 10.0  # seconds
+# In which a disk shows a host what another has written, seconds.
+_LATE = 120.0
 
 Say = Callable[[str], None]
 
@@ -85,30 +88,40 @@ class _Pass:
 
   def fill(self) -> None:
     """Encodes what is missing, and gives all of it to the run."""
-    folder = shards.Folder(self._path, self._part.layout)
-    missing = self._missing(folder)
-    # The first process decides: another run may write meanwhile.
-    if holding.of_first('missing' if len(missing) else ''):
+    folder, lacks = self._look()
+    if lacks.any():
       with holding.workdir(self._path):
         folder = self._write()
     else:
-      self._check(folder)
+      self._check(folder, lacks)
     clips = reading.Clips(folder, self._entries, self._part)
     self._run.cache.put(self._source, clips)
 
-  def _missing(self, folder: shards.Folder) -> np.ndarray:
-    """Returns (view, example) of what is not there, int [m, 2]."""
-    return np.argwhere(folder.find(self._entries.names) < 0)
+  def _look(self) -> tuple[shards.Folder, np.ndarray]:
+    """Returns the folder, and which clips it lacks, bool [views, n].
+
+    That is what the first process sees: another run may write meanwhile, and a
+    disk may show its files to one host sooner than to another.
+    """
+    folder = shards.Folder(self._path, self._part.layout)
+    lacks = folder.find(self._entries.names) < 0
+    told = [len(folder), np.packbits(lacks).tobytes().hex()]
+    count, bits = json.loads(holding.of_first(json.dumps(told)))
+    bits = np.frombuffer(bytes.fromhex(bits), np.uint8)
+    known = np.unpackbits(bits, count=lacks.size).astype(bool)
+    if len(folder) < count:
+      folder = _seen(self._path, self._part.layout, count)
+    return folder, known.reshape(lacks.shape)
 
   def _write(self) -> shards.Folder:
     if jax.process_index() == 0:
       shards.begin(self._path, self._about)
     holding.of_first('')  # Nobody writes before all have looked.
-    folder = shards.Folder(self._path, self._part.layout)
-    missing = self._missing(folder)
+    folder, lacks = self._look()
+    missing, count = np.argwhere(lacks), 0
     holding.of_first('')
     self._check_room(folder, len(missing))
-    self._check(folder)
+    self._check(folder, lacks)
     process = jax.process_index()
     bar = _Told(self._say, self._called, len(missing))
     with shards.Writer(self._path, folder.form, process) as writer:
@@ -117,9 +130,10 @@ class _Pass:
           view, i = missing[k]
           writer.add(self._entries.names[view, i].tobytes(), row)
         bar.advance(len(numbers))
+        count += len(numbers)
     bar.done()
-    holding.of_first('')  # All have written.
-    return shards.Folder(self._path, self._part.layout)
+    count = len(folder) + holding.total(count)  # All have written.
+    return _seen(self._path, self._part.layout, count)
 
   @property
   def _batch_size(self) -> int:
@@ -168,13 +182,17 @@ class _Pass:
       local = {name: _local(x)[there] for name, x in made.items()}
       yield batch['index'][there], local
 
-  def _check(self, folder: shards.Folder) -> None:
+  def _check(self, folder: shards.Folder, lacks: np.ndarray) -> None:
     """Encodes some clips again that are there, and compares them.
+
+    Args:
+      folder: that has them.
+      lacks: which it has not, bool [views, n].
 
     Raises:
       ValueError: naming the first that differs.
     """
-    there = np.argwhere(folder.find(self._entries.names) >= 0)
+    there = np.argwhere(~lacks)
     count = min(self._run.config.cache.verify, len(there))
     if not count:
       return
@@ -205,6 +223,26 @@ class _Pass:
         'folder, and the same command encodes its clips again; '
         'config.cache.verify=0 takes it as it is.'
       )
+
+
+def _seen(
+  path: epath.Path, layout: encoding.Layout, count: int
+) -> shards.Folder:
+  """Returns a folder, once this process sees so many clips in it.
+
+  Raises:
+    ValueError: if it does not, however long it waits.
+  """
+  last = time.monotonic() + _LATE
+  while len(folder := shards.Folder(path, layout)) < count:
+    if time.monotonic() > last:
+      raise ValueError(
+        f'config.cache.path: {path} has {count:,} clips, of which process '
+        f'{jax.process_index()} sees {len(folder):,}. Give a folder that all '
+        'hosts see.'
+      )
+    time.sleep(0.5)
+  return folder
 
 
 def _exact(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:

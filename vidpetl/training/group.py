@@ -10,7 +10,14 @@ from typing import Any
 import jax
 
 from vidpetl.experiment import complete
-from vidpetl.training import candidate, divergence, loop, together, writers
+from vidpetl.training import (
+  candidate,
+  divergence,
+  holding,
+  joining,
+  loop,
+  writers,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Planned:
 def run(
   planned: Sequence[Planned], compared: Sequence[str] = ()
 ) -> list[dict[str, Any] | Exception] | None:
-  """Trains runs together that differ in `together.ARGUMENTS` alone.
+  """Trains runs together that may; see `joining`.
 
   Each leaves what it would leave alone. One that diverges is left out, and the
   others go on.
@@ -50,12 +57,12 @@ def run(
     alone.UnlikeError: if they cannot train together; nothing has begun.
   """
   workdirs = [each.workdir for each in planned]
-  with loop.on_devices(planned[0].config, workdirs):
+  with holding.on_devices(planned[0].config, workdirs):
     started = time.perf_counter()
     if jax.process_index() == 0:
       writers.check(complete.complete(planned[0].config).writers)
     configs = [each.config for each in planned]
-    programs = together.prepare(configs, workdirs, compared)
+    programs = joining.prepare(configs, workdirs, compared)
     candidates = [
       candidate.Candidate(member, each.workdir, started, number, each.name)
       for number, (member, each) in enumerate(zip(programs.members, planned))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,6 +16,7 @@ from jax._src import distributed
 from jax.experimental import multihost_utils
 
 from vidpetl import lock
+from vidpetl.training import sharding
 
 _count = itertools.count()
 
@@ -48,6 +50,18 @@ def workdir(folder: epath.PathLike) -> Iterator[None]:
     yield
 
 
+@contextlib.contextmanager
+def on_devices(config: Any, folders: Sequence[str]):
+  """Holds working directories, with the mesh of a config, for a context."""
+  mesh = sharding.make_mesh(**config.mesh.to_dict())
+  sharding.meet(mesh)
+  with contextlib.ExitStack() as stack:
+    for folder in folders:
+      stack.enter_context(workdir(folder))
+    stack.enter_context(jax.set_mesh(mesh))
+    yield
+
+
 def of_first(text: str) -> str:
   """Returns the text that the first process has, on all of them."""
   if jax.process_count() == 1:
@@ -58,6 +72,13 @@ def of_first(text: str) -> str:
   if jax.process_index():
     data = np.zeros(size, np.uint8)
   return bytes(np.asarray(share(data), np.uint8)).decode() if size else ''
+
+
+def total(number: int) -> int:
+  """Returns the sum of the numbers that all processes have."""
+  if jax.process_count() == 1:
+    return number
+  return int(multihost_utils.process_allgather(np.int32(number)).sum())
 
 
 def all_come(seconds: float) -> bool:

@@ -6,7 +6,8 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent import futures
 from typing import Any
 
 import jax
@@ -54,7 +55,7 @@ class Logbook:
       workdir: of the run.
       started: when it began, by `time.perf_counter`.
       name: in front of what is told, where several runs tell.
-      leads: whether it says what they have in common.
+      leads: whether it says what is odd about the data, which others may have.
     """
     self._leads = leads
     self._name = f'{name}: ' if name else ''
@@ -62,6 +63,8 @@ class Logbook:
     self._first = jax.process_index() == 0
     self._progress = progress.Progress(run.total)
     self.writer = writers.silent()
+    self._pictures = futures.ThreadPoolExecutor(1, 'pictures')
+    self._drawn: list[futures.Future] = []
     self._unlogged: tuple[int, bool] | None = None
 
   def open(self, resumed_at: float = math.inf) -> None:
@@ -78,6 +81,7 @@ class Logbook:
   def close(self) -> None:
     """Finishes what is being written."""
     self._progress.close()
+    self._pictures.shutdown()
     self.writer.close()
 
   def say(self, text: str) -> None:
@@ -131,12 +135,29 @@ class Logbook:
         self.say(line)
 
   def show(
-    self, step: int, name: str, pictures: Mapping[str, np.ndarray]
+    self, step: int, name: str, draw: Callable[[], Mapping[str, np.ndarray]]
   ) -> None:
-    """Writes pictures of a task, [h, w, 3] uint8 each."""
-    results.save_pictures(pictures, self._workdir / 'pictures', name)
-    tagged = {f'{name}/{k}': v for k, v in pictures.items()}
-    self.writer.write_images(step, writers.as_images(tagged))
+    """Draws and writes pictures of a task, in a thread of their own.
+
+    Args:
+      step: that they are of.
+      name: of the task.
+      draw: returns them, [h, w, 3] uint8 each.
+    """
+
+    def work():
+      pictures = draw()
+      results.save_pictures(pictures, self._workdir / 'pictures', name)
+      tagged = {f'{name}/{k}': v for k, v in pictures.items()}
+      self.writer.write_images(step, writers.as_images(tagged))
+
+    self._drawn.append(self._pictures.submit(work))
+
+  def settle(self) -> None:
+    """Waits until all pictures are drawn; raises what went wrong."""
+    drawn, self._drawn = self._drawn, []
+    for each in drawn:
+      each.result()
 
   def tell(self, choice: reporting.Choice) -> None:
     """Prints what is reported, and where it is."""
@@ -156,6 +177,7 @@ class Logbook:
     """Writes how long it took to get there."""
     seconds = time.perf_counter() - self._started
     self.writer.write_scalars(step, {'seconds_to_first_step': seconds})
+    self.writer.begin()
     self.say(f'First step after {progress.duration(seconds)}.')
 
   def take(

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 
+from vidpetl import garbage
+from vidpetl.data import tensorflow_start
 from vidpetl.experiment import complete
 from vidpetl.experiment import state as state_lib
-from vidpetl.metrics import metric as metric_lib
 from vidpetl.training import (
   alone,
   candidate,
   compiling,
   divergence,
-  evaluation,
   feed,
   holding,
   interruption,
   reporting,
-  sharding,
+  shares,
   writers,
 )
 from vidpetl.training import run as run_lib
-from vidpetl.training import start as start_lib
 
 Candidate = candidate.Candidate
 
@@ -52,7 +52,7 @@ def run(
   Returns:
     What its file of results holds; None if the run was told to stop.
   """
-  with on_devices(config, [workdir]):
+  with holding.on_devices(config, [workdir]):
     loop = one(config, workdir, compared)
     with loop.stopping():
       if config.mode == 'train':
@@ -63,26 +63,13 @@ def run(
   return None
 
 
-@contextlib.contextmanager
-def on_devices(config: Any, workdirs: Sequence[str]):
-  """Holds working directories, with the mesh of a config, for a context."""
-  mesh = sharding.make_mesh(**config.mesh.to_dict())
-  sharding.meet(mesh)
-  with contextlib.ExitStack() as stack:
-    for workdir in workdirs:
-      stack.enter_context(holding.workdir(workdir))
-    stack.enter_context(jax.set_mesh(mesh))
-    yield
-
-
 def one(config: Any, workdir: str, compared: Sequence[str] = ()) -> Loop:
   """Returns the loop of one run; see `run`."""
   started = time.perf_counter()
   if jax.process_index() == 0:
     writers.check(complete.complete(config).writers)
   prepared = run_lib.prepare(config, workdir, compared)
-  candidates = [Candidate(prepared, workdir, started)]
-  return Loop(alone.Alone(prepared), candidates)
+  return Loop(alone.Alone(prepared), [Candidate(prepared, workdir, started)])
 
 
 class Loop:
@@ -94,17 +81,25 @@ class Loop:
   Attributes:
     run: whose data, devices and schedule it goes by.
     candidates: all runs.
-    active: those that still train.
+    active: those that have not diverged.
+    total: steps of the longest.
   """
 
   def __init__(self, programs: alone.Alone, candidates: Sequence[Candidate]):
     self.programs, self.candidates = programs, candidates
     self.active = list(candidates)
+    self.total = max(each.run.total for each in candidates)
+    # Those that took their last step before others have.
+    self._ended: dict[int, state_lib.TrainState] = {}
     self.run = programs.run
     self.config = self.run.config
-    latest = candidates[0].checkpoints.latest()
-    self.ahead = compiling.ahead(programs, latest)
+    tensorflow_start.begin()
+    self.ahead = compiling.ahead(programs, candidates[0].checkpoints.latest())
     self.asked = interruption.Interruption()
+    self.shares = shares.Shares(
+      lambda: all(each.waiting.done() for each in self.active)
+    )
+    self.evaluating = shares.Shares(lambda: False)
 
   @contextlib.contextmanager
   def stopping(self):
@@ -139,8 +134,8 @@ class Loop:
       What the file of results of each holds; None for one that was left out.
     """
     begun = candidate.resume(self.candidates)
-    start = _agreed(begun)
-    if start == self.run.total:
+    start = candidate.agreed(begun)
+    if start == self.total:
       ended = [each.ended() for each in self.candidates]
       if all(ended):
         return ended
@@ -149,10 +144,16 @@ class Loop:
     state = self.programs.join([each.state for each in begun])
     self.asked.listen()
     # An evaluation that failed, or was cut short, is made up for.
-    lacking = [c for c in self.candidates if start not in c.evaluations]
-    if start and self._evaluates_after(start) and lacking:
+    lacking = [
+      each
+      for each in self._training(start)
+      if start and each.evaluates_after(start) and start not in each.evaluations
+    ]
+    if lacking:
       self._evaluate(state, start, lacking)
     state = self._train(state, start)
+    for each in self.active:
+      each.account(self.shares.record(), self.evaluating.record())
     choices, state = self._choose(state)
     for each, choice in choices.items():
       if state.frozen:
@@ -170,15 +171,19 @@ class Loop:
       DivergedError: with the checkpoint that is good, and how to go on.
     """
     source = feed.Feed(
-      range(start, self.run.total),
+      range(start, self.total),
       self.run.mixture.task,
-      self.run.train_batches(start),
-      lambda rows: sharding.to_device(rows, self.run.mesh),
+      self.programs.batches(start),
+      self.programs.to_device,
       self.config.input.ready,
-      lambda: self.active[0].waiting.done(),
+      self.shares.idle,
+      self.shares.of,
     )
+    for each in self.active:
+      each.waiting.of = self.shares.of
     try:
-      return self._take_steps(state, start, source)
+      with self.shares.of(shares.OTHER):
+        return self._take_steps(state, start, source)
     except divergence.DivergedError:
       raise
     except BaseException as error:
@@ -199,39 +204,51 @@ class Loop:
     for step, name, batch in source:
       if self.run.starts_epoch(step):
         state = self.programs.begin_epoch(state)
-      self.ahead.wait(name)
+      self.ahead.wait((name, True))
       state, scalars = self.programs.step(name, state, batch, step)
-      for each in self.active:
-        each.waiting.add(step, name, scalars[each.number])
       done = step + 1
+      for each in self._training(done):
+        each.waiting.add(step, name, scalars[each.number])
       if step == start:
         jax.block_until_ready(state)
-        self._each(lambda each, done=done: each.logbook.first_step(done))
-      self._log(done, source, self._stands_after(done))
+        garbage.started()
+        self.shares.restart()
+        self._each(done, lambda each, done=done: each.logbook.first_step(done))
+      self._log(done, source)
       self._save_and_evaluate(state, done)
       why = self.asked.requested()
-      if why and done < self.run.total:
-        self._each(lambda each: each.logbook.catch_up(each.waiting, source))
-        self._save(state, done)
+      if why and done < self.total:
+        self._each(done, lambda c: c.logbook.catch_up(c.waiting, source))
+        self._save(state, done, lambda each: True)
         raise interruption.Interrupted(why)
     return state
 
-  def _log(self, done: int, source: feed.Feed, stands: bool) -> None:
+  def _training(self, done: int) -> list[Candidate]:
+    """Returns the runs that have so many steps, and have not diverged."""
+    return [each for each in self.active if done <= each.run.total]
+
+  def _log(self, done: int, source: feed.Feed) -> None:
     """Logs what is due of each run; see `Logbook.take`."""
+    stands = any(each.stands_after(done) for each in self._training(done))
 
     def take(each):
-      shown = each is self.active[0]
+      shown = each is self._training(done)[0]
       each.logbook.take(done, each.waiting, source, stands, shown)
 
-    self._each(take)
+    with self.shares.of(shares.LOGGING):
+      self._each(done, take)
 
-  def _each(self, act: Callable[[Candidate], Any]) -> None:
+  def _each(self, done: int, act: Callable[[Candidate], Any]) -> None:
     """Does something with each run, and leaves those out that have diverged.
+
+    Args:
+      done: steps that are done; a run that has fewer is at its end.
+      act: what to do.
 
     Raises:
       DivergedError: if none is left.
     """
-    for each in list(self.active):
+    for each in self._training(done):
       try:
         act(each)
       except divergence.DivergedError as error:
@@ -242,18 +259,26 @@ class Loop:
         each.say(f'left out: {each.error}')
 
   def _save_and_evaluate(self, state: state_lib.TrainState, done: int) -> None:
-    """Saves and evaluates a state, if the one or the other is due."""
-    if not self._stands_after(done):
-      return
-    saved = self._save(state, done)
-    if saved and self._evaluates_after(done):
+    """Saves and evaluates the runs of which the one or the other is due."""
+    with self.shares.of(shares.CHECKPOINTS):
+      saved = self._save(state, done, lambda each: each.stands_after(done))
+      due = [each for each in saved if each.evaluates_after(done)]
       # Whatever becomes of the evaluation, no step is lost.
-      for each in saved:
+      for each in due:
         each.checkpoints.wait()
-      self._evaluate(state, done, saved)
+    if due:
+      self._evaluate(state, done, due)
+    for each in saved:
+      if done == each.run.total < self.total:
+        self._ended[each.number] = self.programs.part(state, each.number)
 
-  def _save(self, state: state_lib.TrainState, done: int) -> list[Candidate]:
-    """Saves a state unless it has diverged; returns the runs that it is of.
+  def _save(
+    self,
+    state: state_lib.TrainState,
+    done: int,
+    due: Callable[[Candidate], bool],
+  ) -> list[Candidate]:
+    """Saves states that have not diverged; returns the runs that they are of.
 
     Raises:
       DivergedError: for losses that are no numbers; of the last step also for
@@ -262,19 +287,20 @@ class Loop:
     saved = []
 
     def save(each):
-      if not each.risen(done):
+      if due(each) and not each.risen(done):
         each.save(self.programs.part(state, each.number), done)
         saved.append(each)
 
-    self._each(save)
+    self._each(done, save)
     return saved
 
   def _evaluate(
     self, state: state_lib.TrainState, step: int, of: Sequence[Candidate]
   ) -> None:
     """Makes one of the evaluations that the reported one is chosen from."""
-    held_out = bool(self.run.validation)
-    found = self.evaluate(state, dict.fromkeys(of, step), held_out=held_out)
+    with self.shares.of(shares.EVALUATION):
+      steps = dict.fromkeys(of, step)
+      found = self.evaluate(state, steps, bool(self.run.validation))
     for each in of:
       each.add(step, found[each])
 
@@ -288,32 +314,28 @@ class Loop:
     Args:
       state: the last one.
     """
-    own = [self.programs.part(state, c.number) for c in self.candidates]
+    own = [self._last(state, each) for each in self.candidates]
     choices = {}
     for each in self.active:
       choices[each], own[each.number] = each.choose(own[each.number])
     state = self.programs.join(own)
     if self.run.validation:
-      steps = {each: choice.step for each, choice in choices.items()}
-      found = self.evaluate(state, steps)
+      found = self.evaluate(state, {k: c.step for k, c in choices.items()})
       choices = {
         each: dataclasses.replace(choice, found=found[each])
         for each, choice in choices.items()
       }
     return choices, state
 
-  def _evaluates_after(self, done: int) -> bool:
-    """Whether the last step of the run, or of so many epochs, is done."""
-    if done == self.run.total:
-      return True
-    return evaluation.is_due(
-      done, self.config.eval_every_epochs * self.run.epoch
-    )
-
-  def _stands_after(self, done: int) -> bool:
-    """Whether a state is saved or evaluated, for which it is waited."""
-    saves = done % self.config.checkpoint.every == 0
-    return saves or self._evaluates_after(done)
+  def _last(
+    self, state: state_lib.TrainState, each: Candidate
+  ) -> state_lib.TrainState:
+    """Returns the state of a run after its own last step."""
+    ended = self._ended.get(each.number)
+    if ended is None:
+      return self.programs.part(state, each.number)
+    # Later steps took over what is the same for all.
+    return ended.replace(step=state.step, frozen=state.frozen)
 
   # ---------------------------------------------------------------- evaluation
 
@@ -334,33 +356,25 @@ class Loop:
       Run -> task -> what was measured.
     """
     found = {each: {} for each in steps}
-    sources = self.run.validation if held_out else self.run.evaluation
-    counted = self.run.held_out if held_out else self.run.tested
-    for name, source in sources.items():
-      began = time.perf_counter()
-      task = self.run.experiment.tasks[name]
-      metrics = {each: task.metric(source) for each in steps}
-      undecodable = evaluation.evaluate(
-        self.programs.measured({c.number: m for c, m in metrics.items()}),
-        source,
-        self.run.eval_batches(name, held_out),
-        lambda rows, name=name: self.programs.predict(
-          name, state, sharding.to_device(rows, self.run.mesh)
-        ),
-        self.asked.check,
-      )
-      self.run.quarantine.require(source, undecodable)
-      for each, metric in metrics.items():
-        if isinstance(metric, metric_lib.Relative):
-          metric.compare(self.programs.comparer(name, state, each.number))
-      seconds = time.perf_counter() - began
-      for each, metric in metrics.items():
-        found[each][name] = {
-          **each.show(steps[each], name, metric, held_out),
-          'examples': len(counted[name]),
-          'undecodable': undecodable,
-          'seconds': seconds,
-        }
+    of = {each.number: each for each in steps}
+    with self.evaluating.of(shares.OTHER):
+      for audience in self.programs.audiences(state, list(of)):
+        for name in audience.sources(held_out):
+          began = time.perf_counter()
+          self.ahead.wait((name, False))
+          comparer = functools.partial(self.programs.comparer, name, state)
+          metrics, undecodable = audience.evaluate(
+            name, held_out, comparer, self.asked.check, self.evaluating.of
+          )
+          seconds = time.perf_counter() - began
+          for number, metric in metrics.items():
+            each = of[number]
+            found[each][name] = {
+              **each.show(steps[each], name, metric, held_out),
+              'examples': audience.counted(name, held_out),
+              'undecodable': undecodable,
+              'seconds': seconds,
+            }
     for each, tasks in found.items():
       each.tell(steps[each], tasks, held_out)
     return found
@@ -375,6 +389,7 @@ class Loop:
     if wanted != 'none':
       only.logbook.open()
     self.asked.listen()
+    garbage.started()
     found = self.evaluate(begun.state, {only: begun.step})[only]
     choice = reporting.Choice(
       'checkpoint', begun.step, (begun.step,), by=wanted, found=found
@@ -382,19 +397,3 @@ class Loop:
     record = only.finish(choice)
     only.leave_exemplars(choice)
     return record
-
-
-def _agreed(begun: Sequence[start_lib.Start]) -> int:
-  """Returns the step that all runs begin at.
-
-  Raises:
-    UnlikeError: if it is not one, or if other parameters are frozen.
-  """
-  steps = [each.step for each in begun]
-  if len(set(steps)) > 1:
-    raise alone.UnlikeError(f'These runs go on from steps {steps}.')
-  if len({each.meta['frozen'] for each in begun}) > 1:
-    raise alone.UnlikeError(
-      'Other parameters are frozen in some of these runs.'
-    )
-  return steps[0]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
 import numpy as np
 
-from vidpetl.training import divergence
+from vidpetl.training import divergence, shares
 from vidpetl.training import run as run_lib
 
 # Of a checkpoint's meta: what `Pending.rows` gave, and what later losses are
@@ -56,6 +57,8 @@ class Pending:
       run.config.checkpoint.diverged, before.get(LOSSES)
     )
     self._last = (start, time.perf_counter(), 0.0)
+    # Counts waiting for the devices; see `shares.Shares.of`.
+    self.of: Callable[[str], AbstractContextManager[None]] = nullcontext
 
   def add(self, step: int, name: str, scalars: Mapping[str, jax.Array]) -> None:
     self._rows.append((step, name, scalars))
@@ -79,7 +82,8 @@ class Pending:
       step, name, scalars = self._rows[i]
       if done is not None and step >= done:
         break
-      values = {key: float(value) for key, value in scalars.items()}
+      with self.of(shares.DEVICE):
+        values = {key: float(value) for key, value in scalars.items()}
       self._rows[i] = step, name, values
       self._checked = i + 1
       try:

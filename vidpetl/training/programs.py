@@ -81,6 +81,7 @@ def batch_shapes(
   config: Any,
   signature: Mapping[str, tuple[tuple[int, ...], Any]],
   mesh: jax.sharding.Mesh,
+  train: bool = True,
 ) -> dict[str, jax.ShapeDtypeStruct]:
   """Returns the abstract batch of a task's step, sharded.
 
@@ -88,12 +89,12 @@ def batch_shapes(
     config: of the run.
     signature: shape and type of each array of a clip.
     mesh: of devices.
+    train: whether the batch is one of training, or of an evaluation.
   """
+  size = config.batch_size if train else config.eval_batch_size
   where = sharding.batch(mesh)
   return {
-    field: jax.ShapeDtypeStruct(
-      (config.batch_size, *shape), kind, sharding=where
-    )
+    field: jax.ShapeDtypeStruct((size, *shape), kind, sharding=where)
     for field, (shape, kind) in signature.items()
   }
 

@@ -123,7 +123,7 @@ class Run:
     if evaluation or ((init.path or init.adapter) and not unread):
       create = self.experiment.state
       started = initialise.start(
-        self._draw(key),
+        self.experiment.draw(key),
         self.experiment,
         evaluation,
       )
@@ -133,17 +133,12 @@ class Run:
     if shapes.frozen and self.config.frozen_dtype != 'float32':
       if begin is key:
         create = self.experiment.state
-        begin = jax.jit(self.experiment.init_variables)(key)
+        begin = self.experiment.draw(key)
       self.source = rounding.source(self.experiment, begin['params'])
     create = functools.partial(create, tx=self.tx)
     state = jax.jit(create, out_shardings=where)(begin)
     consistency.check_heads(state.frozen)
     return state, origin
-
-  @functools.cached_property
-  def _draw(self) -> Any:
-    """Draws variables by a key; traced once, whatever the number of keys."""
-    return jax.jit(self.experiment.init_variables)
 
   def restore(
     self, checkpoints: checkpoint.Checkpoints, step: int
@@ -163,14 +158,19 @@ class Run:
       )
     return checkpoints.restore(step, state)
 
-  def batch_shapes(self, name: str) -> dict[str, jax.ShapeDtypeStruct]:
-    """Returns the abstract batch of a task's step, sharded."""
+  def batch_shapes(
+    self, name: str, train: bool = True
+  ) -> dict[str, jax.ShapeDtypeStruct]:
+    """Returns the abstract batch of a task's step or evaluation, sharded."""
+    task = self.experiment.tasks[name]
     if self.cache:
-      signature = self.cache.parts[name, True].signature
+      signature = self.cache.parts[name, train].signature
+    elif train:
+      signature = clips.signature(self.train[name].info, task.train_clip)
     else:
-      clip = self.experiment.tasks[name].train_clip
-      signature = clips.signature(self.train[name].info, clip)
-    return programs.batch_shapes(self.config, signature, self.mesh)
+      source = self.evaluation[name]
+      signature = clips.signature(source.info, task.eval_clip)
+    return programs.batch_shapes(self.config, signature, self.mesh, train)
 
   def compile_step(self, name: str) -> None:
     """Compiles a task's update, so that its first call need not."""
@@ -266,6 +266,11 @@ class Run:
       **self.input_options(),
     )
 
+  @property
+  def has_own_data(self) -> bool:
+    """Whether it has not those of another run that trains with it."""
+    return True
+
   @functools.cached_property
   def data(self) -> dict[str, Any]:
     """What tells the data from others; see `identity.data_of`."""
@@ -281,6 +286,7 @@ class Run:
       'process_index': jax.process_index(),
       'process_count': jax.process_count(),
       'workers': self.config.input.workers,
+      'processes': self.config.input.processes,
       'prefetch': self.config.input.prefetch,
       'quarantine': self.quarantine,
     }
@@ -342,13 +348,7 @@ def prepare(
   consistency.check_data(config, train, tested)
   consistency.check_classes(train, tested)
   sizes = {name: len(source) for name, source in train.items()}
-  epoch = sum(sizes.values()) / config.batch_size
-  total = config.steps or round(config.epochs * epoch)
-  if total < 1:
-    raise ValueError(
-      f'config.epochs={config.epochs} of {sum(sizes.values())} examples in '
-      f'batches of {config.batch_size} are no step; raise epochs or set steps.'
-    )
+  epoch, total = splits.steps(config, sizes)
   plans = _plans(sizes, config.steps / epoch or config.epochs, part)
   experiment = experiment_lib.build(config, infos, plans)
   whole = lambda parts: {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from vidpetl.data import held_out as held_out_lib
@@ -25,3 +26,24 @@ def opened(config: Any) -> tuple[dict, dict, dict]:
     return train, kept, {}
   tested = {n: sources.open_source(config.tasks[n].eval) for n in names}
   return train, tested, kept
+
+
+def steps(config: Any, sizes: Mapping[str, int]) -> tuple[float, int]:
+  """Returns the steps of an epoch, and of a run.
+
+  Args:
+    config: of the run.
+    sizes: training examples of each task.
+
+  Raises:
+    ValueError: if the run has none.
+  """
+  examples = sum(sizes.values())
+  epoch = examples / config.batch_size
+  total = config.steps or round(config.epochs * epoch)
+  if total < 1:
+    raise ValueError(
+      f'config.epochs={config.epochs} of {examples} examples in '
+      f'batches of {config.batch_size} are no step; raise epochs or set steps.'
+    )
+  return epoch, total

@@ -21,7 +21,6 @@ from vidpetl.training import (
   holding,
   identity,
   pending,
-  rounding,
 )
 from vidpetl.training import run as run_lib
 
@@ -127,8 +126,6 @@ def _begin(
   saved = {} if step is None else checkpoints.meta(step)
   seed = _first_seed(saved, run.config.seed)
   state, origin = run.init_state(step is not None, evaluation, seed)
-  if run.source:
-    say(rounding.told(run, state))
   meta = identity.meta(run, _data(run), run.hash_frozen(state))
   more = {'origin': origin, 'history': [], 'labels': _labels(run)}
   meta |= {'first_seed': seed}

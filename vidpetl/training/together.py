@@ -6,173 +6,43 @@ What lies before the first of these is computed once for all, because it depends
 on none of them: input, augmentation, and, under heads, the whole frozen trunk.
 Frozen parameters are one copy, that products of all runs read at a time.
 
-Runs may train together that differ in `ARGUMENTS` alone, which the program
-takes as numbers. All other fields are in the program, or in its batches.
+Which runs may train together, `joining` says.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from etils import epath
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from vidpetl.experiment import complete, optimizer, pixels
+from vidpetl.experiment import optimizer
 from vidpetl.experiment import state as state_lib
 from vidpetl.metrics import metric as metric_lib
-from vidpetl.parameters import trainable
-from vidpetl.recipes import defaults
-from vidpetl.training import alone, identity, pending, programs, sharding
+from vidpetl.training import (
+  alone,
+  evaluation,
+  member,
+  pending,
+  programs,
+  sharding,
+)
 from vidpetl.training import numbers as numbers_lib
 from vidpetl.training import run as run_lib
 from vidpetl.training import step as step_lib
 
 State = state_lib.TrainState
 
-# Fields that runs which train together may differ in, besides the numbers of
-# `training.numbers`: regexes.
-ARGUMENTS = (
-  'seed',
-  r'optimizer\.(learning_rate|schedule|final|warmup_epochs|milestones|tails)',
-  r'optimizer\.groups\.[^.]+\.(lr_scale|weight_decay)',
-)
-_ARGUMENTS = re.compile('|'.join(ARGUMENTS))
 # Which parts of a state each run has for itself.
 _AXES = State(
   step=None, params=0, frozen=None, batch_stats=0, opt_state=0, task_state=0
 )
-
-
-def shared(config: Any) -> dict[str, Any]:
-  """Returns the fields that runs have to agree in, to train together.
-
-  Among them are the seed of the batches and, where parameters are frozen that
-  may be drawn, the seed of those.
-
-  Args:
-    config: of a run.
-  """
-  fields = identity.flat(complete.as_json(config))
-  free = numbers_lib.among(fields)
-  fields = {
-    k: v
-    for k, v in fields.items()
-    if k not in free and not _ARGUMENTS.fullmatch(k)
-  }
-  fields['data_seed'] = defaults.data_seed(config)
-  if not config.init.path and any(
-    group == trainable.FROZEN for _, group in config.trainable
-  ):
-    fields['seed'] = config.seed
-  return fields
-
-
-def prepare(
-  configs: Sequence[Any],
-  workdirs: Sequence[epath.PathLike],
-  compared: Sequence[str] = (),
-) -> Together:
-  """Opens the data of runs that train together, once for all.
-
-  Args:
-    configs: of each run.
-    workdirs: of each.
-    compared: metrics by which the runs will be compared.
-
-  Raises:
-    UnlikeError: if they cannot train together.
-    ValueError: naming the field that cannot work.
-  """
-  resolved = [
-    pixels.resolve(complete.complete(config), workdir)
-    for config, workdir in zip(configs, workdirs, strict=True)
-  ]
-  first, *others = (shared(config) for config, _ in resolved)
-  for other in others:
-    if differ := identity.changes(first, other):
-      raise alone.UnlikeError(f'These runs differ in {identity.told(differ)}.')
-  lead = run_lib.prepare(
-    _with_all_decays([config for config, _ in resolved]), workdirs[0], compared
-  )
-  memory: dict[Any, Any] = {}
-  fields = {f.name: getattr(lead, f.name) for f in dataclasses.fields(lead)}
-  fields.pop('_begin_epoch')
-  members = []
-  for config, notes in resolved:
-    experiment = dataclasses.replace(lead.experiment, config=config)
-    own = {'config': config, 'experiment': experiment}
-    # What is odd about the data is told once.
-    own['notes'] = notes if members else lead.notes
-    members.append(Member(**{**fields, **own}, lead=lead, memory=memory))
-  return Together(lead, members)
-
-
-def _with_all_decays(configs: Sequence[Any]) -> Any:
-  """Returns a config whose optimizer decays whatever any of them decays."""
-  lead = configs[0].copy_and_resolve_references()
-  lead.unlock()
-  for name, group in lead.optimizer.groups.items():
-    group['weight_decay'] = max(
-      optimizer.decays(config.optimizer)[name] for config in configs
-    )
-  return lead.lock()
-
-
-@dataclasses.dataclass
-class Member(run_lib.Run):
-  """A run that trains with others.
-
-  Attributes:
-    lead: whose data, devices and model it has.
-    memory: state before step 0 of the latest seed, of all members.
-  """
-
-  lead: Any = None
-  memory: dict[Any, Any] = dataclasses.field(default_factory=dict, repr=False)
-
-  @property
-  def data(self) -> dict[str, Any]:
-    return self.lead.data
-
-  def init_state(
-    self,
-    resuming: bool = False,
-    evaluation: bool = False,
-    seed: int | None = None,
-  ) -> tuple[State, str]:
-    """See `Run.init_state`: that of the lead, made once for each seed."""
-    seed = self.config.seed if seed is None else seed
-    key = resuming, evaluation, seed
-    if key not in self.memory:
-      self.memory.clear()
-      before = len(self.lead.notes)
-      made = self.lead.init_state(*key)
-      self.memory[key] = *made, self.lead.report, self.lead.notes[before:]
-    state, origin, self.report, notes = self.memory[key]
-    self.notes += notes
-    self.source = self.lead.source
-    return self.own(state), origin
-
-  def hash_frozen(self, state: State) -> str:
-    if 'hash' not in self.memory:
-      self.memory['hash'] = self.lead.hash_frozen(state)
-    return self.memory['hash']
-
-  def own(self, state: State) -> State:
-    """Returns a state of the lead with the optimizer's state as it is here.
-
-    They hold the same arrays, but not the same empty places.
-    """
-    like = jax.eval_shape(self.tx.init, state.params)
-    return state.replace(opt_state=_as(like, state.opt_state))
 
 
 class Together(alone.Alone):
@@ -180,9 +50,14 @@ class Together(alone.Alone):
 
   A state of theirs has a leading axis of runs in all that is trained, and one
   copy of what is frozen.
+
+  Attributes:
+    BATCHES: axis of the runs in a batch; None of one for all.
   """
 
-  def __init__(self, lead: run_lib.Run, members: Sequence[Member]):
+  BATCHES: int | None = None
+
+  def __init__(self, lead: run_lib.Run, members: Sequence[member.Member]):
     super().__init__(lead)
     self.members = members
     self._decays = _stack_dicts(
@@ -214,7 +89,9 @@ class Together(alone.Alone):
     # Those before step 0 are used up by the first step.
     self.members[0].memory.clear()
     like = self.run.shapes.opt_state
-    states = [s.replace(opt_state=_as(like, s.opt_state)) for s in states]
+    states = [
+      s.replace(opt_state=member.put_in(like, s.opt_state)) for s in states
+    ]
     first = states[0]
     own = [_parts(state) for state in states]
     where = jax.tree.map(lambda x: x.sharding, _parts(self.shapes))
@@ -234,10 +111,22 @@ class Together(alone.Alone):
     take = lambda tree, number: jax.tree.map(lambda x: x[number], tree)
     return jax.jit(take, out_shardings=where)
 
-  def compile(self, name: str) -> None:
-    batch = self.run.batch_shapes(name)
+  def batch_shapes(self, name: str) -> dict[str, jax.ShapeDtypeStruct]:
+    """Returns the abstract batch of a task's step, sharded."""
+    return self.run.batch_shapes(name)
+
+  def compile(self, name: str, train: bool) -> None:
+    if not train:
+      self._compile_evaluation(name)
+      return
+    batch = self.batch_shapes(name)
     args = self._arguments(0)
     self._steps[name].lower(self.shapes, batch, *args).compile()
+
+  def _compile_evaluation(self, name: str) -> None:
+    predict = self._predictors[name]
+    batch = self.run.batch_shapes(name, train=False)
+    predict.func.lower(self.shapes, batch, **predict.keywords).compile()
 
   def step(
     self, name: str, state: State, batch: Mapping[str, jax.Array], step: int
@@ -250,7 +139,10 @@ class Together(alone.Alone):
 
   def _arguments(self, step: int) -> tuple[Any, ...]:
     """Returns rates, decays, numbers and seed of a step."""
-    rates = _stack_dicts([each.rates(step) for each in self.members])
+    # Those of a run that has ended change nothing.
+    rates = _stack_dicts(
+      [each.rates(min(step, each.total - 1)) for each in self.members]
+    )
     return rates, self._decays, self._numbers, self._seed
 
   @functools.cached_property
@@ -275,7 +167,7 @@ class Together(alone.Alone):
 
     mapped = jax.vmap(
       one,
-      in_axes=(_AXES, None, None, 0, 0, 0, self._seed_axis),
+      in_axes=(_AXES, None, self.BATCHES, 0, 0, 0, self._seed_axis),
       out_axes=(_AXES, 0),
     )
 
@@ -312,6 +204,12 @@ class Together(alone.Alone):
     where = jax.tree.map(lambda x: x.sharding, self.shapes.task_state)
     return jax.jit(jax.vmap(begin, in_axes=(_AXES,)), out_shardings=where)
 
+  def audiences(
+    self, state: State, numbers: Sequence[int]
+  ) -> list[evaluation.Audience]:
+    (found,) = super().audiences(state, numbers)
+    return [dataclasses.replace(found, measured=_Several)]
+
   @functools.cached_property
   def _predictors(self) -> dict[str, Any]:
     """Returns per task (state, batch) -> outputs [b, runs, ...]."""
@@ -337,12 +235,7 @@ class Together(alone.Alone):
     compiled = jax.jit(
       predict_all, out_shardings=sharding.replicated(self.run.mesh)
     )
-    return lambda state, batch: compiled(state, batch, self._numbers)
-
-  def measured(
-    self, metrics: Mapping[int, metric_lib.Metric]
-  ) -> metric_lib.Metric:
-    return _Several(metrics)
+    return functools.partial(compiled, numbers=self._numbers)
 
 
 # Outputs that say which example a row is of.
@@ -383,11 +276,6 @@ def _without_statistics(state: State, some: Mapping[str, Any]) -> State:
 def _over(function: Any, state: State) -> State:
   """Maps what each run has for itself."""
   return state.replace(**jax.tree.map(function, _parts(state)))
-
-
-def _as(like: Any, tree: Any) -> Any:
-  """Returns the leaves of a tree in the places of another."""
-  return jax.tree.unflatten(jax.tree.structure(like), jax.tree.leaves(tree))
 
 
 def _stack_dicts(dicts: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:

@@ -222,17 +222,28 @@ def resize_offsets(table: np.ndarray, rows: int) -> np.ndarray:
   return (weights @ table.astype(np.float64)).astype(table.dtype)
 
 
-def relative(window: Sequence[int]) -> np.ndarray:
-  """Returns rows of a table for pairs of a window's tokens, [n, n].
+def places(window: Sequence[int]) -> np.ndarray:
+  """Returns a number for each token of a window, [n].
+
+  Two tokens i and j are of the row `places[i] - places[j] + places[-1]` of a
+  table of relative positions.
 
   Args:
     window: (t, h, w), with a table of (2t-1)(2h-1)(2w-1) rows.
   """
-  axes = np.meshgrid(*map(np.arange, window), indexing='ij')
-  place = np.stack(axes, -1).reshape(-1, 3)
-  offset = place[:, None] - place[None] + np.array(window) - 1
-  _, h, w = (2 * size - 1 for size in window)
-  return (offset * (h * w, w, 1)).sum(-1)
+  t, h, w = map(np.arange, window)
+  _, rows, columns = (2 * size - 1 for size in window)
+  return ((t[:, None, None] * rows + h[:, None]) * columns + w).ravel()
+
+
+def relative(window: Sequence[int]) -> np.ndarray:
+  """Returns rows of a table for pairs of a window's tokens, [n, n].
+
+  Args:
+    window: see `places`.
+  """
+  at = places(window)
+  return at[:, None] - at + at[-1]
 
 
 def lengths(shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:

@@ -66,14 +66,16 @@ class Side4Video(side.Side):
   def __call__(self, y: side.Features, given, grid) -> side.Features:
     """Returns features [b, t, h, w, s] and [b, s]."""
     blocks = self.read('side4video', y, given)
-    stem = self.block(Stem)(self.width, y.grid.shape[1:4], name='stem')
-    x = stem(given.video.astype(y.grid.dtype))
+    video, train = given.video.astype(y.grid.dtype), self.training
+    stem = Stem(self.width, y.grid.shape[1:4], train, parent=None)
+    x = self.run('stem', stem, video)
     place = self.param('positions', normal(0.01), (*x.shape[2:4], self.width))
-    rung, make = self.block(Rung), self.block(Block)
+    rung = Rung(self.width, parent=None)
+    own = Block(self.mlp_ratio, train, parent=None)
     for i, block in enumerate(blocks):
-      fed, cls = rung(self.width, name=f'rung_{i}')(block.grid, _cls(block))
-      x = make(self.mlp_ratio, name=f'block_{i}')((x + fed) / 2, cls, place)
-    x = _batch_norm(self, x, 'norm')
+      fed, cls = self.run(f'rung_{i}', rung, block.grid, _cls(block))
+      x = self.run(f'block_{i}', own, (x + fed) / 2, cls, place)
+    x = _batch_norm(x, 'norm', train)
     return side.ended(y, x, x.mean((1, 2, 3)))
 
 
@@ -83,10 +85,12 @@ class Stem(nn.Module):
   Attributes:
     width: of a token.
     sizes: of the grid.
+    train: whether BN normalises by the batch.
   """
 
   width: int
   sizes: tuple[int, int, int]
+  train: bool = False
 
   @nn.compact
   def __call__(self, video: jax.Array) -> jax.Array:
@@ -106,7 +110,7 @@ class Stem(nn.Module):
     x = x.reshape(b, t, h, w, -1)
     init = torch_layers.uniform(x.shape[-1])
     x = torch_layers.dense(x, self.width, 'conv', kernel=init, bias=init)
-    return _batch_norm(self, x, 'norm')
+    return _batch_norm(x, 'norm', self.train)
 
 
 class Rung(nn.Module):
@@ -139,9 +143,11 @@ class Block(nn.Module):
 
   Attributes:
     mlp_ratio: hidden width of the MLP over s.
+    train: whether BN normalises by the batch.
   """
 
   mlp_ratio: int
+  train: bool = False
 
   @nn.compact
   def __call__(
@@ -154,9 +160,9 @@ class Block(nn.Module):
       cls: class tokens of frames, [b, t, 1, s], or None.
       place: positions, [h, w, s].
     """
-    x = x + self.convolved(_batch_norm(self, x, 'norm_conv'))
+    x = x + self.convolved(_batch_norm(x, 'norm_conv', self.train))
     x = x + self.attended(x + place.astype(x.dtype), cls)
-    return x + self.mlp(_batch_norm(self, x, 'norm_mlp'))
+    return x + self.mlp(_batch_norm(x, 'norm_mlp', self.train))
 
   @nn.nowrap
   def convolved(self, x: jax.Array) -> jax.Array:
@@ -208,10 +214,10 @@ def _shifted(cls: jax.Array) -> jax.Array:
   return jnp.concatenate([after[:, 2:], before[:, :-2]], -1)
 
 
-def _batch_norm(module: nn.Module, x: jax.Array, name: str) -> jax.Array:
+def _batch_norm(x: jax.Array, name: str, train: bool) -> jax.Array:
   """Normalises [..., s], by the batch in training."""
   return nn.BatchNorm(
-    use_running_average=not module.has_rng('dropout'),
+    use_running_average=not train,
     momentum=0.9,
     epsilon=_EPSILON,
     dtype=x.dtype,

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from vidpetl import parts
+from vidpetl import options, parts
 from vidpetl.recipes import preset as preset_lib
 
 
@@ -33,7 +33,8 @@ def find(name: str, argument: str = 'backbone') -> preset_lib.Preset:
   """
   if name not in all_presets():
     there = ', '.join(all_presets())
-    raise ValueError(f'{argument}={name} is none of {there}.')
+    meant = options.nearest(name, all_presets())
+    raise ValueError(f'{argument}={name} is none of {there}{meant}')
   return all_presets()[name]
 
 

@@ -21,6 +21,7 @@ from vidpetl.studies.adapting import (
   winning,
 )
 from vidpetl.studies.planning import cards
+from vidpetl.studies.report import written
 from vidpetl.tasks import task as task_lib
 from vidpetl.training import compiling, interruption, splits
 
@@ -154,13 +155,17 @@ def _hand_over(
   workdir, results = winning.train(found)
   books.found['commands'] = telling.commands(workdir)
   books.found['model'] = str(workdir)
+  # Runs that were compared have no page of their own yet.
+  told = written.at_end(workdir)
+  place = workdir.relative_to(folder) / written.FILE
+  books.found['report'] = str(place)
   books.found['results'] = {
     task: each['metrics'] for task, each in results['tasks'].items()
   }
   books.write()
   rows = telling.tried(books.found, found.metric)
   lines = telling.result(books.found, workdir, results)
-  lines.append(telling.spent(books.spent))
+  lines.append(telling.spent(books.spent, found.asked.limit))
   lacking = telling.lacking(books.found)
   text = telling.page(
     name,
@@ -169,7 +174,7 @@ def _hand_over(
     {'Result': lines, 'What was tried': rows, 'Shortened': lacking, **sections},
   )
   durable.write(folder / telling.PAGE, text)
-  print(f'\n=== what was tried\n{tables.columns(rows, "<<>>>>><")}')
+  print(f'\n=== what was tried\n{tables.columns(rows, "<>>>>><")}')
   parts = [*lacking, '', *lines, f'All of it: {folder / telling.PAGE}', '']
-  print('\n'.join([*parts, *books.found['commands']]), flush=True)
+  print('\n'.join([*parts, told, '', *books.found['commands']]), flush=True)
   return 0

@@ -117,14 +117,13 @@ class Search:
 
   def pace(self) -> cost.Pace:
     """Returns how long things take here."""
-    how = {
-      f'{stage}/{slug(name)}/': c.how
-      for stage in self.books.found['stages']
-      if stage != HEADS
-      for name, c in self.known.items()
-      if c.how
-    }
-    return stages.pace(self.books, how)
+    through, reading = {}, {}
+    for stage in self.books.found['stages']:
+      of = reading if stage == HEADS and self.cached else through
+      for name, each in self.known.items():
+        if each.how:
+          of[f'{stage}/{slug(name)}/'] = each.how
+    return stages.pace(self.books, through, reading)
 
   def least(self, name: str) -> cost.Cost:
     """Returns the least that it costs to train a candidate at last."""
@@ -233,15 +232,13 @@ class Search:
       **self.books.once('methods', lambda: self._decide_methods())
     )
     names = list(shape.names)
-    for number, epochs in enumerate(shape.epochs(self.epochs), 1):
-      if not names:
-        return
-      stage = f'methods{number}'
+    stages_of = shape.stages(self.epochs) if names else []
+    for number, (epochs, count) in enumerate(stages_of, 1):
+      names, stage = names[:count], f'methods{number}'
       decide = functools.partial(self._decide_rung, shape, names, epochs, stage)
       self.books.stage(stage, decide)
       self._run(stage, names)
-      kept = shapes.going_on(len(names))
-      names = [one.name for one in self.found[stage]][:kept]
+      names = [one.name for one in self.found[stage]]
 
   def _decide_methods(self) -> dict[str, Any]:
     names = self.names(True)

@@ -2,8 +2,8 @@
 
 Successive halving: all methods train for a ninth of the epochs at several
 rates, the best third of them for a third of the epochs with all seeds, and the
-best of all is what is trained. A budget that does not pay for that gets less of
-it, step by step.
+best third of those for all epochs, as the heads do that they are compared with.
+A budget that does not pay for that gets less of it, step by step.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ ETA = 3
 FACTORS = (0.3, 1.0, 3.0)
 # Heads on kept features take larger ones, and cost next to nothing.
 OF_HEADS = (0.3, 1.0, 3.0, 10.0, 30.0)
+# Stages of methods, of which the last trains for all epochs.
+_RUNGS = 3
 # How often a run of a search is evaluated on what is held out.
 EVALUATIONS = 4
 # Showings that are kept of each training clip, at most.
@@ -49,9 +51,9 @@ class Methods:
   Attributes:
     names: of the settings, the cheapest first.
     factors: of the rate, of the first stage.
-    seeds: of the last stage.
+    seeds: of the others.
     share: of the epochs.
-    rungs: how many stages.
+    rungs: how many stages there are at most.
     lacks: what the budget does not pay for, in words.
   """
 
@@ -59,16 +61,24 @@ class Methods:
   factors: tuple[float, ...]
   seeds: int
   share: float = 1.0
-  rungs: int = 2
+  rungs: int = _RUNGS
   lacks: tuple[str, ...] = ()
 
-  def epochs(self, whole: float) -> list[float]:
-    """Returns the epochs of each stage, of a run that would have so many."""
-    first = self.rungs - 1
-    return [
-      max(1.0, round(self.share * whole / ETA ** (first - i + 1), 2))
-      for i in range(self.rungs)
-    ]
+  def stages(self, whole: float) -> list[tuple[float, int]]:
+    """Returns epochs of each stage, and how many methods are in it.
+
+    One that is left alone goes to the last stage.
+
+    Args:
+      whole: epochs of a run on all examples.
+    """
+    found, count, last = [], len(self.names), self.rungs - 1
+    for rung in range(self.rungs):
+      if count > 1 or rung in (0, last):
+        epochs = self.share * whole / ETA ** (_RUNGS - 1 - rung)
+        found.append((max(1.0, round(epochs, 2)), count))
+        count = going_on(count)
+    return found
 
 
 def heads(names: Sequence[str], plain: Sequence[str]) -> Iterator[Heads]:
@@ -91,7 +101,7 @@ def methods(names: Sequence[str], seeds: int) -> Iterator[Methods]:
 
   Args:
     names: of all settings, the cheapest first.
-    seeds: of the last stage.
+    seeds: of all stages but the first.
   """
   if not names:
     return
@@ -102,16 +112,24 @@ def methods(names: Sequence[str], seeds: int) -> Iterator[Methods]:
     ({'factors': (1.0,)}, 'one rate of each method'),
     ({'seeds': 1}, 'one seed'),
     ({'share': 0.5}, 'half of the epochs'),
+    ({'rungs': 2}, 'two stages'),
     ({'rungs': 1}, 'one stage'),
   ):
     lacks = (*lacks, told)
-    shape = dataclasses.replace(shape, **change, lacks=lacks)
-    yield shape
+    shape = dataclasses.replace(shape, **change)
+    yield dataclasses.replace(shape, lacks=(*lacks, *_early(shape)))
   for count in range(len(names) - 1, 0, -1):
     left = f'without {", ".join(names[count:])}'
     yield dataclasses.replace(
-      shape, names=tuple(names[:count]), lacks=(*lacks, left)
+      shape, names=tuple(names[:count]), lacks=(*lacks, left, *_early(shape))
     )
+
+
+def _early(shape: Methods) -> tuple[str, ...]:
+  """Returns what is said of methods that train for less than heads do."""
+  part = shape.share / ETA ** (_RUNGS - shape.rungs)
+  told = f'compared with heads after {part:.0%} of the epochs'
+  return (told,) if part < 1 else ()
 
 
 def going_on(count: int) -> int:
@@ -141,13 +159,12 @@ def cost_of_methods(
   pace: cost_lib.Pace,
 ) -> Cost:
   """Returns what the stages of methods cost, if the dearest ones go on."""
-  found, names = Cost(), list(shape.names)
-  for rung, each in enumerate(shape.epochs(epochs)):
-    runs = len(shape.factors) if rung == 0 else shape.seeds
-    costs = [cost_of_rung(of[name], each, runs, sizes, pace) for name in names]
-    found += sum(costs, Cost())
-    dearest = sorted(names, key=lambda n: -of[n].seconds)
-    names = dearest[: going_on(len(names))]
+  found, runs = Cost(), len(shape.factors)
+  dearest = sorted(shape.names, key=lambda name: -of[name].seconds)
+  for each, count in shape.stages(epochs):
+    for name in dearest[:count]:
+      found += cost_of_rung(of[name], each, runs, sizes, pace)
+    runs = shape.seeds
   return found
 
 

@@ -211,6 +211,8 @@ def _ranked(sweep, setting, count: _Counter, metric: str) -> Ranked:
     count.entry['runs'][count.key(w)] for runs in tried.values() for w in runs
   ]
   first, results = next(iter(picked.items()))
+  # One that was given is not among those that were tried.
+  rate = setting.fields.get(rates.RATE, rate)
   steps = [run['step'] for run in paid if run['step']]
   return Ranked(
     setting.name,
@@ -225,25 +227,89 @@ def _ranked(sweep, setting, count: _Counter, metric: str) -> Ranked:
   )
 
 
-def pace(books: journal.Journal, of: Mapping[str, cost.Trained]) -> cost.Pace:
+def pace(
+  books: journal.Journal,
+  of: Mapping[str, cost.Trained],
+  reading: Mapping[str, cost.Trained],
+) -> cost.Pace:
   """Returns how long things take here, by the runs that went through videos.
+
+  As long as there are none, those that read kept features tell what runs take
+  besides their steps, and those that encoded them how long a clip takes; that
+  is no less than the plan says, as there may be few clips.
 
   Args:
     books: of the search.
     of: working directory's beginning, '<stage>/<setting>/' -> how it trains.
+    reading: the same of those that read kept features.
   """
-  planned = measured = 0.0
-  beside = []
+  through, beside = _groups(books, of), _groups(books, reading)
+  if through:
+    planned = sum(
+      (each.together if each.how.in_trunk else 1)
+      * each.how.seconds
+      * each.steps
+      for each in through
+    )
+    stepping = sum(each.stepping for each in through)
+    rest = float(np.mean([each.rest for each in through]))
+    return cost.Pace(stepping / planned, rest)
+  if not beside:
+    return cost.Pace()
+  encoded = [each for each in beside if each.forward]
+  alone = [each.rest for each in beside if not each.forward]
+  rest = float(np.mean(alone)) if alone else min(e.rest for e in encoded)
+  planned = sum(each.forward * each.how.of_clip for each in encoded)
+  measured = sum(max(0.0, each.rest - rest) for each in encoded)
+  return cost.Pace(max(1.0, measured / planned) if planned else 1.0, rest)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Group:
+  """Runs that trained together.
+
+  Attributes:
+    how: they train.
+    together: how many they are.
+    steps: of each.
+    stepping: seconds of their steps.
+    rest: seconds besides.
+    forward: clips through the trunk.
+  """
+
+  how: cost.Trained
+  together: int
+  steps: int
+  stepping: float
+  rest: float
+  forward: float
+
+  @property
+  def planned(self) -> float:
+    """Seconds of their steps, by the plan."""
+    times = self.together if self.how.in_trunk else 1
+    return times * self.how.seconds * self.steps
+
+
+def _groups(
+  books: journal.Journal, of: Mapping[str, cost.Trained]
+) -> list[_Group]:
+  """Returns those that took steps: one for each of their runs."""
+  found = []
   for stage in books.found['stages'].values():
     for key, run in stage['runs'].items():
       how = next((h for k, h in of.items() if key.startswith(k)), None)
       if how is None or not run['step']:
         continue
-      stepping = run['step'] * run['steps'] / run['together']
-      times = run['together'] if how.in_trunk else 1
-      planned += how.seconds * run['steps'] * times / run['together']
-      measured += stepping
-      beside.append(run['together'] * (run['seconds'] - stepping))
-  if not planned:
-    return cost.Pace()
-  return cost.Pace(measured / planned, max(0.0, float(np.mean(beside))))
+      count, stepping = run['together'], run['step'] * run['steps']
+      found += [
+        _Group(
+          how,
+          count,
+          run['steps'],
+          stepping,
+          max(0.0, count * run['seconds'] - stepping),
+          count * run['forward'],
+        )
+      ]
+  return found

@@ -55,7 +55,7 @@ def tried(found: Mapping[str, Any], metric: str) -> list[list[str]]:
     found: what adapt.json holds.
     metric: that chose.
   """
-  head = ['stage', '', 'trained', 'rate', 'clips', 'time', f'{metric}, %', '']
+  head = ['', 'trained', 'rate', 'clips', 'time', f'{metric}, %', '']
   rows, last = [head], _chosen(found)
   for stage, entry in found['stages'].items():
     following = _names_after(found, stage)
@@ -64,8 +64,7 @@ def tried(found: Mapping[str, Any], metric: str) -> list[list[str]]:
       if (stage, row['name']) == last:
         mark = 'best'
       rows.append([
-        stage,
-        row['name'],
+        f'{stage}/{row["name"]}',
         f'{row["trained"]:,}',
         '' if row['rate'] is None else f'{row["rate"]:g}',
         f'{row["cost"]["forward"] + row["cost"]["backward"]:,.0f}',
@@ -121,11 +120,17 @@ def _not_tried(entry: Mapping[str, Any]) -> list[str]:
   ]
 
 
-def spent(paid: cost.Cost) -> str:
-  """Returns what was spent, in a sentence."""
+def spent(paid: cost.Cost, limit: cost.Limit) -> str:
+  """Returns what was spent, of how much, in a sentence."""
+  may = []
+  if math.isfinite(limit.clips):
+    may.append(f'{limit.clips:,} clips both ways')
+  if math.isfinite(limit.seconds):
+    may.append(time_of(limit.seconds))
   return (
     f'{paid.forward:,.0f} clips went through the backbone and '
-    f'{paid.backward:,.0f} back, in {time_of(paid.seconds)}.'
+    f'{paid.backward:,.0f} back, in {time_of(paid.seconds)}'
+    + (f'; the budget was {" and ".join(may)}.' if may else '.')
   )
 
 
@@ -150,11 +155,10 @@ def result(
     told = ', '.join(
       f'{k} {v:.4g}' for k, v in task['metrics'].items() if v is not None
     )
-    where = 'test' if winner['setting'] else found['chosen_by']
-    lines.append(
-      f'{name}: {told} on {task["dataset"]} ({where}, {task["examples"]} '
-      'examples).'
-    )
+    where = f'{task["examples"]} examples'
+    if winner['setting']:
+      where = f'test, {where}'
+    lines.append(f'{name}: {told} on {task["dataset"]} ({where}).')
   lines.append(f'The model is in {workdir}.')
   return lines
 
@@ -189,7 +193,7 @@ def page(
   body += survey_page.findings(check, 'h3')
   body.append(
     '<p><a href="check/check.html">All of the check</a>, '
-    '<a href="model/report.html">the report of the model</a></p>'
+    f'<a href="{markup.text(found["report"])}">the report of the model</a></p>'
   )
   body.append('<h2>Use it</h2>')
   body += [

@@ -154,18 +154,27 @@ def _seconds(function: Callable[[Any], Any], x: Any) -> float:
 
 @jax.custom_vjp
 def _fused(q, k, v):
-  return attending.WAYS[-1].attend(q, k, v, None)
+  return _kernel(_like(q, width=v.shape[-1]), q, k, v)
 
 
 def _forward(q, k, v):
-  y = _fused(q, k, v)
   # The sums of rows, which a kernel keeps beside its operands and result.
-  return y, (q, k, v, y, jnp.zeros(q.shape[:-1], jnp.float32))
+  sums = jax.ShapeDtypeStruct(q.shape[:-1], jnp.float32)
+  y, sums = _kernel((_like(q, width=v.shape[-1]), sums), q, k, v)
+  return y, (q, k, v, y, sums)
 
 
-def _backward(residuals, g):
-  del g
-  return residuals[:3]
+def _backward(kept, g):
+  return tuple(_kernel([_like(x) for x in kept[:3]], *kept, g))
+
+
+def _like(x, width=None):
+  return jax.ShapeDtypeStruct((*x.shape[:-1], width or x.shape[-1]), x.dtype)
+
+
+def _kernel(makes, *args):
+  """Something that makes arrays of others, and is not looked into."""
+  return jax.ffi.ffi_call('attention', makes)(*args)
 
 
 _fused.defvjp(_forward, _backward)

@@ -1,8 +1,7 @@
 """Memory and time of a training step on a device, from its traced program.
 
-Memory is what is kept: parameters, optimizer, gradients, the batch, and what
-the backward pass is handed (`studies.residuals`); and what is worked on, three
-of the largest array of a product: it, its operand and its gradient.
+Memory is what the step is given (parameters, optimizer, batch), and what it has
+beside that at the moment at which there is most (`studies.liveness`).
 
 Time is a roofline without overlap,
 
@@ -32,9 +31,9 @@ from vidpetl.studies.planning import cards
 from vidpetl.training import step as step_lib
 
 SHARES = {'dense': 0.77, 'batched': 0.3, 'convolution': 0.5}
-# How often what a product reads and writes is moved; how many of the largest
-# are worked on at a time.
-_MOVED, _WORKED_ON = 2, 3
+# How often what a product reads and writes is moved.
+_MOVED = 2
+_PARTS = ('params', 'gradients', 'optimizer', 'activations', 'worked on')
 _OF_CLIPS = ('batch', 'activations', 'worked on')
 # The share of a device's memory that a run may take: the rest is the system's.
 USABLE = 0.92
@@ -116,7 +115,7 @@ def estimate(config: Any, card: cards.Card) -> Estimate:
     functools.partial(experiment.init_state, tx=tx), jax.random.key(0)
   )
   with devices.meant(card.meant):
-    parts = memory.parts(config, experiment, state, card.count)
+    parts = memory.parts(config, experiment, infos, state, tx, card.count)
   name = max(parts['tasks'], key=parts['tasks'].get)
   task, rows = experiment.tasks[name], config.batch_size // card.count
   signature = clips.signature(infos[name], task.train_clip)
@@ -128,16 +127,13 @@ def estimate(config: Any, card: cards.Card) -> Estimate:
     step_lib.train_step, model=experiment.model, task=task, tx=tx, seed=0
   )
   counted = collections.Counter()
-  moved = largest = 0
+  moved = 0
   for product in flops.each_product(update, state, batch):
     counted[product.kind] += product.flops / card.count
     if product.kind != 'batched':
       moved += _MOVED * product.bytes / card.count
-      largest = max(largest, product.result / card.count)
-  sizes = {name: parts[name] for name in ('params', 'gradients', 'optimizer')}
-  sizes['batch'] = sum(x.size * x.dtype.itemsize for x in batch.values())
-  sizes['batch'] *= rows / config.batch_size
-  sizes['activations'] = parts['activations']
-  sizes['worked on'] = _WORKED_ON * largest / config.accumulate
+  sizes = {name: parts[name] for name in _PARTS}
+  whole = sum(x.size * x.dtype.itemsize for x in batch.values())
+  sizes['batch'] = whole * rows / config.batch_size
   trained = experiment.counts()['trained']
   return Estimate(card, config, name, sizes, dict(counted), moved, trained)

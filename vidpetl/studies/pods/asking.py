@@ -1,4 +1,4 @@
-"""Asks the compiler of TPUs, in a process of its own, and tells its answer."""
+"""Asks a compiler, in a process of its own, and tells its answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from etils import epath
 
 from vidpetl import tables
 from vidpetl.experiment import complete
-from vidpetl.studies.pods import topologies
+from vidpetl.studies.pods import bounds, topologies
 
 _COMPILER = 'vidpetl.studies.pods.compiler'
 _MIB, _GIB = 2**20, 2**30
@@ -27,19 +27,19 @@ def check(config: Any, name: str, task: str = '') -> str:
 
   Args:
     config: of the run.
-    name: of the slice, such as 'v5e-16'.
+    name: of the slice, such as 'v5e-16', or 'cpu-8'.
     task: '' is the first.
 
   Raises:
     ValueError: if there is no such slice or task, or libtpu is missing.
   """
-  topologies.find(name)
+  part = topologies.target(name)
   task = task or next(iter(config.tasks))
   if task not in config.tasks:
     raise ValueError(
       f'--task={task}: config.tasks has {", ".join(config.tasks)}.'
     )
-  if importlib.util.find_spec('libtpu') is None:
+  if part.needs and importlib.util.find_spec(part.needs) is None:
     raise ValueError(
       f'--compile={name} needs the compiler of TPUs, libtpu: pip install '
       '"vidpetl[tpu]".'
@@ -60,14 +60,14 @@ def ask(config: Any, name: str, task: str = '') -> dict[str, Any]:
       the compiler breaks down.
   """
   task = check(config, name, task)
-  part = topologies.find(name)
+  part = topologies.target(name)
   config = complete.complete(config)
   with tempfile.TemporaryDirectory() as folder:
     given, out = (epath.Path(folder) / x for x in ('config.json', 'out.json'))
     given.write_text(json.dumps(complete.as_json(config)))
     done = subprocess.run(
       [sys.executable, '-m', _COMPILER, str(given), name, task, str(out)],
-      env={**os.environ, **_ENVIRONMENT},
+      env={**os.environ, 'JAX_PLATFORMS': 'cpu', **part.environment},
       capture_output=True,
       text=True,
     )
@@ -82,16 +82,9 @@ def ask(config: Any, name: str, task: str = '') -> dict[str, Any]:
     'hbm': part.memory,
     'task': task,
     'batch': config.batch_size,
+    'dtype': config.dtype,
     **found,
   }
-
-
-# The process looks for no accelerator of its own, and others may compile.
-_ENVIRONMENT = {
-  'JAX_PLATFORMS': 'cpu',
-  'ALLOW_MULTIPLE_LIBTPU_LOAD': '1',
-  'TPU_SKIP_MDS_QUERY': '1',
-}
 
 
 def broken(name: str, done: subprocess.CompletedProcess) -> str:
@@ -113,7 +106,7 @@ def report(found: Mapping[str, Any], estimate: Mapping[str, Any]) -> str:
     estimate: of bytes on one chip, as `vidpetl.describe` has it.
   """
   title = (
-    f'Compiled for {found["slice"]}: {found["chips"]} chips, '
+    f'Compiled for {found["slice"]}: {found["chips"]} devices, '
     f'{found["batch"]} clips of {found["task"]} a step, in '
     f'{found["seconds"]:.0f} s'
   )
@@ -122,8 +115,17 @@ def report(found: Mapping[str, Any], estimate: Mapping[str, Any]) -> str:
     parts += [_compared(found, estimate)]
   parts += [_flops(found)]
   if 'full' not in found:
-    parts += [_collectives(found)]
+    at_best = _at_best(found)
+    parts += [_time(found, at_best)] if at_best else []
+    parts += [_collectives(found, at_best)]
   return '\n\n'.join(parts)
+
+
+def _at_best(found: Mapping[str, Any]) -> bounds.Bounds | None:
+  """Returns the bounds of a step; of this CPU no data sheet is at hand."""
+  if topologies.target(found['slice']).platform == 'cpu':
+    return None
+  return bounds.bounds(found, found['dtype'])
 
 
 def total(found: Mapping[str, Any]) -> int:
@@ -153,14 +155,14 @@ def _memory(found: Mapping[str, Any]) -> str:
   ]
   share = 100 * total(found) / found['hbm']
   fits = (
-    f'It fits: {share:.0f} % of the {found["hbm"] / _GIB:.0f} GiB of a chip.'
+    f'It fits: {share:.0f} % of the {found["hbm"] / _GIB:.0f} GiB of a device.'
   )
   return f'{_mib(rows)}\n  {fits}'
 
 
 def _mib(rows: list[tuple[str, float]]) -> str:
   cells = [(name, f'{n / _MIB:,.1f}') for name, n in rows]
-  return tables.columns([('', 'MiB a chip'), *cells], '<>', '  ')
+  return tables.columns([('', 'MiB a device'), *cells], '<>', '  ')
 
 
 def _too_much(full: Mapping[str, Any], memory: int) -> str:
@@ -185,14 +187,38 @@ def _compared(found: Mapping[str, Any], estimate: Mapping[str, Any]) -> str:
 
 def _flops(found: Mapping[str, Any]) -> str:
   count = found['flops']
-  lines = [f'{count["step"] / 1e9:,.1f} GFLOP a chip and step']
+  lines = [f'{count["step"] / 1e9:,.1f} GFLOP a device and step']
   if 'needed' in count:
     again = count['step'] - count['needed']
     lines += [f'{again / 1e9:,.1f} of them computed again (remat)']
   return ', '.join(lines) + '.'
 
 
-def _collectives(found: Mapping[str, Any]) -> str:
+def _time(found: Mapping[str, Any], at_best: bounds.Bounds) -> str:
+  return (
+    f'A step takes a chip at least {1e3 * at_best.seconds:,.1f} ms: its '
+    f'products {1e3 * at_best.products:,.1f} at the peak of the data sheet, '
+    f'{found["moved"] / 1e9:,.1f} GB that it moves '
+    f'{1e3 * at_best.memory:,.1f}. That leaves {100 * at_best.mfu:.0f} % MFU. '
+    f'The compiler reckons {1e3 * at_best.compiler:,.1f} ms, without Pallas '
+    'kernels.'
+  )
+
+
+def _links(at_best: bounds.Bounds | None) -> str:
+  if at_best is None:
+    return ''
+  return (
+    f' Over all links of a device they take at least '
+    f'{1e3 * at_best.links:,.2f} ms: hid nothing any of it, '
+    f'{100 * at_best.scaling:.1f} % of the speed of a device alone would be '
+    'left.'
+  )
+
+
+def _collectives(
+  found: Mapping[str, Any], at_best: bounds.Bounds | None
+) -> str:
   rows = [
     (kind, f'{each["count"]:,}', f'{each["bytes"] / _MIB:,.2f}')
     for kind, each in sorted(found['collectives'].items())
@@ -203,7 +229,6 @@ def _collectives(found: Mapping[str, Any]) -> str:
   hidden = found['hidden']
   share = 100 * hidden['behind'] / hidden['bytes']
   return (
-    f'{table}\n  {share:.0f} % of the bytes are on their way while the chip '
-    'computes (begun, and waited for later). How long they take is not known '
-    'to the compiler.'
+    f'{table}\n  {share:.0f} % of the bytes are on their way while the device '
+    f'computes (begun, and waited for later).{_links(at_best)}'
   )

@@ -21,7 +21,7 @@ from vidpetl.data import clips
 from vidpetl.experiment import complete
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.studies import flops
-from vidpetl.studies.pods import program, topologies
+from vidpetl.studies.pods import program, topologies, traffic
 from vidpetl.training import programs, sharding
 
 _FULL = 'RESOURCE_EXHAUSTED'
@@ -40,7 +40,7 @@ def compile_step(config: Any, name: str, task: str) -> dict[str, Any]:
   Raises:
     ValueError: naming the field that cannot work on such a slice.
   """
-  part = topologies.find(name)
+  part = topologies.target(name)
   mesh = sharding.make_mesh(**config.mesh.to_dict(), over=part.devices())
   sharding.check_batch(
     config.batch_size // config.accumulate,
@@ -72,6 +72,8 @@ def compile_step(config: Any, name: str, task: str) -> dict[str, Any]:
   return found | {
     'collectives': program.collectives(text),
     'hidden': program.hidden(text),
+    'moved': traffic.moved(text),
+    'cycles': traffic.cycles(text),
   }
 
 

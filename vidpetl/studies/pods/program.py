@@ -24,7 +24,7 @@ _INSTRUCTION = re.compile(
   r'^ +(?:ROOT )?%(?P<name>[\w.-]+) = (?P<type>.*?) (?P<code>[a-z][\w-]*)\('
   r'(?P<rest>.*)$'
 )
-_ARRAY = re.compile(r'\b(pred|bf16|[a-z]\d+(?:e\w+)?)\[([\d,]*)\]')
+ARRAY = re.compile(r'\b(pred|bf16|[a-z]\d+(?:e\w+)?)\[([\d,]*)\]')
 _CALLED = re.compile(
   r'(?:calls|to_apply|body|condition|branch_computations)='
   r'\{?((?:%[\w.-]+(?:, )?)+)'
@@ -129,7 +129,7 @@ def collectives(program: Program) -> dict[str, dict[str, int]]:
 
 
 def _result_bytes(each: Instruction) -> int:
-  sizes = [_bytes(*array) for array in _ARRAY.findall(each.type)]
+  sizes = [bytes_of(*array) for array in ARRAY.findall(each.type)]
   if each.code in ('all-gather-start', 'collective-permute-start'):
     # What it is given comes first, as many arrays as there are results.
     operands = len(re.findall(r'%', each.rest.partition('), ')[0]))
@@ -137,7 +137,7 @@ def _result_bytes(each: Instruction) -> int:
   return sum(sizes)
 
 
-def _bytes(kind: str, shape: str) -> int:
+def bytes_of(kind: str, shape: str) -> int:
   bits = 8 if kind == 'pred' else int(re.search(r'\d+', kind)[0])
   return math.prod(int(n) for n in shape.split(',') if n) * bits // 8
 

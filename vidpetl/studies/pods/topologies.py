@@ -1,12 +1,26 @@
-"""TPU slices by the names that Google Cloud has for them."""
+"""What a step is compiled for: TPU slices, and a CPU that is taken for one.
+
+TPU slices have the names that Google Cloud gives them. 'cpu-8' are eight
+devices of this CPU, which shows how a step is spread, without any compiler but
+the one that is here.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
+import types
 from collections.abc import Sequence
 from typing import Any
 
+import jax
+
+from vidpetl import options
+
 GIB = 2**30
+# The most devices that are made of a CPU.
+_OF_CPU = 64
 # Chips -> how they are laid out, in a torus of three dimensions or of two.
 _IN_3D = {
   4: (2, 2, 1), 8: (2, 2, 2), 16: (2, 2, 4), 32: (2, 4, 4), 64: (4, 4, 4),
@@ -26,19 +40,25 @@ class Generation:
     layouts: chips -> how they are laid out.
     counted: what a slice's name counts of each chip: 2 cores, or 1.
     memory: bytes of a chip's HBM.
+    clock: Hz, at which its multipliers make the peak of its data sheet; of v6e,
+      for which that does not work out, v5p's.
+    links: bytes a second that a chip sends to its neighbours, by all links:
+      half of what data sheets count in both directions.
   """
 
   layouts: dict[int, Sequence[int]]
   counted: int
   memory: int
+  clock: float
+  links: float
 
 
 # cloud.google.com/tpu/docs/system-architecture-tpu-vm
 GENERATIONS = {
-  'v4': Generation(_IN_3D, 2, 32 * GIB),
-  'v5p': Generation(_IN_3D, 2, 95 * GIB),
-  'v5e': Generation(_IN_2D, 1, 16 * GIB),
-  'v6e': Generation(_IN_2D, 1, 32 * GIB),
+  'v4': Generation(_IN_3D, 2, 32 * GIB, 1.05e9, 300e9),
+  'v5p': Generation(_IN_3D, 2, 95 * GIB, 1.75e9, 600e9),
+  'v5e': Generation(_IN_2D, 1, 16 * GIB, 1.5e9, 200e9),
+  'v6e': Generation(_IN_2D, 1, 32 * GIB, 1.75e9, 400e9),
 }
 
 
@@ -56,6 +76,14 @@ class Slice:
   generation: str
   layout: Sequence[int]
 
+  platform = 'tpu'
+  # The package that compiles for it.
+  needs = 'libtpu'
+  # Others may compile at the same time; nobody is asked what there is here.
+  environment = types.MappingProxyType(
+    {'ALLOW_MULTIPLE_LIBTPU_LOAD': '1', 'TPU_SKIP_MDS_QUERY': '1'}
+  )
+
   @property
   def chips(self) -> int:
     count = 1
@@ -67,6 +95,16 @@ class Slice:
   def memory(self) -> int:
     """Bytes of a chip's HBM."""
     return GENERATIONS[self.generation].memory
+
+  @property
+  def clock(self) -> float:
+    """Hz."""
+    return GENERATIONS[self.generation].clock
+
+  @property
+  def links(self) -> float:
+    """Bytes a second that a chip sends."""
+    return GENERATIONS[self.generation].links
 
   def devices(self) -> list[Any]:
     """Returns its chips, to compile for; needs libtpu."""
@@ -88,8 +126,39 @@ class Slice:
     return found.devices
 
 
+@dataclasses.dataclass(frozen=True)
+class Host:
+  """Devices of this CPU, that share its memory.
+
+  Attributes:
+    name: such as 'cpu-8'.
+    chips: how many devices.
+  """
+
+  name: str
+  chips: int
+
+  platform = 'cpu'
+  needs = ''
+
+  @property
+  def environment(self) -> dict[str, str]:
+    flag = f'--xla_force_host_platform_device_count={self.chips}'
+    return {'XLA_FLAGS': f'{os.environ.get("XLA_FLAGS", "")} {flag}'}
+
+  @property
+  def memory(self) -> int:
+    """Bytes of a device's part."""
+    pages = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    return pages // self.chips
+
+  def devices(self) -> list[Any]:
+    """Returns them, in a process that has the `environment`."""
+    return jax.devices('cpu')[: self.chips]
+
+
 def names() -> list[str]:
-  """Returns the names of all slices."""
+  """Returns the names of all slices of TPUs."""
   return [
     f'{name}-{chips * kind.counted}'
     for name, kind in GENERATIONS.items()
@@ -97,14 +166,32 @@ def names() -> list[str]:
   ]
 
 
+def target(name: str) -> Slice | Host:
+  """Returns what a step is compiled for.
+
+  Args:
+    name: of a slice, or 'cpu-8' for so many devices of this CPU.
+
+  Raises:
+    ValueError: listing those there are.
+  """
+  found = re.fullmatch(r'cpu-([1-9]\d?)', name)
+  if found and int(found[1]) <= _OF_CPU:
+    return Host(name, int(found[1]))
+  return find(name)
+
+
 def find(name: str) -> Slice:
-  """Returns a slice by its name.
+  """Returns a slice of TPUs by its name.
 
   Raises:
     ValueError: listing those there are.
   """
   if name not in names():
-    raise ValueError(f'no TPU slice {name!r}; there are: {", ".join(names())}.')
+    raise ValueError(
+      f'no TPU slice {name!r}; there are: {", ".join(names())}; and cpu-1 to '
+      f'cpu-{_OF_CPU}, devices of this CPU' + options.nearest(name, names())
+    )
   generation, _, count = name.partition('-')
   kind = GENERATIONS[generation]
   return Slice(name, generation, kind.layouts[int(count) // kind.counted])

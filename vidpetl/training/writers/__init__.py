@@ -20,7 +20,7 @@ import numpy as np
 from etils import epath, epy
 
 from vidpetl import parts
-from vidpetl.training.writers import about, json_lines
+from vidpetl.training.writers import about, behind, json_lines
 
 with epy.lazy_imports():  # It brings TensorFlow.
   from clu import metric_writers
@@ -51,8 +51,10 @@ def create(
   config: Mapping[str, Any] | None = None,
   *,
   resumed_at: float = math.inf,
-) -> metric_writers.MetricWriter:
+) -> behind.Behind:
   """Returns the writer of a run: metrics.jsonl, and those that are named.
+
+  It opens them in its thread, once it begins.
 
   Args:
     workdir: of the run.
@@ -64,15 +66,18 @@ def create(
   path = workdir / json_lines.FILE
   sent, there = json_lines.forget_after(path, resumed_at)
   told = about.About(workdir, config or {}, sent, resumed_at)
-  lines = metric_writers.AsyncWriter(json_lines.JsonLines(path, there))
-  return metric_writers.MultiWriter(
-    [lines, *(_load(name).build(told) for name in names)]
-  )
+  builds = [_load(name).build for name in names]
+
+  def connect():
+    lines = json_lines.JsonLines(path, there)
+    return metric_writers.MultiWriter([lines, *(b(told) for b in builds)])
+
+  return behind.Behind(connect)
 
 
-def silent() -> metric_writers.MetricWriter:
+def silent() -> behind.Silent:
   """The writer of all processes but the first."""
-  return metric_writers.MultiWriter([])
+  return behind.Silent()
 
 
 def as_images(pictures: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,0 +1,105 @@
+"""Rows of `bench.py --compiled` for a TPU that is not there, by its compiler.
+
+A step takes no less time than its products do at the data sheet's peak, and
+what it reads and writes (of the compiled program, in tiles) at the bandwidth of
+the memory; the longer of the two bounds it, and its MFU. The compiler's own
+time is the sum of the cycles that it reckons for each instruction; kernels
+written in Pallas have none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+COLUMNS = (
+  'preset', 'method', 'clips', 'GFLOP', 'GB moved', 'memory, GiB',
+  'ms at least', 'bound by', 'MFU at most, %', 'ms, compiler', 'compile, s',
+)  # fmt: skip
+_GIB = 2**30
+
+
+def run(args: Any, batches: Mapping[str, int], make: Callable) -> None:
+  """Prints the table of what is asked for.
+
+  Args:
+    args: flags of `bench.py`.
+    batches: preset -> clips of a step for 80 GB; fewer for less.
+    make: a case of a preset, method, batch, dtype, and whether it is small and
+      its blocks are loops.
+  """
+  from vidpetl.studies.planning import cards  # noqa: PLC0415
+
+  share = cards.find(args.compiled).memory / (80 * _GIB)
+  dtype, cases = args.dtype or 'bfloat16', []
+  for preset in args.presets.split(','):
+    batch = args.batch or max(1, round(share * batches.get(preset, 8)))
+    cases += [
+      make(preset, method, batch, dtype, args.small, args.scan)
+      for method in args.methods.split(',')
+    ]
+  table(cases, args.compiled, args.out)
+
+
+def row(case: Any, name: str) -> dict[str, Any]:
+  """Returns what the compiler of a slice makes of a case of `bench.py`."""
+  from vidpetl.studies.pods import asking  # noqa: PLC0415
+
+  own = {**dataclasses.asdict(case), 'name': case.name, 'slice': name}
+  try:
+    return {**own, **asking.ask(case.config(), name), 'batch': case.batch}
+  except ValueError as error:
+    return {**own, 'error': str(error)}
+
+
+def cells(found: Mapping[str, Any]) -> list[str]:
+  """Returns a row of the table."""
+  from vidpetl.studies.pods import asking, bounds  # noqa: PLC0415
+
+  head = [found['preset'], found['method'], str(found['batch'])]
+  if 'error' in found:
+    return [*head, found['error'].splitlines()[0][:90], *[''] * 7]
+  flops = f'{found["flops"]["step"] / 1e9:,.0f}'
+  if 'full' in found:
+    return [*head, flops, '', 'does not fit', *[''] * 4, _seconds(found)]
+  at_best = bounds.bounds(found, found['dtype'])
+  return [
+    *head,
+    flops,
+    f'{found["moved"] / 1e9:.1f}',
+    f'{asking.total(found) / _GIB:.2f}',
+    f'{1e3 * at_best.seconds:.1f}',
+    at_best.bound,
+    f'{100 * at_best.mfu:.0f}',
+    f'{1e3 * at_best.compiler:.1f}',
+    _seconds(found),
+  ]
+
+
+def _seconds(found: Mapping[str, Any]) -> str:
+  return f'{found["seconds"]:.0f}'
+
+
+def table(cases: Iterable[Any], name: str, out: pathlib.Path) -> None:
+  """Compiles what is not compiled yet, and prints all as it grows.
+
+  Args:
+    cases: rows of `bench.py`.
+    name: of the slice, such as 'v5e-1'.
+    out: folder of the slice's json; rows that are in it are not compiled again,
+      unless they failed.
+  """
+  out.mkdir(parents=True, exist_ok=True)
+  path, kept = out / f'{name}.json', {}
+  if path.exists():
+    kept = {r['name']: r for r in json.loads(path.read_text())['rows']}
+  print(f'| {" | ".join(COLUMNS)} |\n{"|---" * len(COLUMNS)}|', flush=True)
+  for case in cases:
+    if 'error' in kept.get(case.name, {'error': ''}):
+      kept[case.name] = row(case, name)
+      rows = {'device': name, 'rows': list(kept.values())}
+      path.write_text(json.dumps(rows, indent=1) + '\n')
+    print('|', ' | '.join(cells(kept[case.name])), '|', flush=True)
