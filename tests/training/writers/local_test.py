@@ -94,7 +94,7 @@ def test_an_unknown_writer_is_told_those_there_are():
   with pytest.raises(ValueError) as error:
     writers.check(('tensorboard', 'visdom'))
   assert str(error.value) == (
-    "config.writers='visdom'; there are: mlflow, tensorboard, wandb."
+    "config.writers='visdom'; there are: mlflow, tensorboard, wandb"
   )
 
 
