@@ -48,6 +48,7 @@ ZERO = {
   *(
     'warmup_epochs',
     'clip_norm',
+    'processes',
     'prefetch',
     'ready',
     'max_undecodable',
