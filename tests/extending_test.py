@@ -47,6 +47,7 @@ PARTS = {
     'vidpetl/data/sources/manifest.py': 'what a column means for it, in words',
     'configs/adapt.py': 'arguments of the task',
     'vidpetl/recipes/task_fields.py': 'the same',
+    'vidpetl/recipes/earlier.py': 'whose clips a run that starts from it has',
     'vidpetl/studies/clip_sheet.py': 'what is a right answer to several labels',
     'vidpetl/studies/speaking.py': 'which score maps are of',
     'vidpetl/studies/adapting/space.py': 'which heads are tried',
@@ -218,8 +219,8 @@ def test_a_writer(add, tmp_path):
     writers.check(('steps',))
   writer = writers.create(epath.Path(tmp_path), ('steps',))
   writer.write_scalars(7, {'loss': 1.0})
-  assert (tmp_path / 'steps').read_text() == '7'
   writer.close()
+  assert (tmp_path / 'steps').read_text() == '7'
 
 
 def test_a_kind_and_its_task(add):

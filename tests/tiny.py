@@ -75,5 +75,5 @@ def equations(jaxpr):
   """Yields the equations of a function, and of those that it calls."""
   for eqn in jaxpr.eqns:
     yield eqn
-    for inner in flops._within(eqn):
+    for inner in flops.within(eqn):
       yield from equations(inner)

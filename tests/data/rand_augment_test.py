@@ -182,7 +182,8 @@ def test_frames_of_a_clip_change_alike_and_clips_by_their_seeds():
   video = np.array(augment.preprocess(batch, RAND, train=True)['video'])
   assert (video == video[:, :1]).all()
   plain = augment.preprocess(batch, RAND, train=False)['video']
-  same = (video == plain).all((1, 2, 3, 4))
+  # The two programs round differently.
+  same = np.isclose(video, plain, atol=1e-5).all((1, 2, 3, 4))
   # Nothing is applied to 1 in 16, and some of what is changes nothing.
   assert 1 <= same.sum() <= 10
   later = {k: v[20:] for k, v in batch.items()}

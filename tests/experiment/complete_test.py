@@ -24,7 +24,7 @@ FIELDS = [
   ),
   ('pecop_aqa', 'tasks.mtl_aqa.voters', '3', 3),
   ('pecop_aqa', 'tasks.mtl_aqa.clip.stretch', 'None', None),
-  ('cofinetune_ava', 'backbone.variant', 'None', None),
+  ('cofinetune_ava:demo', 'backbone.variant', 'None', None),
   ('pecop_pretrain', 'tasks.mtl_aqa.natural_output', 'true', True),
   ('pecop_pretrain:pretext=rspnet', 'tasks.mtl_aqa.queue', '512', 512),
   ('pecop_aqa', 'optimizer.groups.backbone.weight_decay', '0.1', 0.1),
