@@ -1,6 +1,7 @@
 """Sweeps: what they run, what they leave alone, and what they draw."""
 
 import json
+import signal
 
 import experiments
 import numpy as np
@@ -203,6 +204,28 @@ def test_a_series_that_was_told_to_stop_can_be_told_from_a_failed_one(
   stopped = series.report(sweeping.sweep(load_config, *arguments))
   assert stopped == interruption.STATUS == 75
   assert series.report(['a run: why']) == 1 and series.report([]) == 0
+
+
+def test_a_series_stops_where_a_run_fails_that_was_told_to_stop(
+  make_config, tmp_path, monkeypatch
+):
+  def fail(*_, **more):
+    asked = interruption.Interruption()
+    asked.listen()
+    with asked.within():
+      signal.raise_signal(signal.SIGTERM)
+      raise OSError('no space left')
+
+  monkeypatch.setattr(loop, 'run', fail)
+  failed = []
+  runs = {
+    epath.Path(tmp_path) / name: series.Planned(make_config, {})
+    for name in ('a', 'b')
+  }
+  with pytest.raises(series.Interrupted):
+    list(series.run_all(runs, failed))
+  (line,) = failed
+  assert line.endswith('a: no space left')
 
 
 def test_a_run_of_a_series_may_resume_with_other_writers(make_config, tmp_path):

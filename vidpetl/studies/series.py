@@ -197,7 +197,8 @@ def _run_some(
       ((workdir, planned),) = runs.items()
       found = [run(planned.config(), workdir, planned.told, metrics)]
   except Exception as error:
-    parts = [] if str(error) == known else _parts(error, runs)
+    again = str(error) != known and not interruption.stopped(error)
+    parts = _parts(error, runs) if again else []
     if parts:
       print(f'{len(parts[0])} in place of {len(runs)}: {error}', flush=True)
       ended = {}
@@ -210,6 +211,9 @@ def _run_some(
     if not mistakes.is_mistake(error):
       traceback.print_exc()
     failed.append(f'{", ".join(map(str, runs))}: {error}')
+    if interruption.stopped(error):
+      print(failed[-1], file=sys.stderr, flush=True)
+      raise Interrupted from error
     return {}
   if found is None or None in found:
     raise Interrupted

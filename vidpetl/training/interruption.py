@@ -5,9 +5,11 @@ What was trained is saved; an evaluation that is cut short is made again.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
+from collections.abc import Iterator
 
 import jax
 from jax.experimental import multihost_utils
@@ -22,8 +24,17 @@ STATUS = os.EX_TEMPFAIL
 _numbers = itertools.count(1)
 
 
+# Of errors, see `stopped`.
+_STOPPED = 'vidpetl_stopped'
+
+
 class Interrupted(Exception):
   """A run was told to stop, and what it had to save is being saved."""
+
+
+def stopped(error: Exception) -> bool:
+  """Whether an error ended a run that was told to stop; see `Interruption`."""
+  return getattr(error, _STOPPED, False)
 
 
 class Interruption:
@@ -77,6 +88,15 @@ class Interruption:
     ):
       self._received = 'SIGTERM'
     return self._received
+
+  @contextlib.contextmanager
+  def within(self) -> Iterator[None]:
+    """A context whose errors tell whether it was told to stop: `stopped`."""
+    try:
+      yield
+    except Exception as error:
+      setattr(error, _STOPPED, bool(self._received))
+      raise
 
   def check(self) -> None:
     """Raises Interrupted if the run is to stop here; see `requested`."""

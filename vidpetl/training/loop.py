@@ -105,7 +105,8 @@ class Loop:
   def stopping(self):
     """Ends a context where the runs are told to stop, and closes them."""
     try:
-      yield
+      with self.asked.within():
+        yield
     except interruption.Interrupted as stop:
       for each in self.active:
         each.stop(str(stop))
