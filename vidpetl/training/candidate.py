@@ -238,15 +238,15 @@ class Candidate:
 
   # ---------------------------------------------------------------- how it ends
 
-  def account(self, *records: Mapping[str, Any]) -> None:
-    """Tells and writes where time went: in training, in its evaluations."""
+  def account(self, *records: Mapping[str, Any], told: bool) -> None:
+    """Writes, and tells, where time went: in training, in its evaluations."""
     if not self.first:
       return
     named = dict(zip(('training', 'evaluations'), records, strict=True))
     path = self.workdir / shares.FILE
     durable.write(path, json.dumps(named, indent=2) + '\n')
     for name, record in named.items():
-      if record['spent']:
+      if told and record['spent']:
         self.say(shares.line(f'Time of {name}', record))
 
   def choose(

@@ -96,9 +96,8 @@ class Loop:
     tensorflow_start.begin()
     self.ahead = compiling.ahead(programs, candidates[0].checkpoints.latest())
     self.asked = interruption.Interruption()
-    self.shares = shares.Shares(
-      lambda: all(each.waiting.done() for each in self.active)
-    )
+    idle = lambda: all(each.waiting.done() for each in self.active)
+    self.shares = shares.Shares(idle)
     self.evaluating = shares.Shares(lambda: False)
 
   @contextlib.contextmanager
@@ -153,8 +152,9 @@ class Loop:
     if lacking:
       self._evaluate(state, start, lacking)
     state = self._train(state, start)
+    spent = self.shares.record(), self.evaluating.record()
     for each in self.active:
-      each.account(self.shares.record(), self.evaluating.record())
+      each.account(*spent, told=each is self.active[0])
     choices, state = self._choose(state)
     for each, choice in choices.items():
       if state.frozen:
