@@ -4,8 +4,10 @@ import importlib.util
 import subprocess
 
 import experiments
+import jax
 import pytest
 
+from vidpetl.experiment import complete
 from vidpetl.studies.pods import (
   asking,
   bounds,
@@ -160,6 +162,23 @@ def test_what_does_not_fit_says_how_much_over():
   told = asking.report(compiled(full=full), {})
   assert 'needs 18.02 GiB of the 15.75' in told and '2.27 too many' in told
   assert '1.0 of them computed again' in told
+
+
+def test_a_program_that_does_not_fit_is_no_error(monkeypatch):
+  class Lowered:
+    def compile(self):
+      raise jax.errors.JaxRuntimeError(
+        'RESOURCE_EXHAUSTED: Ran out of memory on HBM, the total memory '
+        'required for HLO temporaries (19.26G) exceeds available HBM (15.75G).'
+      )
+
+  lower = lambda *_: Lowered()
+  monkeypatch.setattr(compiler.programs, 'lower', lower)
+  config = experiments.load_config('vpetl', 'dataset=hmdb51,demo,head=true')
+  config = complete.complete(config)
+  found = compiler.compile_step(config, 'cpu-1', 'hmdb51')
+  told = asking.report(compiled(**found), {})
+  assert 'needs 19.26 GiB of the 15.75' in told
 
 
 def test_a_compiler_that_breaks_down_is_told_with_its_signal():

@@ -25,7 +25,10 @@ from vidpetl.studies.pods import program, topologies, traffic
 from vidpetl.training import programs, sharding
 
 _FULL = 'RESOURCE_EXHAUSTED'
-_SIZES = re.compile(r'([\d.]+)([KMGT]?) of ([\d.]+)([KMGT]?) hbm')
+_SIZES = re.compile(
+  r'([\d.]+)([KMGT]?) of ([\d.]+)([KMGT]?) hbm'
+  r'|\(([\d.]+)([KMGT]?)\) exceeds available HBM \(([\d.]+)([KMGT]?)\)'
+)
 _UNITS = {'': 1, 'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
 
 
@@ -53,14 +56,10 @@ def compile_step(config: Any, name: str, task: str) -> dict[str, Any]:
   began = time.perf_counter()
   with jax.set_mesh(mesh):
     lowered = programs.lower(step, state, batch, config)
-  try:
-    compiled = lowered.compile()
-  except jax.errors.JaxRuntimeError as error:
-    if _FULL not in str(error):
-      raise
-    return found | {'full': too_much(str(error))}
-  finally:
-    found['seconds'] = time.perf_counter() - began
+  compiled, full = _compiled(lowered)
+  found['seconds'] = time.perf_counter() - began
+  if full:
+    return found | {'full': full}
   text = program.Program(compiled.as_text())
   size = compiled.memory_analysis()
   found['memory'] |= {
@@ -75,6 +74,16 @@ def compile_step(config: Any, name: str, task: str) -> dict[str, Any]:
     'moved': traffic.moved(text),
     'cycles': traffic.cycles(text),
   }
+
+
+def _compiled(lowered: Any) -> tuple[Any, dict[str, Any]]:
+  """Returns the compiled program, or None and why it does not fit."""
+  try:
+    return lowered.compile(), {}
+  except jax.errors.JaxRuntimeError as error:
+    if _FULL not in str(error):
+      raise
+    return None, too_much(str(error))
 
 
 def _step(config: Any, name: str, mesh: Any) -> tuple[Any, Any, Any]:
@@ -117,7 +126,7 @@ def too_much(message: str) -> dict[str, Any]:
   found = _SIZES.search(message)
   if not found:
     return {'message': message.splitlines()[0]}
-  needed, unit, there, other = found.groups()
+  needed, unit, there, other = (x for x in found.groups() if x is not None)
   return {
     'needed': float(needed) * _UNITS[unit],
     'available': float(there) * _UNITS[other],
