@@ -31,7 +31,6 @@ with epy.lazy_imports():
   import jax
 
   from vidpetl.backbones import devices as devices_lib
-  from vidpetl.data import clips
   from vidpetl.experiment import complete, configure, stacking
   from vidpetl.experiment import experiment as experiment_lib
   from vidpetl.parameters import trainable
@@ -131,14 +130,6 @@ def _shape(value: Any) -> str:
   return ', '.join(f'{n} x {shape}' for shape, n in counts.items())
 
 
-def _batch(info, task, size: int) -> dict[str, jax.ShapeDtypeStruct]:
-  """A host batch of training clips, as shapes."""
-  return {
-    name: jax.ShapeDtypeStruct((size, *shape), kind)
-    for name, (shape, kind) in clips.signature(info, task.train_clip).items()
-  }
-
-
 def _flops(config, infos, experiment, state, tx) -> dict[str, Any]:
   """FLOPs as XLA counts them before optimising, recomputation included."""
   tasks, forward = {}, flops.of_experiment(experiment)
@@ -150,7 +141,7 @@ def _flops(config, infos, experiment, state, tx) -> dict[str, Any]:
       tx=tx,
       seed=0,
     )
-    batch = _batch(infos[name], task, config.batch_size)
+    batch = memory.batch_of(infos[name], task, config.batch_size)
     step = jax.jit(update).lower(state, batch)
     tasks[name] = {
       'forward': forward[name],

@@ -71,6 +71,23 @@ def _bytes(state: Any) -> int:
   return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state.params))
 
 
+def batch_of(
+  info: Any, task: Any, size: int
+) -> dict[str, jax.ShapeDtypeStruct]:
+  """Returns the arrays of a training batch, abstract.
+
+  Args:
+    info: of the task's data.
+    task: whose batch.
+    size: clips of it.
+  """
+  signature = clips.signature(info, task.train_clip)
+  return {
+    field: jax.ShapeDtypeStruct((size, *shape), kind)
+    for field, (shape, kind) in signature.items()
+  }
+
+
 def peak(
   experiment: experiment_lib.Experiment,
   info: Any,
@@ -90,11 +107,7 @@ def peak(
     rows: clips of the step.
   """
   task = experiment.tasks[name]
-  signature = clips.signature(info, task.train_clip)
-  batch = {
-    field: jax.ShapeDtypeStruct((rows, *shape), kind)
-    for field, (shape, kind) in signature.items()
-  }
+  batch = batch_of(info, task, rows)
   weights = {
     field: getattr(state, field)
     for field in ('params', 'frozen', 'batch_stats')

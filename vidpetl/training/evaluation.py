@@ -16,7 +16,6 @@ from vidpetl.metrics import metric as metric_lib
 from vidpetl.training import sharding, shares
 
 Metrics = Mapping[int, metric_lib.Metric]
-Counting = Callable[[str], contextlib.AbstractContextManager[None]]
 
 
 def _only(metrics: Metrics) -> metric_lib.Metric:
@@ -54,7 +53,7 @@ class Audience:
     held_out: bool,
     comparer: Callable[[int], Any],
     go_on: Callable[[], None],
-    of: Counting = contextlib.nullcontext,
+    of: shares.Counting = contextlib.nullcontext,
   ) -> tuple[Metrics, int]:
     """Returns the metric of each run for a task, and what `evaluate` does.
 
@@ -89,7 +88,7 @@ def evaluate(
   batches: Iterable[Mapping[str, np.ndarray]],
   predict: Callable[[Mapping[str, np.ndarray]], dict[str, jax.Array]],
   go_on: Callable[[], None] = lambda: None,
-  of: Counting = contextlib.nullcontext,
+  of: shares.Counting = contextlib.nullcontext,
 ) -> int:
   """Fills `metric` with every example of `source`, exactly once.
 

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import jax
@@ -36,7 +36,7 @@ class Feed:
     to_device: Callable[[Mapping[str, np.ndarray]], dict[str, jax.Array]],
     depth: int = 2,
     idle: Callable[[], bool] = lambda: True,
-    of: Callable[[str], AbstractContextManager[None]] = nullcontext,
+    of: shares.Counting = nullcontext,
   ):
     """Starts feeding.
 

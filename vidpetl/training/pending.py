@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import types
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import jax
@@ -58,7 +58,7 @@ class Pending:
     )
     self._last = (start, time.perf_counter(), 0.0)
     # Counts waiting for the devices; see `shares.Shares.of`.
-    self.of: Callable[[str], AbstractContextManager[None]] = nullcontext
+    self.of: shares.Counting = nullcontext
 
   def add(self, step: int, name: str, scalars: Mapping[str, jax.Array]) -> None:
     self._rows.append((step, name, scalars))

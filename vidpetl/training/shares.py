@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+# Counts a context as a part; see `Shares.of`.
+Counting = Callable[[str], contextlib.AbstractContextManager[None]]
 FILE = 'time.json'
 # What a loop does. An evaluation has 'device', 'input' and 'metric' of its own.
 INPUT, DEVICE, LOGGING, METRIC = 'input', 'device', 'logging', 'metric'

@@ -118,18 +118,12 @@ def here() -> Card:
   return Card(
     THIS,
     device.platform,
-    stats.get('bytes_limit') or _ram(),
+    stats.get('bytes_limit') or topologies.ram(),
     {kind: _products(jnp.dtype(kind)) for kind in ('bfloat16', 'float32')},
     _bandwidth(),
     jax.device_count(),
     str(getattr(device, 'compute_capability', '')),
   )
-
-
-def _ram() -> float:
-  """Returns the bytes of memory of this machine, as /proc/meminfo has it."""
-  with open('/proc/meminfo', encoding='ascii') as file:
-    return 1024.0 * int(file.readline().split()[1])
 
 
 def _products(dtype: Any) -> float:

@@ -23,7 +23,6 @@ from typing import Any
 import jax
 
 from vidpetl.backbones import devices
-from vidpetl.data import clips
 from vidpetl.experiment import complete, stacking
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.studies import flops, memory
@@ -118,11 +117,7 @@ def estimate(config: Any, card: cards.Card) -> Estimate:
     parts = memory.parts(config, experiment, infos, state, tx, card.count)
   name = max(parts['tasks'], key=parts['tasks'].get)
   task, rows = experiment.tasks[name], config.batch_size // card.count
-  signature = clips.signature(infos[name], task.train_clip)
-  batch = {
-    field: jax.ShapeDtypeStruct((config.batch_size, *shape), kind)
-    for field, (shape, kind) in signature.items()
-  }
+  batch = memory.batch_of(infos[name], task, config.batch_size)
   update = functools.partial(
     step_lib.train_step, model=experiment.model, task=task, tx=tx, seed=0
   )

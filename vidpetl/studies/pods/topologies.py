@@ -126,6 +126,11 @@ class Slice:
     return found.devices
 
 
+def ram() -> int:
+  """Returns the bytes of memory of this machine."""
+  return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+
+
 @dataclasses.dataclass(frozen=True)
 class Host:
   """Devices of this CPU, that share its memory.
@@ -149,8 +154,7 @@ class Host:
   @property
   def memory(self) -> int:
     """Bytes of a device's part."""
-    pages = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-    return pages // self.chips
+    return ram() // self.chips
 
   def devices(self) -> list[Any]:
     """Returns them, in a process that has the `environment`."""
