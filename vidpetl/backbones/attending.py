@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vidpetl.backbones import devices, splash
+from vidpetl.backbones import devices, splash, whole_rows
 
 # Fewer keys are attended to faster without a kernel of their own: of 16 (the
 # temporal encoder of ViViT), 2.6 times as fast on an H100.
@@ -40,6 +40,7 @@ class Shapes(NamedTuple):
   Attributes:
     queries: n of a row.
     keys: m of a row.
+    heads: of a token.
     width: c of a head.
     dtype: of queries, keys and values.
     biased: whether there is a bias.
@@ -48,6 +49,7 @@ class Shapes(NamedTuple):
 
   queries: int
   keys: int
+  heads: int
   width: int
   dtype: Any
   biased: bool
@@ -102,7 +104,7 @@ def way(q: Any, k: Any, bias: Any, on: Any, cap: float | None = None) -> Way:
   shapes = Shapes(
     q.shape[-3],
     k.shape[-3],
-    q.shape[-1],
+    *q.shape[-2:],
     q.dtype,
     bias is not None,
     cap is not None,
@@ -316,6 +318,7 @@ def _summed(g: jax.Array, like: jax.Array) -> jax.Array:
 WAYS = (
   Way('cudnn', takes_cudnn, _cudnn),
   Way('heads first', lambda shapes, on: on.platform == 'cpu', _heads_first),
+  Way('whole rows', whole_rows.takes, whole_rows.attend),
   Way('splash', splash.takes, splash.attend),
   Way('plain', lambda shapes, on: True, _plain),
 )

@@ -5,8 +5,8 @@ A kernel [d, heads, c] is multiplied as [d, heads c], and rows of tokens
 then makes the gradient of a kernel in the order that the kernel has. Left as
 they are, it makes the gradient as [heads, c, d], and the optimizer's update
 carries transposes of gradients, moments and parameters. A TPU keeps its last
-two axes in tiles, so that there the same reshapes would be copies, and products
-keep their axes.
+two axes in tiles, so that rows of tokens keep their axes there: to join them
+would be a copy.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ def product(x: jax.Array, kernel: jax.Array, axes: int = 1) -> jax.Array:
   Returns:
     [..., *out].
   """
-  inner, out = kernel.shape[:axes], kernel.shape[axes:]
+  out = kernel.shape[axes:]
   lead, d = x.shape[:-1], x.shape[-1]
   if devices.current().platform == 'tpu':
-    return jnp.tensordot(x.reshape(*lead, *inner), kernel, axes)
+    y = jnp.tensordot(x, kernel.reshape(d, math.prod(out)), 1)
+    return y.reshape(*lead, *out)
   y = x.reshape(math.prod(lead), d) @ kernel.reshape(d, math.prod(out))
   return y.reshape(*lead, *out)
 

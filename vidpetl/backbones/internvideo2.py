@@ -21,6 +21,7 @@ from vidpetl.backbones import (
   dense,
   features,
   layers,
+  norms,
   variants,
   vit,
 )
@@ -61,7 +62,7 @@ class Attention(attention_lib.Attention):
   @nn.nowrap
   def norm(self, name: str, x: jax.Array) -> jax.Array:
     """Normalises [..., heads, c] over both axes."""
-    norm = nn.RMSNorm(self.epsilon, self.dtype, name=f'{name}_norm')
+    norm = norms.RMSNorm(self.epsilon, self.dtype, name=f'{name}_norm')
     return norm(x.reshape(*x.shape[:-2], -1)).reshape(x.shape)
 
 
@@ -71,8 +72,8 @@ class Block(layers.Block):
   attention: ClassVar[type[attention_lib.Attention]] = Attention
 
   @nn.nowrap
-  def make_norm(self, name: str) -> nn.RMSNorm:
-    return nn.RMSNorm(self.epsilon, self.dtype, name=name)
+  def make_norm(self, name: str) -> norms.RMSNorm:
+    return norms.RMSNorm(self.epsilon, self.dtype, name=name)
 
   @nn.nowrap
   def make_attention(self, name: str, grid: Grid | None = None) -> Attention:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import blocks as blocks_lib
-from vidpetl.backbones import meshes, rounded
+from vidpetl.backbones import meshes, norms, rounded
 from vidpetl.backbones import mlp as mlp_lib
 from vidpetl.backbones import rotary as rotary_lib
 from vidpetl.backbones import site as site_lib
@@ -123,7 +123,7 @@ class Block(nn.Module):
     )
 
   @nn.nowrap
-  def make_norm(self, name: str) -> nn.LayerNorm:
+  def make_norm(self, name: str) -> norms.LayerNorm:
     return layer_norm(self.dtype, name, self.epsilon)
 
   @nn.nowrap
@@ -179,8 +179,8 @@ class GatedBlock(Block):
 
 def layer_norm(
   dtype: Any, name: str, epsilon: float = LAYER_NORM_EPSILON
-) -> nn.LayerNorm:
-  return nn.LayerNorm(epsilon=epsilon, dtype=dtype, name=name)
+) -> norms.LayerNorm:
+  return norms.LayerNorm(epsilon=epsilon, dtype=dtype, name=name)
 
 
 class PositionTable(nn.Module):

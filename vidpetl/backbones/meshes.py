@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import jax
+from jax.sharding import PartitionSpec as P
 
 BATCH_AXES = ('data', 'fsdp')
 
@@ -15,3 +19,26 @@ def batch_axes() -> tuple[str, ...]:
     for name, kind in zip(mesh.axis_names, mesh.axis_types)
     if name in BATCH_AXES and kind == jax.sharding.AxisType.Auto
   )
+
+
+def on_each(function: Callable[..., jax.Array], *rows: jax.Array) -> jax.Array:
+  """Calls a function on each device with rows of its own.
+
+  The partitioner cannot split a kernel. Each device of a mesh is given its part
+  of the first axis, if that splits evenly, or else all rows.
+
+  Args:
+    function: of arrays, whose result has their first axis.
+    *rows: [b, ...], or of three axes that are no batch of rows.
+  """
+  axes = batch_axes()
+  mesh = jax.sharding.get_abstract_mesh()
+  if not axes or mesh.size == 1:
+    return function(*rows)
+  ways = math.prod(mesh.shape[axis] for axis in axes)
+  split = rows[0].ndim > 3 and len(rows[0]) % ways == 0
+  spec = P(axes) if split else P()
+  # What a kernel returns does not say which devices differ in it.
+  return jax.shard_map(
+    function, in_specs=spec, out_specs=spec, check_vma=False
+  )(*rows)

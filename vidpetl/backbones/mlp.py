@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl.backbones import activations
+from vidpetl.backbones import activations, norms
 from vidpetl.backbones import dense as dense_lib
 from vidpetl.backbones import site as site_lib
 
@@ -81,4 +81,4 @@ class Gated(Mlp):
     y = activations.ACTIVATIONS[self.activation](gate) * up
     if self.norm is None:
       return y
-    return nn.LayerNorm(epsilon=self.norm, dtype=self.dtype, name='norm')(y)
+    return norms.LayerNorm(epsilon=self.norm, dtype=self.dtype, name='norm')(y)

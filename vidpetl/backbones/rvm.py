@@ -31,6 +31,7 @@ from vidpetl.backbones import (
   dense,
   features,
   layers,
+  norms,
   tapping,
   variants,
   vit,
@@ -131,7 +132,7 @@ class Core(nn.Module):
       return nn.sigmoid(of('input', x) + of('state', state))
 
     update, reset = gate('update'), gate('reset')
-    context = reset * nn.LayerNorm(
+    context = reset * norms.LayerNorm(
       epsilon=_STATE_EPSILON,
       use_bias=False,
       dtype=self.dtype,

@@ -10,12 +10,10 @@ is a third of a microsecond a block, and rows filled up to multiples of 128.
 from __future__ import annotations
 
 import functools
-import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import PartitionSpec as P
 
 from vidpetl.backbones import meshes
 
@@ -56,9 +54,6 @@ def attend(
 ) -> jax.Array:
   """softmax(q k^T / sqrt(c)) v, with the softmax in float32.
 
-  The partitioner cannot split a kernel, so each device of a mesh is given its
-  own rows: those of its part of the first axis, if that splits evenly.
-
   Args:
     q: [b, ..., n, heads, c].
     k: [b, ..., m, heads, c].
@@ -72,17 +67,7 @@ def attend(
   """
   del bias
   own = functools.partial(_rows, cap=cap, interpret=interpret)
-  axes = meshes.batch_axes()
-  mesh = jax.sharding.get_abstract_mesh()
-  if not axes or mesh.size == 1:
-    return own(q, k, v)
-  ways = math.prod(mesh.shape[axis] for axis in axes)
-  split = q.ndim > 3 and q.shape[0] % ways == 0
-  rows = P(axes) if split else P()
-  # What a kernel returns does not say which devices differ in it.
-  return jax.shard_map(own, in_specs=rows, out_specs=rows, check_vma=False)(
-    q, k, v
-  )
+  return meshes.on_each(own, q, k, v)
 
 
 def _rows(q, k, v, *, cap, interpret):

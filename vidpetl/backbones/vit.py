@@ -24,7 +24,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from vidpetl import options, ranges
-from vidpetl.backbones import activations, blocks, features, layers, variants
+from vidpetl.backbones import (
+  activations,
+  blocks,
+  features,
+  layers,
+  norms,
+  variants,
+)
 from vidpetl.backbones import remat as remat_lib
 from vidpetl.backbones import rotary as rotary_lib
 from vidpetl.backbones import site as site_lib
@@ -134,7 +141,7 @@ class ViT(nn.Module):
     )
 
   @nn.nowrap
-  def norm(self, name: str) -> nn.LayerNorm:
+  def norm(self, name: str) -> norms.LayerNorm:
     return layers.layer_norm(self.dtype, name, self.epsilon)
 
   @nn.nowrap

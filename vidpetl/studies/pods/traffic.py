@@ -19,6 +19,7 @@ _STILL = frozenset((
   'parameter', 'constant', 'tuple', 'get-tuple-element', 'bitcast', 'while',
   'conditional', 'call', 'after-all', 'partition-id', 'replica-id',
 ))  # fmt: skip
+_SET_ASIDE = 'custom_call_target="AllocateBuffer"'
 _PUT = 'dynamic-update-slice'
 _SLICING = ('dynamic-slice', 'slice', _PUT)
 
@@ -68,6 +69,8 @@ class _Parts:
   def moved(self, each: program_lib.Instruction) -> int:
     """Returns the bytes that an instruction reads and writes."""
     if each.code in _STILL or each.code.endswith('-done'):
+      return 0
+    if _SET_ASIDE in each.rest:
       return 0
     operands = [self.made[x] for x in _operands(each) if x in self.made]
     if each.code.endswith('-start'):  # From one memory to another.

@@ -1,0 +1,125 @@
+"""Attention to whole rows of keys, of tokens as they lie, on TPUs.
+
+Heads are read where a dense layer puts them, [n, heads c], 128 channels at a
+time, so that nothing is transposed or filled up before: a TPU keeps the last
+two axes of an array in tiles of 8 x 128, in which heads of 64 channels take
+twice their memory. Of the tokens of a row that are on the chip a head sees its
+own channels, as those of others are zeros in its queries. A product of 64
+channels takes as long as one of 128.
+
+All keys of a row are on the chip with some of its queries, and so are their
+scores: the softmax is made in one go (`row_kernels`).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from vidpetl.backbones import meshes
+
+# Lanes of a TPU's registers, and rows of one of 16 bits.
+_LANES, _ROWS = 128, 16
+# Fewer keys make scores that cost less than a kernel of their own. Scores and
+# gradients of more keys leave no room for queries on the chip.
+_FEWEST_KEYS, _MOST_KEYS = 64, 2048
+# Queries of a block, and bytes on the chip, of the 16 MiB that kernels have.
+_QUERIES = 256
+_ROOM = 12 * 2**20
+_MOST_HEADS = 16
+
+
+class Blocks(NamedTuple):
+  """What is on the chip at a time.
+
+  Attributes:
+    queries: of a row.
+    keys: of a row, all of them, filled up.
+    channels: of a token.
+    n: queries of a row in all.
+    m: keys of a row in all.
+    width: channels of a head.
+  """
+
+  queries: int
+  keys: int
+  channels: int
+  n: int
+  m: int
+  width: int
+
+  @property
+  def heads(self) -> int:
+    return self.channels // self.width
+
+  @property
+  def bytes(self) -> int:
+    """The most that is on the chip, backward."""
+    moved = 3 * self.queries + 4 * self.keys
+    scores = 4 * self.queries * self.keys
+    return (4 * moved + 8 * self.keys) * self.channels + 4 * scores
+
+
+def blocks(n: int, m: int, heads: int, width: int) -> Blocks:
+  """Returns blocks that fill up little, and the most channels that fit."""
+  up = lambda x, size: -(-x // size) * size
+  queries = up(-(-n // -(-n // _QUERIES)), _ROWS)
+  of = lambda channels: Blocks(queries, up(m, _LANES), channels, n, m, width)
+  most = heads * width
+  sizes = [of(c) for c in range(most, 0, -_LANES) if most % c == 0]
+  fit = [x for x in sizes if x.heads <= _MOST_HEADS and x.bytes <= _ROOM]
+  return fit[0] if fit else sizes[-1]
+
+
+def takes(shapes: Any, on: Any) -> bool:
+  """Whether the kernel takes them, and is worth it: see `attending.Way`."""
+  return (
+    on.platform == 'tpu'
+    and not (shapes.biased or shapes.capped)
+    and shapes.dtype == jnp.bfloat16
+    and _LANES % shapes.width == 0
+    and shapes.heads * shapes.width % _LANES == 0
+    and _FEWEST_KEYS <= shapes.keys <= _MOST_KEYS
+    and shapes.queries >= _ROWS
+  )
+
+
+def attend(
+  q: jax.Array,
+  k: jax.Array,
+  v: jax.Array,
+  bias: None = None,
+  cap: None = None,
+  interpret: bool = False,
+) -> jax.Array:
+  """softmax(q k^T / sqrt(c)) v, with the softmax in float32.
+
+  Args:
+    q: [b, ..., n, heads, c].
+    k: [b, ..., m, heads, c].
+    v: [b, ..., m, heads, c].
+    bias: none.
+    cap: none.
+    interpret: runs on any device, slowly.
+
+  Returns:
+    [b, ..., n, heads, c] in the dtype of `v`.
+  """
+  del bias, cap
+  return meshes.on_each(functools.partial(_rows, interpret), q, k, v)
+
+
+def _rows(interpret, q, k, v):
+  """Attends on one device."""
+  heads, width = q.shape[-2:]
+  size = blocks(q.shape[-3], k.shape[-3], heads, width)
+  flat = lambda x: x.reshape(-1, x.shape[-3], heads * width)
+  scaled = q * jnp.asarray(width**-0.5, q.dtype)
+  # Kernels are slow to import, and needed on TPUs alone.
+  from vidpetl.backbones import row_kernels  # noqa: PLC0415
+
+  y = row_kernels.attend(size, interpret, *map(flat, (scaled, k, v)))
+  return y.reshape(q.shape)
