@@ -9,8 +9,10 @@ import pytest
 
 from vidpetl.backbones import attending
 
-# Ways that run here; splash_test has the TPU's, cuDNN's needs a GPU.
-HERE = [way for way in attending.WAYS if way.name not in ('cudnn', 'splash')]
+# Ways that run here; splash_test and whole_rows_test have the TPU's, cuDNN's
+# needs a GPU.
+TPUS = ('splash', 'whole rows')
+HERE = [way for way in attending.WAYS if way.name not in ('cudnn', *TPUS)]
 NAME = operator.attrgetter('name')
 JAX_ATTENTION = jax.nn.dot_product_attention
 H100 = types.SimpleNamespace(platform='gpu', compute_capability='9.0')
@@ -86,7 +88,7 @@ def written_out(*arrays, implementation, **more):
 
 
 @pytest.mark.parametrize(
-  'way', [way for way in attending.WAYS if way.name != 'splash'], ids=NAME
+  'way', [way for way in attending.WAYS if way.name not in TPUS], ids=NAME
 )
 def test_tokens_of_two_parts_are_held_apart_as_by_a_bias(monkeypatch, way):
   monkeypatch.setattr(jax.nn, 'dot_product_attention', written_out)
@@ -142,8 +144,12 @@ def test_no_product_of_attention_is_in_float32_where_16_bits_are_asked(way):
     ('gpu', '7.5', jnp.bfloat16, 196, 64, 'plain'),
     ('gpu', 'gfx90a', jnp.bfloat16, 196, 64, 'plain'),
     ('cpu', None, jnp.bfloat16, 196, 64, 'heads first'),
-    ('tpu', None, jnp.bfloat16, 196, 64, 'plain'),
-    ('tpu', None, jnp.bfloat16, 512, 64, 'splash'),
+    ('tpu', None, jnp.bfloat16, 16, 64, 'plain'),
+    ('tpu', None, jnp.bfloat16, 196, 64, 'whole rows'),
+    ('tpu', None, jnp.bfloat16, 1568, 128, 'whole rows'),
+    ('tpu', None, jnp.bfloat16, 196, 32, 'plain'),
+    ('tpu', None, jnp.bfloat16, 3136, 64, 'splash'),
+    ('tpu', None, jnp.float32, 196, 64, 'plain'),
     ('tpu', None, jnp.float32, 1568, 80, 'splash'),
     ('tpu', None, jnp.bfloat16, 3137, 128, 'splash'),
     ('tpu', None, jnp.bfloat16, 3137, 256, 'plain'),
@@ -159,7 +165,8 @@ def test_attention_is_of_the_kernel_that_takes_it(
   q = jax.ShapeDtypeStruct((1, m, 2, c), dtype)
   assert attending.way(q, q, None, device).name == name
   capped = attending.way(q, q, None, device, 50.0).name
-  assert capped == ('plain' if name == 'cudnn' else name)
+  splash = 'splash' if m >= 512 else 'plain'
+  assert capped == {'cudnn': 'plain', 'whole rows': splash}.get(name, name)
 
 
 @pytest.mark.parametrize(

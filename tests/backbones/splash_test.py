@@ -56,19 +56,18 @@ def test_each_chip_attends_to_rows_of_its_own():
   script = """
     import json, jax, jax.numpy as jnp
     from jax.sharding import NamedSharding, PartitionSpec as P
-    from vidpetl.backbones import attending
+    from vidpetl.backbones import attending, devices
     from vidpetl.studies.pods import topologies
     from vidpetl.training import sharding
 
     found = {}
-    devices = topologies.find('v5e-4').devices()
-    mesh = sharding.make_mesh(2, 2, devices)
+    mesh = sharding.make_mesh(2, 2, topologies.target('v5e-4').devices())
     x = jax.ShapeDtypeStruct(
       (4, 1568, 6, 80), jnp.bfloat16, sharding=sharding.batch(mesh)
     )
     loss = lambda *x: jnp.sum(attending.attend(*x).astype(jnp.float32))
     with jax.set_mesh(mesh):
-      way = attending.way(x, x, None, attending.device()).name
+      way = attending.way(x, x, None, devices.current()).name
       made = jax.jit(jax.grad(loss, (0, 1, 2))).lower(x, x, x).compile()
     print(json.dumps({
       'way': way, 'text': made.as_text(),

@@ -1,0 +1,108 @@
+"""TPU's attention to whole rows, interpreted on a CPU."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import textwrap
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vidpetl.backbones import attending, whole_rows
+
+
+@pytest.mark.parametrize(
+  'n, m, heads, width',
+  [
+    (20, 130, 4, 32),  # Both are filled up, keys to two registers.
+    (300, 64, 2, 64),  # Two blocks of queries, the last of which is not full.
+    (32, 32, 1, 128),
+    (16, 16, 4, 64),  # Two registers of channels.
+  ],
+)
+def test_whole_rows_and_their_gradients_are_the_plain_ones(n, m, heads, width):
+  rng = np.random.default_rng(0)
+  q, k, v, weights = (
+    jnp.asarray(rng.normal(size=(2, 1, length, heads, width)), jnp.float32)
+    for length in (n, m, m, n)
+  )
+
+  @jax.jit
+  def both(q, k, v):
+    def one(attend):
+      y, back = jax.vjp(attend, q, k, v)
+      return y, back(weights)
+
+    return one(lambda *x: whole_rows.attend(*x, interpret=True)), one(
+      lambda *x: attending.WAYS[-1].attend(*x, None)
+    )
+
+  for ours, plain in zip(*map(jax.tree.leaves, both(q, k, v))):
+    np.testing.assert_allclose(ours, plain, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+  'n, heads, width, queries, keys, channels',
+  [
+    (1568, 12, 64, 224, 1664, 128),
+    (197, 12, 64, 208, 256, 768),
+    (577, 16, 64, 208, 640, 512),
+    (784, 8, 32, 208, 896, 256),
+    (2048, 12, 64, 256, 2048, 128),
+  ],
+)
+def test_blocks_fill_up_little_and_fit_on_the_chip(
+  n, heads, width, queries, keys, channels
+):
+  found = whole_rows.blocks(n, n, heads, width)
+  assert (found.queries, found.keys, found.channels) == (
+    queries,
+    keys,
+    channels,
+  )
+  assert found.bytes < 16 * 2**20
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+  importlib.util.find_spec('libtpu') is None, reason='needs libtpu'
+)
+@pytest.mark.parametrize('part', ['v4-8', 'v5e-4', 'v5p-8', 'v6e-4'])
+def test_tokens_are_attended_to_as_they_lie(part):
+  """For 4 chips: kernels alone, with no copy, padding or collective."""
+  script = f"""
+    import jax, jax.numpy as jnp
+    from vidpetl.backbones import attending, devices
+    from vidpetl.studies.pods import topologies
+    from vidpetl.training import sharding
+
+    mesh = sharding.make_mesh(2, 2, topologies.target('{part}').devices())
+    x = jax.ShapeDtypeStruct(
+      (4, 1568, 768), jnp.bfloat16, sharding=sharding.batch(mesh)
+    )
+
+    def loss(*x):
+      q, k, v = (each.reshape(4, 1568, 12, 64) for each in x)
+      assert attending.way(q, k, None, devices.current()).name == 'whole rows'
+      y = attending.attend(q, k, v).reshape(4, 1568, 768)
+      return jnp.sum(y.astype(jnp.float32))
+
+    with jax.set_mesh(mesh):
+      made = jax.jit(jax.grad(loss, (0, 1, 2))).lower(x, x, x).compile()
+    print(made.as_text())
+  """
+  done = subprocess.run(
+    [sys.executable, '-c', textwrap.dedent(script)],
+    env={**os.environ, 'ALLOW_MULTIPLE_LIBTPU_LOAD': '1'},
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert done.stdout.count('custom_call_target="tpu_custom_call"') == 1
+  assert not any(
+    f' {kind}(' in done.stdout
+    for kind in ('all-gather', 'all-reduce', 'copy', 'pad', 'transpose')
+  )
