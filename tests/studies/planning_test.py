@@ -39,12 +39,15 @@ def test_without_a_way_back_layers_take_no_more_than_two():
   assert found.total == 2 * 4 * N * D
 
 
-def test_each_layer_that_is_trained_keeps_its_own():
+@pytest.mark.parametrize('fuses, kept', [(False, 2), (True, 1)])
+def test_each_layer_that_is_trained_keeps_its_own(fuses, kept):
+  """x @ w, and its sine, if no product makes that while it reads it."""
   w, x = jnp.ones((D, D)), jnp.ones((N, D))
+  of = lambda n: trained(lambda w, x: layers(n, w, x))
   sizes = [
-    peak(trained(lambda w, x, n=n: layers(n, w, x)), w, x).total for n in (4, 9)
+    peak(of(n), w, x, on=liveness.Device(fuses=fuses)).total for n in (4, 9)
   ]
-  assert sizes[1] - sizes[0] == 5 * 2 * 4 * N * D  # x @ w, and its sine.
+  assert sizes[1] - sizes[0] == 5 * kept * 4 * N * D
 
 
 def test_what_a_product_makes_of_its_operand_is_not_stored():

@@ -220,7 +220,9 @@ class _Walk:
     if array.readers > 1 and not self.on.repeats:
       return True
     others = _waits(_kept_for(array, array.until), array.until)
-    return others >= _waits({array}, array.until, array.at)
+    own = _waits({array}, array.until, array.at)
+    # Where a product makes its operand, what it is made from serves others too.
+    return others > own or (others == own and not self.on.fuses)
 
   def peak(self) -> Peak:
     """Returns what is in memory when that is most."""
