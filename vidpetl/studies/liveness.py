@@ -281,7 +281,10 @@ def _kept_for(array: Array, until: int) -> set[Array]:
 
 def _waits(arrays: set[Array], until: int, since: int = -1) -> int:
   """Returns bytes x times that arrays would be kept for longer."""
-  begin = lambda x: max(x.until, x.at) if since < 0 else since
+
+  def begin(x):  # What follows a product at once reads its result.
+    return since if since >= 0 else max(x.until, x.at + (x.made == 'stored'))
+
   return sum(x.size * max(0, until - begin(x)) for x in arrays)
 
 
