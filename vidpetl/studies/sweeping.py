@@ -84,12 +84,12 @@ class Sweep:
 
   def told(self) -> str:
     """Writes rates.md and contrasts.md; returns them and the table of all."""
-    of_rates = rates.write(self._folder, self.tried, self._metrics[0])
-    found = tradeoff.table(self.found(), self._metrics)
-    contrasted = contrasts.write(
-      self._folder, self._by_seed(), self._metrics[0]
-    )
-    return '\n\n'.join(filter(None, [of_rates, found, contrasted]))
+    folder, metric, found = self._folder, self._metrics[0], self.found()
+    of_rates = rates.write(folder, self.tried, metric)
+    table = tradeoff.table(found, self._metrics)
+    alike = {setting for setting, runs in found.items() if runs.alike}
+    contrasted = contrasts.write(folder, self._by_seed(), metric, alike)
+    return '\n\n'.join(filter(None, [of_rates, table, contrasted]))
 
   def _by_seed(self) -> contrasts.Measured:
     """Returns setting -> seed -> the first metric, at the rate picked."""
