@@ -51,3 +51,10 @@ def test_settings_of_their_own_are_over_the_first_by_seed():
   ]
   one = {s: {'seed0': 1.0} for s in settings.parse('method=head|lora')}
   assert not contrasts.find(one)
+
+
+def test_seeds_that_are_one_run_are_one_pair():
+  found = measured('method=head|probe|lora', lambda chosen, seed: 0.5)
+  alike = [each for each in found if each.chosen['method'] != 'lora']
+  (only,) = contrasts.find(found, alike)
+  assert (only.value, len(only.differences)) == ('lora', 3)

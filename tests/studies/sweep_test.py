@@ -12,6 +12,7 @@ from etils import epath
 from vidpetl import sweep
 from vidpetl.studies import series, settings, sweeping, tradeoff
 from vidpetl.studies.report import written
+from vidpetl.studies.tradeoff import Runs
 from vidpetl.training import interruption, loop
 
 
@@ -29,8 +30,8 @@ def result(trained, value, heads=10):
 def test_table_and_picture(tmp_path):
   head, lora = settings.parse('method=head; method=lora,rank=2')
   found = {
-    head: [result(10, 0.25)],
-    lora: [result(110, 0.5), result(110, 0.6)],
+    head: Runs([result(10, 0.25)]),
+    lora: Runs([result(110, 0.5), result(110, 0.6)]),
   }
   rows = tradeoff.table(found, ['a/top1']).splitlines()
   assert rows[2] == '| head | 0 | 10 | 1.00% | 25.0 | 1 | not said |'
@@ -50,7 +51,7 @@ def test_table_and_picture(tmp_path):
 
 def test_a_score_that_is_no_number_is_said(tmp_path):
   (head,) = settings.parse('method=head')
-  found = {head: [result(10, 0.25), result(10, None)]}
+  found = {head: Runs([result(10, 0.25), result(10, None)])}
   (row,) = tradeoff.table(found, ['a/top1']).splitlines()[2:]
   assert '| undefined in 1 of 2 |' in row
   tradeoff.write(epath.Path(tmp_path), found, ['a/top1'], {head: {'a': 1e9}})
@@ -162,8 +163,9 @@ def test_a_run_has_what_is_shared_its_settings_and_its_seed():
 
 def test_table_of_several_metrics():
   (head,) = settings.parse('method=head')
-  found = {head: [result(10, 0.25)]}
-  found[head][0]['tasks']['a']['metrics']['top5'] = 0.5
+  measured = result(10, 0.25)
+  measured['tasks']['a']['metrics']['top5'] = 0.5
+  found = {head: Runs([measured])}
   header, _, row = tradeoff.table(found, ['a/top1', 'a/top5']).splitlines()
   assert '| a/top1, % | a/top5, % |' in header
   assert '| 25.0 | 50.0 |' in row

@@ -1,5 +1,10 @@
 """Programs are kept, shared by runs of other seeds and rates, and made once."""
 
+import os
+import subprocess
+import sys
+
+import experiments
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -136,3 +141,65 @@ def test_runs_of_other_seeds_rates_and_lengths_share_their_programs(
 def _program(name):
   """Returns 'step' of 'jit_step-0123-cache'."""
   return name.removeprefix('jit_').partition('-')[0]
+
+
+# The steps of `vidpetl train`, and of a sweep's two runs.
+COMPILES = """
+import json, sys
+import jax
+from ml_collections import ConfigDict
+from vidpetl.training import alone, compiling, joining
+from vidpetl.training import run as run_lib
+folder = sys.argv[1]
+configs = [ConfigDict(json.loads(text)) for text in sys.argv[2:]]
+compiling.keep('auto', folder)
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+(name,) = configs[0].tasks
+for programs in (
+  alone.Alone(run_lib.prepare(configs[0])),
+  joining.prepare(configs, [f'{folder}/{i}' for i in range(2)]),
+):
+  with jax.set_mesh(programs.run.mesh):
+    programs.compile(name, train=True)
+"""
+
+
+def test_another_process_compiles_no_step_anew(make_config, tmp_path):
+  """It has other rates, seeds and lengths, and other hashes of texts."""
+  kept = []
+  for number in range(2):
+    fields = {
+      'seed': number,
+      'steps': 3 + number,
+      'trainable': [('^heads_', 'all'), ('.*', 'frozen')],
+      'tasks.kinetics400.dropout': 0.3,  # Which the seed draws.
+    }
+    configs = [
+      make_config(
+        'kinetics400', **fields, **{'optimizer.learning_rate': rate + number}
+      )
+      for rate in (0.1, 0.2)
+    ]
+    _compile_in_a_process(number, tmp_path, configs)
+    names = [path.name for path in tmp_path.glob('compiled/*/*-cache')]
+    kept.append(set(names))
+  first, second = kept
+  assert {'train_step', 'together'} <= set(map(_program, first))
+  assert {_program(name) for name in second - first} <= {'schedule'}
+
+
+def _compile_in_a_process(number, folder, configs):
+  """Keeps what is compiled where a run by default does, below a folder."""
+  # Those that tests share would be found.
+  places = ('JAX_COMPILATION_CACHE_DIR', compiling.VARIABLE)
+  env = {k: v for k, v in os.environ.items() if k not in places}
+  env |= {'PYTHONHASHSEED': str(number), 'JAX_PLATFORMS': 'cpu'}
+  texts = [config.to_json() for config in configs]
+  done = subprocess.run(
+    [sys.executable, '-c', COMPILES, str(folder), *texts],
+    cwd=experiments.ROOT,
+    env=env,
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr

@@ -76,7 +76,7 @@ def test_time_is_counted_once_and_with_idle_devices_apart(monkeypatch):
       now[0] += 2.0
       with counted.of(shares.DEVICE):
         now[0] += 5.0
-      idle[0] = True
+        idle[0] = True  # It ends when they have done what was waited for.
       now[0] += 2.0
   found = counted.record()
   assert found['spent'] == {'other': 1.0, 'logging': 4.0, 'device': 5.0}

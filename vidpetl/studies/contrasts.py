@@ -4,7 +4,8 @@ Two settings that differ in one thing are a pair. A grid has many pairs of the
 same difference: their mean is told from 0 where no two settings could be told
 apart. From three pairs of settings on, each counts once, with its mean over the
 seeds that both have; below, as in a list of methods, each seed is a pair of
-runs. The interval is Student's,
+runs, but for two settings whose seeds are one run each: they are one pair. The
+interval is Student's,
 
     mean ± t(0.975, n - 1) s / sqrt(n),
 
@@ -18,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import scipy.stats
@@ -68,24 +69,32 @@ class Contrast:
     return 100 * quantile * tables.std(self.differences) / math.sqrt(count)
 
 
-def find(measured: Measured) -> list[Contrast]:
+def find(
+  measured: Measured, alike: Collection[settings_lib.Setting] = ()
+) -> list[Contrast]:
   """Returns what has several pairs.
 
   The first value that settings have of a thing is what its others are over.
 
   Args:
     measured: values of each setting.
+    alike: settings whose seeds are one run, see `spread.alike`.
   """
   chosen = _free([setting.chosen for setting in measured])
   contrasts = []
   for name in chosen[0] if chosen else ():
-    by_rest: dict[tuple, dict[str, Mapping[str, float]]] = {}
-    for values, found in zip(chosen, measured.values()):
+    by_rest: dict[tuple, dict[str, settings_lib.Setting]] = {}
+    for values, setting in zip(chosen, measured):
       rest = tuple((k, v) for k, v in values.items() if k != name)
-      by_rest.setdefault(rest, {})[values[name]] = found
+      by_rest.setdefault(rest, {})[values[name]] = setting
     first, *others = dict.fromkeys(values[name] for values in chosen)
     for other in others:
-      cells = _differences(by_rest.values(), first, other)
+      pairs = [
+        (cell[first], cell[other])
+        for cell in by_rest.values()
+        if first in cell and other in cell
+      ]
+      cells = [*filter(None, (_cell(measured, x, alike) for x in pairs))]
       whole = len(cells) >= _CELLS
       found = map(np.mean, cells) if whole else itertools.chain(*cells)
       kind = 'settings' if whole else 'runs'
@@ -94,21 +103,19 @@ def find(measured: Measured) -> list[Contrast]:
   return [each for each in contrasts if len(each.differences) > 1]
 
 
-def _differences(
-  cells: Iterable[Mapping[str, Mapping[str, float]]], first: str, other: str
-) -> list[tuple[float, ...]]:
-  """Returns value at `other` minus value at `first`: of each cell, by seed."""
-  found = [
-    tuple(
-      difference
-      for seed in cell[first]
-      if seed in cell[other]
-      and not math.isnan(difference := cell[other][seed] - cell[first][seed])
-    )
-    for cell in cells
-    if first in cell and other in cell
-  ]
-  return [each for each in found if each]
+def _cell(
+  measured: Measured,
+  pair: tuple[settings_lib.Setting, settings_lib.Setting],
+  alike: Collection[settings_lib.Setting],
+) -> tuple[float, ...]:
+  """Returns the second setting's values minus the first's, by seed."""
+  first, other = (measured[setting] for setting in pair)
+  found = tuple(
+    difference
+    for seed in first
+    if seed in other and not math.isnan(difference := other[seed] - first[seed])
+  )
+  return found[:1] if all(setting in alike for setting in pair) else found
 
 
 def _free(chosen: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
@@ -176,18 +183,24 @@ def draw(contrasts: Sequence[Contrast], metric: str) -> figure.Figure:
   return picture
 
 
-def write(folder: epath.Path, measured: Measured, metric: str) -> str:
+def write(
+  folder: epath.Path,
+  measured: Measured,
+  metric: str,
+  alike: Collection[settings_lib.Setting] = (),
+) -> str:
   """Writes contrasts.md and its picture; returns the table.
 
   Args:
     folder: of the sweep.
     measured: values of each setting.
     metric: '<task>/<metric>' that they are of.
+    alike: see `find`.
 
   Returns:
     The table; '' where nothing has several pairs.
   """
-  contrasts = find(measured)
+  contrasts = find(measured, alike)
   if not contrasts:
     return ''
   text = table(contrasts, metric)

@@ -17,6 +17,7 @@ from etils import epath
 
 from vidpetl import durable, tables
 from vidpetl.studies import settings as settings_lib
+from vidpetl.studies import spread
 from vidpetl.training import reporting
 
 RATE = 'optimizer.learning_rate'
@@ -152,7 +153,8 @@ def write(
       values = [held_out(w, results, metric) for w, results in runs.items()]
       by = judge(next(iter(runs.values())), metric)
       mark = 'picked' if rate == picked else ''
-      rows.append([setting.name, f'{rate:g}', tables.mean_std(values), mark])
+      told = spread.mean_std(values, spread.alike(runs))
+      rows.append([setting.name, f'{rate:g}', told, mark])
   if not rows:
     return ''
   head = ['', 'rate', f'{by} on held-out training examples, %', '']

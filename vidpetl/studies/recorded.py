@@ -13,7 +13,7 @@ from etils import epath
 from vidpetl.data import opening
 from vidpetl.parameters import sums
 from vidpetl.tasks import task as task_lib
-from vidpetl.training import predictions, reporting, results
+from vidpetl.training import predictions, reporting, results, shares
 from vidpetl.training.writers import json_lines
 
 
@@ -58,6 +58,11 @@ class Recorded:
   def check(self) -> dict[str, Any]:
     """What check.json holds; {} where the data were not checked."""
     return self._json('check.json')
+
+  @property
+  def time(self) -> dict[str, Any]:
+    """What time.json holds of the loop; {} before the end of training."""
+    return self._json(shares.FILE)
 
   @property
   def command(self) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from etils import epath
 
-from vidpetl.studies import contrasts, flops, rates, series, tradeoff
+from vidpetl.studies import contrasts, flops, rates, series, spread, tradeoff
 from vidpetl.studies import settings as settings_lib
 
 LoadConfig = Callable[[Sequence[settings_lib.Setting], int], Any]
@@ -73,8 +73,8 @@ class Sweep:
           self._costs[setting] = flops.forward(self.runs[workdir].config())
       yield ended
 
-  def found(self) -> dict[settings_lib.Setting, list[dict[str, Any]]]:
-    """Returns the results of each setting's runs, at the rate picked."""
+  def found(self) -> dict[settings_lib.Setting, tradeoff.Runs]:
+    """Returns each setting's runs, at the rate picked."""
     metric = self._metrics[0]
     return {s: _picked(self.tried.get(s), metric) for s in self.settings}
 
@@ -84,12 +84,12 @@ class Sweep:
 
   def told(self) -> str:
     """Writes rates.md and contrasts.md; returns them and the table of all."""
-    of_rates = rates.write(self._folder, self.tried, self._metrics[0])
-    found = tradeoff.table(self.found(), self._metrics)
-    contrasted = contrasts.write(
-      self._folder, self._by_seed(), self._metrics[0]
-    )
-    return '\n\n'.join(filter(None, [of_rates, found, contrasted]))
+    folder, metric, found = self._folder, self._metrics[0], self.found()
+    of_rates = rates.write(folder, self.tried, metric)
+    table = tradeoff.table(found, self._metrics)
+    alike = {setting for setting, runs in found.items() if runs.alike}
+    contrasted = contrasts.write(folder, self._by_seed(), metric, alike)
+    return '\n\n'.join(filter(None, [of_rates, table, contrasted]))
 
   def _by_seed(self) -> contrasts.Measured:
     """Returns setting -> seed -> the first metric, at the rate picked."""
@@ -149,8 +149,10 @@ def _planned(
   return runs, of
 
 
-def _picked(
-  tried: Mapping[float, Mapping[epath.Path, Any]] | None, metric: str
-) -> list[dict[str, Any]]:
-  """Returns the results of a setting's runs at the rate that is picked."""
-  return list(tried[rates.pick(tried, metric)].values()) if tried else []
+def _picked(tried: rates.Tried | None, metric: str) -> tradeoff.Runs:
+  """Returns a setting's runs at the rate that is picked."""
+  if not tried:
+    return tradeoff.Runs()
+  rate = rates.pick(tried, metric)
+  found = tried[rate]
+  return tradeoff.Runs(list(found.values()), rate, spread.alike(found))

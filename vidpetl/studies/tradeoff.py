@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from etils import epath
 from matplotlib import figure, ticker, transforms
 
 from vidpetl import durable, tables
-from vidpetl.studies import flops, settings, style
+from vidpetl.studies import flops, settings, spread, style
 from vidpetl.training import reporting
 from vidpetl.training.writers import json_lines
 
@@ -21,7 +22,24 @@ _MARKERS = 'os^Dv'
 # Inches between settings of one size.
 _ASIDE = 0.12
 
-Found = Mapping[settings.Setting, Sequence[Mapping[str, Any]]]
+
+@dataclasses.dataclass(frozen=True)
+class Runs:
+  """The finished runs of a setting.
+
+  Attributes:
+    results: of each seed.
+    rate: that was picked among those that it was tried with; nan of one that
+      has a single rate.
+    alike: whether the seeds are one run, see `spread.alike`.
+  """
+
+  results: Sequence[Mapping[str, Any]] = ()
+  rate: float = math.nan
+  alike: bool = False
+
+
+Found = Mapping[settings.Setting, Runs]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +52,7 @@ class Point:
     heads: trained parameters of heads.
     total: all parameters.
     values: of the metric, one per seed.
-    reported: of each seed, which evaluation its value comes from.
+    runs: that they are of.
   """
 
   setting: settings.Setting
@@ -42,7 +60,12 @@ class Point:
   heads: int
   total: int
   values: tuple[float, ...]
-  reported: tuple[Mapping[str, Any], ...] = ()
+  runs: Runs = Runs()
+
+  @property
+  def reported(self) -> list[Mapping[str, Any]]:
+    """Of each seed, which evaluation its value comes from."""
+    return [result.get('reported', {}) for result in self.runs.results]
 
   @property
   def trained(self) -> int:
@@ -57,25 +80,25 @@ def points(found: Found, metric: str) -> list[Point]:
   """Reads results.
 
   Args:
-    found: results of each setting's finished runs; those without are left out.
+    found: each setting's runs; a setting without results is left out.
     metric: '<task>/<metric>'.
 
   Raises:
     ValueError: if they do not have the metric.
   """
   measured = []
-  for setting, results in found.items():
-    if not results:
+  for setting, runs in found.items():
+    if not runs.results:
       continue
-    count = results[0]['parameters']
+    count = runs.results[0]['parameters']
     measured.append(
       Point(
         setting,
         count['trained'] - count['trained_heads'],
         count['trained_heads'],
         count['total'],
-        tuple(value(result, metric) for result in results),
-        tuple(result.get('reported', {}) for result in results),
+        tuple(value(result, metric) for result in runs.results),
+        runs,
       )
     )
   return measured
@@ -94,24 +117,43 @@ def value(result: Mapping[str, Any], metric: str) -> float:
 
 
 def table(found: Found, metrics: Sequence[str]) -> str:
-  """Returns the Markdown table of what is measured."""
-  header = ['', 'trained', 'with heads', 'of all']
+  """Returns the Markdown table of what is measured, and a sentence on seeds.
+
+  It has a column of rates where rates competed.
+  """
+  competed = any(not math.isnan(runs.rate) for runs in found.values())
+  header = ['', *['rate'] * competed, 'trained', 'with heads', 'of all']
   header += [f'{metric}, %' for metric in metrics]
-  rows = []
+  rows, alike = [], []
   for measured in zip(*(points(found, metric) for metric in metrics)):
     first = measured[0]
+    rate, one = first.runs.rate, first.runs.alike
+    alike += [first.setting.name] * one
     rows.append(
       [
         first.setting.name,
+        *['' if math.isnan(rate) else f'{rate:g}'] * competed,
         f'{first.backbone:,}',
         f'{first.trained:,}',
         f'{first.trained / first.total:.2%}',
-        *(tables.mean_std(point.values) for point in measured),
-        str(len(first.values)),
+        *(spread.mean_std(point.values, one) for point in measured),
+        f'{len(first.values)}{" alike" * one}',
         reporting.words(first.reported),
       ]
     )
-  return tables.markdown([*header, 'seeds', 'reported'], rows)
+  text = tables.markdown([*header, 'seeds', 'reported'], rows)
+  return '\n\n'.join([text, *_of_seeds(alike)])
+
+
+def _of_seeds(names: Sequence[str]) -> list[str]:
+  """Returns a sentence on settings whose seeds are one run, if there are."""
+  if not names:
+    return []
+  return [
+    f'The seeds of {"; ".join(names)} are one run, and have no spread: they '
+    'see the same batches, and nothing else that they draw changes a loss '
+    '(`--batches=own` gives each batches of its own).'
+  ]
 
 
 def write(
@@ -124,7 +166,7 @@ def write(
 
   Args:
     folder: of the sweep.
-    found: results of each setting's finished runs.
+    found: each setting's runs.
     metrics: '<task>/<metric>' each.
     costs: FLOPs of one view of each task, forward, of settings with results.
   """
@@ -140,7 +182,9 @@ def write(
         'trained_heads': first.heads,
         'total': first.total,
         'flops': dict(costs[first.setting]),
-        'reported': list(first.reported),
+        'reported': first.reported,
+        'rate': json_lines.number(first.runs.rate),
+        'alike': first.runs.alike,
         **{
           m: [json_lines.number(value) for value in point.values]
           for m, point in zip(metrics, measured)

@@ -242,7 +242,7 @@ class Candidate:
     """Writes, and tells, where time went: in training, in its evaluations."""
     if not self.first:
       return
-    named = dict(zip(('training', 'evaluations'), records, strict=True))
+    named = dict(zip(shares.LOOPS, records, strict=True))
     path = self.workdir / shares.FILE
     durable.write(path, json.dumps(named, indent=2) + '\n')
     for name, record in named.items():

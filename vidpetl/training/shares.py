@@ -19,6 +19,11 @@ FILE = 'time.json'
 # What a loop does. An evaluation has 'device', 'input' and 'metric' of its own.
 INPUT, DEVICE, LOGGING, METRIC = 'input', 'device', 'logging', 'metric'
 CHECKPOINTS, EVALUATION, OTHER = 'checkpoints', 'evaluation', 'other'
+# Who waits for the devices, or has them evaluate, does not find them idle.
+_BUSY = (DEVICE, EVALUATION)
+# Of the file, and of a record.
+LOOPS = 'training', 'evaluations'
+FIELDS = 'seconds', 'spent', 'idle'
 
 
 class Shares:
@@ -52,18 +57,17 @@ class Shares:
   def _switch(self, part: str) -> None:
     now = time.perf_counter()
     if self._part:
+      idle = self._part not in _BUSY and self.idle()
       self._spent[self._part] += now - self._since
-      self._waited[self._part] += now - self._since if self.idle() else 0.0
+      self._waited[self._part] += now - self._since if idle else 0.0
     self._part, self._since = part, now
 
   def record(self) -> dict[str, Any]:
     """Returns seconds by part, in all and, at most, with idle devices."""
     rounded = lambda parts: {k: round(v, 4) for k, v in parts.items()}
-    return {
-      'seconds': round(sum(self._spent.values()), 4),
-      'spent': rounded(self._spent),
-      'idle': rounded(self._waited),
-    }
+    seconds = round(sum(self._spent.values()), 4)
+    found = seconds, rounded(self._spent), rounded(self._waited)
+    return dict(zip(FIELDS, found, strict=True))
 
 
 def line(name: str, record: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from vidpetl.studies.report import (
   measured,
   moving,
   people,
+  spent,
 )
 from vidpetl.training import continuing
 
@@ -44,6 +45,8 @@ def of_run(
       lambda task=task: _task(run, task, count, explained),
     )
   parts['cost'] = ('Cost', lambda: _cost(run, explained.flops))
+  if time := or_why(lambda: spent.tables(run)):
+    parts['time'] = ('Where the time went', lambda: time)
   parts['versions'] = ('Versions', lambda: _versions(run))
   parts['commands'] = ('Commands', lambda: commands.commands(run))
   body = [
