@@ -14,6 +14,8 @@ from vidpetl import ranges
 from vidpetl.backbones import devices
 
 _policies = jax.checkpoint_policies
+# Devices whose memory is not the host's.
+_HOSTS = ('tpu', 'gpu')
 _GIVEN = 'block_in'
 
 # What is kept of a block, beside what it is given.
@@ -55,26 +57,38 @@ def wrap_module(how: Any, block: type[nn.Module]) -> Callable[..., nn.Module]:
   return nn.remat(block, policy=policy(how)) if how else block
 
 
+def check(how: Any) -> None:
+  """Refuses what the device of a run cannot do.
+
+  Args:
+    how: `Remat`, of a config.
+
+  Raises:
+    ValueError: where there is no host memory to offload to.
+  """
+  platform = devices.current().platform
+  if how == OFFLOAD and platform not in _HOSTS:
+    raise ValueError(
+      "config.backbone.remat='offload': what blocks are given is kept in the "
+      f'memory of the host, which a {platform} does not have beside its own; '
+      f'there is {", ".join(map(repr, KEPT))} instead'
+    )
+
+
 def wrap(how: Any, function: Callable, in_loop: bool) -> Callable:
   """Returns a function (parameters, tokens) that is computed again.
+
+  Where there is no host memory, and a step is traced to be described and not
+  to be run, what is offloaded stays where it is.
 
   Args:
     how: `Remat`.
     function: of a block.
     in_loop: whether a loop keeps it from being merged with its repetition.
-
-  Raises:
-    ValueError: where the device has no host memory to offload to.
   """
   again = functools.partial(jax.checkpoint, prevent_cse=not in_loop)
-  if how != OFFLOAD:
+  if how != OFFLOAD or devices.current().platform not in _HOSTS:
     return again(function, policy=policy(how))
-  if devices.current().platform == 'cpu':
-    raise ValueError(
-      "config.backbone.remat='offload': what blocks are given is kept in the "
-      'memory of the host, which a cpu does not have beside its own; there is '
-      f'{", ".join(map(repr, KEPT))} instead'
-    )
 
   def named(given, x):
     return function(given, checkpoint_name(x, _GIVEN))

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from etils import epath
 
+from vidpetl.backbones import remat
 from vidpetl.caching import reading
 from vidpetl.data import (
   clips,
@@ -341,6 +342,7 @@ def prepare(
   consistency.check_init(config)
   consistency.check_tasks(config)
   consistency.check_report(config)
+  remat.check(config.backbone.get('remat'))
   mesh = sharding.make_mesh(**config.mesh.to_dict())
   part = sharding.check_batches(config, mesh)
   train, tested, held_out = splits.opened(config)

@@ -115,7 +115,7 @@ def _flops(config: Any, task: str, mesh: Any) -> dict[str, float]:
   found = {'step': count(config)}
   if config.backbone.get('remat'):
     config = config.copy_and_resolve_references()
-    with config.unlocked():
+    with config.unlocked(), config.backbone.ignore_type():  # It may be a name.
       config.backbone.remat = False
     found['needed'] = count(config)
   return found
