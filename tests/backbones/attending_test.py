@@ -147,7 +147,8 @@ def test_no_product_of_attention_is_in_float32_where_16_bits_are_asked(way):
     ('tpu', None, jnp.bfloat16, 16, 64, 'plain'),
     ('tpu', None, jnp.bfloat16, 196, 64, 'whole rows'),
     ('tpu', None, jnp.bfloat16, 1568, 128, 'whole rows'),
-    ('tpu', None, jnp.bfloat16, 196, 32, 'plain'),
+    ('tpu', None, jnp.bfloat16, 196, 32, 'whole rows'),
+    ('tpu', None, jnp.bfloat16, 196, 80, 'plain'),
     ('tpu', None, jnp.bfloat16, 3136, 64, 'splash'),
     ('tpu', None, jnp.float32, 196, 64, 'plain'),
     ('tpu', None, jnp.float32, 1568, 80, 'splash'),
@@ -167,6 +168,23 @@ def test_attention_is_of_the_kernel_that_takes_it(
   capped = attending.way(q, q, None, device, 50.0).name
   splash = 'splash' if m >= 512 else 'plain'
   assert capped == {'cudnn': 'plain', 'whole rows': splash}.get(name, name)
+
+
+@pytest.mark.parametrize(
+  'keys, heads, windows, name',
+  [
+    (392, 4, (), 'whole rows'),  # Swin-B's windows.
+    (392, 3, (), 'whole rows'),  # Swin-T's: tokens of 96 channels.
+    (392, 10, (), 'plain'),  # 320 channels fill two registers and a half.
+    (392, 4, (64,), 'plain'),
+    (784, 4, (), 'plain'),
+  ],
+)
+def test_windows_of_one_bias_have_a_kernel_on_tpus(keys, heads, windows, name):
+  q = jax.ShapeDtypeStruct((2, 64, keys, heads, 32), jnp.bfloat16)
+  bias = jax.ShapeDtypeStruct((*windows, heads, keys, keys), jnp.float32)
+  tpu = types.SimpleNamespace(platform='tpu')
+  assert attending.way(q, q, bias, tpu).name == name
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,41 @@ def test_whole_rows_and_their_gradients_are_the_plain_ones(n, m, heads, width):
 
 
 @pytest.mark.parametrize(
+  'added, heads, width, apart',
+  [
+    (0, 3, 32, False),
+    (2, 3, 32, True),  # Keys of a technique, which have no bias.
+    (0, 6, 32, True),  # A register, and half of one.
+  ],
+)
+def test_windows_and_their_gradients_are_the_plain_ones(
+  added, heads, width, apart
+):
+  """With the bias's, of three windows and two clips."""
+  rng, n = np.random.default_rng(0), 20
+  q, k, v, weights = (
+    jnp.asarray(rng.normal(size=(2, 3, length, heads, width)), jnp.float32)
+    for length in (n, n + added, n + added, n)
+  )
+  bias = jnp.asarray(rng.normal(size=(heads, n, n)), jnp.float32)
+  # Of all tokens but one in front.
+  parts = rng.integers(1, 4, (3, n - 1)) if apart else None
+
+  @jax.jit
+  def both(*arrays):
+    def one(attend):
+      y, back = jax.vjp(attend, *arrays)
+      return y, back(weights)
+
+    ours = lambda *x: whole_rows.attend(*x, parts=parts, interpret=True)
+    plain = lambda *x: attending.WAYS[-1].attend(*x, None, parts)
+    return one(ours), one(plain)
+
+  for ours, plain in zip(*map(jax.tree.leaves, both(q, k, v, bias))):
+    np.testing.assert_allclose(ours, plain, atol=1e-5)
+
+
+@pytest.mark.parametrize(
   'n, heads, width, queries, keys, channels',
   [
     (1568, 12, 64, 224, 1664, 128),
@@ -64,6 +99,12 @@ def test_blocks_fill_up_little_and_fit_on_the_chip(
     channels,
   )
   assert found.bytes < 16 * 2**20
+
+
+def test_all_queries_of_a_window_are_one_block():
+  found = whole_rows.blocks(392, 396, 6, 32, biased=True)
+  assert (found.queries, found.keys, found.channels) == (400, 512, 192)
+  assert found.bytes < 32 * 2**20
 
 
 @pytest.mark.slow

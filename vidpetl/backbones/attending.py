@@ -45,6 +45,7 @@ class Shapes(NamedTuple):
     dtype: of queries, keys and values.
     biased: whether there is a bias.
     capped: whether scores are capped.
+    shared: whether all rows have one bias.
   """
 
   queries: int
@@ -54,6 +55,7 @@ class Shapes(NamedTuple):
   dtype: Any
   biased: bool
   capped: bool = False
+  shared: bool = True
 
 
 class Way(NamedTuple):
@@ -108,6 +110,7 @@ def way(q: Any, k: Any, bias: Any, on: Any, cap: float | None = None) -> Way:
     q.dtype,
     bias is not None,
     cap is not None,
+    bias is None or bias.ndim == 3,
   )
   ways = (*getattr(on, 'ways', ()), *WAYS)
   return next(way for way in ways if way.takes(shapes, on))

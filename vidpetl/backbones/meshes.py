@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 from jax.sharding import PartitionSpec as P
@@ -21,24 +21,32 @@ def batch_axes() -> tuple[str, ...]:
   )
 
 
-def on_each(function: Callable[..., jax.Array], *rows: jax.Array) -> jax.Array:
+def on_each(
+  function: Callable[..., jax.Array],
+  rows: Sequence[jax.Array],
+  same: Sequence[jax.Array] = (),
+) -> jax.Array:
   """Calls a function on each device with rows of its own.
 
   The partitioner cannot split a kernel. Each device of a mesh is given its part
   of the first axis, if that splits evenly, or else all rows.
 
   Args:
-    function: of arrays, whose result has their first axis.
-    *rows: [b, ...], or of three axes that are no batch of rows.
+    function: (*rows, *same) -> an array with the first axis of the rows.
+    rows: [b, ...], or of three axes that are no batch of rows.
+    same: what all devices are given.
   """
   axes = batch_axes()
   mesh = jax.sharding.get_abstract_mesh()
   if not axes or mesh.size == 1:
-    return function(*rows)
+    return function(*rows, *same)
   ways = math.prod(mesh.shape[axis] for axis in axes)
   split = rows[0].ndim > 3 and len(rows[0]) % ways == 0
   spec = P(axes) if split else P()
   # What a kernel returns does not say which devices differ in it.
   return jax.shard_map(
-    function, in_specs=spec, out_specs=spec, check_vma=False
-  )(*rows)
+    function,
+    in_specs=(spec,) * len(rows) + (P(),) * len(same),
+    out_specs=spec,
+    check_vma=False,
+  )(*rows, *same)

@@ -100,4 +100,3 @@ def wrap(how: Any, function: Callable, in_loop: bool) -> Callable:
     offload_dst='pinned_host',
   )
   return again(named, policy=kept)
-

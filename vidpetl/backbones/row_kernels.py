@@ -6,7 +6,8 @@ gradient dP = dY V^T and the scores' dS = P (dP - sum(P dP)),
 
   dQ = dS K,  dK = dS^T Q,  dV = P^T dY,
 
-of which dK and dV are summed over the blocks of queries.
+of which dK and dV are summed over the blocks of queries, and dS, where there is
+a bias, over rows.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ from jax.experimental.pallas import tpu
 
 # Of a TPU's registers.
 LANES = 128
+# Added to the scores of tokens of two parts, as published (Liu et al. 2021).
+_APART = -100.0
+# Bytes on the chip that kernels with a bias may take.
+_ROOM = 32 * 2**20
 _FLOAT = jnp.float32
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def attend(blocks, interpret, q, k, v):
-  """softmax(q k^T) v of each head, without the scores in memory.
+def attend(blocks, interpret, q, k, v, more):
+  """softmax(q k^T + bias) v of each head, without the scores in memory.
 
   Args:
     blocks: `whole_rows.Blocks`.
@@ -33,11 +38,14 @@ def attend(blocks, interpret, q, k, v):
     q: [b, n, heads c], scaled.
     k: [b, m, heads c].
     v: [b, m, heads c].
+    more: (), or (bias,), or (bias, parts of queries, parts of keys): a bias
+      [heads, n, m], and of each w-th row [w, n, 1] and [w, 1, m] numbers of the
+      parts that its tokens are of; 0 is of all.
 
   Returns:
     [b, n, heads c].
   """
-  return _attend(blocks, interpret, q, k, v)
+  return _attend(blocks, interpret, q, k, v, more)
 
 
 # Traced once, and so known as the same in all blocks of a trunk.
@@ -45,59 +53,77 @@ _once = functools.partial(jax.jit, static_argnums=(0, 1))
 
 
 @_once
-def _attend(blocks, interpret, q, k, v):
-  spec, grid = _specs(blocks, q)
+def _attend(blocks, interpret, q, k, v, more):
+  of = _Specs(blocks, len(q), more)
   return pl.pallas_call(
     functools.partial(_forward, blocks),
     out_shape=jax.ShapeDtypeStruct(q.shape, q.dtype),
-    grid=grid,
-    in_specs=[spec('q'), spec('k'), spec('k')],
-    out_specs=spec('q'),
+    grid=of.grid(q),
+    in_specs=(of.queries, of.keys, of.keys, of.more),
+    out_specs=of.queries,
     cost_estimate=_cost(blocks, q, products=2),
+    compiler_params=_params(blocks),
     interpret=interpret,
     name='attend',
-  )(q, k, v)
+  )(q, k, v, more)
 
 
-def _kept(blocks, interpret, q, k, v):
-  return attend(blocks, interpret, q, k, v), (q, k, v)
+def _kept(blocks, interpret, q, k, v, more):
+  return attend(blocks, interpret, q, k, v, more), (q, k, v, more)
 
 
 def _derivative(blocks, interpret, kept, g):
-  return _attend_backward(blocks, interpret, *kept, g)
+  of_q, of_k, of_v, *of_bias = _attend_backward(blocks, interpret, *kept, g)
+  more = tuple(of_bias) + (None,) * (len(kept[-1]) - len(of_bias))
+  return of_q, of_k, of_v, more
 
 
 @_once
-def _attend_backward(blocks, interpret, q, k, v, g):
-  spec, grid = _specs(blocks, q)
-  like = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype)
+def _attend_backward(blocks, interpret, q, k, v, more, g):
+  of = _Specs(blocks, len(q), more)
+  like = lambda x, dtype=None: jax.ShapeDtypeStruct(x.shape, dtype or x.dtype)
   sums = tpu.VMEM((blocks.keys, blocks.channels), _FLOAT)
-  return pl.pallas_call(
+  found = pl.pallas_call(
     functools.partial(_gradients, blocks),
-    out_shape=(like(q), like(k), like(v)),
-    grid=grid,
-    in_specs=[spec('q'), spec('k'), spec('k'), spec('q')],
-    out_specs=(spec('q'), spec('k'), spec('k')),
+    out_shape=(*map(like, (q, k, v)), *(like(x, _FLOAT) for x in more[:1])),
+    grid=of.grid(q),
+    in_specs=(of.queries, of.keys, of.keys, of.more, of.queries),
+    out_specs=(of.queries, of.keys, of.keys, *of.more[:1]),
     scratch_shapes=(sums, sums),
     cost_estimate=_cost(blocks, q, products=5),
+    compiler_params=_params(blocks),
     interpret=interpret,
     name='attend_backward',
-  )(q, k, v, g)
+  )(q, k, v, more, g)
+  return (*found[:3], *(x.astype(more[0].dtype) for x in found[3:]))
 
 
 attend.defvjp(_kept, _derivative)
 
 
-def _specs(blocks, q):
-  """Returns a maker of blocks, of queries 'q' or keys 'k', and the grid."""
-  length = {'q': blocks.queries, 'k': blocks.keys}
-  at = {'q': lambda b, c, i: (b, i, c), 'k': lambda b, c, i: (b, 0, c)}
+class _Specs:
+  """Blocks of arrays, for a grid of channels, rows and blocks of queries."""
 
-  def spec(of):
-    return pl.BlockSpec((None, length[of], blocks.channels), at[of])
+  def __init__(self, blocks, rows, more):
+    self.blocks, self.rows = blocks, rows
+    q, k, c = blocks.queries, blocks.keys, blocks.channels
+    self.queries = pl.BlockSpec((None, q, c), lambda c, b, i: (b, i, c))
+    self.keys = pl.BlockSpec((None, k, c), lambda c, b, i: (b, 0, c))
+    bias = pl.BlockSpec((blocks.heads, q, k), lambda c, b, i: (c, i, 0))
+    period = len(more[1]) if len(more) > 1 else 1
+    self.more = (
+      bias,
+      pl.BlockSpec((None, q, 1), lambda c, b, i: (b % period, i, 0)),
+      pl.BlockSpec((None, 1, k), lambda c, b, i: (b % period, 0, 0)),
+    )[: len(more)]
 
-  channels = q.shape[-1] // blocks.channels
-  return spec, (len(q), channels, pl.cdiv(blocks.n, blocks.queries))
+  def grid(self, q):
+    channels = q.shape[-1] // self.blocks.channels
+    return channels, self.rows, pl.cdiv(self.blocks.n, self.blocks.queries)
+
+
+def _params(blocks):
+  return tpu.CompilerParams(vmem_limit_bytes=_ROOM if blocks.biased else None)
 
 
 def _cost(blocks, q, products):
@@ -110,43 +136,51 @@ def _cost(blocks, q, products):
   )
 
 
-def _forward(blocks, q, k, v, y):
+def _forward(blocks, q, k, v, more, y):
   """The kernel of a block of queries."""
   for lanes in _registers(blocks):
     mine, keys = q[:, lanes], _filled(blocks.m, k[:, lanes])
     values = _filled(blocks.m, v[:, lanes])
     found = jnp.zeros(mine.shape, _FLOAT)
-    for own in _heads(blocks):
-      weights, total = _weights(blocks, jnp.where(own, mine, 0), keys)
+    for head, own in _heads(blocks, lanes):
+      query = jnp.where(own, mine, 0)
+      weights, total = _weights(blocks, query, keys, more, head)
       mean = _product(weights.astype(v.dtype), values, 1, 0) / total
       found = jnp.where(own, mean, found)
     y[:, lanes] = found.astype(y.dtype)
 
 
-def _gradients(blocks, q, k, v, g, of_q, of_k, of_v, sum_k, sum_v):
+def _gradients(blocks, q, k, v, more, g, of_q, of_k, of_v, *rest):
   """The kernel of a block of queries, which adds to the gradients of keys."""
-  number = pl.program_id(2)
+  *of_bias, sum_k, sum_v = rest
+  row, number = pl.program_id(1), pl.program_id(2)
 
   @pl.when(number == 0)
   def _():
     sum_k[...] = jnp.zeros(sum_k.shape, _FLOAT)
     sum_v[...] = jnp.zeros(sum_v.shape, _FLOAT)
 
+  @pl.when(row == 0)
+  def _():
+    for each in of_bias:  # All queries of a row are one block.
+      each[...] = jnp.zeros(each.shape, _FLOAT)
+
   # What lies behind the last query may be anything.
-  left = (
-    blocks.n - number * blocks.queries if blocks.n % blocks.queries else None
-  )
+  full = blocks.n % blocks.queries == 0
+  left = None if full else blocks.n - number * blocks.queries
   for lanes in _registers(blocks):
     mine, its = _filled(left, q[:, lanes]), _filled(left, g[:, lanes])
     keys = _filled(blocks.m, k[:, lanes])
     values = _filled(blocks.m, v[:, lanes])
     found = jnp.zeros(mine.shape, _FLOAT)
-    for own in _heads(blocks):
+    for head, own in _heads(blocks, lanes):
       query, slope = jnp.where(own, mine, 0), jnp.where(own, its, 0)
-      weights, total = _weights(blocks, query, keys)
-      weights *= 1 / total
+      weights, total = _weights(blocks, query, keys, more, head)
+      weights = _filled(left, weights * (1 / total))
       share = weights * _product(slope, values, 1, 1)
       scores = share - weights * jnp.sum(share, 1, keepdims=True)
+      for each in of_bias:
+        each[head] += scores
       weights, scores = weights.astype(v.dtype), scores.astype(v.dtype)
       sum_v[:, lanes] += _product(weights, slope, 0, 0)
       sum_k[:, lanes] += _product(scores, query, 0, 0)
@@ -159,9 +193,15 @@ def _gradients(blocks, q, k, v, g, of_q, of_k, of_v, sum_k, sum_v):
     of_v[...] = sum_v[...].astype(of_v.dtype)
 
 
-def _weights(blocks, q, k):
-  """Returns exp(q k^T - max) of the keys that there are, and its sums."""
+def _weights(blocks, q, k, more, head):
+  """Returns exp(scores - max) of the keys that there are, and its sums."""
   scores = _product(q, k, 1, 1)
+  if more:
+    scores += more[0][head].astype(_FLOAT)
+  if len(more) > 1:
+    queries, keys = more[1][...], more[2][...]
+    apart = (queries != keys) & (queries > 0) & (keys > 0)
+    scores += jnp.where(apart, _APART, 0.0)
   if blocks.keys > blocks.m:
     key = jax.lax.broadcasted_iota(jnp.int32, (1, blocks.keys), 1)
     scores = jnp.where(key < blocks.m, scores, -jnp.inf)
@@ -177,14 +217,16 @@ def _product(x, y, left, right):
 
 def _registers(blocks):
   """The channels of a block, as many at a time as a register has."""
-  return [pl.ds(i, LANES) for i in range(0, blocks.channels, LANES)]
+  every = range(0, blocks.channels, LANES)
+  return [pl.ds(i, min(LANES, blocks.channels - i)) for i in every]
 
 
-def _heads(blocks):
-  """Which channels of a register are of each of its heads, [1, LANES]."""
-  channel = jax.lax.broadcasted_iota(jnp.int32, (1, LANES), 1)
-  heads = range(LANES // blocks.width)
-  return [channel // blocks.width == head for head in heads]
+def _heads(blocks, lanes):
+  """The heads of a register, and which of its channels are theirs, [1, c]."""
+  channel = jax.lax.broadcasted_iota(jnp.int32, (1, lanes.size), 1)
+  first = lanes.start // blocks.width
+  heads = range(lanes.size // blocks.width)
+  return [(first + head, channel // blocks.width == head) for head in heads]
 
 
 def _filled(length, x):

@@ -67,7 +67,7 @@ def attend(
   """
   del bias
   own = functools.partial(_rows, cap=cap, interpret=interpret)
-  return meshes.on_each(own, q, k, v)
+  return meshes.on_each(own, (q, k, v))
 
 
 def _rows(q, k, v, *, cap, interpret):

@@ -8,7 +8,8 @@ own channels, as those of others are zeros in its queries. A product of 64
 channels takes as long as one of 128.
 
 All keys of a row are on the chip with some of its queries, and so are their
-scores: the softmax is made in one go (`row_kernels`).
+scores: the softmax is made in one go (`row_kernels`). A bias that all rows
+share stays on the chip while one row after the other is attended to.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vidpetl.backbones import meshes
 
 # Lanes of a TPU's registers, and rows of one of 16 bits.
 _LANES, _ROWS = 128, 16
 # Fewer keys make scores that cost less than a kernel of their own. Scores and
-# gradients of more keys leave no room for queries on the chip.
-_FEWEST_KEYS, _MOST_KEYS = 64, 2048
+# gradients of more keys leave no room for queries on the chip, and those of
+# biases none for all queries of a row.
+_FEWEST_KEYS, _MOST_KEYS, _MOST_BIASED = 64, 2048, 512
 # Queries of a block, and bytes on the chip, of the 16 MiB that kernels have.
 _QUERIES = 256
 _ROOM = 12 * 2**20
@@ -42,6 +45,7 @@ class Blocks(NamedTuple):
     n: queries of a row in all.
     m: keys of a row in all.
     width: channels of a head.
+    biased: whether there is a bias.
   """
 
   queries: int
@@ -50,6 +54,7 @@ class Blocks(NamedTuple):
   n: int
   m: int
   width: int
+  biased: bool = False
 
   @property
   def heads(self) -> int:
@@ -59,30 +64,45 @@ class Blocks(NamedTuple):
   def bytes(self) -> int:
     """The most that is on the chip, backward."""
     moved = 3 * self.queries + 4 * self.keys
-    scores = 4 * self.queries * self.keys
-    return (4 * moved + 8 * self.keys) * self.channels + 4 * scores
+    scores = self.queries * self.keys
+    # In 16 bits, and its gradient in 32; two of each, as one is moved.
+    bias = 12 * self.heads * scores if self.biased else 0
+    return (4 * moved + 8 * self.keys) * self.channels + 16 * scores + bias
 
 
-def blocks(n: int, m: int, heads: int, width: int) -> Blocks:
+def blocks(
+  n: int, m: int, heads: int, width: int, biased: bool = False
+) -> Blocks:
   """Returns blocks that fill up little, and the most channels that fit."""
   up = lambda x, size: -(-x // size) * size
-  queries = up(-(-n // -(-n // _QUERIES)), _ROWS)
-  of = lambda channels: Blocks(queries, up(m, _LANES), channels, n, m, width)
+  parts = 1 if biased else -(-n // _QUERIES)
+  queries = up(-(-n // parts), _ROWS)
+  of = lambda channels: Blocks(
+    queries, up(m, _LANES), channels, n, m, width, biased
+  )
   most = heads * width
+  if most % _LANES:
+    return of(most)
   sizes = [of(c) for c in range(most, 0, -_LANES) if most % c == 0]
   fit = [x for x in sizes if x.heads <= _MOST_HEADS and x.bytes <= _ROOM]
   return fit[0] if fit else sizes[-1]
 
 
 def takes(shapes: Any, on: Any) -> bool:
-  """Whether the kernel takes them, and is worth it: see `attending.Way`."""
+  """Whether the kernel takes them, and is worth it: see `attending.Way`.
+
+  Tokens whose channels fill registers in part are on the chip whole.
+  """
+  channels = shapes.heads * shapes.width
+  most = _MOST_BIASED if shapes.biased else _MOST_KEYS
   return (
     on.platform == 'tpu'
-    and not (shapes.biased or shapes.capped)
+    and shapes.shared
+    and not shapes.capped
     and shapes.dtype == jnp.bfloat16
     and _LANES % shapes.width == 0
-    and shapes.heads * shapes.width % _LANES == 0
-    and _FEWEST_KEYS <= shapes.keys <= _MOST_KEYS
+    and (channels % _LANES == 0 or channels <= 2 * _LANES)
+    and _FEWEST_KEYS <= shapes.keys <= most
     and shapes.queries >= _ROWS
   )
 
@@ -91,35 +111,49 @@ def attend(
   q: jax.Array,
   k: jax.Array,
   v: jax.Array,
-  bias: None = None,
+  bias: jax.Array | None = None,
   cap: None = None,
+  parts: np.ndarray | None = None,
   interpret: bool = False,
 ) -> jax.Array:
-  """softmax(q k^T / sqrt(c)) v, with the softmax in float32.
+  """softmax(q k^T / sqrt(c) + bias) v, with the softmax in float32.
 
   Args:
     q: [b, ..., n, heads, c].
     k: [b, ..., m, heads, c].
     v: [b, ..., m, heads, c].
-    bias: none.
+    bias: [heads, n, l] for the last l of the m keys, or None.
     cap: none.
+    parts: see `attending.attend`.
     interpret: runs on any device, slowly.
 
   Returns:
     [b, ..., n, heads, c] in the dtype of `v`.
   """
-  del bias, cap
-  return meshes.on_each(functools.partial(_rows, interpret), q, k, v)
+  del cap
+  n, m = q.shape[-3], k.shape[-3]
+  same = []
+  if bias is not None:
+    bias = jnp.pad(bias, [(0, 0), (0, 0), (m - bias.shape[-1], 0)])
+    same = [bias.astype(q.dtype)]
+  if parts is not None:
+    of = lambda length: np.pad(
+      parts.reshape(-1, parts.shape[-1]),
+      [(0, 0), (length - parts.shape[-1], 0)],
+    )
+    same += [of(n)[..., None], of(m)[:, None]]
+  own = functools.partial(_rows, interpret)
+  return meshes.on_each(own, (q, k, v), tuple(map(jnp.asarray, same)))
 
 
-def _rows(interpret, q, k, v):
+def _rows(interpret, q, k, v, *more):
   """Attends on one device."""
   heads, width = q.shape[-2:]
-  size = blocks(q.shape[-3], k.shape[-3], heads, width)
+  size = blocks(q.shape[-3], k.shape[-3], heads, width, bool(more))
   flat = lambda x: x.reshape(-1, x.shape[-3], heads * width)
   scaled = q * jnp.asarray(width**-0.5, q.dtype)
   # Kernels are slow to import, and needed on TPUs alone.
   from vidpetl.backbones import row_kernels  # noqa: PLC0415
 
-  y = row_kernels.attend(size, interpret, *map(flat, (scaled, k, v)))
+  y = row_kernels.attend(size, interpret, *map(flat, (scaled, k, v)), more)
   return y.reshape(q.shape)
