@@ -101,6 +101,41 @@ def test_blocks_fill_up_little_and_fit_on_the_chip(
   assert found.bytes < 16 * 2**20
 
 
+def test_devices_attend_to_rows_of_their_own_and_sum_the_gradient_of_a_bias():
+  """Four of them, interpreted, next to the plain form on one."""
+  script = """
+    import jax, jax.numpy as jnp, numpy as np
+    from vidpetl.backbones import attending, whole_rows
+    from vidpetl.training import sharding
+
+    rng = np.random.default_rng(0)
+    q, bias = (
+      jnp.asarray(rng.normal(size=shape), jnp.float32)
+      for shape in ((4, 1, 16, 1, 64), (1, 16, 16))
+    )
+
+    def slopes(attend, **more):
+      loss = lambda q, bias: jnp.sum(attend(q, q, q, bias, **more) ** 2)
+      return jax.jit(jax.grad(loss, (0, 1)))
+
+    plain = slopes(attending.WAYS[-1].attend)(q, bias)
+    mesh = sharding.make_mesh(2, 2)
+    with jax.set_mesh(mesh):
+      ours = slopes(whole_rows.attend, interpret=True)(
+        jax.device_put(q, sharding.batch(mesh)),
+        jax.device_put(bias, sharding.replicated(mesh)),
+      )
+    for each in zip(ours, plain):
+      np.testing.assert_allclose(*each, rtol=1e-4, atol=1e-4)
+  """
+  devices = '--xla_force_host_platform_device_count=4'
+  subprocess.run(
+    [sys.executable, '-c', textwrap.dedent(script)],
+    env={**os.environ, 'XLA_FLAGS': devices},
+    check=True,
+  )
+
+
 def test_all_queries_of_a_window_are_one_block():
   found = whole_rows.blocks(392, 396, 6, 32, biased=True)
   assert (found.queries, found.keys, found.channels) == (400, 512, 192)
