@@ -128,7 +128,9 @@ class Ours:
     import jax  # noqa: PLC0415
 
     from vidpetl.studies import cost, flops  # noqa: PLC0415
+    from vidpetl.training import heap  # noqa: PLC0415
 
+    heap.keep()
     made = cost.built(case.config())
     self.batch = jax.device_put(cost.batch_of(made.task, case.batch))
     self.state = jax.block_until_ready(cost.started(made))
