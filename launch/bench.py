@@ -128,9 +128,7 @@ class Ours:
     import jax  # noqa: PLC0415
 
     from vidpetl.studies import cost, flops  # noqa: PLC0415
-    from vidpetl.training import heap  # noqa: PLC0415
 
-    heap.keep()
     made = cost.built(case.config())
     self.batch = jax.device_put(cost.batch_of(made.task, case.batch))
     self.state = jax.block_until_ready(cost.started(made))
@@ -250,6 +248,9 @@ def peak(clock: Callable[[], float]) -> float:
 
 def work(args: argparse.Namespace) -> None:
   """Measures the methods of one preset; a row is a line of the output."""
+  from vidpetl import heap  # noqa: PLC0415
+
+  heap.keep()
   peers = {}
   if args.peer != 'none':
     import bench_peer  # noqa: PLC0415

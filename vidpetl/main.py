@@ -25,7 +25,7 @@ with epy.lazy_imports():
 
   from vidpetl.experiment import configure
   from vidpetl.studies.report import written
-  from vidpetl.training import compiling, heap, hosts, interruption, loop
+  from vidpetl.training import compiling, hosts, interruption, loop
 
 
 def define_flags() -> None:
@@ -81,7 +81,6 @@ def run(args: flags.FlagValues) -> int:
     0, or `interruption.STATUS` if the run was told to stop.
   """
   garbage.starting()
-  heap.keep()
   workdir = args.workdir or default_workdir(args.config)
   config = configure.from_flags()
   compiling.keep(config.compile_cache, epath.Path(workdir).parent)

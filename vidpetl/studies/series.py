@@ -33,7 +33,6 @@ with epy.lazy_imports():
     alone,
     compiling,
     group,
-    heap,
     identity,
     interruption,
     loop,
@@ -374,7 +373,6 @@ def from_flags(
   if not all(metrics):
     raise app.UsageError('This config has no checkpoint.best: give --metric.')
   compiling.keep(config.compile_cache, folder)
-  heap.keep()
   return dataclasses.replace(series, metrics=tuple(metrics))
 
 

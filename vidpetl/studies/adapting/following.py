@@ -23,7 +23,7 @@ from vidpetl.studies.adapting import (
 from vidpetl.studies.planning import cards
 from vidpetl.studies.report import written
 from vidpetl.tasks import task as task_lib
-from vidpetl.training import compiling, heap, interruption, splits
+from vidpetl.training import compiling, interruption, splits
 
 
 def follow(
@@ -48,7 +48,6 @@ def follow(
   config = asked.searching().load(plain, 0)
   _require(config, asked)
   compiling.keep(config.compile_cache, asked.folder)
-  heap.keep()
   books = journal.Journal(asked.folder, asked.record())
   books.found['chosen_by'] = (
     'the validation split' if asked.test else 'held-out training examples'
