@@ -248,6 +248,9 @@ def peak(clock: Callable[[], float]) -> float:
 
 def work(args: argparse.Namespace) -> None:
   """Measures the methods of one preset; a row is a line of the output."""
+  from vidpetl import heap  # noqa: PLC0415
+
+  heap.keep()
   peers = {}
   if args.peer != 'none':
     import bench_peer  # noqa: PLC0415

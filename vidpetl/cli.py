@@ -25,7 +25,7 @@ from typing import Any
 from absl import app, flags
 from etils import epath
 
-from vidpetl import bounds, garbage, mistakes
+from vidpetl import bounds, garbage, heap, mistakes
 from vidpetl.recipes import config_flag, named
 
 flags.disclaim_key_flags()
@@ -146,6 +146,7 @@ def run(
     parse: parses the command line and returns those words.
   """
   garbage.ending()
+  heap.keep()
   argv = [_at_home(word) for word in sys.argv]
   flags.DEFINE_bool('debug', False, "Shows the traceback of a user's mistake.")
   flags.DEFINE_string('limits', '', _LIMITS)

@@ -125,18 +125,37 @@ def test_gradient_by_frames(monkeypatch, wrap, kernel, pads):
   assert_same_gradients(x, 4, kernel, (1, 1, 1), pads, wrap)
 
 
+@pytest.mark.parametrize(
+  'channels, kernel, strides, pads',
+  [
+    (3, (3, 4, 3), (1, 2, 2), ((1, 1), (1, 2), (1, 0))),
+    (16, (3, 3, 3), (2, 2, 1), ((1, 1), (0, 0), (0, 1))),
+    (16, (2, 3, 3), (3, 1, 1), ((0, 1), (1, 1), (1, 1))),
+  ],
+)
+def test_gradient_by_frames_with_strides(
+  monkeypatch, channels, kernel, strides, pads
+):
+  monkeypatch.setattr(planes, '_frames_pay', lambda *_: True)
+  x = np.random.default_rng(0).normal(size=(2, 5, 6, 7, channels))
+  assert_same_gradients(x.astype(np.float32), 4, kernel, strides, pads)
+
+
 def test_frames_are_for_large_layers():
-  def by_frames(*shape, stride=1):
+  def by_frames(*shape, stride=1, size=3):
     x = jax.ShapeDtypeStruct(shape, jnp.float32)
-    kernel = jax.ShapeDtypeStruct((3, 3, 3, shape[-1], 64), jnp.float32)
-    form = lambda *a: planes.by_taps(*a, (stride,) * 3, ((1, 1),) * 3)
+    kernel = jax.ShapeDtypeStruct((*(size,) * 3, shape[-1], 64), jnp.float32)
+    pads = ((size // 2,) * 2,) * 3
+    form = lambda *a: planes.by_taps(*a, (stride,) * 3, pads)
     loss = lambda x, w: jnp.sum(form(x, w))
     return 'scan' in str(jax.make_jaxpr(jax.grad(loss, 1))(x, kernel))
 
   assert by_frames(2, 16, 56, 56, 64)
-  assert not by_frames(2, 16, 56, 56, 64, stride=2)
+  assert by_frames(2, 16, 56, 56, 64, stride=2)
+  assert by_frames(2, 16, 112, 112, 3)
+  assert not by_frames(2, 8, 28, 28, 128, stride=2)
   assert not by_frames(2, 4, 14, 14, 256)
-  assert not by_frames(2, 16, 56, 56, 3)
+  assert not by_frames(2, 16, 56, 56, 64, size=1)
 
 
 @pytest.mark.parametrize('wrap', [lambda f: f, jax.checkpoint])

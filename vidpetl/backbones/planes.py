@@ -20,6 +20,8 @@ Pads = tuple[tuple[int, int], ...]
 
 # Of fewer channels, such as a video's three, a tap makes too small a product.
 _FEWEST_CHANNELS = 16
+# Of a frame of fewer, the gradient of a kernel makes too small a product.
+_FEWEST_PLACES = 700
 
 
 def by_taps(
@@ -34,12 +36,13 @@ def by_taps(
   forward-mode differentiation.
   """
   if x.shape[-1] < _FEWEST_CHANNELS:
-    return folded(x, kernel, strides, pads)
-  if not _frames_pay(x.shape, strides):
+    x, kernel, strides, pads = _one_tap(x, kernel, strides, pads)
+  if not _frames_pay(x.shape, kernel.shape, strides):
     return _taps(x, kernel, strides, pads)
   y = _taps(x, jax.lax.stop_gradient(kernel), strides, pads)
   # Zeros whose gradient is the kernel's, made only where that is asked for.
-  return y + _zeros(jax.lax.stop_gradient(x), kernel, y.shape, pads)
+  x = jax.lax.stop_gradient(x)
+  return y + _zeros(x, kernel, y.shape, strides, pads)
 
 
 def _taps(x, kernel, strides, pads):
@@ -103,14 +106,29 @@ def folded(
   For NVIDIA's GPUs: XLA lays 2-D convolutions out channels last there, and 3-D
   ones channels first, which cuDNN's kernels then turn round and back.
   """
+  x, kernel, strides, pads = _one_tap(x, kernel, strides, pads)
+  return _in_frames(x, kernel[0], strides[1:], pads[1:])
+
+
+def _one_tap(
+  x: jax.Array, kernel: jax.Array, strides: Size, pads: Pads
+) -> tuple[jax.Array, jax.Array, Size, Pads]:
+  """Returns a convolution of one tap in time that is the same."""
   (i, j, k, c, d), (time, *space) = kernel.shape, pads
-  if i > 1 or strides[0] > 1 or any(time):
-    x = jnp.pad(x, [(0, 0), time, *[(0, 0)] * 3])
-    last = x.shape[1] - i + 1
-    seen = [x[:, tap : tap + last : strides[0]] for tap in range(i)]
-    x = jnp.concatenate(seen, -1)
-  kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(j, k, i * c, d)
-  return _in_frames(x, kernel, strides[1:], space)
+  x = _taps_beside(x, i, strides[0], time)
+  kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(1, j, k, i * c, d)
+  return x, kernel, (1, *strides[1:]), ((0, 0), *space)
+
+
+def _taps_beside(
+  x: jax.Array, taps: int, step: int, pads: tuple[int, int]
+) -> jax.Array:
+  """Maps [b, T, h, w, c] to what taps in time see, [b, t, h, w, taps c]."""
+  if taps == step == 1 and not any(pads):
+    return x
+  x = jnp.pad(x, [(0, 0), pads, *[(0, 0)] * 3])
+  last = x.shape[1] - taps + 1
+  return jnp.concatenate([x[:, i : i + last : step] for i in range(taps)], -1)
 
 
 def _in_frames(x, kernel, strides, pads):
@@ -127,98 +145,131 @@ def _in_frames(x, kernel, strides, pads):
   return y.reshape(*x.shape[:2], *y.shape[1:])
 
 
-def _frames_pay(shape: tuple[int, ...], strides: Size) -> bool:
+def _frames_pay(
+  shape: tuple[int, ...], kernel: tuple[int, ...], strides: Size
+) -> bool:
   """Whether the gradient of a kernel is faster by frames than by XLA.
 
-  Measured on one core, XLA's processor time over that by frames: at 56 x 56,
-  1.1 for 3 x 3 x 3 kernels of 64 to 64 channels, 1.5 for 64 to 192, 3.2 for
-  1 x 3 x 3 kernels of 64 to 144 and 2.7 for 3 x 1 x 1 ones back; at 28 x 28,
-  0.9 to 1.05; at 14 x 14, 0.8 to 1.0; less with strides.
+  Measured on one core, XLA's processor time over that by frames: of 3 x 3 x 3
+  kernels 2.6 for a video's three channels at 112 x 112, 5 for 64 to 128 at 56
+  x 56, 1.7 to 3.4 at 28 x 28, 0.6 to 0.8 at 14 x 14; of 1 x 3 x 3 kernels 3.5
+  at 56 x 56, 1.3 at 28 x 28, 1.0 at 14 x 14; of 3 x 1 x 1 kernels 1.2 and 0.75
+  at 56 x 56 and 28 x 28; with strides 1.5 to 2.6 where 28 x 28 are made.
   A size that an export leaves free is no number, and nobody trains an export.
 
   Args:
     shape: of the input, [b, t, h, w, c].
+    kernel: its shape, [i, j, k, c, d].
     strides: of the kernel.
   """
-  known = all(isinstance(size, int) for size in shape)
-  return known and strides == (1, 1, 1) and math.prod(shape[2:4]) >= 2000
+  if not all(isinstance(size, int) for size in shape):
+    return False
+  places = math.prod(shape[2:4]) // math.prod(strides[1:])
+  return places >= _FEWEST_PLACES and math.prod(kernel[:3]) > 1
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _zeros(x, kernel, shape, pads):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _zeros(x, kernel, shape, strides, pads):
   """Zeros of a shape [b, t, h, w, d]; see `by_taps`."""
-  del kernel, pads
+  del kernel, strides, pads
   return jnp.zeros(shape, x.dtype)
 
 
-def _zeros_forward(x, kernel, shape, pads):
-  return _zeros(x, kernel, shape, pads), (x, kernel)
+def _zeros_forward(x, kernel, shape, strides, pads):
+  return _zeros(x, kernel, shape, strides, pads), (x, kernel)
 
 
-def _zeros_backward(shape, pads, kept, dy):
+def _zeros_backward(shape, strides, pads, kept, dy):
   del shape
   x, kernel = kept
-  return None, kernel_gradient(x, dy, kernel.shape[:3], pads)
+  return None, kernel_gradient(x, dy, kernel.shape[:3], strides, pads)
 
 
 _zeros.defvjp(_zeros_forward, _zeros_backward)
 
 
 def kernel_gradient(
-  x: jax.Array, dy: jax.Array, size: Size, pads: Pads
+  x: jax.Array, dy: jax.Array, size: Size, strides: Size, pads: Pads
 ) -> jax.Array:
-  """The gradient of `direct`, of strides 1, with respect to its kernel.
-
-  Of each frame of `x` it lays out what kernels see of it, and multiplies that
-  by the gradients of all the outputs that this frame is a part of.
+  """The gradient of `direct` with respect to its kernel.
 
   Args:
     x: [b, T, H, W, c].
     dy: gradient of the output, [b, t, h, w, d].
     size: of the kernel, (i, j, k).
+    strides: of the kernel.
     pads: of `x`.
 
   Returns:
     [i, j, k, c, d].
   """
-  (b, frames), (t, h, w, d), c = x.shape[:2], dy.shape[1:], x.shape[-1]
-  (before, _), *space = pads
-  taps, places = size[0], h * w
+  taps, (time, *space) = size[0], pads
   x = jnp.pad(x, [(0, 0), (0, 0), *space, (0, 0)])
+  if strides[0] == 1:
+    return _by_frames(x, dy, size, strides[1:], time[0])
+  seen = _taps_beside(x, taps, strides[0], time)
+  found = _by_frames(seen, dy, (1, *size[1:]), strides[1:], 0)
+  found = found.reshape(*size[1:], taps, x.shape[-1], dy.shape[-1])
+  return found.transpose(2, 0, 1, 3, 4)
+
+
+def _by_frames(
+  x: jax.Array,
+  dy: jax.Array,
+  size: Size,
+  steps: tuple[int, int],
+  before: int,
+) -> jax.Array:
+  """`kernel_gradient`, of strides 1 in time.
+
+  Of each frame of `x` it lays out what kernels see of it, and multiplies that
+  by the gradients of all the outputs that this frame is a part of. Channels
+  come first, so that what is laid out are rows of an image, and the products
+  transpose nothing.
+
+  Args:
+    x: [b, T, H, W, c], padded in space.
+    dy: [b, t, h, w, d].
+    size: (i, j, k).
+    steps: strides in space.
+    before: frames of zeros that the kernel sees before x.
+  """
+  (b, frames), (t, h, w, d), c = x.shape[:2], dy.shape[1:], x.shape[-1]
+  taps, places = size[0], h * w
+  # A loop of its own, or else XLA makes x anew for each element.
+  first = lambda frame: frame.transpose(2, 0, 1)
+  x = jax.lax.map(first, x.reshape(-1, *x.shape[2:]))
   # Frame f is a part of the outputs f + before - taps + 1 to f + before.
-  ahead = taps - 1 - before
-  around = [(0, 0, 0)] * 3
-  around[1] = (ahead, frames + before - t, 0)
-  dy = jax.lax.pad(dy.reshape(b, t, -1), jnp.zeros((), dy.dtype), around)
+  around = [(0, 0), (taps - 1 - before, frames + before - t), (0, 0)]
+  dy = jnp.pad(dy.reshape(b, t, -1), around)
 
   def add(total, number):
-    example, frame = number // frames, number % frames
-    seen = jax.lax.dynamic_index_in_dim(
-      x.reshape(-1, *x.shape[2:]), number, keepdims=False
-    )
+    seen = jax.lax.dynamic_index_in_dim(x, number, keepdims=False)
     outputs = jax.lax.dynamic_slice(
-      dy, (example, frame, 0), (1, taps, places * d)
+      dy, (number // frames, number % frames, 0), (1, taps, places * d)
     ).reshape(taps, places, d)
-    # Made once, and not again within the product.
-    columns, outputs = jax.lax.optimization_barrier(
-      (_columns(seen, size[1:], h, w), outputs.swapaxes(0, 1))
-    )
     product = jnp.matmul(
-      outputs.reshape(places, -1).T,
-      columns,
+      _columns(seen, size[1:], steps, h, w),
+      outputs.swapaxes(0, 1).reshape(places, -1),
       preferred_element_type=jnp.float32,
     )
     return total + product, None
 
-  nothing = jnp.zeros((taps * d, math.prod(size[1:]) * c), jnp.float32)
+  nothing = jnp.zeros((math.prod(size[1:]) * c, taps * d), jnp.float32)
   total, _ = jax.lax.scan(add, nothing, jnp.arange(b * frames))
-  total = total.reshape(taps, d, -1)[::-1].swapaxes(1, 2)
-  return total.reshape(*size, c, d).astype(dy.dtype)
+  total = total.reshape(*size[1:], c, taps, d)[..., ::-1, :]
+  return total.transpose(3, 0, 1, 2, 4).astype(dy.dtype)
 
 
-def _columns(frame, size, h, w):
-  """Maps [H, W, c] to what kernels [j, k] see of it, [h w, j k c]."""
+def _columns(frame, size, steps, h, w):
+  """Maps [c, H, W] to what kernels [j, k] see of it, [j k c, h w]."""
+  (down, along), (j, k) = steps, size
   seen = [
-    frame[j : j + h, k : k + w] for j in range(size[0]) for k in range(size[1])
-  ]
-  return jnp.concatenate(seen, -1).reshape(h * w, -1)
+    frame[
+      :, top : top + (h - 1) * down + 1 : down,
+      left : left + (w - 1) * along + 1 : along,
+    ]
+    for top in range(j)
+    for left in range(k)
+  ]  # fmt: skip
+  return jnp.stack(seen).reshape(-1, h * w)
