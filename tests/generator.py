@@ -1,8 +1,9 @@
 """A generator of random numbers, for programs that compile quickly.
 
-Initial parameters and dropout are drawn in dozens of places, and JAX's own
-generator compiles to a loop of rounds in each: a third of the time of
-compiling a run's programs. No claim rests on which generator draws.
+Initial parameters and dropout are drawn in dozens of places of a program. JAX's
+own generator compiles to rounds in each, which take a third of the time of
+compiling the programs of a run. No claim rests on which generator draws.
+Programs that a test starts have JAX's.
 """
 
 import functools
@@ -13,14 +14,14 @@ import numpy as np
 from jax import lax
 from jax.extend import random
 
+# The golden ratio's bits, and the factors of MurmurHash3's finaliser.
 _ODD = tuple(map(np.uint32, (0x9E3779B9, 0x85EBCA6B, 0xC2B2AE35)))
-
 
 JAX_KEY = jax.random.key
 
 
 def use():
-  """Makes it the generator of keys that name none, in this process."""
+  """Makes it the generator of keys that name none."""
   jax.random.key = functools.partial(JAX_KEY, impl=QUICK)
 
 
@@ -50,6 +51,7 @@ def _words(key, like):
 
 
 def _hashed(key, numbers):
+  """Returns 32 bits for each number of any shape; key is [2]."""
   one, other = _words(key, numbers)
   mixed = _scrambled(
     lax.add(lax.bitwise_xor(numbers, one), lax.full_like(numbers, _ODD[0]))
