@@ -55,12 +55,13 @@ def finished_steps(workdir):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures('jax_generator')
 def test_killed_terminated_and_continued_is_as_never_stopped(
   make_config, config_file, tmp_path
 ):
   config = make_config('kinetics400', steps=1000)
   config.unlock()
-  config.steps, config.log_every, config.checkpoint.every = 60, 5, 5
+  config.steps, config.log_every, config.checkpoint.every = 60, 5, 10
   path = config_file(config)
   stopped, whole = tmp_path / 'stopped', tmp_path / 'whole'
 
@@ -102,6 +103,7 @@ def of_tests(workdir):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures('jax_generator')
 def test_one_and_eight_devices_and_two_hosts_agree(
   make_config, config_file, tmp_path
 ):
