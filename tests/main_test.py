@@ -61,7 +61,7 @@ def test_killed_terminated_and_continued_is_as_never_stopped(
 ):
   config = make_config('kinetics400', steps=1000)
   config.unlock()
-  config.steps, config.log_every, config.checkpoint.every = 60, 5, 10
+  config.steps, config.log_every, config.checkpoint.every = 60, 5, 5
   path = config_file(config)
   stopped, whole = tmp_path / 'stopped', tmp_path / 'whole'
 

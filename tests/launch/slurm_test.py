@@ -139,7 +139,7 @@ def test_a_run_of_two_tasks_is_requeued_and_ends(
   start, home = cluster
   config = make_config('kinetics400', steps=60)
   config.unlock()
-  config.steps, config.checkpoint.every = 60, 20
+  config.steps, config.checkpoint.every = 60, 5
   words = [f'--config={config_file(config)}', '--workdir=run']
 
   job = start(*words, tasks=2)
