@@ -101,4 +101,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == '__main__':
-  cli.run(define_flags, main, config_flag.parse_words)
+  cli.run(define_flags, main, config_flag.parse_words, trains=True)

@@ -134,6 +134,7 @@ def run(
   define_flags: Callable[[], None],
   main: Callable[[list[str]], Any],
   parse: Callable[[Sequence[str]], list[str]] = config_flag.parse,
+  trains: bool = False,
 ) -> None:
   """Runs a door, and ends the process.
 
@@ -144,9 +145,11 @@ def run(
     define_flags: of the door.
     main: takes the words that are no flags; its result is the exit status.
     parse: parses the command line and returns those words.
+    trains: whether it takes many steps, whose memory the process keeps.
   """
   garbage.ending()
-  heap.keep()
+  if trains:
+    heap.keep()
   argv = [_at_home(word) for word in sys.argv]
   flags.DEFINE_bool('debug', False, "Shows the traceback of a user's mistake.")
   flags.DEFINE_string('limits', '', _LIMITS)

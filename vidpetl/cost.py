@@ -65,4 +65,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-  cli.run(define_flags, main, config_flag.parse_unloaded)
+  cli.run(define_flags, main, config_flag.parse_unloaded, trains=True)

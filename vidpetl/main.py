@@ -98,4 +98,4 @@ def command() -> str:
 
 
 if __name__ == '__main__':
-  cli.run(define_flags, main)
+  cli.run(define_flags, main, trains=True)

@@ -116,4 +116,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == '__main__':
-  cli.run(define_flags, main, config_flag.parse_unloaded)
+  cli.run(define_flags, main, config_flag.parse_unloaded, trains=True)
