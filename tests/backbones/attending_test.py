@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vidpetl.backbones import attending
+from vidpetl.backbones import attending, windows
 
 # Ways that run here; splash_test and whole_rows_test have the TPU's, cuDNN's
 # needs a GPU.
@@ -92,7 +92,7 @@ def written_out(*arrays, implementation, **more):
 )
 def test_tokens_of_two_parts_are_held_apart_as_by_a_bias(monkeypatch, way):
   monkeypatch.setattr(jax.nn, 'dot_product_attention', written_out)
-  monkeypatch.setattr(attending, '_APART', -3.0)
+  monkeypatch.setattr(windows, 'APART', -3.0)
   q, k, v, bias = of(5, 6, (2,))
   apart = np.zeros((3, 1, 5, 5), np.float32)
   apart[:, 0, 1:, 1:] = -3.0 * (PARTS[:, :, None] != PARTS[:, None])

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vidpetl.backbones import devices, splash, whole_rows
+from vidpetl.backbones import devices, splash, whole_rows, windows
 
 # Fewer keys are attended to faster without a kernel of their own: of 16 (the
 # temporal encoder of ViViT), 2.6 times as fast on an H100.
@@ -30,8 +30,6 @@ _FEWEST_KEYS = 64
 # Rows of an odd length are filled up to a multiple of this.
 _MULTIPLE = 8
 _MASKED = -1e9
-# Added to the scores of tokens of two parts, as published (Liu et al. 2021).
-_APART = -100.0
 
 
 class Shapes(NamedTuple):
@@ -212,7 +210,7 @@ def _apart(parts: jax.Array, n: int, m: int) -> jax.Array:
   of = lambda length: jnp.pad(parts, [*lead, (length - parts.shape[-1], 0)])
   queries, keys = of(n)[..., None], of(m)[..., None, :]
   differ = (queries != keys) & (queries > 0) & (keys > 0)
-  return jnp.where(differ, _APART, 0.0)[..., None, :, :]
+  return jnp.where(differ, windows.APART, 0.0)[..., None, :, :]
 
 
 def _plain(q, k, v, bias, cap=None, parts=None):

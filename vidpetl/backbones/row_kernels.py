@@ -19,10 +19,10 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu
 
+from vidpetl.backbones import windows
+
 # Of a TPU's registers.
 LANES = 128
-# Added to the scores of tokens of two parts, as published (Liu et al. 2021).
-_APART = -100.0
 # Bytes on the chip that kernels with a bias may take.
 _ROOM = 32 * 2**20
 _FLOAT = jnp.float32
@@ -201,7 +201,7 @@ def _weights(blocks, q, k, more, head):
   if len(more) > 1:
     queries, keys = more[1][...], more[2][...]
     apart = (queries != keys) & (queries > 0) & (keys > 0)
-    scores += jnp.where(apart, _APART, 0.0)
+    scores += jnp.where(apart, windows.APART, 0.0)
   if blocks.keys > blocks.m:
     key = jax.lax.broadcasted_iota(jnp.int32, (1, blocks.keys), 1)
     scores = jnp.where(key < blocks.m, scores, -jnp.inf)

@@ -15,6 +15,9 @@ import numpy as np
 
 Size = tuple[int, int, int]
 
+# Added to the scores of tokens of two parts, as published (Liu et al. 2021).
+APART = -100.0
+
 _WINDOWS = 'b (t i) (h j) (w k) d -> b (t h w) (i j k) d'
 _VOLUME = 'b (t h w) (i j k) d -> b (t i) (h j) (w k) d'
 
