@@ -33,7 +33,6 @@ if 'PYTEST_XDIST_WORKER' not in os.environ:
   os.environ['VIDPETL_CACHE'] = os.environ['JAX_COMPILATION_CACHE_DIR']
 
 import experiments
-import generator
 import jax
 import pytest
 from etils import epath
@@ -48,7 +47,6 @@ from vidpetl.world import images
 # knows them by.
 compiling.keep(compiling.AUTO, os.environ['VIDPETL_CACHE'])
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
-generator.use()
 
 
 def pytest_collection_finish():
@@ -72,12 +70,6 @@ def pytest_unconfigure():
 def _nothing_is_synced(monkeypatch):
   """A disk is waited for some 20 ms a file; no test cuts the power."""
   monkeypatch.setattr(durable, '_fsync', lambda path: None)
-
-
-@pytest.fixture
-def jax_generator(monkeypatch):
-  """What draws in programs of their own draws in this test, too."""
-  monkeypatch.setattr(jax.random, 'key', generator.JAX_KEY)
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +123,7 @@ def _lock(path):
     yield
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture
 def make_config(world):
   """Returns configs/cofinetune_ava.py:demo, shrunk, with fields replaced."""
 

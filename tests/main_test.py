@@ -55,7 +55,6 @@ def finished_steps(workdir):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures('jax_generator')
 def test_killed_terminated_and_continued_is_as_never_stopped(
   make_config, config_file, tmp_path
 ):
@@ -103,7 +102,6 @@ def of_tests(workdir):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures('jax_generator')
 def test_one_and_eight_devices_and_two_hosts_agree(
   make_config, config_file, tmp_path
 ):

@@ -46,13 +46,18 @@ def at_a_site(path):
   return '/site_' in '/' + path
 
 
+def key(seed):
+  """Of a generator that compiles quickly."""
+  return jax.random.key(seed, impl='unsafe_rbg')
+
+
 def initial(model, video=VIDEO):
   """Returns variables; as one program, not one for each operation."""
-  return jax.jit(lambda: model.init(jax.random.key(0), video, False))()
+  return jax.jit(lambda: model.init(key(0), video, False))()
 
 
 def shapes(model):
-  tree = jax.eval_shape(lambda: model.init(jax.random.key(0), VIDEO, False))
+  tree = jax.eval_shape(lambda: model.init(key(0), VIDEO, False))
   flat = trainable.flatten(tree['params'])
   return {path: x.shape for path, x in flat.items()}
 

@@ -33,7 +33,7 @@ def transposed():
     updates, state = tx.update(jax.grad(loss)(params), state, params)
     return optax.apply_updates(params, updates), state
 
-  init = lambda: model.init(jax.random.key(0), VIDEO, False)['params']
+  init = lambda: model.init(tiny.key(0), VIDEO, False)['params']
   params = jax.eval_shape(init)
   text = jax.jit(step).lower(params, jax.eval_shape(tx.init, params)).compile()
   shapes = re.findall(r'= \w+\[([\d,]+)\]\S* transpose\(', text.as_text())
@@ -54,9 +54,7 @@ def test_attention_transposes_its_tokens_and_no_scores(transposed):
 def test_no_product_is_of_float32_where_16_bits_are_asked(name):
   """`petl/techniques_test.py` has the others, with techniques."""
   model = tiny.BACKBONES[name](dtype='bfloat16')
-  params = jax.eval_shape(
-    lambda: model.init(jax.random.key(0), tiny.VIDEO, False)
-  )
+  params = jax.eval_shape(lambda: model.init(tiny.key(0), tiny.VIDEO, False))
   loss = lambda params: model.apply(params, tiny.VIDEO, False).summary.sum()
   step = jax.make_jaxpr(jax.grad(loss))(params).jaxpr
   found = [

@@ -30,7 +30,7 @@ def entry(technique, **options):
 
 def drawn(model, video=tiny.VIDEO):
   """Returns variables by name, drawn at random; statistics as they start."""
-  shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), video, False))
+  shapes = jax.eval_shape(lambda: model.init(tiny.key(0), video, False))
   params = trainable.flatten(shapes['params'])
   params = tiny.random({path: x.shape for path, x in params.items()})
   statistics = jax.tree.map(
@@ -48,7 +48,7 @@ def loss_of(model, statistics, train=False):
       variables.make(params, statistics),
       tiny.VIDEO,
       train,
-      rngs={'dropout': jax.random.key(1)} if train else {},
+      rngs={'dropout': tiny.key(1)} if train else {},
       mutable=['batch_stats'],
     )
     return sum(
@@ -132,7 +132,7 @@ def test_of_the_trunk_what_blocks_made_is_kept_and_nothing_else(
       variables.make(params, statistics),
       tiny.VIDEO,
       True,
-      rngs={'dropout': jax.random.key(1)},
+      rngs={'dropout': tiny.key(1)},
       mutable=['batch_stats'],
     )
     return made.summary
@@ -165,7 +165,7 @@ def test_convolutional_networks_have_them(technique, backbone):
   model = bindings.bind(backbones.build(fields), [entry(technique)])
   video = jax.ShapeDtypeStruct((2, 16, 32, 32, 3), jnp.float32)
   out, made = jax.eval_shape(
-    lambda v: model.init_with_output(jax.random.key(0), v, False), video
+    lambda v: model.init_with_output(tiny.key(0), v, False), video
   )
   assert out.grid.shape[-1:] == out.summary.shape[1:]
   assert any(map(tiny.at_a_site, trainable.flatten(made['params'])))
@@ -176,7 +176,7 @@ def test_side4video_needs_a_grid_that_divides_the_video():
   model = bindings.bind(backbone, [entry('side4video')])
   video = jax.ShapeDtypeStruct((2, 15, 32, 32, 3), jnp.float32)
   with pytest.raises(ValueError, match='needs a grid whose sizes divide'):
-    jax.eval_shape(lambda v: model.init(jax.random.key(0), v, False), video)
+    jax.eval_shape(lambda v: model.init(tiny.key(0), v, False), video)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_people_are_pooled_from_its_grid():
   )
   model = bindings.bind(trunk, [entry('ladder')])
   out = jax.eval_shape(
-    lambda: model.init_with_output(jax.random.key(0), tiny.VIDEO, False)[0]
+    lambda: model.init_with_output(tiny.key(0), tiny.VIDEO, False)[0]
   )
   assert out.tube is None and out.grid.shape == (2, 2, 2, 2, 8)
   with pytest.raises(ValueError, match='of people it makes no tubes'):
@@ -273,9 +273,7 @@ def test_half_precision_stays_half(backbone):
   for technique in TECHNIQUES:
     model = bindings.bind(trunk, [entry(technique)])
     out, made = jax.eval_shape(
-      lambda model=model: model.init_with_output(
-        jax.random.key(0), tiny.VIDEO, False
-      )
+      lambda model=model: model.init_with_output(tiny.key(0), tiny.VIDEO, False)
     )
     assert out.grid.dtype == out.summary.dtype == jnp.bfloat16
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(made))

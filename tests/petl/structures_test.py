@@ -62,9 +62,7 @@ def theirs(network, params, clips):
 
 def check(model, network, clips):
   shapes = trainable.flatten(
-    jax.eval_shape(lambda: model.init(jax.random.key(0), clips, False))[
-      'params'
-    ]
+    jax.eval_shape(lambda: model.init(tiny.key(0), clips, False))['params']
   )
   params = tiny.random({path: x.shape for path, x in shapes.items()})
   summary, grid, grads = ours(model, params, clips)

@@ -168,7 +168,7 @@ def initial(model):
   """Returns what is at the sites of a model before it trains."""
 
   def draw():
-    params = model.init(jax.random.key(2), tiny.VIDEO, False)['params']
+    params = model.init(tiny.key(2), tiny.VIDEO, False)['params']
     return {
       path: x
       for path, x in trainable.flatten(params).items()
@@ -277,9 +277,7 @@ def test_half_precision_stays_half(backbone):
   model = bindings.bind(
     tiny.BACKBONES[backbone](dtype='bfloat16'), together(backbone)
   )
-  variables = jax.eval_shape(
-    lambda: model.init(jax.random.key(0), tiny.VIDEO, False)
-  )
+  variables = jax.eval_shape(lambda: model.init(tiny.key(0), tiny.VIDEO, False))
   leaves = jax.tree.leaves(variables)
   assert all(leaf.dtype == jnp.float32 for leaf in leaves)
 

@@ -9,8 +9,6 @@ import sys
 import experiments
 import pytest
 
-from vidpetl.training import loop
-
 sync_api = pytest.importorskip(
   'playwright.sync_api', reason='needs playwright: pip install -e .[test]'
 )
@@ -36,17 +34,20 @@ def browser():
 
 @pytest.fixture
 def trained(make_config, config_file, tmp_path):
-  """Runs of one step each, the first by the command; their folders."""
-  one, two = tmp_path / 'one', tmp_path / 'two'
-  config = make_config('kinetics400', steps=1, page=True)
-  path = config_file(config)
-  command = [sys.executable, '-m', 'vidpetl.main', f'--config={path}']
-  done = _run([*command, f'--workdir={one}', '--config.seed=1'])
-  assert f'Report: {one}/report.html' in done.stderr
-  typed = (one / 'command.txt').read_text()
-  assert typed.startswith(f'vidpetl train --config={path} --workdir=')
-  loop.run(config, str(two))
-  return one, two
+  """Runs of one step each, by the command; their folders."""
+  config = config_file(make_config('kinetics400', steps=1, page=True))
+  made = []
+  for name in ('one', 'two'):
+    command = [
+      *(sys.executable, '-m', 'vidpetl.main', f'--config={config}'),
+      *(f'--workdir={tmp_path / name}', f'--config.seed={len(made)}'),
+    ]
+    done = _run(command)
+    assert f'Report: {tmp_path / name}/report.html' in done.stderr
+    typed = (tmp_path / name / 'command.txt').read_text()
+    assert typed.startswith(f'vidpetl train --config={config} --workdir=')
+    made.append(tmp_path / name)
+  return made
 
 
 def _run(command):

@@ -26,12 +26,12 @@ OWN = ((0, 0.05, 0.0), (3, 0.02, 5.0))
 TASK = 'kinetics400'
 
 
-@pytest.fixture(scope='module')
-def base(make_config, tmp_path_factory):
+@pytest.fixture
+def base(make_config, tmp_path):
   """A frozen trunk, as a file."""
   run = run_lib.prepare(make_config(TASK, steps=1))
   variables_of = variables.flatten(run.init_state()[0].variables)
-  path = str(tmp_path_factory.mktemp('base') / 'base.safetensors')
+  path = str(tmp_path / 'base.safetensors')
   storage.save_arrays(path, storage.to_host(variables_of))
   return path
 

@@ -30,7 +30,7 @@ def bound(remat=False, **entry):
 
 def features(model, params):
   out = model.backbone.apply(
-    {'params': params}, tiny.VIDEO, True, rngs={'dropout': jax.random.key(1)}
+    {'params': params}, tiny.VIDEO, True, rngs={'dropout': tiny.key(1)}
   )
   return out.grid
 

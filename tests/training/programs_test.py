@@ -16,7 +16,7 @@ from vidpetl.training import programs, sharding
 # Parameters outweigh activations.
 WIDE = {
   'batch_size': 4, 'backbone.width': 96, 'backbone.heads': 2,
-  'backbone.mlp': 320, 'backbone.depth': 2,
+  'backbone.mlp': 320, 'backbone.depth': 4,
 }  # fmt: skip
 
 
@@ -111,10 +111,9 @@ def test_under_fsdp_a_step_keeps_what_it_is_given_where_it_was(make_config):
     here=os.path.dirname(__file__), path=sys.path, config=config.to_json()
   )
   devices = '--xla_force_host_platform_device_count=4'
-  flags = f'{os.environ["XLA_FLAGS"]} {devices}'
   said = subprocess.run(
     [sys.executable, '-c', script],
-    env={**os.environ, 'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': flags},
+    env={**os.environ, 'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': devices},
     capture_output=True,
     text=True,
     check=False,

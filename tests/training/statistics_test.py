@@ -18,7 +18,7 @@ from vidpetl.training import run as run_lib
 MEAN = 'batch_stats/backbone/conv1/a/norm/mean'
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture
 def make(world):
   """Returns a function that makes a small run of C3D."""
 
@@ -48,27 +48,13 @@ def one_step(config):
   return before, after, scalars
 
 
-@pytest.fixture(scope='module')
-def whole(make):
-  """What a step does whose batch is in one part."""
-  return one_step(make())
-
-
-@pytest.fixture(scope='module')
-def base(make, tmp_path_factory):
-  """The working directory of a run that trained all."""
-  workdir = str(tmp_path_factory.mktemp('base'))
-  loop.run(make(), workdir)
-  return workdir
-
-
 def difference(a, b):
   differences = jax.tree.map(lambda x, y: float(abs(x - y).max()), a, b)
   return max(jax.tree.leaves(differences))
 
 
-def test_statistics_of_the_batch_move_the_running_ones(whole):
-  before, after, _ = whole
+def test_statistics_of_the_batch_move_the_running_ones(make):
+  before, after, _ = one_step(make())
   assert difference(before.batch_stats, after.batch_stats) > 1e-3
 
 
@@ -87,8 +73,8 @@ def test_statistics_move_under_frozen_parameters(make):
 
 
 @pytest.mark.slow
-def test_parts_of_a_batch_move_them_one_after_the_other(make, whole):
-  before, once, _ = whole
+def test_parts_of_a_batch_move_them_one_after_the_other(make):
+  before, once, _ = one_step(make())
   _, twice, _ = one_step(make(accumulate=2))
   kept = lambda state: state.batch_stats['backbone']['conv1']['a']['norm']
   start, one, two = (kept(s)['mean'] for s in (before, once, twice))
@@ -99,9 +85,10 @@ def test_parts_of_a_batch_move_them_one_after_the_other(make, whole):
 
 
 @pytest.mark.slow
-def test_another_run_starts_from_them(make, base, tmp_path):
-  saved = storage.load_arrays(base)
-  config = make(**{'init.path': base, 'init.skip': ()})
+def test_another_run_starts_from_them(make, tmp_path):
+  loop.run(make(), str(tmp_path / 'first'))
+  saved = storage.load_arrays(str(tmp_path / 'first'))
+  config = make(**{'init.path': str(tmp_path / 'first'), 'init.skip': ()})
   state, _ = run_lib.prepare(config).init_state()
   started = state.batch_stats['backbone']['conv1']['a']['norm']['mean']
   np.testing.assert_array_equal(started, saved[MEAN])
@@ -116,8 +103,9 @@ def test_another_run_starts_from_them(make, base, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_package_has_them(make, base, tmp_path):
-  tuned = str(tmp_path / 'tuned')
+def test_a_package_has_them(make, tmp_path):
+  base, tuned = str(tmp_path / 'base'), str(tmp_path / 'tuned')
+  loop.run(make(), base)
   config = make('adapter3d', **{'init.path': base})
   trained = loop.run(config, tuned)
   packed = package.load(f'{tuned}/adapter')
@@ -135,8 +123,12 @@ def test_a_package_has_them(make, base, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_head_has_statistics_in_files_as_well(make, tmp_path):
-  config = make(**{'tasks.hmdb51.norm': 'batch'}).unlock()
+def test_a_head_has_statistics_in_files_as_well(world, tmp_path):
+  argument = 'dataset=hmdb51,method=full,head=true'
+  config = experiments.load_config('vpetl', argument)
+  config = experiments.shrink(config, world)
+  config.unlock()
+  config.tasks.hmdb51.norm = 'batch'
   loop.run(config, str(tmp_path / 'first'))
   saved = storage.load_arrays(str(tmp_path / 'first'))
   saved = saved['batch_stats/heads_hmdb51/norm/mean']
@@ -151,7 +143,6 @@ def test_a_head_has_statistics_in_files_as_well(make, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures('jax_generator')
 def test_they_are_those_of_all_devices(make, config_file, tmp_path):
   """One device and four see the same batch, in BatchNorm too."""
   config = make(steps=2)

@@ -70,11 +70,9 @@ def test_blocks_of_every_backbone_are_read(name):
   video = np.zeros((2, 8, 32, 32, 3)) if name == 'i3d' else tiny.VIDEO
 
   def forward():
-    features = model.init_with_output(jax.random.key(0), video, False)[0]
+    features = model.init_with_output(tiny.key(0), video, False)[0]
     options = {'method': 'of_clips'}
-    return probe.init_with_output(jax.random.key(0), features, True, **options)[
-      0
-    ]
+    return probe.init_with_output(tiny.key(0), features, True, **options)[0]
 
   assert jax.eval_shape(forward).shape[:-1] == (2,)
 
@@ -214,7 +212,7 @@ def test_no_backward_runs_through_the_backbone(kind):
       tiny.vit.build(kind='clip', patch=8, **{**tiny.SIZE, 'depth': depth}),
       blocks=probe.blocks(),
     )
-    frozen = jax.eval_shape(lambda: model.init(jax.random.key(0), video, False))
+    frozen = jax.eval_shape(lambda: model.init(tiny.key(0), video, False))
 
     def loss(trained, frozen, video):
       features = model.apply(frozen, video, False)
@@ -222,7 +220,7 @@ def test_no_backward_runs_through_the_backbone(kind):
 
     def init(frozen):
       features = model.apply(frozen, video, False)
-      return probe.init(jax.random.key(0), features, False, method='of_clips')
+      return probe.init(tiny.key(0), features, False, method='of_clips')
 
     trained = jax.eval_shape(init, frozen)
     args = trained, frozen, video
