@@ -136,7 +136,7 @@ def takes_cudnn(shapes: Shapes, on: Any) -> bool:
 def _cudnn(q, k, v, bias, cap=None, parts=None):
   del cap  # None.
   if bias is not None:
-    bias = _in_front(bias, k.shape[-3])
+    bias = windows.in_front(bias, k.shape[-3])
     if parts is not None:
       bias = bias + _apart(parts, *bias.shape[-2:])
     return _cudnn_biased(q, k, v, bias)
@@ -192,12 +192,6 @@ def _filled(x: jax.Array, axis: int, value: float = 0.0) -> jax.Array:
   return jnp.pad(x, around, constant_values=value)
 
 
-def _in_front(bias: jax.Array, keys: int) -> jax.Array:
-  """Adds biases of 0 for keys in front of those that have one."""
-  added = keys - bias.shape[-1]
-  return jnp.pad(bias, [(0, 0)] * (bias.ndim - 1) + [(added, 0)])
-
-
 def _apart(parts: jax.Array, n: int, m: int) -> jax.Array:
   """Returns what is added to scores, [..., 1, n, m]; 0 within a part.
 
@@ -206,16 +200,14 @@ def _apart(parts: jax.Array, n: int, m: int) -> jax.Array:
     n: queries of a row.
     m: its keys.
   """
-  lead = [(0, 0)] * (parts.ndim - 1)
-  of = lambda length: jnp.pad(parts, [*lead, (length - parts.shape[-1], 0)])
-  queries, keys = of(n)[..., None], of(m)[..., None, :]
-  differ = (queries != keys) & (queries > 0) & (keys > 0)
-  return jnp.where(differ, windows.APART, 0.0)[..., None, :, :]
+  queries, keys = (windows.in_front(parts, length) for length in (n, m))
+  found = windows.apart(queries[..., None], keys[..., None, :])
+  return found[..., None, :, :]
 
 
 def _plain(q, k, v, bias, cap=None, parts=None):
   if bias is not None:
-    bias = _in_front(bias, k.shape[-3])
+    bias = windows.in_front(bias, k.shape[-3])
   return _products('nhc', q.shape[-1] ** -0.5, cap, q, k, v, bias, parts)
 
 
@@ -227,7 +219,7 @@ def _heads_first(q, k, v, bias, cap=None, parts=None):
   scaled, and not scores, as there are fewer of them.
   """
   if bias is not None:
-    bias = _in_front(bias, k.shape[-3])
+    bias = windows.in_front(bias, k.shape[-3])
   q, k, v = (x.swapaxes(-3, -2) for x in (q * q.shape[-1] ** -0.5, k, v))
   return _products('hnc', 1.0, cap, q, k, v, bias, parts).swapaxes(-3, -2)
 

@@ -15,6 +15,9 @@ import jax
 ANY = types.SimpleNamespace(platform='any')
 CPU = types.SimpleNamespace(platform='cpu')
 
+# Lanes of a TPU's registers, and of the tiles that its arrays lie in.
+LANES = 128
+
 _meant: contextvars.ContextVar[Any] = contextvars.ContextVar(
   'meant', default=None
 )

@@ -20,9 +20,8 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu
 
 from vidpetl.backbones import windows
+from vidpetl.backbones.devices import LANES
 
-# Of a TPU's registers.
-LANES = 128
 # Bytes on the chip that kernels with a bias may take.
 _ROOM = 32 * 2**20
 _FLOAT = jnp.float32
@@ -199,9 +198,7 @@ def _weights(blocks, q, k, more, head):
   if more:
     scores += more[0][head].astype(_FLOAT)
   if len(more) > 1:
-    queries, keys = more[1][...], more[2][...]
-    apart = (queries != keys) & (queries > 0) & (keys > 0)
-    scores += jnp.where(apart, windows.APART, 0.0)
+    scores += windows.apart(more[1][...], more[2][...])
   if blocks.keys > blocks.m:
     key = jax.lax.broadcasted_iota(jnp.int32, (1, blocks.keys), 1)
     scores = jnp.where(key < blocks.m, scores, -jnp.inf)

@@ -16,12 +16,11 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl.backbones import meshes
+from vidpetl.backbones.devices import LANES
 
 # Fewer keys fill few blocks, and little of them: of 197 keys, 256 are attended
 # to, and a block takes as long as the bytes that it saves.
 _FEWEST_KEYS = 512
-# Lanes of a TPU's registers: lengths, blocks and widths are multiples of it.
-_LANES = 128
 # Blocks of 1024 x 1024 scores in float32 are 4 MiB, of the 16 MiB that a kernel
 # has on the chip.
 _LARGEST = 8
@@ -77,7 +76,7 @@ def _rows(q, k, v, *, cap, interpret):
 
   def heads_first(x, size):
     x = x.reshape(-1, *x.shape[-3:]).swapaxes(1, 2)
-    more = [(0, 0), (0, 0), (0, -x.shape[2] % size), (0, -x.shape[3] % _LANES)]
+    more = [(0, 0), (0, 0), (0, -x.shape[2] % size), (0, -x.shape[3] % LANES)]
     return jnp.pad(x, more)
 
   scaled = q * jnp.asarray(q.shape[-1] ** -0.5, q.dtype)
@@ -135,5 +134,5 @@ def block(length: int) -> int:
   The least of what there is to attend to, and of blocks to begin.
   """
   sizes = range(1, _LARGEST + 1)
-  cost = lambda size: -(-length // (size * _LANES)) * (size + _BEGIN)
-  return _LANES * min(sizes, key=cost)
+  cost = lambda size: -(-length // (size * LANES)) * (size + _BEGIN)
+  return LANES * min(sizes, key=cost)

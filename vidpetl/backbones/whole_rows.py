@@ -21,10 +21,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vidpetl.backbones import meshes
+from vidpetl.backbones import meshes, windows
+from vidpetl.backbones.devices import LANES
 
-# Lanes of a TPU's registers, and rows of one of 16 bits.
-_LANES, _ROWS = 128, 16
+# Rows of a TPU's register of 16 bits.
+_ROWS = 16
 # Fewer keys make scores that cost less than a kernel of their own. Scores and
 # gradients of more keys leave no room for queries on the chip, and those of
 # biases none for all queries of a row.
@@ -78,12 +79,12 @@ def blocks(
   parts = 1 if biased else -(-n // _QUERIES)
   queries = up(-(-n // parts), _ROWS)
   of = lambda channels: Blocks(
-    queries, up(m, _LANES), channels, n, m, width, biased
+    queries, up(m, LANES), channels, n, m, width, biased
   )
   most = heads * width
-  if most % _LANES:
+  if most % LANES:
     return of(most)
-  sizes = [of(c) for c in range(most, 0, -_LANES) if most % c == 0]
+  sizes = [of(c) for c in range(most, 0, -LANES) if most % c == 0]
   fit = [x for x in sizes if x.heads <= _MOST_HEADS and x.bytes <= _ROOM]
   return fit[0] if fit else sizes[-1]
 
@@ -100,8 +101,8 @@ def takes(shapes: Any, on: Any) -> bool:
     and shapes.shared
     and not shapes.capped
     and shapes.dtype == jnp.bfloat16
-    and _LANES % shapes.width == 0
-    and (channels % _LANES == 0 or channels <= 2 * _LANES)
+    and LANES % shapes.width == 0
+    and (channels % LANES == 0 or channels <= 2 * LANES)
     and _FEWEST_KEYS <= shapes.keys <= most
     and shapes.queries >= _ROWS
   )
@@ -134,16 +135,13 @@ def attend(
   n, m = q.shape[-3], k.shape[-3]
   same = []
   if bias is not None:
-    bias = jnp.pad(bias, [(0, 0), (0, 0), (m - bias.shape[-1], 0)])
-    same = [bias.astype(q.dtype)]
+    same = [windows.in_front(bias, m).astype(q.dtype)]
   if parts is not None:
-    of = lambda length: np.pad(
-      parts.reshape(-1, parts.shape[-1]),
-      [(0, 0), (length - parts.shape[-1], 0)],
-    )
-    same += [of(n)[..., None], of(m)[:, None]]
+    rows = parts.reshape(-1, parts.shape[-1])
+    queries, keys = (windows.in_front(rows, length) for length in (n, m))
+    same += [queries[..., None], keys[:, None]]
   own = functools.partial(_rows, interpret)
-  return meshes.on_each(own, (q, k, v), tuple(map(jnp.asarray, same)))
+  return meshes.on_each(own, (q, k, v), same)
 
 
 def _rows(interpret, q, k, v, *more):

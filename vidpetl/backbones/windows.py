@@ -45,6 +45,22 @@ def parts(sizes: Size, window: Size, shift: Size) -> np.ndarray:
   return 1 + label[0, ..., 0].astype(np.int32)
 
 
+def in_front(x: jax.Array, length: int) -> jax.Array:
+  """Adds zeros to the last axis, in front, up to a length."""
+  return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(length - x.shape[-1], 0)])
+
+
+def apart(queries: jax.Array, keys: jax.Array) -> jax.Array:
+  """Returns what is added to scores; 0 within a part, and of part 0.
+
+  Args:
+    queries: [..., n, 1], the part that each is of.
+    keys: [..., 1, m], the same.
+  """
+  differ = (queries != keys) & (queries > 0) & (keys > 0)
+  return jnp.where(differ, APART, 0.0)
+
+
 def fit(window: Size, shift: Size, sizes: Size) -> tuple[Size, Size]:
   """Returns window and shift for a grid, which may be smaller than a window."""
   fits = [size > length for size, length in zip(sizes, window)]
