@@ -24,6 +24,8 @@ from collections.abc import Iterator, Sequence
 
 # For a process that was told to stop to write its checkpoint.
 PATIENCE_SECONDS = 60.0
+# For those that fail together to be gone, so that the cause is among them.
+SETTLING_SECONDS = 1.0
 # What `vidpetl train` leaves with when it was told to stop and has saved.
 INTERRUPTED = os.EX_TEMPFAIL
 
@@ -112,10 +114,20 @@ def stop(processes: Sequence[subprocess.Popen]) -> None:
       process.wait()
 
 
+def cause(codes: Sequence[int]) -> int:
+  """Returns which of several exit codes to report, as a shell would.
+
+  One that a signal ended is the cause of what its peers then say: they end
+  because it was lost.
+  """
+  code = next((c for c in codes if c < 0), codes[0])
+  return code if code > 0 else 128 - code
+
+
 def wait(
   processes: Sequence[subprocess.Popen], told_to_end: threading.Event
 ) -> int:
-  """Returns the first exit code that is not 0, once all have ended.
+  """Returns the exit code of the first failure, once all have ended.
 
   Args:
     processes: that run.
@@ -124,16 +136,16 @@ def wait(
   """
   running, failure = list(processes), 0
   while running:
-    for process in list(running):
-      code = process.poll()
-      if code is None:
-        continue
-      running.remove(process)
-      if code != 0 and failure == 0:
-        # What a shell reports of a process that a signal ended.
-        failure = code if code > 0 else 128 - code
-        if code != INTERRUPTED and not told_to_end.is_set():
-          stop(running)
+    if failure == 0 and any(p.poll() for p in running):
+      # A peer may be gone before the system has cleared away what it lost.
+      time.sleep(SETTLING_SECONDS)
+    ended = [p for p in running if p.poll() is not None]
+    running = [p for p in running if p not in ended]
+    codes = [p.returncode for p in ended if p.returncode != 0]
+    if codes and failure == 0:
+      failure = cause(codes)
+      if failure != INTERRUPTED and not told_to_end.is_set():
+        stop(running)
     time.sleep(0.05)
   return failure
 

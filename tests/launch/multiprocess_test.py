@@ -34,6 +34,16 @@ elif args.do == 'killed':
   if args.process_id == 0:
     os.kill(os.getpid(), signal.SIGKILL)
   time.sleep(60)
+elif args.do == 'lost':
+  dying = os.path.join(os.environ['PYTHONPATH'], 'dying')
+  if args.process_id == 1:
+    open(dying, 'x').close()
+    time.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGKILL)
+  # Its peer has ended of it before anybody can ask for its exit code.
+  while not os.path.exists(dying):
+    time.sleep(0.01)
+  sys.exit(1)
 elif args.do == 'save':
   def save(number, frame):
     time.sleep(0.2 * args.process_id)
@@ -85,7 +95,9 @@ def test_ranks_are_told_and_marked(launch):
   assert len(addresses) == 1
 
 
-@pytest.mark.parametrize('do, code', [('fail', 7), ('killed', 137)])
+@pytest.mark.parametrize(
+  'do, code', [('fail', 7), ('killed', 137), ('lost', 137)]
+)
 def test_a_failure_ends_all_with_its_code(launch, do, code):
   process = launch(f'--do={do}')
   process.communicate(timeout=30)
