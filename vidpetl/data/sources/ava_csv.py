@@ -88,19 +88,15 @@ def open(
     ValueError: if `num_classes` is below the label map's largest id, or no
       keyframe lies within its video.
   """
-  text.require(annotations, 'the keyframes of this split')
   truth, classes = _read(annotations, labelmap, num_classes, boxes)
   c = num_classes or max(classes) + 1
   persons = localisation.read_persons(
     'none' if detections is None else detections, c, degenerate_boxes, boxes
   )
-  skip = set()
-  if excluded is not None:
-    skip = ava.read_excluded(text.require(excluded, 'excluded timestamps'))
   table = keyframes.join(
     truth,
     persons,
-    skip,
+    _excluded(excluded),
     num_classes=c,
     match_iou=match_iou,
     all_detected=split != 'train',
@@ -121,6 +117,13 @@ def open(
   )
 
 
+def _excluded(path: str | None) -> set[columns.Key]:
+  """Returns the keyframes that count for nothing."""
+  if path is None:
+    return set()
+  return ava.read_excluded(text.require(path, 'excluded timestamps'))
+
+
 def _read(
   annotations: str,
   labelmap: str | None,
@@ -128,6 +131,7 @@ def _read(
   outside: str,
 ) -> tuple[columns.Boxes, dict[int, str]]:
   """Returns the ground truth, and the names of its actions by id - 1."""
+  text.require(annotations, 'the keyframes of this split')
   if labelmap is None:
     most = num_classes or _LARGEST
     truth = ava.read_ground_truth(annotations, most, outside=outside)

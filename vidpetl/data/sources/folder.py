@@ -92,11 +92,7 @@ def open(
     num_classes=len(found.classes),
     classes=dict(enumerate(found.classes)),
     fps=fps,
-    dropped=tuple(
-      dropped
-      for of, dropped in found.lost
-      if of == wanted or (not of and wanted == 'train') or wanted == 'all'
-    ),
+    dropped=_dropped(found, wanted),
     notes=(*found.notes, *videos.rate_note(framed, fps)),
   )
   ids = columns.unique([names.shown(clip.path) for clip in clips])
@@ -142,6 +138,17 @@ def _split(path: str, split: str, found: layouts.Layout) -> str:
       f'{", ".join(sorted(there))}'
     )
   return wanted
+
+
+def _dropped(
+  found: layouts.Layout, wanted: str
+) -> tuple[examples.Dropped, ...]:
+  """Returns what a split lacks; 'train' lacks what is in none, too."""
+  return tuple(
+    dropped
+    for of, dropped in found.lost
+    if of == wanted or (not of and wanted == 'train') or wanted == 'all'
+  )
 
 
 def _require_some(

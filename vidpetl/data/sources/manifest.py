@@ -107,14 +107,11 @@ def open(
   """
   text.require(path, 'a csv with the header path,label')
   shown = kinds.load(kind, 'source manifest: kind')
-  rows = _read(path, shown, 0.0 if split == 'all' else val_fraction)
+  folder = root or os.path.dirname(os.path.abspath(path))
+  rows = _read(path, shown, folder, 0.0 if split == 'all' else val_fraction)
   if classes is None:
     classes = names.ordered(label for row in rows for label in row.labels)
   index = {label: i for i, label in enumerate(classes)}
-  folder = root or os.path.dirname(os.path.abspath(path))
-  places = videos.Places(folder)
-  for row in rows:
-    row.file, row.missing = places.clip(row.path)
   said = _review(path, rows, shown)
   wanted = table_splits.wanted(path, split, {row.split for row in rows})
   chosen = [r for r in rows if wanted == 'all' or r.split == wanted]
@@ -134,10 +131,7 @@ def open(
     num_classes=len(classes),
     classes=dict(enumerate(classes)),
     fps=fps,
-    dropped=(
-      *(_dropped(path, r, folder, r.missing) for r in chosen if not r.file),
-      *_of_no_split(path, rows, folder, wanted),
-    ),
+    dropped=tuple(_left_out(path, folder, rows, chosen, wanted)),
     notes=(
       *table_splits.notes(said, classes),
       *_several_in_one(classes, shown),
@@ -155,8 +149,10 @@ def open(
   )
 
 
-def _read(path: str, kind: kinds.Kind, val_fraction: float) -> list[_Row]:
-  """Returns the rows of a table, checked."""
+def _read(
+  path: str, kind: kinds.Kind, folder: str, val_fraction: float
+) -> list[_Row]:
+  """Returns the rows of a table, checked, with their videos."""
   columns_of = (_REQUIRED, _OPTIONAL)
   if not kind.has_classes:
     columns_of = (_REQUIRED[:1], (*_REQUIRED[1:], *_OPTIONAL))
@@ -173,7 +169,11 @@ def _read(path: str, kind: kinds.Kind, val_fraction: float) -> list[_Row]:
     _Row(line, row['path'], clip, labels[line], of, *span(path, line, row))
     for clip, of, (line, row) in zip(ids, split, table)
   ]
-  return _united(rows) if kind.several else rows
+  rows = _united(rows) if kind.several else rows
+  places = videos.Places(folder)
+  for row in rows:
+    row.file, row.missing = places.clip(row.path)
+  return rows
 
 
 def clip_id(row: dict[str, str], path: str) -> str:
@@ -181,6 +181,23 @@ def clip_id(row: dict[str, str], path: str) -> str:
   start = row.get('start', '')
   begins = '' if fields.is_missing(start) else f'@{start}'
   return row.get('id') or names.shown(path) + begins
+
+
+def dropped(
+  path: str, line: int, folder: str, file: str, name: str, why: str
+) -> examples.Dropped:
+  """Returns a row of a table that is left out.
+
+  Args:
+    path: of the table.
+    line: of the row.
+    folder: to which its files are relative.
+    file: as the row has it.
+    name: what reports call the row.
+    why: it is left out.
+  """
+  shown = names.shown(os.path.join(folder, file))
+  return examples.Dropped(name, shown, f'{why} ({names.shown(path)}:{line})')
 
 
 def _names(path, rows, kind: kinds.Kind) -> dict[int, list[str]]:
@@ -252,19 +269,15 @@ def _indices(path: str, row: _Row, index: dict[str, int]) -> list[int]:
   return [index[label] for label in row.labels]
 
 
-def _dropped(path, row: _Row, folder: str, reason: str) -> examples.Dropped:
-  file = names.shown(os.path.join(folder, row.path))
-  where = f'{names.shown(path)}:{row.line}'
-  return examples.Dropped(row.id, file, f'{reason} ({where})')
-
-
-def _of_no_split(
-  path: str, rows: list[_Row], folder: str, wanted: str
-) -> list[examples.Dropped]:
-  """Returns the rows without a split, which training lists."""
-  if wanted != 'train':
-    return []
-  return [_dropped(path, r, folder, 'no split') for r in rows if not r.split]
+def _left_out(
+  path: str, folder: str, rows: Sequence[_Row], chosen: Sequence[_Row], of: str
+) -> Iterator[examples.Dropped]:
+  """Yields rows without a video, and for training those without a split."""
+  lost = [(row, row.missing) for row in chosen if not row.file]
+  if of == 'train':
+    lost += [(row, 'no split') for row in rows if not row.split]
+  for row, why in lost:
+    yield dropped(path, row.line, folder, row.path, row.id, why)
 
 
 def span(path: str, line: int, row: dict[str, str]) -> tuple[float, float]:

@@ -109,6 +109,7 @@ def open(
   notes = _notes(path, rows, of, clips)
   wanted = table_splits.wanted(path, split, of)
   lost = [row for row, s in zip(rows, of) if not s and wanted == 'train']
+  of_no_split = [_id(row) for _, row in lost]
   chosen = [i for i, s in enumerate(of) if wanted in ('all', s)]
   rows, clips = [rows[i] for i in chosen], [clips[i] for i in chosen]
   ids = columns.unique([_id(row) for _, row in rows])
@@ -133,15 +134,8 @@ def open(
     classes={},
     fps=fps,
     dropped=(
-      *(
-        _dropped(path, folder, clip, *row, missing)
-        for clip, row, (file, missing) in zip(ids, rows, clips)
-        if not file
-      ),
-      *(
-        _dropped(path, folder, _id(row), line, row, 'no split')
-        for line, row in lost
-      ),
+      *_left_out(path, folder, ids, rows, [missing for _, missing in clips]),
+      *_left_out(path, folder, of_no_split, lost, ['no split'] * len(lost)),
     ),
     notes=(*notes, *videos.rate_note(filter(videos.is_folder, files), fps)),
   )
@@ -239,11 +233,13 @@ def _groups(rows: Rows) -> list[str]:
   return [action if count[action] > 1 else '' for action in actions]
 
 
-def _dropped(
-  path: str, folder: str, name: str, line: int, row: Row, why: str
-) -> examples.Dropped:
-  file = names.shown(os.path.join(folder, row['video']))
-  return examples.Dropped(name, file, f'{why} ({names.shown(path)}:{line})')
+def _left_out(
+  path: str, folder: str, ids: Sequence[str], rows: Rows, why: Sequence[str]
+) -> Iterator[examples.Dropped]:
+  """Yields the rows that are left out, those with a reason."""
+  for name, (line, row), reason in zip(ids, rows, why):
+    if reason:
+      yield manifest.dropped(path, line, folder, row['video'], name, reason)
 
 
 def _id(row: Row) -> str:
