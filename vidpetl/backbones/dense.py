@@ -44,6 +44,16 @@ def product(x: jax.Array, kernel: jax.Array, axes: int = 1) -> jax.Array:
   return y.reshape(*lead, *out)
 
 
+def _sum(y: jax.Array, bias: jax.Array) -> jax.Array:
+  """Adds a bias [*out] to [..., *out], with these axes as one.
+
+  Split into heads of few channels, a TPU's layout of the sum is another one
+  than kernels read, and each is copied.
+  """
+  lead = y.shape[: y.ndim - bias.ndim]
+  return (y.reshape(*lead, -1) + bias.reshape(-1)).reshape(y.shape)
+
+
 class Dense(nn.Module):
   """x W + b. Site: `layer`.
 
@@ -83,7 +93,7 @@ class Dense(nn.Module):
     y = apply(x, kernel)
     if self.use_bias:
       bias = self.param('bias', self.bias_init, self.features)
-      y = y + bias.astype(self.dtype)
+      y = _sum(y, bias.astype(self.dtype))
     return site_lib.layer(
       y, site_lib.Linear(x, kernel, bias, len(self.features), apply)
     )

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import blocks as blocks_lib
-from vidpetl.backbones import meshes, norms, rounded
+from vidpetl.backbones import meshes, norms, rounded, tubelets
 from vidpetl.backbones import mlp as mlp_lib
 from vidpetl.backbones import rotary as rotary_lib
 from vidpetl.backbones import site as site_lib
@@ -240,13 +240,9 @@ class Embedding(nn.Module):
           f'do not tile clips of {sizes}: {what} {size} is no multiple of '
           f'{part}'
         )
-    (i, j, k), c = self.tubelet, video.shape[-1]
-    kernel = self.param(
-      'kernel', nn.initializers.lecun_normal(), (i, j, k, c, self.width)
-    )
-    b, t, h, w = video.shape[0], *(s // p for s, p in zip(sizes, self.tubelet))
-    x = video.astype(self.dtype).reshape(b, t, i, h, j, w, k, c)
-    x = x.transpose(0, 1, 3, 5, 2, 4, 6, 7).reshape(b, t, h, w, i * j * k * c)
+    shape = (*self.tubelet, video.shape[-1], self.width)
+    kernel = self.param('kernel', nn.initializers.lecun_normal(), shape)
+    x = tubelets.cut(video.astype(self.dtype), self.tubelet)
     product = lambda x, kernel: x @ kernel.reshape(x.shape[-1], -1)
     apply = functools.partial(rounded.apply, product)
     y, bias = apply(x, kernel), None

@@ -149,9 +149,10 @@ def _rows(interpret, q, k, v, *more):
   heads, width = q.shape[-2:]
   size = blocks(q.shape[-3], k.shape[-3], heads, width, bool(more))
   flat = lambda x: x.reshape(-1, x.shape[-3], heads * width)
-  scaled = q * jnp.asarray(width**-0.5, q.dtype)
   # Kernels are slow to import, and needed on TPUs alone.
   from vidpetl.backbones import row_kernels  # noqa: PLC0415
 
-  y = row_kernels.attend(size, interpret, *map(flat, (scaled, k, v)), more)
-  return y.reshape(q.shape)
+  q, k, v, shape = *map(flat, (q, k, v)), q.shape
+  q *= jnp.asarray(width**-0.5, q.dtype)
+  y = row_kernels.attend(size, interpret, q, k, v, more)
+  return y.reshape(shape)

@@ -1,0 +1,74 @@
+"""Tests of `backbones.tubelets`."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import textwrap
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vidpetl.backbones import devices, tubelets
+
+_TPU = types.SimpleNamespace(platform='tpu')
+
+
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float32'])
+@pytest.mark.parametrize('size', [(2, 4, 4), (1, 2, 3), (2, 1, 1)])
+def test_products_pick_the_same_numbers(size, dtype):
+  video = jax.random.normal(jax.random.key(0), (2, 4, 8, 12, 3), dtype)
+  expected, pull = jax.vjp(lambda x: tubelets.cut(x, size), video)
+  found, pull_picked = jax.vjp(lambda x: tubelets.picked(x, size), video)
+  np.testing.assert_array_equal(found, expected)
+  g = jax.random.normal(jax.random.key(1), expected.shape, dtype)
+  np.testing.assert_array_equal(pull_picked(g)[0], pull(g)[0])
+
+
+@pytest.mark.parametrize('side, products', [(4, 1), (16, 0)])
+def test_products_are_for_small_tubelets_on_tpus(side, products):
+  video = jax.ShapeDtypeStruct((1, 2, 32, 32, 3), jnp.bfloat16)
+  with devices.meant(_TPU):
+    made = jax.make_jaxpr(lambda x: tubelets.cut(x, (2, side, side)))(video)
+  assert str(made).count('dot_general') == products
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+  importlib.util.find_spec('libtpu') is None, reason='needs libtpu'
+)
+def test_products_move_a_third_of_the_bytes():
+  """Tokens of Swin on one chip, by its compiler."""
+  script = """
+    import jax, jax.numpy as jnp
+    from vidpetl.backbones import devices, tubelets
+    from vidpetl.studies.pods import program, topologies, traffic
+    from vidpetl.training import sharding
+
+    mesh = sharding.make_mesh(1, 1, topologies.target('v5e-1').devices())
+    x = jax.ShapeDtypeStruct(
+      (4, 16, 224, 224, 3), jnp.bfloat16, sharding=sharding.batch(mesh)
+    )
+    kernel = jax.ShapeDtypeStruct(
+      (96, 128), jnp.bfloat16, sharding=sharding.replicated(mesh)
+    )
+    with jax.set_mesh(mesh):
+      for meant in (devices.ANY, devices.current()):
+        def embed(x, kernel):
+          with devices.meant(meant):
+            return tubelets.cut(x, (2, 4, 4)) @ kernel
+        made = jax.jit(embed).lower(x, kernel).compile()
+        print(traffic.moved(program.Program(made.as_text())))
+  """
+  done = subprocess.run(
+    [sys.executable, '-c', textwrap.dedent(script)],
+    env={**os.environ, 'ALLOW_MULTIPLE_LIBTPU_LOAD': '1'},
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  copied, picked = map(float, done.stdout.split())
+  assert 3 * picked < copied, (picked, copied)
