@@ -7,11 +7,15 @@ make of them is averaged.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import einops
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from vidpetl.backbones import devices
 
 Size = tuple[int, int, int]
 
@@ -61,6 +65,25 @@ def apart(queries: jax.Array, keys: jax.Array) -> jax.Array:
   return jnp.where(differ, APART, 0.0)
 
 
+def roll(x: jax.Array, by: Sequence[int]) -> jax.Array:
+  """Rolls [b, t, h, w, d] cyclically along t, h and w, by so many tokens.
+
+  A TPU has w in tiles of eight tokens, across which a shift is slow. There a
+  product shifts along w, whose factor has a one in each row and column, so that
+  nothing is rounded.
+  """
+  if devices.current().platform != 'tpu' or not by[2]:
+    return jnp.roll(x, by, (1, 2, 3)) if any(by) else x
+  w = x.shape[3]
+  places = (jnp.arange(w) - by[2]) % w
+  return jnp.einsum(
+    'bthwd,vw->bthvd',
+    jnp.roll(x, by[:2], (1, 2)),
+    jax.nn.one_hot(places, w, dtype=x.dtype),
+    precision=jax.lax.Precision.HIGHEST,
+  )
+
+
 def fit(window: Size, shift: Size, sizes: Size) -> tuple[Size, Size]:
   """Returns window and shift for a grid, which may be smaller than a window."""
   fits = [size > length for size, length in zip(sizes, window)]
@@ -82,7 +105,7 @@ def attend(
   x = pad(volume, window)
   padded = x.shape[1:4]
   apart = parts(padded, window, shift) if any(shift) else None
-  x = jnp.roll(x, [-by for by in shift], (1, 2, 3)) if any(shift) else x
+  x = roll(x, [-by for by in shift])
   shape = dict(zip('ijk', window))
   x = einops.rearrange(x, _WINDOWS, **shape)
   n = lead.shape[-2]
@@ -93,7 +116,7 @@ def attend(
   lead, x = x[:, :, :n].mean(1), x[:, :, n:]
   counts = {a: size // w for a, size, w in zip('thw', padded, window)}
   x = einops.rearrange(x, _VOLUME, **counts, **shape)
-  x = jnp.roll(x, shift, (1, 2, 3)) if any(shift) else x
+  x = roll(x, shift)
   t, h, w = sizes
   return lead, x[:, :t, :h, :w]
 
