@@ -1,12 +1,8 @@
 """TPU's attention, interpreted on a CPU, and compiled where libtpu is."""
 
-import importlib.util
 import json
-import os
-import subprocess
-import sys
-import textwrap
 
+import chips
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,9 +44,7 @@ def test_blocks_are_large_and_fill_up_little(length, size, padded):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-  importlib.util.find_spec('libtpu') is None, reason='needs libtpu'
-)
+@chips.needed
 def test_each_chip_attends_to_rows_of_its_own():
   """Forward and backward, for 4 chips: no collective, no scores in memory."""
   script = """
@@ -74,14 +68,7 @@ def test_each_chip_attends_to_rows_of_its_own():
       'temporary': made.memory_analysis().temp_size_in_bytes,
     }))
   """
-  done = subprocess.run(
-    [sys.executable, '-c', textwrap.dedent(script)],
-    env={**os.environ, 'ALLOW_MULTIPLE_LIBTPU_LOAD': '1'},
-    capture_output=True,
-    text=True,
-    check=True,
-  )
-  found = json.loads(done.stdout)
+  found = json.loads(chips.told(script))
   assert found['way'] == 'splash'
   assert 'tpu_custom_call' in found['text']
   assert not any(

@@ -1,12 +1,8 @@
 """Tests of `backbones.tubelets`."""
 
-import importlib.util
-import os
-import subprocess
-import sys
-import textwrap
 import types
 
+import chips
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,9 +33,7 @@ def test_products_are_for_small_tubelets_on_tpus(side, products):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-  importlib.util.find_spec('libtpu') is None, reason='needs libtpu'
-)
+@chips.needed
 def test_products_move_a_third_of_the_bytes():
   """Tokens of Swin on one chip, by its compiler."""
   script = """
@@ -63,12 +57,5 @@ def test_products_move_a_third_of_the_bytes():
         made = jax.jit(embed).lower(x, kernel).compile()
         print(traffic.moved(program.Program(made.as_text())))
   """
-  done = subprocess.run(
-    [sys.executable, '-c', textwrap.dedent(script)],
-    env={**os.environ, 'ALLOW_MULTIPLE_LIBTPU_LOAD': '1'},
-    capture_output=True,
-    text=True,
-    check=True,
-  )
-  copied, picked = map(float, done.stdout.split())
+  copied, picked = map(float, chips.told(script).split())
   assert 3 * picked < copied, (picked, copied)

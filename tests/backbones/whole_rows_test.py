@@ -1,11 +1,11 @@
 """TPU's attention to whole rows, interpreted on a CPU."""
 
-import importlib.util
 import os
 import subprocess
 import sys
 import textwrap
 
+import chips
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -143,9 +143,7 @@ def test_all_queries_of_a_window_are_one_block():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-  importlib.util.find_spec('libtpu') is None, reason='needs libtpu'
-)
+@chips.needed
 @pytest.mark.parametrize('part', ['v4-8', 'v5e-4', 'v5p-8', 'v6e-4'])
 def test_tokens_are_attended_to_as_they_lie(part):
   """For 4 chips: kernels alone, with no copy, padding or collective."""
@@ -170,15 +168,9 @@ def test_tokens_are_attended_to_as_they_lie(part):
       made = jax.jit(jax.grad(loss, (0, 1, 2))).lower(x, x, x).compile()
     print(made.as_text())
   """
-  done = subprocess.run(
-    [sys.executable, '-c', textwrap.dedent(script)],
-    env={**os.environ, 'ALLOW_MULTIPLE_LIBTPU_LOAD': '1'},
-    capture_output=True,
-    text=True,
-    check=True,
-  )
-  assert done.stdout.count('custom_call_target="tpu_custom_call"') == 1
+  told = chips.told(script)
+  assert told.count('custom_call_target="tpu_custom_call"') == 1
   assert not any(
-    f' {kind}(' in done.stdout
+    f' {kind}(' in told
     for kind in ('all-gather', 'all-reduce', 'copy', 'pad', 'transpose')
   )
