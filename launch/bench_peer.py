@@ -284,12 +284,12 @@ def net_of(preset: str, clip: tuple[int, int], method: str) -> nn.Module:
   """
   from vidpetl import backbones  # noqa: PLC0415
 
+  if method == 'patt':
+    raise ValueError('PATT is not written in PyTorch')
   fields = presets.find(preset).fields
   if fields['name'] == 'swin':
     net = swin(fields['variant'].lower(), clip, method)
   elif fields['name'] in ('vit', 'vivit'):
-    if method == 'patt':
-      raise ValueError('PATT is not written in PyTorch')
     net = ViT(clip, backbones.build(fields), method)
   else:
     net = convnet(preset, method)

@@ -5,11 +5,12 @@ import re
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 import tiny
 
-from vidpetl.backbones import vit
+from vidpetl.backbones import dense, devices, vit
 
 # No two kinds of arrays are of one size.
 WIDTH, MLP, HEADS, TOKENS = 24, 40, 2, 2 * (1 + 9)
@@ -48,6 +49,26 @@ def test_attention_transposes_its_tokens_and_no_scores(transposed):
   # q, k, v, what is attended to, and the gradients of these; three again.
   assert transposed.count(TOKENS * WIDTH) <= 2 * 11
   assert TOKENS * HEADS * (1 + 9) not in transposed
+
+
+def test_the_gradient_of_a_narrow_kernel_turns_over_no_tokens():
+  tokens, d, out = 21, 32, 2
+
+  def loss(x, kernel):
+    return jnp.sum(dense.product(x, kernel).reshape(3, 7, out) ** 2)
+
+  x = jax.random.normal(tiny.key(0), (3, 7, d))
+  kernel = jax.random.normal(tiny.key(1), (d, 1, out))
+  compiled = jax.jit(jax.grad(loss, argnums=(0, 1))).lower(x, kernel).compile()
+  dots = re.findall(r'\[([\d,]+)\]\S* dot\(', compiled.as_text())
+  assert sorted(dots) == sorted(
+    [f'{tokens},{out}', f'{tokens},{d}', f'{out},{d}']
+  )
+  with devices.meant(devices.ANY):
+    plain = jax.jit(jax.grad(lambda *given: loss(*given), argnums=(0, 1)))
+    expected = plain(x, kernel)
+  for ours, theirs in zip(compiled(x, kernel), expected, strict=True):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize('name', ['dense', 'hiera', 'mvit'])

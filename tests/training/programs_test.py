@@ -78,6 +78,16 @@ def test_a_frozen_kernel_has_no_gradient(made):
   assert computed(all_trained) and not computed(frozen)
 
 
+def test_of_a_gradient_nothing_is_stored_but_what_the_update_writes(made):
+  state, step = made()
+  entry = step.as_text().partition('\nENTRY ')[2]
+  stored = re.findall(r'= f32\[([\d,]+)\]\S* (?:fusion|dot)\(', entry)
+  for kernel in (96, 320), (320, 96):
+    count = sum(x.shape == kernel for x in jax.tree.leaves(state.params))
+    # The gradient, two moments, and the parameter.
+    assert count and stored.count('{},{}'.format(*kernel)) == 4 * count
+
+
 FSDP = """
 import json, re, sys
 import jax

@@ -7,6 +7,8 @@ they are, it makes the gradient as [heads, c, d], and the optimizer's update
 carries transposes of gradients, moments and parameters. A TPU keeps its last
 two axes in tiles, so that rows of tokens keep their axes there: to join them
 would be a copy.
+
+A CPU's products with few outputs are by turned kernels, see `_narrow`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ import jax.numpy as jnp
 from vidpetl.backbones import devices, rounded
 from vidpetl.backbones import site as site_lib
 
+_NARROW = 8  # Inputs for an output, from which on `_narrow` is faster.
+
 
 def product(x: jax.Array, kernel: jax.Array, axes: int = 1) -> jax.Array:
   """Multiplies [..., d] by a kernel.
@@ -37,11 +41,25 @@ def product(x: jax.Array, kernel: jax.Array, axes: int = 1) -> jax.Array:
   """
   out = kernel.shape[axes:]
   lead, d = x.shape[:-1], x.shape[-1]
-  if devices.current().platform == 'tpu':
+  platform = devices.current().platform
+  if platform == 'tpu':
     y = jnp.tensordot(x, kernel.reshape(d, math.prod(out)), 1)
     return y.reshape(*lead, *out)
-  y = x.reshape(math.prod(lead), d) @ kernel.reshape(d, math.prod(out))
+  x, kernel = x.reshape(math.prod(lead), d), kernel.reshape(d, math.prod(out))
+  narrow = platform == 'cpu' and d >= _NARROW * kernel.shape[1]
+  y = _narrow(x, kernel) if narrow else x @ kernel
   return y.reshape(*lead, *out)
+
+
+def _narrow(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """x W, for a W [d, out] of few columns.
+
+  XLA's products on a CPU turn their left side over where its rows are summed.
+  For W's gradient, x^T (the gradient of x W), that is all of x. The gradient of
+  W^T turns over what is narrow, ten times faster with 8 outputs.
+  """
+  turned = jax.lax.optimization_barrier(kernel.T)
+  return jax.lax.dot_general(x, turned, (((1,), (1,)), ((), ())))
 
 
 def _sum(y: jax.Array, bias: jax.Array) -> jax.Array:

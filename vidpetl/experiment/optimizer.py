@@ -142,20 +142,21 @@ def build(
   )
 
 
-def _clip(most: float) -> optax.GradientTransformation:
+def _clip(most: float) -> optax.GradientTransformationExtraArgs:
   """`optax.clip_by_global_norm` with one factor for all, and no quotients.
 
   XLA computes a factor times the gradient within the update. Quotients it
   would store first, which is one more reading and writing of all gradients.
+  `update(…, norm=norm)` is for those whose norm is known.
   """
 
-  def update(updates, state, params=None):
-    del params
-    norm = optax.tree.norm(updates)
+  def update(updates, state, params=None, *, norm=None, **others):
+    del params, others
+    norm = optax.tree.norm(updates) if norm is None else norm
     factor = jnp.where(norm < most, 1.0, most / norm)
     return jax.tree.map(lambda g: g * factor.astype(g.dtype), updates), state
 
-  return optax.GradientTransformation(optax.init_empty_state, update)
+  return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
 
 
 def _group(config, name, learning_rate):

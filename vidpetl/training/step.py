@@ -68,17 +68,24 @@ def train_step(
     )
   grads, scalars = sums
   weight = jnp.maximum(scalars.pop('weight'), 1.0)
-  # A factor is made part of the update; a quotient would be stored first.
+  # A factor is made part of the update; a quotient would be stored first. So
+  # would be products that a CPU is to sum for the norm.
+  norm = optax.tree.norm(grads) / weight
   grads = jax.tree.map(lambda g: g * (1 / weight), grads)
   updates, opt_state = tx.update(
-    grads, state.opt_state, state.params, rates=rates, decays=decays
+    grads,
+    state.opt_state,
+    state.params,
+    norm=norm,
+    rates=rates,
+    decays=decays,
   )
   params = optax.apply_updates(state.params, updates)
   if hold:
     params = optimizer.keep(params, state.params, hold)
     opt_state = optimizer.keep(opt_state, state.opt_state, hold)
   scalars = {k: v / weight for k, v in scalars.items()}
-  scalars['grad_norm'] = optax.tree.norm(grads)
+  scalars['grad_norm'] = norm
   state = state.replace(
     step=state.step + 1,
     params=params,

@@ -119,8 +119,9 @@ class LoRA(nn.Module):
   ) -> jax.Array:
     """Returns s B (A x), where A is applied as the layer's kernel is."""
     x = apply(x, a.astype(x.dtype))
-    scale = jnp.asarray(self.scale, x.dtype)
-    return scale * dense.product(x, b.astype(x.dtype))
+    # Scaled where it is narrow: behind B the gradient of all would be, too.
+    x = jnp.asarray(self.scale, x.dtype) * x
+    return dense.product(x, b.astype(x.dtype))
 
   @nn.nowrap
   def gain(
