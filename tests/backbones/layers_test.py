@@ -1,4 +1,5 @@
 import functools
+import types
 
 import flax.linen as nn
 import jax
@@ -6,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vidpetl.backbones import activations, layers, mlp
+from vidpetl.backbones import activations, devices, layers, mlp
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
@@ -161,3 +162,15 @@ def test_half_of_a_gated_mlp_gates_the_other(norm):
     y = nn.LayerNorm(epsilon=norm).apply(own, y)
   expected = nn.Dense(6).apply({'params': params['params']['Dense_1']}, y)
   np.testing.assert_allclose(run(model, params, x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('platform', ['cpu', 'tpu'])
+def test_tpus_store_the_gradient_of_a_residual_sum(platform):
+  x, z, weights = (jnp.asarray(normal(2, 3, seed=i)) for i in range(3))
+  loss = lambda x, z: jnp.sum(weights * layers.residual(x, z))
+  with devices.meant(types.SimpleNamespace(platform=platform)):
+    grads = jax.grad(loss, (0, 1))(x, z)
+    text = str(jax.make_jaxpr(jax.grad(loss, (0, 1)))(x, z))
+  assert ('optimization_barrier' in text) == (platform == 'tpu')
+  for grad in grads:
+    np.testing.assert_array_equal(grad, weights)
