@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import blocks as blocks_lib
-from vidpetl.backbones import devices, meshes, norms, rounded, tubelets
+from vidpetl.backbones import gradients, meshes, norms, rounded, tubelets
 from vidpetl.backbones import mlp as mlp_lib
 from vidpetl.backbones import rotary as rotary_lib
 from vidpetl.backbones import site as site_lib
@@ -35,26 +35,6 @@ def constrain_batch(x: jax.Array) -> jax.Array:
   if not axes:
     return x
   return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(axes))
-
-
-def residual(x: jax.Array, z: jax.Array) -> jax.Array:
-  """x + z, whose gradient a TPU's program stores before anything reads it.
-
-  Left alone, XLA makes it, a sum of several norms' gradients, within the next
-  product that reads it, and anew for each tile of what that product makes.
-  """
-  y = x + z
-  return _stored(y) if devices.current().platform == 'tpu' else y
-
-
-@jax.custom_vjp
-def _stored(y: jax.Array) -> jax.Array:
-  return y
-
-
-_stored.defvjp(
-  lambda y: (y, None), lambda _, dy: (jax.lax.optimization_barrier(dy),)
-)
 
 
 class StochasticDepth(nn.Module):
@@ -186,7 +166,7 @@ class Block(nn.Module):
       f, (call or layer)(y), given=y, behind=(f'{layer.name}/{layer.ends}',)
     )
     z = StochasticDepth(self.drop, self.rescale, name=f'{f}_drop')(z)
-    return at(f'{f}_residual', residual(x, z), given=x)
+    return at(f'{f}_residual', gradients.stored(x + z), given=x)
 
 
 class GatedBlock(Block):
