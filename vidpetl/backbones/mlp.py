@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl.backbones import activations, gradients, norms
+from vidpetl.backbones import activations, norms
 from vidpetl.backbones import dense as dense_lib
 from vidpetl.backbones import site as site_lib
 
@@ -49,7 +49,6 @@ class Mlp(nn.Module):
       bias_init=nn.initializers.normal(1e-6),
     )
     y = dense((self.gates * self.hidden,), name='Dense_0')(x)
-    y = gradients.stored(y)
     y = at('mlp_fc1', y, given=x, behind=('Dense_0',))
     y = at('mlp_hidden', self.between(y), before=('Dense_1',))
     z = dense(x.shape[-1:], name='Dense_1')(y)
