@@ -144,7 +144,8 @@ def test_no_product_of_attention_is_in_float32_where_16_bits_are_asked(way):
     ('gpu', '7.5', jnp.bfloat16, 196, 64, 'plain'),
     ('gpu', 'gfx90a', jnp.bfloat16, 196, 64, 'plain'),
     ('cpu', None, jnp.bfloat16, 196, 64, 'heads first'),
-    ('tpu', None, jnp.bfloat16, 16, 64, 'plain'),
+    ('tpu', None, jnp.bfloat16, 16, 64, 'whole rows'),  # Side by side.
+    ('tpu', None, jnp.bfloat16, 17, 64, 'plain'),
     ('tpu', None, jnp.bfloat16, 196, 64, 'whole rows'),
     ('tpu', None, jnp.bfloat16, 1568, 128, 'whole rows'),
     ('tpu', None, jnp.bfloat16, 196, 32, 'whole rows'),

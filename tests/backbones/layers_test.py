@@ -172,3 +172,25 @@ def test_tpus_store_a_gradient_that_one_product_reads(platform):
     text = str(jax.make_jaxpr(grad)(y))
     np.testing.assert_array_equal(grad(y), weights)
   assert ('optimization_barrier' in text) == (platform == 'tpu')
+
+
+@pytest.mark.parametrize('remat', [False, True])
+@pytest.mark.parametrize('platform', ['cpu', 'tpu'])
+@pytest.mark.parametrize('trained', [False, True])
+def test_tpus_store_what_a_frozen_kernel_alone_reads(trained, platform, remat):
+  y, kernel = (jnp.asarray(normal(2, 3, seed=i)) for i in range(2))
+
+  def loss(y, kernel):
+    return jnp.sum(kernel * gradients.stored_behind(kernel * y, kernel))
+
+  grad = jax.grad(
+    jax.checkpoint(loss) if remat else loss, (0, 1) if trained else (0,)
+  )
+  plain = jax.grad(lambda y, kernel: jnp.sum(kernel**2 * y), (0, 1))(y, kernel)
+  with devices.meant(types.SimpleNamespace(platform=platform)):
+    text = jax.jit(grad).lower(y, kernel).as_text()
+    for ours, expected in zip(grad(y, kernel), plain):
+      np.testing.assert_allclose(ours, expected, rtol=1e-5)
+  barriers = text.count('optimization_barrier')
+  # One more keeps what a checkpoint computes again apart.
+  assert barriers == (platform == 'tpu' and not trained) + remat

@@ -20,13 +20,15 @@ from vidpetl.backbones import attending, whole_rows
     (20, 130, 4, 32),  # Both are filled up, keys to two registers.
     (300, 64, 2, 64),  # Two blocks of queries, the last of which is not full.
     (32, 32, 1, 128),
-    (16, 16, 4, 64),  # Two registers of channels.
+    (72, 72, 4, 64),  # Two registers of channels.
+    (16, 16, 4, 64),  # Six rows side by side.
+    (50, 50, 2, 64),  # Two, and some queries behind them.
   ],
 )
 def test_whole_rows_and_their_gradients_are_the_plain_ones(n, m, heads, width):
   rng = np.random.default_rng(0)
   q, k, v, weights = (
-    jnp.asarray(rng.normal(size=(2, 1, length, heads, width)), jnp.float32)
+    jnp.asarray(rng.normal(size=(2, 3, length, heads, width)), jnp.float32)
     for length in (n, m, m, n)
   )
 
@@ -142,10 +144,28 @@ def test_all_queries_of_a_window_are_one_block():
   assert found.bytes < 32 * 2**20
 
 
+@pytest.mark.parametrize(
+  'rows, n, m, together',
+  [
+    (8 * 196, 16, 16, 8),
+    (196, 16, 16, 7),
+    (5, 16, 16, 5),
+    (7, 40, 40, 1),
+    (8, 16, 24, 1),
+    (8, 64, 64, 1),
+  ],
+)
+def test_as_many_short_rows_lie_side_by_side_as_leave_none(
+  rows, n, m, together
+):
+  assert whole_rows.side_by_side(rows, n, m) == together
+
+
 @pytest.mark.slow
 @chips.needed
+@pytest.mark.parametrize('rows', [(1568,), (196, 16)])
 @pytest.mark.parametrize('part', ['v4-8', 'v5e-4', 'v5p-8', 'v6e-4'])
-def test_tokens_are_attended_to_as_they_lie(part):
+def test_tokens_are_attended_to_as_they_lie(part, rows):
   """For 4 chips: kernels alone, with no copy, padding or collective."""
   script = f"""
     import jax, jax.numpy as jnp
@@ -155,13 +175,13 @@ def test_tokens_are_attended_to_as_they_lie(part):
 
     mesh = sharding.make_mesh(2, 2, topologies.target('{part}').devices())
     x = jax.ShapeDtypeStruct(
-      (4, 1568, 768), jnp.bfloat16, sharding=sharding.batch(mesh)
+      (4, *{rows}, 768), jnp.bfloat16, sharding=sharding.batch(mesh)
     )
 
     def loss(*x):
-      q, k, v = (each.reshape(4, 1568, 12, 64) for each in x)
+      q, k, v = (each.reshape(4, *{rows}, 12, 64) for each in x)
       assert attending.way(q, k, None, devices.current()).name == 'whole rows'
-      y = attending.attend(q, k, v).reshape(4, 1568, 768)
+      y = attending.attend(q, k, v).reshape(4, *{rows}, 768)
       return jnp.sum(y.astype(jnp.float32))
 
     with jax.set_mesh(mesh):

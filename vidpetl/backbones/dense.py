@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl.backbones import devices, rounded
+from vidpetl.backbones import devices, gradients, rounded
 from vidpetl.backbones import site as site_lib
 
 _NARROW = 8  # Inputs for an output, from which on `_narrow` is faster.
@@ -43,12 +44,22 @@ def product(x: jax.Array, kernel: jax.Array, axes: int = 1) -> jax.Array:
   lead, d = x.shape[:-1], x.shape[-1]
   platform = devices.current().platform
   if platform == 'tpu':
-    y = jnp.tensordot(x, kernel.reshape(d, math.prod(out)), 1)
+    y = jnp.tensordot(x, _matrix(kernel, axes), 1)
     return y.reshape(*lead, *out)
   x, kernel = x.reshape(math.prod(lead), d), kernel.reshape(d, math.prod(out))
   narrow = platform == 'cpu' and d >= _NARROW * kernel.shape[1]
   y = _narrow(x, kernel) if narrow else x @ kernel
   return y.reshape(*lead, *out)
+
+
+def _matrix(kernel: jax.Array, axes: int) -> jax.Array:
+  """A kernel [*inner, *out] as a matrix, and its gradient, on a TPU.
+
+  The gradient is stored as a matrix. Left alone, XLA makes it as the kernel is,
+  from what it reads with axes of few channels, which it copies for it.
+  """
+  matrix = kernel.reshape(math.prod(kernel.shape[:axes]), -1)
+  return gradients.stored(matrix) if kernel.ndim > 2 else matrix
 
 
 def _narrow(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -62,14 +73,26 @@ def _narrow(x: jax.Array, kernel: jax.Array) -> jax.Array:
   return jax.lax.dot_general(x, turned, (((1,), (1,)), ((), ())))
 
 
-def _sum(y: jax.Array, bias: jax.Array) -> jax.Array:
-  """Adds a bias [*out] to [..., *out], with these axes as one.
+def as_one(
+  function: Callable[..., jax.Array], axes: int, *arrays: jax.Array
+) -> jax.Array:
+  """function(*arrays), number by number, with channels as one axis.
 
-  Split into heads of few channels, a TPU's layout of the sum is another one
-  than kernels read, and each is copied.
+  Split into heads of few channels, a TPU's layout of a sum is another one than
+  kernels read, and each is copied.
+
+  Args:
+    function: of arrays that are broadcast from the right.
+    axes: how many last axes are channels.
+    *arrays: [..., *channels]; the first has all axes of the result.
   """
-  lead = y.shape[: y.ndim - bias.ndim]
-  return (y.reshape(*lead, -1) + bias.reshape(-1)).reshape(y.shape)
+  joined = (x.reshape(*x.shape[: x.ndim - axes], -1) for x in arrays)
+  return function(*joined).reshape(arrays[0].shape)
+
+
+def add(x: jax.Array, y: jax.Array, axes: int) -> jax.Array:
+  """x + y, `as_one`."""
+  return as_one(operator.add, axes, x, y)
 
 
 class Dense(nn.Module):
@@ -85,6 +108,8 @@ class Dense(nn.Module):
     use_bias: whether there is b.
     kernel_init: initialiser of the kernel as a matrix.
     bias_init: initialiser.
+    stored: whether a TPU stores its output's gradient, if the kernel is frozen:
+      where what follows has a derivative that is long to compute.
   """
 
   features: tuple[int, ...]
@@ -93,6 +118,7 @@ class Dense(nn.Module):
   use_bias: bool = True
   kernel_init: Callable[..., jax.Array] = nn.initializers.xavier_uniform()
   bias_init: Callable[..., jax.Array] = nn.initializers.zeros
+  stored: bool = False
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -111,7 +137,9 @@ class Dense(nn.Module):
     y = apply(x, kernel)
     if self.use_bias:
       bias = self.param('bias', self.bias_init, self.features)
-      y = _sum(y, bias.astype(self.dtype))
+      y = add(y, bias.astype(self.dtype), len(self.features))
+    if self.stored:
+      y = gradients.stored_behind(y, kernel)
     return site_lib.layer(
       y, site_lib.Linear(x, kernel, bias, len(self.features), apply)
     )

@@ -48,7 +48,7 @@ class Mlp(nn.Module):
       dtype=self.dtype,
       bias_init=nn.initializers.normal(1e-6),
     )
-    y = dense((self.gates * self.hidden,), name='Dense_0')(x)
+    y = dense((self.gates * self.hidden,), stored=True, name='Dense_0')(x)
     y = at('mlp_fc1', y, given=x, behind=('Dense_0',))
     y = at('mlp_hidden', self.between(y), before=('Dense_1',))
     z = dense(x.shape[-1:], name='Dense_1')(y)

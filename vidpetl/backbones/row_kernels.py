@@ -4,7 +4,7 @@ The backward pass keeps queries, keys and values and nothing else: weights are
 made again from them, of a block of queries at a time. With weights P, their
 gradient dP = dY V^T and the scores' dS = P (dP - sum(P dP)),
 
-  dQ = dS K,  dK = dS^T Q,  dV = P^T dY,
+  dQ = dS K / sqrt(c),  dK = dS^T Q / sqrt(c),  dV = P^T dY,
 
 of which dK and dV are summed over the blocks of queries, and dS, where there is
 a bias, over rows.
@@ -25,16 +25,17 @@ from vidpetl.backbones.devices import LANES
 # Bytes on the chip that kernels with a bias may take.
 _ROOM = 32 * 2**20
 _FLOAT = jnp.float32
+_NONE = -1e9  # A score that no weight is left of.
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def attend(blocks, interpret, q, k, v, more):
-  """softmax(q k^T + bias) v of each head, without the scores in memory.
+  """softmax(q k^T / sqrt(c) + bias) v of each head, with no scores in memory.
 
   Args:
     blocks: `whole_rows.Blocks`.
     interpret: runs on any device, slowly.
-    q: [b, n, heads c], scaled.
+    q: [b, n, heads c].
     k: [b, m, heads c].
     v: [b, m, heads c].
     more: (), or (bias,), or (bias, parts of queries, parts of keys): a bias
@@ -138,7 +139,7 @@ def _cost(blocks, q, products):
 def _forward(blocks, q, k, v, more, y):
   """The kernel of a block of queries."""
   for lanes in _registers(blocks):
-    mine, keys = q[:, lanes], _filled(blocks.m, k[:, lanes])
+    mine, keys = _scaled(blocks, q[:, lanes]), _filled(blocks.m, k[:, lanes])
     values = _filled(blocks.m, v[:, lanes])
     found = jnp.zeros(mine.shape, _FLOAT)
     for head, own in _heads(blocks, lanes):
@@ -168,7 +169,8 @@ def _gradients(blocks, q, k, v, more, g, of_q, of_k, of_v, *rest):
   full = blocks.n % blocks.queries == 0
   left = None if full else blocks.n - number * blocks.queries
   for lanes in _registers(blocks):
-    mine, its = _filled(left, q[:, lanes]), _filled(left, g[:, lanes])
+    mine = _filled(left, _scaled(blocks, q[:, lanes]))
+    its = _filled(left, g[:, lanes])
     keys = _filled(blocks.m, k[:, lanes])
     values = _filled(blocks.m, v[:, lanes])
     found = jnp.zeros(mine.shape, _FLOAT)
@@ -184,12 +186,16 @@ def _gradients(blocks, q, k, v, more, g, of_q, of_k, of_v, *rest):
       sum_v[:, lanes] += _product(weights, slope, 0, 0)
       sum_k[:, lanes] += _product(scores, query, 0, 0)
       found = jnp.where(own, _product(scores, keys, 1, 0), found)
-    of_q[:, lanes] = found.astype(of_q.dtype)
+    of_q[:, lanes] = _scaled(blocks, found).astype(of_q.dtype)
 
   @pl.when(number == pl.num_programs(2) - 1)
   def _():
     of_k[...] = sum_k[...].astype(of_k.dtype)
     of_v[...] = sum_v[...].astype(of_v.dtype)
+
+
+def _scaled(blocks, x):
+  return x * jnp.asarray(blocks.width**-0.5, x.dtype)
 
 
 def _weights(blocks, q, k, more, head):
@@ -199,11 +205,20 @@ def _weights(blocks, q, k, more, head):
     scores += more[0][head].astype(_FLOAT)
   if len(more) > 1:
     scores += windows.apart(more[1][...], more[2][...])
+  key = jax.lax.broadcasted_iota(jnp.int32, (1, blocks.keys), 1)
+  if blocks.together > 1:
+    scores = jnp.where(_own(blocks, key), scores, _NONE)
   if blocks.keys > blocks.m:
-    key = jax.lax.broadcasted_iota(jnp.int32, (1, blocks.keys), 1)
     scores = jnp.where(key < blocks.m, scores, -jnp.inf)
   weights = jnp.exp(scores - jnp.max(scores, 1, keepdims=True))
   return weights, jnp.sum(weights, 1, keepdims=True)
+
+
+def _own(blocks, key):
+  """Whether a key is of a query's own row, of those side by side."""
+  query = jax.lax.broadcasted_iota(jnp.int32, (blocks.queries, 1), 0)
+  of_query = query // (blocks.n // blocks.together)
+  return of_query == key // (blocks.m // blocks.together)
 
 
 def _product(x, y, left, right):

@@ -10,11 +10,15 @@ channels takes as long as one of 128.
 All keys of a row are on the chip with some of its queries, and so are their
 scores: the softmax is made in one go (`row_kernels`). A bias that all rows
 share stays on the chip while one row after the other is attended to.
+
+Rows of a few tokens, as those of a location over time, lie side by side in one
+of a register's 128, in which each sees the keys of its own.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -26,9 +30,11 @@ from vidpetl.backbones.devices import LANES
 
 # Rows of a TPU's register of 16 bits.
 _ROWS = 16
-# Fewer keys make scores that cost less than a kernel of their own. Scores and
-# gradients of more keys leave no room for queries on the chip, and those of
-# biases none for all queries of a row.
+# Rows of a register of 32 bits, in which axes that are joined stay in place.
+_TILE = 8
+# Rows of fewer keys lie side by side. Scores of more keys and their gradients
+# leave no room for queries on the chip, and those of biases none for all
+# queries of a row.
 _FEWEST_KEYS, _MOST_KEYS, _MOST_BIASED = 64, 2048, 512
 # Queries of a block, and bytes on the chip, of the 16 MiB that kernels have.
 _QUERIES = 256
@@ -47,6 +53,7 @@ class Blocks(NamedTuple):
     m: keys of a row in all.
     width: channels of a head.
     biased: whether there is a bias.
+    together: how many rows lie side by side, as one of n queries and m keys.
   """
 
   queries: int
@@ -56,6 +63,7 @@ class Blocks(NamedTuple):
   m: int
   width: int
   biased: bool = False
+  together: int = 1
 
   @property
   def heads(self) -> int:
@@ -72,14 +80,19 @@ class Blocks(NamedTuple):
 
 
 def blocks(
-  n: int, m: int, heads: int, width: int, biased: bool = False
+  n: int,
+  m: int,
+  heads: int,
+  width: int,
+  biased: bool = False,
+  together: int = 1,
 ) -> Blocks:
   """Returns blocks that fill up little, and the most channels that fit."""
   up = lambda x, size: -(-x // size) * size
   parts = 1 if biased else -(-n // _QUERIES)
   queries = up(-(-n // parts), _ROWS)
   of = lambda channels: Blocks(
-    queries, up(m, LANES), channels, n, m, width, biased
+    queries, up(m, LANES), channels, n, m, width, biased, together
   )
   most = heads * width
   if most % LANES:
@@ -89,13 +102,27 @@ def blocks(
   return fit[0] if fit else sizes[-1]
 
 
+def side_by_side(rows: int, n: int, m: int) -> int:
+  """How many rows of n queries and m keys lie in one of a register's length.
+
+  All rows are to be in some.
+  """
+  if n != m or n >= _FEWEST_KEYS:
+    return 1
+  return max(i for i in range(1, LANES // n + 1) if rows % i == 0)
+
+
 def takes(shapes: Any, on: Any) -> bool:
   """Whether the kernel takes them, and is worth it: see `attending.Way`.
 
-  Tokens whose channels fill registers in part are on the chip whole.
+  Tokens whose channels fill registers in part are on the chip whole. Fewer keys
+  than `_FEWEST_KEYS` are taken where rows can lie side by side as they are.
   """
   channels = shapes.heads * shapes.width
   most = _MOST_BIASED if shapes.biased else _MOST_KEYS
+  n, m = shapes.queries, shapes.keys
+  long = n >= _ROWS and m >= _FEWEST_KEYS
+  short = n == m and m % _TILE == 0 and not shapes.biased
   return (
     on.platform == 'tpu'
     and shapes.shared
@@ -103,8 +130,8 @@ def takes(shapes: Any, on: Any) -> bool:
     and shapes.dtype == jnp.bfloat16
     and LANES % shapes.width == 0
     and (channels % LANES == 0 or channels <= 2 * LANES)
-    and _FEWEST_KEYS <= shapes.keys <= most
-    and shapes.queries >= _ROWS
+    and (long or short)
+    and m <= most
   )
 
 
@@ -146,13 +173,13 @@ def attend(
 
 def _rows(interpret, q, k, v, *more):
   """Attends on one device."""
-  heads, width = q.shape[-2:]
-  size = blocks(q.shape[-3], k.shape[-3], heads, width, bool(more))
-  flat = lambda x: x.reshape(-1, x.shape[-3], heads * width)
+  (n, heads, width), m = q.shape[-3:], k.shape[-3]
+  rows = math.prod(q.shape[:-3])
+  side = 1 if more else side_by_side(rows, n, m)
+  size = blocks(side * n, side * m, heads, width, bool(more), side)
+  flat = lambda x: x.reshape(-1, side * x.shape[-3], heads * width)
   # Kernels are slow to import, and needed on TPUs alone.
   from vidpetl.backbones import row_kernels  # noqa: PLC0415
 
-  q, k, v, shape = *map(flat, (q, k, v)), q.shape
-  q *= jnp.asarray(width**-0.5, q.dtype)
-  y = row_kernels.attend(size, interpret, q, k, v, more)
-  return y.reshape(shape)
+  y = row_kernels.attend(size, interpret, *map(flat, (q, k, v)), more)
+  return y.reshape(q.shape)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl import ranges
+from vidpetl.backbones import dense
 
 LETTERS = 'qkv'
 Letters = Annotated[str, ranges.Some(LETTERS)]
@@ -63,8 +64,10 @@ def each(
 def add(x: jax.Array, update: jax.Array) -> jax.Array:
   """Adds [..., n, heads, c] to the last n of [..., m, heads, c]."""
   front = x.shape[-3] - update.shape[-3]
-  widths = [(0, 0)] * (x.ndim - 3) + [(front, 0), (0, 0), (0, 0)]
-  return x + (jnp.pad(update, widths) if front else update)
+  if front:
+    widths = [(0, 0)] * (x.ndim - 3) + [(front, 0), (0, 0), (0, 0)]
+    update = jnp.pad(update, widths)
+  return dense.add(x, update, 2)
 
 
 def prepend(front: jax.Array, x: jax.Array) -> jax.Array:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 
 import flax.linen as nn
 import jax
 
 from vidpetl import options
-from vidpetl.backbones import site
+from vidpetl.backbones import dense, site
 from vidpetl.petl import linear, qkv
 
 Flat = Mapping[str, jax.Array]
@@ -39,7 +40,7 @@ class IA3(nn.Module):
     """Returns l * y; l has the last `axes` of y."""
     ones = nn.initializers.ones
     vector = self.param(f'{prefix}vector', ones, y.shape[-axes:])
-    return y * vector.astype(y.dtype)
+    return dense.as_one(operator.mul, axes, y, vector.astype(y.dtype))
 
   @nn.nowrap
   def merge(self, learned: Flat, layer: linear.Layer) -> linear.Layer:

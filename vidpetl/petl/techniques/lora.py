@@ -90,7 +90,7 @@ class LoRA(nn.Module):
     x = self.dropped(given.x)
     update = self.update(x, a.reshape(*given.inner, -1), b, given.apply)
     if not self.dora:
-      return y + update
+      return dense.add(y, update, given.axes)
     magnitude = self.param('magnitude', torch_layers.zeros, given.out)
     kernel = given.kernel.astype(jnp.float32)
     gain = self.gain(kernel, a, b, magnitude).astype(y.dtype)

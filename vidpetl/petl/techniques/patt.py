@@ -55,19 +55,17 @@ class PATT(nn.Module):
     concatenated."""
     parts = qkv.named('patt', y)
     names = qkv.chosen(self.to)
+    join = qkv.add if self.combine == 'add' else _in_front
     updates = self.updates(given, len(names), y[0].shape[-2:])
-    for i, name in enumerate(names):
-      if self.combine == 'add':
-        parts[name] = qkv.add(parts[name], updates[..., i, :, :])
-      else:
-        parts[name] = qkv.prepend(updates[..., i, :, :], parts[name])
+    for name, update in zip(names, updates):
+      parts[name] = join(parts[name], update)
     return tuple(parts.values())
 
   @nn.nowrap
   def updates(
     self, given: jax.Array, count: int, split: tuple[int, int]
-  ) -> jax.Array:
-    """Maps z [..., n, d] to s Up(act(Down(z))), [..., n, count, heads, c].
+  ) -> list[jax.Array]:
+    """Maps z [..., n, d] to s Up(act(Down(z))), each [..., n, heads, c].
 
     Args:
       given: z.
@@ -83,8 +81,13 @@ class PATT(nn.Module):
     width = count * math.prod(split)
     x = torch_layers.bottleneck(z, self.bottleneck, width, self.activation)
     x = scales.factor(self, self.scale, x.dtype) * x
-    x = x.reshape(*x.shape[:-1], count, *split)
-    return jnp.broadcast_to(x, (*given.shape[:-1], *x.shape[-3:]))
+    shape = (*given.shape[:-1], *split)
+    each = (x.reshape(*x.shape[:-1], *split) for x in jnp.split(x, count, -1))
+    return [jnp.broadcast_to(x, shape) for x in each]
+
+
+def _in_front(x: jax.Array, update: jax.Array) -> jax.Array:
+  return qkv.prepend(update, x)
 
 
 build = PATT

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 
 from vidpetl import options
-from vidpetl.backbones import site
+from vidpetl.backbones import dense, site
 from vidpetl.petl import linear, qkv
 
 Flat = Mapping[str, jax.Array]
@@ -42,7 +42,9 @@ class SSF(nn.Module):
     shape, near_0 = y.shape[-axes:], nn.initializers.normal(0.02)
     scale = self.param(f'{prefix}scale', _near_1, shape)
     shift = self.param(f'{prefix}shift', near_0, shape)
-    return y * scale.astype(y.dtype) + shift.astype(y.dtype)
+    scale, shift = scale.astype(y.dtype), shift.astype(y.dtype)
+    move = lambda y, scale, shift: y * scale + shift
+    return dense.as_one(move, axes, y, scale, shift)
 
   @nn.nowrap
   def merge(self, learned: Flat, layer: linear.Layer) -> linear.Layer:
