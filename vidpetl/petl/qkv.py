@@ -73,7 +73,10 @@ def add(x: jax.Array, update: jax.Array) -> jax.Array:
 def prepend(front: jax.Array, x: jax.Array) -> jax.Array:
   """Puts [..., p, heads, c] before [..., m, heads, c].
 
-  The leading axes of `front` may lack; it is then the same for all.
+  The leading axes of `front` may lack; it is then the same for all. Heads lie as
+  one axis meanwhile, see `dense.as_one`.
   """
   front = jnp.broadcast_to(front, (*x.shape[:-3], *front.shape[-3:]))
-  return jnp.concatenate([front, x], axis=-3)
+  joined = [y.reshape(*y.shape[:-2], -1) for y in (front, x)]
+  y = jnp.concatenate(joined, axis=-2)
+  return y.reshape(*y.shape[:-1], *x.shape[-2:])
