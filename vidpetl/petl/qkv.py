@@ -73,8 +73,8 @@ def add(x: jax.Array, update: jax.Array) -> jax.Array:
 def prepend(front: jax.Array, x: jax.Array) -> jax.Array:
   """Puts [..., p, heads, c] before [..., m, heads, c].
 
-  The leading axes of `front` may lack; it is then the same for all. Heads lie as
-  one axis meanwhile, see `dense.as_one`.
+  The leading axes of `front` may lack; it is then the same for all. Heads are
+  one axis meanwhile, as in `dense.as_one`.
   """
   front = jnp.broadcast_to(front, (*x.shape[:-3], *front.shape[-3:]))
   joined = [y.reshape(*y.shape[:-2], -1) for y in (front, x)]
