@@ -11,6 +11,8 @@ import pytest
 import tiny
 
 from vidpetl.backbones import dense, devices, vit
+from vidpetl.petl import adapted
+from vidpetl.petl.techniques import adapter3d, mst_adapter, st_adapter
 
 # No two kinds of arrays are of one size.
 WIDTH, MLP, HEADS, TOKENS = 24, 40, 2, 2 * (1 + 9)
@@ -84,3 +86,33 @@ def test_no_product_is_of_float32_where_16_bits_are_asked(name):
     if eqn.primitive.name in ('dot_general', 'conv_general_dilated')
   ]
   assert len(found) > 10 and not [each for each in found if each != {HALF}]
+
+
+@pytest.mark.parametrize(
+  'technique',
+  [st_adapter.STAdapter(4), mst_adapter.MSTAdapter(4), adapter3d.Adapter3D(4)],
+  ids=lambda technique: type(technique).__name__,
+)
+def test_no_sum_of_a_trunk_is_made_anew_in_each_layer(technique):
+  """So that what one pass over tokens reads does not grow with the depth."""
+
+  def most_read(depth):
+    trunk = vit.build(
+      kind='videomae', width=WIDTH, depth=depth, heads=HEADS, mlp=MLP, patch=8
+    )
+    sites = ('block_in', 'attn_residual')
+    model = adapted.Adapted(trunk, [adapted.At(at, technique) for at in sites])
+
+    def loss(params):
+      return jnp.sum(model.apply({'params': params}, VIDEO, True).summary ** 2)
+
+    init = lambda: model.init(tiny.key(0), VIDEO, False)['params']
+    params = jax.eval_shape(init)
+    text = jax.jit(jax.grad(loss)).lower(params).compile().as_text()
+    return max(
+      line.count('param_')
+      for line in text.splitlines()
+      if re.match(r'%?fused_computation', line)
+    )
+
+  assert most_read(6) <= most_read(3)

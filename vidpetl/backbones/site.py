@@ -125,6 +125,24 @@ class Grid:
     x = self.flatten(x)
     return jnp.concatenate([lead, x], axis=-2) if lead.shape[-2] else x
 
+  def plus(self, y: jax.Array, update: jax.Array) -> jax.Array:
+    """Adds a volume [b, t, h, w, d] to tokens on the grid; others pass.
+
+    The sum has the axes of tokens. As a volume's, which are put in rows again,
+    a CPU's program stores no sum of a trunk, and adds up all blocks' anew in
+    each of its layers.
+
+    Args:
+      y: rows of tokens, or a volume.
+      update: a volume.
+    """
+    if y.ndim == 5:
+      return y + update
+    update = self.flatten(update)
+    before = [(0, 0)] * y.ndim
+    before[-2] = (y.shape[-2] - update.shape[-2], 0)
+    return y + jnp.pad(update, before)
+
   def flatten(self, x: jax.Array) -> jax.Array:
     """Arranges a volume [b, t, h, w, d] in rows, without leading tokens."""
     return einops.rearrange(x, f'b t h w d -> {_TOKENS[self.rows]}')

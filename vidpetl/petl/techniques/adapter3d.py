@@ -40,12 +40,12 @@ class Adapter3D(nn.Module):
         f'adapter3d: reduction {self.reduction} does not divide the {c} '
         'channels here'
       )
-    lead, volume = grid.to_volume(y)
+    _, volume = grid.to_volume(y)
     x = GroupedConv(self.reduction, self.kernel, name='down')(volume)
     up = torch_layers.uniform(c // self.reduction)
     x = torch_layers.dense(nn.relu(x), c, 'up', kernel=up, bias=up)
     alpha = self.param('alpha', nn.initializers.ones, (c,))
-    return grid.to_tokens(lead, volume + alpha.astype(y.dtype) * x)
+    return grid.plus(y, alpha.astype(y.dtype) * x)
 
 
 class GroupedConv(nn.Module):

@@ -54,12 +54,12 @@ class AIM(nn.Module):
     if grid.rows == 'frame':
       update = self.over_time(jnp.swapaxes(y, 1, 2), given)
       return y + kept(jnp.swapaxes(update, 1, 2))
-    lead, volume = grid.to_volume(y)
+    _, volume = grid.to_volume(y)
     rows = einops.rearrange(volume, 'b t h w d -> b (h w) t d')
     update = einops.rearrange(
       self.over_time(rows, given), 'b (h w) t d -> b t h w d', **grid.sizes
     )
-    return grid.to_tokens(lead, volume + kept(update))
+    return grid.plus(y, kept(update))
 
   @nn.nowrap
   def over_time(self, x: jax.Array, block: site.Branch) -> jax.Array:

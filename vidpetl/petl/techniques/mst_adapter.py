@@ -71,8 +71,8 @@ class MSTAdapter(nn.Module):
     site.check_tokens('mst_adapter', y)
     if self.cls:
       return y + self.update(y, grid)
-    lead, volume = grid.to_volume(y)
-    return grid.to_tokens(lead, volume + self.update(volume, grid))
+    _, volume = grid.to_volume(y)
+    return grid.plus(y, self.update(volume, grid))
 
   @nn.nowrap
   def update(self, x: jax.Array, grid: site.Grid) -> jax.Array:
