@@ -128,20 +128,18 @@ class Grid:
   def plus(self, y: jax.Array, update: jax.Array) -> jax.Array:
     """Adds a volume [b, t, h, w, d] to tokens on the grid; others pass.
 
-    The sum has the axes of tokens. As a volume's, which are put in rows again,
-    a CPU's program stores no sum of a trunk, and adds up all blocks' anew in
-    each of its layers.
+    Where all are on the grid the sum has the axes of rows. Of a sum that has a
+    volume's, which is put in rows again, a CPU's program stores nothing, and
+    adds up the outputs of all blocks anew wherever a layer reads it.
 
     Args:
       y: rows of tokens, or a volume.
       update: a volume.
     """
-    if y.ndim == 5:
-      return y + update
-    update = self.flatten(update)
-    before = [(0, 0)] * y.ndim
-    before[-2] = (y.shape[-2] - update.shape[-2], 0)
-    return y + jnp.pad(update, before)
+    lead, volume = self.to_volume(y)
+    if lead is not None and not lead.shape[-2]:
+      return y + self.flatten(update)
+    return self.to_tokens(lead, volume + update)
 
   def flatten(self, x: jax.Array) -> jax.Array:
     """Arranges a volume [b, t, h, w, d] in rows, without leading tokens."""
