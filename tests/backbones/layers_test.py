@@ -181,7 +181,7 @@ def test_tpus_store_what_a_frozen_kernel_alone_reads(trained, platform, remat):
   y, kernel = (jnp.asarray(normal(2, 3, seed=i)) for i in range(2))
 
   def loss(y, kernel):
-    return jnp.sum(kernel * gradients.stored_behind(kernel * y, kernel))
+    return jnp.sum(kernel * gradients.stored(kernel * y, kernel))
 
   grad = jax.grad(
     jax.checkpoint(loss) if remat else loss, (0, 1) if trained else (0,)

@@ -43,10 +43,10 @@ def product(x: jax.Array, kernel: jax.Array, axes: int = 1) -> jax.Array:
   out = kernel.shape[axes:]
   lead, d = x.shape[:-1], x.shape[-1]
   platform = devices.current().platform
+  kernel = _matrix(kernel, axes)
   if platform == 'tpu':
-    y = jnp.tensordot(x, _matrix(kernel, axes), 1)
-    return y.reshape(*lead, *out)
-  x, kernel = x.reshape(math.prod(lead), d), kernel.reshape(d, math.prod(out))
+    return jnp.tensordot(x, kernel, 1).reshape(*lead, *out)
+  x = x.reshape(math.prod(lead), d)
   narrow = platform == 'cpu' and d >= _NARROW * kernel.shape[1]
   y = _narrow(x, kernel) if narrow else x @ kernel
   return y.reshape(*lead, *out)
@@ -139,7 +139,7 @@ class Dense(nn.Module):
       bias = self.param('bias', self.bias_init, self.features)
       y = add(y, bias.astype(self.dtype), len(self.features))
     if self.stored:
-      y = gradients.stored_behind(y, kernel)
+      y = gradients.stored(y, kernel)
     return site_lib.layer(
       y, site_lib.Linear(x, kernel, bias, len(self.features), apply)
     )

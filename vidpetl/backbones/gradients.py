@@ -9,55 +9,38 @@ import jax
 from vidpetl.backbones import devices
 
 
-def stored(y: jax.Array) -> jax.Array:
-  """y, with its gradient stored.
+def stored(y: jax.Array, kernel: Any = ()) -> jax.Array:
+  """y, with its gradient stored, unless a kernel that made it is trained.
 
   Left alone, XLA makes a gradient, if only one product reads it, within that
-  product, and anew for each tile of what the product makes.
-  """
-  return _stored(y) if devices.current().platform == 'tpu' else y
-
-
-@jax.custom_vjp
-def _stored(y: jax.Array) -> jax.Array:
-  return y
-
-
-_stored.defvjp(
-  lambda y: (y, None), lambda _, dy: (jax.lax.optimization_barrier(dy),)
-)
-
-
-def stored_behind(y: jax.Array, kernel: Any) -> jax.Array:
-  """y, with its gradient stored if the kernel that made it is frozen.
-
-  A kernel that is trained reads it for its own gradient, as well.
+  product, and anew for each tile of what the product makes. A kernel that is
+  trained reads it for its own gradient, as well.
 
   Args:
-    y: x W.
-    kernel: W, an array or several.
+    y: an activation, or a kernel as it is multiplied by.
+    kernel: an array or several; () is none.
   """
   if devices.current().platform != 'tpu':
     return y
-  return _behind(y, jax.tree.leaves(kernel))
+  return _stored(y, jax.tree.leaves(kernel))
 
 
 @jax.custom_vjp
-def _behind(y: jax.Array, kernel: list[jax.Array]) -> jax.Array:
+def _stored(y: jax.Array, kernel: list[jax.Array]) -> jax.Array:
   del kernel
   return y
 
 
-def _behind_forward(y, kernel):
+def _forward(y, kernel):
   # What is kept has to be arrays, so that its structure says it.
   trained = any(each.perturbed for each in kernel)
   return y.value, () if trained else None
 
 
-def _behind_backward(trained, dy):
+def _backward(trained, dy):
   if trained is None:
     dy = jax.lax.optimization_barrier(dy)
   return dy, None
 
 
-_behind.defvjp(_behind_forward, _behind_backward, symbolic_zeros=True)
+_stored.defvjp(_forward, _backward, symbolic_zeros=True)
