@@ -93,7 +93,7 @@ def main(argv: list[str]) -> None:
   logging.set_verbosity(logging.ERROR)
   config = configure.from_flags().unlock()
   config.cache.views = 1
-  mesh = sharding.make_mesh(**config.mesh.to_dict())
+  mesh = sharding.mesh_of(config)
   with tempfile.TemporaryDirectory() as folder, jax.set_mesh(mesh):
     plain = Course(config)
     config.cache.path = folder

@@ -59,7 +59,7 @@ def draw(
     The files that were written.
   """
   pictures = {}
-  with jax.set_mesh(sharding.make_mesh(**config.mesh.to_dict())):
+  with jax.set_mesh(sharding.mesh_of(config)):
     run = run_lib.prepare(config, workdir)
     tasks = explaining.choose_tasks(run, task)
     state, step = explaining.restore(run, workdir, checkpoint)

@@ -12,6 +12,7 @@ from vidpetl.studies.pods import (
   asking,
   bounds,
   compiler,
+  hiding,
   program,
   topologies,
   traffic,
@@ -69,11 +70,53 @@ ENTRY"""
 
 
 def test_a_collective_is_hidden_by_what_runs_before_it_is_waited_for():
-  found = program.hidden(program.Program(TEXT))
-  assert found['behind'] == 48 and found['cycles'] == 210
-  assert found['bytes'] == 48 + 4 * 24 * 16 + 4 + 256
+  found = hiding.hidden(program.Program(TEXT))
+  assert found.behind == 48 and found.cycles == 210
+  assert found.bytes == 48 + 4 * 24 * 16 + 4 + 256
   idle = program.Program(TEXT.replace('"estimated_cycles":"70"', ''))
-  assert program.hidden(idle)['behind'] == 0
+  assert hiding.hidden(idle).behind == 0
+
+
+CHAINS = """HloModule jit_step, is_scheduled=true
+
+%begin (p: bf16[8]) -> bf16[8] {
+  %p = bf16[8] parameter(0)
+  ROOT %r.1 = bf16[8] all-reduce(%p), channel_id=4, to_apply=%add, frontend_attributes={chain_id="0"}
+}
+
+%beside (q: bf16[8]) -> bf16[8] {
+  %q = bf16[8] parameter(0)
+  ROOT %r.2 = bf16[8]{0:S(1)} all-reduce(%q), channel_id=4, to_apply=%add, frontend_attributes={chain_id="0"}
+}
+
+%end (s: bf16[8]) -> bf16[8] {
+  %s = bf16[8] parameter(0)
+  ROOT %r.3 = bf16[8] all-reduce(%s), channel_id=4, to_apply=%add, frontend_attributes={chain_id="0"}
+}
+
+ENTRY %main (x: bf16[8]) -> bf16[8] {
+  %x = bf16[8] parameter(0)
+  %before = bf16[8] fusion(%x), kind=kLoop, calls=%none, backend_config={"estimated_cycles":"5"}
+  %async-collective-start = bf16[8] fusion(%x), kind=kCustom, calls=%begin
+  %fusion.2 = bf16[8] fusion(%x), kind=kOutput, calls=%beside, backend_config={"estimated_cycles":"10"}
+  %fusion.3 = bf16[8] fusion(%x), kind=kLoop, calls=%none, backend_config={"estimated_cycles":"20"}
+  %async-collective-done = bf16[8] fusion(%fusion.2), kind=kCustom, calls=%end
+  ROOT %alone = bf16[8] all-reduce(%x), channel_id=5, to_apply=%add
+}
+"""  # noqa: E501
+
+
+def test_a_collective_within_fusions_is_one():
+  found = program.collectives(program.Program(CHAINS))
+  assert found == {'all-reduce': {'count': 2, 'bytes': 32}}
+
+
+@pytest.mark.parametrize('each, waiting', [(12, 12), (40, 10 + 40)])
+def test_chips_wait_for_what_takes_longer_than_what_they_compute(each, waiting):
+  text = program.Program(CHAINS)
+  found = hiding.hidden(text, seconds=lambda kind, size: each)
+  assert (found.bytes, found.behind, found.cycles) == (32, 16, 30)
+  assert found.waiting == waiting
 
 
 MOVING = """HloModule jit_step, is_scheduled=true
@@ -119,13 +162,14 @@ def test_a_step_is_bounded_by_the_slower_of_products_and_memory():
     'moved': 8.19e9,
     'cycles': 30_000_000,
     'collectives': {'all-reduce': {'count': 1, 'bytes': 100e6}},
+    'hidden': {'waiting': 0.0004},
   }
   at_best = bounds.bounds(found, 'bfloat16')
   assert at_best.bound == 'products' and at_best.compiler == 0.02
   assert at_best.memory == pytest.approx(0.01)
   assert at_best.mfu == pytest.approx(2 / 3)
   assert at_best.links == pytest.approx(0.001)
-  assert at_best.scaling == pytest.approx(1 - 1 / (1 + at_best.seconds * 1e3))
+  assert at_best.scaling == pytest.approx(1 - 1 / (1 + at_best.seconds / 4e-4))
 
 
 def test_slices_have_the_names_of_google_cloud():
@@ -198,6 +242,23 @@ def test_libtpu_is_asked_for_by_its_command(monkeypatch):
     asking.check(config, 'v5e-4')
   with pytest.raises(ValueError, match=r'config\.tasks has ava'):
     asking.check(config, 'v5e-4', 'hmdb51')
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not LIBTPU, reason='needs libtpu')
+@pytest.mark.parametrize(
+  'overlap, least, most', [(True, 0.8, 1), (False, 0, 0)]
+)
+def test_gradients_are_summed_while_others_are_computed(
+  make_config, overlap, least, most
+):
+  wide = {
+    'batch_size': 4, 'dtype': 'bfloat16', 'mesh.overlap': overlap,
+    'backbone.width': 512, 'backbone.mlp': 2048,
+  }  # fmt: skip
+  found = asking.ask(make_config('kinetics400', **wide), 'v5e-4')
+  sent = found['hidden']
+  assert least <= sent['behind'] / sent['bytes'] <= most
 
 
 @pytest.mark.slow

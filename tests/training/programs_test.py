@@ -31,7 +31,7 @@ def compiled(config, mesh):
   clip = experiment.tasks['kinetics400'].train_clip
   signature = clips.signature(infos['kinetics400'], clip)
   batch = programs.batch_shapes(config, signature, mesh)
-  step = programs.train_step(config, experiment, tx, 'kinetics400')
+  step = programs.train_step(config, experiment, tx, 'kinetics400', mesh)
   with jax.set_mesh(mesh):
     return state, programs.lower(step, state, batch, config).compile()
 
@@ -115,7 +115,7 @@ print(json.dumps({{
 def test_under_fsdp_a_step_keeps_what_it_is_given_where_it_was(make_config):
   """Parameters, moments and, in between, gradients: a part on each device."""
   config = make_config(
-    'kinetics400', **WIDE, sharding=[('.*', 'fsdp')], mesh={'fsdp': 4}
+    'kinetics400', **WIDE, **{'sharding': [('.*', 'fsdp')], 'mesh.fsdp': 4}
   )
   script = FSDP.format(
     here=os.path.dirname(__file__), path=sys.path, config=config.to_json()

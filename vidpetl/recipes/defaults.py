@@ -138,10 +138,17 @@ class Mixture:
 
 @dataclasses.dataclass(frozen=True)
 class Mesh:
-  """Devices along 'data' and 'fsdp'; -1 takes those that are left."""
+  """How a run is spread over devices.
+
+  Attributes:
+    data: devices along 'data'; -1 takes those that are left.
+    fsdp: devices along 'fsdp', which share the parameters.
+    overlap: whether TPUs sum gradients while they compute others.
+  """
 
   data: _Axis = -1
   fsdp: _Axis = 1
+  overlap: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

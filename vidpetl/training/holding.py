@@ -53,7 +53,7 @@ def workdir(folder: epath.PathLike) -> Iterator[None]:
 @contextlib.contextmanager
 def on_devices(config: Any, folders: Sequence[str]):
   """Holds working directories, with the mesh of a config, for a context."""
-  mesh = sharding.make_mesh(**config.mesh.to_dict())
+  mesh = sharding.mesh_of(config)
   sharding.meet(mesh)
   with contextlib.ExitStack() as stack:
     for folder in folders:

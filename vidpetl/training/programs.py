@@ -11,18 +11,26 @@ import jax.numpy as jnp
 
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import state as state_lib
-from vidpetl.training import sharding
+from vidpetl.training import overlap, sharding
 from vidpetl.training import step as step_lib
 
 
 def train_step(
-  config: Any, experiment: experiment_lib.Experiment, tx: Any, name: str
+  config: Any,
+  experiment: experiment_lib.Experiment,
+  tx: Any,
+  name: str,
+  mesh: jax.sharding.Mesh,
 ) -> Any:
   """Returns the compiled update of a task: (state, batch, rates=) -> ...
 
-  The arguments are those of `update`.
+  The arguments are those of `update`, and the mesh of devices that it is for.
   """
-  compiled = jax.jit(update(config, experiment, tx, name), donate_argnums=0)
+  compiled = jax.jit(
+    update(config, experiment, tx, name),
+    donate_argnums=0,
+    compiler_options=overlap.options(mesh, config.mesh.overlap),
+  )
   # An argument, as `rates` is, so that runs of all seeds share one program.
   return functools.partial(compiled, seed=config.seed)
 

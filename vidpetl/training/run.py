@@ -186,7 +186,9 @@ class Run:
   @functools.cached_property
   def _train_steps(self) -> dict[str, Any]:
     return {
-      name: programs.train_step(self.config, self.experiment, self.tx, name)
+      name: programs.train_step(
+        self.config, self.experiment, self.tx, name, self.mesh
+      )
       for name in self.experiment.tasks
     }
 
@@ -343,7 +345,7 @@ def prepare(
   consistency.check_tasks(config)
   consistency.check_report(config)
   remat.check(config.backbone.get('remat'))
-  mesh = sharding.make_mesh(**config.mesh.to_dict())
+  mesh = sharding.mesh_of(config)
   part = sharding.check_batches(config, mesh)
   train, tested, held_out = splits.opened(config)
   infos = {name: source.info for name, source in train.items()}

@@ -40,6 +40,11 @@ def make_mesh(
   return Mesh(mesh_utils.create_device_mesh(shape, over), AXES)
 
 
+def mesh_of(config: Any, over: Sequence[Any] | None = None) -> Mesh:
+  """Returns the mesh of a run's config; see `make_mesh`."""
+  return make_mesh(config.mesh.data, config.mesh.fsdp, over)
+
+
 def meet(mesh: Mesh) -> None:
   """Has all processes connect along every axis of a mesh, while they wait.
 

@@ -54,11 +54,11 @@ def _here(config: Any, task: str) -> tuple[float, float]:
   infos = experiment_lib.infos(config)
   experiment = experiment_lib.build(config, infos)
   tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
-  mesh = sharding.make_mesh(**config.mesh.to_dict())
+  mesh = sharding.mesh_of(config)
   state = programs.state_shapes(config, experiment, tx, mesh)
   signature = clips.signature(infos[task], experiment.tasks[task].train_clip)
   batch = programs.batch_shapes(config, signature, mesh)
-  step = programs.train_step(config, experiment, tx, task)
+  step = programs.train_step(config, experiment, tx, task, mesh)
   began = time.perf_counter()
   with jax.set_mesh(mesh):
     compiled = programs.lower(step, state, batch, config).compile()

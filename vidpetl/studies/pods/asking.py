@@ -179,9 +179,18 @@ def _compared(found: Mapping[str, Any], estimate: Mapping[str, Any]) -> str:
   """Says by how much the estimate of the same memory is off."""
   ours = estimate['gradients'] + estimate['tasks'][found['task']]
   theirs = found['memory']['temporary']
+  off = 'the compiler takes none, beside the memory within a device'
+  if theirs:
+    off = f'{100 * (ours / theirs - 1):+.0f} % of what the compiler takes'
+  more = ''
+  if found['hidden']['behind']:
+    more = (
+      ' Where memory is free, it puts off gradients, to send others while it '
+      'makes them; it takes less where there is less.'
+    )
   return (
     f'Activations and gradients were estimated at {ours / _MIB:,.0f} MiB: '
-    f'{100 * (ours / theirs - 1):+.0f} % of what the compiler takes.'
+    f'{off}.{more}'
   )
 
 
@@ -210,9 +219,9 @@ def _links(at_best: bounds.Bounds | None) -> str:
     return ''
   return (
     f' Over all links of a device they take at least '
-    f'{1e3 * at_best.links:,.2f} ms: hid nothing any of it, '
-    f'{100 * at_best.scaling:.1f} % of the speed of a device alone would be '
-    'left.'
+    f'{1e3 * at_best.links:,.2f} ms, and for {1e3 * at_best.waiting:,.2f} it '
+    f'computes nothing meanwhile: {100 * at_best.scaling:.1f} % of the speed '
+    'of a device alone is left.'
   )
 
 

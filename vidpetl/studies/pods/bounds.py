@@ -9,9 +9,6 @@ from typing import Any
 from vidpetl.studies.planning import cards
 from vidpetl.studies.pods import topologies
 
-# How often a result of a collective goes over the links of a chip.
-_SENT = {'all-reduce': 2}
-
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
@@ -22,6 +19,7 @@ class Bounds:
     memory: of what is read and written, at its bandwidth.
     compiler: of the cycles that the compiler reckons; Pallas kernels have none.
     links: of what is sent to other chips, over all links of a chip.
+    waiting: of it, those in which the chip computes nothing.
     mfu: share of the peak that is left for what is needed.
   """
 
@@ -29,6 +27,7 @@ class Bounds:
   memory: float
   compiler: float
   links: float
+  waiting: float
   mfu: float
 
   @property
@@ -42,8 +41,8 @@ class Bounds:
 
   @property
   def scaling(self) -> float:
-    """Share of a chip's speed that is left, if no communication is hidden."""
-    return self.seconds / (self.seconds + self.links)
+    """Share of a lone chip's speed that is left."""
+    return self.seconds / (self.seconds + self.waiting)
 
 
 def bounds(found: Mapping[str, Any], dtype: str) -> Bounds:
@@ -56,8 +55,8 @@ def bounds(found: Mapping[str, Any], dtype: str) -> Bounds:
   part, card = topologies.find(found['slice']), cards.find(found['slice'])
   peak, flops = card.products[dtype], found['flops']
   products, memory = flops['step'] / peak, found['moved'] / card.bandwidth
-  sent = sum(
-    _SENT.get(kind, 1) * each['bytes']
+  links = sum(
+    part.seconds(kind, each['bytes'])
     for kind, each in found['collectives'].items()
   )
   useful = flops.get('needed', flops['step'])
@@ -65,6 +64,7 @@ def bounds(found: Mapping[str, Any], dtype: str) -> Bounds:
     products,
     memory,
     found['cycles'] / part.clock,
-    sent / part.links,
+    links,
+    found['hidden']['waiting'],
     useful / peak / max(products, memory),
   )

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import json
 import re
 import sys
@@ -21,7 +23,7 @@ from vidpetl.data import clips
 from vidpetl.experiment import complete
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.studies import flops
-from vidpetl.studies.pods import program, topologies, traffic
+from vidpetl.studies.pods import hiding, program, topologies, traffic
 from vidpetl.training import programs, sharding
 
 _FULL = 'RESOURCE_EXHAUSTED'
@@ -44,13 +46,14 @@ def compile_step(config: Any, name: str, task: str) -> dict[str, Any]:
     ValueError: naming the field that cannot work on such a slice.
   """
   part = topologies.target(name)
-  mesh = sharding.make_mesh(**config.mesh.to_dict(), over=part.devices())
+  mesh = sharding.mesh_of(config, part.devices())
   sharding.check_batch(
     config.batch_size // config.accumulate,
     mesh,
     'config.batch_size / config.accumulate',
   )
-  step, state, batch = _step(config, task, mesh)
+  experiment, tx, state, batch = _parts(config, task, mesh)
+  step = programs.train_step(config, experiment, tx, task, mesh)
   found = {'memory': _state_bytes(config, state, batch, mesh)}
   found['flops'] = _flops(config, task, mesh)
   began = time.perf_counter()
@@ -70,10 +73,18 @@ def compile_step(config: Any, name: str, task: str) -> dict[str, Any]:
   }
   return found | {
     'collectives': program.collectives(text),
-    'hidden': program.hidden(text),
+    'hidden': _hidden(text, part),
     'moved': traffic.moved(text),
     'cycles': traffic.cycles(text),
   }
+
+
+def _hidden(
+  text: program.Program, part: topologies.Slice | topologies.Host
+) -> dict[str, Any]:
+  if part.platform == 'cpu':  # Its devices have no links.
+    return dataclasses.asdict(hiding.hidden(text))
+  return dataclasses.asdict(hiding.hidden(text, part.seconds, part.clock))
 
 
 def _compiled(lowered: Any) -> tuple[Any, dict[str, Any]]:
@@ -86,15 +97,15 @@ def _compiled(lowered: Any) -> tuple[Any, dict[str, Any]]:
     return None, too_much(str(error))
 
 
-def _step(config: Any, name: str, mesh: Any) -> tuple[Any, Any, Any]:
-  """Returns the run's own step of a task, and its arguments as shapes."""
+def _parts(config: Any, name: str, mesh: Any) -> tuple[Any, Any, Any, Any]:
+  """Returns what a task's step is made of, and its arguments as shapes."""
   infos = experiment_lib.infos(config)
   experiment = experiment_lib.build(config, infos)
   tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
   state = programs.state_shapes(config, experiment, tx, mesh)
   signature = clips.signature(infos[name], experiment.tasks[name].train_clip)
   batch = programs.batch_shapes(config, signature, mesh)
-  return programs.train_step(config, experiment, tx, name), state, batch
+  return experiment, tx, state, batch
 
 
 def _state_bytes(config, state, batch, mesh) -> dict[str, int]:
@@ -111,7 +122,13 @@ def _state_bytes(config, state, batch, mesh) -> dict[str, int]:
 
 def _flops(config: Any, task: str, mesh: Any) -> dict[str, float]:
   """FLOPs of a chip, as the step is, and without what remat repeats."""
-  count = lambda config: flops.products(*_step(config, task, mesh)) / mesh.size
+
+  def count(config):
+    experiment, tx, state, batch = _parts(config, task, mesh)
+    update = programs.update(config, experiment, tx, task)
+    update = functools.partial(update, seed=config.seed)
+    return flops.products(update, state, batch) / mesh.size
+
   found = {'step': count(config)}
   if config.backbone.get('remat'):
     config = config.copy_and_resolve_references()

@@ -1,7 +1,9 @@
-"""What a compiled program says of itself: collectives, and what hides them.
+"""What a compiled program says of itself: instructions, loops, collectives.
 
 It is read from the text that XLA prints of it, whose instructions stand in the
-order in which they run.
+order in which they run. A collective that runs while a chip computes has a
+start and a done; or it is a chain: an equal instruction in each of the fusions
+that begin it, compute beside it, and wait for it.
 """
 
 from __future__ import annotations
@@ -11,9 +13,8 @@ import dataclasses
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-_KINDS = (
+KINDS = (
   'all-reduce', 'all-gather', 'reduce-scatter', 'all-to-all',
   'collective-permute', 'collective-broadcast', 'ragged-all-to-all',
 )  # fmt: skip
@@ -31,6 +32,7 @@ _CALLED = re.compile(
 )
 _TRIPS = re.compile(r'known_trip_count"?:\{"?n"?:"?(\d+)')
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
+_CHAIN = re.compile(r'channel_id=(\d+).*\bchain_id="(\d+)"')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,18 +44,44 @@ class Instruction:
     type: of its result, as XLA writes it.
     code: what it does.
     rest: what it is given, and how.
+    within: name of the computation that holds it.
   """
 
   name: str
   type: str
   code: str
   rest: str
+  within: str
 
   @property
   def cycles(self) -> int:
     """The compiler's own estimate, of what computes."""
     found = _CYCLES.search(self.rest)
     return int(found[1]) if found else 0
+
+  @property
+  def collective(self) -> str:
+    """Its kind, of what sends or begins to send; '' of what does not."""
+    kind = self.code.removesuffix('-start')
+    if kind in KINDS and _SCATTERED in self.within:
+      return 'reduce-scatter'
+    return kind if kind in KINDS else ''
+
+  @property
+  def chain(self) -> str:
+    """What the parts of a collective have in common; '' of what has none."""
+    found = _CHAIN.search(self.rest)
+    return f'{found[1]} of {found[2]}' if found else ''
+
+  @property
+  def bytes(self) -> int:
+    """Of its result, without what it is given."""
+    sizes = [bytes_of(*array) for array in ARRAY.findall(self.type)]
+    if self.code in ('all-gather-start', 'collective-permute-start'):
+      # What it is given comes first, as many arrays as there are results.
+      operands = len(re.findall(r'%', self.rest.partition('), ')[0]))
+      return sum(sizes[operands : 2 * operands])
+    return sum(sizes)
 
   def called(self) -> Iterator[str]:
     """Yields the computations that it runs."""
@@ -72,13 +100,14 @@ class Program:
   def __init__(self, text: str):
     """Reads what `jax.stages.Compiled.as_text` returns."""
     self.computations: dict[str, list[Instruction]] = {}
-    self.entry, now = '', None
+    self.entry, name, now = '', '', None
     for line in text.splitlines():
       if head := _HEAD.match(line):
-        now = self.computations.setdefault(head[1], [])
-        self.entry = head[1] if line.startswith('ENTRY') else self.entry
+        name = head[1]
+        now = self.computations.setdefault(name, [])
+        self.entry = name if line.startswith('ENTRY') else self.entry
       elif now is not None and (found := _INSTRUCTION.match(line)):
-        now.append(Instruction(**found.groupdict()))
+        now.append(Instruction(**found.groupdict(), within=name))
 
   def runs(self) -> Mapping[str, int]:
     """Returns how often each computation runs in a run of the program."""
@@ -117,54 +146,18 @@ def collectives(program: Program) -> dict[str, dict[str, int]]:
   Bytes are those of one chip; what a loop repeats counts as often as it runs.
   """
   found: dict[str, dict[str, int]] = {}
+  chains = set()
   for name, times in program.runs().items():
     for each in program.computations.get(name, ()):
-      kind = each.code.removesuffix('-start')
-      if kind in _KINDS:
-        kind = 'reduce-scatter' if _SCATTERED in name else kind
-        entry = found.setdefault(kind, {'count': 0, 'bytes': 0})
-        entry['count'] += times
-        entry['bytes'] += times * _result_bytes(each)
+      if not each.collective or (each.chain and each.chain in chains):
+        continue
+      chains.add(each.chain)
+      entry = found.setdefault(each.collective, {'count': 0, 'bytes': 0})
+      entry['count'] += times
+      entry['bytes'] += times * each.bytes
   return found
-
-
-def _result_bytes(each: Instruction) -> int:
-  sizes = [bytes_of(*array) for array in ARRAY.findall(each.type)]
-  if each.code in ('all-gather-start', 'collective-permute-start'):
-    # What it is given comes first, as many arrays as there are results.
-    operands = len(re.findall(r'%', each.rest.partition('), ')[0]))
-    return sum(sizes[operands : 2 * operands])
-  return sum(sizes)
 
 
 def bytes_of(kind: str, shape: str) -> int:
   bits = 8 if kind == 'pred' else int(re.search(r'\d+', kind)[0])
   return math.prod(int(n) for n in shape.split(',') if n) * bits // 8
-
-
-def hidden(program: Program) -> dict[str, Any]:
-  """Returns how much of the communication runs while the chip computes.
-
-  Returns:
-    bytes: of results of all collectives; behind: of those that begin, and have
-    something computed before they are waited for; cycles: that the compiler
-    estimates of what is computed meanwhile.
-  """
-  whole = behind = cycles = 0
-  for name, times in program.runs().items():
-    begun: dict[str, tuple[int, int]] = {}
-    so_far = 0
-    for each in program.computations.get(name, ()):
-      so_far += each.cycles
-      kind, started, _ = each.code.partition('-start')
-      if kind in _KINDS:
-        size = times * _result_bytes(each)
-        whole += size
-        if started:
-          begun[each.name] = size, so_far
-      elif each.code.endswith('-done'):
-        first = re.search(r'%([\w.-]+)', each.rest)
-        size, before = begun.pop(first[1] if first else '', (0, so_far))
-        behind += size if so_far > before else 0
-        cycles += times * (so_far - before)
-  return {'bytes': whole, 'behind': behind, 'cycles': cycles}

@@ -19,6 +19,8 @@ import jax
 from vidpetl import options
 
 GIB = 2**30
+# How often a result of a collective goes over the links of a chip.
+_SENT = {'all-reduce': 2}
 # The most devices that are made of a CPU.
 _OF_CPU = 64
 # Chips -> how they are laid out, in a torus of three dimensions or of two.
@@ -105,6 +107,15 @@ class Slice:
   def links(self) -> float:
     """Bytes a second that a chip sends."""
     return GENERATIONS[self.generation].links
+
+  def seconds(self, kind: str, size: int) -> float:
+    """Returns what a collective takes, by all links of a chip at once.
+
+    Args:
+      kind: such as 'all-reduce'.
+      size: bytes of its result, on a chip.
+    """
+    return _SENT.get(kind, 1) * size / self.links
 
   def devices(self) -> list[Any]:
     """Returns its chips, to compile for; needs libtpu."""

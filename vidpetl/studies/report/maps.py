@@ -69,7 +69,7 @@ def draw(run: Recorded, count: int, patient: bool) -> Explained:
   config = complete.complete(run.config)
   workdir = str(run.workdir)
   began, found, left, why = time.perf_counter(), {}, [], []
-  with jax.set_mesh(sharding.make_mesh(**config.mesh.to_dict())):
+  with jax.set_mesh(sharding.mesh_of(config)):
     ready = run_lib.prepare(config, workdir)
     state, step = explaining.restore(ready, workdir, _checkpoint(run))
     for task in tasks:
