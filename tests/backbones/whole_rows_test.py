@@ -47,18 +47,20 @@ def test_whole_rows_and_their_gradients_are_the_plain_ones(n, m, heads, width):
 
 
 @pytest.mark.parametrize(
-  'added, heads, width, apart',
+  'n, added, heads, width, apart',
   [
-    (0, 3, 32, False),
-    (2, 3, 32, True),  # Keys of a technique, which have no bias.
-    (0, 6, 32, True),  # A register, and half of one.
+    (20, 0, 3, 32, False),
+    (20, 2, 3, 32, True),  # Keys of a technique, which have no bias.
+    (20, 0, 6, 32, True),  # A register, and half of one.
+    (40, 2, 3, 32, True),  # Two blocks of queries, the last of which is short.
   ],
 )
 def test_windows_and_their_gradients_are_the_plain_ones(
-  added, heads, width, apart
+  n, added, heads, width, apart, monkeypatch
 ):
   """With the bias's, of three windows and two clips."""
-  rng, n = np.random.default_rng(0), 20
+  monkeypatch.setattr(whole_rows, '_WITH_BIAS', 0)
+  rng = np.random.default_rng(0)
   q, k, v, weights = (
     jnp.asarray(rng.normal(size=(2, 3, length, heads, width)), jnp.float32)
     for length in (n, n + added, n + added, n)
@@ -138,10 +140,35 @@ def test_devices_attend_to_rows_of_their_own_and_sum_the_gradient_of_a_bias():
   )
 
 
-def test_all_queries_of_a_window_are_one_block():
-  found = whole_rows.blocks(392, 396, 6, 32, biased=True)
-  assert (found.queries, found.keys, found.channels) == (400, 512, 192)
-  assert found.bytes < 32 * 2**20
+@pytest.mark.parametrize(
+  'n, room, queries',
+  [(392, 28, 400), (784, 28, 400), (784, 15, 208), (1024, 15, 176)],
+)
+def test_as_many_queries_of_a_window_are_a_block_as_there_is_room_for(
+  n, room, queries
+):
+  found = whole_rows.blocks(n, n, 4, 32, biased=True, room=room * 2**20)
+  assert (found.queries, found.channels) == (queries, 128)
+  assert found.bytes < room * 2**20
+
+
+@pytest.mark.parametrize('trained', [False, True])
+def test_a_frozen_bias_has_no_gradient(trained):
+  """Nothing of its shape is written in 32 bits."""
+  x, bias = (
+    jnp.ones(shape, jnp.bfloat16) for shape in ((2, 1, 20, 1, 128), (1, 20, 20))
+  )
+
+  def loss(x, bias):
+    return whole_rows.attend(x, x, x, bias, interpret=True).sum()
+
+  slopes = jax.grad(loss, (0, 1) if trained else 0)
+  written = [
+    out.aval.str_short()
+    for each in jax.make_jaxpr(slopes)(x, bias).eqns
+    for out in each.outvars
+  ]
+  assert ('float32[1,20,20]' in written) == trained
 
 
 @pytest.mark.parametrize(

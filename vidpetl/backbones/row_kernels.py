@@ -6,8 +6,9 @@ gradient dP = dY V^T and the scores' dS = P (dP - sum(P dP)),
 
   dQ = dS K / sqrt(c),  dK = dS^T Q / sqrt(c),  dV = P^T dY,
 
-of which dK and dV are summed over the blocks of queries, and dS, where there is
-a bias, over rows.
+of which dK and dV are summed over the blocks of queries, and dS, where a bias
+is trained, over rows. Sums stay on the chip: where a row has several blocks of
+queries, dS is summed by a kernel of its own, which makes it again.
 """
 
 from __future__ import annotations
@@ -49,16 +50,13 @@ def attend(blocks, interpret, q, k, v, more):
 
 
 # Traced once, and so known as the same in all blocks of a trunk.
-_once = functools.partial(jax.jit, static_argnums=(0, 1))
-
-
-@_once
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def _attend(blocks, interpret, q, k, v, more):
-  of = _Specs(blocks, len(q), more)
+  of = _Specs(blocks, q, more, rows_last=blocks.biased)
   return pl.pallas_call(
     functools.partial(_forward, blocks),
     out_shape=jax.ShapeDtypeStruct(q.shape, q.dtype),
-    grid=of.grid(q),
+    grid=of.grid,
     in_specs=(of.queries, of.keys, of.keys, of.more),
     out_specs=of.queries,
     cost_estimate=_cost(blocks, q, products=2),
@@ -68,58 +66,100 @@ def _attend(blocks, interpret, q, k, v, more):
   )(q, k, v, more)
 
 
-def _kept(blocks, interpret, q, k, v, more):
-  return attend(blocks, interpret, q, k, v, more), (q, k, v, more)
+def _kept(blocks, interpret, *given):
+  trained = any(each.perturbed for each in given[-1][:1])
+  q, k, v, more = jax.tree.map(
+    lambda x: x.value, given, is_leaf=lambda x: hasattr(x, 'perturbed')
+  )
+  y = attend(blocks, interpret, q, k, v, more)
+  # What is kept has to be arrays, so that its structure says what trains.
+  return y, (q, k, v, more, () if trained else None)
 
 
 def _derivative(blocks, interpret, kept, g):
-  of_q, of_k, of_v, *of_bias = _attend_backward(blocks, interpret, *kept, g)
-  more = tuple(of_bias) + (None,) * (len(kept[-1]) - len(of_bias))
-  return of_q, of_k, of_v, more
+  *given, trained = kept
+  more = given[-1]
+  beside = trained is not None and blocks.parts == 1
+  of_q, of_k, of_v, *of_bias = _attend_backward(
+    blocks, interpret, beside, *given, g
+  )
+  if trained is not None and not beside:
+    of_bias = [_bias_backward(blocks, interpret, *given, g)]
+  of_bias = [x.astype(more[0].dtype) for x in of_bias]
+  return of_q, of_k, of_v, (*of_bias, *(None,) * (len(more) - len(of_bias)))
 
 
-@_once
-def _attend_backward(blocks, interpret, q, k, v, more, g):
-  of = _Specs(blocks, len(q), more)
-  like = lambda x, dtype=None: jax.ShapeDtypeStruct(x.shape, dtype or x.dtype)
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _attend_backward(blocks, interpret, with_bias, q, k, v, more, g):
+  of = _Specs(blocks, q, more)
+  biases = more[:with_bias]
   sums = tpu.VMEM((blocks.keys, blocks.channels), _FLOAT)
-  found = pl.pallas_call(
+  return pl.pallas_call(
     functools.partial(_gradients, blocks),
-    out_shape=(*map(like, (q, k, v)), *(like(x, _FLOAT) for x in more[:1])),
-    grid=of.grid(q),
+    out_shape=(
+      *map(_like, (q, k, v)),
+      *(_like(x, _FLOAT) for x in biases),
+    ),
+    grid=of.grid,
     in_specs=(of.queries, of.keys, of.keys, of.more, of.queries),
-    out_specs=(of.queries, of.keys, of.keys, *of.more[:1]),
+    out_specs=(of.queries, of.keys, of.keys, *of.more[:with_bias]),
     scratch_shapes=(sums, sums),
     cost_estimate=_cost(blocks, q, products=5),
     compiler_params=_params(blocks),
     interpret=interpret,
     name='attend_backward',
   )(q, k, v, more, g)
-  return (*found[:3], *(x.astype(more[0].dtype) for x in found[3:]))
 
 
-attend.defvjp(_kept, _derivative)
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _bias_backward(blocks, interpret, q, k, v, more, g):
+  of = _Specs(blocks, q, more, rows_last=True)
+  return pl.pallas_call(
+    functools.partial(_bias_gradients, blocks),
+    out_shape=_like(more[0], _FLOAT),
+    grid=of.grid,
+    in_specs=(of.queries, of.keys, of.keys, of.more, of.queries),
+    out_specs=of.more[0],
+    cost_estimate=_cost(blocks, q, products=2),
+    compiler_params=_params(blocks),
+    interpret=interpret,
+    name='attend_bias_backward',
+  )(q, k, v, more, g)
+
+
+attend.defvjp(_kept, _derivative, symbolic_zeros=True)
+
+
+def _like(x, dtype=None):
+  return jax.ShapeDtypeStruct(x.shape, dtype or x.dtype)
 
 
 class _Specs:
-  """Blocks of arrays, for a grid of channels, rows and blocks of queries."""
+  """Blocks of arrays, for a grid of channels, rows and blocks of queries.
 
-  def __init__(self, blocks, rows, more):
-    self.blocks, self.rows = blocks, rows
+  With `rows_last` that of a bias stays on the chip for all rows; without, keys
+  and values for all queries of a row.
+  """
+
+  def __init__(self, blocks, tokens, more, rows_last=False):
     q, k, c = blocks.queries, blocks.keys, blocks.channels
-    self.queries = pl.BlockSpec((None, q, c), lambda c, b, i: (b, i, c))
-    self.keys = pl.BlockSpec((None, k, c), lambda c, b, i: (b, 0, c))
-    bias = pl.BlockSpec((blocks.heads, q, k), lambda c, b, i: (c, i, 0))
-    period = len(more[1]) if len(more) > 1 else 1
-    self.more = (
-      bias,
-      pl.BlockSpec((None, q, 1), lambda c, b, i: (b % period, i, 0)),
-      pl.BlockSpec((None, 1, k), lambda c, b, i: (b % period, 0, 0)),
-    )[: len(more)]
+    rows, _, channels = tokens.shape
+    self.grid = (channels // c, rows, blocks.parts)
+    if rows_last:
+      self.grid = (channels // c, blocks.parts, rows)
 
-  def grid(self, q):
-    channels = q.shape[-1] // self.blocks.channels
-    return channels, self.rows, pl.cdiv(self.blocks.n, self.blocks.queries)
+    def spec(shape, place):
+      turned = lambda c, i, b: place(c, b, i)
+      return pl.BlockSpec(shape, turned if rows_last else place)
+
+    period = len(more[1]) if len(more) > 1 else 1
+    self.queries = spec((None, q, c), lambda c, b, i: (b, i, c))
+    self.keys = spec((None, k, c), lambda c, b, i: (b, 0, c))
+    self.more = (
+      spec((blocks.heads, q, k), lambda c, b, i: (c, i, 0)),
+      spec((None, q, 1), lambda c, b, i: (b % period, i, 0)),
+      spec((None, 1, k), lambda c, b, i: (b % period, 0, 0)),
+    )[: len(more)]
 
 
 def _params(blocks):
@@ -165,21 +205,14 @@ def _gradients(blocks, q, k, v, more, g, of_q, of_k, of_v, *rest):
     for each in of_bias:  # All queries of a row are one block.
       each[...] = jnp.zeros(each.shape, _FLOAT)
 
-  # What lies behind the last query may be anything.
-  full = blocks.n % blocks.queries == 0
-  left = None if full else blocks.n - number * blocks.queries
   for lanes in _registers(blocks):
-    mine = _filled(left, _scaled(blocks, q[:, lanes]))
-    its = _filled(left, g[:, lanes])
-    keys = _filled(blocks.m, k[:, lanes])
-    values = _filled(blocks.m, v[:, lanes])
+    mine, its, keys, values, left = _given(blocks, number, lanes, q, k, v, g)
     found = jnp.zeros(mine.shape, _FLOAT)
     for head, own in _heads(blocks, lanes):
       query, slope = jnp.where(own, mine, 0), jnp.where(own, its, 0)
-      weights, total = _weights(blocks, query, keys, more, head)
-      weights = _filled(left, weights * (1 / total))
-      share = weights * _product(slope, values, 1, 1)
-      scores = share - weights * jnp.sum(share, 1, keepdims=True)
+      weights, scores = _slopes(
+        blocks, query, slope, keys, values, more, head, left
+      )
       for each in of_bias:
         each[head] += scores
       weights, scores = weights.astype(v.dtype), scores.astype(v.dtype)
@@ -192,6 +225,42 @@ def _gradients(blocks, q, k, v, more, g, of_q, of_k, of_v, *rest):
   def _():
     of_k[...] = sum_k[...].astype(of_k.dtype)
     of_v[...] = sum_v[...].astype(of_v.dtype)
+
+
+def _bias_gradients(blocks, q, k, v, more, g, of_bias):
+  """The kernel of a block of queries, which adds to that of their bias."""
+  number, row = pl.program_id(1), pl.program_id(2)
+
+  @pl.when(row == 0)
+  def _():
+    of_bias[...] = jnp.zeros(of_bias.shape, _FLOAT)
+
+  for lanes in _registers(blocks):
+    mine, its, keys, values, left = _given(blocks, number, lanes, q, k, v, g)
+    for head, own in _heads(blocks, lanes):
+      query, slope = jnp.where(own, mine, 0), jnp.where(own, its, 0)
+      of_bias[head] += _slopes(
+        blocks, query, slope, keys, values, more, head, left
+      )[1]
+
+
+def _given(blocks, number, lanes, q, k, v, g):
+  """Returns a register's part of a block of queries, and how many there are."""
+  # What lies behind the last query may be anything.
+  full = blocks.n % blocks.queries == 0
+  left = None if full else blocks.n - number * blocks.queries
+  mine = _filled(left, _scaled(blocks, q[:, lanes]))
+  its = _filled(left, g[:, lanes])
+  keys = _filled(blocks.m, k[:, lanes])
+  return mine, its, keys, _filled(blocks.m, v[:, lanes]), left
+
+
+def _slopes(blocks, query, slope, keys, values, more, head, left):
+  """Returns a head's weights P, and the gradient dS of its scores."""
+  weights, total = _weights(blocks, query, keys, more, head)
+  weights = _filled(left, weights * (1 / total))
+  share = weights * _product(slope, values, 1, 1)
+  return weights, share - weights * jnp.sum(share, 1, keepdims=True)
 
 
 def _scaled(blocks, x):

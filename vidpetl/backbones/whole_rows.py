@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vidpetl.backbones import meshes, windows
+from vidpetl.backbones import devices, meshes, windows
 from vidpetl.backbones.devices import LANES
 
 # Rows of a TPU's register of 16 bits.
@@ -33,12 +33,14 @@ _ROWS = 16
 # Rows of a register of 32 bits, in which axes that are joined stay in place.
 _TILE = 8
 # Rows of fewer keys lie side by side. Scores of more keys and their gradients
-# leave no room for queries on the chip, and those of biases none for all
-# queries of a row.
-_FEWEST_KEYS, _MOST_KEYS, _MOST_BIASED = 64, 2048, 512
-# Queries of a block, and bytes on the chip, of the 16 MiB that kernels have.
+# leave no room for queries on the chip, nor do those of biases.
+_FEWEST_KEYS, _MOST_KEYS, _MOST_BIASED = 64, 2048, 1152
+# Queries of a block without a bias.
 _QUERIES = 256
+# Bytes on the chip, of the 16 MiB that kernels have; and, with a bias, of the
+# 32 that they are given. A v4 has 16.
 _ROOM = 12 * 2**20
+_WITH_BIAS, _WITH_BIAS_V4 = 28 * 2**20, 15 * 2**20
 _MOST_HEADS = 16
 
 
@@ -70,6 +72,11 @@ class Blocks(NamedTuple):
     return self.channels // self.width
 
   @property
+  def parts(self) -> int:
+    """Blocks of queries of a row."""
+    return -(-self.n // self.queries)
+
+  @property
   def bytes(self) -> int:
     """The most that is on the chip, backward."""
     moved = 3 * self.queries + 4 * self.keys
@@ -86,18 +93,29 @@ def blocks(
   width: int,
   biased: bool = False,
   together: int = 1,
+  room: int = _WITH_BIAS,
 ) -> Blocks:
-  """Returns blocks that fill up little, and the most channels that fit."""
+  """Returns blocks that fill up little, and the most channels that fit.
+
+  With a bias as many queries are in a block as there is `room` for, as the
+  bias's gradient is made beside the others' where they are all of a row.
+  """
   up = lambda x, size: -(-x // size) * size
-  parts = 1 if biased else -(-n // _QUERIES)
-  queries = up(-(-n // parts), _ROWS)
-  of = lambda channels: Blocks(
-    queries, up(m, LANES), channels, n, m, width, biased, together
-  )
   most = heads * width
-  if most % LANES:
-    return of(most)
-  sizes = [of(c) for c in range(most, 0, -LANES) if most % c == 0]
+  channels = [most]
+  if most % LANES == 0:
+    channels = [c for c in range(most, 0, -LANES) if most % c == 0]
+
+  def of(parts: int, c: int) -> Blocks:
+    queries, keys = up(-(-n // parts), _ROWS), up(m, LANES)
+    return Blocks(queries, keys, c, n, m, width, biased, together)
+
+  parts = -(-n // _QUERIES)
+  if biased:
+    tried = range(1, n // _ROWS + 1)
+    fewest = (i for i in tried if of(i, channels[-1]).bytes <= room)
+    parts = next(fewest, tried[-1] if tried else 1)
+  sizes = [of(parts, c) for c in channels]
   fit = [x for x in sizes if x.heads <= _MOST_HEADS and x.bytes <= _ROOM]
   return fit[0] if fit else sizes[-1]
 
@@ -176,7 +194,9 @@ def _rows(interpret, q, k, v, *more):
   (n, heads, width), m = q.shape[-3:], k.shape[-3]
   rows = math.prod(q.shape[:-3])
   side = 1 if more else side_by_side(rows, n, m)
-  size = blocks(side * n, side * m, heads, width, bool(more), side)
+  is_v4 = devices.current().device_kind == 'TPU v4'
+  room = _WITH_BIAS_V4 if is_v4 else _WITH_BIAS
+  size = blocks(side * n, side * m, heads, width, bool(more), side, room)
   flat = lambda x: x.reshape(-1, side * x.shape[-3], heads * width)
   # Kernels are slow to import, and needed on TPUs alone.
   from vidpetl.backbones import row_kernels  # noqa: PLC0415
