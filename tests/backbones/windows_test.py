@@ -1,32 +1,96 @@
-"""Tests of `backbones.windows`."""
+"""Tests of `backbones.windows`, and of TPUs' kernels, interpreted on a CPU."""
 
 import types
 
+import chips
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vidpetl.backbones import devices, windows
+from vidpetl.backbones import devices, window_kernels, windows
 
 _TPU = types.SimpleNamespace(platform='tpu')
 
 
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float32'])
-@pytest.mark.parametrize('by', [(0, 0, 0), (1, -2, 3), (0, 0, -4), (2, 0, 0)])
-def test_tpus_roll_the_same(by, dtype):
-  x = jax.random.normal(jax.random.key(0), (2, 3, 5, 7, 4), dtype)
-  g = jax.random.normal(jax.random.key(1), x.shape, dtype)
-  expected, pull = jax.vjp(lambda x: jnp.roll(x, by, (1, 2, 3)), x)
-  with devices.meant(_TPU):
-    found, pull_found = jax.vjp(lambda x: windows.roll(x, by), x)
-    np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(pull_found(g)[0], pull(g)[0])
+@pytest.mark.parametrize(
+  'sizes, window, shift, channels',
+  [
+    ((4, 6, 9), (2, 3, 3), (1, 1, 1), 8),
+    ((4, 6, 6), (4, 3, 3), (0, 1, 2), 256),  # Two registers of channels.
+    ((8, 3, 7), (4, 3, 7), (2, 0, 0), 4),
+    ((2, 3, 6), (2, 3, 3), (0, 0, 0), 4),
+  ],
+)
+def test_tpus_cut_the_same_windows_and_put_them_together(
+  sizes, window, shift, channels, dtype, monkeypatch
+):
+  # Of several registers, one is on the chip at a time.
+  monkeypatch.setattr(window_kernels, '_ROOM', 0)
+  shape = (2, *sizes, channels)
+  x, g = (jax.random.normal(jax.random.key(i), shape, dtype) for i in range(2))
+  how = window_kernels.Cut(sizes, window, shift)
+  cut, pull = jax.vjp(lambda x: window_kernels.cut(x, how, True), x)
+  expected, pull_expected = jax.vjp(lambda x: windows.cut(x, window, shift), x)
+  np.testing.assert_array_equal(cut, expected)
+  put, pull_put = jax.vjp(lambda x: window_kernels.put(x, how, True), cut)
+  np.testing.assert_array_equal(put, x)
+  np.testing.assert_array_equal(windows.put(cut, sizes, window, shift), x)
+  (slopes,) = pull_put(g)
+  np.testing.assert_array_equal(slopes, windows.cut(g, window, shift))
+  np.testing.assert_array_equal(pull(slopes)[0], pull_expected(slopes)[0])
 
 
-def test_a_tpu_shifts_along_the_width_by_a_product():
-  x = jax.ShapeDtypeStruct((2, 3, 5, 7, 4), jnp.bfloat16)
+def test_a_tpu_cuts_windows_by_one_kernel():
+  x = jax.ShapeDtypeStruct((2, 4, 6, 6, 8), jnp.bfloat16)
+
+  def both(x):
+    cut = windows.cut(x, (2, 3, 3), (1, 1, 1))
+    return windows.put(cut, (4, 6, 6), (2, 3, 3), (1, 1, 1))
+
   with devices.meant(_TPU):
-    for by, products in {(1, 2, 3): 1, (1, 2, 0): 0}.items():
-      made = str(jax.make_jaxpr(lambda x, by=by: windows.roll(x, by))(x))
-      assert made.count('dot_general') == products
+    made = str(jax.make_jaxpr(both)(x))
+  assert made.count('pallas_call') == 2
+  assert not any(name in made for name in ('transpose', 'concatenate', 'dot_'))
+
+
+@pytest.mark.slow
+@chips.needed
+@pytest.mark.parametrize('part', ['v4-8', 'v5e-4', 'v5p-8', 'v6e-4'])
+@pytest.mark.parametrize(
+  'sizes, window, shift, channels',
+  [
+    ((16, 56, 56), (8, 7, 7), (4, 3, 3), 96),  # Swin-T's.
+    ((16, 56, 56), (16, 7, 7), (0, 3, 3), 128),  # Swin-B's with 16 moments.
+    ((16, 14, 14), (8, 7, 7), (4, 3, 3), 512),
+    ((16, 7, 7), (8, 7, 7), (4, 0, 0), 1024),
+  ],
+)
+def test_kernels_that_cut_windows_are_compiled(
+  part, sizes, window, shift, channels
+):
+  """For 4 chips, each of which has clips of its own."""
+  script = f"""
+    import jax, jax.numpy as jnp
+    from vidpetl.backbones import windows
+    from vidpetl.studies.pods import topologies
+    from vidpetl.training import sharding
+
+    mesh = sharding.make_mesh(2, 2, topologies.target('{part}').devices())
+    x = jax.ShapeDtypeStruct(
+      (8, *{sizes}, {channels}), jnp.bfloat16, sharding=sharding.batch(mesh)
+    )
+
+    def both(x):
+      cut = windows.cut(x, {window}, {shift})
+      return windows.put(cut, {sizes}, {window}, {shift})
+
+    with jax.set_mesh(mesh):
+      print(jax.jit(both).lower(x).compile().as_text())
+  """
+  told = chips.told(script)
+  assert told.count('custom_call_target="tpu_custom_call"') == 2
+  assert not any(
+    f' {kind}(' in told for kind in ('all-gather', 'all-reduce', 'transpose')
+  )

@@ -1,4 +1,4 @@
-"""Windows of a grid: cut, rolled, and put together again.
+"""Windows of a grid: cut, shifted or not, and put together again.
 
 The zeros of padding take part in the attention of windows that are not
 shifted. Tokens in front of the grid join every window, and what the windows
@@ -7,15 +7,13 @@ make of them is averaged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import einops
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vidpetl.backbones import devices
+from vidpetl.backbones import devices, meshes
 
 Size = tuple[int, int, int]
 
@@ -65,23 +63,36 @@ def apart(queries: jax.Array, keys: jax.Array) -> jax.Array:
   return jnp.where(differ, APART, 0.0)
 
 
-def roll(x: jax.Array, by: Sequence[int]) -> jax.Array:
-  """Rolls [b, t, h, w, d] cyclically along t, h and w, by so many tokens.
+def cut(x: jax.Array, window: Size, shift: Size) -> jax.Array:
+  """Returns the windows [b, windows, n, d] of a grid [b, t, h, w, d].
 
-  A TPU has w in tiles of eight tokens, across which a shift is slow. There a
-  product shifts along w, whose factor has a one in each row and column, so that
-  nothing is rounded.
+  They lie `shift` tokens behind the beginning of the grid, whose first tokens
+  are in the last windows.
   """
-  if devices.current().platform != 'tpu' or not by[2]:
-    return jnp.roll(x, by, (1, 2, 3)) if any(by) else x
-  w = x.shape[3]
-  places = (jnp.arange(w) - by[2]) % w
-  return jnp.einsum(
-    'bthwd,vw->bthvd',
-    jnp.roll(x, by[:2], (1, 2)),
-    jax.nn.one_hot(places, w, dtype=x.dtype),
-    precision=jax.lax.Precision.HIGHEST,
-  )
+  if devices.current().platform == 'tpu':
+    return _moved('cut', x, x.shape[1:4], window, shift)
+  if any(shift):
+    x = jnp.roll(x, [-by for by in shift], (1, 2, 3))
+  return einops.rearrange(x, _WINDOWS, **dict(zip('ijk', window)))
+
+
+def put(x: jax.Array, sizes: Size, window: Size, shift: Size) -> jax.Array:
+  """Returns the grid [b, t, h, w, d] whose windows `cut` has returned."""
+  if devices.current().platform == 'tpu':
+    return _moved('put', x, sizes, window, shift)
+  counts = {a: size // w for a, size, w in zip('thw', sizes, window)}
+  x = einops.rearrange(x, _VOLUME, **counts, **dict(zip('ijk', window)))
+  return jnp.roll(x, shift, (1, 2, 3)) if any(shift) else x
+
+
+def _moved(name, x, sizes, window, shift):
+  """Moves tokens of each device by a kernel."""
+  # Kernels are slow to import, and needed on TPUs alone.
+  from vidpetl.backbones import window_kernels  # noqa: PLC0415
+
+  how = window_kernels.Cut(tuple(sizes), tuple(window), tuple(shift))
+  move = getattr(window_kernels, name)
+  return meshes.on_each(lambda x: move(x, how), (x,))
 
 
 def fit(window: Size, shift: Size, sizes: Size) -> tuple[Size, Size]:
@@ -105,18 +116,14 @@ def attend(
   x = pad(volume, window)
   padded = x.shape[1:4]
   apart = parts(padded, window, shift) if any(shift) else None
-  x = roll(x, [-by for by in shift])
-  shape = dict(zip('ijk', window))
-  x = einops.rearrange(x, _WINDOWS, **shape)
+  x = cut(x, window, shift)
   n = lead.shape[-2]
   if n:
     everywhere = jnp.broadcast_to(lead[:, None], (b, x.shape[1], n, d))
     x = jnp.concatenate([everywhere, x], axis=-2)
   x = attention(x, True, apart)
   lead, x = x[:, :, :n].mean(1), x[:, :, n:]
-  counts = {a: size // w for a, size, w in zip('thw', padded, window)}
-  x = einops.rearrange(x, _VOLUME, **counts, **shape)
-  x = roll(x, shift)
+  x = put(x, padded, window, shift)
   t, h, w = sizes
   return lead, x[:, :t, :h, :w]
 
