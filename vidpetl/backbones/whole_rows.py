@@ -194,8 +194,8 @@ def _rows(interpret, q, k, v, *more):
   (n, heads, width), m = q.shape[-3:], k.shape[-3]
   rows = math.prod(q.shape[:-3])
   side = 1 if more else side_by_side(rows, n, m)
-  is_v4 = devices.current().device_kind == 'TPU v4'
-  room = _WITH_BIAS_V4 if is_v4 else _WITH_BIAS
+  kind = getattr(devices.current(), 'device_kind', '')  # Or none, if planned.
+  room = _WITH_BIAS_V4 if kind == 'TPU v4' else _WITH_BIAS
   size = blocks(side * n, side * m, heads, width, bool(more), side, room)
   flat = lambda x: x.reshape(-1, side * x.shape[-3], heads * width)
   # Kernels are slow to import, and needed on TPUs alone.
