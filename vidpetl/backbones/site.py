@@ -45,6 +45,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vidpetl.backbones import devices
+
 PREFIX = 'site_'
 # Behind the backbone.
 FEATURES = 'features'
@@ -130,14 +132,17 @@ class Grid:
 
     Where all are on the grid the sum has the axes of rows. Of a sum that has a
     volume's, which is put in rows again, a CPU's program stores nothing, and
-    adds up the outputs of all blocks anew wherever a layer reads it.
+    adds up the outputs of all blocks anew wherever a layer reads it. A TPU
+    copies rows of a moment or a location to and from volumes, one time less
+    where the sum is one.
 
     Args:
       y: rows of tokens, or a volume.
       update: a volume.
     """
     lead, volume = self.to_volume(y)
-    if lead is not None and not lead.shape[-2]:
+    whole = lead is not None and not lead.shape[-2]
+    if whole and (self.rows == 'clip' or devices.current().platform != 'tpu'):
       return y + self.flatten(update)
     return self.to_tokens(lead, volume + update)
 

@@ -65,6 +65,6 @@ def bounds(found: Mapping[str, Any], dtype: str) -> Bounds:
     memory,
     found['cycles'] / part.clock,
     links,
-    found['hidden']['waiting'],
+    found['hidden'].get('waiting', links),  # Not in answers of before.
     useful / peak / max(products, memory),
   )
