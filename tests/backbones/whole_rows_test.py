@@ -221,3 +221,51 @@ def test_tokens_are_attended_to_as_they_lie(part, rows):
     f' {kind}(' in told
     for kind in ('all-gather', 'all-reduce', 'copy', 'pad', 'transpose')
   )
+
+
+@pytest.mark.slow
+@chips.needed
+@pytest.mark.parametrize(
+  'part, tokens, added, kernels',
+  [
+    ('v4-8', 392, 0, 3),  # 192 channels: queries in two blocks.
+    ('v4-8', 1024, 100, 3),
+    ('v5e-4', 392, 0, 2),
+    ('v5e-4', 784, 20, 3),
+    ('v5p-8', 784, 20, 3),
+    ('v6e-4', 1024, 100, 3),
+  ],
+)
+def test_windows_and_the_gradient_of_their_bias_fit_on_the_chip(
+  part, tokens, added, kernels
+):
+  """Forward, backward and, of queries in blocks, for the bias."""
+  script = f"""
+    import jax, jax.numpy as jnp, numpy as np
+    from vidpetl.backbones import attending, devices
+    from vidpetl.studies.pods import topologies
+    from vidpetl.training import sharding
+
+    mesh = sharding.make_mesh(2, 2, topologies.target('{part}').devices())
+    heads = 6 if {tokens} == 392 else 4
+    of = lambda shape, where: jax.ShapeDtypeStruct(
+      shape, jnp.bfloat16, sharding=where(mesh)
+    )
+    q, k = (
+      of((4, 8, n, heads, 32), sharding.batch)
+      for n in ({tokens}, {tokens} + {added})
+    )
+    bias = of((heads, {tokens}, {tokens}), sharding.replicated)
+    parts = 1 + np.arange(8 * {tokens}).reshape(8, {tokens}) % 3
+
+    def loss(q, k, v, bias):
+      assert attending.way(q, k, bias, devices.current()).name == 'whole rows'
+      y = attending.attend(q, k, v, bias, parts=parts)
+      return jnp.sum(y.astype(jnp.float32) ** 2)
+
+    with jax.set_mesh(mesh):
+      slopes = jax.jit(jax.grad(loss, (0, 1, 2, 3)))
+      print(slopes.lower(q, k, k, bias).compile().as_text())
+  """
+  told = chips.told(script)
+  assert told.count('custom_call_target="tpu_custom_call"') == kernels
