@@ -140,6 +140,12 @@ def test_devices_attend_to_rows_of_their_own_and_sum_the_gradient_of_a_bias():
   )
 
 
+def test_all_queries_of_a_window_are_one_block():
+  found = whole_rows.blocks(392, 396, 6, 32, biased=True)
+  assert (found.queries, found.keys, found.channels) == (400, 512, 192)
+  assert found.bytes < 32 * 2**20
+
+
 @pytest.mark.parametrize(
   'n, room, queries',
   [(392, 28, 400), (784, 28, 400), (784, 15, 208), (1024, 15, 176)],

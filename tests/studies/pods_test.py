@@ -3,6 +3,7 @@
 import importlib.util
 import subprocess
 
+import chips
 import experiments
 import jax
 import pytest
@@ -18,7 +19,6 @@ from vidpetl.studies.pods import (
   traffic,
 )
 
-LIBTPU = importlib.util.find_spec('libtpu') is not None
 TEXT = """HloModule jit_step, is_scheduled=true
 
 %add (a: f32[], b: f32[]) -> f32[] {
@@ -245,7 +245,7 @@ def test_libtpu_is_asked_for_by_its_command(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not LIBTPU, reason='needs libtpu')
+@chips.needed
 @pytest.mark.parametrize(
   'overlap, least, most', [(True, 0.8, 1), (False, 0, 0)]
 )
@@ -266,9 +266,7 @@ def test_gradients_are_summed_while_others_are_computed(
   'name',
   [
     'cpu-4',
-    pytest.param(
-      'v5e-4', marks=pytest.mark.skipif(not LIBTPU, reason='needs libtpu')
-    ),
+    pytest.param('v5e-4', marks=chips.needed),
   ],
 )
 def test_a_step_is_compiled_for_several_devices(make_config, name):

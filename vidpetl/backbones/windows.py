@@ -90,7 +90,7 @@ def _moved(name, x, sizes, window, shift):
   # Kernels are slow to import, and needed on TPUs alone.
   from vidpetl.backbones import window_kernels  # noqa: PLC0415
 
-  how = window_kernels.Cut(tuple(sizes), tuple(window), tuple(shift))
+  how = window_kernels.Cut(sizes, window, shift)
   move = getattr(window_kernels, name)
   return meshes.on_each(lambda x: move(x, how), (x,))
 

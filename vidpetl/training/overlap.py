@@ -8,7 +8,7 @@ spread by `fsdp` it hides their gathering as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
 
 import jax
 from absl import logging
@@ -41,12 +41,14 @@ def options(mesh: jax.sharding.Mesh, wanted: bool = True) -> dict[str, str]:
   if not wanted or mesh.size == 1 or device.device_kind not in _KINDS:
     return {}
   there = device in jax.devices()
-  return _OPTIONS if not there or _are_known(_OPTIONS) else {}
+  return _OPTIONS if not there or _are_known() else {}
 
 
-def _are_known(given: Mapping[str, str]) -> bool:
+@functools.cache
+def _are_known() -> bool:
+  """Asks the compiler of this process's devices, once for all tasks."""
   try:
-    jax.jit(lambda: 0).lower().compile(compiler_options=dict(given))
+    jax.jit(lambda: 0).lower().compile(compiler_options=_OPTIONS)
   except (jax.errors.JaxRuntimeError, ValueError) as error:
     logging.warning(
       'Gradients are summed after all else: the compiler of this TPU does not '

@@ -8,11 +8,9 @@ from typing import Any
 
 import jax
 
-from vidpetl.data import clips
 from vidpetl.experiment import complete
-from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.studies.planning import cards
-from vidpetl.studies.pods import asking
+from vidpetl.studies.pods import asking, compiler
 from vidpetl.training import programs, sharding
 
 
@@ -51,13 +49,8 @@ def total(config: Any, card: cards.Card, task: str) -> tuple[float, float]:
 
 def _here(config: Any, task: str) -> tuple[float, float]:
   config = complete.complete(config)
-  infos = experiment_lib.infos(config)
-  experiment = experiment_lib.build(config, infos)
-  tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
   mesh = sharding.mesh_of(config)
-  state = programs.state_shapes(config, experiment, tx, mesh)
-  signature = clips.signature(infos[task], experiment.tasks[task].train_clip)
-  batch = programs.batch_shapes(config, signature, mesh)
+  experiment, tx, state, batch = compiler.parts(config, task, mesh)
   step = programs.train_step(config, experiment, tx, task, mesh)
   began = time.perf_counter()
   with jax.set_mesh(mesh):

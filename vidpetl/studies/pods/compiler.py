@@ -52,7 +52,7 @@ def compile_step(config: Any, name: str, task: str) -> dict[str, Any]:
     mesh,
     'config.batch_size / config.accumulate',
   )
-  experiment, tx, state, batch = _parts(config, task, mesh)
+  experiment, tx, state, batch = parts(config, task, mesh)
   step = programs.train_step(config, experiment, tx, task, mesh)
   found = {'memory': _state_bytes(config, state, batch, mesh)}
   found['flops'] = _flops(config, task, mesh)
@@ -97,8 +97,17 @@ def _compiled(lowered: Any) -> tuple[Any, dict[str, Any]]:
     return None, too_much(str(error))
 
 
-def _parts(config: Any, name: str, mesh: Any) -> tuple[Any, Any, Any, Any]:
-  """Returns what a task's step is made of, and its arguments as shapes."""
+def parts(config: Any, name: str, mesh: Any) -> tuple[Any, Any, Any, Any]:
+  """Returns what a task's step is made of, and its arguments as shapes.
+
+  Args:
+    config: of the run, completed.
+    name: of the task.
+    mesh: of devices, or of descriptions of some.
+
+  Returns:
+    The experiment, its optimizer, the abstract state and the abstract batch.
+  """
   infos = experiment_lib.infos(config)
   experiment = experiment_lib.build(config, infos)
   tx, _ = experiment.optimizer(epoch=100.0, total=10_000)
@@ -124,7 +133,7 @@ def _flops(config: Any, task: str, mesh: Any) -> dict[str, float]:
   """FLOPs of a chip, as the step is, and without what remat repeats."""
 
   def count(config):
-    experiment, tx, state, batch = _parts(config, task, mesh)
+    experiment, tx, state, batch = parts(config, task, mesh)
     update = programs.update(config, experiment, tx, task)
     update = functools.partial(update, seed=config.seed)
     return flops.products(update, state, batch) / mesh.size
