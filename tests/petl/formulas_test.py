@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 import scipy.ndimage
+import tiny
 from gaussian import FRAMES, D, apply, close, dense, normal, qkv
 
 from vidpetl.backbones import attending, layers
@@ -290,6 +291,29 @@ def test_cls_shift_by_loops(registers):
     expected[:, t, 0, :2] = y[:, t + 1, 0, :2] if t < 2 else 0
     expected[:, t, 0, 2:4] = y[:, t - 1, 0, 2:4] if t else 0
   np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize(
+  'technique',
+  [
+    st_adapter.STAdapter(4),
+    mst_adapter.MSTAdapter(4),
+    mst_adapter.MSTAdapter(4, cls=True),
+    cls_shift.ClsShift(),
+  ],
+)
+def test_what_looks_along_time_cuts_no_rows_of_a_moment(technique):
+  """Four of their five tokens lie on the grid; to cut them off is to copy."""
+  y = normal(2, 3, 5, D)
+  p, _ = apply(technique, y)
+
+  def loss(p, y):
+    return technique.apply({'params': p}, y, None, FRAMES).sum()
+
+  step = jax.make_jaxpr(jax.grad(loss, (0, 1)))(p, y).jaxpr
+  made = {v.aval.shape for eqn in tiny.equations(step) for v in eqn.outvars}
+  assert y.shape in made
+  assert not [s for s in made if s[2:4] == (2, 2) or s[2:-1] == (4,)]
 
 
 def test_adapter3d_by_loops():

@@ -242,10 +242,11 @@ class Embedding(nn.Module):
         )
     shape = (*self.tubelet, video.shape[-1], self.width)
     kernel = self.param('kernel', nn.initializers.lecun_normal(), shape)
-    x = tubelets.cut(video.astype(self.dtype), self.tubelet)
+    video = video.astype(self.dtype)
+    x = tubelets.cut(video, self.tubelet)
     product = lambda x, kernel: x @ kernel.reshape(x.shape[-1], -1)
     apply = functools.partial(rounded.apply, product)
-    y, bias = apply(x, kernel), None
+    y, bias = rounded.apply(tubelets.embed, video, kernel), None
     if self.use_bias:
       bias = self.param('bias', nn.initializers.zeros, (self.width,))
       y = y + bias.astype(self.dtype)

@@ -146,6 +146,13 @@ class Grid:
       return y + self.flatten(update)
     return self.to_tokens(lead, volume + update)
 
+  def inside(self, x: jax.Array) -> jax.Array:
+    """Returns tokens, or a volume, with zeros for those off the grid."""
+    off = 0 if x.ndim == 5 else x.shape[-2] - self.row_length
+    if not off:
+      return x
+    return jnp.where(jnp.arange(x.shape[-2])[:, None] < off, 0, x)
+
   def flatten(self, x: jax.Array) -> jax.Array:
     """Arranges a volume [b, t, h, w, d] in rows, without leading tokens."""
     return einops.rearrange(x, f'b t h w d -> {_TOKENS[self.rows]}')

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from vidpetl.backbones import dense as dense_lib
+from vidpetl.backbones import site
 
 zeros = nn.initializers.zeros
 
@@ -176,3 +177,20 @@ class DepthwiseConv(nn.Module):
     kernel = self.param('kernel', init, (*self.size, c)).astype(x.dtype)
     bias = self.param('bias', zeros, (c,)).astype(x.dtype)
     return bias + depthwise(x, kernel)
+
+  @nn.nowrap
+  def of_tokens(self, x: jax.Array, grid: site.Grid) -> jax.Array:
+    """Maps tokens [..., n, c] of a grid, or a volume, to the same shape.
+
+    A token off the grid is convolved with itself at other moments, where rows
+    are those of a moment, and else by itself.
+    """
+    if x.ndim == 4 and grid.rows == 'frame' and self.size[1:] == (1, 1):
+      return self(x[:, :, None])[:, :, 0]
+    lead, volume = grid.to_volume(x)
+    if lead is not None and lead.shape[-2]:
+      lines = (
+        lead if grid.rows == 'frame' else lead.reshape(-1, 1, 1, x.shape[-1])
+      )
+      lead = self(lines[:, :, None])[:, :, 0].reshape(lead.shape)
+    return grid.to_tokens(lead, self(volume))

@@ -10,7 +10,8 @@ from vidpetl.backbones import devices
 Size = tuple[int, int, int]
 
 # Numbers of a tubelet that lie side by side in a video, at most, for which a
-# TPU picks them by a product: its copies keep as few in tiles of 128.
+# TPU picks them by a product: its copies keep as few in tiles of 128. Of more,
+# it convolves.
 _FEW = 16
 
 
@@ -21,13 +22,51 @@ def cut(video: jax.Array, size: Size) -> jax.Array:
     video: whose axes are multiples of `size`.
     size: (i, j, k) frames, height and width of a tubelet.
   """
-  few = size[2] * video.shape[-1] <= _FEW
-  if few and devices.current().platform == 'tpu':
+  if devices.current().platform == 'tpu' and _few(video, size):
     return picked(video, size)
   (i, j, k), (b, *sizes, c) = size, video.shape
   t, h, w = (s // p for s, p in zip(sizes, size))
   x = video.reshape(b, t, i, h, j, w, k, c)
   return x.transpose(0, 1, 3, 5, 2, 4, 6, 7).reshape(b, t, h, w, -1)
+
+
+def _few(video: jax.Array, size: Size) -> bool:
+  return size[2] * video.shape[-1] <= _FEW
+
+
+def embed(video: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Maps [b, T, H, W, c] to [b, t, h, w, d], the product of `cut` and a kernel.
+
+  A TPU stores three channels in tiles of 128, and copies these where tubelets
+  are cut. Its convolutions of images read them as they lie.
+
+  Args:
+    video: whose axes are multiples of the kernel's.
+    kernel: [i, j, k, c, d].
+  """
+  size = kernel.shape[:3]
+  if devices.current().platform == 'tpu' and not _few(video, size):
+    return convolved(video, kernel)
+  return cut(video, size) @ kernel.reshape(-1, kernel.shape[-1])
+
+
+def convolved(video: jax.Array, kernel: jax.Array) -> jax.Array:
+  """`embed`, as a sum of convolutions, one for each frame of a tubelet."""
+  i, j, k = kernel.shape[:3]
+  b, frames, *image = video.shape
+  parts = video.reshape(b, frames // i, i, *image)
+  y = sum(
+    jax.lax.conv_general_dilated(
+      parts[:, :, n].reshape(-1, *image),
+      kernel[n],
+      (j, k),
+      'VALID',
+      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+      preferred_element_type=jnp.float32,
+    )
+    for n in range(i)
+  )
+  return y.astype(video.dtype).reshape(b, frames // i, *y.shape[1:])
 
 
 def picked(video: jax.Array, size: Size) -> jax.Array:

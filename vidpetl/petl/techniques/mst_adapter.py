@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-import einops
 import flax.linen as nn
 import jax
 
@@ -69,25 +68,17 @@ class MSTAdapter(nn.Module):
   def __call__(self, y: jax.Array, given, grid) -> jax.Array:
     """Returns tokens, or a volume, of the shape of y."""
     site.check_tokens('mst_adapter', y)
-    if self.cls:
-      return y + self.update(y, grid)
-    _, volume = grid.to_volume(y)
-    return grid.plus(y, self.update(volume, grid))
-
-  @nn.nowrap
-  def update(self, x: jax.Array, grid: site.Grid) -> jax.Array:
-    """Maps tokens, or a volume, to Up(ME(Down(x))), of the same shape."""
-    d = x.shape[-1]
-    x = torch_layers.dense(x, self.bottleneck, 'down')
+    x = torch_layers.dense(y, self.bottleneck, 'down')
     x = x + sum(
-      w * _convolved(self.depthwise(size, f'conv_{i}'), x, grid)
+      w * self.depthwise(size, f'conv_{i}').of_tokens(x, grid)
       for i, (size, w) in enumerate(zip(self.kernels, self.weights(x)))
     )
     if self.pointwise and self.dense:
       x = x + torch_layers.dense(x, self.bottleneck, 'pointwise')
     elif self.pointwise:
-      x = x + _convolved(self.depthwise((1, 1, 1), 'pointwise'), x, grid)
-    return torch_layers.dense(x, d, 'up', kernel=torch_layers.zeros)
+      x = x + self.depthwise((1, 1, 1), 'pointwise').of_tokens(x, grid)
+    up = torch_layers.dense(x, y.shape[-1], 'up', kernel=torch_layers.zeros)
+    return y + (up if self.cls else grid.inside(up))
 
   @nn.nowrap
   def depthwise(
@@ -115,21 +106,6 @@ def _size(kernel: Sequence[int]) -> tuple[int, ...]:
       f'mst_adapter: kernels are (t, h, w) or (t,), which {kernel} is not'
     )
   return size
-
-
-def _convolved(conv: nn.Module, x: jax.Array, grid: site.Grid) -> jax.Array:
-  """Convolves the grid, and each token off it with itself over time."""
-  lead, volume = grid.to_volume(x)
-  if lead is None or not lead.shape[-2]:
-    return grid.to_tokens(lead, conv(volume))
-  if grid.rows == 'frame':
-    n = lead.shape[2]
-    lines = einops.rearrange(lead, 'b t n d -> (b n) t 1 1 d')
-    lead = einops.rearrange(conv(lines), '(b n) t 1 1 d -> b t n d', n=n)
-  else:
-    alone = lead.reshape(-1, 1, 1, 1, lead.shape[-1])
-    lead = conv(alone).reshape(lead.shape)
-  return grid.to_tokens(lead, conv(volume))
 
 
 build = MSTAdapter

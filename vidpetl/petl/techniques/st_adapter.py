@@ -32,12 +32,12 @@ class STAdapter(nn.Module):
   def __call__(self, y: jax.Array, given, grid) -> jax.Array:
     """Returns tokens, or a volume, of the shape of y."""
     site.check_tokens('st_adapter', y)
-    _, volume = grid.to_volume(y)
-    x = torch_layers.dense(volume, self.bottleneck, 'down')
-    x = torch_layers.DepthwiseConv(
+    x = torch_layers.dense(y, self.bottleneck, 'down')
+    conv = torch_layers.DepthwiseConv(
       self.kernel, torch_layers.zeros, name='conv'
-    )(x)
-    return grid.plus(y, torch_layers.dense(x, y.shape[-1], 'up'))
+    )
+    update = torch_layers.dense(conv.of_tokens(x, grid), y.shape[-1], 'up')
+    return y + grid.inside(update)
 
 
 build = STAdapter
