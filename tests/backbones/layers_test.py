@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vidpetl.backbones import activations, devices, gradients, layers, mlp
+from vidpetl.backbones import dense as dense_lib
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
@@ -194,3 +195,30 @@ def test_tpus_store_what_a_frozen_kernel_alone_reads(trained, platform, remat):
   barriers = text.count('optimization_barrier')
   # One more keeps what a checkpoint computes again apart.
   assert barriers == (platform == 'tpu' and not trained) + remat
+
+
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float32'])
+@pytest.mark.parametrize('platform', ['cpu', 'tpu', 'gpu'])
+def test_the_gradient_of_a_bias_is_a_product_in_half_precision(platform, dtype):
+  y, weights = (jnp.asarray(normal(2, 300, 4, 8, seed=i)) for i in range(2))
+  bias = jnp.asarray(normal(4, 8, seed=2)).astype(dtype)
+
+  def loss(y, bias):
+    made = dense_lib.biased(y.astype(dtype), bias, 2).astype('float32')
+    return jnp.sum(weights * made)
+
+  with devices.meant(types.SimpleNamespace(platform=platform)):
+    grad = jax.grad(loss, (0, 1))
+    products = str(jax.make_jaxpr(grad)(y, bias)).count('dot_general[')
+    dy, dbias = grad(y, bias)
+  half = dtype == 'bfloat16'
+  assert products == (half and platform != 'gpu')
+  assert dbias.dtype == dtype
+  np.testing.assert_allclose(dy, weights, rtol=1e-2 if half else 1e-6)
+  if half and not products:
+    return  # A GPU sums in 32 bits; here it is a CPU that runs its program.
+  rough = 1e-2 if half else 1e-5
+  expected = np.asarray(weights.astype(dtype), np.float32).sum((0, 1))
+  np.testing.assert_allclose(
+    dbias.astype('float32'), expected, rtol=rough, atol=rough
+  )

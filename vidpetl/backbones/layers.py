@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import blocks as blocks_lib
-from vidpetl.backbones import gradients, meshes, norms, rounded, tubelets
+from vidpetl.backbones import dense, gradients, meshes, norms, rounded, tubelets
 from vidpetl.backbones import mlp as mlp_lib
 from vidpetl.backbones import rotary as rotary_lib
 from vidpetl.backbones import site as site_lib
@@ -249,7 +249,7 @@ class Embedding(nn.Module):
     y, bias = rounded.apply(tubelets.embed, video, kernel), None
     if self.use_bias:
       bias = self.param('bias', nn.initializers.zeros, (self.width,))
-      y = y + bias.astype(self.dtype)
+      y = dense.biased(y, bias.astype(self.dtype))
     return site_lib.layer(y, site_lib.Linear(x, kernel, bias, 1, apply))
 
 
