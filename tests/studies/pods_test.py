@@ -246,18 +246,23 @@ def test_libtpu_is_asked_for_by_its_command(monkeypatch):
 
 @pytest.mark.slow
 @chips.needed
+@pytest.mark.parametrize('method', ['full', 'st_adapter'])
 @pytest.mark.parametrize(
-  'overlap, least, most', [(True, 0.8, 1), (False, 0, 0)]
+  'overlap, least, most', [(True, 0.9, 1), (False, 0, 0)]
 )
 def test_gradients_are_summed_while_others_are_computed(
-  make_config, overlap, least, most
+  world, method, overlap, least, most
 ):
-  wide = {
+  config = experiments.shrink(
+    experiments.load_config('cofinetune_ava', f'demo,method={method}'),
+    world,
+    ('kinetics400',),
+  )
+  config.update_from_flattened_dict({
     'batch_size': 4, 'dtype': 'bfloat16', 'mesh.overlap': overlap,
     'backbone.width': 512, 'backbone.mlp': 2048,
-  }  # fmt: skip
-  found = asking.ask(make_config('kinetics400', **wide), 'v5e-4')
-  sent = found['hidden']
+  })  # fmt: skip
+  sent = asking.ask(config, 'v5e-4')['hidden']
   assert least <= sent['behind'] / sent['bytes'] <= most
 
 

@@ -45,8 +45,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl.backbones import devices
-
 PREFIX = 'site_'
 # Behind the backbone.
 FEATURES = 'features'
@@ -130,21 +128,19 @@ class Grid:
   def plus(self, y: jax.Array, update: jax.Array) -> jax.Array:
     """Adds a volume [b, t, h, w, d] to tokens on the grid; others pass.
 
-    Where all are on the grid the sum has the axes of rows. Of a sum that has a
-    volume's, which is put in rows again, a CPU's program stores nothing, and
-    adds up the outputs of all blocks anew wherever a layer reads it. A TPU
-    copies rows of a moment or a location to and from volumes, one time less
-    where the sum is one.
+    The sum has the axes of rows. Of one that has a volume's, and is put in rows
+    again, a CPU's program stores nothing, and adds up the outputs of all blocks
+    anew wherever a layer reads it.
 
     Args:
       y: rows of tokens, or a volume.
       update: a volume.
     """
-    lead, volume = self.to_volume(y)
-    whole = lead is not None and not lead.shape[-2]
-    if whole and (self.rows == 'clip' or devices.current().platform != 'tpu'):
-      return y + self.flatten(update)
-    return self.to_tokens(lead, volume + update)
+    if y.ndim == 5:
+      return y + update
+    rows = self.flatten(update)
+    off = y.shape[-2] - rows.shape[-2]
+    return y + jnp.pad(rows, [(0, 0)] * (y.ndim - 2) + [(off, 0), (0, 0)])
 
   def inside(self, x: jax.Array) -> jax.Array:
     """Returns tokens, or a volume, with zeros for those off the grid."""

@@ -2,8 +2,9 @@
 
 Left alone, a TPU's compiler sums all gradients at the end of a step, in few
 collectives, and computes nothing meanwhile. Told this, it sums each large
-kernel's gradient beside the product that makes the next one's. With parameters
-spread by `fsdp` it hides their gathering as it is.
+kernel's gradient beside what comes next: the product that makes another one's,
+or what norms and adapters compute. With parameters spread by `fsdp` it hides
+their gathering as it is.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from absl import logging
 # Kinds of devices whose compiler takes the options. A v4's runs out of vector
 # memory with them.
 _KINDS = ('TPU v5 lite', 'TPU v5', 'TPU v5p', 'TPU v6 lite')
-# Gradients of kernels beyond it are summed one by one, as only such are hidden.
-# What is smaller is put together, up to it.
-_ALONE = 1_000_000  # bytes
+# Gradients of kernels beyond it are summed one by one, as only such are hidden:
+# those of an adapter are a fourth of a ViT's. What is smaller is put together,
+# up to it, as each sum takes a while to begin.
+_ALONE = 250_000  # bytes
 _OPTIONS = {
   'xla_enable_async_all_reduce': 'true',
   'xla_tpu_enable_async_collective_fusion_fuse_all_reduce': 'true',
+  # Else a sum runs beside products alone.
+  'xla_tpu_enable_async_collective_fusion_fuse_kloop_fusions': 'true',
   'xla_jf_crs_combiner_threshold_in_bytes': str(_ALONE),
 }
 
