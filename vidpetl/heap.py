@@ -9,22 +9,51 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 
 # As <malloc.h> numbers them.
-_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -3, -4, -8
 _NEVER = -1
+# What glibc has unless told otherwise, and its largest threshold.
+_MAPS, _LARGE = 65536, 32 << 20
+# Parts of the machine's memory, of which a step may keep one.
+_PARTS = 8
 
 
 def keep() -> None:
   """Keeps what is freed, in a process that is told to compute on its CPU.
 
-  So says `JAX_PLATFORMS=cpu`. Such a process has as much memory as it ever
-  needed at once. glibc keeps large blocks in its first arena alone, so that
-  there is no other. It is to be called before there are threads, each of which
-  may open an arena. With another C library it does nothing.
+  So says `JAX_PLATFORMS=cpu`. glibc keeps large blocks in its first arena
+  alone, so that there is no other. It is to be called before there are threads,
+  each of which may open an arena. With another C library it does nothing.
+
+  Where something small is put into a freed block, the next large one takes new
+  memory: in its first steps a process may come to have that of several steps
+  (`spare`).
   """
-  tune = getattr(ctypes.CDLL(None), 'mallopt', None)
-  if tune and os.environ.get('JAX_PLATFORMS') == 'cpu':
+  tune = _tune()
+  if tune:
     tune(_ARENA_MAX, 1)
     tune(_MMAP_MAX, 0)
     tune(_TRIM_THRESHOLD, _NEVER)
+
+
+def spare(size: int) -> None:
+  """Has blocks of more than 32 MiB given back, if a step takes too much.
+
+  Args:
+    size: bytes of a step's temporary memory. Too much is more than an eighth of
+      the machine's.
+  """
+  memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+  tune = _tune()
+  if tune and size > memory / _PARTS:
+    tune(_MMAP_THRESHOLD, _LARGE)
+    tune(_MMAP_MAX, _MAPS)
+
+
+def _tune() -> Callable[[int, int], int] | None:
+  """Returns glibc's `mallopt`, in a process that computes on its CPU."""
+  if os.environ.get('JAX_PLATFORMS') != 'cpu':
+    return None
+  return getattr(ctypes.CDLL(None), 'mallopt', None)

@@ -20,11 +20,16 @@ def test_whole_frames_are_mirrored_as_crops_are():
   assert len({np.array(clip).tobytes() for clip in one}) == 2
 
 
-def test_crops_are_not_resampled():
+@pytest.mark.parametrize(
+  'scale_jitter, flip, products',
+  [(None, False, 0), (None, True, 1), ((1.0, 1.0), False, 2)],
+)
+def test_crops_are_mirrored_and_not_resampled(scale_jitter, flip, products):
+  """Each resampling of an axis is a product, and mirroring is one."""
   batch = make_batch([noise(48, 48)])
-  settings = augment.Augment(scale_jitter=None, box_jitter=0)
+  settings = augment.Augment(scale_jitter=scale_jitter, box_jitter=0, flip=flip)
   lowered = augment.preprocess.lower(batch, settings, train=True).as_text()
-  assert 'dot_general' not in lowered
+  assert lowered.count('stablehlo.dot_general') == products
 
 
 def test_colors_change_in_the_content_alone():

@@ -212,7 +212,7 @@ class Embedding(nn.Module):
   """Linear embedding of tubelets that do not overlap.
 
   It has the parameters of a convolution whose strides are its kernel, `kernel`
-  [t, h, w, c, width] and `bias`, and computes that as one matrix product.
+  [t, h, w, c, width] and `bias` (see `tubelets.embed`).
   Site: `layer`, which reads tubelets [..., t h w c].
 
   Attributes:

@@ -17,9 +17,9 @@ from absl import logging
 # Kinds of devices whose compiler takes the options. A v4's runs out of vector
 # memory with them.
 _KINDS = ('TPU v5 lite', 'TPU v5', 'TPU v5p', 'TPU v6 lite')
-# Gradients of kernels beyond it are summed one by one, as only such are hidden:
-# those of an adapter are a fourth of a ViT's. What is smaller is put together,
-# up to it, as each sum takes a while to begin.
+# Gradients of kernels beyond it, an adapter's included, are summed one by one,
+# as only such are hidden. What is smaller is put together, up to it, as each
+# sum takes a while to begin.
 _ALONE = 250_000  # bytes
 _OPTIONS = {
   'xla_enable_async_all_reduce': 'true',

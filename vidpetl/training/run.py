@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from etils import epath
 
+from vidpetl import heap
 from vidpetl.backbones import remat
 from vidpetl.caching import reading
 from vidpetl.data import (
@@ -177,7 +178,9 @@ class Run:
     """Compiles a task's update, so that its first call need not."""
     batch = self.batch_shapes(name)
     step = self.train_steps()[name]
-    programs.lower(step, self.shapes, batch, self.config).compile()
+    made = programs.lower(step, self.shapes, batch, self.config).compile()
+    if memory := made.memory_analysis():
+      heap.spare(memory.temp_size_in_bytes)
 
   def train_steps(self) -> dict[str, Any]:
     """Returns each task's compiled update; see `programs.train_step`."""
