@@ -38,6 +38,11 @@ def keep() -> None:
     tune(_TRIM_THRESHOLD, _NEVER)
 
 
+def ram() -> int:
+  """Returns the bytes of memory of this machine."""
+  return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+
+
 def spare(size: int) -> None:
   """Has blocks of more than 32 MiB given back, if a step takes too much.
 
@@ -45,9 +50,8 @@ def spare(size: int) -> None:
     size: bytes of a step's temporary memory. Too much is more than an eighth of
       the machine's.
   """
-  memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
   tune = _tune()
-  if tune and size > memory / _PARTS:
+  if tune and size > ram() / _PARTS:
     tune(_MMAP_THRESHOLD, _LARGE)
     tune(_MMAP_MAX, _MAPS)
 

@@ -57,32 +57,48 @@ def test_tpus_convolve_large_tubelets(side, platform, convolutions):
   assert str(made).count('conv_general_dilated[') == convolutions
 
 
-@pytest.mark.slow
-@chips.needed
-def test_tokens_of_large_tubelets_take_no_memory():
-  """Tokens of VideoMAE on one chip: videos are not stored a second time."""
-  script = """
-    import jax, jax.numpy as jnp
+def told_of_both(embed, video, kernel, answer):
+  """Returns what `answer` says of `embed` for any device, and for a TPU.
+
+  Args:
+    embed: of a video x, as code.
+    video: shape and dtype of x.
+    kernel: shape of the kernel.
+    answer: of the compiled program `made`, as code.
+  """
+  shape, dtype = video
+  script = f"""
+    import jax
     from vidpetl.backbones import devices, tubelets
-    from vidpetl.studies.pods import topologies
+    from vidpetl.studies.pods import program, topologies, traffic
     from vidpetl.training import sharding
 
     mesh = sharding.make_mesh(1, 1, topologies.target('v5e-1').devices())
-    x = jax.ShapeDtypeStruct(
-      (4, 16, 224, 224, 3), jnp.uint8, sharding=sharding.batch(mesh)
-    )
+    x = jax.ShapeDtypeStruct({shape}, '{dtype}', sharding=sharding.batch(mesh))
     kernel = jax.ShapeDtypeStruct(
-      (2, 16, 16, 3, 768), jnp.bfloat16, sharding=sharding.replicated(mesh)
+      {kernel}, 'bfloat16', sharding=sharding.replicated(mesh)
     )
     with jax.set_mesh(mesh):
       for meant in (devices.ANY, devices.current()):
         def embed(x, kernel):
           with devices.meant(meant):
-            return tubelets.embed((x / 255).astype('bfloat16'), kernel)
+            return {embed}
         made = jax.jit(embed).lower(x, kernel).compile()
-        print(made.memory_analysis().temp_size_in_bytes)
+        print({answer})
   """
-  cut, convolved = map(int, chips.told(script).split())
+  return map(float, chips.told(script).split())
+
+
+@pytest.mark.slow
+@chips.needed
+def test_tokens_of_large_tubelets_take_no_memory():
+  """Tokens of VideoMAE on one chip: videos are not stored a second time."""
+  cut, convolved = told_of_both(
+    "tubelets.embed((x / 255).astype('bfloat16'), kernel)",
+    ((4, 16, 224, 224, 3), 'uint8'),
+    (2, 16, 16, 3, 768),
+    'made.memory_analysis().temp_size_in_bytes',
+  )
   assert convolved < 2**20 < 100 * 2**20 < cut, (convolved, cut)
 
 
@@ -90,26 +106,10 @@ def test_tokens_of_large_tubelets_take_no_memory():
 @chips.needed
 def test_products_move_a_third_of_the_bytes():
   """Tokens of Swin on one chip, by its compiler."""
-  script = """
-    import jax, jax.numpy as jnp
-    from vidpetl.backbones import devices, tubelets
-    from vidpetl.studies.pods import program, topologies, traffic
-    from vidpetl.training import sharding
-
-    mesh = sharding.make_mesh(1, 1, topologies.target('v5e-1').devices())
-    x = jax.ShapeDtypeStruct(
-      (4, 16, 224, 224, 3), jnp.bfloat16, sharding=sharding.batch(mesh)
-    )
-    kernel = jax.ShapeDtypeStruct(
-      (96, 128), jnp.bfloat16, sharding=sharding.replicated(mesh)
-    )
-    with jax.set_mesh(mesh):
-      for meant in (devices.ANY, devices.current()):
-        def embed(x, kernel):
-          with devices.meant(meant):
-            return tubelets.cut(x, (2, 4, 4)) @ kernel
-        made = jax.jit(embed).lower(x, kernel).compile()
-        print(traffic.moved(program.Program(made.as_text())))
-  """
-  copied, picked = map(float, chips.told(script).split())
+  copied, picked = told_of_both(
+    'tubelets.cut(x, (2, 4, 4)) @ kernel',
+    ((4, 16, 224, 224, 3), 'bfloat16'),
+    (96, 128),
+    'traffic.moved(program.Program(made.as_text()))',
+  )
   assert 3 * picked < copied, (picked, copied)

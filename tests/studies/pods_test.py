@@ -9,6 +9,7 @@ import jax
 import pytest
 
 from vidpetl.experiment import complete
+from vidpetl.recipes import methods
 from vidpetl.studies.pods import (
   asking,
   bounds,
@@ -251,18 +252,16 @@ def test_libtpu_is_asked_for_by_its_command(monkeypatch):
   'overlap, least, most', [(True, 0.9, 1), (False, 0, 0)]
 )
 def test_gradients_are_summed_while_others_are_computed(
-  world, method, overlap, least, most
+  make_config, method, overlap, least, most
 ):
-  config = experiments.shrink(
-    experiments.load_config('cofinetune_ava', f'demo,method={method}'),
-    world,
-    ('kinetics400',),
-  )
-  config.update_from_flattened_dict({
+  petl, rules = methods.make(method)
+  wide = {
     'batch_size': 4, 'dtype': 'bfloat16', 'mesh.overlap': overlap,
     'backbone.width': 512, 'backbone.mlp': 2048,
-  })  # fmt: skip
-  sent = asking.ask(config, 'v5e-4')['hidden']
+    'petl': petl, 'trainable': rules,
+  }  # fmt: skip
+  found = asking.ask(make_config('kinetics400', **wide), 'v5e-4')
+  sent = found['hidden']
   assert least <= sent['behind'] / sent['bytes'] <= most
 
 

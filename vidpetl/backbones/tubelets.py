@@ -51,7 +51,10 @@ def embed(video: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def convolved(video: jax.Array, kernel: jax.Array) -> jax.Array:
-  """`embed`, as a sum of convolutions, one for each frame of a tubelet."""
+  """`embed`, as a sum of convolutions, one for each frame of a tubelet.
+
+  A single one, with frames beside the channels (`planes.folded`), copies them.
+  """
   i, j, k = kernel.shape[:3]
   b, frames, *image = video.shape
   parts = video.reshape(b, frames // i, i, *image)

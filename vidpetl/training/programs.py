@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from vidpetl import heap
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.experiment import state as state_lib
 from vidpetl.training import overlap, sharding
@@ -70,6 +71,13 @@ def lower(
   rate = jax.ShapeDtypeStruct((), jnp.float32)
   rates = dict.fromkeys(('', *config.optimizer.groups), rate)
   return step.func.lower(state, batch, rates=rates, **step.keywords)
+
+
+def ready(step: jax.stages.Lowered) -> None:
+  """Compiles a step, so that its first call need not, and minds its memory."""
+  memory = step.compile().memory_analysis()
+  if memory:
+    heap.spare(memory.temp_size_in_bytes)
 
 
 def state_shapes(

@@ -11,7 +11,6 @@ import jax
 import numpy as np
 from etils import epath
 
-from vidpetl import heap
 from vidpetl.backbones import remat
 from vidpetl.caching import reading
 from vidpetl.data import (
@@ -178,9 +177,7 @@ class Run:
     """Compiles a task's update, so that its first call need not."""
     batch = self.batch_shapes(name)
     step = self.train_steps()[name]
-    made = programs.lower(step, self.shapes, batch, self.config).compile()
-    if memory := made.memory_analysis():
-      heap.spare(memory.temp_size_in_bytes)
+    programs.ready(programs.lower(step, self.shapes, batch, self.config))
 
   def train_steps(self) -> dict[str, Any]:
     """Returns each task's compiled update; see `programs.train_step`."""

@@ -121,7 +121,7 @@ class Together(alone.Alone):
       return
     batch = self.batch_shapes(name)
     args = self._arguments(0)
-    self._steps[name].lower(self.shapes, batch, *args).compile()
+    programs.ready(self._steps[name].lower(self.shapes, batch, *args))
 
   def _compile_evaluation(self, name: str) -> None:
     predict = self._predictors[name]

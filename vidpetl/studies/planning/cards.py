@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from vidpetl import heap
 from vidpetl.backbones import attending
 from vidpetl.studies.pods import topologies
 
@@ -118,7 +119,7 @@ def here() -> Card:
   return Card(
     THIS,
     device.platform,
-    stats.get('bytes_limit') or topologies.ram(),
+    stats.get('bytes_limit') or heap.ram(),
     {kind: _products(jnp.dtype(kind)) for kind in ('bfloat16', 'float32')},
     _bandwidth(),
     jax.device_count(),

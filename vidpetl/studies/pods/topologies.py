@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 
-from vidpetl import options
+from vidpetl import heap, options
 
 GIB = 2**30
 # How often a result of a collective goes over the links of a chip.
@@ -137,11 +137,6 @@ class Slice:
     return found.devices
 
 
-def ram() -> int:
-  """Returns the bytes of memory of this machine."""
-  return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-
-
 @dataclasses.dataclass(frozen=True)
 class Host:
   """Devices of this CPU, that share its memory.
@@ -165,7 +160,7 @@ class Host:
   @property
   def memory(self) -> int:
     """Bytes of a device's part."""
-    return ram() // self.chips
+    return heap.ram() // self.chips
 
   def devices(self) -> list[Any]:
     """Returns them, in a process that has the `environment`."""
