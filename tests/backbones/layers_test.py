@@ -1,6 +1,7 @@
 import functools
 import types
 
+import chips
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -222,3 +223,34 @@ def test_the_gradient_of_a_bias_is_a_product_in_half_precision(platform, dtype):
   np.testing.assert_allclose(
     dbias.astype('float32'), expected, rtol=rough, atol=rough
   )
+
+
+@pytest.mark.slow
+@chips.needed
+def test_no_hidden_numbers_are_written_where_tokens_lie_in_order():
+  """A block of MAE-B, forward on one chip, by its compiler."""
+  script = """
+    import jax
+    from vidpetl.backbones import layers, vit
+    from vidpetl.studies.pods import program, topologies, traffic
+    from vidpetl.training import sharding
+
+    mesh = sharding.make_mesh(1, 1, topologies.target('v5e-1').devices())
+    one, whole = sharding.batch(mesh), sharding.replicated(mesh)
+    video = jax.ShapeDtypeStruct((8, 8, 224, 224, 3), 'bfloat16', sharding=one)
+    net = vit.build(kind='mae', variant='B', depth=1, dtype='bfloat16')
+    with jax.set_mesh(mesh):
+      for order in (layers.in_order, lambda x: x):
+        layers.in_order = order
+        init = lambda x: net.init(jax.random.key(0), x, False)
+        params = jax.tree.map(
+          lambda x: jax.ShapeDtypeStruct(x.shape, 'bfloat16', sharding=whole),
+          jax.eval_shape(init, video),
+        )
+        apply = jax.jit(lambda params, x: net.apply(params, x, False))
+        text = apply.lower(params, video).compile().as_text()
+        print(traffic.moved(program.Program(text)))
+  """
+  in_order, alone = map(int, chips.told(script).split())
+  hidden = 2 * 8 * 8 * 197 * 3072
+  assert in_order + 2 * hidden < alone, (in_order, alone)

@@ -11,7 +11,15 @@ import pytest
 from tensorboard.backend.event_processing import event_accumulator
 
 from vidpetl.parameters import package, storage
-from vidpetl.training import damage, evaluation, holding, loop, start
+from vidpetl.training import (
+  candidate,
+  checkpoint,
+  damage,
+  evaluation,
+  holding,
+  loop,
+  start,
+)
 from vidpetl.training import run as run_lib
 
 
@@ -83,6 +91,31 @@ def _repeats_nothing(config, run, expected, monkeypatch):
   assert loop.run(config, str(run)) == expected
   assert files()[packed] == before[packed]
   assert _lines(run) == _lines(run.with_name('whole'))
+
+
+def test_an_evaluation_begins_while_its_checkpoint_is_written(
+  config, tmp_path, monkeypatch
+):
+  """What it finds is kept once that is on the disk."""
+  told = []
+
+  def tell(of, name):
+    act = getattr(of, name)
+
+    def telling(*args, **kwargs):
+      told.append(name)
+      return act(*args, **kwargs)
+
+    monkeypatch.setattr(of, name, telling)
+
+  tell(checkpoint.Checkpoints, 'save')
+  tell(checkpoint.Checkpoints, 'wait')
+  tell(evaluation, 'evaluate')
+  tell(candidate.Candidate, 'add')
+  loop.run(config, str(tmp_path))
+  begun, kept = told.index('save'), told.index('add')
+  # Saving waits for what was saved before.
+  assert told[begun:kept] == ['save', 'wait', 'evaluate', 'wait']
 
 
 def test_without_a_sound_checkpoint_nothing_is_begun(monkeypatch):

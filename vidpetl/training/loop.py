@@ -263,10 +263,7 @@ class Loop:
     """Saves and evaluates the runs of which the one or the other is due."""
     with self.shares.of(shares.CHECKPOINTS):
       saved = self._save(state, done, lambda each: each.stands_after(done))
-      due = [each for each in saved if each.evaluates_after(done)]
-      # Whatever becomes of the evaluation, no step is lost.
-      for each in due:
-        each.checkpoints.wait()
+    due = [each for each in saved if each.evaluates_after(done)]
     if due:
       self._evaluate(state, done, due)
     for each in saved:
@@ -298,11 +295,17 @@ class Loop:
   def _evaluate(
     self, state: state_lib.TrainState, step: int, of: Sequence[Candidate]
   ) -> None:
-    """Makes one of the evaluations that the reported one is chosen from."""
+    """Makes one of the evaluations that the reported one is chosen from.
+
+    Meanwhile, what it evaluates is written.
+    """
     with self.shares.of(shares.EVALUATION):
       steps = dict.fromkeys(of, step)
       found = self.evaluate(state, steps, bool(self.run.validation))
     for each in of:
+      # What is chosen is on the disk, whenever the run is killed.
+      with self.shares.of(shares.CHECKPOINTS):
+        each.checkpoints.wait()
       each.add(step, found[each])
 
   def _choose(

@@ -52,10 +52,11 @@ def compile_step(config: Any, name: str, task: str) -> dict[str, Any]:
     mesh,
     'config.batch_size / config.accumulate',
   )
-  experiment, tx, state, batch = parts(config, task, mesh)
+  made = parts(config, task, mesh)
+  experiment, tx, state, batch = made
   step = programs.train_step(config, experiment, tx, task, mesh)
   found = {'memory': _state_bytes(config, state, batch, mesh)}
-  found['flops'] = _flops(config, task, mesh)
+  found['flops'] = _flops(config, task, mesh, made)
   began = time.perf_counter()
   with jax.set_mesh(mesh):
     lowered = programs.lower(step, state, batch, config)
@@ -129,21 +130,22 @@ def _state_bytes(config, state, batch, mesh) -> dict[str, int]:
   }
 
 
-def _flops(config: Any, task: str, mesh: Any) -> dict[str, float]:
+def _flops(
+  config: Any, task: str, mesh: Any, made: tuple[Any, Any, Any, Any]
+) -> dict[str, float]:
   """FLOPs of a chip, as the step is, and without what remat repeats."""
 
-  def count(config):
-    experiment, tx, state, batch = parts(config, task, mesh)
+  def count(config, experiment, tx, state, batch):
     update = programs.update(config, experiment, tx, task)
     update = functools.partial(update, seed=config.seed)
     return flops.products(update, state, batch) / mesh.size
 
-  found = {'step': count(config)}
+  found = {'step': count(config, *made)}
   if config.backbone.get('remat'):
     config = config.copy_and_resolve_references()
     with config.unlocked(), config.backbone.ignore_type():  # It may be a name.
       config.backbone.remat = False
-    found['needed'] = count(config)
+    found['needed'] = count(config, *parts(config, task, mesh))
   return found
 
 
