@@ -118,6 +118,34 @@ def test_an_evaluation_begins_while_its_checkpoint_is_written(
   assert told[begun:kept] == ['save', 'wait', 'evaluate', 'wait']
 
 
+def test_an_evaluation_is_made_again_if_its_checkpoint_was_not_written(
+  config, tmp_path, monkeypatch
+):
+  """The run was killed when all else of the evaluation was on the disk."""
+  whole, run = tmp_path / 'whole', tmp_path / 'run'
+  expected = loop.run(config, str(whole))
+  save, tell = checkpoint.Checkpoints.save, candidate.Candidate.tell
+
+  def saves_but_the_last(checkpoints, state, step, meta):
+    if step < config.steps:
+      save(checkpoints, state, step, meta)
+
+  def tells_and_ends(one, step, *found):
+    tell(one, step, *found)
+    if step == config.steps:
+      _fail()
+
+  with monkeypatch.context() as patch:
+    patch.setattr(checkpoint.Checkpoints, 'save', saves_but_the_last)
+    patch.setattr(candidate.Candidate, 'tell', tells_and_ends)
+    with pytest.raises(OSError, match='the records are gone'):
+      loop.run(config, str(run))
+  assert _steps(run) == [2]
+  assert loop.run(config, str(run)) == expected
+  assert _lines(run) == _lines(whole)
+  assert set(_points(run).values()) == {1}
+
+
 def test_without_a_sound_checkpoint_nothing_is_begun(monkeypatch):
   """And all of them stay where they are."""
 
