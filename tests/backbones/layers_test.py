@@ -225,13 +225,32 @@ def test_the_gradient_of_a_bias_is_a_product_in_half_precision(platform, dtype):
   )
 
 
+@pytest.mark.parametrize('axes', [1, 2])
+@pytest.mark.parametrize('platform, orders', [('tpu', 1), ('gpu', 0)])
+def test_tokens_lie_in_order_on_tpus_alone(platform, orders, axes):
+  """With all channels as one axis, and so their gradient."""
+  x = jnp.asarray(normal(2, 5, 4, 8))
+  in_order = lambda x: dense_lib.in_order(x, axes)
+  with devices.meant(types.SimpleNamespace(platform=platform)):
+    made = jax.make_jaxpr(in_order)(x)
+    y, pull = jax.vjp(in_order, x)
+    (dx,) = pull(x)
+  found = [e for e in made.eqns if e.primitive.name == 'layout_constraint']
+  assert len(found) == orders
+  for each in found:
+    layout = each.params['layout'].major_to_minor
+    assert layout == tuple(range(x.ndim - axes + 1))
+  np.testing.assert_array_equal(y, x)
+  np.testing.assert_array_equal(dx, x)
+
+
 @pytest.mark.slow
 @chips.needed
 def test_no_hidden_numbers_are_written_where_tokens_lie_in_order():
   """A block of MAE-B, forward on one chip, by its compiler."""
   script = """
     import jax
-    from vidpetl.backbones import layers, vit
+    from vidpetl.backbones import dense, vit
     from vidpetl.studies.pods import program, topologies, traffic
     from vidpetl.training import sharding
 
@@ -240,8 +259,8 @@ def test_no_hidden_numbers_are_written_where_tokens_lie_in_order():
     video = jax.ShapeDtypeStruct((8, 8, 224, 224, 3), 'bfloat16', sharding=one)
     net = vit.build(kind='mae', variant='B', depth=1, dtype='bfloat16')
     with jax.set_mesh(mesh):
-      for order in (layers.in_order, lambda x: x):
-        layers.in_order = order
+      for order in (dense.in_order, lambda x: x):
+        dense.in_order = order
         init = lambda x: net.init(jax.random.key(0), x, False)
         params = jax.tree.map(
           lambda x: jax.ShapeDtypeStruct(x.shape, 'bfloat16', sharding=whole),

@@ -22,6 +22,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.experimental import layout
 
 from vidpetl.backbones import devices, gradients, rounded
 from vidpetl.backbones import site as site_lib
@@ -93,6 +94,27 @@ def as_one(
 def add(x: jax.Array, y: jax.Array, axes: int) -> jax.Array:
   """x + y, `as_one`."""
   return as_one(operator.add, axes, x, y)
+
+
+def in_order(x: jax.Array, axes: int = 1) -> jax.Array:
+  """Has a TPU store tokens [..., n, *channels] in the order of their axes.
+
+  Convolutions store the tokens of a place in all frames side by side, and
+  products those of a place in all windows, where channels would not fill a
+  tile. Left alone, sums and norms of all blocks follow, MLPs write what is
+  between their products, and what kernels read is copied.
+
+  Args:
+    x: tokens.
+    axes: how many last axes are channels, which are stored as one.
+  """
+  if devices.current().platform != 'tpu':
+    return x
+
+  def constrain(x):
+    return layout.with_layout_constraint(x, layout.Layout((*range(x.ndim),)))
+
+  return as_one(constrain, axes, x)
 
 
 def biased(y: jax.Array, bias: jax.Array, axes: int = 1) -> jax.Array:

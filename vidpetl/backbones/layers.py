@@ -10,13 +10,11 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax.experimental import layout
 
 from vidpetl.backbones import attention as attention_lib
 from vidpetl.backbones import blocks as blocks_lib
 from vidpetl.backbones import (
   dense,
-  devices,
   gradients,
   meshes,
   norms,
@@ -44,18 +42,6 @@ def constrain_batch(x: jax.Array) -> jax.Array:
   if not axes:
     return x
   return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(axes))
-
-
-def in_order(x: jax.Array) -> jax.Array:
-  """Has a TPU store tokens [..., n, d] in the order of their axes.
-
-  The convolution that makes them stores those of all frames of a place side by
-  side. Left alone, what is added to them and the norms follow it through all
-  blocks, and MLPs write and read what is between their products.
-  """
-  if devices.current().platform != 'tpu':
-    return x
-  return layout.with_layout_constraint(x, layout.Layout((*range(x.ndim),)))
 
 
 class StochasticDepth(nn.Module):
@@ -341,6 +327,6 @@ class Encoder(nn.Module):
         name=f'encoderblock_{i}',
       )
       blocks.append(block)
-    x = blocks_lib.run(blocks, in_order(x), grid, self.running)
+    x = blocks_lib.run(blocks, dense.in_order(x), grid, self.running)
     x = constrain_batch(x)
     return norm(name='encoder_norm')(x) if self.post_norm else x

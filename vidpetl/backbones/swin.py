@@ -83,10 +83,11 @@ class WindowAttention(attention_lib.Attention):
       parts: [windows, n], what each token of the windows is a part of, see
         `windows.parts`.
     """
-    q, k, v = self.project_in(x)
+    x = dense.in_order(x)
+    q, k, v = (dense.in_order(each, 2) for each in self.project_in(x))
     bias = self.biases(x.shape[-2]) if placed else None
-    y = attending.attend(q, k, v, bias, parts=parts)
-    return self.project_out(x, y)
+    y = dense.in_order(attending.attend(q, k, v, bias, parts=parts), 2)
+    return dense.in_order(self.project_out(x, y))
 
   @nn.nowrap
   def biases(self, length: int) -> jax.Array:
@@ -176,7 +177,7 @@ class PatchMerging(nn.Module):
       [volume[:, :, i::2, j::2] for j in (0, 1) for i in (0, 1)], axis=-1
     )
     merged = Grid(*volume.shape[1:4])
-    x = merged.to_tokens(jnp.tile(lead, 4), volume)
+    x = dense.in_order(merged.to_tokens(jnp.tile(lead, 4), volume))
     norm = _norm(self.dtype, name='norm')
     reduction = dense.Dense(
       (x.shape[-1] // 2,),
