@@ -1,15 +1,17 @@
 """What a run takes of a device: what is kept, what is multiplied, what fits."""
 
+import functools
 import json
 import subprocess
 import sys
+import types
 
 import experiments
 import jax
 import jax.numpy as jnp
 import pytest
 
-from vidpetl.backbones import attending, devices
+from vidpetl.backbones import attending, dense, devices
 from vidpetl.studies import flops, liveness
 from vidpetl.studies.planning import cards, compiled, estimate, fitting
 
@@ -74,6 +76,21 @@ def test_a_norm_keeps_its_input_in_16_bits():
 
   # Of each: x, and what the product reads.
   assert peak(trained(model), w, x).kept <= 8 * 2 * 2 * N * D + 8 * 64 * N
+
+
+def test_the_order_that_tokens_lie_in_is_no_array():
+  w, x = jnp.ones((D, D)), jnp.ones((N, D))
+  tpu = liveness.device('tpu')
+
+  def model(w, x, order):
+    return layers(2, w, order(layers(2, w, x)))
+
+  with devices.meant(types.SimpleNamespace(platform='tpu')):
+    in_order, alone = (
+      peak(trained(functools.partial(model, order=order)), w, x, on=tpu).total
+      for order in (dense.in_order, lambda x: x)
+    )
+  assert in_order == alone
 
 
 def test_what_is_recomputed_is_not_kept():

@@ -36,8 +36,9 @@ _PRODUCTS = ('dot_general', 'conv_general_dilated', *_KERNELS)
 _LOOPS = ('scan', 'while', 'cond')
 # They move values, and change none.
 _VIEWS = frozenset((
-  'broadcast_in_dim', 'copy', 'expand_dims', 'name', 'reshape', 'rev',
-  'sharding_constraint', 'squeeze', 'stop_gradient', 'transpose',
+  'broadcast_in_dim', 'copy', 'expand_dims', 'layout_constraint', 'name',
+  'reshape', 'rev', 'sharding_constraint', 'squeeze', 'stop_gradient',
+  'transpose',
 ))  # fmt: skip
 _BY_ELEMENT = frozenset((
   'abs', 'add', 'add_any', 'and', 'bitcast_convert_type', 'cbrt', 'ceil',
