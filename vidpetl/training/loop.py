@@ -263,8 +263,7 @@ class Loop:
     """Saves and evaluates the runs of which the one or the other is due."""
     with self.shares.of(shares.CHECKPOINTS):
       saved = self._save(state, done, lambda each: each.stands_after(done))
-    due = [each for each in saved if each.evaluates_after(done)]
-    if due:
+    if due := [each for each in saved if each.evaluates_after(done)]:
       self._evaluate(state, done, due)
     for each in saved:
       if done == each.run.total < self.total:
@@ -295,15 +294,12 @@ class Loop:
   def _evaluate(
     self, state: state_lib.TrainState, step: int, of: Sequence[Candidate]
   ) -> None:
-    """Makes one of the evaluations that the reported one is chosen from.
-
-    Meanwhile, what it evaluates is written.
-    """
+    """Makes one of the evaluations that the reported one is chosen from."""
     with self.shares.of(shares.EVALUATION):
       steps = dict.fromkeys(of, step)
       found = self.evaluate(state, steps, bool(self.run.validation))
     for each in of:
-      # What is chosen is on the disk, whenever the run is killed.
+      # It was written meanwhile. What is chosen survives whatever comes.
       with self.shares.of(shares.CHECKPOINTS):
         each.checkpoints.wait()
       each.add(step, found[each])
