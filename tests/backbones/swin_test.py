@@ -1,8 +1,10 @@
 """Video Swin against its published counts and a block written with loops."""
 
+import functools
 import itertools
 import math
 import re
+import types
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from vidpetl.backbones import site, swin, swin_v2, windows
+from vidpetl.backbones import devices, site, swin, swin_v2, windows
 from vidpetl.petl import adapted
 
 TOY = {'width': 8, 'depths': (2, 2), 'heads': (2, 4), 'window': (2, 3, 3)}
@@ -149,6 +151,30 @@ def test_what_pairs_of_tokens_have_is_computed_and_not_in_the_program(make):
   sizes = [math.prod(map(int, shape.split('x'))) for shape in constants]
   # There is a number for each token of the eight windows.
   assert 8 * 18 <= max(sizes) < 18 * 18
+
+
+def test_lengths_by_products_are_those_by_sums():
+  x = jax.random.normal(jax.random.key(0), (2, 5, 3, 8)).at[0, 0, 0].set(0.0)
+  sizes = jnp.array([0.5, 1.0, 7.0])
+
+  def of(platform):
+    def total(x, sizes):
+      made = swin_v2.sized(x, sizes)
+      return (made * jnp.cos(x)).sum(), made
+
+    with devices.meant(types.SimpleNamespace(platform=platform)):
+      graded = jax.value_and_grad(total, (0, 1), has_aux=True)
+      return jax.jit(graded)(x, sizes)
+
+  (total, made), grads = of('tpu')
+  lengths = np.linalg.norm(made, axis=-1)
+  np.testing.assert_allclose(lengths[1], np.tile(sizes, (5, 1)), rtol=1e-5)
+  np.testing.assert_array_equal(made[0, 0, 0], 0)
+  jax.tree.map(
+    functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5),
+    ((total, made), grads),
+    of('cpu'),
+  )
 
 
 def test_merging_takes_neighbours_in_the_published_order():

@@ -83,11 +83,21 @@ class WindowAttention(attention_lib.Attention):
       parts: [windows, n], what each token of the windows is a part of, see
         `windows.parts`.
     """
-    x = dense.in_order(x)
-    q, k, v = (dense.in_order(each, 2) for each in self.project_in(x))
+    q, k, v = self.project_in(x)
     bias = self.biases(x.shape[-2]) if placed else None
-    y = dense.in_order(attending.attend(q, k, v, bias, parts=parts), 2)
-    return dense.in_order(self.project_out(x, y))
+    return self.project_out(x, attending.attend(q, k, v, bias, parts=parts))
+
+  @nn.nowrap
+  def project_in(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """See `Attention`; around its products a TPU holds tokens in order."""
+    made = super().project_in(dense.in_order(x))
+    q, k, v = (dense.in_order(each, 2) for each in made)
+    return q, k, v
+
+  @nn.nowrap
+  def project_out(self, x: jax.Array, y: jax.Array) -> jax.Array:
+    """See `project_in`."""
+    return dense.in_order(super().project_out(x, dense.in_order(y, 2)))
 
   @nn.nowrap
   def biases(self, length: int) -> jax.Array:

@@ -22,7 +22,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from vidpetl import ranges
-from vidpetl.backbones import attending, dense, layers, swin, variants
+from vidpetl.backbones import (
+  attending,
+  dense,
+  devices,
+  layers,
+  swin,
+  variants,
+)
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
@@ -54,11 +61,32 @@ def distances(window: Size, learned: int) -> np.ndarray:
   return x.astype(np.float32)
 
 
-def unit(x: jax.Array) -> jax.Array:
-  """Returns vectors of length 1, in float32."""
+def sized(x: jax.Array, sizes: jax.Array) -> jax.Array:
+  """Returns vectors [..., heads, c] with a length for each head, in float32.
+
+  Sums over a head's channels are slow on a TPU, and would have it store them in
+  another order than products and kernels do. They are products there.
+
+  Args:
+    x: vectors.
+    sizes: [heads], their lengths.
+  """
   x = x.astype(jnp.float32)
-  squares = (x * x).sum(-1, keepdims=True)
-  return x * jax.lax.rsqrt(jnp.maximum(squares, 1e-24))
+  if devices.current().platform != 'tpu':
+    squares = (x * x).sum(-1, keepdims=True)
+    return x * (sizes[:, None] * _inverse_root(squares))
+  of_heads = jnp.repeat(jnp.eye(x.shape[-2], dtype=x.dtype), x.shape[-1], 0)
+  product = functools.partial(jnp.matmul, precision='highest')
+
+  def size(x):
+    squares = product(x * x, of_heads)
+    return x * product(sizes * _inverse_root(squares), of_heads.T)
+
+  return dense.as_one(size, 2, x)
+
+
+def _inverse_root(squares: jax.Array) -> jax.Array:
+  return jax.lax.rsqrt(jnp.maximum(squares, 1e-24))
 
 
 class CosineAttention(swin.WindowAttention):
@@ -87,8 +115,9 @@ class CosineAttention(swin.WindowAttention):
     scale = self.param('logit_scale', start, (self.heads,))
     scale = jnp.exp(jnp.minimum(scale, math.log(_LARGEST)))
     # Products are divided by the root of the channels in what follows.
-    factor = (scale * math.sqrt(q.shape[-1]))[:, None]
-    q, k = (unit(q) * factor).astype(q.dtype), unit(k).astype(k.dtype)
+    scale *= math.sqrt(q.shape[-1])
+    q = sized(q, scale).astype(q.dtype)
+    k = sized(k, jnp.ones_like(scale)).astype(k.dtype)
     bias = self.biases(x.shape[-2]) if placed else None
     y = attending.attend(q, k, v, bias, parts=parts)
     return self.project_out(x, y)
