@@ -29,7 +29,7 @@ from vidpetl.backbones import (
 from vidpetl.backbones import remat as remat_lib
 from vidpetl.backbones import site as site_lib
 
-Size = tuple[int, int, int]
+Size = site_lib.Size
 Pads = tuple[tuple[int, int], ...]
 
 NORM_STATISTICS = ('batch', 'frozen')

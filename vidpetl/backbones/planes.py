@@ -9,13 +9,15 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from vidpetl.backbones import dense
+from vidpetl.backbones import site as site_lib
 
-Size = tuple[int, int, int]
+Size = site_lib.Size
 Pads = tuple[tuple[int, int], ...]
 
 # Of fewer channels, such as a video's three, a tap makes too small a product.
@@ -132,15 +134,35 @@ def _taps_beside(
 
 
 def _in_frames(x, kernel, strides, pads):
-  """Convolves each frame of [b, t, h, w, c] with [j, k, c, d]."""
+  """`in_frames`, or a product if that is what it is."""
   if kernel.shape[:2] == (1, 1) and not any(map(any, pads)):
     return dense.product(x[:, :, :: strides[0], :: strides[1]], kernel[0, 0])
+  return in_frames(x, kernel, strides, pads)
+
+
+def in_frames(
+  x: jax.Array,
+  kernel: jax.Array,
+  strides: tuple[int, int],
+  pads: Pads = ((0, 0), (0, 0)),
+  dtype: Any = None,
+) -> jax.Array:
+  """Convolves each frame of [b, t, h, w, c] with [j, k, c, d].
+
+  Args:
+    x: volume.
+    kernel: of images.
+    strides: along height and width.
+    pads: zeros before and after, along both.
+    dtype: of the result, if it is another than that of `x`.
+  """
   y = jax.lax.conv_general_dilated(
     x.reshape(-1, *x.shape[2:]),
     kernel,
     strides,
     pads,
     dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    preferred_element_type=dtype,
   )
   return y.reshape(*x.shape[:2], *y.shape[1:])
 

@@ -14,7 +14,9 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-Size = tuple[int, int, int]
+from vidpetl.backbones import site as site_lib
+
+Size = site_lib.Size
 
 
 def by_axes(x: jax.Array, kernel: Size, strides: Size) -> jax.Array:

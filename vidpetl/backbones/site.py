@@ -45,6 +45,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+# Something along time, height and width: a window, a kernel, strides.
+Size = tuple[int, int, int]
+
 PREFIX = 'site_'
 # Behind the backbone.
 FEATURES = 'features'

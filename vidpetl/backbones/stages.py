@@ -29,7 +29,7 @@ from vidpetl.backbones import remat as remat_lib
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
-Size = tuple[int, int, int]
+Size = site_lib.Size
 
 
 def row_sizes(grid: Grid) -> Size:

@@ -42,7 +42,7 @@ from vidpetl.backbones import site as site_lib
 from vidpetl.weights import positions
 
 Grid = site_lib.Grid
-Size = tuple[int, int, int]
+Size = site_lib.Size
 
 VARIANTS = {
   'T': {'width': 96, 'depths': (2, 2, 6, 2), 'heads': (3, 6, 12, 24)},

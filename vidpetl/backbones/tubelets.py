@@ -5,9 +5,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from vidpetl.backbones import devices
+from vidpetl.backbones import devices, planes
+from vidpetl.backbones import site as site_lib
 
-Size = tuple[int, int, int]
+Size = site_lib.Size
 
 # Numbers of a tubelet that lie side by side in a video, at most, for which a
 # TPU picks them by a product: its copies keep as few in tiles of 128. Of more,
@@ -59,17 +60,10 @@ def convolved(video: jax.Array, kernel: jax.Array) -> jax.Array:
   b, frames, *image = video.shape
   parts = video.reshape(b, frames // i, i, *image)
   y = sum(
-    jax.lax.conv_general_dilated(
-      parts[:, :, n].reshape(-1, *image),
-      kernel[n],
-      (j, k),
-      'VALID',
-      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-      preferred_element_type=jnp.float32,
-    )
+    planes.in_frames(parts[:, :, n], kernel[n], (j, k), dtype=jnp.float32)
     for n in range(i)
   )
-  return y.astype(video.dtype).reshape(b, frames // i, *y.shape[1:])
+  return y.astype(video.dtype)
 
 
 def picked(video: jax.Array, size: Size) -> jax.Array:

@@ -19,9 +19,10 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu
 
+from vidpetl.backbones import site as site_lib
 from vidpetl.backbones.devices import LANES
 
-Size = tuple[int, int, int]
+Size = site_lib.Size
 # Bytes on the chip: what there are at most, and, where there is a choice, of a
 # row of windows twice in 16 bits, as one is moved, and once in 32.
 _MOST, _ROOM = 32 * 2**20, 14 * 2**20

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from vidpetl.backbones import devices, meshes
+from vidpetl.backbones import site as site_lib
 
-Size = tuple[int, int, int]
+Size = site_lib.Size
 
 # Added to the scores of tokens of two parts, as published (Liu et al. 2021).
 APART = -100.0
