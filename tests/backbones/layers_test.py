@@ -273,3 +273,39 @@ def test_no_hidden_numbers_are_written_where_tokens_lie_in_order():
   in_order, alone = map(int, chips.told(script).split())
   hidden = 2 * 8 * 8 * 197 * 3072
   assert in_order + 2 * hidden < alone, (in_order, alone)
+
+
+@pytest.mark.slow
+@chips.needed
+@pytest.mark.parametrize('part', ['v4-128', 'v5e-256', 'v5p-256'])
+def test_tokens_in_order_stay_where_they_are(part):
+  """All that chips of a pod send is a kernel's gradient, and the loss.
+
+  A few chips of a v4 or v5p never sent more.
+  """
+  script = f"""
+    import jax, jax.numpy as jnp
+    from vidpetl.backbones import dense
+    from vidpetl.studies.pods import program, topologies
+    from vidpetl.training import sharding
+
+    mesh = sharding.make_mesh(-1, 1, topologies.target('{part}').devices())
+    split, whole = sharding.batch(mesh), sharding.replicated(mesh)
+    x = jax.ShapeDtypeStruct(
+      (2 * mesh.size, 4, 196, 256), jnp.bfloat16, sharding=split
+    )
+    kernel = jax.ShapeDtypeStruct((256, 128), jnp.bfloat16, sharding=whole)
+
+    def loss(kernel, x):
+      y = dense.in_order(dense.product(dense.in_order(x), kernel))
+      return jnp.square(y).mean(dtype=jnp.float32)
+
+    with jax.set_mesh(mesh):
+      step = jax.jit(jax.value_and_grad(loss)).lower(kernel, x).compile()
+    sent = program.collectives(program.Program(step.as_text()))
+    print(*sent, sum(each['bytes'] for each in sent.values()))
+  """
+  kinds = chips.told(script).split()
+  # The sum of a gradient is in 16 or in 32 bits.
+  assert kinds[:-1] == ['all-reduce']
+  assert int(kinds[-1]) <= 4 * (256 * 128 + 1)

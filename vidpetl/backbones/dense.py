@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import layout
 
-from vidpetl.backbones import devices, gradients, rounded
+from vidpetl.backbones import devices, gradients, meshes, rounded
 from vidpetl.backbones import site as site_lib
 
 _NARROW = 8  # Inputs for an output, from which on `_narrow` is faster.
@@ -114,7 +114,9 @@ def in_order(x: jax.Array, axes: int = 1) -> jax.Array:
   def constrain(x):
     return layout.with_layout_constraint(x, layout.Layout((*range(x.ndim),)))
 
-  return as_one(constrain, axes, x)
+  # Left to the partitioner, chips of a v4-128 or v5p-256 get the tokens of all.
+  on_each = functools.partial(meshes.on_each, constrain, single=2)
+  return as_one(lambda x: on_each((x,)), axes, x)
 
 
 def biased(y: jax.Array, bias: jax.Array, axes: int = 1) -> jax.Array:
