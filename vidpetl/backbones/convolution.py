@@ -30,7 +30,7 @@ from vidpetl.backbones import remat as remat_lib
 from vidpetl.backbones import site as site_lib
 
 Size = site_lib.Size
-Pads = tuple[tuple[int, int], ...]
+Pads = planes.Pads
 
 NORM_STATISTICS = ('batch', 'frozen')
 ONE = (1, 1, 1)

@@ -97,7 +97,7 @@ def add(x: jax.Array, y: jax.Array, axes: int) -> jax.Array:
 
 
 def in_order(x: jax.Array, axes: int = 1) -> jax.Array:
-  """Has a TPU store tokens [..., n, *channels] in the order of their axes.
+  """Has a TPU store tokens [b, ..., n, *channels] in the order of their axes.
 
   Convolutions store the tokens of a place in all frames side by side, and
   products those of a place in all windows, where channels would not fill a
@@ -105,7 +105,7 @@ def in_order(x: jax.Array, axes: int = 1) -> jax.Array:
   between their products, and what kernels read is copied.
 
   Args:
-    x: tokens.
+    x: tokens, of which each device has its part of the first axis.
     axes: how many last axes are channels, which are stored as one.
   """
   if devices.current().platform != 'tpu':
@@ -115,8 +115,8 @@ def in_order(x: jax.Array, axes: int = 1) -> jax.Array:
     return layout.with_layout_constraint(x, layout.Layout((*range(x.ndim),)))
 
   # Left to the partitioner, chips of a v4-128 or v5p-256 get the tokens of all.
-  on_each = functools.partial(meshes.on_each, constrain, single=2)
-  return as_one(lambda x: on_each((x,)), axes, x)
+  own = lambda x: meshes.on_each(constrain, (x,), single=2)
+  return as_one(own, axes, x)
 
 
 def biased(y: jax.Array, bias: jax.Array, axes: int = 1) -> jax.Array:
