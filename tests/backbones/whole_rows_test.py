@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import types
 
 import chips
 import jax
@@ -59,7 +60,7 @@ def test_windows_and_their_gradients_are_the_plain_ones(
   n, added, heads, width, apart, monkeypatch
 ):
   """With the bias's, of three windows and two clips."""
-  monkeypatch.setattr(whole_rows, '_WITH_BIAS', 0)
+  monkeypatch.setattr(whole_rows, '_LARGE', 0)
   rng = np.random.default_rng(0)
   q, k, v, weights = (
     jnp.asarray(rng.normal(size=(2, 3, length, heads, width)), jnp.float32)
@@ -158,6 +159,31 @@ def test_as_many_queries_of_a_window_are_a_block_as_there_is_room_for(
   assert found.bytes < room * 2**20
 
 
+@pytest.mark.parametrize(
+  'keys, biased, kind, queries',
+  [
+    (3137, False, 'TPU v5 lite', 256),
+    (3137, False, 'TPU v4', 96),
+    (5632, False, 'TPU v5 lite', 128),
+    (8192, False, 'TPU v5 lite', None),
+    (4096, False, 'TPU v4', None),
+    (3072, True, 'TPU v6 lite', 160),
+    (3072, True, 'TPU v4', None),
+  ],
+)
+def test_rows_are_taken_that_leave_room_for_queries(
+  keys, biased, kind, queries
+):
+  device = types.SimpleNamespace(platform='tpu', device_kind=kind)
+  shapes = attending.Shapes(keys, keys, 12, 64, jnp.bfloat16, biased)
+  assert whole_rows.takes(shapes, device) == bool(queries)
+  if queries:
+    room = 2**20 * (15 if kind == 'TPU v4' else 28)
+    found = whole_rows.blocks(*shapes[:4], biased, room=room)
+    assert found.queries == queries
+    assert found.bytes <= room
+
+
 @pytest.mark.parametrize('trained', [False, True])
 def test_a_frozen_bias_has_no_gradient(trained):
   """Nothing of its shape is written in 32 bits."""
@@ -196,7 +222,7 @@ def test_as_many_short_rows_lie_side_by_side_as_leave_none(
 
 @pytest.mark.slow
 @chips.needed
-@pytest.mark.parametrize('rows', [(1568,), (196, 16)])
+@pytest.mark.parametrize('rows', [(1568,), (3137,), (196, 16)])
 @pytest.mark.parametrize('part', ['v4-8', 'v5e-4', 'v5p-8', 'v6e-4'])
 def test_tokens_are_attended_to_as_they_lie(part, rows):
   """For 4 chips: kernels alone, with no copy, padding or collective."""
@@ -236,10 +262,12 @@ def test_tokens_are_attended_to_as_they_lie(part, rows):
   [
     ('v4-8', 392, 0, 3),  # 192 channels: queries in two blocks.
     ('v4-8', 1024, 100, 3),
+    ('v4-8', 1664, 0, 3),
     ('v5e-4', 392, 0, 2),
     ('v5e-4', 784, 20, 3),
     ('v5p-8', 784, 20, 3),
     ('v6e-4', 1024, 100, 3),
+    ('v6e-4', 3072, 0, 3),
   ],
 )
 def test_windows_and_the_gradient_of_their_bias_fit_on_the_chip(

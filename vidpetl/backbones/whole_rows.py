@@ -32,15 +32,16 @@ from vidpetl.backbones.devices import LANES
 _ROWS = 16
 # Rows of a register of 32 bits, in which axes that are joined stay in place.
 _TILE = 8
-# Rows of fewer keys lie side by side. Scores of more keys and their gradients
-# leave no room for queries on the chip, nor do those of biases.
-_FEWEST_KEYS, _MOST_KEYS, _MOST_BIASED = 64, 2048, 1152
-# Queries of a block without a bias.
-_QUERIES = 256
-# Bytes on the chip, of the 16 MiB that kernels have; and, with a bias, of the
-# 32 that they are given. A v4 has 16.
+# Rows of fewer keys lie side by side.
+_FEWEST_KEYS = 64
+# Queries of a block: the most without a bias, and the fewest. A product of
+# fewer takes a chip longer to begin than to make; more keys than leave room for
+# these are not for this kernel.
+_QUERIES, _FEWEST_QUERIES = 256, 96
+# Bytes on the chip: of several registers' channels; and of all, of the 16 MiB
+# that kernels have and of the 32 that they can have, but on a v4.
 _ROOM = 12 * 2**20
-_WITH_BIAS, _WITH_BIAS_V4 = 28 * 2**20, 15 * 2**20
+SMALL, _LARGE = 15 * 2**20, 28 * 2**20
 _MOST_HEADS = 16
 
 
@@ -93,12 +94,12 @@ def blocks(
   width: int,
   biased: bool = False,
   together: int = 1,
-  room: int = _WITH_BIAS,
+  room: int = _LARGE,
 ) -> Blocks:
   """Returns blocks that fill up little, and the most channels that fit.
 
-  With a bias as many queries are in a block as there is `room` for, as the
-  bias's gradient is made beside the others' where they are all of a row.
+  As many queries are in a block as there is `room` for: with a bias up to all
+  of a row, as its gradient is then made beside the others'.
   """
   up = lambda x, size: -(-x // size) * size
   most = heads * width
@@ -110,11 +111,10 @@ def blocks(
     queries, keys = up(-(-n // parts), _ROWS), up(m, LANES)
     return Blocks(queries, keys, c, n, m, width, biased, together)
 
-  parts = -(-n // _QUERIES)
-  if biased:
-    tried = range(1, n // _ROWS + 1)
-    fewest = (i for i in tried if of(i, channels[-1]).bytes <= room)
-    parts = next(fewest, tried[-1] if tried else 1)
+  least = 1 if biased else -(-n // _QUERIES)
+  tried = range(least, n // _ROWS + 1)
+  fewest = (i for i in tried if of(i, channels[-1]).bytes <= room)
+  parts = next(fewest, tried[-1] if tried else 1)
   sizes = [of(parts, c) for c in channels]
   fit = [x for x in sizes if x.heads <= _MOST_HEADS and x.bytes <= _ROOM]
   return fit[0] if fit else sizes[-1]
@@ -137,10 +137,9 @@ def takes(shapes: Any, on: Any) -> bool:
   than `_FEWEST_KEYS` are taken where rows can lie side by side as they are.
   """
   channels = shapes.heads * shapes.width
-  most = _MOST_BIASED if shapes.biased else _MOST_KEYS
   n, m = shapes.queries, shapes.keys
   long = n >= _ROWS and m >= _FEWEST_KEYS
-  short = n == m and m % _TILE == 0 and not shapes.biased
+  short = n == m < _FEWEST_KEYS and m % _TILE == 0 and not shapes.biased
   return (
     on.platform == 'tpu'
     and shapes.shared
@@ -148,9 +147,20 @@ def takes(shapes: Any, on: Any) -> bool:
     and shapes.dtype == jnp.bfloat16
     and LANES % shapes.width == 0
     and (channels % LANES == 0 or channels <= 2 * LANES)
-    and (long or short)
-    and m <= most
+    and (short or (long and _fits(shapes, on)))
   )
+
+
+def _fits(shapes, on):
+  """Whether there is room for enough queries of a row, and all of its keys."""
+  n, room = shapes.queries, _room(on)
+  found = blocks(*shapes[:4], shapes.biased, room=room)
+  return found.bytes <= room and found.queries >= min(n, _FEWEST_QUERIES)
+
+
+def _room(on):
+  """Bytes on a chip; what is only planned for may have no kind."""
+  return SMALL if getattr(on, 'device_kind', '') == 'TPU v4' else _LARGE
 
 
 def attend(
@@ -194,8 +204,7 @@ def _rows(interpret, q, k, v, *more):
   (n, heads, width), m = q.shape[-3:], k.shape[-3]
   rows = math.prod(q.shape[:-3])
   side = 1 if more else side_by_side(rows, n, m)
-  kind = getattr(devices.current(), 'device_kind', '')  # Or none, if planned.
-  room = _WITH_BIAS_V4 if kind == 'TPU v4' else _WITH_BIAS
+  room = _room(devices.current())
   size = blocks(side * n, side * m, heads, width, bool(more), side, room)
   flat = lambda x: x.reshape(-1, side * x.shape[-3], heads * width)
   # Kernels are slow to import, and needed on TPUs alone.
