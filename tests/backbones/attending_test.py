@@ -179,7 +179,7 @@ def test_attention_is_of_the_kernel_that_takes_it(
     (392, 10, (), 'plain'),  # 320 channels fill two registers and a half.
     (392, 4, (64,), 'plain'),
     (784, 4, (), 'whole rows'),  # With 16 moments.
-    (1280, 4, (), 'plain'),
+    (3200, 4, (), 'plain'),
   ],
 )
 def test_windows_of_one_bias_have_a_kernel_on_tpus(keys, heads, windows, name):

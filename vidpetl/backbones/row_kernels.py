@@ -20,10 +20,10 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu
 
-from vidpetl.backbones import whole_rows, windows
+from vidpetl.backbones import windows
 from vidpetl.backbones.devices import LANES
 
-# Bytes on the chip that large kernels, and those with a bias, may take.
+# Bytes on the chip that large blocks may take.
 _ROOM = 32 * 2**20
 _FLOAT = jnp.float32
 _NONE = -1e9  # A score that no weight is left of.
@@ -163,8 +163,7 @@ class _Specs:
 
 
 def _params(blocks):
-  large = blocks.biased or blocks.bytes > whole_rows.SMALL
-  return tpu.CompilerParams(vmem_limit_bytes=_ROOM if large else None)
+  return tpu.CompilerParams(vmem_limit_bytes=_ROOM if blocks.large else None)
 
 
 def _cost(blocks, q, products):

@@ -34,14 +34,14 @@ _ROWS = 16
 _TILE = 8
 # Rows of fewer keys lie side by side.
 _FEWEST_KEYS = 64
-# Queries of a block: the most without a bias, and the fewest. A product of
-# fewer takes a chip longer to begin than to make; more keys than leave room for
-# these are not for this kernel.
+# Queries of a block: the most without a bias, and the fewest. For each block a
+# chip loads all keys of the row into its units of products, 128 x 128 at a
+# time, which takes as long as products with 128 queries.
 _QUERIES, _FEWEST_QUERIES = 256, 96
 # Bytes on the chip: of several registers' channels; and of all, of the 16 MiB
 # that kernels have and of the 32 that they can have, but on a v4.
 _ROOM = 12 * 2**20
-SMALL, _LARGE = 15 * 2**20, 28 * 2**20
+_SMALL, _LARGE = 15 * 2**20, 28 * 2**20
 _MOST_HEADS = 16
 
 
@@ -76,6 +76,11 @@ class Blocks(NamedTuple):
   def parts(self) -> int:
     """Blocks of queries of a row."""
     return -(-self.n // self.queries)
+
+  @property
+  def large(self) -> bool:
+    """Whether they need more than kernels have unless they ask for it."""
+    return self.biased or self.bytes > _SMALL
 
   @property
   def bytes(self) -> int:
@@ -160,7 +165,7 @@ def _fits(shapes, on):
 
 def _room(on):
   """Bytes on a chip; what is only planned for may have no kind."""
-  return SMALL if getattr(on, 'device_kind', '') == 'TPU v4' else _LARGE
+  return _SMALL if getattr(on, 'device_kind', '') == 'TPU v4' else _LARGE
 
 
 def attend(
