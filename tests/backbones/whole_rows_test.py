@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vidpetl.backbones import attending, whole_rows
+from vidpetl.backbones import attending, devices, whole_rows
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_windows_and_their_gradients_are_the_plain_ones(
   n, added, heads, width, apart, monkeypatch
 ):
   """With the bias's, of three windows and two clips."""
-  monkeypatch.setattr(whole_rows, '_LARGE', 0)
+  monkeypatch.setattr(devices, 'LARGE_ROOM', 0)
   rng = np.random.default_rng(0)
   q, k, v, weights = (
     jnp.asarray(rng.normal(size=(2, 3, length, heads, width)), jnp.float32)

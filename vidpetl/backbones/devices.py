@@ -17,6 +17,9 @@ CPU = types.SimpleNamespace(platform='cpu')
 
 # Lanes of a TPU's registers, and of the tiles that its arrays lie in.
 LANES = 128
+# Bytes on the chip that kernels take: of the 16 MiB that they have, all that a
+# v4 has, and of the 32 MiB that they may ask of others.
+SMALL_ROOM, LARGE_ROOM = 15 * 2**20, 28 * 2**20
 
 _meant: contextvars.ContextVar[Any] = contextvars.ContextVar(
   'meant', default=None
@@ -32,6 +35,16 @@ def current() -> Any:
   if mesh is None or mesh.platform == there.platform:
     return there
   return mesh
+
+
+def room(on: Any) -> int:
+  """Returns bytes on a TPU's chip that a kernel may take.
+
+  Args:
+    on: the TPU; one that is only planned for may have no kind.
+  """
+  v4 = getattr(on, 'device_kind', '') == 'TPU v4'
+  return SMALL_ROOM if v4 else LARGE_ROOM
 
 
 @contextlib.contextmanager

@@ -38,10 +38,8 @@ _FEWEST_KEYS = 64
 # chip loads all keys of the row into its units of products, 128 x 128 at a
 # time, which takes as long as products with 128 queries.
 _QUERIES, _FEWEST_QUERIES = 256, 96
-# Bytes on the chip: of several registers' channels; and of all, of the 16 MiB
-# that kernels have and of the 32 that they can have, but on a v4.
+# Bytes on the chip of several registers' channels.
 _ROOM = 12 * 2**20
-_SMALL, _LARGE = 15 * 2**20, 28 * 2**20
 _MOST_HEADS = 16
 
 
@@ -80,7 +78,7 @@ class Blocks(NamedTuple):
   @property
   def large(self) -> bool:
     """Whether they need more than kernels have unless they ask for it."""
-    return self.biased or self.bytes > _SMALL
+    return self.biased or self.bytes > devices.SMALL_ROOM
 
   @property
   def bytes(self) -> int:
@@ -99,7 +97,7 @@ def blocks(
   width: int,
   biased: bool = False,
   together: int = 1,
-  room: int = _LARGE,
+  room: int = devices.LARGE_ROOM,
 ) -> Blocks:
   """Returns blocks that fill up little, and the most channels that fit.
 
@@ -158,14 +156,9 @@ def takes(shapes: Any, on: Any) -> bool:
 
 def _fits(shapes, on):
   """Whether there is room for enough queries of a row, and all of its keys."""
-  n, room = shapes.queries, _room(on)
+  n, room = shapes.queries, devices.room(on)
   found = blocks(*shapes[:4], shapes.biased, room=room)
   return found.bytes <= room and found.queries >= min(n, _FEWEST_QUERIES)
-
-
-def _room(on):
-  """Bytes on a chip; what is only planned for may have no kind."""
-  return _SMALL if getattr(on, 'device_kind', '') == 'TPU v4' else _LARGE
 
 
 def attend(
@@ -209,7 +202,7 @@ def _rows(interpret, q, k, v, *more):
   (n, heads, width), m = q.shape[-3:], k.shape[-3]
   rows = math.prod(q.shape[:-3])
   side = 1 if more else side_by_side(rows, n, m)
-  room = _room(devices.current())
+  room = devices.room(devices.current())
   size = blocks(side * n, side * m, heads, width, bool(more), side, room)
   flat = lambda x: x.reshape(-1, side * x.shape[-3], heads * width)
   # Kernels are slow to import, and needed on TPUs alone.

@@ -5,17 +5,24 @@ are no multiples of 8 tokens wide, so that XLA cuts a grid in several passes
 over all of it, and shifts it in others. Here a row of windows is on the chip at
 a time, and what lies in the grid is read and written once, shifts included.
 Parts of a row that lie together in the grid are moved one after the other.
+
+Where the grid is no multiple of 8 tokens wide either, its lines fill tiles in
+part, and dense layers, for which tokens are one axis, would copy all of it.
+There some frames at a time are one line.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.experimental import layout
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu
 
@@ -23,9 +30,11 @@ from vidpetl.backbones import site as site_lib
 from vidpetl.backbones.devices import LANES
 
 Size = site_lib.Size
-# Bytes on the chip: what there are at most, and, where there is a choice, of a
-# row of windows twice in 16 bits, as one is moved, and once in 32.
+# Bytes on the chip: what there are at most, and, where there is a choice, those
+# of `_bytes`.
 _MOST, _ROOM = 32 * 2**20, 14 * 2**20
+# Tokens of a tile.
+_TILE = 8
 
 
 class Cut(NamedTuple):
@@ -36,54 +45,121 @@ class Cut(NamedTuple):
     window: tokens of a window.
     shift: how far windows lie behind the beginning of the grid; the first
       tokens of it are in the last windows.
+    unit: tokens along t and h that move at a time, in all of their lines along
+      w: of a row of windows, or all of an axis.
+    joined: whether the tokens of a unit are one line, and not one for each
+      place along t and h.
   """
 
   sizes: Size
   window: Size
   shift: Size
+  unit: tuple[int, int]
+  joined: bool = False
 
   @property
-  def counts(self) -> Size:
-    """Windows along each axis."""
-    return tuple(size // w for size, w in zip(self.sizes, self.window))
+  def rows(self) -> tuple[int, int]:
+    """Rows of windows along t and h that are on the chip at a time."""
+    return tuple(max(1, u // w) for u, w in zip(self.unit, self.window))
 
   @property
-  def part(self) -> tuple[int, int]:
-    """What moves at a time along t and h: of one window, and together."""
-    pairs = zip(self.window[:2], self.shift[:2])
-    return tuple(math.gcd(w, by) for w, by in pairs)
+  def groups(self) -> tuple[int, int]:
+    """How many times as many there are."""
+    triples = zip(self.sizes, self.window, self.rows)
+    return tuple(size // (w * rows) for size, w, rows in triples)
 
   @property
-  def parts(self) -> tuple[int, int]:
-    """How many parts a window has along t and h."""
-    return tuple(w // p for w, p in zip(self.window, self.part))
+  def together(self) -> int:
+    """Windows that are on the chip at a time."""
+    return math.prod(self.rows) * (self.sizes[2] // self.window[2])
 
-  def lines(self, number: int) -> Iterator[tuple[int, int, int]]:
-    """Yields (t, h, token) of the lines along w of a part.
+  @property
+  def units(self) -> tuple[int, int]:
+    """Units of these windows along t and h."""
+    triples = zip(self.window, self.rows, self.unit)
+    return tuple(w * rows // u for w, rows, u in triples)
 
-    t and h are those within the part, and the token is the first of the line's
-    in a window.
+  @property
+  def lines(self) -> Size:
+    """Lines of a unit along t and h, and the tokens of each."""
+    if self.joined:
+      return 1, 1, math.prod(self.unit) * self.sizes[2]
+    return *self.unit, self.sizes[2]
+
+  @property
+  def view(self) -> Size:
+    """The grid as lines: [lines along t, lines along h, tokens]."""
+    pairs = zip(self.sizes, self.unit, self.lines)
+    along = (size // u * lines for size, u, lines in pairs)
+    return *along, self.lines[2]
+
+  def place(self, group: Any, unit: Any) -> tuple[Any, Any]:
+    """Returns which units of the grid, along t and h, is one of a group's.
+
+    Args:
+      group: of `groups`, counted along h first.
+      unit: of `units`, the same.
     """
-    (t, h), (_, high, wide) = self.part, self.window
-    first_t, first_h = (
-      n * p for n, p in zip(divmod(number, self.parts[1]), self.part)
+    groups, units = divmod(group, self.groups[1]), divmod(unit, self.units[1])
+
+    def along(axis: int) -> Any:
+      size = self.unit[axis]
+      shift = self.shift[axis] % self.sizes[axis] // size
+      at = groups[axis] * self.units[axis] + units[axis] + shift
+      return at % (self.sizes[axis] // size)
+
+    return along(0), along(1)
+
+  def moves(self, unit: int) -> Iterator[tuple[int, int, list[Size]]]:
+    """Yields (t, h, pieces) of a unit's lines: where they are, and what moves.
+
+    A piece is (token, window, first, length): the token of the line that it
+    begins with, the window that it is of, and which token of that it begins at.
+    """
+    begin = *(n * u for n, u in zip(self.place(0, unit), self.unit)), 0
+    length = *self.unit, self.sizes[2]
+    count = *self.rows, self.sizes[2] // self.window[2]
+    windows, tokens = [], []
+    for axis in range(3):
+      at = begin[axis] + np.arange(length[axis]) - self.shift[axis]
+      row, token = np.divmod(at % self.sizes[axis], self.window[axis])
+      windows.append(row % count[axis])
+      tokens.append(token)
+    windows, tokens = (
+      np.ravel_multi_index(np.ix_(*at), of).reshape(self.lines)
+      for at, of in ((windows, count), (tokens, self.window))
     )
-    for i in range(t):
-      for j in range(h):
-        yield i, j, ((first_t + i) * high + first_h + j) * wide
+    for line in np.ndindex(self.lines[:2]):
+      yield *line, list(_pieces(windows[line], tokens[line]))
 
-  def pieces(self) -> Iterator[tuple[int, int, int, int]]:
-    """Yields (window, first, place, length) of pieces of a line along w.
 
-    First is that within the window, and place that within the grid.
-    """
-    size, wide = self.sizes[2], self.window[2]
-    for number in range(self.counts[2]):
-      start = (number * wide + self.shift[2]) % size
-      length = min(wide, size - start)
-      yield number, 0, start, length
-      if length < wide:
-        yield number, length, 0, wide - length
+def _pieces(windows, tokens):
+  """Yields what lies together both in a line and in a window."""
+  apart = (np.diff(windows) != 0) | (np.diff(tokens) != 1)
+  edges = [0, *(np.flatnonzero(apart) + 1), len(tokens)]
+  for a, b in itertools.pairwise(edges):
+    yield int(a), int(windows[a]), int(tokens[a]), int(b - a)
+
+
+def make(
+  sizes: Size, window: Size, shift: Size, channels: int, room: int
+) -> Cut:
+  """Returns how a grid of so many channels is cut.
+
+  Lines that fill tiles in part are joined, where there is `room`, in bytes, for
+  all windows of the frames that are on the chip.
+  """
+  pairs = zip(window[:2], shift[:2])
+  unit = tuple(math.gcd(w, by) for w, by in pairs)
+  lines = Cut(sizes, window, shift, unit)
+  if sizes[2] % _TILE == 0:
+    return lines
+  frames = [t for t in range(unit[0], 0, -1) if unit[0] % t == 0]
+  for t in (*frames, sizes[0]):
+    how = lines._replace(unit=(t, sizes[1]), joined=True)
+    if how.lines[2] % _TILE == 0 and _bytes(how, _fewest(channels)) <= room:
+      return how
+  return lines
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
@@ -111,79 +187,90 @@ put.defvjp(
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _cut(x, how, interpret):
   b, *_, d = x.shape
-  counts, tokens = how.counts, math.prod(how.window)
+  x = x.reshape(b, *how.view, d)
   of = _Specs(how, x)
   y = pl.pallas_call(
     functools.partial(_cut_kernel, how),
-    out_shape=jax.ShapeDtypeStruct((b, *counts, tokens, d), x.dtype),
+    out_shape=jax.ShapeDtypeStruct(of.windows_shape, x.dtype),
     grid=of.grid,
-    in_specs=[of.grid_part],
+    in_specs=[of.unit],
     out_specs=of.windows,
-    scratch_shapes=[tpu.VMEM((counts[2], tokens, of.channels), jnp.float32)],
+    scratch_shapes=of.scratch,
     cost_estimate=_cost(x),
     compiler_params=tpu.CompilerParams(vmem_limit_bytes=_MOST),
     interpret=interpret,
     name='cut_windows',
   )(x)
-  return y.reshape(b, -1, tokens, d)
+  return y.reshape(b, -1, *y.shape[-2:])
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _put(x, how, interpret):
-  b, _, tokens, d = x.shape
-  x = x.reshape(b, *how.counts, tokens, d)
+  b, *_, d = x.shape
   of = _Specs(how, x)
-  return pl.pallas_call(
+  y = pl.pallas_call(
     functools.partial(_put_kernel, how),
-    out_shape=jax.ShapeDtypeStruct((b, *how.sizes, d), x.dtype),
+    out_shape=jax.ShapeDtypeStruct((b, *how.view, d), x.dtype),
     grid=of.grid,
     in_specs=[of.windows],
-    out_specs=of.grid_part,
-    scratch_shapes=[
-      tpu.VMEM((how.counts[2], tokens, of.channels), jnp.float32),
-      tpu.VMEM((how.sizes[2], of.channels), jnp.float32),
-    ],
+    out_specs=of.unit,
+    scratch_shapes=of.scratch,
     cost_estimate=_cost(x),
     compiler_params=tpu.CompilerParams(vmem_limit_bytes=_MOST),
     interpret=interpret,
     name='put_windows',
-  )(x)
+  )(x.reshape(of.windows_shape))
+  y = layout.with_layout_constraint(
+    y.reshape(b, -1, d), layout.Layout((0, 1, 2))
+  )
+  return y.reshape(b, *how.sizes, d)
 
 
 class _Specs:
-  """Blocks of arrays, for a grid of clips, channels, rows, and parts of one."""
+  """Blocks of arrays, for a grid of clips, channels, groups and their units."""
 
   def __init__(self, how, x):
-    d, wide = x.shape[-1], how.sizes[2]
-    self.channels = _channels(how, d)
-    t, h, _ = how.counts
-    inner = math.prod(how.parts)
-    self.grid = (len(x), d // self.channels, t, h, inner)
+    b, *_, d = x.shape
+    channels = _channels(how, d)
+    groups, tokens = math.prod(how.groups), math.prod(how.window)
+    self.grid = (b, d // channels, groups, math.prod(how.units))
+    self.windows_shape = (b, groups, how.together, tokens, d)
+    block = (how.together, tokens, channels)
     self.windows = pl.BlockSpec(
-      (None, None, None, how.counts[2], math.prod(how.window), self.channels),
-      lambda b, c, i, j, p: (b, i, j, 0, 0, c),
+      (None, None, *block), lambda b, c, group, unit: (b, group, 0, 0, c)
     )
-
-    def place(b, c, i, j, p):
-      parts = p // how.parts[1], p % how.parts[1]
-      t, h = (
-        (n * many + by // one + part) % (size // one)
-        for n, many, by, one, part, size in zip(
-          (i, j), how.parts, how.shift, how.part, parts, how.sizes
-        )
-      )
-      return b, t, h, 0, c
-
-    self.grid_part = pl.BlockSpec((None, *how.part, wide, self.channels), place)
+    self.unit = pl.BlockSpec(
+      (None, *how.lines, channels),
+      lambda b, c, group, unit: (b, *how.place(group, unit), 0, c),
+    )
+    line = (how.lines[2], _fewest(channels))
+    self.scratch = [tpu.VMEM(shape, jnp.float32) for shape in (block, line)]
 
 
 def _channels(how, d):
-  """Returns as many channels as there is room for, with a row of windows."""
+  """Returns as many channels as there is room for, with windows of a group."""
   if d % LANES:
     return d
-  row = math.prod(how.window[:2]) * how.sizes[2]
-  fit = (c for c in range(d, 0, -LANES) if d % c == 0 and 12 * row * c <= _ROOM)
+  fit = (
+    c for c in range(d, 0, -LANES) if d % c == 0 and _bytes(how, c) <= _ROOM
+  )
   return next(fit, LANES)
+
+
+def _fewest(d):
+  """The fewest channels of them that move at a time."""
+  return d if d % LANES else LANES
+
+
+def _bytes(how, channels):
+  """Of a group and a unit, twice in 16 bits, as one is moved, and once in 32.
+
+  Of the unit, one line in 32 bits, and of that one register's channels.
+  """
+  tokens = how.together * math.prod(how.window)
+  unit, line = math.prod(how.lines), how.lines[2]
+  wide, narrow = (-(-c // LANES) * LANES for c in (channels, _fewest(channels)))
+  return (8 * tokens + 4 * unit) * wide + 4 * line * narrow
 
 
 def _cost(x):
@@ -191,38 +278,65 @@ def _cost(x):
   return pl.CostEstimate(flops=0, transcendentals=0, bytes_accessed=moved)
 
 
-def _cut_kernel(how, x, y, windows):
-  """Moves a part of a row of windows into it; registers shift in 32 bits."""
-  part = pl.program_id(4)
-  for number in range(math.prod(how.parts)):
+def _cut_kernel(how, x, y, windows, line):
+  """Moves a unit into windows, which are written when they are full.
 
-    @pl.when(part == number)
-    def _(number=number):
-      for t, h, token in how.lines(number):
-        line = x[t, h].astype(jnp.float32)
-        for window, first, place, length in how.pieces():
-          start = token + first
-          windows[window, start : start + length] = line[place : place + length]
+  Registers shift in 32 bits.
+  """
 
-  @pl.when(part == math.prod(how.parts) - 1)
-  def _():
-    y[...] = windows[...].astype(y.dtype)
+  def move(unit, lanes):
+    for t, h, pieces in how.moves(unit):
+      line[...] = x[t, h, :, lanes].astype(jnp.float32)
+      for place, window, first, length in pieces:
+        to = windows.at[window, first : first + length, lanes]
+        to[...] = line[place : place + length]
+
+  def write(lanes):
+    y[..., lanes] = windows[..., lanes].astype(y.dtype)
+
+  channels = windows.shape[-1]
+  _of_each(how, channels, move)
+  last = pl.program_id(3) == math.prod(how.units) - 1
+  pl.when(last)(lambda: _by_register(channels, write))
 
 
 def _put_kernel(how, x, y, windows, line):
-  """Moves a part of a row of windows out of it."""
-  part = pl.program_id(4)
+  """Moves a unit out of windows, which are read at the first one."""
 
-  @pl.when(part == 0)
-  def _():
-    windows[...] = x[...].astype(jnp.float32)
+  def read(lanes):
+    windows[..., lanes] = x[..., lanes].astype(jnp.float32)
 
-  for number in range(math.prod(how.parts)):
+  def move(unit, lanes):
+    for t, h, pieces in how.moves(unit):
+      for place, window, first, length in pieces:
+        of = windows.at[window, first : first + length, lanes]
+        line[place : place + length] = of[...]
+      y[t, h, :, lanes] = line[...].astype(y.dtype)
 
-    @pl.when(part == number)
-    def _(number=number):
-      for t, h, token in how.lines(number):
-        for window, first, place, length in how.pieces():
-          start = token + first
-          line[place : place + length] = windows[window, start : start + length]
-        y[t, h] = line[...].astype(y.dtype)
+  channels = windows.shape[-1]
+  pl.when(pl.program_id(3) == 0)(lambda: _by_register(channels, read))
+  _of_each(how, channels, move)
+
+
+def _of_each(how, channels, move):
+  """Moves the unit that is on the chip; what moves where differs."""
+  for unit in range(math.prod(how.units)):
+    of_it = functools.partial(move, unit)
+    pl.when(pl.program_id(3) == unit)(
+      functools.partial(_by_register, channels, of_it)
+    )
+
+
+def _by_register(channels, move):
+  """Moves as many channels at a time as a register has.
+
+  In a loop, so that there is code for one of them alone.
+  """
+  if channels % LANES:
+    move(slice(None))
+    return
+
+  def body(number, _):
+    move(pl.ds(pl.multiple_of(number * LANES, LANES), LANES))
+
+  jax.lax.fori_loop(0, channels // LANES, body, None)

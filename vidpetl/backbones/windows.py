@@ -91,7 +91,8 @@ def _moved(name, x, sizes, window, shift):
   # Kernels are slow to import, and needed on TPUs alone.
   from vidpetl.backbones import window_kernels  # noqa: PLC0415
 
-  how = window_kernels.Cut(sizes, window, shift)
+  room = devices.room(devices.current())
+  how = window_kernels.make(sizes, window, shift, x.shape[-1], room)
   move = getattr(window_kernels, name)
   return meshes.on_each(lambda x: move(x, how), (x,))
 
