@@ -154,10 +154,11 @@ def make(
   lines = Cut(sizes, window, shift, unit)
   if sizes[2] % _TILE == 0:
     return lines
+  fewest = channels if channels % LANES else LANES
   frames = [t for t in range(unit[0], 0, -1) if unit[0] % t == 0]
   for t in (*frames, sizes[0]):
     how = lines._replace(unit=(t, sizes[1]), joined=True)
-    if how.lines[2] % _TILE == 0 and _bytes(how, _fewest(channels)) <= room:
+    if how.lines[2] % _TILE == 0 and _bytes(how, fewest) <= room:
       return how
   return lines
 
@@ -243,7 +244,7 @@ class _Specs:
       (None, *how.lines, channels),
       lambda b, c, group, unit: (b, *how.place(group, unit), 0, c),
     )
-    line = (how.lines[2], _fewest(channels))
+    line = (how.lines[2], min(channels, LANES))
     self.scratch = [tpu.VMEM(shape, jnp.float32) for shape in (block, line)]
 
 
@@ -257,11 +258,6 @@ def _channels(how, d):
   return next(fit, LANES)
 
 
-def _fewest(d):
-  """The fewest channels of them that move at a time."""
-  return d if d % LANES else LANES
-
-
 def _bytes(how, channels):
   """Of a group and a unit, twice in 16 bits, as one is moved, and once in 32.
 
@@ -269,8 +265,8 @@ def _bytes(how, channels):
   """
   tokens = how.together * math.prod(how.window)
   unit, line = math.prod(how.lines), how.lines[2]
-  wide, narrow = (-(-c // LANES) * LANES for c in (channels, _fewest(channels)))
-  return (8 * tokens + 4 * unit) * wide + 4 * line * narrow
+  filled = -(-channels // LANES) * LANES
+  return (8 * tokens + 4 * unit) * filled + 4 * line * LANES
 
 
 def _cost(x):
@@ -286,10 +282,10 @@ def _cut_kernel(how, x, y, windows, line):
 
   def move(unit, lanes):
     for t, h, pieces in how.moves(unit):
-      line[...] = x[t, h, :, lanes].astype(jnp.float32)
+      line[:, : lanes.size] = x[t, h, :, lanes].astype(jnp.float32)
       for place, window, first, length in pieces:
         to = windows.at[window, first : first + length, lanes]
-        to[...] = line[place : place + length]
+        to[...] = line[place : place + length, : lanes.size]
 
   def write(lanes):
     y[..., lanes] = windows[..., lanes].astype(y.dtype)
@@ -310,8 +306,8 @@ def _put_kernel(how, x, y, windows, line):
     for t, h, pieces in how.moves(unit):
       for place, window, first, length in pieces:
         of = windows.at[window, first : first + length, lanes]
-        line[place : place + length] = of[...]
-      y[t, h, :, lanes] = line[...].astype(y.dtype)
+        line[place : place + length, : lanes.size] = of[...]
+      y[t, h, :, lanes] = line[:, : lanes.size].astype(y.dtype)
 
   channels = windows.shape[-1]
   pl.when(pl.program_id(3) == 0)(lambda: _by_register(channels, read))
@@ -328,15 +324,18 @@ def _of_each(how, channels, move):
 
 
 def _by_register(channels, move):
-  """Moves as many channels at a time as a register has.
+  """Moves the channels of one register after the other.
 
-  In a loop, so that there is code for one of them alone.
+  Whole registers are a loop, so that there is code for one of them alone.
   """
-  if channels % LANES:
-    move(slice(None))
-    return
+  whole, left = divmod(channels, LANES)
 
   def body(number, _):
     move(pl.ds(pl.multiple_of(number * LANES, LANES), LANES))
 
-  jax.lax.fori_loop(0, channels // LANES, body, None)
+  if whole == 1:
+    move(pl.ds(0, LANES))
+  elif whole:
+    jax.lax.fori_loop(0, whole, body, None)
+  if left:
+    move(pl.ds(whole * LANES, left))
