@@ -36,8 +36,9 @@ _TILE = 8
 _FEWEST_KEYS = 64
 # Queries of a block: the most without a bias, and the fewest. For each block a
 # chip loads all keys of the row into its units of products, 128 x 128 at a
-# time, which takes as long as products with 128 queries.
-_QUERIES, _FEWEST_QUERIES = 256, 96
+# time, which takes as long as products with 128 queries. More queries are more
+# code, which is unrolled.
+_QUERIES, _FEWEST_QUERIES = 640, 96
 # Bytes on the chip of several registers' channels.
 _ROOM = 12 * 2**20
 _MOST_HEADS = 16
