@@ -198,6 +198,28 @@ def test_tpus_store_what_a_frozen_kernel_alone_reads(trained, platform, remat):
   assert barriers == (platform == 'tpu' and not trained) + remat
 
 
+@pytest.mark.parametrize(
+  'platform, tokens, trained, stored',
+  [
+    ('tpu', 9, False, True),
+    ('tpu', 9, True, False),  # Then a backward pass keeps what it is made of.
+    ('tpu', 8, False, False),
+    ('cpu', 9, False, False),
+  ],
+)
+def test_tpus_store_what_is_between_frozen_products(
+  platform, tokens, trained, stored
+):
+  def loss(front, back, x):
+    return jnp.sum(gradients.made(front * x) * back)
+
+  x = jnp.ones((2, tokens, 4))
+  with devices.meant(types.SimpleNamespace(platform=platform)):
+    slopes = jax.grad(loss, (0, 1) if trained else 1)
+    made = str(jax.make_jaxpr(slopes)(2.0, 3.0, x))
+  assert ('optimization_barrier' in made) == stored
+
+
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float32'])
 @pytest.mark.parametrize('platform', ['cpu', 'tpu', 'gpu'])
 def test_the_gradient_of_a_bias_is_a_product_in_half_precision(platform, dtype):

@@ -1,4 +1,4 @@
-"""Gradients that a TPU's program stores before anything reads them."""
+"""What a TPU's program stores before anything reads it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 import jax
 
 from vidpetl.backbones import devices
+
+# Tokens of a tile.
+_TILE = 8
 
 
 def stored(y: jax.Array, kernel: Any = ()) -> jax.Array:
@@ -44,3 +47,23 @@ def _backward(trained, dy):
 
 
 _stored.defvjp(_forward, _backward, symbolic_zeros=True)
+
+
+def made(y: jax.Array) -> jax.Array:
+  """y [..., n, d], stored before it is read, where nothing in front is trained.
+
+  There nothing keeps it for a backward pass, and XLA makes it within the
+  product that reads it. Of rows whose tokens fill tiles in part, it does so
+  anew for each tile of what that product makes.
+  """
+  if devices.current().platform != 'tpu' or y.shape[-2] % _TILE == 0:
+    return y
+  return _made(y)
+
+
+@jax.custom_vjp
+def _made(y: jax.Array) -> jax.Array:
+  return jax.lax.optimization_barrier(y)
+
+
+_made.defvjp(lambda y: (y, None), lambda kept, dy: (dy,))

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from vidpetl.backbones import activations, norms
+from vidpetl.backbones import activations, gradients, norms
 from vidpetl.backbones import dense as dense_lib
 from vidpetl.backbones import site as site_lib
 
@@ -50,7 +50,7 @@ class Mlp(nn.Module):
     )
     y = dense((self.gates * self.hidden,), stored=True, name='Dense_0')(x)
     y = at('mlp_fc1', y, given=x, behind=('Dense_0',))
-    y = at('mlp_hidden', self.between(y), before=('Dense_1',))
+    y = gradients.made(at('mlp_hidden', self.between(y), before=('Dense_1',)))
     z = dense(x.shape[-1:], name='Dense_1')(y)
     return at('mlp_fc2', z, given=y, behind=('Dense_1',))
 
