@@ -15,8 +15,9 @@ import jax
 ANY = types.SimpleNamespace(platform='any')
 CPU = types.SimpleNamespace(platform='cpu')
 
-# Lanes of a TPU's registers, and of the tiles that its arrays lie in.
-LANES = 128
+# Lanes of a TPU's registers of 32 bits, and of tiles that its arrays lie in,
+# and rows of them.
+LANES, ROWS = 128, 8
 # Bytes on the chip that kernels take: of the 16 MiB that they have, all that a
 # v4 has, and of the 32 MiB that they may ask of others.
 SMALL_ROOM, LARGE_ROOM = 15 * 2**20, 28 * 2**20

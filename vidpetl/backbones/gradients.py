@@ -8,9 +8,6 @@ import jax
 
 from vidpetl.backbones import devices
 
-# Tokens of a tile.
-_TILE = 8
-
 
 def stored(y: jax.Array, kernel: Any = ()) -> jax.Array:
   """y, with its gradient stored, unless a kernel that made it is trained.
@@ -56,7 +53,7 @@ def made(y: jax.Array) -> jax.Array:
   product that reads it. Of rows whose tokens fill tiles in part, it does so
   anew for each tile of what that product makes.
   """
-  if devices.current().platform != 'tpu' or y.shape[-2] % _TILE == 0:
+  if devices.current().platform != 'tpu' or y.shape[-2] % devices.ROWS == 0:
     return y
   return _made(y)
 

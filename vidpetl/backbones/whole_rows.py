@@ -28,10 +28,9 @@ import numpy as np
 from vidpetl.backbones import devices, meshes, windows
 from vidpetl.backbones.devices import LANES
 
-# Rows of a TPU's register of 16 bits.
-_ROWS = 16
-# Rows of a register of 32 bits, in which axes that are joined stay in place.
-_TILE = 8
+# Rows of a TPU's register of 16 bits. Axes that are joined stay in place where
+# the inner one fills registers of 32 bits.
+_ROWS = 2 * devices.ROWS
 # Rows of fewer keys lie side by side.
 _FEWEST_KEYS = 64
 # Queries of a block: the most without a bias, and the fewest. For each block a
@@ -143,7 +142,7 @@ def takes(shapes: Any, on: Any) -> bool:
   channels = shapes.heads * shapes.width
   n, m = shapes.queries, shapes.keys
   long = n >= _ROWS and m >= _FEWEST_KEYS
-  short = n == m < _FEWEST_KEYS and m % _TILE == 0 and not shapes.biased
+  short = n == m < _FEWEST_KEYS and m % devices.ROWS == 0 and not shapes.biased
   return (
     on.platform == 'tpu'
     and shapes.shared

@@ -27,14 +27,16 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu
 
 from vidpetl.backbones import site as site_lib
-from vidpetl.backbones.devices import LANES
+from vidpetl.backbones.devices import LANES, ROWS
 
 Size = site_lib.Size
 # Bytes on the chip: what there are at most, and, where there is a choice, those
 # of `_bytes`.
 _MOST, _ROOM = 32 * 2**20, 14 * 2**20
-# Tokens of a tile.
-_TILE = 8
+
+
+# See `Cut.moves`.
+Piece = tuple[int, int, int, int]
 
 
 class Cut(NamedTuple):
@@ -110,7 +112,7 @@ class Cut(NamedTuple):
 
     return along(0), along(1)
 
-  def moves(self, unit: int) -> Iterator[tuple[int, int, list[Size]]]:
+  def moves(self, unit: int) -> Iterator[tuple[int, int, list[Piece]]]:
     """Yields (t, h, pieces) of a unit's lines: where they are, and what moves.
 
     A piece is (token, window, first, length): the token of the line that it
@@ -152,13 +154,13 @@ def make(
   pairs = zip(window[:2], shift[:2])
   unit = tuple(math.gcd(w, by) for w, by in pairs)
   lines = Cut(sizes, window, shift, unit)
-  if sizes[2] % _TILE == 0:
+  if sizes[2] % ROWS == 0:
     return lines
   fewest = channels if channels % LANES else LANES
   frames = [t for t in range(unit[0], 0, -1) if unit[0] % t == 0]
   for t in (*frames, sizes[0]):
     how = lines._replace(unit=(t, sizes[1]), joined=True)
-    if how.lines[2] % _TILE == 0 and _bytes(how, fewest) <= room:
+    if how.lines[2] % ROWS == 0 and _bytes(how, fewest) <= room:
       return how
   return lines
 
