@@ -30,7 +30,7 @@ import sys
 import tempfile
 from typing import NamedTuple
 
-from vidpetl.backbones import devices, whole_rows
+from vidpetl.backbones import whole_rows
 from vidpetl.studies.planning import cards
 from vidpetl.studies.pods import topologies
 
@@ -136,16 +136,14 @@ def steps(name: str, rows: Rows, clips: int) -> int:
   """Returns how many blocks of queries a block of the net has."""
   n, heads, width = rows.tokens, rows.heads, rows.width
   count = rows.rows * clips
-  side = whole_rows.side_by_side(count, n, n)
-  room = devices.room(topologies.target(name).devices()[0])
-  size = whole_rows.blocks(
-    side * n, side * n, heads, width, rows.biased, side, room
-  )
-  return count // side * size.parts * (heads * width // size.channels)
+  on = topologies.target(name).devices()[0]
+  size = whole_rows.chosen(count, n, n, heads, width, rows.biased, on)
+  of_rows = count // size.together * size.parts
+  return of_rows * (heads * width // size.channels)
 
 
 def row(name: str, net: str, rows: Rows, clips: int) -> list[str]:
-  """Returns a row of the table, and ms of all blocks, forward and backward."""
+  """Returns a row of the table."""
   found = bundles(name, rows)
   each_takes = 1e3 * steps(name, rows, clips) / topologies.target(name).clock
   ms = [each_takes * count for count in found]

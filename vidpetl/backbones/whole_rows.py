@@ -197,14 +197,22 @@ def attend(
   return meshes.on_each(own, (q, k, v), same)
 
 
+def chosen(
+  rows: int, n: int, m: int, heads: int, width: int, biased: bool, on: Any
+) -> Blocks:
+  """Returns the `blocks` of a device's rows, side by side if they are short."""
+  side = 1 if biased else side_by_side(rows, n, m)
+  return blocks(
+    side * n, side * m, heads, width, biased, side, devices.room(on)
+  )
+
+
 def _rows(interpret, q, k, v, *more):
   """Attends on one device."""
   (n, heads, width), m = q.shape[-3:], k.shape[-3]
   rows = math.prod(q.shape[:-3])
-  side = 1 if more else side_by_side(rows, n, m)
-  room = devices.room(devices.current())
-  size = blocks(side * n, side * m, heads, width, bool(more), side, room)
-  flat = lambda x: x.reshape(-1, side * x.shape[-3], heads * width)
+  size = chosen(rows, n, m, heads, width, bool(more), devices.current())
+  flat = lambda x: x.reshape(-1, size.together * x.shape[-3], heads * width)
   # Kernels are slow to import, and needed on TPUs alone.
   from vidpetl.backbones import row_kernels  # noqa: PLC0415
 

@@ -156,11 +156,12 @@ def make(
   lines = Cut(sizes, window, shift, unit)
   if sizes[2] % ROWS == 0:
     return lines
-  fewest = channels if channels % LANES else LANES
   frames = [t for t in range(unit[0], 0, -1) if unit[0] % t == 0]
   for t in (*frames, sizes[0]):
     how = lines._replace(unit=(t, sizes[1]), joined=True)
-    if how.lines[2] % ROWS == 0 and _bytes(how, fewest) <= room:
+    if (
+      how.lines[2] % ROWS == 0 and _bytes(how, _channels(how, channels)) <= room
+    ):
       return how
   return lines
 
@@ -223,6 +224,7 @@ def _put(x, how, interpret):
     interpret=interpret,
     name='put_windows',
   )(x.reshape(of.windows_shape))
+  # Without it XLA makes 32 bits of the grid by itself, and norms read those.
   y = layout.with_layout_constraint(
     y.reshape(b, -1, d), layout.Layout((0, 1, 2))
   )
