@@ -30,7 +30,7 @@ import sys
 import tempfile
 from typing import NamedTuple
 
-from vidpetl.backbones import whole_rows
+from vidpetl.backbones import swin, whole_rows
 from vidpetl.studies.planning import cards
 from vidpetl.studies.pods import topologies
 
@@ -86,7 +86,15 @@ class Rows(NamedTuple):
   biased: bool = False
 
 
-_SWIN = ((128, 2), (32, 2), (8, 18), (2, 2))
+def _swin(variant):
+  net = swin.VARIANTS[variant]
+  stages = enumerate(zip(net['heads'], net['depths']))
+  return [
+    Rows(128 // 4**i, 392, heads, 32, blocks, True)
+    for i, (heads, blocks) in stages
+  ]
+
+
 NETS = {
   'videomae_b': [Rows(1, 1568, 12, 64, 12)],
   'videomae_l': [Rows(1, 1568, 16, 64, 24)],
@@ -94,14 +102,8 @@ NETS = {
   'clip_l14': [Rows(8, 257, 16, 64, 24)],
   'vivit_b': [Rows(16, 196, 12, 64, 12), Rows(196, 16, 12, 64, 4)],
   'vivit_b_joint': [Rows(1, 3137, 12, 64, 12)],
-  'swin_t': [
-    Rows(rows, 392, 3 * 2**i, 32, min(blocks, 6), True)
-    for i, (rows, blocks) in enumerate(_SWIN)
-  ],
-  'swin_b': [
-    Rows(rows, 392, 4 * 2**i, 32, blocks, True)
-    for i, (rows, blocks) in enumerate(_SWIN)
-  ],
+  'swin_t': _swin('T'),
+  'swin_b': _swin('B'),
 }
 
 
@@ -173,6 +175,8 @@ def main() -> None:
   parser.add_argument('--clips', type=int, default=8)
   parser.add_argument('--nets', default=','.join(NETS))
   given = parser.parse_args()
+  if unknown := set(given.nets.split(',')) - set(NETS):
+    parser.error(f'--nets: {sorted(unknown)} are not among {sorted(NETS)}')
   for line in (COLUMNS, ['---'] * len(COLUMNS)):
     print(_line(line))
   for net in given.nets.split(','):
