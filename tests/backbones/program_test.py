@@ -53,24 +53,55 @@ def test_attention_transposes_its_tokens_and_no_scores(transposed):
   assert TOKENS * HEADS * (1 + 9) not in transposed
 
 
+def _gradients(x, kernel):
+  loss = lambda x, kernel: jnp.sum(dense.product(x, kernel) ** 2)
+  return jax.jit(jax.grad(loss, argnums=(0, 1))).lower(x, kernel).compile()
+
+
 def test_the_gradient_of_a_narrow_kernel_turns_over_no_tokens():
   tokens, d, out = 21, 32, 2
-
-  def loss(x, kernel):
-    return jnp.sum(dense.product(x, kernel).reshape(3, 7, out) ** 2)
-
   x = jax.random.normal(tiny.key(0), (3, 7, d))
   kernel = jax.random.normal(tiny.key(1), (d, 1, out))
-  compiled = jax.jit(jax.grad(loss, argnums=(0, 1))).lower(x, kernel).compile()
+  compiled = _gradients(x, kernel)
   dots = re.findall(r'\[([\d,]+)\]\S* dot\(', compiled.as_text())
   assert sorted(dots) == sorted(
     [f'{tokens},{out}', f'{tokens},{d}', f'{out},{d}']
   )
   with devices.meant(devices.ANY):
-    plain = jax.jit(jax.grad(lambda *given: loss(*given), argnums=(0, 1)))
-    expected = plain(x, kernel)
+    expected = _gradients(x, kernel)(x, kernel)
   for ours, theirs in zip(compiled(x, kernel), expected, strict=True):
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('outputs', [512, 1536])
+def test_the_gradient_of_a_wide_kernel_reads_turned_tokens(outputs):
+  x = jax.random.normal(tiny.key(0), (3, 7, 128))
+  kernel = jax.random.normal(tiny.key(1), (128, outputs)) / 12
+  compiled = _gradients(x, kernel)
+  # Neither product sums over the rows of both its sides.
+  both = 'lhs_contracting_dims={0}, rhs_contracting_dims={0}'
+  assert both not in compiled.as_text()
+  expected = 2 * (x @ kernel)
+  for ours, theirs in zip(
+    compiled(x, kernel),
+    (expected @ kernel.T, jnp.tensordot(x, expected, ((0, 1), (0, 1)))),
+    strict=True,
+  ):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('argnums', [0, 1])
+def test_a_wide_kernel_keeps_nothing_for_a_gradient_nobody_asks_for(argnums):
+  given = [jnp.ones((21, 128)), jnp.ones((128, 512))]
+
+  def product(argument):
+    given[argnums] = argument
+    return dense.product(*given)
+
+  argument = given[argnums]
+  _, backward = jax.vjp(product, argument)
+  kept = {leaf.shape for leaf in jax.tree.leaves(backward)}
+  assert argument.shape not in kept
 
 
 @pytest.mark.parametrize('name', ['dense', 'hiera', 'mvit'])

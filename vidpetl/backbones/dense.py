@@ -8,7 +8,8 @@ carries transposes of gradients, moments and parameters. A TPU keeps its last
 two axes in tiles, so that rows of tokens keep their axes there: to join them
 would be a copy.
 
-A CPU's products with few outputs are by turned kernels, see `_narrow`.
+On a CPU kernels of few outputs are multiplied by turned, see `_narrow`, and the
+gradient of some others is a product with turned tokens, see `_wide`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from vidpetl.backbones import devices, gradients, meshes, rounded
 from vidpetl.backbones import site as site_lib
 
 _NARROW = 8  # Inputs for an output, from which on `_narrow` is faster.
+_WIDE = 512  # Kernels of a multiple of so many outputs are faster by `_wide`.
 
 
 def product(x: jax.Array, kernel: jax.Array, axes: int = 1) -> jax.Array:
@@ -48,9 +50,15 @@ def product(x: jax.Array, kernel: jax.Array, axes: int = 1) -> jax.Array:
   if platform == 'tpu':
     return jnp.tensordot(x, kernel, 1).reshape(*lead, *out)
   x = x.reshape(math.prod(lead), d)
-  narrow = platform == 'cpu' and d >= _NARROW * kernel.shape[1]
-  y = _narrow(x, kernel) if narrow else x @ kernel
-  return y.reshape(*lead, *out)
+  multiply = _on_cpu(*kernel.shape) if platform == 'cpu' else jnp.matmul
+  return multiply(x, kernel).reshape(*lead, *out)
+
+
+def _on_cpu(inputs: int, outputs: int) -> Callable[..., jax.Array]:
+  """Returns the product whose gradient a CPU computes quickly."""
+  if inputs >= _NARROW * outputs:
+    return _narrow
+  return jnp.matmul if outputs % _WIDE else _wide
 
 
 def _matrix(kernel: jax.Array, axes: int) -> jax.Array:
@@ -72,6 +80,32 @@ def _narrow(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """
   turned = jax.lax.optimization_barrier(kernel.T)
   return jax.lax.dot_general(x, turned, (((1,), (1,)), ((), ())))
+
+
+@jax.custom_vjp
+def _wide(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """x W, whose W's gradient is the product of x^T as it is stored, and dy.
+
+  A CPU's product that sums over the rows of both sides reads them down their
+  columns. Of rows of 2 KiB, or a multiple, these numbers share few lines of the
+  cache, and it takes up to twice as long.
+  """
+  return x @ kernel
+
+
+def _wide_forward(x, kernel):
+  # Nothing is kept for a gradient that nobody asks for.
+  kept = x.value if kernel.perturbed else None
+  return x.value @ kernel.value, (kept, kernel.value if x.perturbed else None)
+
+
+def _wide_backward(kept, dy):
+  x, kernel = kept
+  dx = None if kernel is None else dy @ kernel.T
+  return dx, None if x is None else jax.lax.optimization_barrier(x.T) @ dy
+
+
+_wide.defvjp(_wide_forward, _wide_backward, symbolic_zeros=True)
 
 
 def as_one(
