@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 from vidpetl.backbones import swin, whole_rows
 from vidpetl.studies.planning import cards
-from vidpetl.studies.pods import topologies
+from vidpetl.studies.pods import asking, topologies
 
 COLUMNS = (
   'net', 'rows', 'heads', 'bundles forward', 'backward',
@@ -108,20 +108,24 @@ NETS = {
 
 
 def bundles(name: str, rows: Rows) -> tuple[int, int]:
-  """Returns those of a block of queries, forward and backward."""
+  """Returns those of a block of queries, forward and backward.
+
+  Raises:
+    ValueError: if there is no such slice, libtpu is missing, breaks down, or
+      says nothing of a kernel.
+  """
+  environment = asking.target(name).environment
   with tempfile.TemporaryDirectory() as folder:
     flags = f'--xla_jf_dump_to={folder} --xla_jf_dump_llo_text=true'
     shape = rows.tokens, rows.heads, rows.width, int(rows.biased)
-    subprocess.run(
+    done = subprocess.run(
       [sys.executable, '-c', _SCRIPT, name, *map(str, shape)],
-      env={
-        **os.environ,
-        **topologies.target(name).environment,
-        'LIBTPU_INIT_ARGS': flags,
-      },
-      check=True,
+      env={**os.environ, **environment, 'LIBTPU_INIT_ARGS': flags},
       capture_output=True,
+      text=True,
     )
+    if done.returncode:
+      raise ValueError(asking.broken(name, done))
     return _scheduled(folder, 'attend'), _scheduled(folder, 'attend_*backward')
 
 
@@ -167,6 +171,14 @@ def _line(cells):
   return f'| {" | ".join(cells)} |'
 
 
+def _print(name: str, nets: list[str], clips: int) -> None:
+  for line in (COLUMNS, ['---'] * len(COLUMNS)):
+    print(_line(line))
+  for net in nets:
+    for rows in NETS[net]:
+      print(_line(row(name, net, rows, clips)), flush=True)
+
+
 def main() -> None:
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -175,14 +187,13 @@ def main() -> None:
   parser.add_argument('--clips', type=int, default=8)
   parser.add_argument('--nets', default=','.join(NETS))
   given = parser.parse_args()
-  if unknown := set(given.nets.split(',')) - set(NETS):
+  nets = given.nets.split(',')
+  if unknown := set(nets) - set(NETS):
     parser.error(f'--nets: {sorted(unknown)} are not among {sorted(NETS)}')
-  for line in (COLUMNS, ['---'] * len(COLUMNS)):
-    print(_line(line))
-  for net in given.nets.split(','):
-    for rows in NETS[net]:
-      found = row(given.compiled, net, rows, given.clips)
-      print(_line(found), flush=True)
+  try:
+    _print(given.compiled, nets, given.clips)
+  except ValueError as error:
+    sys.exit(f'kernel_cycles: {error}')
 
 
 if __name__ == '__main__':

@@ -29,3 +29,10 @@ def test_a_backward_pass_has_more_bundles_and_a_bias_adds_to_them():
 )
 def test_blocks_of_all_rows_are_counted(rows, count):
   assert kernel_cycles.steps('v5e-1', rows, 2) == count
+
+
+@chips.needed
+def test_a_compiler_that_breaks_down_is_told_in_a_sentence():
+  impossible = _SHORT._replace(tokens=0)
+  with pytest.raises(ValueError, match='the compiler for v5e-1 broke down'):
+    kernel_cycles.bundles('v5e-1', impossible)

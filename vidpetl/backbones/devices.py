@@ -18,8 +18,9 @@ CPU = types.SimpleNamespace(platform='cpu')
 # Lanes of a TPU's registers of 32 bits, and of tiles that its arrays lie in,
 # and rows of them.
 LANES, ROWS = 128, 8
-# Bytes on the chip that kernels take: of the 16 MiB that they have, all that a
-# v4 has, and of the 32 MiB that they may ask of others.
+# Bytes on the chip that a kernel may ask for where there is more than a v4 has,
+# and those that kernels take, of the 16 MiB of a v4 and of these.
+MOST_ROOM = 32 * 2**20
 SMALL_ROOM, LARGE_ROOM = 15 * 2**20, 28 * 2**20
 
 _meant: contextvars.ContextVar[Any] = contextvars.ContextVar(

@@ -21,10 +21,8 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu
 
 from vidpetl.backbones import windows
-from vidpetl.backbones.devices import LANES
+from vidpetl.backbones.devices import LANES, MOST_ROOM
 
-# Bytes on the chip that large blocks may take.
-_ROOM = 32 * 2**20
 _FLOAT = jnp.float32
 _NONE = -1e9  # A score that no weight is left of.
 
@@ -163,7 +161,8 @@ class _Specs:
 
 
 def _params(blocks):
-  return tpu.CompilerParams(vmem_limit_bytes=_ROOM if blocks.large else None)
+  most = MOST_ROOM if blocks.large else None
+  return tpu.CompilerParams(vmem_limit_bytes=most)
 
 
 def _cost(blocks, q, products):

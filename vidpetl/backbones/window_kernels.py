@@ -27,13 +27,10 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu
 
 from vidpetl.backbones import site as site_lib
-from vidpetl.backbones.devices import LANES, ROWS
+from vidpetl.backbones.devices import LANES, MOST_ROOM, ROWS
 
 Size = site_lib.Size
-# Bytes on the chip: what there are at most, and, where there is a choice, those
-# of `_bytes`.
-_MOST, _ROOM = 32 * 2**20, 14 * 2**20
-
+_ROOM = 14 * 2**20  # Bytes on the chip, by `_bytes`, where there is a choice.
 
 # See `Cut.moves`.
 Piece = tuple[int, int, int, int]
@@ -201,7 +198,7 @@ def _cut(x, how, interpret):
     out_specs=of.windows,
     scratch_shapes=of.scratch,
     cost_estimate=_cost(x),
-    compiler_params=tpu.CompilerParams(vmem_limit_bytes=_MOST),
+    compiler_params=tpu.CompilerParams(vmem_limit_bytes=MOST_ROOM),
     interpret=interpret,
     name='cut_windows',
   )(x)
@@ -220,7 +217,7 @@ def _put(x, how, interpret):
     out_specs=of.unit,
     scratch_shapes=of.scratch,
     cost_estimate=_cost(x),
-    compiler_params=tpu.CompilerParams(vmem_limit_bytes=_MOST),
+    compiler_params=tpu.CompilerParams(vmem_limit_bytes=MOST_ROOM),
     interpret=interpret,
     name='put_windows',
   )(x.reshape(of.windows_shape))

@@ -33,18 +33,27 @@ def check(config: Any, name: str, task: str = '') -> str:
   Raises:
     ValueError: if there is no such slice or task, or libtpu is missing.
   """
-  part = topologies.target(name)
   task = task or next(iter(config.tasks))
   if task not in config.tasks:
     raise ValueError(
       f'--task={task}: config.tasks has {", ".join(config.tasks)}.'
     )
+  target(name)
+  return task
+
+
+def target(name: str) -> topologies.Slice | topologies.Host:
+  """Returns what a name is of, if its compiler is here.
+
+  Raises:
+    ValueError: if there is no such slice, or libtpu is missing.
+  """
+  part = topologies.target(name)
   if part.needs and importlib.util.find_spec(part.needs) is None:
     raise ValueError(
-      f'--compile={name} needs the compiler of TPUs, libtpu: pip install '
-      '"vidpetl[tpu]".'
+      f'{name} needs the compiler of TPUs, libtpu: pip install "vidpetl[tpu]".'
     )
-  return task
+  return part
 
 
 def ask(config: Any, name: str, task: str = '') -> dict[str, Any]:
