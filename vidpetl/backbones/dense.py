@@ -87,8 +87,8 @@ def _wide(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """x W, whose W's gradient is the product of x^T as it is stored, and dy.
 
   A CPU's product that sums over the rows of both sides reads them down their
-  columns. Of rows of 2 KiB, or a multiple, these numbers share few lines of the
-  cache, and it takes up to twice as long.
+  columns, and takes up to twice as long if rows of dy are of 2 KiB or a
+  multiple: a column then lies on few lines of the cache.
   """
   return x @ kernel
 
