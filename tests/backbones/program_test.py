@@ -81,10 +81,10 @@ def test_the_gradient_of_a_wide_kernel_reads_turned_tokens(outputs):
   # Neither product sums over the rows of both its sides.
   both = 'lhs_contracting_dims={0}, rhs_contracting_dims={0}'
   assert both not in compiled.as_text()
-  expected = 2 * (x @ kernel)
+  dy = 2 * (x @ kernel)
   for ours, theirs in zip(
     compiled(x, kernel),
-    (expected @ kernel.T, jnp.tensordot(x, expected, ((0, 1), (0, 1)))),
+    (dy @ kernel.T, jnp.tensordot(x, dy, ((0, 1), (0, 1)))),
     strict=True,
   ):
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)

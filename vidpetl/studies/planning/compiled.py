@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from typing import Any
 
@@ -10,7 +9,7 @@ import jax
 
 from vidpetl.experiment import complete
 from vidpetl.studies.planning import cards
-from vidpetl.studies.pods import asking, compiler
+from vidpetl.studies.pods import asking, compiler, topologies
 from vidpetl.training import programs, sharding
 
 
@@ -18,11 +17,7 @@ def at_hand(card: cards.Card) -> bool:
   """Whether there is a compiler for a device."""
   if card.name == cards.THIS:
     return True
-  return card.platform == 'tpu' and _has('libtpu')
-
-
-def _has(name: str) -> bool:
-  return importlib.util.find_spec(name) is not None
+  return card.platform == 'tpu' and asking.at_hand(topologies.target(card.name))
 
 
 def total(config: Any, card: cards.Card, task: str) -> tuple[float, float]:

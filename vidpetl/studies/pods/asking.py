@@ -49,11 +49,16 @@ def target(name: str) -> topologies.Slice | topologies.Host:
     ValueError: if there is no such slice, or libtpu is missing.
   """
   part = topologies.target(name)
-  if part.needs and importlib.util.find_spec(part.needs) is None:
+  if not at_hand(part):
     raise ValueError(
       f'{name} needs the compiler of TPUs, libtpu: pip install "vidpetl[tpu]".'
     )
   return part
+
+
+def at_hand(part: topologies.Slice | topologies.Host) -> bool:
+  """Whether what compiles for it is installed."""
+  return not part.needs or importlib.util.find_spec(part.needs) is not None
 
 
 def ask(config: Any, name: str, task: str = '') -> dict[str, Any]:
