@@ -34,7 +34,7 @@ from absl import flags, logging
 from vidpetl import bounded, cli, ranges
 from vidpetl.backbones import features as features_lib
 from vidpetl.backbones import kept
-from vidpetl.data import augment
+from vidpetl.data import augment, tensorflow_start
 from vidpetl.experiment import configure
 from vidpetl.recipes import config_flag
 from vidpetl.training import filling, sharding
@@ -94,6 +94,7 @@ def main(argv: list[str]) -> None:
   config = configure.from_flags().unlock()
   config.cache.views = 1
   mesh = sharding.mesh_of(config)
+  tensorflow_start.load()  # It is not what is measured.
   with tempfile.TemporaryDirectory() as folder, jax.set_mesh(mesh):
     plain = Course(config)
     config.cache.path = folder

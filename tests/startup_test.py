@@ -9,7 +9,6 @@ import numpy as np
 from safetensors import numpy as safetensors
 
 from vidpetl import garbage
-from vidpetl.data import tensorflow_start
 
 DATA = ('tensorflow', 'tensorflow_datasets', 'clu', 'tensorboard')
 JAX = ('jax', 'jaxlib', 'flax', 'optax', 'orbax')
@@ -41,16 +40,41 @@ def test_models_steps_and_benchmarks_need_no_tensorflow():
   assert done.returncode == 0, done.stderr
 
 
-def test_tensorflow_is_loaded_without_keras(tmp_path, monkeypatch):
-  eagerly = 'try:\n  import keras\nexcept ImportError:\n  keras = None'
-  (tmp_path / 'tensorflow.py').write_text(eagerly)
+def test_tensorflow_is_loaded_without_keras(tmp_path):
+  (tmp_path / 'tensorflow.py').write_text("""
+import types
+config = types.SimpleNamespace(set_visible_devices=lambda *_: None)
+try:
+  import keras
+except ImportError:
+  keras = None
+""")
   (tmp_path / 'keras.py').write_text('')
-  monkeypatch.syspath_prepend(tmp_path)
-  for name in ('tensorflow', 'keras'):
-    monkeypatch.delitem(sys.modules, name, raising=False)
-  tensorflow_start.load()
-  assert sys.modules['tensorflow'].keras is None
-  import keras  # noqa: F401, PLC0415
+  code = """
+sys.path.insert(0, sys.argv[1])
+from vidpetl.data import tensorflow_start
+tensorflow_start.load()
+import tensorflow
+assert tensorflow.keras is None
+import keras
+"""
+  done = run(code, str(tmp_path), without=())
+  assert done.returncode == 0, done.stderr
+
+
+def test_an_import_that_failed_is_told_to_who_loads_it(tmp_path):
+  (tmp_path / 'tensorflow.py').write_text('raise OSError("no such library")')
+  code = """
+import time
+sys.path.insert(0, sys.argv[1])
+from vidpetl.data import tensorflow_start
+tensorflow_start.begin()
+while not tensorflow_start.was_tried():
+  time.sleep(0.01)
+tensorflow_start.load()
+"""
+  done = run(code, str(tmp_path), without=())
+  assert 'OSError: no such library' in done.stderr
 
 
 def test_old_objects_are_looked_through_again_after_the_start():

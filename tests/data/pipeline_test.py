@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
-from vidpetl.data import clips, examples, pipeline
+from vidpetl.data import clips, examples, pipeline, tensorflow_start
 from vidpetl.data import quarantine as quarantine_lib
 from vidpetl.data.kinds.classification import Classified
 
@@ -45,6 +45,11 @@ def source(tmp_path_factory, write_video):
   )
 
 
+@pytest.fixture(autouse=True)
+def _loaded():
+  tensorflow_start.load()
+
+
 def train(source, count, **options):
   options = {'name': 'task', 'batch_size': 4, 'seed': 0, 'workers': 2} | options
   batches = pipeline.train_batches(source, SPEC, **options)
@@ -71,6 +76,26 @@ def test_starting_later_continues_the_same_stream(source):
 
 def test_ending_earlier_changes_nothing_before(source):
   assert_equal(train(source, 9, start=2, stop=5), train(source, 5)[2:])
+
+
+@pytest.mark.parametrize('taken', [1, 3])
+def test_batches_do_not_change_while_tensorflow_loads(
+  source, taken, monkeypatch
+):
+  expected = train(source, 5)
+  looks = iter([False] * taken)
+  monkeypatch.setattr(tensorflow_start, 'was_tried', lambda: next(looks, True))
+  assert_equal(train(source, 5), expected)
+
+
+def test_a_single_batch_waits_for_no_tensorflow(source, monkeypatch):
+  begun = []
+  monkeypatch.setattr(tensorflow_start, 'was_tried', lambda: False)
+  monkeypatch.setattr(tensorflow_start, 'begin', lambda: begun.append(1))
+  for batch_size, loads in ((N, 0), (4, 2)):
+    begun.clear()
+    list(pipeline.eval_batches(source, EVAL, batch_size=batch_size))
+    assert len(begun) == loads
 
 
 @pytest.mark.parametrize('hosts', [2, 4])
@@ -154,7 +179,10 @@ def test_a_broken_video_is_listed_and_the_rest_goes_on(source, tmp_path):
   assert [row[2] for row in quarantine.rows()] == ['v3']
 
 
-def test_other_errors_surface_as_themselves(source):
+@pytest.mark.parametrize('loaded', [True, False])
+def test_other_errors_surface_as_themselves(source, loaded, monkeypatch):
+  monkeypatch.setattr(tensorflow_start, 'was_tried', lambda: loaded)
+
   class Forgetful(Videos):
     def __getitem__(self, i):
       raise LookupError(f'annotation {i} is gone')

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+from concurrent import futures
 
 import experiments
 import jax
@@ -89,6 +91,26 @@ def test_what_cannot_be_compiled_ahead_is_told_to_who_waits_for_it():
     ahead.wait('bad')
   ahead.wait('good')
   assert made
+
+
+def test_what_comes_later_is_left_until_a_program_is_waited_for():
+  first, late = threading.Event(), threading.Event()
+  mesh = jax.make_mesh((1,), ('data',))
+  ahead = compiling.Ahead({'a': first.set}, mesh, {'b': late.set})
+  assert first.wait(60)
+  assert not late.wait(0.1)
+  ahead.wait('a')
+  assert late.wait(60)
+
+
+def test_a_loop_that_closes_compiles_nothing_of_later():
+  made = []
+  mesh = jax.make_mesh((1,), ('data',))
+  ahead = compiling.Ahead({}, mesh, {'it': lambda: made.append('it')})
+  ahead.close()
+  with pytest.raises(futures.CancelledError):
+    ahead.wait('it')
+  assert not made
 
 
 def test_runs_of_all_rates_are_one_program():

@@ -37,6 +37,7 @@ from vidpetl.data import (
   samplers,
   sampling,
   sources,
+  tensorflow_start,
 )
 
 _RAW = flags.DEFINE_string('raw', None, "A dataset's folder, as downloaded.")
@@ -207,6 +208,7 @@ def compare(
   The pipeline is that of training or of evaluation, as `spec` says; an
   evaluation sees each example once.
   """
+  tensorflow_start.load()  # It is not what is measured.
   batches = -(-count // BATCH_SIZE)
   if not spec.train:
     batches = min(batches, len(source) // BATCH_SIZE)

@@ -4,7 +4,7 @@ Which examples a batch holds is decided by `index`, not by tf.data, which only
 keeps batches on their way while threads fill their rows by `clips.load`. So
 batch `k` is a function of (seed, name, k) alone: of neither the number of
 workers, nor where the run was resumed, nor over how many hosts its rows are
-spread.
+spread. Until TensorFlow is loaded, threads fill a batch when it is asked for.
 """
 
 from __future__ import annotations
@@ -124,11 +124,7 @@ def _batches(
     rows: of a batch.
     how: they are read.
   """
-  tensorflow_start.load()
-  # TensorFlow reads data here; the accelerators' memory is JAX's.
-  tf.config.set_visible_devices([], 'GPU')
   layout = clips.signature(source.info, spec)
-  raised = []
   decoder = decoders.of(source, spec, how.quarantine, how.processes)
   pool = concurrent.futures.ThreadPoolExecutor(how.threads, 'clips')
   # One batch more than it takes to occupy the threads, so that they do not
@@ -138,31 +134,68 @@ def _batches(
 
   def load(number):
     # Clips are decoded to where they stay: nothing is stacked or copied.
+    asked = [
+      together.Asked(row, clips.members(source, i, spec, seed), seed)
+      for row in range(rows)
+      if (one := chosen(number * rows + row))
+      for i, seed in [one]
+    ]
+    batch = decoder.batch(asked, rows)
+    groups = together.groups(source, spec, asked, least)
+    for _ in pool.map(batch.load, groups):
+      pass
+    return list(batch.arrays.values())
+
+  try:
+    # A step is taken in less time than TensorFlow takes to load.
+    while numbers and not tensorflow_start.was_tried():
+      yield dict(zip(layout, load(numbers[0])))
+      numbers = numbers[1:]
+      if numbers:
+        tensorflow_start.begin()
+    if numbers:
+      yield from _ahead(load, layout, numbers, rows, ahead, how.prefetch)
+  finally:
+    pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _ahead(
+  load: Callable[[int], list[np.ndarray]],
+  layout: dict[str, tuple[tuple[int, ...], np.dtype]],
+  numbers: range,
+  rows: int,
+  at_once: int,
+  prefetch: int,
+) -> Iterator[Batch]:
+  """Yields batches that tf.data loads ahead of when they are asked for.
+
+  Args:
+    load: number of a batch -> its arrays.
+    layout: shape and type of each array of a clip.
+    numbers: of the batches.
+    rows: of a batch.
+    at_once: batches loaded at a time.
+    prefetch: batches kept ready.
+  """
+  tensorflow_start.load()
+  raised = []
+
+  def watched(number):
     try:
-      asked = [
-        together.Asked(row, clips.members(source, i, spec, seed), seed)
-        for row in range(rows)
-        if (one := chosen(int(number) * rows + row))
-        for i, seed in [one]
-      ]
-      batch = decoder.batch(asked, rows)
-      groups = together.groups(source, spec, asked, least)
-      for _ in pool.map(batch.load, groups):
-        pass
+      return load(int(number))
     except Exception as error:
       raised.append(error)
       raise
-    return list(batch.arrays.values())
 
   data = tf.data.Dataset.range(
     numbers.start, numbers.stop, numbers.step, output_type=tf.int64
   )
-  shaped = _shaped(load, layout, rows)
-  data = data.map(shaped, num_parallel_calls=ahead, deterministic=True)
-  data = data.prefetch(how.prefetch)
+  shaped = _shaped(watched, layout, rows)
+  data = data.map(shaped, num_parallel_calls=at_once, deterministic=True)
+  data = data.prefetch(prefetch)
   options = tf.data.Options()
   options.autotune.enabled = False
-  options.threading.private_threadpool_size = ahead
+  options.threading.private_threadpool_size = at_once
   iterator = data.with_options(options).as_numpy_iterator()
   try:
     yield from iterator
@@ -170,8 +203,6 @@ def _batches(
     if raised:
       raise raised[0] from None
     raise
-  finally:
-    pool.shutdown(wait=False, cancel_futures=True)
 
 
 def chosen_batches(
@@ -238,7 +269,7 @@ def train_batches(
 
   Returns:
     Iterator of dicts of arrays (see `clips`) with a leading axis of
-    batch_size / process_count; they are views of TensorFlow's buffers.
+    batch_size / process_count; they may be views of buffers.
 
   Raises:
     ValueError: if the batch does not divide, or spec and source do not agree.

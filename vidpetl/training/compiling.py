@@ -7,6 +7,7 @@ import hashlib
 import os
 import platform
 import threading
+import types
 from collections.abc import Callable, Mapping
 from concurrent import futures
 from typing import Any
@@ -72,20 +73,34 @@ class Ahead:
     self,
     programs: Mapping[Any, Callable[[], Any]],
     mesh: jax.sharding.Mesh,
+    later: Mapping[Any, Callable[[], Any]] = types.MappingProxyType({}),
   ):
     """Starts.
 
     Args:
       programs: name -> what compiles it, in the order in which they are needed.
       mesh: under which they are called.
+      later: those that are left until a program is waited for, so that what
+        comes before that has Python to itself.
     """
     self._mesh = mesh
-    self._made = {name: futures.Future() for name in programs}
+    self._made = {name: futures.Future() for name in (*programs, *later)}
+    self._asked = threading.Event()
     self._closed = False
     # No daemon: Python may not end within XLA. An error is told before that.
-    threading.Thread(target=self._work, args=(programs,)).start()
+    threading.Thread(target=self._work, args=(programs, later)).start()
 
-  def _work(self, programs: Mapping[Any, Callable[[], Any]]) -> None:
+  def _work(
+    self,
+    programs: Mapping[Any, Callable[[], Any]],
+    later: Mapping[Any, Callable[[], Any]],
+  ) -> None:
+    self._make(programs)
+    if later:
+      self._asked.wait()
+      self._make(later)
+
+  def _make(self, programs: Mapping[Any, Callable[[], Any]]) -> None:
     for name, compile_it in programs.items():
       if self._closed:
         self._made[name].cancel()
@@ -104,12 +119,14 @@ class Ahead:
     Raises:
       Exception: what its compiling raised, which its call would raise.
     """
+    self._asked.set()
     if name in self._made:
       self._made[name].result()
 
   def close(self) -> None:
     """Begins no further program."""
     self._closed = True
+    self._asked.set()
 
 
 def ahead(programs: Any, latest: int | None) -> Ahead:
@@ -126,9 +143,11 @@ def ahead(programs: Any, latest: int | None) -> Ahead:
   train = run.config.mode == 'train'
   if train and latest == run.total:
     return Ahead({}, run.mesh)
-  names = [(name, True) for name in run.train if train]
-  names += [(name, False) for name in run.evaluation]
-  return Ahead(
-    {name: functools.partial(programs.compile, *name) for name in names},
-    run.mesh,
-  )
+  compiled = lambda names, trains: {
+    (name, trains): functools.partial(programs.compile, name, trains)
+    for name in names
+  }
+  evaluations = compiled(run.evaluation, False)
+  if not train:
+    return Ahead(evaluations, run.mesh)
+  return Ahead(compiled(run.train, True), run.mesh, evaluations)

@@ -12,7 +12,6 @@ from typing import Any
 import jax
 
 from vidpetl import garbage
-from vidpetl.data import tensorflow_start
 from vidpetl.experiment import complete
 from vidpetl.experiment import state as state_lib
 from vidpetl.training import (
@@ -93,7 +92,6 @@ class Loop:
     self._ended: dict[int, state_lib.TrainState] = {}
     self.run = programs.run
     self.config = self.run.config
-    tensorflow_start.begin()
     self.ahead = compiling.ahead(programs, candidates[0].checkpoints.latest())
     self.asked = interruption.Interruption()
     idle = lambda: all(each.waiting.done() for each in self.active)

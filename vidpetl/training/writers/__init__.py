@@ -20,6 +20,7 @@ import numpy as np
 from etils import epath, epy
 
 from vidpetl import parts
+from vidpetl.data import tensorflow_start
 from vidpetl.training.writers import about, behind, json_lines
 
 with epy.lazy_imports():  # It brings TensorFlow.
@@ -69,6 +70,7 @@ def create(
   builds = [_load(name).build for name in names]
 
   def connect():
+    tensorflow_start.load()
     lines = json_lines.JsonLines(path, there)
     return metric_writers.MultiWriter([lines, *(b(told) for b in builds)])
 
