@@ -159,7 +159,7 @@ def from_peft(folder: str, config, out: str) -> None:
   config.trainable = (('^heads_', 'all'), ('/site_', 'all'), ('.*', 'frozen'))
   infos = experiment.infos_from_config(config)
   built = experiment.build(config, infos)
-  fresh = jax.jit(built.init_variables)(jax.random.key(config.seed))
+  fresh = built.init_variables(jax.random.key(config.seed))
   loaded, origin, _ = initialise.load(fresh, config.init, built)
   arrays = {k: np.asarray(v) for k, v in variables.flatten(loaded).items()}
   shapes = {k: v.shape for k, v in arrays.items()}

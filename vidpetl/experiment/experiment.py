@@ -17,8 +17,8 @@ import optax
 from vidpetl import backbones
 from vidpetl.backbones import rounded
 from vidpetl.data import datasets, examples, held_out, kinds, sources
+from vidpetl.experiment import draws, optimizer
 from vidpetl.experiment import model as model_lib
-from vidpetl.experiment import optimizer
 from vidpetl.experiment import state as state_lib
 from vidpetl.parameters import trainable
 from vidpetl.parameters import variables as variables_lib
@@ -91,15 +91,20 @@ class Experiment:
       'trained_heads': heads,
     }
 
-  def init_variables(self, key: jax.Array) -> Any:
-    """Returns freshly drawn parameters of the backbone and every head."""
-    return self.draw(key)
+  def init_variables(self, key: jax.Array, where: Any = None) -> Any:
+    """Returns what `draw` does, by programs that compile sooner.
+
+    Args:
+      key: to draw by.
+      where: the sharding of each; one device has all of them if None.
+    """
+    return draws.draw(self.draw, key, where)
 
   def init_state(
     self, key: jax.Array, tx: optax.GradientTransformation
   ) -> state_lib.TrainState:
     """Returns the state before the first step."""
-    return self.state(self.init_variables(key), tx)
+    return self.state(self.draw(key), tx)
 
   def state(
     self, variables: Any, tx: optax.GradientTransformation

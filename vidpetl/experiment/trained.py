@@ -202,7 +202,7 @@ def _begun(built: experiment.Experiment, init: Any, seed: int) -> Any:
     new = [row.ours for row in report.rows if row.status == 'new']
     if all(package.is_added(path) for path in new):
       return start
-  start = jax.jit(built.init_variables)(jax.random.key(seed))
+  start = built.init_variables(jax.random.key(seed))
   return initialise.load(start, init, built)[0] if init.path else start
 
 

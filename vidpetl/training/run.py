@@ -114,30 +114,24 @@ class Run:
       seed: that parameters are drawn of; the config's if None.
     """
     seed = self.config.seed if seed is None else seed
-    key = jax.random.key(seed)
-    create, begin = self.experiment.init_state, key
-    shapes = self.shapes
-    where = jax.tree.map(lambda x: x.sharding, shapes)
+    shapes, init = self.shapes, self.config.init
     unread = resuming and not shapes.frozen
+    starts = evaluation or ((init.path or init.adapter) and not unread)
+    rounds = shapes.frozen and self.config.frozen_dtype != 'float32'
+    places = lambda tree: jax.tree.map(lambda x: x.sharding, tree)
+    # What is read or rounded passes through the host.
+    where = None if starts or rounds else places(shapes.variables)
+    begin = self.experiment.init_variables(jax.random.key(seed), where)
     origin = f'random parameters, seed {seed}'
-    init = self.config.init
-    if evaluation or ((init.path or init.adapter) and not unread):
-      create = self.experiment.state
-      started = initialise.start(
-        self.experiment.draw(key),
-        self.experiment,
-        evaluation,
-      )
+    if starts:
+      started = initialise.start(begin, self.experiment, evaluation)
       begin, origin = started.variables, started.origin
       self.report = started.report
       self.notes += started.notes
-    if shapes.frozen and self.config.frozen_dtype != 'float32':
-      if begin is key:
-        create = self.experiment.state
-        begin = self.experiment.draw(key)
+    if rounds:
       self.source = rounding.source(self.experiment, begin['params'])
-    create = functools.partial(create, tx=self.tx)
-    state = jax.jit(create, out_shardings=where)(begin)
+    create = functools.partial(self.experiment.state, tx=self.tx)
+    state = jax.jit(create, out_shardings=places(shapes))(begin)
     consistency.check_heads(state.frozen)
     return state, origin
 
