@@ -14,7 +14,7 @@ import optax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from vidpetl.experiment import optimizer
+from vidpetl.experiment import draws, optimizer
 from vidpetl.recipes import defaults
 from vidpetl.training import compiling, loop
 
@@ -142,7 +142,7 @@ def test_runs_of_all_rates_are_one_program():
 
 
 def test_runs_of_other_seeds_rates_and_lengths_share_their_programs(
-  make_config, kept, tmp_path
+  make_config, kept, tmp_path, monkeypatch
 ):
   """Through files, as processes do; a schedule has its numbers in it."""
   jax.config.update('jax_compilation_cache_dir', str(tmp_path / 'programs'))
@@ -151,11 +151,13 @@ def test_runs_of_other_seeds_rates_and_lengths_share_their_programs(
   for number, rate in enumerate((0.1, 0.02)):
     config = make_config('kinetics400', steps=1 + number, seed=number)
     config.optimizer.learning_rate = rate
+    monkeypatch.setattr(draws, '_PROGRAMS', {})
     loop.run(config, str(tmp_path / str(number)))
     names = [path.name for path in (tmp_path / 'programs').iterdir()]
     programs.append({name for name in names if name.endswith('-cache')})
   compilation_cache.reset_cache()
-  assert {'train_step', 'eval_step', 'init_state'} <= set(map(_program, names))
+  expected = {'train_step', 'eval_step', 'state', 'parameter'}
+  assert expected <= set(map(_program, names))
   added = programs[1] - programs[0]
   assert {_program(name) for name in added} <= {'schedule'}
 

@@ -109,17 +109,22 @@ def _fixed(
 ) -> list[jax.Array]:
   """Returns the parts that no key is needed for, by one small program."""
   made = [core.jaxpr_as_fun(parts[i].program) for i in numbers]
-  where = [places[i] for i in numbers]
-  return jax.jit(lambda: [make()[0] for make in made], out_shardings=where)()
+
+  def constants():
+    return [make()[0] for make in made]
+
+  return jax.jit(constants, out_shardings=[places[i] for i in numbers])()
 
 
 def _program(kind: core.ClosedJaxpr, where: Any) -> Callable[..., jax.Array]:
   """Returns the program of a kind: keys -> array."""
   make = core.jaxpr_as_fun(kind)
+
+  def parameter(*keys):
+    return make(*keys)[0]
+
+  compiled = jax.jit(parameter, out_shardings=where)
   if kind.consts:
-    return jax.jit(lambda *keys: make(*keys)[0], out_shardings=where)
+    return compiled
   # Variables are named by their order, so that those alike read alike.
-  name = str(kind.jaxpr), where
-  if name not in _PROGRAMS:
-    _PROGRAMS[name] = jax.jit(lambda *keys: make(*keys)[0], out_shardings=where)
-  return _PROGRAMS[name]
+  return _PROGRAMS.setdefault((str(kind.jaxpr), where), compiled)
