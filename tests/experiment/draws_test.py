@@ -20,15 +20,11 @@ class Net(nn.Module):
     for _ in range(4):
       x = nn.Dense(5, bias_init=nn.initializers.normal())(x)
     table = lambda key: TABLE + jax.random.uniform(key, TABLE.shape)
-    several = lambda key: jnp.stack([jax.random.normal(k) for k in _two(key)])
+    several = lambda key: jax.vmap(jax.random.normal)(jax.random.split(key))
     self.param('ones', nn.initializers.ones, (3,))
     self.param('table', table)
     self.param('several', several)
     return x
-
-
-def _two(key):
-  return jax.random.split(key)
 
 
 def whole(key):
