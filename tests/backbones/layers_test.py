@@ -247,6 +247,53 @@ def test_the_gradient_of_a_bias_is_a_product_in_half_precision(platform, dtype):
   )
 
 
+@pytest.mark.parametrize(
+  'platform, dtype, product',
+  [
+    ('gpu', 'bfloat16', True),
+    ('gpu', 'float32', False),
+    ('tpu', 'bfloat16', False),
+    ('cpu', 'bfloat16', False),
+  ],
+)
+def test_the_gradient_of_positions_is_a_product_on_gpus(
+  platform, dtype, product
+):
+  y, weights = (jnp.asarray(normal(2, 3, 5, 8, seed=i)) for i in range(2))
+  table = jnp.asarray(normal(5, 8, seed=2)).astype(dtype)
+
+  def loss(y, table):
+    made = dense_lib.placed(y.astype(dtype), table).astype('float32')
+    return jnp.sum(weights * made)
+
+  with devices.meant(types.SimpleNamespace(platform=platform)):
+    grad = jax.grad(loss, (0, 1))
+    products = str(jax.make_jaxpr(grad)(y, table)).count('dot_general[')
+    dy, dtable = grad(y, table)
+  assert products == product
+  rough = 1e-5 if dtype == 'float32' else 2e-2
+  np.testing.assert_allclose(dy, weights, rtol=rough)
+  np.testing.assert_allclose(
+    dtable.astype('float32'), weights.sum((0, 1)), rtol=rough, atol=rough
+  )
+
+
+@pytest.mark.parametrize(
+  'activation', [activations.gelu_tanh, activations.quick_gelu]
+)
+@pytest.mark.parametrize('platform, apart', [('gpu', True), ('tpu', False)])
+def test_a_gpu_makes_slopes_of_what_they_are_slopes_at_alone(
+  platform, apart, activation
+):
+  x = jnp.asarray(normal(3, 8))
+  grad = jax.grad(lambda x: activation(x).sum())
+  with devices.meant(types.SimpleNamespace(platform=platform)):
+    made = str(jax.make_jaxpr(grad)(x))
+    found = grad(x)
+  assert ('optimization_barrier' in made) == apart
+  np.testing.assert_array_equal(found, grad(x))
+
+
 @pytest.mark.parametrize('axes', [1, 2])
 @pytest.mark.parametrize('platform, orders', [('tpu', 1), ('gpu', 0)])
 def test_tokens_lie_in_order_on_tpus_alone(platform, orders, axes):

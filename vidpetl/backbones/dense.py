@@ -159,6 +159,16 @@ def biased(y: jax.Array, bias: jax.Array, axes: int = 1) -> jax.Array:
   return as_one(_biased if half else operator.add, axes, y, bias)
 
 
+def placed(y: jax.Array, table: jax.Array) -> jax.Array:
+  """y + table, for rows of tokens y [..., n, d] and a table [n, d].
+
+  Left to it, a GPU's compiler sums the table's gradient over tokens that lie
+  side by side, and turns those of all blocks over for it, forward as well.
+  """
+  half = y.dtype == jnp.bfloat16 and devices.current().platform == 'gpu'
+  return as_one(_biased if half else operator.add, 2, y, table)
+
+
 @jax.custom_vjp
 def _biased(y: jax.Array, bias: jax.Array) -> jax.Array:
   """y + b, whose gradient is a product with ones.
