@@ -5,6 +5,7 @@
   python launch/bench.py --peer=torch       # PyTorch's steps in between
   python launch/bench.py --peer=eager       # not compiled by torch.compile
   python launch/bench.py --compiled=v5e-1   # by a TPU's compiler, without one
+  python launch/bench.py --compiled=h100    # by a GPU's
 
 A row is one step of training on a batch of noise: bytes of frames in,
 normalising and mirroring, forward, backward, AdamW. `--peer=torch` takes the
@@ -23,7 +24,7 @@ counts, and neither do gradients of frozen weights), over its time and over what
 the device does at most (`--peak`, in TFLOP/s; else what a large bfloat16
 product reaches there and then).
 
-`--compiled` runs nothing: it asks the compiler of a TPU (`bench_compiled.py`).
+`--compiled` runs nothing: it asks a device's compiler (`bench_compiled.py`).
 
 Writes one json per device into `--out`, a preset at a time, in place of rows
 of the same names there; prints the table as it grows. A row that fails is in it
@@ -359,7 +360,9 @@ def main() -> None:
   parser.add_argument('--turns', type=int, default=5)
   parser.add_argument('--peak', type=float, default=0.0, help='TFLOP/s')
   parser.add_argument('--out', type=pathlib.Path, default=pathlib.Path('bench'))
-  parser.add_argument('--compiled', metavar='SLICE', help='v5e-1, v4-8, …')
+  parser.add_argument(
+    '--compiled', metavar='DEVICE', help='v5e-1, v4-8, h100, …'
+  )
   parser.add_argument('--work', help=argparse.SUPPRESS)
   args = parser.parse_args()
   if args.methods == 'all':

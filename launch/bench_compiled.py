@@ -1,10 +1,10 @@
-"""Rows of `bench.py --compiled` for a TPU that is not there, by its compiler.
+"""Rows of `bench.py --compiled`: of devices that are not there, by compilers.
 
 A step takes no less time than its products do at the data sheet's peak, and
 what it reads and writes (of the compiled program, in tiles) at the bandwidth of
 the memory; the longer of the two bounds it, and its MFU. The compiler's own
 time is the sum of the cycles that it reckons for each instruction; kernels
-written in Pallas have none.
+written in Pallas have none, and programs of GPUs.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def cells(found: Mapping[str, Any]) -> list[str]:
     f'{1e3 * at_best.seconds:.1f}',
     at_best.bound,
     f'{100 * at_best.mfu:.0f}',
-    f'{1e3 * at_best.compiler:.1f}',
+    f'{1e3 * at_best.compiler:.1f}' if at_best.compiler else '',
     _seconds(found),
   ]
 

@@ -6,7 +6,8 @@
 Needs neither data nor weights, and allocates nothing. --compile asks the
 compiler of TPUs what the run's own step is on a slice, without one: memory of
 a chip by part, FLOPs, collectives, and whether it fits. Minutes; needs
-pip install "vidpetl[tpu]". --compile=cpu-8 compiles for eight devices of this
+pip install "vidpetl[tpu]". --compile=h100 asks that of GPUs, for one of them;
+pip install "vidpetl[cuda]". --compile=cpu-8 compiles for eight devices of this
 CPU, and needs nothing.
 """
 
@@ -36,6 +37,7 @@ with epy.lazy_imports():
   from vidpetl.parameters import trainable
   from vidpetl.petl import adapted
   from vidpetl.studies import flops, in_words, memory
+  from vidpetl.studies.planning import cards
   from vidpetl.studies.pods import asking, topologies
   from vidpetl.training import step as step_lib
 
@@ -238,8 +240,8 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'compile',
     None,
-    'A TPU slice to compile the step for: v5e-16, v4-128, …; or cpu-8, so many '
-    'devices of this CPU.',
+    'What to compile the step for: a TPU slice, v5e-16, v4-128, …; a GPU, '
+    'h100, a100-80, …; or cpu-8, so many devices of this CPU.',
   )
   flags.DEFINE_string('task', '', 'Whose step --compile is about; the first.')
   flags.mark_flag_as_required('config')
@@ -257,6 +259,8 @@ def main(argv: list[str]) -> None:
     asking.check(config, args.compile, args.task)
     meant = topologies.target(args.compile)
     devices = meant.chips
+    if meant.platform == 'gpu':
+      meant = cards.find(args.compile).meant
   found = describe(config, devices, meant)
   print(report(found), flush=True)
   if args.compile:

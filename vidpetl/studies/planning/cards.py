@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from vidpetl import heap
 from vidpetl.backbones import attending
-from vidpetl.studies.pods import topologies
+from vidpetl.studies.pods import gpus, topologies
 
 GIB = 2**30
 THIS = 'this'
@@ -57,25 +57,24 @@ class Card:
     )
 
 
-def _gpu(name, memory, half, full, bandwidth, generation):
+# TFLOP/s in bfloat16 and in float32.
+_PRODUCTS = {
+  't4': (65, 8.1), 'l4': (121, 60), 'rtx3090': (71, 35.6),
+  'rtx4090': (165, 82.6), 'l40s': (362, 183), 'a100-40': (312, 156),
+  'a100-80': (312, 156), 'h100': (989, 495), 'h200': (989, 495),
+}  # fmt: skip
+
+
+def _gpu(name: str, chip: gpus.Chip) -> Card:
+  half, full = _PRODUCTS[name]
   products = {'bfloat16': half * _TERA, 'float32': full * _TERA}
   return Card(
-    name, 'gpu', memory * GIB, products, bandwidth * _GIGA,
-    generation=generation,
+    name, 'gpu', chip.memory * GIB, products, chip.bandwidth * _GIGA,
+    generation=chip.generation,
   )  # fmt: skip
 
 
-_GPUS = (
-  _gpu('t4', 16, 65, 8.1, 320, '7.5'),
-  _gpu('l4', 24, 121, 60, 300, '8.9'),
-  _gpu('rtx3090', 24, 71, 35.6, 936, '8.6'),
-  _gpu('rtx4090', 24, 165, 82.6, 1008, '8.9'),
-  _gpu('l40s', 48, 362, 183, 864, '8.9'),
-  _gpu('a100-40', 40, 312, 156, 1555, '8.0'),
-  _gpu('a100-80', 80, 312, 156, 2039, '8.0'),
-  _gpu('h100', 80, 989, 495, 3350, '9.0'),
-  _gpu('h200', 141, 989, 495, 4800, '9.0'),
-)
+_GPUS = tuple(_gpu(name, chip) for name, chip in gpus.CHIPS.items())
 # FLOPs in bfloat16 and bytes a second of one chip. Products in float32 are
 # computed in bfloat16 there, unless told otherwise.
 _TPUS = {

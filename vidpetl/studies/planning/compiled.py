@@ -15,9 +15,8 @@ from vidpetl.training import programs, sharding
 
 def at_hand(card: cards.Card) -> bool:
   """Whether there is a compiler for a device."""
-  if card.name == cards.THIS:
-    return True
-  return card.platform == 'tpu' and asking.at_hand(topologies.target(card.name))
+  here = card.name == cards.THIS
+  return here or asking.at_hand(topologies.target(card.name))
 
 
 def total(config: Any, card: cards.Card, task: str) -> tuple[float, float]:
@@ -31,7 +30,7 @@ def total(config: Any, card: cards.Card, task: str) -> tuple[float, float]:
   Raises:
     ValueError: if the step does not fit, or cannot be spread over devices.
   """
-  if card.platform == 'tpu' and card.name != cards.THIS:
+  if card.name != cards.THIS:
     found = asking.ask(config, card.name, task)
     if 'full' in found:
       needed = found['full'].get('needed')

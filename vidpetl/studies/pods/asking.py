@@ -27,11 +27,11 @@ def check(config: Any, name: str, task: str = '') -> str:
 
   Args:
     config: of the run.
-    name: of the slice, such as 'v5e-16', or 'cpu-8'.
+    name: of the slice, such as 'v5e-16', of a GPU, or 'cpu-8'.
     task: '' is the first.
 
   Raises:
-    ValueError: if there is no such slice or task, or libtpu is missing.
+    ValueError: if there is no such slice or task, or no compiler for it.
   """
   task = task or next(iter(config.tasks))
   if task not in config.tasks:
@@ -42,27 +42,28 @@ def check(config: Any, name: str, task: str = '') -> str:
   return task
 
 
-def target(name: str) -> topologies.Slice | topologies.Host:
+def target(name: str) -> topologies.Target:
   """Returns what a name is of, if its compiler is here.
 
   Raises:
-    ValueError: if there is no such slice, or libtpu is missing.
+    ValueError: if there is no such slice, or no compiler for it.
   """
   part = topologies.target(name)
   if not at_hand(part):
     raise ValueError(
-      f'{name} needs the compiler of TPUs, libtpu: pip install "vidpetl[tpu]".'
+      f'{name} needs a compiler of {part.platform.upper()}s, {part.needs}: '
+      f'pip install "vidpetl[{part.extra}]".'
     )
   return part
 
 
-def at_hand(part: topologies.Slice | topologies.Host) -> bool:
+def at_hand(part: topologies.Target) -> bool:
   """Whether what compiles for it is installed."""
   return not part.needs or importlib.util.find_spec(part.needs) is not None
 
 
 def ask(config: Any, name: str, task: str = '') -> dict[str, Any]:
-  """Returns what the training step of a run is on a TPU slice.
+  """Returns what the training step of a run is on a TPU slice or a GPU.
 
   Args:
     config: of the run.
@@ -218,13 +219,18 @@ def _flops(found: Mapping[str, Any]) -> str:
 
 
 def _time(found: Mapping[str, Any], at_best: bounds.Bounds) -> str:
+  reckoned = ''
+  if at_best.compiler:
+    reckoned = (
+      f' The compiler reckons {1e3 * at_best.compiler:,.1f} ms, without Pallas '
+      'kernels.'
+    )
   return (
     f'A step takes a chip at least {1e3 * at_best.seconds:,.1f} ms: its '
     f'products {1e3 * at_best.products:,.1f} at the peak of the data sheet, '
     f'{found["moved"] / 1e9:,.1f} GB that it moves '
-    f'{1e3 * at_best.memory:,.1f}. That leaves {100 * at_best.mfu:.0f} % MFU. '
-    f'The compiler reckons {1e3 * at_best.compiler:,.1f} ms, without Pallas '
-    'kernels.'
+    f'{1e3 * at_best.memory:,.1f}. That leaves {100 * at_best.mfu:.0f} % MFU.'
+    f'{reckoned}'
   )
 
 

@@ -17,7 +17,8 @@ class Bounds:
   Attributes:
     products: of all of them, at the data sheet's peak.
     memory: of what is read and written, at its bandwidth.
-    compiler: of the cycles that the compiler reckons; Pallas kernels have none.
+    compiler: of the cycles that the compiler reckons; Pallas kernels have none,
+      and programs of GPUs.
     links: of what is sent to other chips, over all links of a chip.
     waiting: of it, those in which the chip computes nothing.
     mfu: share of the peak that is left for what is needed.
@@ -52,7 +53,7 @@ def bounds(found: Mapping[str, Any], dtype: str) -> Bounds:
     found: by it, of a step that fits.
     dtype: of the run's products.
   """
-  part, card = topologies.find(found['slice']), cards.find(found['slice'])
+  part, card = topologies.target(found['slice']), cards.find(found['slice'])
   peak, flops = card.products[dtype], found['flops']
   products, memory = flops['step'] / peak, found['moved'] / card.bandwidth
   links = sum(

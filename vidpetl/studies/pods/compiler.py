@@ -1,4 +1,4 @@
-"""Compiles the training step of a run for a TPU slice that is not there.
+"""Compiles the training step of a run for a slice or GPU that is not there.
 
   python -m vidpetl.studies.pods.compiler CONFIG.json SLICE TASK OUT.json
 
@@ -19,6 +19,7 @@ import jax
 from etils import epath
 
 from vidpetl import mistakes
+from vidpetl.backbones import devices
 from vidpetl.data import clips
 from vidpetl.experiment import complete
 from vidpetl.experiment import experiment as experiment_lib
@@ -39,13 +40,20 @@ def compile_step(config: Any, name: str, task: str) -> dict[str, Any]:
 
   Args:
     config: of the run, completed.
-    name: of the slice.
+    name: of the slice or GPU.
     task: whose step.
 
   Raises:
     ValueError: naming the field that cannot work on such a slice.
   """
   part = topologies.target(name)
+  with devices.meant(part.meant):
+    return _compile_for(part, config, task)
+
+
+def _compile_for(
+  part: topologies.Target, config: Any, task: str
+) -> dict[str, Any]:
   mesh = sharding.mesh_of(config, part.devices())
   sharding.check_batch(
     config.batch_size // config.accumulate,
@@ -80,10 +88,8 @@ def compile_step(config: Any, name: str, task: str) -> dict[str, Any]:
   }
 
 
-def _hidden(
-  text: program.Program, part: topologies.Slice | topologies.Host
-) -> dict[str, Any]:
-  if part.platform == 'cpu':  # Its devices have no links.
+def _hidden(text: program.Program, part: topologies.Target) -> dict[str, Any]:
+  if part.platform != 'tpu':  # There are no links.
     return dataclasses.asdict(hiding.hidden(text))
   return dataclasses.asdict(hiding.hidden(text, part.seconds, part.clock))
 

@@ -1,4 +1,4 @@
-"""What a step is compiled for: TPU slices, and a CPU that is taken for one.
+"""What a step is compiled for: TPU slices, GPUs, and a CPU taken for a slice.
 
 TPU slices have the names that Google Cloud gives them. 'cpu-8' are eight
 devices of this CPU, which shows how a step is spread, without any compiler but
@@ -17,6 +17,7 @@ from typing import Any
 import jax
 
 from vidpetl import heap, options
+from vidpetl.studies.pods import gpus
 
 GIB = 2**30
 # How often a result of a collective goes over the links of a chip.
@@ -79,8 +80,9 @@ class Slice:
   layout: Sequence[int]
 
   platform = 'tpu'
-  # The package that compiles for it.
-  needs = 'libtpu'
+  # The package that compiles for it, and the extra that installs it.
+  needs, extra = 'libtpu', 'tpu'
+  meant = None  # A mesh of its chips tells what they are.
   # Others may compile at the same time; nobody is asked what there is here.
   environment = types.MappingProxyType(
     {'ALLOW_MULTIPLE_LIBTPU_LOAD': '1', 'TPU_SKIP_MDS_QUERY': '1'}
@@ -150,7 +152,8 @@ class Host:
   chips: int
 
   platform = 'cpu'
-  needs = ''
+  needs = extra = ''
+  meant = None
 
   @property
   def environment(self) -> dict[str, str]:
@@ -176,11 +179,14 @@ def names() -> list[str]:
   ]
 
 
-def target(name: str) -> Slice | Host:
+Target = Slice | Host | gpus.Gpu
+
+
+def target(name: str) -> Target:
   """Returns what a step is compiled for.
 
   Args:
-    name: of a slice, or 'cpu-8' for so many devices of this CPU.
+    name: of a slice, of a GPU, or 'cpu-8' for so many devices of this CPU.
 
   Raises:
     ValueError: listing those there are.
@@ -188,6 +194,8 @@ def target(name: str) -> Slice | Host:
   found = re.fullmatch(r'cpu-([1-9]\d?)', name)
   if found and int(found[1]) <= _OF_CPU:
     return Host(name, int(found[1]))
+  if name in gpus.CHIPS:
+    return gpus.Gpu(name)
   return find(name)
 
 
@@ -199,8 +207,9 @@ def find(name: str) -> Slice:
   """
   if name not in names():
     raise ValueError(
-      f'no TPU slice {name!r}; there are: {", ".join(names())}; and cpu-1 to '
-      f'cpu-{_OF_CPU}, devices of this CPU' + options.nearest(name, names())
+      f'no TPU slice {name!r}; there are: {", ".join(names())}; GPUs: '
+      f'{", ".join(gpus.CHIPS)}; and cpu-1 to cpu-{_OF_CPU}, devices of this '
+      'CPU' + options.nearest(name, [*names(), *gpus.CHIPS])
     )
   generation, _, count = name.partition('-')
   kind = GENERATIONS[generation]

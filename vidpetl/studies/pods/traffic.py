@@ -20,6 +20,8 @@ _STILL = frozenset((
   'conditional', 'call', 'after-all', 'partition-id', 'replica-id',
 ))  # fmt: skip
 _SET_ASIDE = 'custom_call_target="AllocateBuffer"'
+# What is lent to cuBLAS and cuDNN beside their result.
+_LENT = re.compile(r', [su]8\[\d+\](?:\{0\})?\)$')
 _PUT = 'dynamic-update-slice'
 _SLICING = ('dynamic-slice', 'slice', _PUT)
 
@@ -77,7 +79,7 @@ class _Parts:
       return min(_in_hbm(x) for x in (each, *operands))
     read = (self.read(each, i, x) for i, x in enumerate(operands))
     put = [x for x in self.roots(each) if x.code == _PUT]
-    written = _in_hbm(each) - sum(_size(x.type) for x in put)
+    written = _written(each) - sum(_size(x.type) for x in put)
     return sum(read) + max(0, written) + sum(map(self.sliced, put))
 
   def read(
@@ -139,6 +141,13 @@ class _Parts:
 
 def _operands(each: program_lib.Instruction) -> list[str]:
   return _OPERAND.findall(each.rest.partition('), ')[0])
+
+
+def _written(each: program_lib.Instruction) -> int:
+  made = each.type
+  if each.code == 'custom-call':
+    made = _LENT.sub(')', made)
+  return _size(made, elsewhere=False)
 
 
 def _in_hbm(each: program_lib.Instruction) -> int:
