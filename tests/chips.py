@@ -1,4 +1,4 @@
-"""TPUs that are not there: programs for them, where their compiler is."""
+"""TPUs and GPUs that are not there: programs for them, where compilers are."""
 
 import importlib.util
 import os
@@ -12,12 +12,17 @@ needed = pytest.mark.skipif(
   importlib.util.find_spec('libtpu') is None, reason='needs libtpu'
 )
 
+gpus_needed = pytest.mark.skipif(
+  importlib.util.find_spec('jax_cuda12_plugin') is None,
+  reason="needs JAX's plugin for CUDA 12",
+)
 
-def told(script: str) -> str:
+
+def told(script: str, env: dict[str, str] | None = None) -> str:
   """Returns what Python prints that compiles for them in its own process."""
   done = subprocess.run(
     [sys.executable, '-c', textwrap.dedent(script)],
-    env={**os.environ, 'ALLOW_MULTIPLE_LIBTPU_LOAD': '1'},
+    env={**os.environ, 'ALLOW_MULTIPLE_LIBTPU_LOAD': '1'} | (env or {}),
     capture_output=True,
     text=True,
     check=True,

@@ -294,6 +294,43 @@ def test_a_gpu_makes_slopes_of_what_they_are_slopes_at_alone(
   np.testing.assert_array_equal(found, grad(x))
 
 
+@pytest.mark.slow
+@chips.gpus_needed
+def test_a_gpu_turns_over_no_tokens_and_keeps_no_tanh():
+  """A block of ViViT, forward and backward, by its compiler."""
+  script = """
+    import re
+    import jax
+    from vidpetl.backbones import devices, vivit
+    from vidpetl.studies.pods import topologies
+    from vidpetl.training import sharding
+
+    gpu = topologies.target('h100')
+    whole = sharding.replicated(sharding.make_mesh(1, 1, gpu.devices()))
+    net = vivit.build(
+      attention='factorised_encoder', variant='B', depth=1, temporal_depth=1,
+      stochastic_depth=0.0, dtype='bfloat16',
+    )
+    video = jax.ShapeDtypeStruct((16, 8, 224, 224, 3), 'bfloat16')
+    init = lambda video: net.init(jax.random.key(0), video, False)
+    params = jax.eval_shape(init, video)
+    given = jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole),
+      (params, video),
+    )
+    def loss(params, video):
+      return net.apply(params, video, False).summary.astype('float32').sum()
+    with devices.meant(gpu.meant):
+      text = jax.jit(jax.grad(loss)).lower(*given).compile().as_text()
+    entry = text[text.index('ENTRY'):]
+    made = re.findall(r'= \\(?(.*?) (?:fusion|copy|transpose)\\(', entry)
+    print(sum(bool(re.search(r'f32\\[16,[\\d,]*,3072\\]', x)) for x in made))
+    print(sum('[16,768,4,196]' in x or '[4,768,16,196]' in x for x in made))
+  """
+  flags = '--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false'
+  assert chips.told(script, {'XLA_FLAGS': flags}).split() == ['0', '0']
+
+
 @pytest.mark.parametrize('axes', [1, 2])
 @pytest.mark.parametrize('platform, orders', [('tpu', 1), ('gpu', 0)])
 def test_tokens_lie_in_order_on_tpus_alone(platform, orders, axes):

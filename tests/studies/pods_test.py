@@ -156,6 +156,21 @@ def test_what_moves_are_slices_of_what_lies_in_hbm_in_its_tiles():
   assert traffic.cycles(found) == 100
 
 
+LENT = """HloModule gpu, is_scheduled=true
+
+ENTRY %main (x: bf16[8,16], w: bf16[16,4]) -> bf16[8,4] {
+  %x = bf16[8,16]{1,0} parameter(0)
+  %w = bf16[16,4]{1,0} parameter(1)
+  %both = (bf16[8,4]{1,0}, s8[33554432]{0}) custom-call(%x, %w), custom_call_target="__cublas$gemm"
+  ROOT %y = bf16[8,4]{1,0} get-tuple-element(%both), index=0
+}
+"""  # noqa: E501
+
+
+def test_what_a_library_is_lent_is_not_moved():
+  assert traffic.moved(program.Program(LENT)) == 2 * (8 * 16 + 16 * 4 + 8 * 4)
+
+
 def test_a_step_is_bounded_by_the_slower_of_products_and_memory():
   found = {
     'slice': 'v5e-16',
@@ -183,6 +198,9 @@ def test_slices_have_the_names_of_google_cloud():
   assert topologies.target('cpu-8').chips == 8
   with pytest.raises(ValueError, match='cpu-1 to cpu-64'):
     topologies.target('cpu-65')
+  assert topologies.target('h100').memory == 80 * 2**30
+  with pytest.raises(ValueError, match=r'GPUs: .*h200.* mean h100'):
+    topologies.target('h10')
 
 
 def compiled(**more):
@@ -234,15 +252,40 @@ def test_a_compiler_that_breaks_down_is_told_with_its_signal():
   assert 'SIGSEGV' in told and told.endswith('one / Segmentation')
 
 
-def test_libtpu_is_asked_for_by_its_command(monkeypatch):
-  real = importlib.util.find_spec
-  without = lambda name: None if name == 'libtpu' else real(name)
+@pytest.mark.parametrize('name, extra', [('v5e-4', 'tpu'), ('h100', 'cuda')])
+def test_a_compiler_is_asked_for_by_its_command(monkeypatch, name, extra):
+  real, needs = importlib.util.find_spec, topologies.target(name).needs
+  without = lambda name: None if name == needs else real(name)
   monkeypatch.setattr(importlib.util, 'find_spec', without)
   config = experiments.load_config('cofinetune_ava', 'demo,finetune')
-  with pytest.raises(ValueError, match=r'pip install "vidpetl\[tpu\]"'):
-    asking.check(config, 'v5e-4')
+  with pytest.raises(ValueError, match=rf'pip install "vidpetl\[{extra}\]"'):
+    asking.check(config, name)
+
+
+def test_a_task_is_one_of_the_config():
+  config = experiments.load_config('cofinetune_ava', 'demo,finetune')
   with pytest.raises(ValueError, match=r'config\.tasks has ava'):
     asking.check(config, 'v5e-4', 'hmdb51')
+
+
+@pytest.mark.slow
+@chips.gpus_needed
+def test_a_step_is_compiled_for_a_gpu(make_config):
+  """Attention is cuDNN's, which a GPU's mesh does not tell by itself."""
+  config = make_config('kinetics400', batch_size=4, dtype='bfloat16')
+  found = asking.ask(config, 'h100')
+  told = asking.report(found, {'gradients': 0, 'tasks': {'kinetics400': 2**20}})
+  assert 'It fits' in told and 'The compiler reckons' not in told
+  assert found['moved'] > found['memory']['trained']
+  assert not found['collectives']
+
+
+def test_a_step_may_be_too_much_for_a_gpu():
+  part, more = topologies.target('t4'), 2**34
+  sizes = {'arguments': 1, 'temporary': 2, 'new output': 3, 'program': 0}
+  assert not compiler.over({'memory': sizes}, part)
+  full = compiler.over({'memory': sizes | {'program': more}}, part)
+  assert full == {'needed': more + 6, 'available': more}
 
 
 @pytest.mark.slow
