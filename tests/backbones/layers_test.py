@@ -247,6 +247,7 @@ def test_the_gradient_of_a_bias_is_a_product_in_half_precision(platform, dtype):
   )
 
 
+@pytest.mark.parametrize('shape', [(5, 8), (3, 1, 8)])  # Of places; moments.
 @pytest.mark.parametrize(
   'platform, dtype, product',
   [
@@ -257,10 +258,10 @@ def test_the_gradient_of_a_bias_is_a_product_in_half_precision(platform, dtype):
   ],
 )
 def test_the_gradient_of_positions_is_a_product_on_gpus(
-  platform, dtype, product
+  platform, dtype, product, shape
 ):
   y, weights = (jnp.asarray(normal(2, 3, 5, 8, seed=i)) for i in range(2))
-  table = jnp.asarray(normal(5, 8, seed=2)).astype(dtype)
+  table = jnp.asarray(normal(*shape, seed=2)).astype(dtype)
 
   def loss(y, table):
     made = dense_lib.placed(y.astype(dtype), table).astype('float32')
@@ -274,7 +275,10 @@ def test_the_gradient_of_positions_is_a_product_on_gpus(
   rough = 1e-5 if dtype == 'float32' else 2e-2
   np.testing.assert_allclose(dy, weights, rtol=rough)
   np.testing.assert_allclose(
-    dtable.astype('float32'), weights.sum((0, 1)), rtol=rough, atol=rough
+    dtable.astype('float32').ravel(),
+    weights.sum((0, 1 if len(shape) == 2 else 2)).ravel(),
+    rtol=rough,
+    atol=rough,
   )
 
 

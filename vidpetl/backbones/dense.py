@@ -160,13 +160,17 @@ def biased(y: jax.Array, bias: jax.Array, axes: int = 1) -> jax.Array:
 
 
 def placed(y: jax.Array, table: jax.Array) -> jax.Array:
-  """y + table, for rows of tokens y [..., n, d] and a table [n, d].
+  """y + table, for tokens y [..., *places, d] and a table [*places, d].
+
+  A place of size 1 stands for all along its axis.
 
   Left to it, a GPU's compiler sums the table's gradient over tokens that lie
   side by side, and turns those of all blocks over for it, forward as well.
   """
-  half = y.dtype == jnp.bfloat16 and devices.current().platform == 'gpu'
-  return as_one(_biased if half else operator.add, 2, y, table)
+  if y.dtype != jnp.bfloat16 or devices.current().platform != 'gpu':
+    return y + table
+  table = jnp.broadcast_to(table, y.shape[-table.ndim :])
+  return as_one(_biased, table.ndim, y, table)
 
 
 @jax.custom_vjp

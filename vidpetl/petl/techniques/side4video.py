@@ -161,7 +161,8 @@ class Block(nn.Module):
       place: positions, [h, w, s].
     """
     x = x + self.convolved(_batch_norm(x, 'norm_conv', self.train))
-    x = x + self.attended(x + place.astype(x.dtype), cls)
+    placed = dense.placed(x, place.astype(x.dtype))
+    x = x + self.attended(placed, cls)
     return x + self.mlp(_batch_norm(x, 'norm_mlp', self.train))
 
   @nn.nowrap

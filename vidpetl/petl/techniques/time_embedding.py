@@ -7,7 +7,7 @@ from typing import ClassVar
 import flax.linen as nn
 import jax
 
-from vidpetl.backbones import site, torch_layers
+from vidpetl.backbones import dense, site, torch_layers
 
 
 class TimeEmbedding(nn.Module):
@@ -26,9 +26,10 @@ class TimeEmbedding(nn.Module):
     table = self.param('table', torch_layers.zeros, (grid.t, y.shape[-1]))
     table = table.astype(y.dtype)
     if grid.rows == 'frame' and y.ndim == 4:
-      return y + table[:, None]
+      return dense.placed(y, table[:, None])
     lead, volume = grid.to_volume(y)
-    return grid.to_tokens(lead, volume + table[:, None, None])
+    volume = dense.placed(volume, table[:, None, None])
+    return grid.to_tokens(lead, volume)
 
 
 build = TimeEmbedding
