@@ -7,8 +7,9 @@ Prints memory by part, whether it fits, the largest batch, the time of a step
 and, where the data are at hand, the hours of the run. It asks the compiler of
 the device, if there is one here (a TPU's, with pip install "vidpetl[tpu]", a
 GPU's, with "vidpetl[cuda]", or that of `this` device), and says so; else, and
-with --estimate, it reckons from the traced program. --fit finds the fastest way to make it fit, and prints the
-flags; --methods sets methods side by side. Needs neither data nor weights.
+with --estimate, it reckons from the traced program. --fit finds the fastest way
+to make it fit, and prints the flags; --methods sets methods side by side. Needs
+neither data nor weights.
 """
 
 from __future__ import annotations

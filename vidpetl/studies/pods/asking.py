@@ -161,8 +161,9 @@ def _memory(found: Mapping[str, Any]) -> str:
   ]
   if 'full' in found:
     return f'{_mib(rows)}\n  {_too_much(found["full"], found["hbm"])}'
+  padding = size['arguments'] - sum(n for _, n in rows)
   rows += [
-    ('padding of these', size['arguments'] - sum(n for _, n in rows)),
+    ('padding of these', max(0, padding)),  # What is not read is no argument.
     ('activations, gradients (temporary)', size['temporary']),
     ('output that is no parameter', size['new output']),
     ('program', size['program']),
