@@ -4,8 +4,7 @@
   python launch/bench.py --small            # tiny clips, for a CPU
   python launch/bench.py --peer=torch       # PyTorch's steps in between
   python launch/bench.py --peer=eager       # not compiled by torch.compile
-  python launch/bench.py --compiled=v5e-1   # by a TPU's compiler, without one
-  python launch/bench.py --compiled=h100    # by a GPU's
+  python launch/bench.py --compiled=v5e-1   # by a compiler, without the device
 
 A row is one step of training on a batch of noise: bytes of frames in,
 normalising and mirroring, forward, backward, AdamW. `--peer=torch` takes the
@@ -360,9 +359,7 @@ def main() -> None:
   parser.add_argument('--turns', type=int, default=5)
   parser.add_argument('--peak', type=float, default=0.0, help='TFLOP/s')
   parser.add_argument('--out', type=pathlib.Path, default=pathlib.Path('bench'))
-  parser.add_argument(
-    '--compiled', metavar='DEVICE', help='v5e-1, v4-8, h100, …'
-  )
+  parser.add_argument('--compiled', metavar='NAME', help='v5e-1, h100, …')
   parser.add_argument('--work', help=argparse.SUPPRESS)
   args = parser.parse_args()
   if args.methods == 'all':

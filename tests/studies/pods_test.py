@@ -283,8 +283,8 @@ def test_a_step_is_compiled_for_a_gpu(make_config):
 def test_a_step_may_be_too_much_for_a_gpu():
   part, more = topologies.target('t4'), 2**34
   sizes = {'arguments': 1, 'temporary': 2, 'new output': 3, 'program': 0}
-  assert not compiler.over({'memory': sizes}, part)
-  full = compiler.over({'memory': sizes | {'program': more}}, part)
+  assert not asking.over({'memory': sizes}, part)
+  full = asking.over({'memory': sizes | {'program': more}}, part)
   assert full == {'needed': more + 6, 'available': more}
 
 

@@ -212,7 +212,7 @@ class PositionTable(nn.Module):
       first, others = jnp.split(table, [1], axis=1)
       none = jnp.zeros((1, self.registers, d), table.dtype)
       table = jnp.concatenate([first, none, others], axis=1)
-    return dense.placed(x, table[0].astype(self.dtype))
+    return dense.placed(x, table.squeeze(0).astype(self.dtype))
 
 
 class Embedding(nn.Module):

@@ -91,6 +91,8 @@ def ask(config: Any, name: str, task: str = '') -> dict[str, Any]:
     found = json.loads(out.read_text())
   if 'mistake' in found:
     raise ValueError(f'On {name}: {found["mistake"]}')
+  if full := over(found, part):
+    found['full'] = full
   return {
     'slice': name,
     'chips': part.chips,
@@ -149,6 +151,16 @@ def total(found: Mapping[str, Any]) -> int:
   return sum(
     size[name] for name in ('arguments', 'temporary', 'new output', 'program')
   )
+
+
+def over(found: Mapping[str, Any], part: topologies.Target) -> dict[str, Any]:
+  """Returns what a GPU has too little of, or {}; its compiler does not look."""
+  if part.platform != 'gpu' or 'full' in found:
+    return {}
+  needed = total(found)
+  if needed <= part.memory:
+    return {}
+  return {'needed': needed, 'available': part.memory}
 
 
 def _memory(found: Mapping[str, Any]) -> str:

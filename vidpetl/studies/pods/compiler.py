@@ -24,13 +24,7 @@ from vidpetl.data import clips
 from vidpetl.experiment import complete
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.studies import flops
-from vidpetl.studies.pods import (
-  asking,
-  hiding,
-  program,
-  topologies,
-  traffic,
-)
+from vidpetl.studies.pods import hiding, program, topologies, traffic
 from vidpetl.training import programs, sharding
 
 _FULL = 'RESOURCE_EXHAUSTED'
@@ -86,22 +80,12 @@ def _compile_for(
     'new output': size.output_size_in_bytes - size.alias_size_in_bytes,
     'program': size.generated_code_size_in_bytes,
   }
-  if full := over(found, part):
-    return found | {'full': full}
   return found | {
     'collectives': program.collectives(text),
     'hidden': _hidden(text, part),
     'moved': traffic.moved(text),
     'cycles': traffic.cycles(text),
   }
-
-
-def over(found: dict[str, Any], part: topologies.Target) -> dict[str, Any]:
-  """Returns what a GPU has too little of, or {}; its compiler does not look."""
-  needed = asking.total(found)
-  if part.platform != 'gpu' or needed <= part.memory:
-    return {}
-  return {'needed': needed, 'available': part.memory}
 
 
 def _hidden(text: program.Program, part: topologies.Target) -> dict[str, Any]:
