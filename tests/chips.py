@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import textwrap
+import types
+from collections.abc import Mapping
 
 import pytest
 
@@ -18,11 +20,15 @@ gpus_needed = pytest.mark.skipif(
 )
 
 
-def told(script: str, env: dict[str, str] | None = None) -> str:
+# Others may compile at the same time.
+TPUS = types.MappingProxyType({'ALLOW_MULTIPLE_LIBTPU_LOAD': '1'})
+
+
+def told(script: str, env: Mapping[str, str] = TPUS) -> str:
   """Returns what Python prints that compiles for them in its own process."""
   done = subprocess.run(
     [sys.executable, '-c', textwrap.dedent(script)],
-    env={**os.environ, 'ALLOW_MULTIPLE_LIBTPU_LOAD': '1'} | (env or {}),
+    env={**os.environ, **env},
     capture_output=True,
     text=True,
     check=True,

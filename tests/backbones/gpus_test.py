@@ -7,13 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gaussian import normal
 
 from vidpetl.backbones import activations, dense, devices
-
-
-def normal(*shape, seed=0):
-  rng = np.random.default_rng(seed)
-  return rng.normal(size=shape).astype(np.float32)
+from vidpetl.studies.pods import topologies
 
 
 @pytest.mark.parametrize('shape', [(5, 8), (3, 1, 8)])  # Of places; moments.
@@ -100,5 +97,5 @@ def test_a_gpu_turns_over_no_tokens_and_keeps_no_tanh():
     print(sum(bool(re.search(r'f32\\[16,[\\d,]*,3072\\]', x)) for x in made))
     print(sum('[16,768,4,196]' in x or '[4,768,16,196]' in x for x in made))
   """
-  flags = '--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false'
-  assert chips.told(script, {'XLA_FLAGS': flags}).split() == ['0', '0']
+  env = topologies.target('h100').environment
+  assert chips.told(script, env).split() == ['0', '0']
