@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Checks the style and runs the tests, in .venv:
 #
-#   bash launch/test.sh [--fast | --torch | --real | --published] [pytest arguments]
+#   bash launch/test.sh [--fast | --torch | --tables | --real | --published]
+#                       [pytest arguments]
 #
 # --fast leaves out what is marked as slow. --torch also runs the comparisons
 # with PyTorch and installs it for them. Any build of it will do; to spare the
 # download of the CUDA one, install the CPU build of the version in
-# constraints.txt into .venv beforehand. --real runs what nothing else does:
+# constraints.txt into .venv beforehand. --tables runs what the others leave out
+# of large tables, such as each method on each backbone. --real runs what nothing else does:
 # comparisons on published weights and films that packages of the registry
 # carry, some 200 MB of downloads. --published compares nets of their published
 # sizes, of which a few have gigabytes, one after the other.
@@ -26,6 +28,11 @@ case "${1:-}" in
     shift
     extras+=(torch)
     marked=()
+    ;;
+  --tables)
+    shift
+    extras+=(torch)
+    marked=(-m tables)
     ;;
   --real)
     shift

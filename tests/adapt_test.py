@@ -319,6 +319,7 @@ def _combinations(rows):
   return [combinations.Combination(*row) for row in rows]
 
 
+@pytest.mark.table(4)
 @pytest.mark.slow
 @pytest.mark.parametrize('one', _combinations(TRAINED), ids=str)
 def test_combinations_train(one, films):
@@ -326,12 +327,14 @@ def test_combinations_train(one, films):
   assert outcome == {'outcome': 'trained', 'reason': ''}
 
 
+@pytest.mark.table(4)
 @pytest.mark.slow
 @pytest.mark.parametrize('one', _combinations(BEGUN), ids=str)
 def test_combinations_begin(one, films):
   experiments.begin(combinations.config_of(one, films))
 
 
+@pytest.mark.table(9)
 @pytest.mark.slow
 @pytest.mark.parametrize('backbone', combinations.kinds())
 def test_every_method_is_built_or_refused_with_a_reason(backbone, films):

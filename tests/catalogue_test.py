@@ -82,6 +82,7 @@ def _row(name):
   return sizes.find(name, presets.find(name))
 
 
+@pytest.mark.table(9)
 @pytest.mark.tail(2)
 @pytest.mark.parametrize('name', _smallest())
 def test_the_table_has_what_is_counted(name):

@@ -7,6 +7,7 @@ import gc
 import os
 import shutil
 import tempfile
+import zlib
 
 # Compiling is most of what tests do; these programs run for milliseconds. So
 # they are not optimised, and workers and subprocesses share what is compiled.
@@ -33,7 +34,6 @@ if 'PYTEST_XDIST_WORKER' not in os.environ:
   os.environ['VIDPETL_CACHE'] = os.environ['JAX_COMPILATION_CACHE_DIR']
 
 import experiments
-import jax
 import pytest
 from etils import epath
 
@@ -46,7 +46,6 @@ from vidpetl.world import images
 # Commands keep programs in a folder below, whose name is a part of what JAX
 # knows them by.
 compiling.keep(compiling.AUTO, os.environ['VIDPETL_CACHE'])
-jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
 def pytest_collection_finish():
@@ -80,12 +79,15 @@ def _nothing_was_told():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-  """Marks the cases of a test as slow that are behind those of its `tail`.
+  """Leaves out what runs where it is asked for, and marks slow cases.
 
-  What is marked as real, which needs a network, or as published, which needs
-  memory, runs where it is asked for.
+  That is what is marked as real, which needs a network, as published, which
+  needs memory, and most cases of a `table`. Slow are the cases of a test that
+  are behind those of its `tail`.
   """
-  for mark in {'real', 'published'} - set(config.option.markexpr.split()):
+  _mark_tables(items)
+  asked = set(config.option.markexpr.split())
+  for mark in {'real', 'published', 'tables'} - asked:
     items[:] = [each for each in items if not each.get_closest_marker(mark)]
   seen = collections.Counter()
   for item in items:
@@ -95,6 +97,27 @@ def pytest_collection_modifyitems(config, items):
       seen[test] += 1
       if seen[test] > tail.args[0]:
         item.add_marker('slow')
+
+
+def _mark_tables(items):
+  """Marks the cases of each `table` that it leaves to `--tables`.
+
+  The cases that it keeps are spread over all. Where they begin differs from
+  table to table, so that each backbone is in some of them.
+  """
+  tables = collections.defaultdict(list)
+  for item in items:
+    if item.get_closest_marker('table'):
+      tables[item.path, item.originalname].append(item)
+  for (_, name), cases in tables.items():
+    (count,) = cases[0].get_closest_marker('table').args
+    begin = zlib.crc32(name.encode())
+    kept = {
+      (begin + i * len(cases) // count) % len(cases) for i in range(count)
+    }
+    for i, case in enumerate(cases):
+      if i not in kept:
+        case.add_marker('tables')
 
 
 @pytest.fixture(scope='session')

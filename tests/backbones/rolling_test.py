@@ -64,6 +64,7 @@ def step(name, bound, train=True, **fields):
 
 # Each backbone has a loop of its own blocks; how these are told apart by what
 # is bound is the same for all.
+@pytest.mark.table(5)
 @pytest.mark.tail(2)
 @pytest.mark.parametrize(
   'name, bound',

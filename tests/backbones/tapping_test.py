@@ -14,6 +14,7 @@ def run(backbone, blocks):
   return jax.jit(lambda v: model.apply(v, tiny.VIDEO, False))(variables)
 
 
+@pytest.mark.table(8)
 @pytest.mark.parametrize('remat', [False, True])
 @pytest.mark.parametrize('name', tiny.BACKBONES)
 def test_blocks_of_every_transformer_are_read(name, remat):

@@ -8,6 +8,7 @@ from launch import containers, films
 FILMS = [film for i in range(3) for film in films.films()[i::3]]
 
 
+@pytest.mark.table(52)
 @pytest.mark.tail(52)
 @pytest.mark.parametrize('film', FILMS, ids=str)
 def test_every_time_shows_what_ffmpeg_shows(tmp_path, film):

@@ -178,6 +178,7 @@ BOUND = [
 ]
 
 
+@pytest.mark.table(22)
 @pytest.mark.parametrize('name, method', BOUND)
 def test_what_decays_of_each_technique_on_each_backbone(name, method):
   """A technique that names a parameter anew must say here what it is."""

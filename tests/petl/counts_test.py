@@ -261,6 +261,7 @@ def digits(number):
   return len(number.partition('.')[2])
 
 
+@pytest.mark.table(20)
 @pytest.mark.tail(12)
 @pytest.mark.parametrize('name', EXACT)
 def test_exact_count(name):

@@ -70,6 +70,7 @@ CASES = [
 ]
 
 
+@pytest.mark.table(8)
 @pytest.mark.tail(6)
 @pytest.mark.parametrize('backbone, technique', dict.fromkeys(CASES))
 def test_merged_it_computes_the_same(backbone, technique):

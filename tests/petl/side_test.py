@@ -72,6 +72,7 @@ def _cases():
       yield pytest.param(technique, backbone, marks=marks)
 
 
+@pytest.mark.table(10)
 @pytest.mark.parametrize('technique, backbone', list(_cases()))
 def test_everything_in_it_learns_on_every_transformer(technique, backbone):
   plain = tiny.BACKBONES[backbone]()

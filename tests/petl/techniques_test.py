@@ -199,6 +199,7 @@ def test_technique_on_clip(technique):
   check_gradients(call({**tiny.random(learned), **frozen})[1], learned)
 
 
+@pytest.mark.table(4)
 @pytest.mark.tail(1)
 @pytest.mark.parametrize('backbone', [b for b in tiny.BACKBONES if b != 'clip'])
 def test_techniques_that_start_as_it_was_on_backbone(backbone):
@@ -211,6 +212,7 @@ def test_techniques_that_start_as_it_was_on_backbone(backbone):
   check_gradients(call({**tiny.random(learned), **frozen})[1], learned)
 
 
+@pytest.mark.table(4)
 @pytest.mark.tail(1)
 @pytest.mark.parametrize('backbone', [b for b in tiny.BACKBONES if b != 'clip'])
 def test_other_techniques_on_backbone(backbone):
@@ -228,6 +230,7 @@ def test_a_technique_without_a_place_is_refused(technique, backbone):
     tiny.shapes(model)
 
 
+@pytest.mark.table(2)
 @pytest.mark.slow
 @pytest.mark.parametrize('backbone', ['dense', 'clip', 'swin'])
 def test_all_at_once_and_recomputed(backbone):

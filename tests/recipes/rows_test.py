@@ -109,6 +109,7 @@ def _total(found):
   return sum(blocks.total() for blocks in found.values())
 
 
+@pytest.mark.table(44)
 @pytest.mark.slow
 @pytest.mark.parametrize('name, row', COUNTED, ids=ids)
 def test_a_row_trains_as_many_parameters_as_are_printed(name, row):

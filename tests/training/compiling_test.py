@@ -63,6 +63,20 @@ def test_jaxs_own_variable_holds(kept, tmp_path):
   assert jax.config.jax_compilation_cache_dir == str(tmp_path)
 
 
+@pytest.mark.parametrize('told, shortest', [(None, 0.1), ('0.5', 0.5)])
+def test_programs_of_a_tenth_of_a_second_are_kept_unless_jax_is_told(
+  told, shortest, kept, tmp_path, monkeypatch
+):
+  variable = 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'
+  monkeypatch.delenv(variable)
+  if told:  # JAX reads it as it is imported.
+    monkeypatch.setenv(variable, told)
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', float(told))
+  compiling.keep(str(tmp_path), 'runs')
+  found = jax.config.jax_persistent_cache_min_compile_time_secs
+  assert found == shortest
+
+
 def test_a_program_made_ahead_is_not_made_again():
   made = []
   jax.monitoring.register_event_duration_secs_listener(

@@ -128,6 +128,8 @@ def bottleneck(
   return dense(x, features, 'up', bias=uniform(middle))
 
 
+# Blocks share its trace, of some hundred operations.
+@functools.partial(jax.jit, static_argnames='strides', inline=True)
 def depthwise(
   x: jax.Array,
   kernel: jax.Array,

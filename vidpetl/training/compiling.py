@@ -20,13 +20,15 @@ AUTO = 'auto'
 _FOLDER = 'compiled'
 # A demo's programs take a tenth of a second, where JAX keeps those of one.
 _SHORTEST = 0.1
+_SHORTEST_VARIABLE = 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'
 
 
 def keep(folder: str, beside: epath.PathLike) -> None:
   """Has JAX keep programs in a folder, and take those that are there.
 
   JAX knows a program by what it computes, its own version and its options, and
-  writes a file for each, so that several processes may share the folder.
+  writes a file for each, so that several processes may share the folder. Those
+  that took less than 0.1 s it makes anew, unless its variable says otherwise.
 
   Args:
     folder: `config.compile_cache`. 'auto' is `$VIDPETL_CACHE`, or else the
@@ -43,7 +45,8 @@ def keep(folder: str, beside: epath.PathLike) -> None:
   # Others could put machine code of theirs there.
   own.mkdir(mode=0o700, parents=True, exist_ok=True)
   jax.config.update('jax_compilation_cache_dir', os.fspath(own.absolute()))
-  jax.config.update('jax_persistent_cache_min_compile_time_secs', _SHORTEST)
+  if _SHORTEST_VARIABLE not in os.environ:
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', _SHORTEST)
 
 
 def host() -> str:
