@@ -6,9 +6,9 @@
 Needs neither data nor weights, and allocates nothing. --compile asks the
 compiler of TPUs what the run's own step is on a slice, without one: memory of
 a chip by part, FLOPs, collectives, and whether it fits. Minutes; needs
-pip install "vidpetl[tpu]". --compile=h100 asks that of GPUs, for one of them;
-pip install "vidpetl[cuda]". --compile=cpu-8 compiles for eight devices of this
-CPU, and needs nothing.
+pip install "vidpetl[tpu]". --compile=h100 asks that of GPUs, for one of them,
+and --compile=h100-8 for eight of a host; pip install "vidpetl[cuda]".
+--compile=cpu-8 compiles for eight devices of this CPU, and needs nothing.
 """
 
 from __future__ import annotations
@@ -241,7 +241,8 @@ def define_flags() -> None:
     'compile',
     None,
     'What to compile the step for: a TPU slice, v5e-16, v4-128, …; a GPU, '
-    'h100, a100-80, …; or cpu-8, so many devices of this CPU.',
+    'h100, a100-80, … (h100-8: eight of a host); or cpu-8, so many devices of '
+    'this CPU.',
   )
   flags.DEFINE_string('task', '', 'Whose step --compile is about; the first.')
   flags.mark_flag_as_required('config')

@@ -36,7 +36,9 @@ def define_flags() -> None:
   """Defines the command line."""
   config_flag.define('The experiment, with its arguments after a colon.')
   flags.DEFINE_string(
-    'device', 'this', 'h100, a100-40, l4, t4, v5e-16, v4-128, …, or this.'
+    'device',
+    'this',
+    'h100, a100-40, l4, t4, h100-8, v5e-16, v4-128, …, or this.',
   )
   flags.DEFINE_bool('fit', False, 'Finds what makes it fit.')
   flags.DEFINE_bool('estimate', False, 'Asks no compiler.')

@@ -218,7 +218,9 @@ def test_the_compiler_here_is_asked():
   assert 0.3 * size < plan.total < 3 * size
 
 
-@pytest.mark.parametrize('name', ['h100', 't4', 'v5e-16', 'v4-128'])
+@pytest.mark.parametrize(
+  'name', ['h100', 'a100-40-8', 't4', 'v5e-16', 'v4-128']
+)
 def test_devices_are_known_by_name(name):
   found = cards.find(name)
   assert found.memory > 2**33 and found.products['bfloat16'] > 1e13

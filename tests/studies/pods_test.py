@@ -120,6 +120,34 @@ def test_chips_wait_for_what_takes_longer_than_what_they_compute(each, waiting):
   assert found.waiting == waiting
 
 
+GRADIENTS = """HloModule jit_step, is_scheduled=true
+
+%sum (q: bf16[8]) -> bf16[4] {
+  %q = bf16[8]{0} parameter(0)
+  ROOT %half = bf16[4]{0} slice(%q), slice={[0:4]}
+}
+
+ENTRY %main (x: bf16[8]) -> bf16[4] {
+  %x = bf16[8]{0} parameter(0)
+  %r = bf16[8]{0} all-reduce-start(%x), channel_id=4, to_apply=%add
+  %f = bf16[4]{0} fusion(%x), kind=kLoop, calls=%sum
+  %d = bf16[8]{0} all-reduce-done(%r)
+  ROOT %g = bf16[4]{0} fusion(%d), kind=kLoop, calls=%sum
+}
+"""
+
+
+def test_gpus_compute_for_as_long_as_they_read_and_write():
+  text = program.Program(GRADIENTS)
+  work = traffic.work(text)
+  moved = {each.name: work(each) for each in text.computations['main']}
+  assert moved == {'x': 0, 'r': 0, 'f': 16, 'd': 0, 'g': 16}
+  assert [work(each) for each in text.computations['sum']] == [0, 0]
+  found = hiding.hidden(text, lambda kind, size: 10 * size, 0.5, work)
+  assert (found.bytes, found.behind, found.cycles) == (16, 16, 16)
+  assert found.waiting == 160 - 16 / 0.5
+
+
 MOVING = """HloModule jit_step, is_scheduled=true
 
 %put.1 (all: bf16[9,16,128], row: bf16[1,16,128], i: s32[]) -> bf16[9,16,128] {
@@ -199,6 +227,15 @@ def test_slices_have_the_names_of_google_cloud():
   with pytest.raises(ValueError, match='cpu-1 to cpu-64'):
     topologies.target('cpu-65')
   assert topologies.target('h100').memory == 80 * 2**30
+  for name, chips_there in (('h100', 1), ('a100-80', 1), ('a100-80-4', 4)):
+    part = topologies.target(name)
+    assert (part.name, part.chips) == (name, chips_there)
+  # What is summed goes over the links twice.
+  assert part.seconds('all-reduce', 3e11) == 2.0
+  assert part.seconds('all-gather', 3e11) == 1.0
+  for name in ('h100-9', 'h100-1', 'a100-8', 'v100-2'):
+    with pytest.raises(ValueError, match='with -2 to -8 behind the name'):
+      topologies.target(name)
   with pytest.raises(ValueError, match=r'GPUs: .*h200.* mean h100'):
     topologies.target('h10')
 
@@ -266,6 +303,19 @@ def test_a_task_is_one_of_the_config():
   config = experiments.load_config('cofinetune_ava', 'demo,finetune')
   with pytest.raises(ValueError, match=r'config\.tasks has ava'):
     asking.check(config, 'v5e-4', 'hmdb51')
+
+
+@pytest.mark.slow
+@chips.gpus_needed
+def test_gpus_of_a_host_send_gradients_alone(make_config):
+  config = make_config('kinetics400', batch_size=4, dtype='bfloat16')
+  found = asking.ask(config, 'h100-2')
+  (sent,) = found['collectives'].values()
+  trained = found['memory']['trained']
+  assert trained / 2 <= sent['bytes'] < 1.1 * trained
+  assert 0 < found['hidden']['waiting'] < 1e-3
+  told = asking.report(found, {'gradients': 0, 'tasks': {'kinetics400': 2**20}})
+  assert 'Over all links' in told and '2 devices' in told
 
 
 @pytest.mark.slow

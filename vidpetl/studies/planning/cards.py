@@ -74,7 +74,7 @@ def _gpu(name: str, chip: gpus.Chip) -> Card:
   )  # fmt: skip
 
 
-_GPUS = tuple(_gpu(name, chip) for name, chip in gpus.CHIPS.items())
+_GPUS = {name: _gpu(name, chip) for name, chip in gpus.CHIPS.items()}
 # FLOPs in bfloat16 and bytes a second of one chip. Products in float32 are
 # computed in bfloat16 there, unless told otherwise.
 _TPUS = {
@@ -84,7 +84,7 @@ _TPUS = {
 
 def names() -> list[str]:
   """Returns the names of all devices."""
-  return [*(card.name for card in _GPUS), *topologies.names(), THIS]
+  return [*_GPUS, *topologies.names(), THIS]
 
 
 def find(name: str) -> Card:
@@ -95,14 +95,15 @@ def find(name: str) -> Card:
   """
   if name == THIS:
     return here()
-  for card in _GPUS:
-    if card.name == name:
-      return card
+  if several := gpus.find(name):
+    card = _GPUS[several.kind]
+    return dataclasses.replace(card, name=name, count=several.chips)
   try:
     part = topologies.find(name)
   except ValueError:
     raise ValueError(
-      f'--device={name}: there are {", ".join(names())}.'
+      f'--device={name}: there are {", ".join(names())}; several GPUs of a '
+      f'host with -2 to -{gpus.MOST} behind the name.'
     ) from None
   products, bandwidth = _TPUS[part.generation]
   both = dict.fromkeys(('bfloat16', 'float32'), products * _TERA)

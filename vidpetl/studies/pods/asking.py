@@ -17,6 +17,7 @@ from etils import epath
 from vidpetl import tables
 from vidpetl.experiment import complete
 from vidpetl.studies.pods import bounds, topologies
+from vidpetl.studies.pods import part as part_lib
 
 _COMPILER = 'vidpetl.studies.pods.compiler'
 _MIB, _GIB = 2**20, 2**30
@@ -42,7 +43,7 @@ def check(config: Any, name: str, task: str = '') -> str:
   return task
 
 
-def target(name: str) -> topologies.Target:
+def target(name: str) -> part_lib.Part:
   """Returns what a name is of, if its compiler is here.
 
   Raises:
@@ -57,7 +58,7 @@ def target(name: str) -> topologies.Target:
   return part
 
 
-def at_hand(part: topologies.Target) -> bool:
+def at_hand(part: part_lib.Part) -> bool:
   """Whether what compiles for it is installed."""
   return not part.needs or importlib.util.find_spec(part.needs) is not None
 
@@ -153,7 +154,7 @@ def total(found: Mapping[str, Any]) -> int:
   )
 
 
-def over(found: Mapping[str, Any], part: topologies.Target) -> dict[str, Any]:
+def over(found: Mapping[str, Any], part: part_lib.Part) -> dict[str, Any]:
   """Returns what a GPU has too little of, or {}; its compiler does not look."""
   if part.platform != 'gpu' or 'full' in found:
     return {}

@@ -25,6 +25,7 @@ from vidpetl.experiment import complete
 from vidpetl.experiment import experiment as experiment_lib
 from vidpetl.studies import flops
 from vidpetl.studies.pods import hiding, program, topologies, traffic
+from vidpetl.studies.pods import part as part_lib
 from vidpetl.training import programs, sharding
 
 _FULL = 'RESOURCE_EXHAUSTED'
@@ -51,9 +52,7 @@ def compile_step(config: Any, name: str, task: str) -> dict[str, Any]:
     return _compile_for(part, config, task)
 
 
-def _compile_for(
-  part: topologies.Target, config: Any, task: str
-) -> dict[str, Any]:
+def _compile_for(part: part_lib.Part, config: Any, task: str) -> dict[str, Any]:
   mesh = sharding.mesh_of(config, part.devices())
   sharding.check_batch(
     config.batch_size // config.accumulate,
@@ -88,10 +87,19 @@ def _compile_for(
   }
 
 
-def _hidden(text: program.Program, part: topologies.Target) -> dict[str, Any]:
-  if part.platform != 'tpu':  # There are no links.
-    return dataclasses.asdict(hiding.hidden(text))
-  return dataclasses.asdict(hiding.hidden(text, part.seconds, part.clock))
+def _hidden(text: program.Program, part: part_lib.Part) -> dict[str, Any]:
+  """Returns what is sent while a chip computes.
+
+  The compiler of GPUs estimates nothing: what they compute takes as long as
+  what it reads and writes. Of this CPU there are no links.
+  """
+  how = {}
+  if part.platform == 'tpu':
+    how = {'seconds': part.seconds, 'clock': part.clock}
+  elif part.platform == 'gpu':
+    rate, work = part.chip.bandwidth * 1e9, traffic.work(text)
+    how = {'seconds': part.seconds, 'clock': rate, 'work': work}
+  return dataclasses.asdict(hiding.hidden(text, **how))
 
 
 def _compiled(lowered: Any) -> tuple[Any, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import re
 from collections.abc import Callable
 
@@ -12,6 +13,8 @@ from vidpetl.studies.pods import program as program_lib
 _DONE = '-done'
 _FIRST = re.compile(r'%([\w.-]+)')
 
+Work = Callable[[program_lib.Instruction], float]
+
 
 @dataclasses.dataclass(frozen=True)
 class Hidden:
@@ -20,13 +23,13 @@ class Hidden:
   Attributes:
     bytes: of results of all collectives.
     behind: of those that have something computed before they are waited for.
-    cycles: that the compiler estimates of what is computed meanwhile.
+    cycles: of what is computed meanwhile.
     waiting: seconds in which the chip only waits.
   """
 
   bytes: int = 0
   behind: int = 0
-  cycles: int = 0
+  cycles: float = 0
   waiting: float = 0.0
 
   def plus(self, other: Hidden, times: int = 1) -> Hidden:
@@ -41,6 +44,7 @@ def hidden(
   program: program_lib.Program,
   seconds: Callable[[str, int], float] = lambda kind, size: 0.0,
   clock: float = 1.0,
+  work: Work = operator.attrgetter('cycles'),
 ) -> Hidden:
   """Returns how much of the communication runs while the chip computes.
 
@@ -51,10 +55,12 @@ def hidden(
     seconds: of a collective alone, by its kind and the bytes of its result. The
       links carry one after the other.
     clock: cycles a second.
+    work: cycles that an instruction computes; by default, those that the
+      compiler estimates.
   """
   found = Hidden()
   for name, times in program.runs().items():
-    line = _Line(program, seconds, clock)
+    line = _Line(program, seconds, clock, work)
     for each in program.computations.get(name, ()):
       line.run(each)
     found = found.plus(line.hidden, times)
@@ -73,18 +79,20 @@ class _Line:
     program: program_lib.Program,
     seconds: Callable[[str, int], float],
     clock: float,
+    work: Work,
   ):
-    self.program, self.seconds, self.clock = program, seconds, clock
+    self.program, self.seconds = program, seconds
+    self.clock, self.work = clock, work
     self.hidden = Hidden()
     self.cycles = 0
     self.free = 0.0  # When the links have carried all that was begun.
-    self.begun: dict[str, tuple[int, int, float]] = {}
+    self.begun: dict[str, tuple[int, float, float]] = {}
 
   def run(self, each: program_lib.Instruction) -> None:
     part = self._part(each)
     if part and part.chain not in self.begun:
       self._begin(part.chain, part)
-    self.cycles += each.cycles
+    self.cycles += self.work(each)
     if part and _DONE in each.name:
       self._wait(part.chain)
     elif each.collective and not each.chain:

@@ -18,10 +18,9 @@ import jax
 
 from vidpetl import heap, options
 from vidpetl.studies.pods import gpus
+from vidpetl.studies.pods import part as part_lib
 
 GIB = 2**30
-# How often a result of a collective goes over the links of a chip.
-_SENT = {'all-reduce': 2}
 # The most devices that are made of a CPU.
 _OF_CPU = 64
 # Chips -> how they are laid out, in a torus of three dimensions or of two.
@@ -66,7 +65,7 @@ GENERATIONS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Slice:
+class Slice(part_lib.Part):
   """Chips that train together.
 
   Attributes:
@@ -80,9 +79,7 @@ class Slice:
   layout: Sequence[int]
 
   platform = 'tpu'
-  # The package that compiles for it, and the extra that installs it.
   needs, extra = 'libtpu', 'tpu'
-  meant = None  # A mesh of its chips tells what they are.
   # Others may compile at the same time; nobody is asked what there is here.
   environment = types.MappingProxyType(
     {'ALLOW_MULTIPLE_LIBTPU_LOAD': '1', 'TPU_SKIP_MDS_QUERY': '1'}
@@ -97,27 +94,15 @@ class Slice:
 
   @property
   def memory(self) -> int:
-    """Bytes of a chip's HBM."""
     return GENERATIONS[self.generation].memory
 
   @property
   def clock(self) -> float:
-    """Hz."""
     return GENERATIONS[self.generation].clock
 
   @property
   def links(self) -> float:
-    """Bytes a second that a chip sends."""
     return GENERATIONS[self.generation].links
-
-  def seconds(self, kind: str, size: int) -> float:
-    """Returns what a collective takes, by all links of a chip at once.
-
-    Args:
-      kind: such as 'all-reduce'.
-      size: bytes of its result, on a chip.
-    """
-    return _SENT.get(kind, 1) * size / self.links
 
   def devices(self) -> list[Any]:
     """Returns its chips, to compile for; needs libtpu."""
@@ -140,7 +125,7 @@ class Slice:
 
 
 @dataclasses.dataclass(frozen=True)
-class Host:
+class Host(part_lib.Part):
   """Devices of this CPU, that share its memory.
 
   Attributes:
@@ -152,8 +137,6 @@ class Host:
   chips: int
 
   platform = 'cpu'
-  needs = extra = ''
-  meant = None
 
   @property
   def environment(self) -> dict[str, str]:
@@ -166,7 +149,6 @@ class Host:
     return heap.ram() // self.chips
 
   def devices(self) -> list[Any]:
-    """Returns them, in a process that has the `environment`."""
     return jax.devices('cpu')[: self.chips]
 
 
@@ -179,14 +161,12 @@ def names() -> list[str]:
   ]
 
 
-Target = Slice | Host | gpus.Gpu
-
-
-def target(name: str) -> Target:
+def target(name: str) -> part_lib.Part:
   """Returns what a step is compiled for.
 
   Args:
-    name: of a slice, of a GPU, or 'cpu-8' for so many devices of this CPU.
+    name: of a slice, of a GPU, such as 'h100' or 'h100-8' for so many of a
+      host, or 'cpu-8' for so many devices of this CPU.
 
   Raises:
     ValueError: listing those there are.
@@ -194,9 +174,7 @@ def target(name: str) -> Target:
   found = re.fullmatch(r'cpu-([1-9]\d?)', name)
   if found and int(found[1]) <= _OF_CPU:
     return Host(name, int(found[1]))
-  if name in gpus.CHIPS:
-    return gpus.Gpu(name)
-  return find(name)
+  return gpus.find(name) or find(name)
 
 
 def find(name: str) -> Slice:
@@ -208,8 +186,9 @@ def find(name: str) -> Slice:
   if name not in names():
     raise ValueError(
       f'no TPU slice {name!r}; there are: {", ".join(names())}; GPUs: '
-      f'{", ".join(gpus.CHIPS)}; and cpu-1 to cpu-{_OF_CPU}, devices of this '
-      'CPU' + options.nearest(name, [*names(), *gpus.CHIPS])
+      f'{", ".join(gpus.CHIPS)}, several of a host with -2 to -{gpus.MOST} '
+      f'behind the name; and cpu-1 to cpu-{_OF_CPU}, devices of this CPU'
+      + options.nearest(name, [*names(), *gpus.CHIPS])
     )
   generation, _, count = name.partition('-')
   kind = GENERATIONS[generation]

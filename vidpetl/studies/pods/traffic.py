@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from vidpetl.studies.pods import program as program_lib
 
@@ -47,6 +47,16 @@ def moved(program: program_lib.Program) -> int:
     for name, times in program.runs().items()
     if name not in parts.fused
     for each in program.computations.get(name, ())
+  )
+
+
+def work(
+  program: program_lib.Program,
+) -> Callable[[program_lib.Instruction], int]:
+  """Returns instruction -> bytes that it moves, but for what is sent."""
+  parts = _Parts(program)
+  return lambda each: (
+    0 if each.collective or each.within in parts.fused else parts.moved(each)
   )
 
 
