@@ -9,6 +9,7 @@ import types
 import experiments
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from vidpetl.backbones import attending, dense, devices
@@ -244,6 +245,27 @@ def test_a_gpu_that_is_not_here_keeps_no_scores_of_attention():
 
   assert of_attention(devices.ANY) > 3 * tokens + 2 * scores
   assert 4 * tokens <= of_attention(cards.find('h100').meant) < 9 * tokens
+
+
+@pytest.mark.parametrize('shifted', [True, False])
+def test_a_gpu_that_is_not_here_keeps_biases_of_windows(shifted):
+  q = jax.ShapeDtypeStruct((2, 4, 64, 2, 32), jnp.bfloat16)
+  bias = jax.ShapeDtypeStruct((2, 64, 64), jnp.float32)
+  parts = np.arange(4 * 64).reshape(4, 64) % 3 + 1 if shifted else None
+  biases = (4 if shifted else 1) * 2 * 64 * 64 * 2
+
+  def loss(scale, q, bias):
+    y = attending.attend(scale * q, q, q, scale * bias, parts=parts)
+    return y.astype(jnp.float32).sum()
+
+  with devices.meant(cards.find('h100').meant):
+    kept = jax.eval_shape(
+      lambda *given: jax.vjp(loss, *given)[1], jnp.bfloat16(1), q, bias
+    )
+    grads = jax.eval_shape(jax.grad(loss, (1, 2)), jnp.bfloat16(1), q, bias)
+  assert [x.shape for x in grads] == [q.shape, bias.shape]
+  sizes = [x.size * x.dtype.itemsize for x in jax.tree.leaves(kept)]
+  assert biases in sizes and max(sizes) <= max(biases, 2 * q.size)
 
 
 def test_the_command_prints_and_writes_what_was_reckoned(tmp_path):

@@ -148,19 +148,21 @@ def _seconds(function: Callable[[Any], Any], x: Any) -> float:
 
 
 @jax.custom_vjp
-def _fused(q, k, v):
-  return _kernel(_like(q, width=v.shape[-1]), q, k, v)
+def _fused(q, k, v, bias):
+  return _kernel(_like(q, width=v.shape[-1]), q, k, v, bias)
 
 
-def _forward(q, k, v):
+def _forward(q, k, v, bias):
   # The sums of rows, which a kernel keeps beside its operands and result.
   sums = jax.ShapeDtypeStruct(q.shape[:-1], jnp.float32)
-  y, sums = _kernel((_like(q, width=v.shape[-1]), sums), q, k, v)
-  return y, (q, k, v, y, sums)
+  y, sums = _kernel((_like(q, width=v.shape[-1]), sums), q, k, v, bias)
+  return y, (q, k, v, bias, y, sums)
 
 
 def _backward(kept, g):
-  return tuple(_kernel([_like(x) for x in kept[:3]], *kept, g))
+  bias = kept[3]
+  made = _kernel([_like(x) for x in jax.tree.leaves(kept[:4])], *kept, g)
+  return (*made, None) if bias is None else tuple(made)
 
 
 def _like(x, width=None):
@@ -169,15 +171,23 @@ def _like(x, width=None):
 
 def _kernel(makes, *args):
   """Something that makes arrays of others, and is not looked into."""
-  return jax.ffi.ffi_call('attention', makes)(*args)
+  return jax.ffi.ffi_call('attention', makes)(*jax.tree.leaves(args))
 
 
 _fused.defvjp(_forward, _backward)
 
-# Stands for cuDNN's kernel, which cannot be traced without a GPU: it keeps as
-# much.
-_FUSED = attending.Way(
-  'stand-in of cudnn',
-  attending.takes_cudnn,
-  lambda q, k, v, bias, cap: _fused(q, k, v),
-)
+
+def _attend(q, k, v, bias, cap=None, parts=None):
+  """Stands for cuDNN's kernel, which cannot be traced without a GPU.
+
+  It keeps as much, biases of all windows in 16 bits included.
+  """
+  del cap  # None.
+  if bias is not None:
+    rows = () if parts is None else parts.shape[:-1]
+    bias = bias.astype(q.dtype)
+    bias = jnp.broadcast_to(bias, (*rows, *bias.shape[-3:]))
+  return _fused(q, k, v, bias)
+
+
+_FUSED = attending.Way('stand-in of cudnn', attending.takes_cudnn, _attend)
