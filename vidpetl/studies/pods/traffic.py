@@ -45,7 +45,6 @@ def moved(program: program_lib.Program) -> int:
   return sum(
     times * parts.moved(each)
     for name, times in program.runs().items()
-    if name not in parts.fused
     for each in program.computations.get(name, ())
   )
 
@@ -55,9 +54,7 @@ def work(
 ) -> Callable[[program_lib.Instruction], int]:
   """Returns instruction -> bytes that it moves, but for what is sent."""
   parts = _Parts(program)
-  return lambda each: (
-    0 if each.collective or each.within in parts.fused else parts.moved(each)
-  )
+  return lambda each: 0 if each.collective else parts.moved(each)
 
 
 class _Parts:
@@ -79,7 +76,12 @@ class _Parts:
         self.readers[operand].append((each, number))
 
   def moved(self, each: program_lib.Instruction) -> int:
-    """Returns the bytes that an instruction reads and writes."""
+    """Returns the bytes that an instruction reads and writes.
+
+    What is fused reads and writes as the fusion that calls it.
+    """
+    if each.within in self.fused:
+      return 0
     if each.code in _STILL or each.code.endswith('-done'):
       return 0
     if _SET_ASIDE in each.rest:
