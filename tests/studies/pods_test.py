@@ -221,8 +221,8 @@ def test_slices_have_the_names_of_google_cloud():
   assert topologies.find('v4-128').layout == (4, 4, 4)
   assert topologies.find('v5e-16').chips == 16
   assert topologies.find('v5p-256').chips == 128
-  with pytest.raises(ValueError, match=r"no TPU slice 'v5e-17'.*v6e-256"):
-    topologies.find('v5e-17')
+  with pytest.raises(ValueError, match=r"is called 'v5e-17'; .*v6e-256"):
+    topologies.target('v5e-17')
   assert topologies.target('cpu-8').chips == 8
   with pytest.raises(ValueError, match='cpu-1 to cpu-64'):
     topologies.target('cpu-65')

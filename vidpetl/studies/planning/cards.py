@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vidpetl import heap
+from vidpetl import heap, options
 from vidpetl.backbones import attending
 from vidpetl.studies.pods import gpus, topologies
 
@@ -98,13 +98,13 @@ def find(name: str) -> Card:
   if there := gpus.find(name):
     card = _GPUS[there.kind]
     return dataclasses.replace(card, name=name, count=there.chips)
-  try:
-    part = topologies.find(name)
-  except ValueError:
+  part = topologies.find(name)
+  if part is None:
     raise ValueError(
       f'--device={name}: there are {", ".join(names())}; several GPUs of a '
-      f'host with -2 to -{gpus.MOST} behind the name.'
-    ) from None
+      f'host with -2 to -{gpus.MOST} behind the name'
+      f'{options.nearest(name, names())}'
+    )
   products, bandwidth = _TPUS[part.generation]
   both = dict.fromkeys(('bfloat16', 'float32'), products * _TERA)
   return Card(

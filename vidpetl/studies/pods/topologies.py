@@ -174,22 +174,20 @@ def target(name: str) -> part_lib.Part:
   found = re.fullmatch(r'cpu-([1-9]\d?)', name)
   if found and int(found[1]) <= _OF_CPU:
     return Host(name, int(found[1]))
-  return gpus.find(name) or find(name)
+  if part := gpus.find(name) or find(name):
+    return part
+  raise ValueError(
+    f'nothing to compile for is called {name!r}; there are slices of TPUs: '
+    f'{", ".join(names())}; GPUs: {", ".join(gpus.CHIPS)}, several of a host '
+    f'with -2 to -{gpus.MOST} behind the name; and cpu-1 to cpu-{_OF_CPU}, '
+    f'devices of this CPU{options.nearest(name, [*names(), *gpus.CHIPS])}'
+  )
 
 
-def find(name: str) -> Slice:
-  """Returns a slice of TPUs by its name.
-
-  Raises:
-    ValueError: listing those there are.
-  """
+def find(name: str) -> Slice | None:
+  """Returns a slice of TPUs by its name; None of what is none."""
   if name not in names():
-    raise ValueError(
-      f'no TPU slice {name!r}; there are: {", ".join(names())}; GPUs: '
-      f'{", ".join(gpus.CHIPS)}, several of a host with -2 to -{gpus.MOST} '
-      f'behind the name; and cpu-1 to cpu-{_OF_CPU}, devices of this CPU'
-      + options.nearest(name, [*names(), *gpus.CHIPS])
-    )
+    return None
   generation, _, count = name.partition('-')
   kind = GENERATIONS[generation]
   return Slice(name, generation, kind.layouts[int(count) // kind.counted])
