@@ -6,6 +6,7 @@ import fcntl
 import gc
 import os
 import shutil
+import signal
 import tempfile
 import zlib
 
@@ -46,6 +47,10 @@ from vidpetl.world import images
 # Commands keep programs in a folder below, whose name is a part of what JAX
 # knows them by.
 compiling.keep(compiling.AUTO, os.environ['VIDPETL_CACHE'])
+
+# A shell starts what is in its background with interruptions ignored, and what
+# tests start would ignore them, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish():
