@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 COLUMNS = (
@@ -22,26 +22,20 @@ COLUMNS = (
 _GIB = 2**30
 
 
-def run(args: Any, batches: Mapping[str, int], make: Callable) -> None:
-  """Prints the table of what is asked for.
+def check(name: str) -> None:
+  """Raises ValueError for a device that there is no compiler for."""
+  from vidpetl.studies.planning import cards  # noqa: PLC0415
+  from vidpetl.studies.pods import asking  # noqa: PLC0415
 
-  Args:
-    args: flags of `bench.py`.
-    batches: preset -> clips of a step for 80 GB; fewer for less.
-    make: a case of a preset, method, batch, dtype, and whether it is small and
-      its blocks are loops.
-  """
+  asking.target(name)
+  cards.find(name)
+
+
+def share(name: str) -> float:
+  """Returns the share of 80 GB that a device has."""
   from vidpetl.studies.planning import cards  # noqa: PLC0415
 
-  share = cards.find(args.compiled).memory / (80 * _GIB)
-  dtype, cases = args.dtype or 'bfloat16', []
-  for preset in args.presets.split(','):
-    batch = args.batch or max(1, round(share * batches.get(preset, 8)))
-    cases += [
-      make(preset, method, batch, dtype, args.small, args.scan)
-      for method in args.methods.split(',')
-    ]
-  table(cases, args.compiled, args.out)
+  return cards.find(name).memory / (80 * _GIB)
 
 
 def row(case: Any, name: str) -> dict[str, Any]:
@@ -83,7 +77,7 @@ def _seconds(found: Mapping[str, Any]) -> str:
   return f'{found["seconds"]:.0f}'
 
 
-def table(cases: Iterable[Any], name: str, out: pathlib.Path) -> None:
+def run(cases: Iterable[Any], name: str, out: pathlib.Path) -> None:
   """Compiles what is not compiled yet, and prints all as it grows.
 
   Args:
@@ -92,6 +86,8 @@ def table(cases: Iterable[Any], name: str, out: pathlib.Path) -> None:
     out: folder of the slice's json; rows that are in it are not compiled again,
       unless they failed.
   """
+  from vidpetl import durable  # noqa: PLC0415
+
   out.mkdir(parents=True, exist_ok=True)
   path, kept = out / f'{name}.json', {}
   if path.exists():
@@ -101,5 +97,5 @@ def table(cases: Iterable[Any], name: str, out: pathlib.Path) -> None:
     if 'error' in kept.get(case.name, {'error': ''}):
       kept[case.name] = row(case, name)
       rows = {'device': name, 'rows': list(kept.values())}
-      path.write_text(json.dumps(rows, indent=1) + '\n')
+      durable.write(path, json.dumps(rows, indent=1) + '\n')
     print('|', ' | '.join(cells(kept[case.name])), '|', flush=True)
