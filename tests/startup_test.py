@@ -19,7 +19,8 @@ MODELS = (
   'vidpetl.studies.flops',
   'vidpetl.data.benchmark',
   'vidpetl.inference.model',
-  'launch.bench',
+  'bench',
+  'bench_steps',
 )
 
 
@@ -35,7 +36,8 @@ def run(code, *words, without):
 
 
 def test_models_steps_and_benchmarks_need_no_tensorflow():
-  code = ''.join(f'import {module}\n' for module in MODELS)
+  code = 'sys.path.insert(0, "launch")\n'
+  code += ''.join(f'import {module}\n' for module in MODELS)
   done = run(code, without=DATA)
   assert done.returncode == 0, done.stderr
 

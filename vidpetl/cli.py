@@ -62,6 +62,7 @@ DOORS = {
   'figures': 'vidpetl.figures',
   'report': 'vidpetl.report',
   'frame_map': 'vidpetl.frame_map',
+  'benchmark': 'vidpetl.benchmark',
   'world': 'vidpetl.world.__main__',
 }
 USAGE_ERROR = 2

@@ -1,14 +1,8 @@
 """How fast clips are decoded here, and what of it the pipeline costs.
 
-    python -m vidpetl.data.benchmark --raw=/data/ava --dataset=ava
-    python -m vidpetl.data.benchmark --folder=my_videos
-
-Runs the training pipeline and a bare PyAV loop over the same frames of the same
-files in turns, with as many threads each, and prints clips per second of
-processor time, which is clips per second and core: medians over the turns, the
-ratio of each turn's two. The bare loop opens, seeks, decodes and resizes clip
-by clip, and does nothing else. `launch/input_speed.py` does so for films of
-several kinds, which it draws.
+The training pipeline and a bare PyAV loop over the same frames of the same
+files run in turns, with as many threads each. The bare loop opens, seeks,
+decodes and resizes clip by clip, and does nothing else.
 """
 
 from __future__ import annotations
@@ -17,16 +11,13 @@ import concurrent.futures
 import dataclasses
 import functools
 import io
-import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import av
 import numpy as np
-from absl import app, flags
 
-from vidpetl import bounded, ranges
 from vidpetl.data import (
   clips,
   decoding_processes,
@@ -36,30 +27,7 @@ from vidpetl.data import (
   pipeline,
   samplers,
   sampling,
-  sources,
   tensorflow_start,
-)
-
-_RAW = flags.DEFINE_string('raw', None, "A dataset's folder, as downloaded.")
-_DATASET = flags.DEFINE_string('dataset', None, 'Which dataset --raw holds.')
-_FOLDER = flags.DEFINE_string('folder', None, 'A folder of class folders.')
-_SPLIT = flags.DEFINE_string('split', 'train', 'Which split to read.')
-_CLIPS = bounded.define(
-  'clips', 64, ranges.Count, 'Clips to decode in each turn.'
-)
-_TURNS = bounded.define(
-  'turns', 3, ranges.Count, 'Turns each; the median counts.'
-)
-_FRAMES = bounded.define('frames', 32, ranges.Count, 'Frames of a clip.')
-_STRIDE = bounded.define(
-  'stride', 2, ranges.Positive, 'Frames from one to the next.'
-)
-_RESOLUTION = bounded.define(
-  'resolution', 224, ranges.Count, 'Side of the input.'
-)
-_WORKERS = bounded.define('workers', os.cpu_count(), ranges.Count, 'Threads.')
-_PROCESSES = bounded.define(
-  'processes', 0, ranges.Natural, 'Of the pipeline, in place of threads.'
 )
 
 BATCH_SIZE = 8
@@ -266,37 +234,3 @@ def table(taken: dict[str, list[Speed]]) -> str:
       f'{ratio:>8.2f}'
     )
   return '\n'.join(rows)
-
-
-def main(argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    raise app.UsageError(f'unknown arguments: {argv[1:]}')
-  if (_FOLDER.value is None) == (_RAW.value is None) or (
-    (_RAW.value is None) != (_DATASET.value is None)
-  ):
-    raise app.UsageError('give either --folder, or --raw and --dataset')
-  if _FOLDER.value:
-    config = {'source': 'folder', 'path': _FOLDER.value}
-  else:
-    config = {'source': 'raw', 'raw': _RAW.value, 'dataset': _DATASET.value}
-  source = sources.open_source({**config, 'split': _SPLIT.value})
-  options = {
-    'frames': _FRAMES.value,
-    'stride': _STRIDE.value,
-    'resolution': _RESOLUTION.value,
-    'train': True,
-  }
-  spec = clips.ClipSpec.of(options, source.info.kind)
-  speeds = compare(
-    source,
-    spec,
-    count=_CLIPS.value,
-    workers=_WORKERS.value,
-    turns=_TURNS.value,
-    processes=_PROCESSES.value,
-  )
-  print(table(speeds))
-
-
-if __name__ == '__main__':
-  app.run(main)
