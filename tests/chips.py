@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 import textwrap
-import types
 from collections.abc import Mapping
 
 import pytest
+
+from vidpetl.studies.pods import topologies
 
 needed = pytest.mark.skipif(
   importlib.util.find_spec('libtpu') is None, reason='needs libtpu'
@@ -20,8 +21,7 @@ gpus_needed = pytest.mark.skipif(
 )
 
 
-# Others may compile at the same time.
-TPUS = types.MappingProxyType({'ALLOW_MULTIPLE_LIBTPU_LOAD': '1'})
+TPUS = topologies.Slice.environment
 
 
 def told(script: str, env: Mapping[str, str] = TPUS) -> str:

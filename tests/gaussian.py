@@ -1,4 +1,4 @@
-"""Techniques with Gaussian parameters on Gaussian tokens, for formulas."""
+"""Gaussian tokens, and modules and techniques with Gaussian parameters."""
 
 import jax
 import numpy as np
@@ -11,6 +11,18 @@ D = 8
 
 def normal(*shape, seed=0):
   return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def params_of(module, *args, **kwargs):
+  """Parameters far from their start, so that every one of them matters."""
+  shapes = jax.eval_shape(
+    lambda *args: module.init(jax.random.key(0), *args, **kwargs), *args
+  )
+  return jax.tree.map(lambda x: 0.3 * normal(*x.shape, seed=x.size), shapes)
+
+
+def run(module, params, *args, **kwargs):
+  return jax.jit(lambda *x: module.apply(*x, **kwargs))(params, *args)
 
 
 def apply(technique, y, given=None, grid=FRAMES):

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gaussian import normal
 
 from vidpetl.backbones import attending, windows
 
@@ -16,11 +17,6 @@ HERE = [way for way in attending.WAYS if way.name not in ('cudnn', *TPUS)]
 NAME = operator.attrgetter('name')
 JAX_ATTENTION = jax.nn.dot_product_attention
 H100 = types.SimpleNamespace(platform='gpu', compute_capability='9.0')
-
-
-def normal(*shape, seed=0):
-  rng = np.random.default_rng(seed)
-  return jnp.asarray(rng.normal(size=shape), jnp.float32)
 
 
 def of(n, m, bias):

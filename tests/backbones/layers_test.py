@@ -7,29 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gaussian import normal, params_of, run
 
 from vidpetl.backbones import activations, devices, gradients, layers, mlp
 from vidpetl.backbones import dense as dense_lib
 from vidpetl.backbones import site as site_lib
 
 Grid = site_lib.Grid
-
-
-def normal(*shape, seed=0):
-  rng = np.random.default_rng(seed)
-  return rng.normal(size=shape).astype(np.float32)
-
-
-def params_of(module, *args, **kwargs):
-  """Parameters far from their start, so that every one of them matters."""
-  shapes = jax.eval_shape(
-    lambda *args: module.init(jax.random.key(0), *args, **kwargs), *args
-  )
-  return jax.tree.map(lambda x: 0.3 * normal(*x.shape, seed=x.size), shapes)
-
-
-def run(module, params, *args, **kwargs):
-  return jax.jit(lambda *x: module.apply(*x, **kwargs))(params, *args)
 
 
 def test_embedding_is_a_convolution_with_its_parameters():

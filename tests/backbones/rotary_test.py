@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gaussian import normal
 
 from vidpetl.backbones import attention, layers, rotary, site
 
@@ -28,11 +29,6 @@ class Planes(rotary.Rotary):
 @dataclasses.dataclass(frozen=True)
 class Halves(Planes):
   paired: ClassVar[bool] = False
-
-
-def normal(*shape, seed=0):
-  rng = np.random.default_rng(seed)
-  return rng.normal(size=shape).astype(np.float32)
 
 
 @pytest.mark.parametrize('rule', [Planes(), Halves()])

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gaussian import normal
 
 from vidpetl.backbones import mlp, vivit
 from vidpetl.backbones import site as site_lib
@@ -22,11 +23,6 @@ MODELS = [
   {'attention': 'factorised_self_attention'},
   {'attention': 'factorised_dot_product'},
 ]
-
-
-def normal(*shape, seed=0):
-  rng = np.random.default_rng(seed)
-  return rng.normal(size=shape).astype(np.float32)
 
 
 VIDEO = normal(2, 4, 16, 24, 3)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gaussian import normal
 
 from vidpetl.backbones import features
 from vidpetl.petl.techniques import ladder, losa, side4video
@@ -17,10 +18,6 @@ pytestmark = pytest.mark.torch
 
 B, T, H, W, D = 2, 3, 2, 3, 8
 VIDEO = np.random.default_rng(5).normal(size=(B, T, 8, 12, 3)).astype('f')
-
-
-def normal(*shape, seed):
-  return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 def run(technique, rows='frame', train=False):
