@@ -143,7 +143,7 @@ def _cudnn(q, k, v, bias, cap=None, parts=None):
   flat = lambda x: x.reshape(-1, *x.shape[-3:])
   n, m = q.shape[-3], k.shape[-3]
   lengths = {}
-  if n % 2 or m % 2:  # cuDNN takes even lengths alone.
+  if n % 2 or m % 2:  # In training JAX gives cuDNN even lengths alone.
     rows = math.prod(q.shape[:-3])
     lengths = {
       'query_seq_lengths': jnp.full(rows, n, jnp.int32),
