@@ -186,9 +186,10 @@ def rows(cases: Iterable[Case], asked: Asked) -> Iterator[dict[str, Any]]:
     peers = bench_peer.makers(asked.compiled, asked.eager)
   for case in cases:
     try:
-      yield row(case, peers, asked)
+      found = row(case, peers, asked)
     except Exception as error:
-      yield bench_cases.failed(case, f'{type(error).__name__}: {error}')
+      found = bench_cases.failed(case, f'{type(error).__name__}: {error}')
+    yield found
 
 
 def main(given: str) -> None:
