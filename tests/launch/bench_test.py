@@ -35,6 +35,7 @@ def _bench(*options):
     ('--batch=0', '--batch: 0 is not above 0'),
     ('--turns=x', "--turns: invalid int value: 'x'"),
     ('--compiled=v5e-2', "nothing to compile for is called 'v5e-2'"),
+    ('--compiled=cpu-8', '--compiled=cpu-8: no data sheet'),
   ],
 )
 def test_an_option_that_nothing_answers_to_is_refused(option, error):
