@@ -48,11 +48,10 @@ from typing import Any
 
 import bench_cases
 import bench_compiled
-from bench_cases import Case
+from bench_cases import CLOCKS, Asked, Case
 
 HERE = pathlib.Path(__file__).resolve().parent
 STEPS = HERE / 'bench_steps.py'
-CLOCKS = ('wall', 'cpu')
 PEERS = ('compile', 'eager')  # Of PyTorch.
 ONE_THREAD = {
   'OMP_NUM_THREADS': '1',
@@ -66,8 +65,6 @@ COLUMNS = (
 
 def main() -> None:
   """Runs the command line."""
-  from vidpetl import durable  # noqa: PLC0415
-
   args = parse()
   if args.compiled:
     args.dtype = args.dtype or 'bfloat16'
@@ -79,11 +76,8 @@ def main() -> None:
   args.dtype = args.dtype or (
     'float32' if 'cpu' in about['device'].lower() else 'bfloat16'
   )
-  args.out.mkdir(parents=True, exist_ok=True)
   path = args.out / f'{about["device"].replace(" ", "_")}.json'
-  kept = {}
-  if path.exists():
-    kept = {r['name']: r for r in json.loads(path.read_text())['rows']}
+  kept = bench_cases.Kept(path, about)
   print(f'{about["device"]}, jax {about["jax"]}, {args.dtype}, by the '
         f'{args.clock} clock; a product runs at {about["peak"]:.4g} TFLOP/s'
         '\n')  # fmt: skip
@@ -91,10 +85,8 @@ def main() -> None:
   print('|---' * len(COLUMNS) + '|', flush=True)
   for _, some in itertools.groupby(cases(args), lambda case: case.preset):
     for found in rows(some, args):
+      kept.add(found)
       print('|', ' | '.join(cells(found, args.peak)), '|', flush=True)
-      kept[found['name']] = found
-      about['rows'] = list(kept.values())
-      durable.write(path, json.dumps(about, indent=1) + '\n')
 
 
 def parse() -> argparse.Namespace:
@@ -109,7 +101,7 @@ def parse() -> argparse.Namespace:
   parser.add_argument(
     '--peer', choices=('none', 'torch', 'eager'), default='none'
   )
-  parser.add_argument('--clock', choices=CLOCKS)
+  parser.add_argument('--clock', choices=tuple(CLOCKS))
   parser.add_argument('--eager', action='store_true', help='not compiled too')
   parser.add_argument(
     '--seconds', type=positive(float), default=0.5, help='of a turn'
@@ -161,7 +153,8 @@ def listed(methods: str) -> tuple[str, ...]:
 
 def cases(args: argparse.Namespace) -> Iterator[Case]:
   """Yields what is asked for, a preset after the other."""
-  share = bench_compiled.share(args.compiled) if args.compiled else 1
+  scaled = args.compiled and not args.small  # Small clips fit anywhere.
+  share = bench_compiled.share(args.compiled) if scaled else 1
   for preset in args.presets.split(','):
     usual = bench_cases.clips(preset, args.small)
     batch = args.batch or max(1, round(share * usual))
@@ -197,14 +190,17 @@ def started(
   args: argparse.Namespace, some: Iterable[Case] = ()
 ) -> subprocess.Popen:
   """Starts to measure cases; without any, the device itself."""
-  asked = {
-    'clock': args.clock or '',
-    'compiled': args.peer == 'torch',
-    'eager': args.eager or args.peer == 'eager',
-    'seconds': args.seconds,
-    'turns': args.turns,
+  asked = Asked(
+    args.clock,
+    args.peer == 'torch',
+    args.eager or args.peer == 'eager',
+    args.seconds,
+    args.turns,
+  )
+  given = {
+    'asked': dataclasses.asdict(asked),
+    'cases': [dataclasses.asdict(case) for case in some],
   }
-  given = {'asked': asked, 'cases': [dataclasses.asdict(case) for case in some]}
   return subprocess.Popen(
     [sys.executable, str(STEPS), json.dumps(given)],
     stdout=subprocess.PIPE,

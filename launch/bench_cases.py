@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import pathlib
+import time
+from collections.abc import Mapping
 from typing import Any
 
 # Before each row, on a line of what measures.
@@ -23,6 +27,28 @@ SMALL_OF = {
   'c3d': {'frames': 16},
   'swin_b': {'batch': 1},
 }
+
+
+CLOCKS = {'wall': time.perf_counter, 'cpu': time.process_time}
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+  """How steps are measured.
+
+  Attributes:
+    clock: whose time it is, one of `CLOCKS`; None is 'cpu' on a CPU.
+    compiled: whether PyTorch's steps, compiled, are beside them.
+    eager: whether those that are not compiled are.
+    seconds: of a turn.
+    turns: of each side.
+  """
+
+  clock: str | None
+  compiled: bool
+  eager: bool
+  seconds: float
+  turns: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,3 +109,31 @@ def clips(preset: str, is_small: bool) -> int:
 def failed(case: Case, error: str) -> dict[str, Any]:
   """Returns the row of a case that has no figures."""
   return {**dataclasses.asdict(case), 'name': case.name, 'error': error}
+
+
+class Kept:
+  """Rows in a json, each in the place of one of the same name.
+
+  Attributes:
+    rows: name -> row.
+  """
+
+  def __init__(self, path: pathlib.Path, about: Mapping[str, Any]):
+    """Reads those that are there.
+
+    Args:
+      path: of the json, whose folder is made.
+      about: what the rows are of.
+    """
+    self._path, self._about = path, about
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = json.loads(path.read_text())['rows'] if path.exists() else ()
+    self.rows = {row['name']: row for row in found}
+
+  def add(self, row: Mapping[str, Any]) -> None:
+    """Writes the json with one more row."""
+    from vidpetl import durable  # noqa: PLC0415
+
+    self.rows[row['name']] = row
+    written = {**self._about, 'rows': list(self.rows.values())}
+    durable.write(self._path, json.dumps(written, indent=1) + '\n')

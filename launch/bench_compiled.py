@@ -10,10 +10,11 @@ written in Pallas have none, and programs of GPUs.
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+import bench_cases
 
 COLUMNS = (
   'preset', 'method', 'clips', 'GFLOP', 'GB moved', 'memory, GiB',
@@ -88,16 +89,9 @@ def run(cases: Iterable[Any], name: str, out: pathlib.Path) -> None:
     out: folder of the slice's json; rows that are in it are not compiled again,
       unless they failed.
   """
-  from vidpetl import durable  # noqa: PLC0415
-
-  out.mkdir(parents=True, exist_ok=True)
-  path, kept = out / f'{name}.json', {}
-  if path.exists():
-    kept = {r['name']: r for r in json.loads(path.read_text())['rows']}
+  kept = bench_cases.Kept(out / f'{name}.json', {'device': name})
   print(f'| {" | ".join(COLUMNS)} |\n{"|---" * len(COLUMNS)}|', flush=True)
   for case in cases:
-    if 'error' in kept.get(case.name, {'error': ''}):
-      kept[case.name] = row(case, name)
-      rows = {'device': name, 'rows': list(kept.values())}
-      durable.write(path, json.dumps(rows, indent=1) + '\n')
-    print('|', ' | '.join(cells(kept[case.name])), '|', flush=True)
+    if 'error' in kept.rows.get(case.name, {'error': ''}):
+      kept.add(row(case, name))
+    print('|', ' | '.join(cells(kept.rows[case.name])), '|', flush=True)

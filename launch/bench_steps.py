@@ -16,31 +16,10 @@ from typing import Any
 import bench_cases
 import jax
 import jax.numpy as jnp
-from bench_cases import Case
+from bench_cases import CLOCKS, Asked, Case
 
 from vidpetl import heap
 from vidpetl.studies import cost, flops
-
-CLOCKS = {'wall': time.perf_counter, 'cpu': time.process_time}
-
-
-@dataclasses.dataclass(frozen=True)
-class Asked:
-  """How steps are measured.
-
-  Attributes:
-    clock: whose time it is, one of `CLOCKS`; '' is 'cpu' on a CPU.
-    compiled: whether PyTorch's steps, compiled, are beside them.
-    eager: whether those that are not compiled are.
-    seconds: of a turn.
-    turns: of each side.
-  """
-
-  clock: str = ''
-  compiled: bool = False
-  eager: bool = False
-  seconds: float = 0.5
-  turns: int = 5
 
 
 class Ours:
@@ -163,7 +142,7 @@ def peak(clock: Callable[[], float]) -> float:
   return 2 * n**3 / min(found)
 
 
-def facts(clock: str) -> dict[str, Any]:
+def facts(clock: str | None) -> dict[str, Any]:
   """Returns what the figures are of."""
   device = jax.devices()[0]
   clock = clock or ('cpu' if device.platform == 'cpu' else 'wall')
